@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mempool.h - libmempool-client: fixed-size chunks in shared memory, handed over without
+ *	       copying
+ *
+ * mempoold lays out a segment of pools as /etc/mempool.yaml says; a program opens a client,
+ * allocates chunks from it, and hands them to another process by a 64-bit handle that may
+ * travel by any transport. Allocation, free and hand-over are lock-free in the segment:
+ * no system call, no round trip to the daemon. A process may be killed at any instruction;
+ * what it held is free again as soon as the daemon has seen it die.
+ *
+ *	struct mempool_client *client;
+ *	uint64_t handle;
+ *	void *chunk;
+ *
+ *	mempool_client_open(NULL, &client);
+ *	chunk = mempool_alloc(client, 1000);
+ *	memcpy(chunk, message, 1000);
+ *	mempool_give(client, chunk, 1000, &handle);	// the other: mempool_take()
+ *
+ * Conventions
+ *   Errors:  functions that return int or ssize_t return 0 (or a count), or a negative errno;
+ *            mempool_alloc() and its kin return NULL and set errno. On any error the caller
+ *            still holds what it held, unchanged.
+ *   Threads: any thread may use a client, and free what another allocated, except that
+ *            mempool_client_close() must be the last call. Not for signal handlers; not
+ *            with asynchronous cancellation.
+ *   fork:    the child of a fork has no segment. Every call there returns -ECHILD, except
+ *            mempool_client_close(), which frees memory and descriptors and tells nobody.
+ *            Open after daemonizing; close before exec.
+ *   Daemon:  may stop, crash and start again; open clients go on without it.
+ */
+#ifndef MEMPOOL_H
+#define MEMPOOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct mempool_client;
+
+/* Check every free with a compare-and-swap, so that two threads that free one chunk at the
+ * same time are told apart (-EPERM for one of them). Costs some nanoseconds a free. */
+#define MEMPOOL_CLIENT_DEBUG UINT64_C(1)
+
+/* Options of mempool_client_open(). Zero what you do not set. */
+struct mempool_client_options {
+	size_t size;		 /* sizeof this struct, for later growth; 0 is -EINVAL */
+	const char *socket_path; /* NULL: $MEMPOOL_SOCKET, else /run/mempool/mempoold.sock */
+	const char *segment;	 /* NULL: the first one in the config */
+	const char *name;	 /* shown by mempoolctl, [A-Za-z0-9._:@-]{1,31};
+				  * NULL: the program's name */
+	int64_t timeout_ns;	 /* to wait for the daemon: 0 try once, negative for ever */
+	uint64_t flags;		 /* MEMPOOL_CLIENT_DEBUG */
+};
+
+struct mempool_pool_info {
+	uint64_t chunk_size;	/* bytes that a chunk can hold */
+	uint64_t stride;	/* bytes from chunk to chunk */
+	uint64_t total;		/* chunks */
+	uint64_t used;		/* held by somebody, or on their way */
+	uint64_t free;		/* total - used */
+};
+
+/**
+ * mempool_client_open() - attach to a segment of a running mempoold
+ * @options:    NULL for all defaults
+ * @ret_client: the client; the caller closes it with mempool_client_close()
+ *
+ * Blocks until the daemon answers: with timeout_ns 0 the socket is tried once and an
+ * accepted connection is given 5 s to be answered (a daemon started by its socket may be
+ * taking memory).
+ *
+ * Threads: any.
+ * Crash:   killed inside, the daemon sees the process end and frees the holder id.
+ * Return:  0;
+ *	-EINVAL			options->size, flags, or a malformed name
+ *	-ENOTCONN		no daemon within the timeout
+ *	-ENOENT			no such segment
+ *	-EACCES			the daemon, or the mode of the segment, does not let you
+ *	-EUSERS			the holder table, or the daemon's limit of clients, is full
+ *	-EDQUOT			your user has as many clients as one may have
+ *	-EPROTONOSUPPORT	daemon or segment of another version than this library
+ *	-EBADMSG		the segment, or an answer of the daemon, failed a check
+ *	-ENOMEM, -EMFILE, -ENFILE
+ */
+int mempool_client_open(const struct mempool_client_options *options,
+			struct mempool_client **ret_client);
+
+/**
+ * mempool_client_close() - free what the client still holds, detach, free the client
+ * @client: NULL does nothing
+ *
+ * Threads: the last call on this client.
+ * Crash:   killed inside, the reaper frees the rest.
+ * Return:  how many chunks were still held and have been freed (0 in a forked child).
+ */
+int mempool_client_close(struct mempool_client *client);
+
+/**
+ * mempool_client_is_stale() - whether the segment has been retired
+ *
+ * The daemon retires a segment whose layout the config no longer asks for. It works on for
+ * those who have it; to get to the new one, close and open again.
+ * Threads: any. Wait-free.
+ */
+bool mempool_client_is_stale(struct mempool_client *client);
+
+/**
+ * mempool_client_pools() - sizes and counts of the pools
+ * @ret_pools: NULL, or room for @n
+ * @n:         how many to fill in at most
+ *
+ * In the order of the config. The counts are read from the words: exact where nothing
+ * moves; about 1 ms per million chunks.
+ * Threads: any. Wait-free.
+ * Return:  how many pools there are (may be more than @n), or -EINVAL, -ECHILD.
+ */
+int mempool_client_pools(struct mempool_client *client, struct mempool_pool_info *ret_pools,
+			 size_t n);
+
+/* Version of the library, "MAJOR.MINOR.PATCH". */
+const char *mempool_version(void);
+
+/**
+ * mempool_alloc() - take a free chunk
+ * @size_bytes: at least so many
+ *
+ * Out of the smallest pool that fits; when that is used up, of the next larger one (unless
+ * the segment says `fallback: false`). The content is not cleared; the tag is 0.
+ *
+ * Threads: any. Lock-free: retries only while others free and take chunks.
+ * Crash:   killed inside, the chunk is free, or is freed by the reaper.
+ * Source:  DESIGN.md section 3.
+ * Return:  the chunk, aligned as the pool says (64 by default); or NULL and errno
+ *	EAGAIN		every chunk that fits was held at one moment during the call
+ *	EMSGSIZE	no pool has such large chunks
+ *	EINVAL		size 0, or no client
+ *	ECHILD		forked child
+ *	ENOMEM		first call of this thread, and no private memory for its cache
+ */
+void *mempool_alloc(struct mempool_client *client, size_t size_bytes);
+
+/**
+ * mempool_alloc_aligned() - as mempool_alloc(), at an aligned address
+ * @alignment: bytes, a power of two up to 4096; pools whose stride it does not divide are
+ *	       passed over
+ *
+ * Return: as mempool_alloc(); also EINVAL: not such an alignment; EMSGSIZE: no pool has
+ *	   chunks that are large and aligned enough.
+ */
+void *mempool_alloc_aligned(struct mempool_client *client, size_t size_bytes,
+			    size_t alignment);
+
+/**
+ * mempool_free() - give a chunk back, whoever allocated it
+ * @chunk: as mempool_alloc() or mempool_take() returned it; held by this client
+ *
+ * Threads: any. Wait-free but for a full cache, which is pushed back lock-free.
+ * Crash:   killed inside, the chunk is held (and reaped) or free.
+ * Return:  0;
+ *	-EPERM	not held by this client: freed already, given away, another's
+ *	-EINVAL	not the start of a chunk, or NULL
+ *	-ECHILD	forked child
+ */
+int mempool_free(struct mempool_client *client, const void *chunk);
+
+/**
+ * mempool_usable_size() - how many bytes may be written
+ *
+ * Threads: any. Wait-free.
+ * Return:  bytes, at least what was asked for; -EINVAL not the start of a chunk; -EPERM not
+ *	    held by this client; -ECHILD.
+ */
+ssize_t mempool_usable_size(struct mempool_client *client, const void *chunk);
+
+/**
+ * mempool_chunk_set_tag(), mempool_chunk_tag() - a word of the user's that goes with it
+ *
+ * Handed over with the chunk: the receiver reads what the sender set.
+ * Threads: the holder's. Wait-free.
+ * Return:  0; -EINVAL, -EPERM, -ECHILD as mempool_usable_size().
+ */
+int mempool_chunk_set_tag(struct mempool_client *client, void *chunk, uint32_t tag);
+int mempool_chunk_tag(struct mempool_client *client, const void *chunk, uint32_t *ret_tag);
+
+#define MEMPOOL_HANDLE_NONE 0	/* never a handle */
+
+/**
+ * mempool_give() - let go of a chunk for whoever gets its handle
+ * @chunk:      held by this client alone
+ * @length:     bytes of the message, up to mempool_usable_size()
+ * @ret_handle: names this incarnation of the chunk; pass it by pipe, socket, queue, file
+ *
+ * Until it is taken, the chunk is counted to the giver: it may take it back, and its close
+ * or death frees it. So a giver waits for its receivers before it closes.
+ *
+ * Threads: any. Wait-free.
+ * Crash:   killed inside, the chunk is held or given, and the reaper frees it.
+ * Return:  0; -EPERM, -EINVAL, -ECHILD as mempool_free(); -EMSGSIZE length too large.
+ */
+int mempool_give(struct mempool_client *client, void *chunk, size_t length,
+		 uint64_t *ret_handle);
+
+/**
+ * mempool_take() - receive a given chunk: one caller gets it
+ * @ret_chunk:  as the giver wrote it; now held by this client
+ * @ret_length: NULL, or the giver's length
+ *
+ * Threads: any. Lock-free.
+ * Crash:   killed inside, the chunk is still given, or is freed by the reaper.
+ * Return:  0; -ESTALE taken by another, or its giver is gone; -EINVAL never a handle;
+ *	    -ECHILD.
+ */
+int mempool_take(struct mempool_client *client, uint64_t handle, void **ret_chunk,
+		 size_t *ret_length);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mempool_layout.h - the words in shared memory, the contract of everyone who maps a segment
+ *
+ * A segment is one POSIX shared-memory object:
+ *
+ *	header | pool table | holder table | ring table
+ *	pool 0: chunk data | pool 0: index memory
+ *	pool 1: chunk data | pool 1: index memory
+ *	...
+ *	ChunkManager objects (sum of all chunk counts) | their index memory
+ *	queue and topic rings
+ *
+ * The index memory of a pool of n chunks is its free list (two-level bitmap of hints)
+ * followed by n entries. An entry's word says who holds the chunk, and nothing else does.
+ *
+ * The layout is a pure function of what the header and the tables say about its shape
+ * (shm/geometry.h). Whoever attaches computes it again and compares, keeps the result, and
+ * never reads an offset from the segment afterwards.
+ *
+ * Rules: offsets and indices, never pointers; fixed widths; native byte order (a segment
+ * never leaves the machine); sizes asserted below. Fields marked "frozen" keep place and
+ * meaning in every version, so that a new daemon can see who lives in an old layout.
+ */
+#ifndef MEMPOOL_LAYOUT_H
+#define MEMPOOL_LAYOUT_H
+
+#include <assert.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+#define MEMPOOL_MAGIC UINT64_C(0x6c6f6f706d656d0a)	/* "\nmempool" in memory */
+#define MEMPOOL_LAYOUT_MAJOR 1				/* differs: refuse */
+#define MEMPOOL_LAYOUT_MINOR 0				/* larger: fields were added */
+
+#define MEMPOOL_PAGE_BYTES 4096
+#define MEMPOOL_LINE_BYTES 64
+#define MEMPOOL_NAME_BYTES 32				/* with the closing NUL */
+
+#define MEMPOOL_MAX_DATA_POOLS 62			/* and one of ChunkManagers */
+#define MEMPOOL_POOL_NONE 63				/* in empty slots, never a pool */
+#define MEMPOOL_MAX_CHUNKS_PER_POOL (UINT32_C(1) << 26)
+#define MEMPOOL_MAX_CHUNKS (UINT32_C(1) << 30)
+#define MEMPOOL_MAX_CHUNK_BYTES (UINT64_C(1) << 32)	/* sizes are below it */
+#define MEMPOOL_MAX_HOLDERS (UINT32_C(1) << 15)
+#define MEMPOOL_MAX_RINGS ((UINT32_C(1) << 15) - 1)
+#define MEMPOOL_MAX_RING_CAPACITY (UINT32_C(1) << 26)
+
+/*
+ * The word of a chunk:	63........32 31 30 29..........0
+ *			generation   kind  value
+ *
+ * kind		value				meaning
+ * FREE		0				anyone may claim it
+ * OWNED	holder				one holder has it
+ * SENT		queue(15) | sender(15)		on its way; queue 0: by the user's transport
+ * SHARED	manager, or in the manager	several holders; the ChunkManager has a
+ *		pool a stamp			bit for each
+ */
+enum mempool_kind {
+	MEMPOOL_FREE = 0,
+	MEMPOOL_OWNED = 1,
+	MEMPOOL_SENT = 2,
+	MEMPOOL_SHARED = 3,
+};
+
+struct mempool_entry {
+	_Atomic uint64_t word;
+	_Atomic uint32_t length;	/* bytes asked for, or sent */
+	_Atomic uint32_t tag;		/* the user's */
+};
+static_assert(sizeof(struct mempool_entry) == 16, "layout");
+
+/* What changes in a pool besides words and hints; one cache line, written on slow paths. */
+struct mempool_pool_state {
+	_Atomic uint64_t dry;		/* bit 0: somebody found nothing; above: sequence */
+	_Atomic uint64_t n_exhausted;	/* allocations that found every fitting chunk held */
+	_Atomic uint64_t n_served_larger; /* requests that fit here but took a larger chunk */
+	_Atomic uint64_t peak_used;	/* highest count the daemon has seen */
+	uint8_t reserved[32];
+};
+static_assert(sizeof(struct mempool_pool_state) == MEMPOOL_LINE_BYTES, "layout");
+
+struct mempool_pool_record {
+	uint64_t chunk_size;
+	uint64_t stride;		/* chunk_size rounded up to the alignment */
+	uint64_t data_off;
+	uint64_t index_off;		/* free list, then the entries */
+	uint32_t n_chunks;
+	uint32_t alignment;
+	uint32_t cache;			/* hints that a thread keeps */
+	uint32_t reserved[5];
+	struct mempool_pool_state state;
+};
+static_assert(sizeof(struct mempool_pool_record) == 2 * MEMPOOL_LINE_BYTES, "layout");
+
+enum mempool_holder_state {
+	MEMPOOL_HOLDER_FREE = 0,
+	MEMPOOL_HOLDER_LIVE = 1,
+	MEMPOOL_HOLDER_REAPING = 2,	/* dead or gone; what it held is being freed */
+};
+
+enum mempool_holder_kind {
+	MEMPOOL_HOLDER_CLIENT = 0,
+	MEMPOOL_HOLDER_DAEMON = 1,
+	MEMPOOL_HOLDER_TOPIC = 2,
+};
+
+#define MEMPOOL_HOLDER_NONE 0		/* reserved id */
+#define MEMPOOL_HOLDER_DAEMON_ID 1	/* topics follow, then the clients */
+
+/* Written by the daemon alone, state last; the counters by their client. */
+struct mempool_holder {
+	_Atomic uint32_t state;		/* frozen */
+	_Atomic uint32_t pid;		/* frozen; as the daemon sees it */
+	_Atomic uint64_t start_time;	/* frozen; /proc/PID/stat field 22, clock ticks */
+	_Atomic uint32_t kind;
+	_Atomic uint32_t uid;
+	_Atomic uint32_t incarnation;	/* which use of this id */
+	uint32_t reserved0;
+	_Atomic uint64_t nonce;		/* of the client's hello: a repeat gets this record */
+	_Atomic uint64_t attached_ns;	/* CLOCK_REALTIME */
+	_Atomic unsigned char name[MEMPOOL_NAME_BYTES];
+	_Atomic uint64_t n_exhausted;
+	uint64_t reserved1[5];
+};
+static_assert(sizeof(struct mempool_holder) == 2 * MEMPOOL_LINE_BYTES, "layout");
+
+enum mempool_ring_kind {
+	MEMPOOL_RING_QUEUE = 0,
+	MEMPOOL_RING_TOPIC = 1,
+};
+
+struct mempool_ring {
+	unsigned char name[MEMPOOL_NAME_BYTES];
+	uint64_t slots_off;
+	uint32_t capacity;		/* a power of two */
+	uint32_t kind;
+	uint64_t reserved[2];
+	_Alignas(MEMPOOL_LINE_BYTES) _Atomic uint64_t head;
+	_Alignas(MEMPOOL_LINE_BYTES) _Atomic uint64_t tail;
+	_Alignas(MEMPOOL_LINE_BYTES) uint64_t waiting[8];	/* reserved for sleepers */
+};
+static_assert(sizeof(struct mempool_ring) == 4 * MEMPOOL_LINE_BYTES, "layout");
+
+/* More than one holder. The sharer bits, one per holder, follow this head. */
+struct mempool_chunk_manager {
+	_Atomic uint32_t chunk;		/* back link: pool(6) | index(26) */
+	_Atomic uint32_t position;	/* in the topic's ring, where its publisher tried last */
+	_Atomic uint64_t sharers[];
+};
+static_assert(sizeof(struct mempool_chunk_manager) == 8, "layout");
+
+enum mempool_segment_state {
+	MEMPOOL_SEGMENT_BUILDING = 0,	/* what a new, zeroed object says */
+	MEMPOOL_SEGMENT_READY = 1,
+	MEMPOOL_SEGMENT_RETIRED = 2,	/* works on for those in it, takes nobody new */
+};
+
+struct mempool_header {
+	uint64_t magic;			/* frozen */
+	uint16_t version_major;		/* frozen */
+	uint16_t version_minor;		/* frozen */
+	uint32_t header_size;		/* frozen; bytes of this struct */
+	_Atomic uint32_t state;		/* frozen; published last, with release */
+	uint32_t n_holders;		/* frozen; a multiple of 64 */
+	uint64_t total_size;		/* frozen */
+	uint64_t holders_off;		/* frozen */
+	uint64_t holder_stride;		/* frozen; bytes from record to record */
+	uint8_t boot_id[16];		/* frozen; /proc/sys/kernel/random/boot_id */
+	uint64_t pid_namespace;		/* frozen; inode of /proc/self/ns/pid of the daemon */
+	uint64_t segment_id;		/* frozen; random, tells two objects of one name apart */
+	uint64_t generation;		/* frozen; the number in the object's name */
+	uint64_t fingerprint;		/* of everything that shapes the layout */
+	uint64_t created_ns;		/* CLOCK_REALTIME */
+	uint32_t generation_seed;	/* first generation of every word */
+	uint32_t n_pools;		/* data pools; the pool table has one more record */
+	uint32_t n_rings;
+	uint32_t n_topics;
+	uint64_t pools_off;
+	uint64_t rings_off;
+	uint32_t fallback;		/* take a larger chunk when the fitting pool is used up */
+	uint32_t max_clients;		/* as configured */
+	unsigned char name[MEMPOOL_NAME_BYTES];
+};
+static_assert(sizeof(struct mempool_header) <= MEMPOOL_PAGE_BYTES, "layout");
+static_assert(sizeof(_Atomic uint64_t) == 8 && ATOMIC_LLONG_LOCK_FREE == 2,
+	      "64-bit words must be lock-free");
+
+#endif

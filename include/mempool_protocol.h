@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mempool_protocol.h - what clients and mempoold say to each other over the socket
+ *
+ * Unix SOCK_SEQPACKET: one message a packet, each of exactly the size of its struct. The
+ * client speaks first. One bad message (size, magic, version, type, order) and the daemon
+ * drops that connection alone, with a REFUSED that says why where it still can.
+ *
+ *	client			daemon
+ *	HELLO		->
+ *			<-	WELCOME (map this, you are that holder) or REFUSED
+ *	BYE		->				the holder is reaped and its id freed
+ *
+ *	LIST		->				an observer: takes no holder
+ *			<-	SEGMENT, n times; n is in each; n = 0: one, with an empty name
+ *
+ * A HELLO with a nonce that a living record of the same process has gets that record again:
+ * so a lost WELCOME or a restarted daemon costs the client nothing.
+ * A connection that breaks says nothing about its process; death is seen by pidfd.
+ */
+#ifndef MEMPOOL_PROTOCOL_H
+#define MEMPOOL_PROTOCOL_H
+
+#include <assert.h>
+#include <stdint.h>
+
+#define MEMPOOL_PROTOCOL_MAGIC UINT32_C(0x6d706f6c)
+#define MEMPOOL_PROTOCOL_VERSION 1
+
+#define MEMPOOL_DEFAULT_SOCKET "/run/mempool/mempoold.sock"
+#define MEMPOOL_SHM_PREFIX "/mempool-"		/* then NAME.GENERATION */
+
+enum mempool_message_type {
+	MEMPOOL_MSG_HELLO = 0x01,
+	MEMPOOL_MSG_BYE = 0x02,
+	MEMPOOL_MSG_LIST = 0x03,
+
+	MEMPOOL_MSG_WELCOME = 0x81,
+	MEMPOOL_MSG_REFUSED = 0x82,
+	MEMPOOL_MSG_SEGMENT = 0x83,
+};
+
+struct mempool_msg {
+	uint32_t magic;
+	uint16_t version;
+	uint16_t type;
+	uint32_t size;			/* of the whole message */
+	uint32_t reserved;		/* 0 */
+};
+
+struct mempool_msg_hello {
+	struct mempool_msg msg;
+	uint64_t nonce;			/* random, of the client's choice, not 0 */
+	uint64_t segment_id;		/* coming back: of the segment it has; else 0 */
+	char segment[32];		/* NUL-padded; empty: the first one in the config */
+	char name[32];			/* NUL-padded, [A-Za-z0-9._:@-]{1,31} */
+};
+
+struct mempool_msg_bye {
+	struct mempool_msg msg;
+	uint64_t n_freed;		/* chunks that the client still held and freed itself */
+};
+
+struct mempool_msg_list {
+	struct mempool_msg msg;
+};
+
+/* One segment, as a client needs it to map it and to know that it mapped the right one. */
+struct mempool_msg_place {
+	uint64_t segment_id;
+	uint64_t generation;
+	uint64_t size_bytes;
+	uint64_t device;		/* st_dev and st_ino of the object */
+	uint64_t inode;
+	char segment[32];
+	char shm_name[64];		/* for shm_open(), with the leading slash */
+};
+
+struct mempool_msg_welcome {
+	struct mempool_msg msg;
+	struct mempool_msg_place place;
+	uint32_t holder;
+	uint32_t incarnation;
+};
+
+struct mempool_msg_segment {
+	struct mempool_msg msg;
+	struct mempool_msg_place place;
+	uint32_t index;			/* of this one, in [0, n) */
+	uint32_t n;
+};
+
+struct mempool_msg_refused {
+	struct mempool_msg msg;
+	int32_t error;			/* negative errno, for the caller of the library */
+	uint32_t reserved;
+	char reason[240];		/* for a person */
+};
+
+#define MEMPOOL_MSG_MAX_BYTES 512	/* larger than any message */
+static_assert(sizeof(struct mempool_msg) == 16, "protocol");
+static_assert(sizeof(struct mempool_msg_hello) == 96, "protocol");
+static_assert(sizeof(struct mempool_msg_bye) == 24, "protocol");
+static_assert(sizeof(struct mempool_msg_place) == 136, "protocol");
+static_assert(sizeof(struct mempool_msg_welcome) == 160, "protocol");
+static_assert(sizeof(struct mempool_msg_segment) == 160, "protocol");
+static_assert(sizeof(struct mempool_msg_refused) == 264, "protocol");
+
+#endif

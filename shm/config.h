@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * config.h - the shape of one segment: which pools, how many holders, which rings
+ *
+ * The daemon fills it from its file, a test from literals, segment_attach() from what a
+ * header says. config_check() holds for all three, so nothing past it meets a count that
+ * overflows. (The daemon's own settings, sockets and users, are daemon/conf.h.)
+ */
+#ifndef SHM_CONFIG_H
+#define SHM_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "mempool_layout.h"
+
+#define CONFIG_DEFAULT_ALIGNMENT 64
+#define CONFIG_DEFAULT_CACHE 64
+#define CONFIG_DEFAULT_MAX_CLIENTS 192
+#define CONFIG_MAX_CACHE 4096
+
+struct config_pool {
+	uint64_t chunk_size;		/* bytes, in [1, MEMPOOL_MAX_CHUNK_BYTES) */
+	uint64_t n_chunks;		/* in [1, MEMPOOL_MAX_CHUNKS_PER_POOL] */
+	uint32_t alignment;		/* power of two, 8 to 4096 */
+	uint32_t cache;			/* hints per thread, 0 to CONFIG_MAX_CACHE */
+};
+
+struct config_ring {
+	char name[MEMPOOL_NAME_BYTES];
+	enum mempool_ring_kind kind;
+	uint64_t capacity;		/* power of two, up to MEMPOOL_MAX_RING_CAPACITY */
+};
+
+struct config {
+	char name[MEMPOOL_NAME_BYTES];	/* [A-Za-z0-9_-]{1,31} */
+	uint64_t max_clients;
+	bool fallback;
+	size_t n_pools;
+	struct config_pool pools[MEMPOOL_MAX_DATA_POOLS];
+	size_t n_rings;
+	struct config_ring *rings;	/* ours; config_deinit() frees it */
+};
+
+/* The defaults of every key, no pools. -EINVAL: not a segment's name. */
+int config_init(struct config *config, const char *name);
+void config_deinit(struct config *config);
+
+/**
+ * config_add_pool() - one more pool, with default alignment and cache
+ * @chunk_size: bytes
+ * @n_chunks:   how many
+ *
+ * Return: 0; -EINVAL a size or count of 0 or too large; -E2BIG one pool too many. The
+ *         pool is config->pools[config->n_pools - 1]; change its other members there.
+ */
+int config_add_pool(struct config *config, uint64_t chunk_size, uint64_t n_chunks);
+
+/* One more queue or topic. -EINVAL name or capacity, -EEXIST name taken, -E2BIG, -ENOMEM. */
+int config_add_ring(struct config *config, const char *name, enum mempool_ring_kind kind,
+		    uint64_t capacity);
+
+/**
+ * config_check() - whether a segment of this shape can be laid out
+ * @reterr_text: what is wrong, for a person; may be NULL
+ *
+ * Return: 0; -EINVAL, and *reterr_text says why: a value out of range, no pool, two rings
+ *         of one name, or a total that overflows.
+ */
+int config_check(const struct config *config, const char **reterr_text);
+
+/* [A-Za-z0-9_-]{1,31}: what a segment, queue or topic may be called. */
+bool config_name_is_valid(const char *name);
+
+/* Holder ids of such a segment, the two reserved ones included: a multiple of 64. */
+uint32_t config_n_holders(const struct config *config);
+uint32_t config_n_topics(const struct config *config);
+
+#endif

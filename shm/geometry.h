@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * geometry.h - where everything lies in a segment: a pure function of its config
+ *
+ * The one place where offsets are made. The creator writes them down, everyone who
+ * attaches computes them again from the shape in the header and compares: overlaps, bounds
+ * and overflow need no check of their own, since a header that disagrees is refused.
+ */
+#ifndef SHM_GEOMETRY_H
+#define SHM_GEOMETRY_H
+
+#include <stdint.h>
+
+#include "config.h"
+#include "mempool_layout.h"
+
+struct geometry_pool {
+	uint64_t chunk_size;
+	uint64_t stride;
+	uint64_t data_off;
+	uint64_t index_off;
+	uint32_t n_chunks;
+	uint32_t alignment;
+	uint32_t cache;
+};
+
+struct geometry {
+	uint64_t total_size;
+	uint64_t fingerprint;		/* of all that shapes the layout, versions included */
+	uint64_t pools_off;
+	uint64_t holders_off;
+	uint64_t rings_off;
+	uint64_t slots_off;		/* of the first ring; the others follow */
+	uint32_t n_pools;		/* data pools; pools[n_pools] is the ChunkManagers' */
+	uint32_t n_holders;
+	uint32_t n_rings;
+	uint32_t n_topics;
+	struct geometry_pool pools[MEMPOOL_MAX_DATA_POOLS + 1];
+};
+
+/* 0; -EINVAL as config_check(); -EOVERFLOW: no address space is that large. */
+int geometry_init(struct geometry *geometry, const struct config *config);
+
+/* Bytes of one ChunkManager with a bit for each of n_holders (a multiple of 64). */
+uint64_t geometry_manager_bytes(uint32_t n_holders);
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * holder.h - the holder table: who can hold chunks
+ *
+ *	FREE -> LIVE -> REAPING -> FREE		written by the daemon alone, state last
+ *
+ * An id is used again, under the next incarnation, only after a finished reap. Everyone
+ * may read; a reader copies a record and treats what it finds as input.
+ */
+#ifndef SHM_HOLDER_H
+#define SHM_HOLDER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "mempool_layout.h"
+#include "segment.h"
+
+/* A private copy of a record. */
+struct holder {
+	uint32_t id;
+	uint32_t state;
+	uint32_t kind;
+	uint32_t pid;
+	uint64_t start_time;
+	uint32_t uid;
+	uint32_t incarnation;
+	uint64_t nonce;
+	uint64_t attached_ns;
+	uint64_t n_exhausted;
+	char name[MEMPOOL_NAME_BYTES];	/* closed by a NUL, printable */
+};
+
+/* Copy a record. Return: 0; -EINVAL no such id. */
+int holder_read(const struct segment *segment, uint32_t id, struct holder *ret_holder);
+
+/* First id that a client can get: after none, the daemon and the topics. */
+uint32_t holder_first_client(const struct segment *segment);
+
+/**
+ * holder_set_live() - write a record and publish it as LIVE
+ * @holder: all members but state and incarnation, which is counted up here
+ *
+ * Crash:  killed before the last store, the record says FREE and nobody has its id yet.
+ * Return: the new incarnation.
+ */
+uint32_t holder_set_live(struct segment *segment, const struct holder *holder);
+
+/* State only: LIVE -> REAPING -> FREE. */
+void holder_set_state(struct segment *segment, uint32_t id, enum mempool_holder_state state);
+
+#endif

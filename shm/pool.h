@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pool.h - chunks of one size, each with a word that says who holds it
+ *
+ *	chunk data:	n_chunks * stride bytes
+ *	index memory:	free list (hints) | n_chunks entries { word, length, tag }
+ *
+ * The same type serves the data pools and the pool of ChunkManagers. struct pool is a
+ * private view: pointers and counts that were checked once, never read again from the
+ * segment. Words change as the table in mempool_layout.h says; every claim is a
+ * compare-and-swap of the word, and a hint from a list or cache is only a place to try.
+ *
+ * dry: bit 0 of pool->state->dry says that an allocator found nothing and remembers the
+ * whole value; every change of it (a free that saw the bit, a scan that found a chunk, the
+ * reaper) clears the bit and moves the sequence above it. So "the value is still what I
+ * remember" means: nobody has freed since, as far as frees saw the bit. Who sets the bit
+ * must issue a membarrier, or rely on frees that are seq_cst, before it scans.
+ */
+#ifndef SHM_POOL_H
+#define SHM_POOL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "free_list.h"
+#include "mempool_layout.h"
+#include "word.h"
+
+struct pool {
+	unsigned char *data;
+	struct mempool_entry *entries;
+	struct mempool_pool_state *state;
+	struct free_list list;
+	uint64_t chunk_size;
+	uint64_t stride;
+	uint64_t data_size;		/* n_chunks * stride */
+	uint64_t inverse;		/* ceil(2^64 / stride), for pool_index() */
+	uint32_t n_chunks;
+	uint32_t id;			/* place in the pool table, as in handles */
+	uint32_t cache;
+};
+
+/* What a pool is made of; the guide's arguments of MemPool::initialize, and two more. */
+struct pool_memory {
+	void *raw_memory;		/* n_chunks * stride bytes, 8-aligned */
+	void *index_memory;		/* pool_index_bytes(n_chunks), 64-aligned */
+	struct mempool_pool_state *state;
+	uint64_t chunk_size;
+	uint64_t stride;		/* 0: chunk_size rounded up to 8 */
+	uint32_t n_chunks;
+};
+
+/* Bytes of index memory: free list and entries. */
+uint64_t pool_index_bytes(uint32_t n_chunks);
+
+/**
+ * pool_view() - look at a pool that stands in memory, changing nothing
+ *
+ * Return: 0; -EINVAL: NULL or misaligned memory, a size or count of 0 or out of range, a
+ *         stride shorter than the chunk.
+ */
+int pool_view(struct pool *pool, const struct pool_memory *memory);
+
+/**
+ * pool_init() - make a pool of raw memory: every chunk FREE, every hint set
+ * @generation: first generation of every word, not 0
+ *
+ * The memory must be nobody else's yet. The guide's MemPool::initialize.
+ * Return: 0; -EINVAL as pool_view(), nothing was written.
+ */
+int pool_init(struct pool *pool, const struct pool_memory *memory, uint32_t generation);
+
+static inline void *pool_chunk(const struct pool *pool, uint32_t index)
+{
+	return pool->data + (uint64_t)index * pool->stride;
+}
+
+/**
+ * pool_index() - which chunk starts at this offset of the pool's data
+ *
+ * Return: 0 and *ret_index; -EINVAL the middle of a chunk, or beyond the last.
+ */
+int pool_index(const struct pool *pool, uint64_t offset, uint32_t *ret_index);
+
+/**
+ * pool_claim() - take one named chunk, if nobody has it
+ * @index:  usually a hint from a list or cache
+ * @holder: who will hold it
+ *
+ * Threads: any. Wait-free: one compare-and-swap, never retried.
+ * Crash:   the swap is the only shared write. Killed before it, the chunk is free; killed
+ *          after it, the word names the dead holder and the reaper frees it.
+ * Source:  DESIGN.md section 3.
+ *
+ * Return: 0; -EINVAL index out of range; -EBUSY somebody holds it (drop the hint).
+ */
+int pool_claim(const struct pool *pool, uint32_t index, uint32_t holder);
+
+/**
+ * pool_release() - give back a chunk that @holder owns alone
+ * @seq_cst: the caller could not register for membarrier: order the store before the
+ *           later look at the dry word by itself
+ *
+ * Only the word is changed; the hint is the caller's business (pool_hint()).
+ * Crash:  killed after the store, the chunk is free and only a hint is lost.
+ *
+ * Return: 0; -EPERM @holder does not own it alone, nothing changed.
+ */
+int pool_release(const struct pool *pool, uint32_t index, uint32_t holder, bool seq_cst);
+
+/* Put one free chunk's hint where every process sees it, and move the dry word if set. */
+void pool_hint(const struct pool *pool, uint32_t index);
+
+/**
+ * pool_claim_scan() - claim by reading the words; the last word on "exhausted"
+ * @start: index to begin at, for threads to spread; any value
+ *
+ * Sets the hints of the free chunks that it passes in the leaf where it finds one.
+ * Threads: any. Lock-free: reads on only as long as others free chunks meanwhile.
+ *
+ * Return: 0 and *ret_index; -EAGAIN: two readings in a row found every chunk held and
+ *         no generation moved, so there was a moment at which all were held.
+ */
+int pool_claim_scan(const struct pool *pool, uint32_t start, uint32_t holder,
+		    uint32_t *ret_index);
+
+/* Say that nothing was found; returns the dry word to remember. Then a membarrier, then scan. */
+uint64_t pool_set_dry(const struct pool *pool);
+
+/* A chunk is free, or was found: whoever remembers this dry word looks again. */
+void pool_move_dry(const struct pool *pool);
+
+/* As pool_move_dry(), if somebody may remember it: cheap where nobody does. */
+static inline bool pool_is_dry(const struct pool *pool)
+{
+	/*
+	 * Relaxed: ordered after the freer's store of the word by the membarrier of the one
+	 * who set the bit, or by that store being seq_cst (pool_release()).
+	 */
+	return atomic_load_explicit(&pool->state->dry, memory_order_relaxed) & 1;
+}
+
+/* How many chunks are held now; a count of words, exact when nothing moves. */
+uint32_t pool_count_used(const struct pool *pool);
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * reap.h - free what the dead held, by what the words say
+ *
+ * One sweep over all words serves every holder that was dead at its start:
+ *
+ *	OWNED(dead)	-> FREE, next generation
+ *	SENT(0, dead)	-> FREE, next generation	(a taker may win the race: then it has it)
+ *	FREE		its hint is set again: the dead may have had it in a cache
+ *	then every dry word is moved, so that whoever waits for a chunk looks again
+ *
+ * Managers go before chunks, so that whoever gets a chunk can share it. Every step is
+ * decided by words alone, so a sweep that was cut short, by a kill or for its slice, is
+ * simply done again or gone on with.
+ */
+#ifndef SHM_REAP_H
+#define SHM_REAP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "segment.h"
+
+struct reap {
+	struct segment *segment;
+	uint64_t *dead;			/* a bit per holder id */
+	uint32_t pool;			/* where the sweep is */
+	uint32_t index;
+	uint32_t n_pools_done;
+	uint64_t n_freed;		/* chunks, not managers */
+};
+
+/* Start a sweep for no one yet. Return: 0 or -ENOMEM. reap_deinit() is always legal. */
+int reap_init(struct reap *reap, struct segment *segment);
+void reap_deinit(struct reap *reap);
+
+/* Before the first reap_step(): this holder is dead. Out of range: ignored. */
+void reap_add(struct reap *reap, uint32_t holder);
+bool reap_has(const struct reap *reap, uint32_t holder);
+
+/**
+ * reap_step() - go on for at most @max_words words
+ *
+ * Crash:  every step can be repeated; the holder stays REAPING until the sweep is over.
+ * Return: true when the sweep is finished.
+ */
+bool reap_step(struct reap *reap, uint32_t max_words);
+
+/* A whole sweep for one holder. Return: chunks freed, or -ENOMEM. */
+int64_t reap_holder(struct segment *segment, uint32_t holder);
+
+#endif

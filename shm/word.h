@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * word.h - the 64-bit word that says who holds a chunk, and the handle that names one
+ *	    incarnation of it
+ *
+ * Pure functions on values; loads, stores and swaps stand where their order is argued.
+ */
+#ifndef SHM_WORD_H
+#define SHM_WORD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "mempool_layout.h"
+
+#define WORD_VALUE_MASK UINT32_C(0x3fffffff)
+#define WORD_ID_MASK UINT32_C(0x7fff)		/* of a queue or holder in SENT */
+
+static inline uint64_t word_make(uint32_t generation, enum mempool_kind kind, uint32_t value)
+{
+	return (uint64_t)generation << 32 | (uint32_t)kind << 30 | (value & WORD_VALUE_MASK);
+}
+
+static inline uint32_t word_generation(uint64_t word)
+{
+	return (uint32_t)(word >> 32);
+}
+
+static inline enum mempool_kind word_kind(uint64_t word)
+{
+	return (enum mempool_kind)((uint32_t)word >> 30);
+}
+
+static inline uint32_t word_value(uint64_t word)
+{
+	return (uint32_t)word & WORD_VALUE_MASK;
+}
+
+/* The generation after this one; 0 is skipped, so that no handle is ever 0. */
+static inline uint32_t word_next_generation(uint64_t word)
+{
+	uint32_t next = word_generation(word) + 1;
+
+	return next + (next == 0);
+}
+
+static inline bool word_is_free(uint64_t word)
+{
+	return (uint32_t)word == 0;
+}
+
+static inline bool word_is_owned_by(uint64_t word, uint32_t holder)
+{
+	return (uint32_t)word == ((uint32_t)MEMPOOL_OWNED << 30 | holder);
+}
+
+/* Claimed: the incarnation stays the same until the chunk changes hands or is freed. */
+static inline uint64_t word_claimed(uint64_t word, uint32_t holder)
+{
+	return word_make(word_generation(word), MEMPOOL_OWNED, holder);
+}
+
+static inline uint64_t word_freed(uint64_t word)
+{
+	return word_make(word_next_generation(word), MEMPOOL_FREE, 0);
+}
+
+static inline uint64_t word_taken(uint64_t word, uint32_t holder)
+{
+	return word_make(word_next_generation(word), MEMPOOL_OWNED, holder);
+}
+
+static inline uint64_t word_sent(uint64_t word, uint32_t queue, uint32_t sender)
+{
+	return word_make(word_next_generation(word), MEMPOOL_SENT, queue << 15 | sender);
+}
+
+static inline uint32_t word_sent_queue(uint64_t word)
+{
+	return word_value(word) >> 15;
+}
+
+static inline uint32_t word_sent_sender(uint64_t word)
+{
+	return (uint32_t)word & WORD_ID_MASK;
+}
+
+/* Handle: generation(32) | pool(6) | index(26). */
+
+static inline uint32_t handle_chunk(uint32_t pool, uint32_t index)
+{
+	return pool << 26 | index;
+}
+
+static inline uint64_t handle_make(uint32_t generation, uint32_t pool, uint32_t index)
+{
+	return (uint64_t)generation << 32 | handle_chunk(pool, index);
+}
+
+static inline uint32_t handle_generation(uint64_t handle)
+{
+	return (uint32_t)(handle >> 32);
+}
+
+static inline uint32_t handle_pool(uint64_t handle)
+{
+	return (uint32_t)handle >> 26;
+}
+
+static inline uint32_t handle_index(uint64_t handle)
+{
+	return (uint32_t)handle & (MEMPOOL_MAX_CHUNKS_PER_POOL - 1);
+}
+
+#endif
