@@ -61,6 +61,10 @@ int config_add_pool(struct config *config, uint64_t chunk_size, uint64_t n_chunk
 int config_add_ring(struct config *config, const char *name, enum mempool_ring_kind kind,
 		    uint64_t capacity);
 
+/* The same without the look for a twin, which config_check() finds: linear for many. */
+int config_append_ring(struct config *config, const char *name, enum mempool_ring_kind kind,
+		       uint64_t capacity);
+
 /**
  * config_check() - whether a segment of this shape can be laid out
  * @reterr_text: what is wrong, for a person; may be NULL

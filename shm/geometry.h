@@ -44,4 +44,7 @@ int geometry_init(struct geometry *geometry, const struct config *config);
 /* Bytes of one ChunkManager with a bit for each of n_holders (a multiple of 64). */
 uint64_t geometry_manager_bytes(uint32_t n_holders);
 
+/* Bytes of the slots of one ring. */
+uint64_t geometry_ring_bytes(uint64_t capacity);
+
 #endif

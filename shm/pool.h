@@ -130,14 +130,14 @@ uint64_t pool_set_dry(const struct pool *pool);
 /* A chunk is free, or was found: whoever remembers this dry word looks again. */
 void pool_move_dry(const struct pool *pool);
 
-/* As pool_move_dry(), if somebody may remember it: cheap where nobody does. */
+/* Whether somebody may remember the dry word; asked after every release. */
 static inline bool pool_is_dry(const struct pool *pool)
 {
 	/*
-	 * Relaxed: ordered after the freer's store of the word by the membarrier of the one
-	 * who set the bit, or by that store being seq_cst (pool_release()).
+	 * D1 (seq_cst, a plain load on x86): not before the store of pool_release(), by the
+	 * membarrier of the one who set the bit, or by that store being seq_cst as well.
 	 */
-	return atomic_load_explicit(&pool->state->dry, memory_order_relaxed) & 1;
+	return atomic_load_explicit(&pool->state->dry, memory_order_seq_cst) & 1;
 }
 
 /* How many chunks are held now; a count of words, exact when nothing moves. */

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool config_name_is_valid(const char *name)
+{
+	size_t length = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				     "abcdefghijklmnopqrstuvwxyz0123456789_-");
+
+	return length >= 1 && length < MEMPOOL_NAME_BYTES && name[length] == '\0';
+}
+
+int config_init(struct config *config, const char *name)
+{
+	if (!config_name_is_valid(name))
+		return -EINVAL;
+
+	*config = (struct config){
+		.max_clients = CONFIG_DEFAULT_MAX_CLIENTS,
+		.fallback = true,
+	};
+	memcpy(config->name, name, strlen(name));
+	return 0;
+}
+
+void config_deinit(struct config *config)
+{
+	free(config->rings);
+	config->rings = NULL;
+	config->n_rings = 0;
+}
+
+static bool is_power_of_two(uint64_t value)
+{
+	return value != 0 && (value & (value - 1)) == 0;
+}
+
+static const char *pool_mistake(const struct config_pool *pool)
+{
+	if (pool->chunk_size == 0 || pool->chunk_size >= MEMPOOL_MAX_CHUNK_BYTES)
+		return "chunk_size must be from 1 byte to less than 4 GiB";
+	if (pool->n_chunks == 0 || pool->n_chunks > MEMPOOL_MAX_CHUNKS_PER_POOL)
+		return "chunk_count must be from 1 to 67108864";
+	if (pool->alignment < 8 || pool->alignment > 4096 ||
+	    !is_power_of_two(pool->alignment))
+		return "alignment must be a power of two from 8 to 4096";
+	if (pool->cache > CONFIG_MAX_CACHE)
+		return "cache must be at most 4096";
+	return NULL;
+}
+
+static const char *ring_mistake(const struct config_ring *ring)
+{
+	if (!config_name_is_valid(ring->name))
+		return "a queue or topic is named with 1 to 31 of A-Z a-z 0-9 _ -";
+	if (ring->kind != MEMPOOL_RING_QUEUE && ring->kind != MEMPOOL_RING_TOPIC)
+		return "a ring is a queue or a topic";
+	if (!is_power_of_two(ring->capacity) || ring->capacity > MEMPOOL_MAX_RING_CAPACITY)
+		return "capacity must be a power of two up to 67108864";
+	return NULL;
+}
+
+int config_add_pool(struct config *config, uint64_t chunk_size, uint64_t n_chunks)
+{
+	struct config_pool pool = {
+		.chunk_size = chunk_size,
+		.n_chunks = n_chunks,
+		.alignment = CONFIG_DEFAULT_ALIGNMENT,
+		.cache = CONFIG_DEFAULT_CACHE,
+	};
+
+	if (pool_mistake(&pool))
+		return -EINVAL;
+	if (config->n_pools >= MEMPOOL_MAX_DATA_POOLS)
+		return -E2BIG;
+
+	config->pools[config->n_pools++] = pool;
+	return 0;
+}
+
+static const struct config_ring *find_ring(const struct config *config, const char *name)
+{
+	for (size_t i = 0; i < config->n_rings; i++)
+		if (strcmp(config->rings[i].name, name) == 0)
+			return &config->rings[i];
+	return NULL;
+}
+
+int config_append_ring(struct config *config, const char *name, enum mempool_ring_kind kind,
+		       uint64_t capacity)
+{
+	struct config_ring ring = { .kind = kind, .capacity = capacity };
+	struct config_ring *rings;
+	size_t length = strlen(name);
+
+	if (length >= sizeof(ring.name))
+		return -EINVAL;
+	memcpy(ring.name, name, length);
+	if (ring_mistake(&ring))
+		return -EINVAL;
+	if (config->n_rings >= MEMPOOL_MAX_RINGS)
+		return -E2BIG;
+
+	/* Doubled at each power of two, so that many rings are added in linear time. */
+	if (config->n_rings == 0 || is_power_of_two(config->n_rings)) {
+		size_t room = config->n_rings ? 2 * config->n_rings : 1;
+
+		rings = realloc(config->rings, room * sizeof(*rings));
+		if (!rings)
+			return -ENOMEM;
+		config->rings = rings;
+	}
+	config->rings[config->n_rings++] = ring;
+	return 0;
+}
+
+int config_add_ring(struct config *config, const char *name, enum mempool_ring_kind kind,
+		    uint64_t capacity)
+{
+	return find_ring(config, name) ? -EEXIST
+				       : config_append_ring(config, name, kind, capacity);
+}
+
+uint32_t config_n_topics(const struct config *config)
+{
+	uint32_t n = 0;
+
+	for (size_t i = 0; i < config->n_rings; i++)
+		n += config->rings[i].kind == MEMPOOL_RING_TOPIC;
+	return n;
+}
+
+/* Rounded up to 64, so that sharer bits fill whole words. */
+static uint64_t round_holders(uint64_t n_clients, uint64_t n_topics)
+{
+	return (n_clients + n_topics + MEMPOOL_HOLDER_DAEMON_ID + 1 + 63) & ~UINT64_C(63);
+}
+
+uint32_t config_n_holders(const struct config *config)
+{
+	return (uint32_t)round_holders(config->max_clients, config_n_topics(config));
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* By sorting: a hostile header may name tens of thousands of rings. */
+static const char *twin_mistake(const struct config *config)
+{
+	const char **names;
+	const char *mistake = NULL;
+
+	if (config->n_rings < 2)
+		return NULL;
+	names = calloc(config->n_rings, sizeof(*names));
+	if (!names)
+		return "out of memory";
+	for (size_t i = 0; i < config->n_rings; i++)
+		names[i] = config->rings[i].name;
+	qsort(names, config->n_rings, sizeof(*names), compare_names);
+	for (size_t i = 1; i < config->n_rings && !mistake; i++)
+		if (strcmp(names[i - 1], names[i]) == 0)
+			mistake = "two queues or topics have the same name";
+	free(names);
+	return mistake;
+}
+
+static const char *config_mistake(const struct config *config)
+{
+	uint64_t n_chunks = 0;
+	const char *mistake;
+
+	if (!config_name_is_valid(config->name))
+		return "a segment is named with 1 to 31 of A-Z a-z 0-9 _ -";
+	if (config->n_pools == 0)
+		return "a segment needs at least one pool";
+	if (config->n_pools > MEMPOOL_MAX_DATA_POOLS)
+		return "a segment has at most 62 pools";
+	if (config->n_rings > MEMPOOL_MAX_RINGS)
+		return "a segment has at most 32767 queues and topics";
+
+	for (size_t i = 0; i < config->n_pools; i++) {
+		mistake = pool_mistake(&config->pools[i]);
+		if (mistake)
+			return mistake;
+		n_chunks += config->pools[i].n_chunks;
+	}
+	if (n_chunks > MEMPOOL_MAX_CHUNKS)
+		return "a segment has at most 1073741824 chunks in all pools together";
+
+	for (size_t i = 0; i < config->n_rings; i++) {
+		mistake = ring_mistake(&config->rings[i]);
+		if (mistake)
+			return mistake;
+	}
+	mistake = twin_mistake(config);
+	if (mistake)
+		return mistake;
+
+	if (config->max_clients == 0 || config->max_clients >= MEMPOOL_MAX_HOLDERS ||
+	    round_holders(config->max_clients, config_n_topics(config)) >= MEMPOOL_MAX_HOLDERS)
+		return "max_clients and topics together must be from 1 to 32702";
+	return NULL;
+}
+
+int config_check(const struct config *config, const char **reterr_text)
+{
+	const char *mistake = config_mistake(config);
+
+	if (!mistake)
+		return 0;
+	if (reterr_text)
+		*reterr_text = mistake;
+	return -EINVAL;
+}

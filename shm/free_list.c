@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+#include "free_list.h"
+
+#include <stdatomic.h>
+
+/*
+ * Orders. A bit carries no data: the chunk's content is ordered by its word (pool.c A1/R1).
+ * What must be ordered here is the summary rule, that no leaf keeps bits unseen under a
+ * clear summary bit once all steps are done:
+ *
+ *	push: leaf |= bits	   pop: summary &= ~bit
+ *	      summary |= bit		look at the leaf again
+ *
+ * Both write the same summary word by read-modify-write, so one comes first. If push's does,
+ * pop's reads from it (F2 acquire, F1 release), and pop's second look sees the leaf bits. If
+ * pop's does, push's sets the bit after it. Either way the bit ends up set over the leaf.
+ */
+
+#define BITS 64
+
+static uint32_t words_for(uint32_t n)
+{
+	return (n + BITS - 1) / BITS;
+}
+
+static uint64_t round_line(uint64_t n_words)
+{
+	return (n_words * sizeof(uint64_t) + 63) & ~UINT64_C(63);
+}
+
+uint64_t free_list_size_bytes(uint32_t n)
+{
+	return round_line(words_for(n)) + round_line(words_for(words_for(n)));
+}
+
+void free_list_view(struct free_list *list, void *memory, uint32_t n)
+{
+	list->n = n;
+	list->n_leaves = words_for(n);
+	list->n_summary = words_for(list->n_leaves);
+	list->leaves = memory;
+	list->summary = (void *)((unsigned char *)memory + round_line(list->n_leaves));
+}
+
+static uint64_t low_bits(uint32_t n)
+{
+	return n >= BITS ? ~UINT64_C(0) : (UINT64_C(1) << n) - 1;
+}
+
+static void fill_words(_Atomic uint64_t *words, uint32_t n_bits)
+{
+	/* Relaxed: nobody else sees the list before the segment is published. */
+	for (uint32_t i = 0; i < n_bits / BITS; i++)
+		atomic_store_explicit(&words[i], ~UINT64_C(0), memory_order_relaxed);
+	if (n_bits % BITS)
+		atomic_store_explicit(&words[n_bits / BITS], low_bits(n_bits % BITS),
+				      memory_order_relaxed);
+}
+
+void free_list_fill(struct free_list *list)
+{
+	fill_words(list->leaves, list->n);
+	fill_words(list->summary, list->n_leaves);
+}
+
+void free_list_push_mask(const struct free_list *list, uint32_t leaf, uint64_t mask)
+{
+	/* Relaxed: published by F1 below; a pop that sees it earlier only has a hint earlier. */
+	atomic_fetch_or_explicit(&list->leaves[leaf], mask, memory_order_relaxed);
+
+	/* F1 (release) pairs with F2: who clears this bit after us sees the leaf's bits. */
+	atomic_fetch_or_explicit(&list->summary[leaf / BITS], UINT64_C(1) << leaf % BITS,
+				 memory_order_release);
+}
+
+void free_list_push(const struct free_list *list, uint32_t index)
+{
+	free_list_push_mask(list, index / BITS, UINT64_C(1) << index % BITS);
+}
+
+void free_list_push_many(const struct free_list *list, const uint32_t *indices, uint32_t n)
+{
+	for (uint32_t i = 0; i < n;) {
+		uint32_t leaf = indices[i] / BITS;
+		uint64_t mask = 0;
+
+		for (; i < n && indices[i] / BITS == leaf; i++)
+			mask |= UINT64_C(1) << indices[i] % BITS;
+		free_list_push_mask(list, leaf, mask);
+	}
+}
+
+int free_list_has(const struct free_list *list, uint32_t index)
+{
+	uint32_t leaf = index / BITS;
+
+	/* Relaxed: the audit looks at a segment that stands still. */
+	return (atomic_load_explicit(&list->leaves[leaf], memory_order_relaxed) >>
+			index % BITS & 1) &&
+	       (atomic_load_explicit(&list->summary[leaf / BITS], memory_order_relaxed) >>
+			leaf % BITS & 1);
+}
+
+/* The lowest up to max set bits of v. */
+static uint64_t lowest_bits(uint64_t v, uint32_t max)
+{
+	uint64_t rest = v;
+
+	if ((uint32_t)__builtin_popcountll(v) <= max)
+		return v;
+	for (; max > 0; max--)
+		rest &= rest - 1;
+	return v & ~rest;
+}
+
+/* The leaf was seen empty: clear its summary bit, then look again (the summary rule). */
+static void clear_summary(const struct free_list *list, uint32_t leaf)
+{
+	uint64_t bit = UINT64_C(1) << leaf % BITS;
+
+	/*
+	 * F2 (acquire) pairs with F1: whoever set this bit before us has set its leaf bits
+	 * before, and the load below sees them.
+	 */
+	atomic_fetch_and_explicit(&list->summary[leaf / BITS], ~bit, memory_order_acquire);
+	if (atomic_load_explicit(&list->leaves[leaf], memory_order_relaxed) != 0)
+		/* F1 again: the bits that we saw are set before the summary is. */
+		atomic_fetch_or_explicit(&list->summary[leaf / BITS], bit,
+					 memory_order_release);
+}
+
+/* Take up to max bits of one leaf; 0: it was empty. */
+static uint64_t take_bits(const struct free_list *list, uint32_t leaf, uint32_t max)
+{
+	/* Relaxed, here and in the swap: a hint carries no data. */
+	uint64_t seen = atomic_load_explicit(&list->leaves[leaf], memory_order_relaxed);
+
+	/* Bounded by the progress of others: got is 0 only if they took all of mask. */
+	while (seen != 0) {
+		uint64_t mask = lowest_bits(seen, max);
+		uint64_t got;
+
+		seen = atomic_fetch_and_explicit(&list->leaves[leaf], ~mask,
+						 memory_order_relaxed);
+		got = seen & mask;
+		seen &= ~mask;
+		if (got == 0)
+			continue;
+		if (seen == 0)
+			clear_summary(list, leaf);
+		return got;
+	}
+	return 0;
+}
+
+static uint32_t unpack(const struct free_list *list, uint32_t leaf, uint64_t bits,
+		       uint32_t *indices)
+{
+	uint32_t n = 0;
+
+	for (; bits != 0; bits &= bits - 1) {
+		uint32_t index = leaf * BITS + (uint32_t)__builtin_ctzll(bits);
+
+		/* A bit past the end is not ours: a hostile client set it. */
+		if (index < list->n)
+			indices[n++] = index;
+	}
+	return n;
+}
+
+/* Look where one summary word points, from a leaf on. */
+static uint32_t pop_summary(const struct free_list *list, uint32_t word, uint64_t allowed,
+			    uint32_t *start, uint32_t *indices, uint32_t max)
+{
+	/* Relaxed: each leaf it points to is looked at by itself. */
+	uint64_t bits = atomic_load_explicit(&list->summary[word], memory_order_relaxed) &
+			allowed;
+
+	for (; bits != 0; bits &= bits - 1) {
+		uint32_t leaf = word * BITS + (uint32_t)__builtin_ctzll(bits);
+		uint64_t got;
+		uint32_t n;
+
+		if (leaf >= list->n_leaves)
+			break;
+		got = take_bits(list, leaf, max);
+		if (got == 0) {
+			clear_summary(list, leaf);
+			continue;
+		}
+		n = unpack(list, leaf, got, indices);
+		if (n > 0) {
+			*start = leaf;
+			return n;
+		}
+	}
+	return 0;
+}
+
+/*
+ * The summary says empty. A process killed between its two steps, in push or in
+ * clear_summary(), leaves a leaf with bits under a clear summary bit: read all leaves once.
+ */
+static uint32_t pop_leaves(const struct free_list *list, uint32_t *start, uint32_t *indices,
+			   uint32_t max)
+{
+	for (uint32_t leaf = 0; leaf < list->n_leaves; leaf++) {
+		uint64_t got;
+		uint32_t n;
+
+		got = take_bits(list, leaf, max);
+		if (got == 0)
+			continue;
+		/* The rest of the leaf becomes visible again. */
+		if (atomic_load_explicit(&list->leaves[leaf], memory_order_relaxed) != 0)
+			free_list_push_mask(list, leaf, 0);
+		n = unpack(list, leaf, got, indices);
+		if (n > 0) {
+			*start = leaf;
+			return n;
+		}
+	}
+	return 0;
+}
+
+uint32_t free_list_pop(const struct free_list *list, uint32_t *start, uint32_t *indices,
+		       uint32_t max)
+{
+	uint32_t first = *start < list->n_leaves ? *start : 0;
+	uint32_t word = first / BITS;
+	uint64_t from = ~UINT64_C(0) << first % BITS;
+	uint32_t n;
+
+	/* The first word from our place on, all others, and the first's other half. */
+	n = pop_summary(list, word, from, start, indices, max);
+	for (uint32_t i = 1; n == 0 && i < list->n_summary; i++) {
+		if (++word == list->n_summary)
+			word = 0;
+		n = pop_summary(list, word, ~UINT64_C(0), start, indices, max);
+	}
+	if (n == 0)
+		n = pop_summary(list, first / BITS, ~from, start, indices, max);
+	if (n == 0)
+		n = pop_leaves(list, start, indices, max);
+	return n;
+}

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+#include "geometry.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "pool.h"
+
+/*
+ * Sums cannot overflow 64 bits here: at most 63 pools of 2^26 chunks of 2^32 bytes are
+ * below 2^64 together (62 * 2^58 < 2^64), and everything else is far below 2^50. What no
+ * file or mapping can hold is refused at the end.
+ */
+#define LARGEST_SEGMENT (UINT64_C(1) << 62)
+
+static uint64_t round_up(uint64_t value, uint64_t to)
+{
+	return (value + to - 1) & ~(to - 1);
+}
+
+uint64_t geometry_manager_bytes(uint32_t n_holders)
+{
+	return sizeof(struct mempool_chunk_manager) + n_holders / 8;
+}
+
+uint64_t geometry_ring_bytes(uint64_t capacity)
+{
+	return round_up(capacity * sizeof(uint64_t), MEMPOOL_LINE_BYTES);
+}
+
+/* FNV-1a: not against an enemy, who may write what he likes, but against a changed config. */
+static uint64_t mix(uint64_t hash, const void *data, size_t size)
+{
+	const unsigned char *bytes = data;
+
+	for (size_t i = 0; i < size; i++)
+		hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
+	return hash;
+}
+
+static uint64_t mix_u64(uint64_t hash, uint64_t value)
+{
+	return mix(hash, &value, sizeof(value));
+}
+
+static uint64_t fingerprint(const struct geometry *geometry, const struct config *config)
+{
+	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+	hash = mix_u64(hash, MEMPOOL_LAYOUT_MAJOR);
+	hash = mix_u64(hash, MEMPOOL_LAYOUT_MINOR);
+	hash = mix_u64(hash, geometry->n_holders);
+	hash = mix_u64(hash, config->fallback);
+	hash = mix_u64(hash, geometry->n_pools);
+	for (uint32_t i = 0; i <= geometry->n_pools; i++) {
+		const struct geometry_pool *pool = &geometry->pools[i];
+
+		hash = mix_u64(hash, pool->chunk_size);
+		hash = mix_u64(hash, pool->n_chunks);
+		hash = mix_u64(hash, pool->alignment);
+		hash = mix_u64(hash, pool->cache);
+	}
+	hash = mix_u64(hash, geometry->n_rings);
+	for (size_t i = 0; i < config->n_rings; i++) {
+		hash = mix(hash, config->rings[i].name, sizeof(config->rings[i].name));
+		hash = mix_u64(hash, config->rings[i].kind);
+		hash = mix_u64(hash, config->rings[i].capacity);
+	}
+	return hash;
+}
+
+/* Data from a page on, then the index memory; returns the end. */
+static uint64_t place_pool(struct geometry_pool *pool, uint64_t off)
+{
+	pool->data_off = round_up(off, MEMPOOL_PAGE_BYTES);
+	pool->index_off = round_up(pool->data_off + pool->n_chunks * pool->stride,
+				   MEMPOOL_LINE_BYTES);
+	return pool->index_off + pool_index_bytes(pool->n_chunks);
+}
+
+int geometry_init(struct geometry *geometry, const struct config *config)
+{
+	uint64_t off = MEMPOOL_PAGE_BYTES;
+	uint32_t n_chunks = 0;
+	int r;
+
+	r = config_check(config, NULL);
+	if (r < 0)
+		return r;
+
+	*geometry = (struct geometry){
+		.n_pools = (uint32_t)config->n_pools,
+		.n_holders = config_n_holders(config),
+		.n_rings = (uint32_t)config->n_rings,
+		.n_topics = config_n_topics(config),
+	};
+
+	geometry->pools_off = off;
+	off += (geometry->n_pools + 1) * sizeof(struct mempool_pool_record);
+	geometry->holders_off = off;
+	off += geometry->n_holders * sizeof(struct mempool_holder);
+	geometry->rings_off = off;
+	off += geometry->n_rings * sizeof(struct mempool_ring);
+
+	for (uint32_t i = 0; i < geometry->n_pools; i++) {
+		const struct config_pool *from = &config->pools[i];
+
+		geometry->pools[i] = (struct geometry_pool){
+			.chunk_size = from->chunk_size,
+			.stride = round_up(from->chunk_size, from->alignment),
+			.n_chunks = (uint32_t)from->n_chunks,
+			.alignment = from->alignment,
+			.cache = from->cache,
+		};
+		off = place_pool(&geometry->pools[i], off);
+		n_chunks += (uint32_t)from->n_chunks;
+	}
+
+	geometry->pools[geometry->n_pools] = (struct geometry_pool){
+		.chunk_size = geometry_manager_bytes(geometry->n_holders),
+		.stride = geometry_manager_bytes(geometry->n_holders),
+		.n_chunks = n_chunks,
+		.alignment = 8,
+		.cache = CONFIG_DEFAULT_CACHE,
+	};
+	off = place_pool(&geometry->pools[geometry->n_pools], off);
+
+	geometry->slots_off = off = round_up(off, MEMPOOL_LINE_BYTES);
+	for (size_t i = 0; i < config->n_rings; i++)
+		off += geometry_ring_bytes(config->rings[i].capacity);
+
+	geometry->total_size = round_up(off, MEMPOOL_PAGE_BYTES);
+	if (geometry->total_size > LARGEST_SEGMENT)
+		return -EOVERFLOW;
+	geometry->fingerprint = fingerprint(geometry, config);
+	return 0;
+}

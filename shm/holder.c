@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+#include "holder.h"
+
+#include <ctype.h>
+#include <errno.h>
+
+/* Relaxed in this file, unless labelled: a record is published by its state. */
+#define GET(field) atomic_load_explicit(&(field), memory_order_relaxed)
+#define SET(field, value) atomic_store_explicit(&(field), value, memory_order_relaxed)
+
+uint32_t holder_first_client(const struct segment *segment)
+{
+	return MEMPOOL_HOLDER_DAEMON_ID + 1 + segment->geometry.n_topics;
+}
+
+int holder_read(const struct segment *segment, uint32_t id, struct holder *ret_holder)
+{
+	struct mempool_holder *record;
+
+	if (id == MEMPOOL_HOLDER_NONE || id >= segment->n_holders)
+		return -EINVAL;
+	record = &segment->holders[id];
+
+	*ret_holder = (struct holder){
+		.id = id,
+		/* H2 (acquire) pairs with H1: a record that says LIVE is complete. */
+		.state = atomic_load_explicit(&record->state, memory_order_acquire),
+		.kind = GET(record->kind),
+		.pid = GET(record->pid),
+		.start_time = GET(record->start_time),
+		.uid = GET(record->uid),
+		.incarnation = GET(record->incarnation),
+		.nonce = GET(record->nonce),
+		.attached_ns = GET(record->attached_ns),
+		.n_exhausted = GET(record->n_exhausted),
+	};
+	for (size_t i = 0; i < sizeof(ret_holder->name) - 1; i++) {
+		unsigned char c = GET(record->name[i]);
+
+		if (c == '\0')
+			break;
+		ret_holder->name[i] = isprint(c) ? (char)c : '?';
+	}
+	return 0;
+}
+
+uint32_t holder_set_live(struct segment *segment, const struct holder *holder)
+{
+	struct mempool_holder *record = &segment->holders[holder->id];
+	uint32_t incarnation = GET(record->incarnation) + 1;
+
+	SET(record->kind, holder->kind);
+	SET(record->pid, holder->pid);
+	SET(record->start_time, holder->start_time);
+	SET(record->uid, holder->uid);
+	SET(record->incarnation, incarnation);
+	SET(record->nonce, holder->nonce);
+	SET(record->attached_ns, holder->attached_ns);
+	SET(record->n_exhausted, 0);
+	for (size_t i = 0; i < sizeof(holder->name); i++)
+		SET(record->name[i], (unsigned char)holder->name[i]);
+
+	/* H1 (release) pairs with H2: who sees LIVE sees the rest. */
+	atomic_store_explicit(&record->state, MEMPOOL_HOLDER_LIVE, memory_order_release);
+	return incarnation;
+}
+
+void holder_set_state(struct segment *segment, uint32_t id, enum mempool_holder_state state)
+{
+	/* H1, as above; for FREE: the sweep that ended happens before the id's next use. */
+	atomic_store_explicit(&segment->holders[id].state, state, memory_order_release);
+}

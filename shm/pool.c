@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+#include "pool.h"
+
+#include <errno.h>
+#include <stddef.h>
+
+#define LEAF_BITS 64
+
+uint64_t pool_index_bytes(uint32_t n_chunks)
+{
+	return free_list_size_bytes(n_chunks) + (uint64_t)n_chunks * sizeof(struct mempool_entry);
+}
+
+int pool_view(struct pool *pool, const struct pool_memory *memory)
+{
+	uint64_t stride = memory->stride;
+
+	if (!memory->raw_memory || !memory->index_memory || !memory->state)
+		return -EINVAL;
+	if ((uintptr_t)memory->raw_memory % 8 || (uintptr_t)memory->index_memory % 64)
+		return -EINVAL;
+	if (memory->n_chunks == 0 || memory->n_chunks > MEMPOOL_MAX_CHUNKS)
+		return -EINVAL;
+	if (memory->chunk_size == 0 || memory->chunk_size >= MEMPOOL_MAX_CHUNK_BYTES)
+		return -EINVAL;
+	if (stride == 0)
+		stride = (memory->chunk_size + 7) & ~UINT64_C(7);
+	if (stride < memory->chunk_size || stride > MEMPOOL_MAX_CHUNK_BYTES || stride % 8)
+		return -EINVAL;
+
+	*pool = (struct pool){
+		.data = memory->raw_memory,
+		.state = memory->state,
+		.chunk_size = memory->chunk_size,
+		.stride = stride,
+		.data_size = stride * memory->n_chunks,
+		.inverse = UINT64_MAX / stride + 1,
+		.n_chunks = memory->n_chunks,
+	};
+	free_list_view(&pool->list, memory->index_memory, memory->n_chunks);
+	pool->entries = (void *)((unsigned char *)memory->index_memory +
+				 free_list_size_bytes(memory->n_chunks));
+	return 0;
+}
+
+int pool_init(struct pool *pool, const struct pool_memory *memory, uint32_t generation)
+{
+	int r;
+
+	if (generation == 0)
+		return -EINVAL;
+	r = pool_view(pool, memory);
+	if (r < 0)
+		return r;
+
+	/* Relaxed: nobody else has this memory yet; the segment's state publishes it. */
+	for (uint32_t i = 0; i < pool->n_chunks; i++)
+		atomic_store_explicit(&pool->entries[i].word,
+				      word_make(generation, MEMPOOL_FREE, 0),
+				      memory_order_relaxed);
+	free_list_fill(&pool->list);
+	return 0;
+}
+
+__extension__ typedef unsigned __int128 u128;
+
+int pool_index(const struct pool *pool, uint64_t offset, uint32_t *ret_index)
+{
+	uint64_t index;
+
+	if (offset >= pool->data_size)
+		return -EINVAL;
+
+	/*
+	 * offset / stride by multiplication. inverse is 2^64/stride + e with 0 <= e < 1, so for
+	 * a true multiple q * stride the product is q + offset * e / 2^64, below q + 1.
+	 */
+	index = (uint64_t)((u128)offset * pool->inverse >> 64);
+	if (index * pool->stride != offset)
+		return -EINVAL;
+	*ret_index = (uint32_t)index;
+	return 0;
+}
+
+static bool claim_word(_Atomic uint64_t *word, uint64_t seen, uint32_t holder)
+{
+	/*
+	 * A1 (acquire) pairs with R1 in pool_release(), and with the reaper's R2: what the last
+	 * holder did with the chunk happens before what we do. Relaxed on failure: we learnt
+	 * that it is not ours and read nothing through it.
+	 */
+	return atomic_compare_exchange_strong_explicit(word, &seen, word_claimed(seen, holder),
+						       memory_order_acquire,
+						       memory_order_relaxed);
+}
+
+int pool_claim(const struct pool *pool, uint32_t index, uint32_t holder)
+{
+	_Atomic uint64_t *word;
+	uint64_t seen;
+
+	if (index >= pool->n_chunks)
+		return -EINVAL;
+
+	word = &pool->entries[index].word;
+	/* Relaxed: only a first guess, the swap decides. */
+	seen = atomic_load_explicit(word, memory_order_relaxed);
+	if (!word_is_free(seen) || !claim_word(word, seen, holder))
+		return -EBUSY;
+	return 0;
+}
+
+int pool_release(const struct pool *pool, uint32_t index, uint32_t holder, bool seq_cst)
+{
+	_Atomic uint64_t *word = &pool->entries[index].word;
+	/* Relaxed: if it is ours, we or a thread that told us wrote it last. */
+	uint64_t seen = atomic_load_explicit(word, memory_order_relaxed);
+
+	if (!word_is_owned_by(seen, holder))
+		return -EPERM;
+
+	/*
+	 * R1 (release) pairs with A1: our use of the chunk happens before the next holder's. A
+	 * plain store, since nobody else changes a word that names us. D1: the caller looks at
+	 * the dry word next, and must not do so before this store is visible: the one who set
+	 * the dry bit sees to it by membarrier (D2), or else the store is seq_cst here, as its
+	 * setting of the bit and its scan are.
+	 */
+	if (seq_cst)
+		atomic_store_explicit(word, word_freed(seen), memory_order_seq_cst);
+	else
+		atomic_store_explicit(word, word_freed(seen), memory_order_release);
+	return 0;
+}
+
+void pool_hint(const struct pool *pool, uint32_t index)
+{
+	free_list_push(&pool->list, index);
+	if (pool_is_dry(pool))
+		pool_move_dry(pool);
+}
+
+uint64_t pool_set_dry(const struct pool *pool)
+{
+	/*
+	 * D2 (seq_cst): before the scan in the order of all seq_cst operations, so that a
+	 * freer either sees the bit or has its store seen by the scan (D1). Freers that store
+	 * with release only are reached by the membarrier that the caller issues next.
+	 */
+	return atomic_fetch_or_explicit(&pool->state->dry, 1, memory_order_seq_cst) | 1;
+}
+
+void pool_move_dry(const struct pool *pool)
+{
+	/* D1 (seq_cst), as in pool_is_dry(). */
+	uint64_t seen = atomic_load_explicit(&pool->state->dry, memory_order_seq_cst);
+
+	/*
+	 * One try is enough: if it fails, somebody else has moved the word since, and nobody
+	 * remembers what we saw. Release (D3) pairs with the acquire load of who remembers the
+	 * word (D4 in client/alloc.c): looking again, it finds the word and hint of our chunk.
+	 */
+	if (seen & 1)
+		atomic_compare_exchange_strong_explicit(&pool->state->dry, &seen,
+							(seen + 2) & ~UINT64_C(1),
+							memory_order_release,
+							memory_order_relaxed);
+}
+
+/* One reading of all words, a leaf's worth at a time. */
+struct scan {
+	const struct pool *pool;
+	uint32_t holder;
+	uint64_t generations;		/* sum over the words read */
+	bool all_held;			/* no word was seen FREE */
+};
+
+/*
+ * Read the words of one leaf. The first free one that can be claimed is taken, the hints of
+ * the others are set. true: *ret_index is ours.
+ */
+static bool scan_leaf(struct scan *scan, uint32_t leaf, uint32_t *ret_index)
+{
+	const struct pool *pool = scan->pool;
+	uint32_t first = leaf * LEAF_BITS;
+	uint32_t end = first + LEAF_BITS < pool->n_chunks ? first + LEAF_BITS : pool->n_chunks;
+	uint64_t hints = 0;
+	bool found = false;
+
+	for (uint32_t i = first; i < end; i++) {
+		_Atomic uint64_t *word = &pool->entries[i].word;
+		/*
+		 * D5 (seq_cst): a plain load on common machines; see D2. It also keeps the two
+		 * readings in order.
+		 */
+		uint64_t seen = atomic_load_explicit(word, memory_order_seq_cst);
+
+		scan->generations += word_generation(seen);
+		if (!word_is_free(seen))
+			continue;
+		scan->all_held = false;
+		if (found) {
+			hints |= UINT64_C(1) << (i - first);
+		} else if (claim_word(word, seen, scan->holder)) {
+			*ret_index = i;
+			found = true;
+		}
+	}
+	if (hints)
+		free_list_push_mask(&pool->list, leaf, hints);
+	return found;
+}
+
+/* All words once, from a leaf on and round. 0, or -EAGAIN. */
+static int scan_all(struct scan *scan, uint32_t first_leaf, uint32_t *ret_index)
+{
+	uint32_t n_leaves = scan->pool->list.n_leaves;
+
+	scan->generations = 0;
+	scan->all_held = true;
+	for (uint32_t i = 0; i < n_leaves; i++) {
+		uint32_t leaf = first_leaf + i;
+
+		if (leaf >= n_leaves)
+			leaf -= n_leaves;
+		if (scan_leaf(scan, leaf, ret_index))
+			return 0;
+	}
+	return -EAGAIN;
+}
+
+int pool_claim_scan(const struct pool *pool, uint32_t start, uint32_t holder,
+		    uint32_t *ret_index)
+{
+	struct scan scan = { .pool = pool, .holder = holder };
+	uint32_t first_leaf = start % pool->n_chunks / LEAF_BITS;
+	uint64_t before;
+	bool held;
+
+	if (scan_all(&scan, first_leaf, ret_index) == 0)
+		return 0;
+
+	/*
+	 * Every word was held when it was read, but not all at one moment: a chunk may have
+	 * been freed behind us and another taken before us. Generations only go up, and each
+	 * free moves one, so if two readings in a row find every word held and the same sum,
+	 * nothing was freed from the end of the first to the start of the second: at that
+	 * moment all were held. Otherwise somebody else made progress: read again.
+	 */
+	do {
+		before = scan.generations;
+		held = scan.all_held;
+		if (scan_all(&scan, first_leaf, ret_index) == 0)
+			return 0;
+	} while (!held || !scan.all_held || scan.generations != before);
+	return -EAGAIN;
+}
+
+uint32_t pool_count_used(const struct pool *pool)
+{
+	uint32_t n_used = 0;
+
+	/* Relaxed: a count, of what may move while it is counted. */
+	for (uint32_t i = 0; i < pool->n_chunks; i++)
+		n_used += !word_is_free(atomic_load_explicit(&pool->entries[i].word,
+							     memory_order_relaxed));
+	return n_used;
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+#include "reap.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define LEAF_BITS 64
+
+int reap_init(struct reap *reap, struct segment *segment)
+{
+	*reap = (struct reap){
+		.segment = segment,
+		.pool = segment->n_pools,	/* the managers first */
+		.dead = calloc(segment->n_holders / 64, sizeof(uint64_t)),
+	};
+	return reap->dead ? 0 : -ENOMEM;
+}
+
+void reap_deinit(struct reap *reap)
+{
+	free(reap->dead);
+	reap->dead = NULL;
+}
+
+void reap_add(struct reap *reap, uint32_t holder)
+{
+	if (holder != MEMPOOL_HOLDER_NONE && holder < reap->segment->n_holders)
+		reap->dead[holder / 64] |= UINT64_C(1) << holder % 64;
+}
+
+bool reap_has(const struct reap *reap, uint32_t holder)
+{
+	return holder < reap->segment->n_holders &&
+	       (reap->dead[holder / 64] >> holder % 64 & 1);
+}
+
+static bool names_the_dead(const struct reap *reap, uint64_t word)
+{
+	switch (word_kind(word)) {
+	case MEMPOOL_OWNED:
+		return reap_has(reap, word_value(word));
+	case MEMPOOL_SENT:
+		return word_sent_queue(word) == 0 && reap_has(reap, word_sent_sender(word));
+	case MEMPOOL_FREE:
+	case MEMPOOL_SHARED:
+		break;
+	}
+	return false;
+}
+
+/* Free one word if it names the dead. Returns whether the word is free now. */
+static bool reap_word(struct reap *reap, _Atomic uint64_t *word)
+{
+	/* Relaxed: a first guess, the swap decides. */
+	uint64_t seen = atomic_load_explicit(word, memory_order_relaxed);
+
+	/* A failed swap is a taker who was faster, or a hostile client: not ours any more. */
+	if (names_the_dead(reap, seen)) {
+		/*
+		 * R2 (release) pairs with A1 of the next claim. seq_cst, since the dry word is
+		 * looked at after it (D1): the daemon is not registered for membarrier.
+		 */
+		if (atomic_compare_exchange_strong_explicit(word, &seen, word_freed(seen),
+							    memory_order_seq_cst,
+							    memory_order_relaxed)) {
+			reap->n_freed += reap->pool != reap->segment->n_pools;
+			return true;
+		}
+	}
+	return word_is_free(seen);
+}
+
+/* The words of one leaf, and the hints of those that are free. */
+static void reap_leaf(struct reap *reap, struct pool *pool, uint32_t leaf)
+{
+	uint32_t first = leaf * LEAF_BITS;
+	uint32_t end = first + LEAF_BITS < pool->n_chunks ? first + LEAF_BITS : pool->n_chunks;
+	uint64_t hints = 0;
+
+	for (uint32_t i = first; i < end; i++)
+		if (reap_word(reap, &pool->entries[i].word))
+			hints |= UINT64_C(1) << (i - first);
+	/* Always, even if all are set: the summary bit may be the one that was lost. */
+	if (hints)
+		free_list_push_mask(&pool->list, leaf, hints);
+}
+
+bool reap_step(struct reap *reap, uint32_t max_words)
+{
+	uint32_t n_pools = reap->segment->n_pools;
+
+	for (uint32_t n = 0; reap->n_pools_done <= n_pools; n += LEAF_BITS) {
+		struct pool *pool = &reap->segment->pools[reap->pool];
+
+		if (n >= max_words)
+			return false;
+		reap_leaf(reap, pool, reap->index / LEAF_BITS);
+		reap->index += LEAF_BITS;
+		if (reap->index < pool->n_chunks)
+			continue;
+
+		/* All words of the pool: whoever remembers it as dry looks again. */
+		pool_move_dry(pool);
+		reap->index = 0;
+		reap->pool = reap->n_pools_done++;
+	}
+	return true;
+}
+
+int64_t reap_holder(struct segment *segment, uint32_t holder)
+{
+	struct reap reap;
+	int r;
+
+	r = reap_init(&reap, segment);
+	if (r < 0)
+		return r;
+	reap_add(&reap, holder);
+	while (!reap_step(&reap, UINT32_MAX))
+		;
+	reap_deinit(&reap);
+	return (int64_t)reap.n_freed;
+}

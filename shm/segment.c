@@ -1,0 +1,572 @@
+/* SPDX-License-Identifier: MIT */
+#include "segment.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SPACE_PIECE_BYTES (UINT64_C(64) << 20)
+
+uint64_t segment_size_bytes(const struct config *config)
+{
+	struct geometry geometry;
+
+	return geometry_init(&geometry, config) < 0 ? 0 : geometry.total_size;
+}
+
+/* ---- the object ---- */
+
+void segment_memory_deinit(struct segment_memory *memory)
+{
+	if (!memory)
+		return;
+	if (memory->base)
+		munmap(memory->base, memory->size);
+	if (memory->fd >= 0)
+		close(memory->fd);
+	*memory = SEGMENT_MEMORY_NULL;
+}
+
+int segment_map_fd(int fd, enum segment_access access, struct segment_memory *ret_memory)
+{
+	int protection = access == SEGMENT_READ_ONLY ? PROT_READ : PROT_READ | PROT_WRITE;
+	struct stat st;
+	void *base;
+	int r;
+
+	if (fstat(fd, &st) < 0)
+		goto failed;
+	if (!S_ISREG(st.st_mode)) {
+		errno = EBADF;
+		goto failed;
+	}
+	if (st.st_size == 0) {
+		errno = ENODATA;
+		goto failed;
+	}
+	base = mmap(NULL, (size_t)st.st_size, protection, MAP_SHARED, fd, 0);
+	if (base == MAP_FAILED)
+		goto failed;
+
+	*ret_memory = (struct segment_memory){
+		.base = base,
+		.size = (uint64_t)st.st_size,
+		.fd = fd,
+		.access = access,
+		.device = st.st_dev,
+		.inode = st.st_ino,
+	};
+	return 0;
+
+failed:
+	r = -errno;
+	close(fd);
+	return r;
+}
+
+static int open_flags(enum segment_access access)
+{
+	return O_NOFOLLOW | O_CLOEXEC | (access == SEGMENT_READ_ONLY ? O_RDONLY : O_RDWR);
+}
+
+int segment_map(const char *shm_name, enum segment_access access,
+		struct segment_memory *ret_memory)
+{
+	int fd = shm_open(shm_name, open_flags(access), 0);
+
+	return fd < 0 ? -errno : segment_map_fd(fd, access, ret_memory);
+}
+
+/* In pieces, so that taking many GiB can be followed and a watchdog fed. */
+static int take_space(int fd, uint64_t size, segment_progress_fn progress, void *userdata)
+{
+	for (uint64_t done = 0; done < size;) {
+		uint64_t piece = size - done < SPACE_PIECE_BYTES ? size - done
+								 : SPACE_PIECE_BYTES;
+		int r;
+
+		do {
+			r = posix_fallocate(fd, (off_t)done, (off_t)piece);
+		} while (r == EINTR);
+		if (r != 0)
+			return -r;
+		done += piece;
+		if (progress)
+			progress(done, size, userdata);
+	}
+	return 0;
+}
+
+static int create_object(const char *shm_name, uint64_t size,
+			 const struct segment_permissions *perms, segment_progress_fn progress,
+			 void *userdata, struct segment_memory *ret_memory)
+{
+	int fd, r;
+
+	/* Mode 0600 until it is whole; O_EXCL: what we get is ours. */
+	fd = shm_open(shm_name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+
+	r = take_space(fd, size, progress, userdata);
+	if (r == 0 && perms->group != (gid_t)-1 && fchown(fd, (uid_t)-1, perms->group) < 0)
+		r = -errno;
+	/* After the chown, which may clear bits; fchmod minds no umask. */
+	if (r == 0 && fchmod(fd, perms->mode) < 0)
+		r = -errno;
+	if (r < 0)
+		close(fd);
+	else
+		r = segment_map_fd(fd, SEGMENT_READ_WRITE, ret_memory);
+
+	if (r < 0)
+		shm_unlink(shm_name);
+	else
+		ret_memory->created = true;
+	return r;
+}
+
+static int open_object(const char *shm_name, uint64_t size, enum segment_access access,
+		       struct segment_memory *ret_memory)
+{
+	int r = segment_map(shm_name, access, ret_memory);
+
+	if (r == 0 && ret_memory->size < size) {
+		segment_memory_deinit(ret_memory);
+		r = -ENODATA;
+	}
+	return r;
+}
+
+int segment_create(const char *shm_name, uint64_t size_bytes, enum segment_access access,
+		   enum segment_open_mode open_mode, const struct segment_permissions *perms,
+		   segment_progress_fn progress, void *userdata,
+		   struct segment_memory *ret_memory)
+{
+	int r;
+
+	if (size_bytes == 0 || size_bytes > INT64_MAX || (perms->mode & ~0777U))
+		return -EINVAL;
+	/* Who creates must be able to lay it out. */
+	if (access == SEGMENT_READ_ONLY && open_mode != SEGMENT_OPEN)
+		return -EINVAL;
+
+	switch (open_mode) {
+	case SEGMENT_OPEN:
+		return open_object(shm_name, size_bytes, access, ret_memory);
+	case SEGMENT_PURGE_AND_CREATE:
+		if (shm_unlink(shm_name) < 0 && errno != ENOENT)
+			return -errno;
+		break;
+	case SEGMENT_CREATE:
+		break;
+	case SEGMENT_OPEN_OR_CREATE:
+		r = open_object(shm_name, size_bytes, access, ret_memory);
+		if (r != -ENOENT)
+			return r;
+		break;
+	}
+	return create_object(shm_name, size_bytes, perms, progress, userdata, ret_memory);
+}
+
+/* ---- identity ---- */
+
+int segment_boot_id(uint8_t ret_id[16])
+{
+	FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
+	char text[64] = "";
+	size_t n = 0;
+
+	if (!file)
+		return -errno;
+	if (!fgets(text, sizeof(text), file))
+		text[0] = '\0';
+	fclose(file);
+
+	memset(ret_id, 0, 16);
+	for (const char *c = text; *c != '\0' && n < 32; c++) {
+		char digit[2] = { *c, '\0' };
+		char *end;
+		unsigned long value = strtoul(digit, &end, 16);
+
+		if (end == digit)
+			continue;
+		ret_id[n / 2] = (uint8_t)(ret_id[n / 2] << 4 | value);
+		n++;
+	}
+	return n == 32 ? 0 : -EBADMSG;
+}
+
+int segment_pid_namespace(uint64_t *ret_inode)
+{
+	struct stat st;
+
+	if (stat("/proc/self/ns/pid", &st) < 0)
+		return -errno;
+	*ret_inode = st.st_ino;
+	return 0;
+}
+
+int segment_identity_init(struct segment_identity *identity, uint64_t generation)
+{
+	int r;
+
+	*identity = (struct segment_identity){ .generation = generation };
+	r = segment_boot_id(identity->boot_id);
+	if (r == 0)
+		r = segment_pid_namespace(&identity->pid_namespace);
+	if (r < 0)
+		return r;
+	/* 0 is no generation and no id. */
+	while (identity->generation_seed == 0 || identity->segment_id == 0) {
+		if (getrandom(&identity->generation_seed, sizeof(identity->generation_seed),
+			      0) < 0 ||
+		    getrandom(&identity->segment_id, sizeof(identity->segment_id), 0) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+/* ---- layout ---- */
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+}
+
+static struct mempool_pool_record *pool_record(void *base, const struct geometry *geometry,
+					       uint32_t i)
+{
+	struct mempool_pool_record *records =
+		(void *)((unsigned char *)base + geometry->pools_off);
+
+	return &records[i];
+}
+
+static struct pool_memory pool_memory(void *base, const struct geometry *geometry, uint32_t i)
+{
+	const struct geometry_pool *pool = &geometry->pools[i];
+
+	return (struct pool_memory){
+		.raw_memory = (unsigned char *)base + pool->data_off,
+		.index_memory = (unsigned char *)base + pool->index_off,
+		.state = &pool_record(base, geometry, i)->state,
+		.chunk_size = pool->chunk_size,
+		.stride = pool->stride,
+		.n_chunks = pool->n_chunks,
+	};
+}
+
+static void layout_header(struct mempool_header *header, const struct config *config,
+			  const struct geometry *geometry,
+			  const struct segment_identity *identity)
+{
+	header->magic = MEMPOOL_MAGIC;
+	header->version_major = MEMPOOL_LAYOUT_MAJOR;
+	header->version_minor = MEMPOOL_LAYOUT_MINOR;
+	header->header_size = sizeof(*header);
+	header->n_holders = geometry->n_holders;
+	header->total_size = geometry->total_size;
+	header->holders_off = geometry->holders_off;
+	header->holder_stride = sizeof(struct mempool_holder);
+	memcpy(header->boot_id, identity->boot_id, sizeof(header->boot_id));
+	header->pid_namespace = identity->pid_namespace;
+	header->segment_id = identity->segment_id;
+	header->generation = identity->generation;
+	header->fingerprint = geometry->fingerprint;
+	header->created_ns = now_ns();
+	header->generation_seed = identity->generation_seed;
+	header->n_pools = geometry->n_pools;
+	header->n_rings = geometry->n_rings;
+	header->n_topics = geometry->n_topics;
+	header->pools_off = geometry->pools_off;
+	header->rings_off = geometry->rings_off;
+	header->fallback = config->fallback;
+	header->max_clients = (uint32_t)config->max_clients;
+	memcpy(header->name, config->name, sizeof(header->name));
+}
+
+static int layout_pools(void *base, const struct geometry *geometry, uint32_t generation)
+{
+	for (uint32_t i = 0; i <= geometry->n_pools; i++) {
+		const struct geometry_pool *from = &geometry->pools[i];
+		struct mempool_pool_record *record = pool_record(base, geometry, i);
+		struct pool_memory memory = pool_memory(base, geometry, i);
+		struct pool pool;
+		int r;
+
+		record->chunk_size = from->chunk_size;
+		record->stride = from->stride;
+		record->data_off = from->data_off;
+		record->index_off = from->index_off;
+		record->n_chunks = from->n_chunks;
+		record->alignment = from->alignment;
+		record->cache = from->cache;
+
+		r = pool_init(&pool, &memory, generation);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* Slots stay zero: each ring's code gives its own meaning to a slot's first round. */
+static void layout_rings(void *base, const struct config *config,
+			 const struct geometry *geometry)
+{
+	struct mempool_ring *rings = (void *)((unsigned char *)base + geometry->rings_off);
+	uint64_t off = geometry->slots_off;
+
+	for (size_t i = 0; i < config->n_rings; i++) {
+		memcpy(rings[i].name, config->rings[i].name, sizeof(rings[i].name));
+		rings[i].kind = config->rings[i].kind;
+		rings[i].capacity = (uint32_t)config->rings[i].capacity;
+		rings[i].slots_off = off;
+		off += geometry_ring_bytes(config->rings[i].capacity);
+	}
+}
+
+int segment_layout(void *base, uint64_t size_bytes, const struct config *config,
+		   const struct segment_identity *identity)
+{
+	struct mempool_header *header = base;
+	struct segment_identity own;
+	struct geometry geometry;
+	int r;
+
+	r = geometry_init(&geometry, config);
+	if (r < 0)
+		return r;
+	if (size_bytes < geometry.total_size)
+		return -ENOSPC;
+	if (!identity) {
+		r = segment_identity_init(&own, 1);
+		if (r < 0)
+			return r;
+		identity = &own;
+	}
+
+	layout_header(header, config, &geometry, identity);
+	r = layout_pools(base, &geometry, identity->generation_seed);
+	if (r < 0)
+		return r;
+	layout_rings(base, config, &geometry);
+
+	/* S1 (release) pairs with S2: who sees READY sees the whole layout. */
+	atomic_store_explicit(&header->state, MEMPOOL_SEGMENT_READY, memory_order_release);
+	return 0;
+}
+
+/* ---- attach ---- */
+
+const char *segment_strerror(int error)
+{
+	switch (error) {
+	case -ENODATA:
+		return "it is shorter than its header says";
+	case -EAGAIN:
+		return "it is not ready";
+	case -EBADMSG:
+		return "it has not the magic of a segment";
+	case -EPROTONOSUPPORT:
+		return "its layout is of another version";
+	case -EUCLEAN:
+		return "its header contradicts itself";
+	default:
+		return strerror(-error);
+	}
+}
+
+/* In this order, so that each error means what it says. */
+static int check_header(const struct segment_memory *memory,
+			const struct mempool_header *header)
+{
+	uint32_t state;
+
+	if (memory->size < MEMPOOL_PAGE_BYTES)
+		return -ENODATA;
+	/* S2 (acquire) pairs with S1 of segment_layout(). */
+	state = atomic_load_explicit(&header->state, memory_order_acquire);
+	if (state == MEMPOOL_SEGMENT_BUILDING)
+		return -EAGAIN;
+	if (header->magic != MEMPOOL_MAGIC)
+		return -EBADMSG;
+	if (header->version_major != MEMPOOL_LAYOUT_MAJOR)
+		return -EPROTONOSUPPORT;
+	if (state != MEMPOOL_SEGMENT_READY && state != MEMPOOL_SEGMENT_RETIRED)
+		return -EUCLEAN;
+	if (memory->size < header->total_size)
+		return -ENODATA;
+	if (header->header_size < sizeof(*header) || header->header_size > MEMPOOL_PAGE_BYTES)
+		return -EUCLEAN;
+	return 0;
+}
+
+static bool fits(const struct segment_memory *memory, uint64_t off, uint64_t n, uint64_t size)
+{
+	return off % 8 == 0 && off <= memory->size && n <= (memory->size - off) / size;
+}
+
+/*
+ * The shape that the header tells, each field read once. config_check() and the geometry
+ * made of it judge the rest.
+ */
+static int read_config(const struct segment_memory *memory,
+		       const struct mempool_header *header, struct config *config)
+{
+	const unsigned char *base = memory->base;
+	const struct mempool_pool_record *pools;
+	const struct mempool_ring *rings;
+	uint64_t pools_off = header->pools_off, rings_off = header->rings_off;
+	uint32_t n_pools = header->n_pools, n_rings = header->n_rings;
+	char name[MEMPOOL_NAME_BYTES + 1] = "";
+	int r;
+
+	if (n_pools > MEMPOOL_MAX_DATA_POOLS || n_rings > MEMPOOL_MAX_RINGS ||
+	    !fits(memory, pools_off, n_pools + 1, sizeof(*pools)) ||
+	    !fits(memory, rings_off, n_rings, sizeof(*rings)))
+		return -EUCLEAN;
+
+	memcpy(name, header->name, MEMPOOL_NAME_BYTES);
+	r = config_init(config, name);
+	if (r < 0)
+		return -EUCLEAN;
+	config->max_clients = header->max_clients;
+	config->fallback = header->fallback != 0;
+
+	pools = (const void *)(base + pools_off);
+	for (uint32_t i = 0; i < n_pools; i++) {
+		r = config_add_pool(config, pools[i].chunk_size, pools[i].n_chunks);
+		if (r < 0)
+			return -EUCLEAN;
+		config->pools[i].alignment = pools[i].alignment;
+		config->pools[i].cache = pools[i].cache;
+	}
+
+	rings = (const void *)(base + rings_off);
+	for (uint32_t i = 0; i < n_rings; i++) {
+		memcpy(name, rings[i].name, MEMPOOL_NAME_BYTES);
+		r = config_append_ring(config, name, rings[i].kind, rings[i].capacity);
+		if (r < 0)
+			return r == -ENOMEM ? r : -EUCLEAN;
+	}
+	return 0;
+}
+
+static bool agrees(const struct mempool_header *header, const struct geometry *geometry,
+		   const void *base)
+{
+	const struct mempool_pool_record *record =
+		(const void *)((const unsigned char *)base + geometry->pools_off);
+
+	if (header->fingerprint != geometry->fingerprint ||
+	    header->total_size != geometry->total_size ||
+	    header->n_holders != geometry->n_holders ||
+	    header->holder_stride != sizeof(struct mempool_holder) ||
+	    header->holders_off != geometry->holders_off ||
+	    header->pools_off != geometry->pools_off ||
+	    header->rings_off != geometry->rings_off || header->n_topics != geometry->n_topics)
+		return false;
+	for (uint32_t i = 0; i <= geometry->n_pools; i++) {
+		const struct geometry_pool *pool = &geometry->pools[i];
+
+		if (record[i].chunk_size != pool->chunk_size ||
+		    record[i].stride != pool->stride || record[i].data_off != pool->data_off ||
+		    record[i].index_off != pool->index_off ||
+		    record[i].n_chunks != pool->n_chunks)
+			return false;
+	}
+	return true;
+}
+
+static int view_pools(struct segment *segment)
+{
+	for (uint32_t i = 0; i <= segment->n_pools; i++) {
+		struct pool_memory memory =
+			pool_memory(segment->memory.base, &segment->geometry, i);
+		int r = pool_view(&segment->pools[i], &memory);
+
+		if (r < 0)
+			return -EUCLEAN;
+		segment->pools[i].id = i;
+		segment->pools[i].cache = segment->geometry.pools[i].cache;
+	}
+	return 0;
+}
+
+static int fill_segment(struct segment *segment, const struct segment_memory *memory)
+{
+	unsigned char *base = memory->base;
+	struct mempool_header *header = memory->base;
+	int r;
+
+	r = check_header(memory, header);
+	if (r == 0)
+		r = read_config(memory, header, &segment->config);
+	if (r < 0)
+		return r;
+	/* Of what was read, never of what stands there: it may have changed meanwhile. */
+	if (geometry_init(&segment->geometry, &segment->config) < 0 ||
+	    segment->geometry.total_size > memory->size ||
+	    !agrees(header, &segment->geometry, base))
+		return -EUCLEAN;
+
+	segment->memory = *memory;
+	segment->header = header;
+	segment->holders = (void *)(base + segment->geometry.holders_off);
+	segment->rings = (void *)(base + segment->geometry.rings_off);
+	segment->n_pools = segment->geometry.n_pools;
+	segment->n_holders = segment->geometry.n_holders;
+	segment->segment_id = header->segment_id;
+	segment->generation = header->generation;
+	return view_pools(segment);
+}
+
+int segment_attach(struct segment_memory *memory, struct segment **ret_segment)
+{
+	struct segment *segment = calloc(1, sizeof(*segment));
+	int r;
+
+	if (!segment)
+		return -ENOMEM;
+	r = fill_segment(segment, memory);
+	if (r < 0) {
+		config_deinit(&segment->config);
+		free(segment);
+		return r;
+	}
+	*memory = SEGMENT_MEMORY_NULL;
+	*ret_segment = segment;
+	return 0;
+}
+
+void segment_free(struct segment *segment)
+{
+	if (!segment)
+		return;
+	segment_memory_deinit(&segment->memory);
+	config_deinit(&segment->config);
+	free(segment);
+}
+
+uint32_t segment_state(const struct segment *segment)
+{
+	/* S2 (acquire) pairs with S1 and S3. */
+	return atomic_load_explicit(&segment->header->state, memory_order_acquire);
+}
+
+void segment_retire(struct segment *segment)
+{
+	/* S3 (release): pairs with S2; the new generation is there before this one retires. */
+	atomic_store_explicit(&segment->header->state, MEMPOOL_SEGMENT_RETIRED,
+			      memory_order_release);
+}
