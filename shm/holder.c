@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "holder.h"
 
-#include <ctype.h>
 #include <errno.h>
 
 /* Relaxed in this file, unless labelled: a record is published by its state. */
@@ -39,7 +38,7 @@ int holder_read(const struct segment *segment, uint32_t id, struct holder *ret_h
 
 		if (c == '\0')
 			break;
-		ret_holder->name[i] = isprint(c) ? (char)c : '?';
+		ret_holder->name[i] = c >= ' ' && c <= '~' ? (char)c : '?';
 	}
 	return 0;
 }
