@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ctl.h - what the commands of mempoolctl share: options, exit codes, messages
+ */
+#ifndef CTL_CTL_H
+#define CTL_CTL_H
+
+#include <stdbool.h>
+
+enum ctl_exit {
+	CTL_OK = 0,
+	CTL_FAILED = 1,
+	CTL_USAGE = 64,			/* EX_USAGE of sysexits(3) */
+	CTL_NO_DAEMON = 69,		/* EX_UNAVAILABLE */
+};
+
+struct ctl_options {
+	const char *socket_path;
+	const char *segment;		/* NULL: all of them */
+	const char *shm_name;		/* not NULL: read this object, ask no daemon */
+	bool json;
+};
+
+/* A line on standard error, with the program's name before it and a newline behind. */
+void ctl_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+enum ctl_exit ctl_status(const struct ctl_options *options);
+
+#endif

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * observer.c - LIST and its answers; see include/mempool_protocol.h
+ *
+ * The daemon is trusted no more than anybody else who might sit at the socket's path: each
+ * answer is copied once and checked.
+ */
+#include "observer.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "mempool_layout.h"
+#include "shm/config.h"
+
+/* More than any machine has; bounds what a wrong answer makes us wait for. */
+#define MAX_SEGMENTS 65536
+
+static int observer_connect(const char *socket_path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct timeval timeout = { .tv_sec = OBSERVER_TIMEOUT_SECONDS };
+	size_t length = strlen(socket_path);
+	int fd, r;
+
+	if (length >= sizeof(address.sun_path))
+		return -ENAMETOOLONG;
+	memcpy(address.sun_path, socket_path, length);
+
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) < 0 ||
+	    connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+		r = -errno;
+		close(fd);
+		if (r == -ENOENT || r == -ECONNREFUSED)
+			return -ENOTCONN;
+		/* A full backlog, for as long as we are ready to wait. */
+		return r == -EAGAIN ? -ETIMEDOUT : r;
+	}
+
+	return fd;
+}
+
+static bool place_is_valid(const struct mempool_msg_place *place)
+{
+	const size_t prefix = strlen(MEMPOOL_SHM_PREFIX);
+
+	if (!memchr(place->segment, '\0', sizeof(place->segment)) ||
+	    !memchr(place->shm_name, '\0', sizeof(place->shm_name)))
+		return false;
+	if (!config_name_is_valid(place->segment) ||
+	    strncmp(place->shm_name, MEMPOOL_SHM_PREFIX, prefix) != 0)
+		return false;
+	for (const char *c = place->shm_name + prefix; *c; c++)
+		if (!isalnum((unsigned char)*c) && !strchr("_-.", *c))
+			return false;
+	return true;
+}
+
+/* One message of at most MEMPOOL_MSG_MAX_BYTES whose head agrees with its length. */
+static int receive(int fd, void *buffer, struct mempool_msg *ret_head)
+{
+	ssize_t n;
+
+	do {
+		n = recv(fd, buffer, MEMPOOL_MSG_MAX_BYTES, MSG_TRUNC);
+	} while (n < 0 && errno == EINTR);
+
+	if (n < 0)
+		return errno == EAGAIN ? -ETIMEDOUT : -errno;
+	if (n == 0)
+		return -EPROTO;
+	if ((size_t)n < sizeof(*ret_head) || n > MEMPOOL_MSG_MAX_BYTES)
+		return -EPROTO;
+
+	memcpy(ret_head, buffer, sizeof(*ret_head));
+	if (ret_head->magic != MEMPOOL_PROTOCOL_MAGIC || ret_head->size != (size_t)n)
+		return -EPROTO;
+	return 0;
+}
+
+static int receive_segment(int fd, struct mempool_msg_segment *ret_segment,
+			   char reterr_reason[static 240])
+{
+	_Alignas(8) unsigned char buffer[MEMPOOL_MSG_MAX_BYTES];
+	struct mempool_msg_refused refused;
+	struct mempool_msg head;
+	int r;
+
+	r = receive(fd, buffer, &head);
+	if (r < 0)
+		return r;
+
+	if (head.type == MEMPOOL_MSG_REFUSED && head.size == sizeof(refused)) {
+		memcpy(&refused, buffer, sizeof(refused));
+		refused.reason[sizeof(refused.reason) - 1] = '\0';
+		memcpy(reterr_reason, refused.reason, sizeof(refused.reason));
+		return refused.error < 0 ? refused.error : -EPROTO;
+	}
+
+	if (head.version != MEMPOOL_PROTOCOL_VERSION || head.type != MEMPOOL_MSG_SEGMENT ||
+	    head.size != sizeof(*ret_segment))
+		return -EPROTO;
+	memcpy(ret_segment, buffer, sizeof(*ret_segment));
+	return 0;
+}
+
+static int receive_places(int fd, struct mempool_msg_place **ret_places,
+			  size_t *ret_n_places, char reterr_reason[static 240])
+{
+	struct mempool_msg_place *places = NULL;
+	struct mempool_msg_segment segment;
+	uint32_t n = 0;
+	int r;
+
+	for (uint32_t i = 0; i == 0 || i < n; i++) {
+		r = receive_segment(fd, &segment, reterr_reason);
+		if (r < 0)
+			goto fail;
+
+		if (i == 0) {
+			n = segment.n;
+			if (n == 0)
+				break;
+			r = -EPROTO;
+			if (n > MAX_SEGMENTS)
+				goto fail;
+			r = -ENOMEM;
+			places = calloc(n, sizeof(*places));
+			if (!places)
+				goto fail;
+		}
+
+		r = -EPROTO;
+		if (segment.n != n || segment.index != i || !place_is_valid(&segment.place))
+			goto fail;
+		places[i] = segment.place;
+	}
+
+	*ret_places = places;
+	*ret_n_places = n;
+	return 0;
+
+fail:
+	free(places);
+	return r;
+}
+
+int observer_list(const char *socket_path, struct mempool_msg_place **ret_places,
+		  size_t *ret_n_places, char reterr_reason[static 240])
+{
+	const struct mempool_msg_list list = {
+		.msg = {
+			.magic = MEMPOOL_PROTOCOL_MAGIC,
+			.version = MEMPOOL_PROTOCOL_VERSION,
+			.type = MEMPOOL_MSG_LIST,
+			.size = sizeof(list),
+		},
+	};
+	int fd, r;
+
+	reterr_reason[0] = '\0';
+
+	fd = observer_connect(socket_path);
+	if (fd < 0)
+		return fd;
+
+	if (send(fd, &list, sizeof(list), MSG_NOSIGNAL) < 0)
+		r = errno == EAGAIN ? -ETIMEDOUT : -errno;
+	else
+		r = receive_places(fd, ret_places, ret_n_places, reterr_reason);
+
+	close(fd);
+	return r;
+}

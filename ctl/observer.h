@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * observer.h - ask the daemon where its segments are, without becoming a holder
+ */
+#ifndef CTL_OBSERVER_H
+#define CTL_OBSERVER_H
+
+#include <stddef.h>
+
+#include "mempool_protocol.h"
+
+#define OBSERVER_TIMEOUT_SECONDS 5
+
+/**
+ * observer_list() - the places of all segments, in the daemon's order
+ * @ret_places:    an array, the caller frees it
+ * @reterr_reason: what the daemon said when it refused; else empty
+ *
+ * Names in the places are checked: closed by a NUL, of the characters that names may have.
+ *
+ * Return: 0;
+ *	-ENOTCONN	nobody listens there
+ *	-ETIMEDOUT	connected, and no answer within OBSERVER_TIMEOUT_SECONDS
+ *	-ENAMETOOLONG	of a socket
+ *	-EPROTO		the answer is none of ours
+ *	other		-errno of connect(2); or what a refusal says
+ */
+int observer_list(const char *socket_path, struct mempool_msg_place **ret_places,
+		  size_t *ret_n_places, char reterr_reason[static 240]);
+
+#endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * report.h - snapshots as text for a person, or as JSON
+ *
+ * The JSON members are a contract: none is renamed or removed, more may come.
+ */
+#ifndef CTL_REPORT_H
+#define CTL_REPORT_H
+
+#include <stddef.h>
+
+#include "snapshot.h"
+
+/* Both write to standard output. Return: 0 or -ENOMEM. */
+int report_text(const struct snapshot *snapshots, size_t n);
+int report_json(const struct snapshot *snapshots, size_t n);
+
+/* What both call the states of a segment and of a holder, and the kinds of holders. */
+const char *report_segment_state(uint32_t state);
+const char *report_holder_state(uint32_t state);
+const char *report_holder_kind(uint32_t kind);
+
+/* Name of a user in printable ASCII, or the number. */
+void report_user(uint32_t uid, char *ret_name, size_t size);
+
+#endif

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * snapshot.c - see snapshot.h
+ */
+#include "snapshot.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shm/segment.h"
+#include "sigbus.h"
+
+/*
+ * The words first, then the table: a holder that comes in between shows with nothing, which
+ * is what it had. One whose record is free although words name it (it was just reaped, or
+ * the segment is damaged) is shown too: chunks never disappear from the listing.
+ */
+static int copy_holders(const struct segment *segment, const struct census *census,
+			struct snapshot *snapshot)
+{
+	snapshot->holders = calloc(census->n_holders, sizeof(*snapshot->holders));
+	if (!snapshot->holders)
+		return -ENOMEM;
+
+	for (uint32_t id = MEMPOOL_HOLDER_DAEMON_ID; id < census->n_holders; id++) {
+		struct snapshot_holder holder = { .counts = census->holders[id] };
+		int r;
+
+		r = holder_read(segment, id, &holder.record);
+		if (r < 0)
+			return r;
+		if (holder.record.state == MEMPOOL_HOLDER_FREE && holder.counts.chunks == 0)
+			continue;
+		snapshot->holders[snapshot->n_holders++] = holder;
+	}
+
+	return 0;
+}
+
+static int copy_segment(const struct segment *segment, struct snapshot *snapshot)
+{
+	struct census census = CENSUS_NULL;
+	int r;
+
+	memcpy(snapshot->name, segment->config.name, sizeof(snapshot->name));
+	snapshot->generation = segment->generation;
+	snapshot->segment_id = segment->segment_id;
+	snapshot->size_bytes = segment->geometry.total_size;
+	snapshot->state = segment_state(segment);
+	snapshot->n_pools = segment->n_pools;
+
+	r = census_take(segment, &census);
+	if (r < 0)
+		return r;
+
+	snapshot->n_stray = census.n_stray;
+	for (size_t i = 0; i <= snapshot->n_pools; i++)
+		snapshot->pools[i] = (struct snapshot_pool){
+			.chunk_size = segment->pools[i].chunk_size,
+			.stride = segment->pools[i].stride,
+			.counts = census.pools[i],
+		};
+
+	r = copy_holders(segment, &census, snapshot);
+	census_deinit(&census);
+	return r;
+}
+
+static bool is_the_place(const struct segment *segment,
+			 const struct mempool_msg_place *place)
+{
+	return segment->memory.device == place->device &&
+	       segment->memory.inode == place->inode &&
+	       segment->segment_id == place->segment_id;
+}
+
+int snapshot_take(const char *shm_name, const struct mempool_msg_place *place,
+		  struct snapshot *ret_snapshot)
+{
+	struct segment_memory memory = SEGMENT_MEMORY_NULL;
+	struct snapshot snapshot = { 0 };
+	struct segment *segment = NULL;
+	int r;
+
+	r = segment_map(shm_name, SEGMENT_READ_ONLY, &memory);
+	if (r < 0)
+		return r;
+
+	sigbus_watch(memory.base, memory.size);
+	r = segment_attach(&memory, &segment);
+	if (r >= 0 && place && !is_the_place(segment, place))
+		r = -ESTALE;
+	if (r >= 0)
+		r = copy_segment(segment, &snapshot);
+	if (sigbus_unwatch())
+		r = -ENOTRECOVERABLE;
+
+	if (segment)
+		segment_free(segment);
+	else
+		segment_memory_deinit(&memory);
+
+	if (r < 0) {
+		snapshot_deinit(&snapshot);
+		return r;
+	}
+
+	snprintf(snapshot.shm_name, sizeof(snapshot.shm_name), "%s", shm_name);
+	*ret_snapshot = snapshot;
+	return 0;
+}
+
+void snapshot_deinit(struct snapshot *snapshot)
+{
+	free(snapshot->holders);
+	*snapshot = (struct snapshot){ 0 };
+}

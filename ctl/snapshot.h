@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * snapshot.h - a private copy of what there is to say about one segment
+ *
+ * Taken through a read-only mapping that is gone when snapshot_take() returns: everything
+ * that is printed comes from memory that nobody else can change.
+ */
+#ifndef CTL_SNAPSHOT_H
+#define CTL_SNAPSHOT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "mempool_layout.h"
+#include "mempool_protocol.h"
+#include "shm/census.h"
+#include "shm/holder.h"
+
+struct snapshot_pool {
+	uint64_t chunk_size;
+	uint64_t stride;
+	struct census_pool counts;
+};
+
+struct snapshot_holder {
+	struct holder record;
+	struct census_holder counts;
+};
+
+struct snapshot {
+	char name[MEMPOOL_NAME_BYTES];	/* of the segment */
+	char shm_name[64];
+	uint64_t generation;
+	uint64_t segment_id;
+	uint64_t size_bytes;
+	uint32_t state;			/* enum mempool_segment_state */
+	uint64_t n_stray;
+	size_t n_pools;
+	struct snapshot_pool pools[MEMPOOL_MAX_DATA_POOLS + 1];	/* [n_pools]: managers' */
+	size_t n_holders;		/* those in use, by id */
+	struct snapshot_holder *holders;
+};
+
+/**
+ * snapshot_take() - map a segment, look, unmap
+ * @shm_name:     as for shm_open(3)
+ * @place:        NULL, or what the daemon says it is
+ * @ret_snapshot: snapshot_deinit() frees it
+ *
+ * Return: 0; -ESTALE something else stands under the name than @place says (ask again);
+ *	   -ENOTRECOVERABLE the object was truncated while it was read; errors of
+ *	   segment_map() and segment_attach(); -ENOMEM.
+ */
+int snapshot_take(const char *shm_name, const struct mempool_msg_place *place,
+		  struct snapshot *ret_snapshot);
+void snapshot_deinit(struct snapshot *snapshot);
+
+#endif
