@@ -133,6 +133,20 @@ int pool_release(const struct pool *pool, uint32_t index, uint32_t holder, bool 
 	return 0;
 }
 
+int pool_release_checked(const struct pool *pool, uint32_t index, uint32_t holder)
+{
+	_Atomic uint64_t *word = &pool->entries[index].word;
+	uint64_t seen = atomic_load_explicit(word, memory_order_relaxed);
+
+	/* R1 and D1, as in pool_release(). */
+	if (!word_is_owned_by(seen, holder) ||
+	    !atomic_compare_exchange_strong_explicit(word, &seen, word_freed(seen),
+						     memory_order_seq_cst,
+						     memory_order_relaxed))
+		return -EPERM;
+	return 0;
+}
+
 void pool_hint(const struct pool *pool, uint32_t index)
 {
 	free_list_push(&pool->list, index);

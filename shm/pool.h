@@ -108,6 +108,9 @@ int pool_claim(const struct pool *pool, uint32_t index, uint32_t holder);
  */
 int pool_release(const struct pool *pool, uint32_t index, uint32_t holder, bool seq_cst);
 
+/* The same by compare-and-swap: of two threads that free at the same time one gets -EPERM. */
+int pool_release_checked(const struct pool *pool, uint32_t index, uint32_t holder);
+
 /* Put one free chunk's hint where every process sees it, and move the dry word if set. */
 void pool_hint(const struct pool *pool, uint32_t index);
 

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+#include "barrier.h"
+
+#include <linux/membarrier.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "build_config.h"
+
+bool barrier_register(void)
+{
+	return !MEMPOOL_SANITIZED &&
+	       syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0) == 0;
+}
+
+bool barrier_all(void)
+{
+	return syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0) == 0;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * barrier.h - the rare side pays: a memory barrier in every registered process at once
+ *
+ * A free must not look at the dry word before its store of the chunk's word is visible.
+ * Instead of a full barrier in every free, who sets the dry bit issues one for all by
+ * membarrier(2). A process that cannot register (an old kernel, a seccomp filter), and
+ * builds with a sanitizer, which knows no membarrier, order each free themselves.
+ */
+#ifndef CLIENT_BARRIER_H
+#define CLIENT_BARRIER_H
+
+#include <stdbool.h>
+
+/* Register this process; may be called again. false: order your own stores (seq_cst). */
+bool barrier_register(void);
+
+/*
+ * A full barrier in all threads of all registered processes. false: it could not be issued.
+ * Source: membarrier(2), MEMBARRIER_CMD_GLOBAL_EXPEDITED.
+ */
+bool barrier_all(void);
+
+#endif

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: MIT */
+#include "cache.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "barrier.h"
+
+_Thread_local struct cache_current cache_current;
+
+/* Guards the list of clients, and which thread has which caches. */
+static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct mempool_client *clients;
+static uint64_t last_serial;
+
+static pthread_once_t key_once = PTHREAD_ONCE_INIT;
+static pthread_key_t thread_key;	/* a thread's first cache */
+static int key_error;
+
+/* ---- a thread's stacks ---- */
+
+static void magazine_flush(struct magazine *magazine, uint32_t n)
+{
+	/* The oldest, at the bottom: what was freed last is warm and stays. */
+	free_list_push_many(&magazine->pool->list, magazine->indices, n);
+	magazine->n -= n;
+	memmove(magazine->indices, magazine->indices + n,
+		magazine->n * sizeof(*magazine->indices));
+}
+
+/* Hints from the list, in descending order, so that they are used in ascending order. */
+static bool magazine_refill(struct magazine *magazine)
+{
+	uint32_t indices[64];
+	uint32_t max = magazine->capacity < 128 ? magazine->capacity / 2 : 64;
+	uint32_t n;
+
+	n = free_list_pop(&magazine->pool->list, &magazine->start, indices, max);
+	for (uint32_t i = 0; i < n; i++)
+		magazine->indices[i] = indices[n - 1 - i];
+	magazine->n = n;
+	return n > 0;
+}
+
+static int claim_hinted(struct magazine *magazine, uint32_t holder, uint32_t *ret_index)
+{
+	/* Ends with the stack: each hint is tried once. */
+	while (magazine->n > 0) {
+		*ret_index = magazine->indices[--magazine->n];
+		if (pool_claim(magazine->pool, *ret_index, holder) == 0)
+			return 0;
+	}
+	return -EAGAIN;
+}
+
+/* The list is empty too: ask the words, and remember a failure (pool.h, dry). */
+static int claim_scanned(struct magazine *magazine, uint32_t holder, uint32_t *ret_index)
+{
+	const struct pool *pool = magazine->pool;
+	uint64_t dry = pool_set_dry(pool);
+	bool reached_all = barrier_all();
+
+	if (pool_claim_scan(pool, magazine->start * 64, holder, ret_index) == 0) {
+		pool_move_dry(pool);
+		return 0;
+	}
+	/* Without the barrier a free may have missed the bit: then remember nothing. */
+	magazine->dry = reached_all ? dry : 0;
+	magazine->n_dry_calls = 0;
+	return -EAGAIN;
+}
+
+static bool is_still_dry(struct magazine *magazine)
+{
+	/* D4 (acquire) pairs with D3 in pool_move_dry(): a moved word brings its hint along. */
+	return magazine->dry != 0 &&
+	       atomic_load_explicit(&magazine->pool->state->dry, memory_order_acquire) ==
+		       magazine->dry &&
+	       ++magazine->n_dry_calls % CACHE_DRY_CALLS != 0;
+}
+
+static int claim_slowly(struct cache *cache, struct magazine *magazine, uint32_t *ret_index)
+{
+	uint32_t holder = cache->client->holder;
+
+	if (is_still_dry(magazine))
+		return -EAGAIN;
+	magazine->dry = 0;
+
+	/* Each round uses up hints that others must have set: lock-free. */
+	while (magazine_refill(magazine))
+		if (claim_hinted(magazine, holder, ret_index) == 0)
+			return 0;
+	return claim_scanned(magazine, holder, ret_index);
+}
+
+int cache_claim(struct cache *cache, struct magazine *magazine, uint32_t *ret_index)
+{
+	if (claim_hinted(magazine, cache->client->holder, ret_index) == 0)
+		return 0;
+	return claim_slowly(cache, magazine, ret_index);
+}
+
+void cache_keep(struct magazine *magazine, uint32_t index)
+{
+	if (pool_is_dry(magazine->pool)) {
+		pool_hint(magazine->pool, index);
+		return;
+	}
+	if (magazine->n == magazine->capacity)
+		magazine_flush(magazine, magazine->capacity / 2);
+	magazine->indices[magazine->n++] = index;
+}
+
+/* ---- which thread has which ---- */
+
+/* Room for at least two, so that half of it is one: `cache: 0` keeps next to nothing. */
+static uint32_t magazine_capacity(const struct pool *pool)
+{
+	return pool->cache < 2 ? 2 : pool->cache;
+}
+
+static struct cache *cache_new(struct mempool_client *client)
+{
+	/* Where threads begin in the lists: far apart, whatever their number. */
+	static _Atomic uint32_t n_caches;
+	uint32_t place = atomic_fetch_add_explicit(&n_caches, 1, memory_order_relaxed) +
+			 client->holder;
+	const struct pool *pools = client->segment->pools;
+	struct cache *cache;
+	uint64_t n_indices = 0;
+	uint32_t *indices;
+
+	for (uint32_t i = 0; i < client->n_pools; i++)
+		n_indices += magazine_capacity(&pools[i]);
+	cache = malloc(sizeof(*cache) + client->n_pools * sizeof(struct magazine) +
+		       n_indices * sizeof(*indices));
+	if (!cache)
+		return NULL;
+
+	*cache = (struct cache){ .client = client };
+	indices = (uint32_t *)&cache->magazines[client->n_pools];
+	for (uint32_t i = 0; i < client->n_pools; i++) {
+		const struct pool *pool = &pools[client->pool_id[i]];
+
+		cache->magazines[i] = (struct magazine){
+			.capacity = magazine_capacity(pool),
+			.indices = indices,
+			.pool = pool,
+			/* Multiples of the golden ratio spread evenly over any length. */
+			.start = (uint32_t)((uint64_t)(place * UINT32_C(2654435769)) *
+					    pool->list.n_leaves >> 32),
+		};
+		indices += magazine_capacity(pool);
+	}
+	return cache;
+}
+
+/* A thread ends: its hints go back to the lists. */
+static void forget_thread(void *first)
+{
+	struct cache *cache, *next;
+
+	pthread_mutex_lock(&registry_lock);
+	cache_current.serial = 0;
+	for (cache = first; cache; cache = next) {
+		next = cache->next_of_thread;
+		if (cache->client) {
+			*cache->previous_of_client = cache->next_of_client;
+			if (cache->next_of_client)
+				cache->next_of_client->previous_of_client =
+					cache->previous_of_client;
+			for (uint32_t i = 0; i < cache->client->n_pools; i++)
+				if (!cache->client->forked)
+					magazine_flush(&cache->magazines[i],
+						       cache->magazines[i].n);
+		}
+		free(cache);
+	}
+	pthread_mutex_unlock(&registry_lock);
+}
+
+static void before_fork(void)
+{
+	pthread_mutex_lock(&registry_lock);
+}
+
+static void after_fork_in_parent(void)
+{
+	pthread_mutex_unlock(&registry_lock);
+}
+
+static void after_fork_in_child(void)
+{
+	for (struct mempool_client *client = clients; client; client = client->next)
+		client->forked = true;
+	cache_current.serial = 0;
+	pthread_mutex_unlock(&registry_lock);
+}
+
+static void make_key(void)
+{
+	key_error = pthread_key_create(&thread_key, forget_thread);
+	if (key_error == 0)
+		key_error = pthread_atfork(before_fork, after_fork_in_parent,
+					   after_fork_in_child);
+}
+
+/* Drop this thread's caches of closed clients. */
+static struct cache *without_orphans(struct cache *first)
+{
+	struct cache **link = &first;
+
+	while (*link) {
+		struct cache *cache = *link;
+
+		if (cache->client) {
+			link = &cache->next_of_thread;
+			continue;
+		}
+		*link = cache->next_of_thread;
+		free(cache);
+	}
+	return first;
+}
+
+static struct cache *find_locked(struct mempool_client *client)
+{
+	struct cache *first = pthread_getspecific(thread_key);
+	struct cache *cache;
+
+	for (cache = first; cache; cache = cache->next_of_thread)
+		if (cache->client == client)
+			return cache;
+
+	cache = cache_new(client);
+	if (!cache)
+		return NULL;
+	/* First with the whole list, so that a failure leaves it as it was. */
+	cache->next_of_thread = first;
+	if (pthread_setspecific(thread_key, cache) != 0) {
+		free(cache);
+		return NULL;
+	}
+	cache->next_of_thread = without_orphans(first);
+	cache->next_of_client = client->caches;
+	if (client->caches)
+		client->caches->previous_of_client = &cache->next_of_client;
+	cache->previous_of_client = &client->caches;
+	client->caches = cache;
+	return cache;
+}
+
+struct cache *cache_find(struct mempool_client *client)
+{
+	struct cache *cache;
+
+	if (!client) {
+		errno = EINVAL;
+		return NULL;
+	}
+	if (client->forked) {
+		errno = ECHILD;
+		return NULL;
+	}
+
+	pthread_mutex_lock(&registry_lock);
+	cache = find_locked(client);
+	pthread_mutex_unlock(&registry_lock);
+	if (!cache) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	cache_current.serial = client->serial;
+	cache_current.cache = cache;
+	return cache;
+}
+
+int cache_register(struct mempool_client *client)
+{
+	pthread_once(&key_once, make_key);
+	if (key_error != 0)
+		return -key_error;
+
+	pthread_mutex_lock(&registry_lock);
+	client->serial = ++last_serial;
+	client->next = clients;
+	if (clients)
+		clients->previous = &client->next;
+	client->previous = &clients;
+	clients = client;
+	pthread_mutex_unlock(&registry_lock);
+	return 0;
+}
+
+void cache_unregister(struct mempool_client *client)
+{
+	pthread_mutex_lock(&registry_lock);
+	*client->previous = client->next;
+	if (client->next)
+		client->next->previous = client->previous;
+	/*
+	 * Other threads' lists still lead to these caches, and only those threads may unlink
+	 * them: orphaned here, freed when the thread ends.
+	 */
+	for (struct cache *cache = client->caches; cache; cache = cache->next_of_client)
+		cache->client = NULL;
+	pthread_mutex_unlock(&registry_lock);
+}

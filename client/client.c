@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: MIT */
+#include "client.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+
+#include "barrier.h"
+#include "build_config.h"
+#include "cache.h"
+#include "shm/holder.h"
+
+/* A segment that is replaced between welcome and open is asked for again, so often. */
+#define MAP_TRIES 5
+
+/* ---- where a chunk is ---- */
+
+int client_locate(const struct mempool_client *client, const void *chunk,
+		  const struct pool **ret_pool, uint32_t *ret_index)
+{
+	const struct pool *pools = client->segment->pools;
+	uintptr_t address = (uintptr_t)chunk;
+	uint32_t low = 0, high = client->n_pools;
+
+	/* The last pool that begins at or before it; pools lie in the order of their ids. */
+	while (high - low > 1) {
+		uint32_t middle = (low + high) / 2;
+
+		if (address < (uintptr_t)pools[middle].data)
+			high = middle;
+		else
+			low = middle;
+	}
+	/* Before the first pool, the difference wraps and is out of bounds too. */
+	*ret_pool = &pools[low];
+	return pool_index(&pools[low], address - (uintptr_t)pools[low].data, ret_index);
+}
+
+int client_locate_handle(const struct mempool_client *client, uint64_t handle,
+			 const struct pool **ret_pool, uint32_t *ret_index)
+{
+	uint32_t pool = handle_pool(handle);
+
+	if (handle == MEMPOOL_HANDLE_NONE)
+		return -EINVAL;
+	if (pool >= client->n_pools ||
+	    handle_index(handle) >= client->segment->pools[pool].n_chunks)
+		return -ESTALE;
+	*ret_pool = &client->segment->pools[pool];
+	*ret_index = handle_index(handle);
+	return 0;
+}
+
+/* ---- making one of a segment ---- */
+
+static void sort_pools(struct mempool_client *client)
+{
+	const struct pool *pools = client->segment->pools;
+	uint32_t rank;
+
+	/* By insertion, so that equal sizes keep the order of the config. */
+	for (uint32_t id = 0; id < client->n_pools; id++) {
+		for (rank = id; rank > 0 && pools[client->pool_id[rank - 1]].chunk_size >
+						    pools[id].chunk_size; rank--)
+			client->pool_id[rank] = client->pool_id[rank - 1];
+		client->pool_id[rank] = (uint8_t)id;
+	}
+	for (rank = 0; rank < client->n_pools; rank++)
+		client->rank[client->pool_id[rank]] = (uint8_t)rank;
+
+	/* Sizes of b bits are above 2^(b-1): no pool before the first that holds more fits. */
+	for (uint32_t bits = 0; bits < sizeof(client->first_fit); bits++) {
+		uint64_t above = bits == 0 ? 0 : UINT64_C(1) << (bits - 1);
+
+		for (rank = 0; rank < client->n_pools; rank++)
+			if (pools[client->pool_id[rank]].chunk_size > above)
+				break;
+		client->first_fit[bits] = (uint8_t)rank;
+	}
+}
+
+int client_new(struct segment *segment, uint32_t holder, uint64_t flags,
+	       struct mempool_client **ret_client)
+{
+	struct mempool_client *client;
+	int r;
+
+	if (holder == MEMPOOL_HOLDER_NONE || holder >= segment->n_holders)
+		return -EINVAL;
+	/* On lines of its own: threads read it in every call. */
+	client = aligned_alloc(MEMPOOL_LINE_BYTES, (sizeof(*client) + MEMPOOL_LINE_BYTES - 1) &
+							   ~(size_t)(MEMPOOL_LINE_BYTES - 1));
+	if (!client)
+		return -ENOMEM;
+	*client = (struct mempool_client){
+		.segment = segment,
+		.holder = holder,
+		.n_pools = segment->n_pools,
+		.seq_cst = !barrier_register(),
+		.checked = flags & MEMPOOL_CLIENT_DEBUG,
+		.fallback = segment->config.fallback,
+		.connection = CONNECTION_NULL,
+	};
+	sort_pools(client);
+
+	r = reap_init(&client->reap, segment);
+	if (r == 0)
+		r = cache_register(client);
+	if (r < 0) {
+		reap_deinit(&client->reap);
+		free(client);
+		return r;
+	}
+	*ret_client = client;
+	return 0;
+}
+
+int client_free(struct mempool_client *client)
+{
+	uint64_t n_freed = 0;
+
+	if (!client->forked) {
+		reap_add(&client->reap, client->holder);
+		while (!reap_step(&client->reap, UINT32_MAX))
+			;
+		n_freed = client->reap.n_freed;
+		if (client->connection.hello.nonce != 0)
+			connection_bye(&client->connection, n_freed);
+	} else {
+		/* Not mapped here (MADV_DONTFORK): something else may be in its place. */
+		client->segment->memory.base = NULL;
+	}
+	connection_close(&client->connection);
+	cache_unregister(client);
+	reap_deinit(&client->reap);
+	segment_free(client->segment);
+	free(client);
+	return n_freed > INT32_MAX ? INT32_MAX : (int)n_freed;
+}
+
+/* ---- asking the daemon for one ---- */
+
+static bool is_name_char(char c)
+{
+	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+	       (c != '\0' && strchr("._:@-", c));
+}
+
+static int set_name(char to[32], const char *name)
+{
+	size_t length = strlen(name);
+
+	if (length == 0 || length >= 32)
+		return -EINVAL;
+	for (size_t i = 0; i < length; i++)
+		if (!is_name_char(name[i]))
+			return -EINVAL;
+	memcpy(to, name, length);
+	return 0;
+}
+
+/* The program's name, with what a name may not hold replaced. */
+static void set_default_name(char to[32])
+{
+	const char *name = program_invocation_short_name;
+	size_t i;
+
+	for (i = 0; i < 31 && name[i] != '\0'; i++)
+		to[i] = is_name_char(name[i]) ? name[i] : '_';
+	if (i == 0)
+		to[0] = '-';
+}
+
+static int set_hello(struct mempool_msg_hello *hello,
+		     const struct mempool_client_options *options)
+{
+	*hello = (struct mempool_msg_hello){
+		.msg = {
+			.magic = MEMPOOL_PROTOCOL_MAGIC,
+			.version = MEMPOOL_PROTOCOL_VERSION,
+			.type = MEMPOOL_MSG_HELLO,
+			.size = sizeof(*hello),
+		},
+	};
+
+	if (options->segment) {
+		if (!config_name_is_valid(options->segment))
+			return -EINVAL;
+		memcpy(hello->segment, options->segment, strlen(options->segment));
+	}
+	if (!options->name)
+		set_default_name(hello->name);
+	else if (set_name(hello->name, options->name) < 0)
+		return -EINVAL;
+	while (hello->nonce == 0)
+		if (getrandom(&hello->nonce, sizeof(hello->nonce), 0) < 0)
+			return -errno;
+	return 0;
+}
+
+static int set_socket_path(char to[108], const char *path)
+{
+	if (!path)
+		path = secure_getenv("MEMPOOL_SOCKET");
+	if (!path || path[0] == '\0')
+		path = MEMPOOL_DEFAULT_SOCKET;
+	if (strlen(path) >= 108)
+		return -EINVAL;
+	strcpy(to, path);
+	return 0;
+}
+
+static bool is_that_one(const struct segment_memory *memory,
+			const struct mempool_msg_place *place)
+{
+	return memory->device == place->device && memory->inode == place->inode &&
+	       memory->size == place->size_bytes;
+}
+
+static bool is_closed_string(const char *string, size_t size)
+{
+	return memchr(string, '\0', size) != NULL;
+}
+
+/*
+ * Map what the welcome names and see that it is that: -ESTALE if it is another object, or
+ * none, by now.
+ */
+static int map_place(const struct mempool_msg_place *place, struct segment **ret_segment)
+{
+	struct segment_memory memory;
+	int r;
+
+	if (!is_closed_string(place->shm_name, sizeof(place->shm_name)) ||
+	    strncmp(place->shm_name, MEMPOOL_SHM_PREFIX, strlen(MEMPOOL_SHM_PREFIX)) != 0)
+		return -EBADMSG;
+	r = segment_map(place->shm_name, SEGMENT_READ_WRITE, &memory);
+	if (r < 0)
+		return r == -ENOENT ? -ESTALE : r;
+	if (is_that_one(&memory, place))
+		r = segment_attach(&memory, ret_segment);
+	else
+		r = -ESTALE;
+	if (r == 0 && (*ret_segment)->segment_id != place->segment_id) {
+		segment_free(*ret_segment);
+		return -ESTALE;
+	}
+	if (r < 0)
+		segment_memory_deinit(&memory);
+	return r;
+}
+
+/* What segment_attach() tells apart, in the codes of the API. */
+static int attach_error(int error)
+{
+	switch (error) {
+	case -ENODATA:
+	case -EAGAIN:
+	case -EUCLEAN:
+	case -ESTALE:
+		return -EBADMSG;
+	default:
+		return error;
+	}
+}
+
+static int attach(struct connection *connection, const struct mempool_msg_welcome *welcome,
+		  uint64_t flags, struct mempool_client **ret_client)
+{
+	struct segment *segment;
+	int r;
+
+	r = map_place(&welcome->place, &segment);
+	if (r < 0)
+		return r;
+	if (madvise(segment->memory.base, segment->memory.size, MADV_DONTFORK) < 0)
+		r = -errno;
+	else if (welcome->holder < holder_first_client(segment))
+		r = -EBADMSG;
+	else
+		r = client_new(segment, welcome->holder, flags, ret_client);
+	if (r < 0) {
+		segment_free(segment);
+		return r == -EINVAL ? -EBADMSG : r;
+	}
+	(*ret_client)->connection = *connection;
+	/* From now on we come back to this segment or to none. */
+	(*ret_client)->connection.hello.segment_id = segment->segment_id;
+	return 0;
+}
+
+/* A longer struct is of a later version: fine as long as it asks for nothing we don't know. */
+static bool is_zeroed_after(const struct mempool_client_options *options, size_t known)
+{
+	for (size_t i = known; i < options->size; i++)
+		if (((const unsigned char *)options)[i] != 0)
+			return false;
+	return true;
+}
+
+PUBLIC int mempool_client_open(const struct mempool_client_options *options,
+			       struct mempool_client **ret_client)
+{
+	struct mempool_client_options all = { .size = sizeof(all) };
+	struct connection connection = CONNECTION_NULL;
+	struct mempool_msg_welcome welcome;
+	int r;
+
+	if (!ret_client)
+		return -EINVAL;
+	if (options) {
+		if (options->size < sizeof(all) || !is_zeroed_after(options, sizeof(all)) ||
+		    (options->flags & ~MEMPOOL_CLIENT_DEBUG))
+			return -EINVAL;
+		all = *options;
+	}
+	r = set_socket_path(connection.socket_path, all.socket_path);
+	if (r == 0)
+		r = set_hello(&connection.hello, &all);
+	if (r < 0)
+		return r;
+
+	for (int i = 0; i < MAP_TRIES; i++) {
+		r = connection_open(&connection, all.timeout_ns, &welcome);
+		if (r < 0)
+			return r;
+		r = attach(&connection, &welcome, all.flags, ret_client);
+		if (r == 0)
+			return 0;
+		/* Welcomed, but we cannot come: the holder is free again. */
+		connection_bye(&connection, 0);
+		if (r != -ESTALE)
+			break;
+	}
+	return attach_error(r);
+}
+
+PUBLIC int mempool_client_close(struct mempool_client *client)
+{
+	return client ? client_free(client) : 0;
+}
+
+/* ---- asking it ---- */
+
+PUBLIC bool mempool_client_is_stale(struct mempool_client *client)
+{
+	return client && !client->forked &&
+	       segment_state(client->segment) == MEMPOOL_SEGMENT_RETIRED;
+}
+
+PUBLIC int mempool_client_pools(struct mempool_client *client,
+				struct mempool_pool_info *ret_pools, size_t n)
+{
+	if (!cache_get(client))
+		return -errno;
+	if (!ret_pools)
+		n = 0;
+
+	for (size_t i = 0; i < n && i < client->n_pools; i++) {
+		const struct pool *pool = &client->segment->pools[i];
+		uint32_t n_used = pool_count_used(pool);
+
+		ret_pools[i] = (struct mempool_pool_info){
+			.chunk_size = pool->chunk_size,
+			.stride = pool->stride,
+			.total = pool->n_chunks,
+			.used = n_used,
+			.free = pool->n_chunks - n_used,
+		};
+	}
+	return (int)client->n_pools;
+}
+
+PUBLIC const char *mempool_version(void)
+{
+	return MEMPOOL_VERSION;
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * client.h - inside of libmempool-client: what a client and its threads' caches are
+ *
+ *	struct mempool_client	one holder in one segment; shared by the threads
+ *	struct cache		one thread's part of it: a magazine for each pool
+ *	struct magazine		a stack of hints, and what the thread knows of a dry pool
+ *
+ * Everything here is private memory: it vanishes with the process, and nothing in the
+ * segment depends on it. A magazine holds hints, no chunks: a freed chunk is FREE at once.
+ *
+ * Locks: only registry_lock (cache.c), for opening, closing, a thread's first and last call
+ * and fork; never in alloc, free or hand-over.
+ */
+#ifndef CLIENT_CLIENT_H
+#define CLIENT_CLIENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "connection.h"
+#include "mempool.h"
+#include "shm/reap.h"
+#include "shm/segment.h"
+
+/* In the map file as well: the API, and nothing else, leaves the library. */
+#define PUBLIC __attribute__((visibility("default")))
+
+/* A failing allocation looks again at least this often; see cache_claim(). */
+#define CACHE_DRY_CALLS 64
+
+struct magazine {
+	uint32_t n;			/* hints in it */
+	uint32_t capacity;
+	uint32_t *indices;
+	const struct pool *pool;
+	uint64_t dry;			/* the dry word remembered from a failed scan; 0: none */
+	uint32_t n_dry_calls;		/* failed at once since */
+	uint32_t start;			/* where in the free list to look first */
+};
+
+struct cache {
+	struct mempool_client *client;
+	struct cache *next_of_thread;
+	struct cache *next_of_client;
+	struct cache **previous_of_client;	/* who points to us */
+	struct magazine magazines[];		/* by rank: data pools from small to large */
+};
+
+struct mempool_client {
+	uint64_t serial;		/* never used twice in a process, never 0 */
+	struct segment *segment;
+	uint32_t holder;
+	uint32_t n_pools;
+	bool seq_cst;			/* no membarrier: stores order themselves */
+	bool checked;			/* MEMPOOL_CLIENT_DEBUG */
+	bool fallback;
+	bool forked;			/* we are in a child: there is no segment here */
+	uint8_t rank[MEMPOOL_MAX_DATA_POOLS];	/* of a pool id, by chunk size */
+	uint8_t pool_id[MEMPOOL_MAX_DATA_POOLS]; /* of a rank */
+	uint8_t first_fit[64];		/* by bits of size - 1: the rank to begin at */
+	struct connection connection;
+	struct reap reap;		/* for close, so that it needs no memory then */
+	struct cache *caches;		/* under registry_lock, as are the links: */
+	struct mempool_client *next;
+	struct mempool_client **previous;
+};
+
+/**
+ * client_new() - a client over an attached segment
+ * @segment: taken over on success
+ * @holder:  our id in it
+ *
+ * For mempool_client_open(), and for tests that need no daemon.
+ * Return: 0; -ENOMEM, -EINVAL no such holder.
+ */
+int client_new(struct segment *segment, uint32_t holder, uint64_t flags,
+	       struct mempool_client **ret_client);
+
+/* Free what the holder has, tell the daemon if there is one, free all. Returns chunks freed. */
+int client_free(struct mempool_client *client);
+
+/* Which chunk an address is. Return: 0; -EINVAL not the start of a chunk of this segment. */
+int client_locate(const struct mempool_client *client, const void *chunk,
+		  const struct pool **ret_pool, uint32_t *ret_index);
+
+/* What a handle names, if such a chunk exists. Return: 0; -EINVAL NONE; -ESTALE. */
+int client_locate_handle(const struct mempool_client *client, uint64_t handle,
+			 const struct pool **ret_pool, uint32_t *ret_index);
+
+#endif

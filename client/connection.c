@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+#include "connection.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#define NS_PER_SECOND INT64_C(1000000000)
+
+/* A daemon that accepted may be taking memory, or sweeping: so long it has to answer. */
+#define ANSWER_NS (5 * NS_PER_SECOND)
+/* Between tries while there is no daemon. */
+#define RETRY_NS (10 * 1000000)
+
+static int64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * NS_PER_SECOND + now.tv_nsec;
+}
+
+void connection_close(struct connection *connection)
+{
+	if (connection->fd >= 0)
+		close(connection->fd);
+	connection->fd = -1;
+}
+
+static int set_timeout(int fd, int64_t timeout_ns)
+{
+	struct timeval tv = {
+		.tv_sec = timeout_ns / NS_PER_SECOND,
+		.tv_usec = timeout_ns % NS_PER_SECOND / 1000,
+	};
+
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv)) < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)) < 0)
+		return -errno;
+	return 0;
+}
+
+/* Nobody listens, he is just stopping, or he has no time for us: all the same to a caller. */
+static int no_daemon(int error)
+{
+	switch (error) {
+	case ENOENT:
+	case ECONNREFUSED:
+	case ECONNRESET:
+	case EPIPE:
+	case EAGAIN:
+		return -ENOTCONN;
+	default:
+		return -error;
+	}
+}
+
+static int connect_once(struct connection *connection)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd, r;
+
+	static_assert(sizeof(connection->socket_path) == sizeof(address.sun_path), "path");
+	memcpy(address.sun_path, connection->socket_path, sizeof(address.sun_path));
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	r = set_timeout(fd, ANSWER_NS);
+	if (r == 0) {
+		do {
+			r = connect(fd, (struct sockaddr *)&address, sizeof(address));
+		} while (r < 0 && errno == EINTR);
+		if (r < 0)
+			r = no_daemon(errno);
+	}
+	if (r < 0) {
+		close(fd);
+		return r;
+	}
+	connection->fd = fd;
+	return 0;
+}
+
+static int send_message(int fd, const void *message, size_t size)
+{
+	ssize_t n;
+
+	do {
+		n = send(fd, message, size, MSG_NOSIGNAL);
+	} while (n < 0 && errno == EINTR);
+	return n < 0 ? no_daemon(errno) : 0;
+}
+
+union answer {
+	struct mempool_msg msg;
+	struct mempool_msg_welcome welcome;
+	struct mempool_msg_refused refused;
+	char room[MEMPOOL_MSG_MAX_BYTES];
+};
+
+static int receive_answer(int fd, union answer *answer)
+{
+	ssize_t n;
+
+	do {
+		n = recv(fd, answer, sizeof(*answer), 0);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return no_daemon(errno);
+	if (n == 0)
+		return -ENOTCONN;
+	if ((size_t)n < sizeof(answer->msg) || answer->msg.size != (size_t)n ||
+	    answer->msg.magic != MEMPOOL_PROTOCOL_MAGIC)
+		return -EBADMSG;
+	return 0;
+}
+
+static int read_answer(const union answer *answer, struct mempool_msg_welcome *ret_welcome)
+{
+	switch (answer->msg.type) {
+	case MEMPOOL_MSG_REFUSED:
+		/* Its layout is the same in all versions, so that a refusal is understood. */
+		if (answer->msg.size != sizeof(answer->refused) || answer->refused.error >= 0 ||
+		    answer->refused.error < -4095)
+			return -EBADMSG;
+		return answer->refused.error;
+	case MEMPOOL_MSG_WELCOME:
+		if (answer->msg.version != MEMPOOL_PROTOCOL_VERSION)
+			return -EPROTONOSUPPORT;
+		if (answer->msg.size != sizeof(answer->welcome))
+			return -EBADMSG;
+		*ret_welcome = answer->welcome;
+		return 0;
+	default:
+		return -EBADMSG;
+	}
+}
+
+static int say_hello(struct connection *connection, struct mempool_msg_welcome *ret_welcome)
+{
+	union answer answer;
+	int r;
+
+	r = connect_once(connection);
+	if (r < 0)
+		return r;
+	r = send_message(connection->fd, &connection->hello, sizeof(connection->hello));
+	/* Also after a failed send: a daemon that refused and hung up has told us why. */
+	if (r == 0 || r == -ENOTCONN)
+		r = receive_answer(connection->fd, &answer);
+	if (r == 0)
+		r = read_answer(&answer, ret_welcome);
+	if (r < 0)
+		connection_close(connection);
+	return r;
+}
+
+int connection_open(struct connection *connection, int64_t timeout_ns,
+		    struct mempool_msg_welcome *ret_welcome)
+{
+	struct timespec pause = { .tv_nsec = RETRY_NS };
+	int64_t start = now_ns();
+	int r;
+
+	for (;;) {
+		int64_t waited;
+
+		r = say_hello(connection, ret_welcome);
+		if (r != -ENOTCONN)
+			return r;
+		waited = now_ns() - start;
+		if (timeout_ns >= 0 && waited >= timeout_ns)
+			return r;
+		if (timeout_ns >= 0 && timeout_ns - waited < RETRY_NS)
+			pause.tv_nsec = (long)(timeout_ns - waited);
+		nanosleep(&pause, NULL);
+	}
+}
+
+static int send_bye(struct connection *connection, uint64_t n_freed)
+{
+	struct mempool_msg_bye bye = {
+		.msg = {
+			.magic = MEMPOOL_PROTOCOL_MAGIC,
+			.version = MEMPOOL_PROTOCOL_VERSION,
+			.type = MEMPOOL_MSG_BYE,
+			.size = sizeof(bye),
+		},
+		.n_freed = n_freed,
+	};
+
+	return connection->fd < 0 ? -ENOTCONN
+				  : send_message(connection->fd, &bye, sizeof(bye));
+}
+
+void connection_bye(struct connection *connection, uint64_t n_freed)
+{
+	struct mempool_msg_welcome welcome;
+
+	/* If no daemon is there, the next one sees our process end. */
+	if (send_bye(connection, n_freed) < 0) {
+		connection_close(connection);
+		if (connection_open(connection, 0, &welcome) == 0)
+			send_bye(connection, n_freed);
+	}
+	connection_close(connection);
+}

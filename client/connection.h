@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * connection.h - a client's side of the broker protocol (include/mempool_protocol.h)
+ *
+ * The socket is needed to become a holder and to stop being one; in between the daemon may
+ * go and come. Whoever finds the connection broken says hello again with the same nonce and
+ * gets the same holder.
+ */
+#ifndef CLIENT_CONNECTION_H
+#define CLIENT_CONNECTION_H
+
+#include <stdint.h>
+
+#include "mempool_protocol.h"
+
+struct connection {
+	int fd;
+	char socket_path[108];
+	struct mempool_msg_hello hello;	/* what we say, first and again */
+};
+#define CONNECTION_NULL ((struct connection){ .fd = -1 })
+
+/**
+ * connection_open() - connect, say connection->hello, wait for the welcome
+ * @timeout_ns: for a daemon to be there; 0 once, negative for ever
+ *
+ * Return: 0; -ENOTCONN no daemon; -EBADMSG an answer that is none; or what the daemon's
+ *         refusal says. On error connection->fd is -1.
+ */
+int connection_open(struct connection *connection, int64_t timeout_ns,
+		    struct mempool_msg_welcome *ret_welcome);
+
+/* Say goodbye, once more on a new connection if this one is broken, and hang up. */
+void connection_bye(struct connection *connection, uint64_t n_freed);
+
+/* Hang up without a word. */
+void connection_close(struct connection *connection);
+
+#endif

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * handover.c - a chunk changes hands by a handle that travels by the user's transport
+ *
+ *	give	OWNED(me),g -> SENT(0, me),g+1		a plain store: nobody else moves it
+ *	take	SENT(0, giver),g -> OWNED(me),g+1	a swap: one of several takers wins
+ *
+ * The handle holds the generation of the SENT word, so it fits this one giving and no
+ * other. Until it is taken the word names the giver, whose close or death frees it.
+ */
+#include <errno.h>
+
+#include "cache.h"
+
+PUBLIC int mempool_give(struct mempool_client *client, void *chunk, size_t length,
+			uint64_t *ret_handle)
+{
+	const struct pool *pool;
+	struct mempool_entry *entry;
+	uint32_t index;
+	uint64_t seen, sent;
+	int r;
+
+	if (!cache_get(client))
+		return -errno;
+	if (!ret_handle)
+		return -EINVAL;
+	r = client_locate(client, chunk, &pool, &index);
+	if (r < 0)
+		return r;
+	entry = &pool->entries[index];
+	/* Relaxed: if it is ours, we or a thread that told us wrote it last. */
+	seen = atomic_load_explicit(&entry->word, memory_order_relaxed);
+	if (!word_is_owned_by(seen, client->holder))
+		return -EPERM;
+	if (length > pool->chunk_size)
+		return -EMSGSIZE;
+
+	sent = word_sent(seen, 0, client->holder);
+	/* Relaxed: G1 below publishes it with the content. */
+	atomic_store_explicit(&entry->length, (uint32_t)length, memory_order_relaxed);
+	/* G1 (release) pairs with G2: who takes it sees what we wrote into the chunk. */
+	atomic_store_explicit(&entry->word, sent, memory_order_release);
+	*ret_handle = handle_make(word_generation(sent), pool->id, index);
+	return 0;
+}
+
+PUBLIC int mempool_take(struct mempool_client *client, uint64_t handle, void **ret_chunk,
+			size_t *ret_length)
+{
+	const struct pool *pool;
+	struct mempool_entry *entry;
+	uint32_t index;
+	uint64_t seen;
+	int r;
+
+	if (!cache_get(client))
+		return -errno;
+	if (!ret_chunk)
+		return -EINVAL;
+	r = client_locate_handle(client, handle, &pool, &index);
+	if (r < 0)
+		return r;
+	entry = &pool->entries[index];
+
+	/* Relaxed: a first guess, the swap decides. */
+	seen = atomic_load_explicit(&entry->word, memory_order_relaxed);
+	do {
+		if (word_kind(seen) != MEMPOOL_SENT || word_sent_queue(seen) != 0 ||
+		    word_generation(seen) != handle_generation(handle))
+			return -ESTALE;
+		/*
+		 * G2 (acquire) pairs with G1. Relaxed on failure: another taker, or the reaper,
+		 * was faster; the next look says -ESTALE.
+		 */
+	} while (!atomic_compare_exchange_weak_explicit(&entry->word, &seen,
+							word_taken(seen, client->holder),
+							memory_order_acquire,
+							memory_order_relaxed));
+
+	*ret_chunk = pool_chunk(pool, index);
+	if (ret_length)
+		/* Relaxed: ordered by G2. */
+		*ret_length = atomic_load_explicit(&entry->length, memory_order_relaxed);
+	return 0;
+}
