@@ -13,21 +13,13 @@
 
 #include "cache.h"
 
-static uint32_t first_fit(const struct mempool_client *client, size_t size)
-{
-	/* size is at least 1; the bits of size - 1 give sizes in (2^(b-1), 2^b]. */
-	uint32_t bits = size == 1 ? 0 : 64 - (uint32_t)__builtin_clzll(size - 1);
-
-	return bits < sizeof(client->first_fit) ? client->first_fit[bits] : client->n_pools;
-}
-
 /* Does this pool's every chunk start at a multiple? Its first is on a page. */
 static bool is_aligned(const struct pool *pool, size_t alignment)
 {
 	return (pool->stride & (alignment - 1)) == 0;
 }
 
-static void *prepare(const struct pool *pool, uint32_t index, size_t size)
+static inline void *prepare(const struct pool *pool, uint32_t index, size_t size)
 {
 	struct mempool_entry *entry = &pool->entries[index];
 
@@ -47,17 +39,17 @@ static void count_one(_Atomic uint64_t *counter)
 static void *alloc_larger(struct cache *cache, uint32_t rank, size_t size, size_t alignment)
 {
 	struct mempool_client *client = cache->client;
-	const struct pool *fitting = cache->magazines[rank].pool;
+	const struct pool *fitting = &cache->magazines[rank].pool;
 	uint32_t index;
 
 	for (rank++; client->fallback && rank < client->n_pools; rank++) {
 		struct magazine *magazine = &cache->magazines[rank];
 
-		if (!is_aligned(magazine->pool, alignment))
+		if (!is_aligned(&magazine->pool, alignment))
 			continue;
 		if (cache_claim(cache, magazine, &index) == 0) {
 			count_one(&fitting->state->n_served_larger);
-			return prepare(magazine->pool, index, size);
+			return prepare(&magazine->pool, index, size);
 		}
 	}
 	count_one(&fitting->state->n_exhausted);
@@ -66,22 +58,18 @@ static void *alloc_larger(struct cache *cache, uint32_t rank, size_t size, size_
 	return NULL;
 }
 
-/* The smallest pool that fits, or n_pools. */
-static uint32_t fitting_rank(const struct cache *cache, size_t size, size_t alignment)
+/* The rank to begin at for a size of at least 1, by the bits of size - 1. */
+static inline uint32_t first_rank(const struct cache *cache, size_t size)
 {
-	const struct mempool_client *client = cache->client;
-	uint32_t rank;
+	/* 0 for size 1; below 64 for all that a pool could hold. */
+	uint32_t bits = 63 - (uint32_t)__builtin_clzll((size - 1) << 1 | 1);
 
-	for (rank = first_fit(client, size); rank < client->n_pools; rank++) {
-		const struct pool *pool = cache->magazines[rank].pool;
-
-		if (pool->chunk_size >= size && is_aligned(pool, alignment))
-			break;
-	}
-	return rank;
+	return cache->first_fit[bits];
 }
 
-static void *alloc(struct mempool_client *client, size_t size, size_t alignment)
+/* Not simply the first hint of the first pool: all other cases, errors among them. */
+static __attribute__((noinline)) void *alloc_slowly(struct mempool_client *client, size_t size,
+						    size_t alignment)
 {
 	struct cache *cache = cache_get(client);
 	struct magazine *magazine;
@@ -94,7 +82,13 @@ static void *alloc(struct mempool_client *client, size_t size, size_t alignment)
 		return NULL;
 	}
 
-	rank = fitting_rank(cache, size, alignment);
+	for (rank = size < MEMPOOL_MAX_CHUNK_BYTES ? first_rank(cache, size) : client->n_pools;
+	     rank < client->n_pools; rank++) {
+		const struct pool *pool = &cache->magazines[rank].pool;
+
+		if (pool->chunk_size >= size && is_aligned(pool, alignment))
+			break;
+	}
 	if (rank == client->n_pools) {
 		errno = EMSGSIZE;
 		return NULL;
@@ -102,12 +96,28 @@ static void *alloc(struct mempool_client *client, size_t size, size_t alignment)
 	magazine = &cache->magazines[rank];
 	if (cache_claim(cache, magazine, &index) < 0)
 		return alloc_larger(cache, rank, size, alignment);
-	return prepare(magazine->pool, index, size);
+	return prepare(&magazine->pool, index, size);
 }
 
 PUBLIC void *mempool_alloc(struct mempool_client *client, size_t size_bytes)
 {
-	return alloc(client, size_bytes, 1);
+	struct cache *cache = cache_current.cache;
+	struct magazine *magazine;
+	uint32_t index;
+
+	if (unlikely(!client || cache_current.serial != client->serial ||
+		     size_bytes - 1 >= MEMPOOL_MAX_CHUNK_BYTES - 1))
+		return alloc_slowly(client, size_bytes, 1);
+
+	/* One past the ranks, first_fit leads to a pool of no chunks and size 0. */
+	magazine = &cache->magazines[first_rank(cache, size_bytes)];
+	if (unlikely(magazine->pool.chunk_size < size_bytes || magazine->n == 0))
+		return alloc_slowly(client, size_bytes, 1);
+
+	index = magazine->indices[--magazine->n];
+	if (unlikely(pool_claim(&magazine->pool, index, cache->holder) < 0))
+		return alloc_slowly(client, size_bytes, 1);
+	return prepare(&magazine->pool, index, size_bytes);
 }
 
 PUBLIC void *mempool_alloc_aligned(struct mempool_client *client, size_t size_bytes,
@@ -117,30 +127,48 @@ PUBLIC void *mempool_alloc_aligned(struct mempool_client *client, size_t size_by
 		errno = EINVAL;
 		return NULL;
 	}
-	return alloc(client, size_bytes, alignment);
+	return alloc_slowly(client, size_bytes, alignment);
+}
+
+/* In another pool than the last one, or no chunk at all. */
+static __attribute__((noinline)) int locate_slowly(struct cache *cache, const void *chunk,
+						   uint32_t *ret_index)
+{
+	struct mempool_client *client = cache->client;
+	const struct pool *pool;
+	int r = client_locate(client, chunk, &pool, ret_index);
+
+	if (r == 0)
+		cache->last = &cache->magazines[client->rank[pool->id]];
+	return r;
 }
 
 PUBLIC int mempool_free(struct mempool_client *client, const void *chunk)
 {
 	struct cache *cache = cache_get(client);
-	const struct pool *pool;
+	struct magazine *magazine;
 	uint32_t index;
 	int r;
 
-	if (!cache)
+	if (unlikely(!cache))
 		return -errno;
-	r = client_locate(client, chunk, &pool, &index);
-	if (r < 0)
-		return r;
+	magazine = cache->last;
+	r = pool_index(&magazine->pool, (uintptr_t)chunk - (uintptr_t)magazine->pool.data,
+		       &index);
+	if (unlikely(r < 0)) {
+		r = locate_slowly(cache, chunk, &index);
+		if (r < 0)
+			return r;
+		magazine = cache->last;
+	}
 
-	if (client->checked)
-		r = pool_release_checked(pool, index, client->holder);
+	if (unlikely(cache->checked))
+		r = pool_release_checked(&magazine->pool, index, cache->holder);
 	else
-		r = pool_release(pool, index, client->holder, client->seq_cst);
-	if (r < 0)
-		return r;
-	cache_keep(&cache->magazines[client->rank[pool->id]], index);
-	return 0;
+		r = pool_release(&magazine->pool, index, cache->holder, cache->seq_cst);
+	if (likely(r == 0))
+		cache_keep(magazine, index);
+	return r;
 }
 
 /* The entry of a chunk that we hold. */

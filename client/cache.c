@@ -24,7 +24,7 @@ static int key_error;
 static void magazine_flush(struct magazine *magazine, uint32_t n)
 {
 	/* The oldest, at the bottom: what was freed last is warm and stays. */
-	free_list_push_many(&magazine->pool->list, magazine->indices, n);
+	free_list_push_many(&magazine->pool.list, magazine->indices, n);
 	magazine->n -= n;
 	memmove(magazine->indices, magazine->indices + n,
 		magazine->n * sizeof(*magazine->indices));
@@ -37,28 +37,17 @@ static bool magazine_refill(struct magazine *magazine)
 	uint32_t max = magazine->capacity < 128 ? magazine->capacity / 2 : 64;
 	uint32_t n;
 
-	n = free_list_pop(&magazine->pool->list, &magazine->start, indices, max);
+	n = free_list_pop(&magazine->pool.list, &magazine->start, indices, max);
 	for (uint32_t i = 0; i < n; i++)
 		magazine->indices[i] = indices[n - 1 - i];
 	magazine->n = n;
 	return n > 0;
 }
 
-static int claim_hinted(struct magazine *magazine, uint32_t holder, uint32_t *ret_index)
-{
-	/* Ends with the stack: each hint is tried once. */
-	while (magazine->n > 0) {
-		*ret_index = magazine->indices[--magazine->n];
-		if (pool_claim(magazine->pool, *ret_index, holder) == 0)
-			return 0;
-	}
-	return -EAGAIN;
-}
-
 /* The list is empty too: ask the words, and remember a failure (pool.h, dry). */
 static int claim_scanned(struct magazine *magazine, uint32_t holder, uint32_t *ret_index)
 {
-	const struct pool *pool = magazine->pool;
+	const struct pool *pool = &magazine->pool;
 	uint64_t dry = pool_set_dry(pool);
 	bool reached_all = barrier_all();
 
@@ -76,37 +65,32 @@ static bool is_still_dry(struct magazine *magazine)
 {
 	/* D4 (acquire) pairs with D3 in pool_move_dry(): a moved word brings its hint along. */
 	return magazine->dry != 0 &&
-	       atomic_load_explicit(&magazine->pool->state->dry, memory_order_acquire) ==
+	       atomic_load_explicit(&magazine->pool.state->dry, memory_order_acquire) ==
 		       magazine->dry &&
 	       ++magazine->n_dry_calls % CACHE_DRY_CALLS != 0;
 }
 
-static int claim_slowly(struct cache *cache, struct magazine *magazine, uint32_t *ret_index)
+int cache_claim_slowly(struct cache *cache, struct magazine *magazine, uint32_t *ret_index)
 {
-	uint32_t holder = cache->client->holder;
-
 	if (is_still_dry(magazine))
 		return -EAGAIN;
 	magazine->dry = 0;
 
 	/* Each round uses up hints that others must have set: lock-free. */
-	while (magazine_refill(magazine))
-		if (claim_hinted(magazine, holder, ret_index) == 0)
-			return 0;
-	return claim_scanned(magazine, holder, ret_index);
+	while (magazine_refill(magazine)) {
+		while (magazine->n > 0) {
+			*ret_index = magazine->indices[--magazine->n];
+			if (pool_claim(&magazine->pool, *ret_index, cache->holder) == 0)
+				return 0;
+		}
+	}
+	return claim_scanned(magazine, cache->holder, ret_index);
 }
 
-int cache_claim(struct cache *cache, struct magazine *magazine, uint32_t *ret_index)
+void cache_keep_slowly(struct magazine *magazine, uint32_t index)
 {
-	if (claim_hinted(magazine, cache->client->holder, ret_index) == 0)
-		return 0;
-	return claim_slowly(cache, magazine, ret_index);
-}
-
-void cache_keep(struct magazine *magazine, uint32_t index)
-{
-	if (pool_is_dry(magazine->pool)) {
-		pool_hint(magazine->pool, index);
+	if (pool_is_dry(&magazine->pool)) {
+		pool_hint(&magazine->pool, index);
 		return;
 	}
 	if (magazine->n == magazine->capacity)
@@ -135,20 +119,28 @@ static struct cache *cache_new(struct mempool_client *client)
 
 	for (uint32_t i = 0; i < client->n_pools; i++)
 		n_indices += magazine_capacity(&pools[i]);
-	cache = malloc(sizeof(*cache) + client->n_pools * sizeof(struct magazine) +
+	cache = malloc(sizeof(*cache) + (client->n_pools + 1) * sizeof(struct magazine) +
 		       n_indices * sizeof(*indices));
 	if (!cache)
 		return NULL;
 
-	*cache = (struct cache){ .client = client };
-	indices = (uint32_t *)&cache->magazines[client->n_pools];
+	*cache = (struct cache){
+		.client = client,
+		.holder = client->holder,
+		.seq_cst = client->seq_cst,
+		.checked = client->checked,
+		.last = cache->magazines,
+	};
+	memcpy(cache->first_fit, client->first_fit, sizeof(cache->first_fit));
+	cache->magazines[client->n_pools] = (struct magazine){ .n = 0 };
+	indices = (uint32_t *)&cache->magazines[client->n_pools + 1];
 	for (uint32_t i = 0; i < client->n_pools; i++) {
 		const struct pool *pool = &pools[client->pool_id[i]];
 
 		cache->magazines[i] = (struct magazine){
 			.capacity = magazine_capacity(pool),
 			.indices = indices,
-			.pool = pool,
+			.pool = *pool,
 			/* Multiples of the golden ratio spread evenly over any length. */
 			.start = (uint32_t)((uint64_t)(place * UINT32_C(2654435769)) *
 					    pool->list.n_leaves >> 32),

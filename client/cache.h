@@ -26,10 +26,16 @@ struct cache *cache_find(struct mempool_client *client);
 /* The calling thread's cache. As cache_find(). */
 static inline struct cache *cache_get(struct mempool_client *client)
 {
-	if (client && cache_current.serial == client->serial)
+	if (likely(client && cache_current.serial == client->serial))
 		return cache_current.cache;
 	return cache_find(client);
 }
+
+/* What cache_claim() does when the stack has nothing. */
+int cache_claim_slowly(struct cache *cache, struct magazine *magazine, uint32_t *ret_index);
+
+/* What cache_keep() does when the stack is full, or somebody waits. */
+void cache_keep_slowly(struct magazine *magazine, uint32_t index);
 
 /**
  * cache_claim() - claim a chunk of one pool
@@ -38,10 +44,29 @@ static inline struct cache *cache_get(struct mempool_client *client)
  *         found it so and no free has moved the dry word since. Each CACHE_DRY_CALLS'th
  *         call scans in any case, as a freer may be stopped before it moves the word.
  */
-int cache_claim(struct cache *cache, struct magazine *magazine, uint32_t *ret_index);
+static inline int cache_claim(struct cache *cache, struct magazine *magazine,
+			      uint32_t *ret_index)
+{
+	/* Ends with the stack: each hint is tried once. */
+	while (likely(magazine->n > 0)) {
+		uint32_t index = magazine->indices[--magazine->n];
+
+		if (likely(pool_claim(&magazine->pool, index, cache->holder) == 0)) {
+			*ret_index = index;
+			return 0;
+		}
+	}
+	return cache_claim_slowly(cache, magazine, ret_index);
+}
 
 /* Keep the hint of a chunk that was just freed, or pass it on if somebody waits for it. */
-void cache_keep(struct magazine *magazine, uint32_t index);
+static inline void cache_keep(struct magazine *magazine, uint32_t index)
+{
+	if (likely(magazine->n < magazine->capacity && !pool_is_dry(&magazine->pool)))
+		magazine->indices[magazine->n++] = index;
+	else
+		cache_keep_slowly(magazine, index);
+}
 
 /* Enter a new client, its serial included; remove one and free its caches. */
 int cache_register(struct mempool_client *client);

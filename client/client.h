@@ -26,6 +26,10 @@
 /* In the map file as well: the API, and nothing else, leaves the library. */
 #define PUBLIC __attribute__((visibility("default")))
 
+/* Which way alloc and free usually go, so that it lies in a straight line. */
+#define likely(condition) __builtin_expect(!!(condition), 1)
+#define unlikely(condition) __builtin_expect(!!(condition), 0)
+
 /* A failing allocation looks again at least this often; see cache_claim(). */
 #define CACHE_DRY_CALLS 64
 
@@ -33,18 +37,24 @@ struct magazine {
 	uint32_t n;			/* hints in it */
 	uint32_t capacity;
 	uint32_t *indices;
-	const struct pool *pool;
 	uint64_t dry;			/* the dry word remembered from a failed scan; 0: none */
 	uint32_t n_dry_calls;		/* failed at once since */
 	uint32_t start;			/* where in the free list to look first */
+	struct pool pool;		/* a copy, at hand */
 };
 
 struct cache {
 	struct mempool_client *client;
+	uint32_t holder;		/* copies of the client's, at hand */
+	bool seq_cst;
+	bool checked;
+	uint8_t first_fit[64];
+	struct magazine *last;		/* of the last free: the next one is likely there too */
 	struct cache *next_of_thread;
 	struct cache *next_of_client;
 	struct cache **previous_of_client;	/* who points to us */
-	struct magazine magazines[];		/* by rank: data pools from small to large */
+	struct magazine magazines[];		/* by rank: data pools from small to large; then
+						 * an empty one, for sizes that no pool has */
 };
 
 struct mempool_client {
@@ -54,7 +64,7 @@ struct mempool_client {
 	uint32_t n_pools;
 	bool seq_cst;			/* no membarrier: stores order themselves */
 	bool checked;			/* MEMPOOL_CLIENT_DEBUG */
-	bool fallback;
+	bool fallback;			/* to a larger pool */
 	bool forked;			/* we are in a child: there is no segment here */
 	uint8_t rank[MEMPOOL_MAX_DATA_POOLS];	/* of a pool id, by chunk size */
 	uint8_t pool_id[MEMPOOL_MAX_DATA_POOLS]; /* of a rank */

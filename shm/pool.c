@@ -62,77 +62,6 @@ int pool_init(struct pool *pool, const struct pool_memory *memory, uint32_t gene
 	return 0;
 }
 
-__extension__ typedef unsigned __int128 u128;
-
-int pool_index(const struct pool *pool, uint64_t offset, uint32_t *ret_index)
-{
-	uint64_t index;
-
-	if (offset >= pool->data_size)
-		return -EINVAL;
-
-	/*
-	 * offset / stride by multiplication. inverse is 2^64/stride + e with 0 <= e < 1, so for
-	 * a true multiple q * stride the product is q + offset * e / 2^64, below q + 1.
-	 */
-	index = (uint64_t)((u128)offset * pool->inverse >> 64);
-	if (index * pool->stride != offset)
-		return -EINVAL;
-	*ret_index = (uint32_t)index;
-	return 0;
-}
-
-static bool claim_word(_Atomic uint64_t *word, uint64_t seen, uint32_t holder)
-{
-	/*
-	 * A1 (acquire) pairs with R1 in pool_release(), and with the reaper's R2: what the last
-	 * holder did with the chunk happens before what we do. Relaxed on failure: we learnt
-	 * that it is not ours and read nothing through it.
-	 */
-	return atomic_compare_exchange_strong_explicit(word, &seen, word_claimed(seen, holder),
-						       memory_order_acquire,
-						       memory_order_relaxed);
-}
-
-int pool_claim(const struct pool *pool, uint32_t index, uint32_t holder)
-{
-	_Atomic uint64_t *word;
-	uint64_t seen;
-
-	if (index >= pool->n_chunks)
-		return -EINVAL;
-
-	word = &pool->entries[index].word;
-	/* Relaxed: only a first guess, the swap decides. */
-	seen = atomic_load_explicit(word, memory_order_relaxed);
-	if (!word_is_free(seen) || !claim_word(word, seen, holder))
-		return -EBUSY;
-	return 0;
-}
-
-int pool_release(const struct pool *pool, uint32_t index, uint32_t holder, bool seq_cst)
-{
-	_Atomic uint64_t *word = &pool->entries[index].word;
-	/* Relaxed: if it is ours, we or a thread that told us wrote it last. */
-	uint64_t seen = atomic_load_explicit(word, memory_order_relaxed);
-
-	if (!word_is_owned_by(seen, holder))
-		return -EPERM;
-
-	/*
-	 * R1 (release) pairs with A1: our use of the chunk happens before the next holder's. A
-	 * plain store, since nobody else changes a word that names us. D1: the caller looks at
-	 * the dry word next, and must not do so before this store is visible: the one who set
-	 * the dry bit sees to it by membarrier (D2), or else the store is seq_cst here, as its
-	 * setting of the bit and its scan are.
-	 */
-	if (seq_cst)
-		atomic_store_explicit(word, word_freed(seen), memory_order_seq_cst);
-	else
-		atomic_store_explicit(word, word_freed(seen), memory_order_release);
-	return 0;
-}
-
 int pool_release_checked(const struct pool *pool, uint32_t index, uint32_t holder)
 {
 	_Atomic uint64_t *word = &pool->entries[index].word;
@@ -215,7 +144,7 @@ static bool scan_leaf(struct scan *scan, uint32_t leaf, uint32_t *ret_index)
 		scan->all_held = false;
 		if (found) {
 			hints |= UINT64_C(1) << (i - first);
-		} else if (claim_word(word, seen, scan->holder)) {
+		} else if (pool_claim_word(word, seen, scan->holder)) {
 			*ret_index = i;
 			found = true;
 		}

@@ -15,10 +15,13 @@
  * reaper) clears the bit and moves the sequence above it. So "the value is still what I
  * remember" means: nobody has freed since, as far as frees saw the bit. Who sets the bit
  * must issue a membarrier, or rely on frees that are seq_cst, before it scans.
+ *
+ * What alloc and free run through every time is inline: a call costs as much as the swap.
  */
 #ifndef SHM_POOL_H
 #define SHM_POOL_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -75,12 +78,43 @@ static inline void *pool_chunk(const struct pool *pool, uint32_t index)
 	return pool->data + (uint64_t)index * pool->stride;
 }
 
+__extension__ typedef unsigned __int128 pool_u128;
+
 /**
  * pool_index() - which chunk starts at this offset of the pool's data
  *
  * Return: 0 and *ret_index; -EINVAL the middle of a chunk, or beyond the last.
  */
-int pool_index(const struct pool *pool, uint64_t offset, uint32_t *ret_index);
+static inline int pool_index(const struct pool *pool, uint64_t offset, uint32_t *ret_index)
+{
+	uint64_t index;
+
+	if (offset >= pool->data_size)
+		return -EINVAL;
+
+	/*
+	 * offset / stride by multiplication. inverse is 2^64/stride + e with 0 <= e < 1, so for
+	 * a true multiple q * stride the product is q + offset * e / 2^64, below q + 1.
+	 */
+	index = (uint64_t)((pool_u128)offset * pool->inverse >> 64);
+	if (index * pool->stride != offset)
+		return -EINVAL;
+	*ret_index = (uint32_t)index;
+	return 0;
+}
+
+/* FREE,g -> OWNED(holder),g, if the word is still what was seen. */
+static inline bool pool_claim_word(_Atomic uint64_t *word, uint64_t seen, uint32_t holder)
+{
+	/*
+	 * A1 (acquire) pairs with R1 in pool_release(), and with the reaper's R2: what the last
+	 * holder did with the chunk happens before what we do. Relaxed on failure: we learnt
+	 * that it is not ours and read nothing through it.
+	 */
+	return atomic_compare_exchange_strong_explicit(word, &seen, word_claimed(seen, holder),
+						       memory_order_acquire,
+						       memory_order_relaxed);
+}
 
 /**
  * pool_claim() - take one named chunk, if nobody has it
@@ -94,7 +128,21 @@ int pool_index(const struct pool *pool, uint64_t offset, uint32_t *ret_index);
  *
  * Return: 0; -EINVAL index out of range; -EBUSY somebody holds it (drop the hint).
  */
-int pool_claim(const struct pool *pool, uint32_t index, uint32_t holder);
+static inline int pool_claim(const struct pool *pool, uint32_t index, uint32_t holder)
+{
+	_Atomic uint64_t *word;
+	uint64_t seen;
+
+	if (index >= pool->n_chunks)
+		return -EINVAL;
+
+	word = &pool->entries[index].word;
+	/* Relaxed: only a first guess, the swap decides. */
+	seen = atomic_load_explicit(word, memory_order_relaxed);
+	if (!word_is_free(seen) || !pool_claim_word(word, seen, holder))
+		return -EBUSY;
+	return 0;
+}
 
 /**
  * pool_release() - give back a chunk that @holder owns alone
@@ -106,7 +154,29 @@ int pool_claim(const struct pool *pool, uint32_t index, uint32_t holder);
  *
  * Return: 0; -EPERM @holder does not own it alone, nothing changed.
  */
-int pool_release(const struct pool *pool, uint32_t index, uint32_t holder, bool seq_cst);
+static inline int pool_release(const struct pool *pool, uint32_t index, uint32_t holder,
+			       bool seq_cst)
+{
+	_Atomic uint64_t *word = &pool->entries[index].word;
+	/* Relaxed: if it is ours, we or a thread that told us wrote it last. */
+	uint64_t seen = atomic_load_explicit(word, memory_order_relaxed);
+
+	if (!word_is_owned_by(seen, holder))
+		return -EPERM;
+
+	/*
+	 * R1 (release) pairs with A1: our use of the chunk happens before the next holder's. A
+	 * plain store, since nobody else changes a word that names us. D1: the caller looks at
+	 * the dry word next, and must not do so before this store is visible: the one who set
+	 * the dry bit sees to it by membarrier (D2), or else the store is seq_cst here, as its
+	 * setting of the bit and its scan are.
+	 */
+	if (seq_cst)
+		atomic_store_explicit(word, word_freed(seen), memory_order_seq_cst);
+	else
+		atomic_store_explicit(word, word_freed(seen), memory_order_release);
+	return 0;
+}
 
 /* The same by compare-and-swap: of two threads that free at the same time one gets -EPERM. */
 int pool_release_checked(const struct pool *pool, uint32_t index, uint32_t holder);
