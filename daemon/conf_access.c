@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * conf_access.c - lists of users and groups: who may attach, who may administer
+ */
+#include "daemon/conf_access.h"
+
+#include <stdlib.h>
+
+static int read_user(struct conf_reader *reader, const struct conf_node *node, void *object)
+{
+	struct conf_access *access = object;
+	void *users = access->users;
+	int r;
+
+	r = conf_grow(&users, access->n_users, sizeof(*access->users));
+	if (r < 0)
+		return r;
+	access->users = users;
+	r = conf_read_user(reader, node, &access->users[access->n_users]);
+	if (r < 0)
+		return r;
+	access->n_users++;
+	return 0;
+}
+
+static int read_users(struct conf_reader *reader, const struct conf_node *node, void *object)
+{
+	return conf_read_list(reader, node, read_user, object);
+}
+
+static int read_group(struct conf_reader *reader, const struct conf_node *node, void *object)
+{
+	struct conf_access *access = object;
+	void *groups = access->groups;
+	int r;
+
+	r = conf_grow(&groups, access->n_groups, sizeof(*access->groups));
+	if (r < 0)
+		return r;
+	access->groups = groups;
+	r = conf_read_group(reader, node, &access->groups[access->n_groups]);
+	if (r < 0)
+		return r;
+	access->n_groups++;
+	return 0;
+}
+
+static int read_groups(struct conf_reader *reader, const struct conf_node *node, void *object)
+{
+	return conf_read_list(reader, node, read_group, object);
+}
+
+static const struct conf_key access_keys[] = {
+	{ "users", read_users, false },
+	{ "groups", read_groups, false },
+	{ NULL, NULL, false },
+};
+
+int conf_read_access(struct conf_reader *reader, const struct conf_node *node,
+		     const char *name, struct conf_access *access)
+{
+	return conf_read_mapping(reader, node, name, access_keys, access);
+}
+
+bool conf_access_names_group(const struct conf_access *access, gid_t gid)
+{
+	for (size_t i = 0; i < access->n_groups; i++)
+		if (access->groups[i] == gid)
+			return true;
+	return false;
+}
+
+bool conf_access_allows(const struct conf_access *access, uid_t uid, const gid_t *groups,
+			size_t n_groups)
+{
+	for (size_t i = 0; i < access->n_users; i++)
+		if (access->users[i] == uid)
+			return true;
+	for (size_t i = 0; i < n_groups; i++)
+		if (conf_access_names_group(access, groups[i]))
+			return true;
+	return false;
+}
+
+void conf_access_deinit(struct conf_access *access)
+{
+	free(access->users);
+	free(access->groups);
+}

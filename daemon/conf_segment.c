@@ -1,0 +1,523 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * conf_segment.c - the keys of `segments` and what they mean
+ *
+ * Ranges of single values are checked here, where their place is known; what only several
+ * of them together can break is left to config_check() and reported at the segment. What
+ * is legal but probably not meant is a warning, given once the segment is whole.
+ */
+#include "daemon/conf_segment.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/sysinfo.h>
+
+#include "daemon/conf_access.h"
+#include "daemon/conf_value.h"
+
+/* All segments while they are read. */
+struct list {
+	struct conf *conf;
+	const struct conf_node *node;
+	uint64_t total_bytes;
+};
+
+/* A segment while it is read, and where its parts stand. */
+struct draft {
+	struct conf_segment *segment;
+	const struct conf_node *node;
+	const struct conf_node *siblings;	/* the list it is in */
+	const struct conf_node *mode;
+	const struct conf_node *pools;
+	const struct conf_node *queues;
+	const struct conf_node *topics;
+	uint64_t n_kept;			/* by all topics */
+};
+
+/* A queue or topic while it is read. */
+struct ring_draft {
+	const struct conf_node *name;
+	uint64_t capacity;
+};
+
+/* Pools of a segment */
+
+static int read_chunk_size(struct conf_reader *reader, const struct conf_node *node,
+			   void *object)
+{
+	static const struct conf_number number = {
+		conf_value_size, "a size", 1, MEMPOOL_MAX_CHUNK_BYTES - 1,
+		"a chunk has at least 1 byte and less than 4GiB",
+	};
+	struct config_pool *pool = object;
+
+	return conf_read_number(reader, node, &number, &pool->chunk_size);
+}
+
+static int read_chunk_count(struct conf_reader *reader, const struct conf_node *node,
+			    void *object)
+{
+	static const struct conf_number number = {
+		conf_value_count, "a number", 1, MEMPOOL_MAX_CHUNKS_PER_POOL,
+		"a pool has from 1 to 67108864 chunks",
+	};
+	struct config_pool *pool = object;
+
+	return conf_read_number(reader, node, &number, &pool->n_chunks);
+}
+
+static int read_alignment(struct conf_reader *reader, const struct conf_node *node,
+			  void *object)
+{
+	static const struct conf_number number = {
+		conf_value_size, "a size", 8, 4096,
+		"an alignment is a power of two from 8 to 4096",
+	};
+	struct config_pool *pool = object;
+	uint64_t alignment;
+	int r;
+
+	r = conf_read_number(reader, node, &number, &alignment);
+	if (r < 0)
+		return r;
+	if (alignment & (alignment - 1))
+		return conf_fail_value(reader, node, number.range);
+	pool->alignment = (uint32_t)alignment;
+	return 0;
+}
+
+static int read_cache(struct conf_reader *reader, const struct conf_node *node, void *object)
+{
+	static const struct conf_number number = {
+		conf_value_count, "a number", 0, CONFIG_MAX_CACHE,
+		"a thread's cache holds from 0 to 4096 chunks",
+	};
+	struct config_pool *pool = object;
+	uint64_t cache;
+	int r;
+
+	r = conf_read_number(reader, node, &number, &cache);
+	if (r < 0)
+		return r;
+	pool->cache = (uint32_t)cache;
+	return 0;
+}
+
+static const struct conf_key pool_keys[] = {
+	{ "chunk_size", read_chunk_size, true },
+	{ "chunk_count", read_chunk_count, true },
+	{ "alignment", read_alignment, false },
+	{ "cache", read_cache, false },
+	{ NULL, NULL, false },
+};
+
+/* An allocation takes the smallest chunk that fits, so sizes that repeat help nobody. */
+static void warn_pool_order(struct conf_reader *reader, const struct conf_node *node,
+			    const struct config *shape)
+{
+	const struct config_pool *pool = &shape->pools[shape->n_pools - 1];
+
+	for (size_t i = 0; i + 1 < shape->n_pools; i++) {
+		if (shape->pools[i].chunk_size == pool->chunk_size) {
+			conf_warn(reader, node,
+				  "pool %zu has the same chunk_size: one larger pool does the "
+				  "same with less to search", i + 1);
+			return;
+		}
+	}
+	if (shape->n_pools > 1 && pool[-1].chunk_size > pool->chunk_size)
+		conf_warn(reader, node, "chunk_size is smaller than that of the pool above: "
+					"pools are easier to read from small to large");
+}
+
+static int read_pool(struct conf_reader *reader, const struct conf_node *node, void *object)
+{
+	struct draft *draft = object;
+	struct config *shape = &draft->segment->shape;
+	struct config_pool pool = {
+		.alignment = CONFIG_DEFAULT_ALIGNMENT,
+		.cache = CONFIG_DEFAULT_CACHE,
+	};
+	int r;
+
+	r = conf_read_mapping(reader, node, "a pool", pool_keys, &pool);
+	if (r < 0)
+		return r;
+
+	r = config_add_pool(shape, pool.chunk_size, pool.n_chunks);
+	if (r == -E2BIG)
+		return conf_fail(reader, node, "one pool too many: a segment has at most %d",
+				 MEMPOOL_MAX_DATA_POOLS);
+	assert(r == 0);
+	shape->pools[shape->n_pools - 1] = pool;
+
+	warn_pool_order(reader, node, shape);
+	return 0;
+}
+
+static int read_pools(struct conf_reader *reader, const struct conf_node *node, void *object)
+{
+	struct draft *draft = object;
+
+	draft->pools = node;
+	return conf_read_list(reader, node, read_pool, draft);
+}
+
+/* Queues and topics of a segment */
+
+static int read_ring_name(struct conf_reader *reader, const struct conf_node *node,
+			  void *object)
+{
+	struct ring_draft *ring = object;
+	const char *name;
+	int r;
+
+	r = conf_read_string(reader, node, "a name", &name);
+	if (r < 0)
+		return r;
+	if (!config_name_is_valid(name))
+		return conf_fail_value(reader, node,
+				       "a name is 1 to 31 of A-Z, a-z, 0-9, _ and -");
+	ring->name = node;
+	return 0;
+}
+
+static int read_capacity(struct conf_reader *reader, const struct conf_node *node,
+			 void *object)
+{
+	static const struct conf_number number = {
+		conf_value_count, "a number", 1, MEMPOOL_MAX_RING_CAPACITY,
+		"a capacity is a power of two from 1 to 67108864",
+	};
+	struct ring_draft *ring = object;
+	int r;
+
+	r = conf_read_number(reader, node, &number, &ring->capacity);
+	if (r < 0)
+		return r;
+	if (ring->capacity & (ring->capacity - 1))
+		return conf_fail_value(reader, node, number.range);
+	return 0;
+}
+
+static const struct conf_key ring_keys[] = {
+	{ "name", read_ring_name, true },
+	{ "capacity", read_capacity, true },
+	{ NULL, NULL, false },
+};
+
+/* The `name` that says so first in a list, all items up to which were read; NULL: none. */
+static const struct conf_node *find_name(const struct conf_node *list, const char *name)
+{
+	const struct conf_node *item, *node;
+
+	for (item = list ? list->first : NULL; item; item = item->next) {
+		node = conf_node_get(item, "name");
+		if (strcmp(node->value, name) == 0)
+			return node;
+	}
+	return NULL;
+}
+
+/* @again has the name of an earlier ring; the file may have them in the other order. */
+static int fail_ring_twice(struct conf_reader *reader, const struct draft *draft,
+			   const struct conf_node *again)
+{
+	const struct conf_node *first, *swap;
+
+	first = find_name(draft->queues, again->value);
+	if (!first)
+		first = find_name(draft->topics, again->value);
+	if (first->line > again->line) {
+		swap = first;
+		first = again;
+		again = swap;
+	}
+	return conf_fail(reader, again, "'%s' is the name of a queue or topic already, in line %u",
+			 again->value, first->line);
+}
+
+static int read_ring(struct conf_reader *reader, const struct conf_node *node,
+		     struct draft *draft, enum mempool_ring_kind kind)
+{
+	struct ring_draft ring = { 0 };
+	int r;
+
+	r = conf_read_mapping(reader, node, kind == MEMPOOL_RING_QUEUE ? "a queue" : "a topic",
+			      ring_keys, &ring);
+	if (r < 0)
+		return r;
+
+	r = config_add_ring(&draft->segment->shape, ring.name->value, kind, ring.capacity);
+	switch (r) {
+	case -EEXIST:
+		return fail_ring_twice(reader, draft, ring.name);
+	case -E2BIG:
+		return conf_fail(reader, node,
+				 "too many: a segment has at most %d queues and topics",
+				 MEMPOOL_MAX_RINGS);
+	case -ENOMEM:
+		return r;
+	}
+	assert(r == 0);
+	if (kind == MEMPOOL_RING_TOPIC)
+		draft->n_kept += ring.capacity;
+	return 0;
+}
+
+static int read_queue(struct conf_reader *reader, const struct conf_node *node, void *object)
+{
+	return read_ring(reader, node, object, MEMPOOL_RING_QUEUE);
+}
+
+static int read_queues(struct conf_reader *reader, const struct conf_node *node, void *object)
+{
+	struct draft *draft = object;
+
+	draft->queues = node;
+	return conf_read_list(reader, node, read_queue, draft);
+}
+
+static int read_topic(struct conf_reader *reader, const struct conf_node *node, void *object)
+{
+	return read_ring(reader, node, object, MEMPOOL_RING_TOPIC);
+}
+
+static int read_topics(struct conf_reader *reader, const struct conf_node *node, void *object)
+{
+	struct draft *draft = object;
+
+	draft->topics = node;
+	return conf_read_list(reader, node, read_topic, draft);
+}
+
+/* Segments */
+
+static int read_segment_name(struct conf_reader *reader, const struct conf_node *node,
+			     void *object)
+{
+	struct draft *draft = object;
+	const struct conf_node *first;
+	const char *name;
+	int r;
+
+	r = conf_read_string(reader, node, "a name", &name);
+	if (r < 0)
+		return r;
+	if (config_init(&draft->segment->shape, name) < 0)
+		return conf_fail_value(reader, node,
+				       "a name is 1 to 31 of A-Z, a-z, 0-9, _ and -");
+	first = find_name(draft->siblings, name);
+	if (first != node)
+		return conf_fail(reader, node, "'%s' is the name of a segment already, in line %u",
+				 name, first->line);
+	return 0;
+}
+
+static int read_segment_mode(struct conf_reader *reader, const struct conf_node *node,
+			     void *object)
+{
+	struct draft *draft = object;
+	mode_t mode;
+	int r;
+
+	r = conf_read_mode(reader, node, &mode);
+	if (r < 0)
+		return r;
+	/* Or the next daemon could not open what this one made. */
+	if ((mode & 0600) != 0600)
+		return conf_fail_value(reader, node,
+				       "the daemon itself must read and write: add 0600");
+	draft->segment->perms.mode = mode;
+	draft->mode = node;
+	return 0;
+}
+
+static int read_segment_group(struct conf_reader *reader, const struct conf_node *node,
+			      void *object)
+{
+	struct draft *draft = object;
+
+	return conf_read_group(reader, node, &draft->segment->perms.group);
+}
+
+static int read_allow(struct conf_reader *reader, const struct conf_node *node, void *object)
+{
+	struct draft *draft = object;
+
+	draft->segment->allow_all = false;
+	return conf_read_access(reader, node, "allow", &draft->segment->allow);
+}
+
+static int read_open_mode(struct conf_reader *reader, const struct conf_node *node,
+			  void *object)
+{
+	static const struct conf_choice choices[] = {
+		{ "open_or_create", SEGMENT_OPEN_OR_CREATE },
+		{ "create", SEGMENT_CREATE },
+		{ "open", SEGMENT_OPEN },
+		{ "purge_and_create", SEGMENT_PURGE_AND_CREATE },
+		{ NULL, 0 },
+	};
+	struct draft *draft = object;
+	int value, r;
+
+	r = conf_read_choice(reader, node, choices, &value);
+	if (r < 0)
+		return r;
+	draft->segment->open_mode = (enum segment_open_mode)value;
+	return 0;
+}
+
+static int read_max_clients(struct conf_reader *reader, const struct conf_node *node,
+			    void *object)
+{
+	/* With the two reserved ids and rounded up to 64 they stay below MEMPOOL_MAX_HOLDERS. */
+	static const struct conf_number number = {
+		conf_value_count, "a number", 1, MEMPOOL_MAX_HOLDERS - 64 - 2,
+		"a segment has from 1 to 32702 clients",
+	};
+	struct draft *draft = object;
+
+	return conf_read_number(reader, node, &number, &draft->segment->shape.max_clients);
+}
+
+static int read_fallback(struct conf_reader *reader, const struct conf_node *node,
+			 void *object)
+{
+	struct draft *draft = object;
+
+	return conf_read_bool(reader, node, &draft->segment->shape.fallback);
+}
+
+/* The name first: it makes the shape that the others fill in. */
+static const struct conf_key segment_keys[] = {
+	{ "name", read_segment_name, true },
+	{ "mode", read_segment_mode, false },
+	{ "group", read_segment_group, false },
+	{ "allow", read_allow, false },
+	{ "open_mode", read_open_mode, false },
+	{ "max_clients", read_max_clients, false },
+	{ "fallback", read_fallback, false },
+	{ "pools", read_pools, true },
+	{ "queues", read_queues, false },
+	{ "topics", read_topics, false },
+	{ NULL, NULL, false },
+};
+
+/* The memory is open to whom the mode says; `allow` only decides who is told its name. */
+static void warn_mode(struct conf_reader *reader, const struct draft *draft)
+{
+	const struct conf_segment *segment = draft->segment;
+	const struct conf_node *node = draft->mode ? draft->mode : draft->node;
+	unsigned int mode = segment->perms.mode;
+
+	if (segment->allow_all)
+		return;
+	if (mode & 0006)
+		conf_warn(reader, node, "mode %04o lets everybody open the memory, more than "
+					"`allow` names", mode);
+	else if ((mode & 0060) && segment->allow.n_groups == 0)
+		conf_warn(reader, node, "mode %04o lets a group open the memory, but `allow` "
+					"names no groups", mode);
+	else if ((mode & 0060) && segment->perms.group != (gid_t)-1 &&
+		 !conf_access_names_group(&segment->allow, segment->perms.group))
+		conf_warn(reader, node, "mode %04o lets the segment's group open the memory, "
+					"but `allow` does not name it", mode);
+}
+
+static void warn_topics(struct conf_reader *reader, const struct draft *draft)
+{
+	const struct config *shape = &draft->segment->shape;
+
+	for (size_t i = 0; i < shape->n_pools && draft->topics; i++) {
+		if (draft->n_kept < shape->pools[i].n_chunks)
+			continue;
+		conf_warn(reader, draft->topics,
+			  "topics keep up to %" PRIu64 " chunks, which may be all %" PRIu64
+			  " of the pool of %" PRIu64 " bytes",
+			  draft->n_kept, shape->pools[i].n_chunks, shape->pools[i].chunk_size);
+		return;
+	}
+}
+
+static int read_segment(struct conf_reader *reader, const struct conf_node *node,
+			void *object)
+{
+	struct list *list = object;
+	struct conf *conf = list->conf;
+	struct draft draft = { .node = node, .siblings = list->node };
+	void *segments = conf->segments;
+	const char *text;
+	uint64_t size;
+	int r;
+
+	r = conf_grow(&segments, conf->n_segments, sizeof(*conf->segments));
+	if (r < 0)
+		return r;
+	conf->segments = segments;
+	draft.segment = &conf->segments[conf->n_segments++];
+	*draft.segment = (struct conf_segment){
+		.perms = { .mode = CONF_DEFAULT_MODE, .group = (gid_t)-1 },
+		.allow_all = true,
+		.open_mode = SEGMENT_OPEN_OR_CREATE,
+		.line = node->line,
+	};
+
+	r = conf_read_mapping(reader, node, "a segment", segment_keys, &draft);
+	if (r < 0)
+		return r;
+	if (draft.segment->shape.n_pools == 0)
+		return conf_fail(reader, draft.pools, "a segment needs at least one pool");
+
+	r = config_check(&draft.segment->shape, &text);
+	if (r < 0)
+		return conf_fail(reader, node, "segment '%s': %s", draft.segment->shape.name, text);
+
+	size = segment_size_bytes(&draft.segment->shape);
+	if (size == 0 || __builtin_add_overflow(list->total_bytes, size, &list->total_bytes))
+		return conf_fail(reader, node, "segment '%s': too large for any machine%s",
+				 draft.segment->shape.name, size ? ", with those above it" : "");
+
+	warn_mode(reader, &draft);
+	warn_topics(reader, &draft);
+	return 0;
+}
+
+static void warn_memory(struct conf_reader *reader, const struct list *list)
+{
+	struct sysinfo info;
+	uint64_t memory;
+
+	/* EFAULT is its only error. */
+	sysinfo(&info);
+	memory = (uint64_t)info.totalram * info.mem_unit;
+	if (list->total_bytes > memory)
+		conf_warn(reader, list->node,
+			  "all segments together take %" PRIu64 " MiB, this machine has %" PRIu64,
+			  list->total_bytes >> 20, memory >> 20);
+}
+
+int conf_read_segments(struct conf_reader *reader, const struct conf_node *node,
+		       struct conf *conf)
+{
+	struct list list = { .conf = conf, .node = node };
+	int r;
+
+	r = conf_read_list(reader, node, read_segment, &list);
+	if (r < 0)
+		return r;
+	if (conf->n_segments == 0)
+		return conf_fail(reader, node, "a config needs at least one segment");
+
+	warn_memory(reader, &list);
+	return 0;
+}
+
+void conf_segment_deinit(struct conf_segment *segment)
+{
+	config_deinit(&segment->shape);
+	conf_access_deinit(&segment->allow);
+}

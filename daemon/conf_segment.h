@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef DAEMON_CONF_SEGMENT_H
+#define DAEMON_CONF_SEGMENT_H
+
+#include "daemon/conf_reader.h"
+
+/* Of sockets and segments. */
+#define CONF_DEFAULT_MODE 0660
+
+/* The list of segments into a conf that has none; conf_free() frees them, also on error. */
+int conf_read_segments(struct conf_reader *reader, const struct conf_node *node,
+		       struct conf *conf);
+void conf_segment_deinit(struct conf_segment *segment);
+
+#endif

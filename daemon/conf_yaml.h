@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * conf_yaml.h - a YAML document as a tree in which everything knows its place
+ *
+ * Only what a config needs: scalars as their text, lists, and mappings from words. Anchors,
+ * aliases and tags are refused, so the tree is one, no larger than its text.
+ */
+#ifndef DAEMON_CONF_YAML_H
+#define DAEMON_CONF_YAML_H
+
+#include <stdbool.h>
+
+#include "daemon/conf_error.h"
+
+#define CONF_YAML_MAX_DEPTH 16
+
+enum conf_node_kind {
+	CONF_SCALAR,
+	CONF_LIST,
+	CONF_MAPPING,
+};
+
+struct conf_node {
+	enum conf_node_kind kind;
+	unsigned int line;
+	unsigned int column;
+	char *value;			/* scalar: its text, ended by its only NUL */
+	bool plain;			/* scalar: without quotes */
+	struct conf_node *first;	/* list: first item; mapping: first key */
+	struct conf_node *last;
+	struct conf_node *next;		/* the next item or key */
+	struct conf_node *of_key;	/* key: what it maps to, never NULL */
+};
+
+/**
+ * conf_yaml_parse() - the tree of the only document in a text
+ *
+ * Return: 0; -EINVAL and *reterr_error; -ENOMEM.
+ */
+int conf_yaml_parse(const struct conf_text *text, struct conf_node **ret_root,
+		    struct conf_error *reterr_error);
+
+/* NULL is fine. */
+void conf_node_free(struct conf_node *node);
+
+/* For messages: "a list", "a mapping", "a value"; "nothing" for what YAML calls null. */
+const char *conf_node_kind_name(const struct conf_node *node);
+bool conf_node_is_nothing(const struct conf_node *node);
+
+/* What a node that is a mapping has under a key (the first one), or NULL. */
+const struct conf_node *conf_node_get(const struct conf_node *mapping, const char *key);
+
+#endif

@@ -1,0 +1,579 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test-conf.c - whole configs: what they come to, and what is said about wrong ones
+ *
+ * tests/conf/ has one file for each class of mistake. bad-X.yaml must be refused with just
+ * the text of bad-X.expected; warn-X.yaml must load with just the warnings of
+ * warn-X.expected; good-X.yaml must load without a word.
+ */
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "daemon/conf.h"
+#include "shm/segment.h"
+
+#define MAX_TEXT_BYTES (4u << 20)
+
+/* A text that grows; the warnings of a load, or a file. */
+struct string {
+	char *text;
+	size_t size;
+};
+
+static void append(struct string *string, const char *text, size_t size)
+{
+	string->text = realloc(string->text, string->size + size + 1);
+	ck_assert_ptr_nonnull(string->text);
+	memcpy(string->text + string->size, text, size);
+	string->size += size;
+	string->text[string->size] = '\0';
+}
+
+static void append_error(const struct conf_error *error, void *userdata)
+{
+	char *formatted = conf_error_format(error);
+
+	ck_assert_ptr_nonnull(formatted);
+	append(userdata, formatted, strlen(formatted));
+	append(userdata, "\n", 1);
+	free(formatted);
+}
+
+static struct string read_all(const char *path)
+{
+	struct string string = { 0 };
+	char *buffer = malloc(MAX_TEXT_BYTES);
+	FILE *file = fopen(path, "r");
+
+	ck_assert_msg(file, "%s: %s", path, strerror(errno));
+	append(&string, buffer, fread(buffer, 1, MAX_TEXT_BYTES, file));
+	fclose(file);
+	free(buffer);
+	return string;
+}
+
+/* All that is said while loading, to be freed. */
+static char *load_words(const char *path, int expected)
+{
+	struct string words = { 0 };
+	struct conf_error error = { 0 };
+	struct conf *conf = NULL;
+	int r;
+
+	append(&words, "", 0);
+	r = conf_load(path, append_error, &words, &conf, &error);
+	if (r < 0) {
+		append_error(&error, &words);
+		conf_error_deinit(&error);
+		ck_assert_ptr_null(conf);
+	}
+	ck_assert_msg(r == expected, "%s: %d\n%s", path, r, words.text);
+	conf_free(conf);
+	return words.text;
+}
+
+/* Each file that matches; the words must be those beside it, or none. */
+static void assert_files(const char *pattern, int expected)
+{
+	glob_t files;
+	size_t length;
+	char path[256];
+	struct string wanted;
+	char *words;
+
+	ck_assert_int_eq(glob(pattern, 0, NULL, &files), 0);
+	for (size_t i = 0; i < files.gl_pathc; i++) {
+		length = strlen(files.gl_pathv[i]) - strlen(".yaml");
+		snprintf(path, sizeof(path), "%.*s.expected", (int)length, files.gl_pathv[i]);
+
+		words = load_words(files.gl_pathv[i], expected);
+		wanted = (struct string){ 0 };
+		append(&wanted, "", 0);
+		if (strncmp(pattern, "good", 4) != 0) {
+			free(wanted.text);
+			wanted = read_all(path);
+		}
+		ck_assert_msg(strcmp(words, wanted.text) == 0, "%s\nsaid:\n%s\nexpected:\n%s",
+			      files.gl_pathv[i], words, wanted.text);
+		free(wanted.text);
+		free(words);
+	}
+	globfree(&files);
+}
+
+static struct conf *load_text(const char *text)
+{
+	struct conf_error error = { 0 };
+	struct conf *conf = NULL;
+	char *formatted;
+	int r;
+
+	r = conf_load_memory("text", text, strlen(text), NULL, NULL, &conf, &error);
+	if (r < 0) {
+		formatted = conf_error_format(&error);
+		ck_abort_msg("%s", formatted);
+	}
+	return conf;
+}
+
+static void assert_load_fails(const char *path, int expected, const char *text)
+{
+	char *words = load_words(path, expected);
+
+	ck_assert_str_eq(words, text);
+	free(words);
+}
+
+START_TEST(test_load_good_files_silent)
+{
+	assert_files("good-*.yaml", 0);
+}
+END_TEST
+
+START_TEST(test_load_bad_files_say_where)
+{
+	assert_files("bad-*.yaml", -EINVAL);
+}
+END_TEST
+
+START_TEST(test_load_doubtful_files_warn)
+{
+	assert_files("warn-*.yaml", 0);
+}
+END_TEST
+
+START_TEST(test_load_without_callback_no_warning)
+{
+	struct conf_error error = { 0 };
+	struct conf *conf = NULL;
+
+	ck_assert_int_eq(conf_load("warn-pools-order.yaml", NULL, NULL, &conf, &error), 0);
+	ck_assert_ptr_null(error.text);
+	conf_free(conf);
+}
+END_TEST
+
+START_TEST(test_load_minimal_has_defaults)
+{
+	struct conf_error error = { 0 };
+	const struct conf_segment *segment;
+	struct conf *conf = NULL;
+
+	ck_assert_int_eq(conf_load("good-minimal.yaml", NULL, NULL, &conf, &error), 0);
+	ck_assert_str_eq(conf->path, "good-minimal.yaml");
+	ck_assert_str_eq(conf->socket_path, "/run/mempool/mempoold.sock");
+	ck_assert_uint_eq(conf->socket_mode, 0660);
+	ck_assert_uint_eq(conf->socket_group, (gid_t)-1);
+	ck_assert_uint_eq(conf->max_clients, 1024);
+	ck_assert_uint_eq(conf->max_clients_per_user, 256);
+	ck_assert_uint_eq(conf->hello_timeout_ns, UINT64_C(5000000000));
+	ck_assert_uint_eq(conf->admin.n_users, 0);
+	ck_assert_uint_eq(conf->admin.n_groups, 0);
+	ck_assert_int_eq(conf->log_level, LOG_INFO);
+
+	ck_assert_uint_eq(conf->n_segments, 1);
+	segment = &conf->segments[0];
+	ck_assert_str_eq(segment->shape.name, "default");
+	ck_assert_uint_eq(segment->line, 2);
+	ck_assert_uint_eq(segment->perms.mode, 0660);
+	ck_assert_uint_eq(segment->perms.group, (gid_t)-1);
+	ck_assert(segment->allow_all);
+	ck_assert_int_eq(segment->open_mode, SEGMENT_OPEN_OR_CREATE);
+	ck_assert_uint_eq(segment->shape.max_clients, CONFIG_DEFAULT_MAX_CLIENTS);
+	ck_assert(segment->shape.fallback);
+	ck_assert_uint_eq(segment->shape.n_rings, 0);
+	ck_assert_uint_eq(segment->shape.n_pools, 1);
+	ck_assert_uint_eq(segment->shape.pools[0].chunk_size, 128);
+	ck_assert_uint_eq(segment->shape.pools[0].n_chunks, 10);
+	ck_assert_uint_eq(segment->shape.pools[0].alignment, CONFIG_DEFAULT_ALIGNMENT);
+	ck_assert_uint_eq(segment->shape.pools[0].cache, CONFIG_DEFAULT_CACHE);
+	conf_free(conf);
+}
+END_TEST
+
+START_TEST(test_load_everything_is_read)
+{
+	struct conf_error error = { 0 };
+	const struct conf_segment *segment;
+	struct conf *conf = NULL;
+
+	ck_assert_int_eq(conf_load("good-everything.yaml", NULL, NULL, &conf, &error), 0);
+	ck_assert_str_eq(conf->socket_path, "/tmp/other.sock");
+	ck_assert_uint_eq(conf->socket_mode, 0600);
+	ck_assert_uint_eq(conf->socket_group, 12);
+	ck_assert_uint_eq(conf->max_clients, 10);
+	ck_assert_uint_eq(conf->max_clients_per_user, 5);
+	ck_assert_uint_eq(conf->hello_timeout_ns, 500000000);
+	ck_assert_uint_eq(conf->admin.n_users, 2);
+	ck_assert_uint_eq(conf->admin.users[0], 0);
+	ck_assert_uint_eq(conf->admin.users[1], 1001);
+	ck_assert_uint_eq(conf->admin.n_groups, 2);
+	ck_assert_uint_eq(conf->admin.groups[1], 1002);
+	ck_assert_int_eq(conf->log_level, LOG_DEBUG);
+
+	ck_assert_uint_eq(conf->n_segments, 2);
+	segment = &conf->segments[0];
+	ck_assert_str_eq(segment->shape.name, "first");
+	ck_assert_uint_eq(segment->line, 11);
+	ck_assert_uint_eq(segment->perms.mode, 0640);
+	ck_assert_uint_eq(segment->perms.group, 14);
+	ck_assert(!segment->allow_all);
+	ck_assert_uint_eq(segment->allow.n_users, 2);
+	ck_assert_uint_eq(segment->allow.users[0], 1003);
+	ck_assert_uint_eq(segment->allow.n_groups, 1);
+	ck_assert_uint_eq(segment->allow.groups[0], 14);
+	ck_assert_int_eq(segment->open_mode, SEGMENT_PURGE_AND_CREATE);
+	ck_assert_uint_eq(segment->shape.max_clients, 70);
+	ck_assert(!segment->shape.fallback);
+	ck_assert_uint_eq(segment->shape.n_pools, 2);
+	ck_assert_uint_eq(segment->shape.pools[1].chunk_size, 1024);
+	ck_assert_uint_eq(segment->shape.pools[1].n_chunks, 3);
+	ck_assert_uint_eq(segment->shape.pools[1].alignment, 4096);
+	ck_assert_uint_eq(segment->shape.pools[1].cache, 0);
+	ck_assert_uint_eq(segment->shape.n_rings, 3);
+	ck_assert_str_eq(segment->shape.rings[0].name, "q1");
+	ck_assert_int_eq(segment->shape.rings[0].kind, MEMPOOL_RING_QUEUE);
+	ck_assert_uint_eq(segment->shape.rings[0].capacity, 16);
+	ck_assert_str_eq(segment->shape.rings[2].name, "t1");
+	ck_assert_int_eq(segment->shape.rings[2].kind, MEMPOOL_RING_TOPIC);
+
+	ck_assert_str_eq(conf->segments[1].shape.name, "second");
+	ck_assert_int_eq(conf->segments[1].open_mode, SEGMENT_CREATE);
+	ck_assert_uint_eq(conf->segments[1].shape.pools[0].chunk_size, 1u << 20);
+	conf_free(conf);
+}
+END_TEST
+
+START_TEST(test_load_more_than_memory_warns)
+{
+	static const char text[] = "segments: [ { name: a, pools: [ { chunk_size: 1GiB,\n"
+				   "chunk_count: 1048576 } ] } ]";
+	struct conf_error error = { 0 };
+	struct string words = { 0 };
+	struct conf *conf = NULL;
+
+	ck_assert_int_eq(conf_load_memory("text", text, strlen(text), append_error, &words,
+					  &conf, &error), 0);
+	ck_assert_msg(strncmp(words.text, "text:1:11: all segments together take 10737", 43) == 0,
+		      "%s", words.text);
+	conf_free(conf);
+	free(words.text);
+}
+END_TEST
+
+START_TEST(test_load_missing_file_enoent)
+{
+	assert_load_fails("no-such-file", -ENOENT,
+			  "no-such-file: cannot be read: No such file or directory\n");
+}
+END_TEST
+
+START_TEST(test_load_directory_eisdir)
+{
+	assert_load_fails(".", -EISDIR, ".: cannot be read: Is a directory\n");
+}
+END_TEST
+
+START_TEST(test_load_endless_file_refused)
+{
+	assert_load_fails("/dev/zero", -EINVAL,
+			  "/dev/zero: larger than 1 MiB: is it the right file?\n");
+}
+END_TEST
+
+START_TEST(test_load_unreadable_file_eacces)
+{
+	char path[] = "/tmp/test-conf-XXXXXX";
+	struct conf_error error = { 0 };
+	struct conf *conf = NULL;
+	int fd = mkstemp(path), r;
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(fchmod(fd, 0), 0);
+	/* Root may read anything; the case runs in a process of its own. */
+	if (geteuid() == 0)
+		ck_assert_int_eq(seteuid(65534), 0);
+	r = conf_load(path, NULL, NULL, &conf, &error);
+	if (getuid() == 0)
+		ck_assert_int_eq(seteuid(0), 0);
+	unlink(path);
+	close(fd);
+	ck_assert_int_eq(r, -EACCES);
+	ck_assert_str_eq(error.text, "cannot be read: Permission denied");
+	conf_error_deinit(&error);
+}
+END_TEST
+
+START_TEST(test_load_pipe_is_read_to_its_end)
+{
+	struct conf_error error = { 0 };
+	struct conf *conf = NULL;
+	char path[64];
+	int fds[2];
+
+	ck_assert_int_eq(pipe(fds), 0);
+	ck_assert_int_eq(dprintf(fds[1], "segments: [ { name: a, "), 23);
+	ck_assert_int_eq(dprintf(fds[1], "pools: [ { chunk_size: 1, chunk_count: 1 } ] } ]"), 48);
+	close(fds[1]);
+	snprintf(path, sizeof(path), "/dev/fd/%d", fds[0]);
+	ck_assert_int_eq(conf_load(path, NULL, NULL, &conf, &error), 0);
+	ck_assert_uint_eq(conf->n_segments, 1);
+	conf_free(conf);
+	close(fds[0]);
+}
+END_TEST
+
+/* Cut anywhere, it is a config or it is not, but never a crash or a leak. */
+START_TEST(test_load_memory_every_beginning)
+{
+	struct string file = read_all("good-everything.yaml");
+	struct conf_error error;
+	struct conf *conf;
+	char *cut;
+	int r;
+
+	for (size_t size = 0; size <= file.size; size++) {
+		cut = malloc(size ? size : 1);
+		memcpy(cut, file.text, size);
+		r = conf_load_memory("cut", cut, size, NULL, NULL, &conf, &error);
+		if (r == 0) {
+			conf_free(conf);
+		} else {
+			ck_assert_int_eq(r, -EINVAL);
+			ck_assert_ptr_nonnull(error.text);
+			free(conf_error_format(&error));
+			conf_error_deinit(&error);
+		}
+		free(cut);
+	}
+	free(file.text);
+}
+END_TEST
+
+/* Many segments and rings must not take forever: a config of the largest size. */
+START_TEST(test_load_memory_large_in_time)
+{
+	struct string text = { 0 };
+	char line[128];
+	struct conf *conf;
+
+	append(&text, "segments:\n", 10);
+	for (int i = 0; i < 10000; i++)
+		append(&text, line,
+		       (size_t)snprintf(line, sizeof(line),
+					"- { name: s%d, pools: [ { chunk_size: 64, "
+					"chunk_count: 1 } ] }\n", i));
+	conf = load_text(text.text);
+	ck_assert_uint_eq(conf->n_segments, 10000);
+	conf_free(conf);
+	free(text.text);
+}
+END_TEST
+
+/* The installed one, for a machine where the group is yet to be made. */
+static struct string installed_config(void)
+{
+	struct string file = read_all(INSTALLED_CONFIG), text = { 0 };
+	char *p, *next;
+
+	for (p = file.text; (next = strstr(p, "group: mempool")); p = next + 14) {
+		append(&text, p, (size_t)(next - p));
+		append(&text, "group: 4711", 11);
+	}
+	append(&text, p, strlen(p));
+	free(file.text);
+
+	file = text;
+	text = (struct string){ 0 };
+	for (p = file.text; (next = strstr(p, "groups: [mempool]")); p = next + 17) {
+		append(&text, p, (size_t)(next - p));
+		append(&text, "groups: [4711]", 14);
+	}
+	append(&text, p, strlen(p));
+	free(file.text);
+	return text;
+}
+
+static void assert_guide(const struct conf *conf)
+{
+	const struct config *shape = &conf->segments[0].shape;
+
+	ck_assert_uint_eq(conf->n_segments, 1);
+	ck_assert_str_eq(shape->name, "default");
+	ck_assert_uint_ge(shape->n_pools, 3);
+	ck_assert_uint_eq(shape->pools[0].chunk_size, 128);
+	ck_assert_uint_eq(shape->pools[0].n_chunks, 10000);
+	ck_assert_uint_eq(shape->pools[1].chunk_size, 1024);
+	ck_assert_uint_eq(shape->pools[1].n_chunks, 5000);
+	ck_assert_uint_eq(shape->pools[2].chunk_size, 4096);
+	ck_assert_uint_eq(shape->pools[2].n_chunks, 1000);
+}
+
+START_TEST(test_installed_config_is_the_guides)
+{
+	struct string text = installed_config();
+	struct conf *conf = load_text(text.text);
+
+	assert_guide(conf);
+	ck_assert_uint_eq(conf->segments[0].shape.n_pools, 3);
+	ck_assert_uint_eq(conf->segments[0].shape.n_rings, 0);
+	ck_assert_uint_eq(conf->socket_group, 4711);
+	ck_assert_uint_eq(conf->segments[0].perms.group, 4711);
+	conf_free(conf);
+	free(text.text);
+}
+END_TEST
+
+/* "  #key: value" and "  #- { item }" without the #; prose has a space behind its. */
+static char *next_example(char *p)
+{
+	for (; *p; p++)
+		if (*p == '#' && p[1] && !strchr(" #\t\n", p[1]))
+			return p;
+	return NULL;
+}
+
+static void uncomment(char *hash)
+{
+	memmove(hash, hash + 1, strlen(hash));
+}
+
+START_TEST(test_installed_config_each_example_loads)
+{
+	struct string text = installed_config();
+	struct conf_error error = { 0 };
+	struct string words = { 0 };
+	size_t n_examples = 0;
+	struct conf *conf;
+	char *copy, *p;
+	int r;
+
+	append(&words, "", 0);
+	for (p = text.text; (p = next_example(p)); p++) {
+		copy = strdup(text.text);
+		uncomment(copy + (p - text.text));
+		r = conf_load_memory("mempool.yaml", copy, strlen(copy), append_error, &words,
+				     &conf, &error);
+		if (r < 0)
+			append_error(&error, &words);
+		ck_assert_str_eq(words.text, "");
+		assert_guide(conf);
+		conf_free(conf);
+		free(copy);
+		n_examples++;
+	}
+	ck_assert_uint_eq(n_examples, 13);
+	free(words.text);
+	free(text.text);
+}
+END_TEST
+
+START_TEST(test_installed_config_all_examples_load)
+{
+	struct string text = installed_config();
+	struct conf *conf;
+	char *p;
+
+	for (p = text.text; (p = next_example(p)); p++)
+		uncomment(p);
+	conf = load_text(text.text);
+	assert_guide(conf);
+	ck_assert_uint_eq(conf->segments[0].shape.n_pools, 4);
+	ck_assert_uint_eq(conf->segments[0].shape.n_rings, 2);
+	ck_assert(!conf->segments[0].allow_all);
+	conf_free(conf);
+	free(text.text);
+}
+END_TEST
+
+START_TEST(test_access_allows_users_and_groups_named)
+{
+	uid_t users[] = { 10, 20 };
+	gid_t groups[] = { 30 };
+	gid_t in[] = { 5, 30 }, out[] = { 10, 20 };
+	struct conf_access access = { users, 2, groups, 1 };
+	struct conf_access nobody = { 0 };
+
+	ck_assert(conf_access_allows(&access, 20, NULL, 0));
+	ck_assert(conf_access_allows(&access, 1, in, 2));
+	ck_assert(!conf_access_allows(&access, 30, out, 2));
+	ck_assert(!conf_access_allows(&access, 0, NULL, 0));
+	ck_assert(!conf_access_allows(&nobody, 10, in, 2));
+}
+END_TEST
+
+START_TEST(test_error_format_caret_below_column)
+{
+	char path[] = "f", text[] = "wrong", source[] = "\ta: \xe6\xb1\xa0 b";
+	struct conf_error error = { path, 7, 7, text, source };
+	char *formatted = conf_error_format(&error);
+
+	ck_assert_str_eq(formatted, "f:7:7: wrong\n\ta: \xe6\xb1\xa0 b\n\t     ^");
+	free(formatted);
+}
+END_TEST
+
+START_TEST(test_error_format_no_memory_still_speaks)
+{
+	struct conf_error error = { 0 };
+	char *formatted = conf_error_format(&error);
+
+	ck_assert_str_eq(formatted, "config: out of memory");
+	free(formatted);
+}
+END_TEST
+
+START_TEST(test_free_null_is_fine)
+{
+	conf_free(NULL);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("conf");
+	TCase *files = tcase_create("files"), *parts = tcase_create("parts");
+	SRunner *runner;
+	int n_failed;
+
+	if (chdir(CONF_DIRECTORY) < 0) {
+		perror(CONF_DIRECTORY);
+		return EXIT_FAILURE;
+	}
+	tcase_add_test(files, test_load_good_files_silent);
+	tcase_add_test(files, test_load_bad_files_say_where);
+	tcase_add_test(files, test_load_doubtful_files_warn);
+	tcase_add_test(files, test_load_without_callback_no_warning);
+	tcase_add_test(files, test_load_minimal_has_defaults);
+	tcase_add_test(files, test_load_everything_is_read);
+	tcase_add_test(files, test_load_more_than_memory_warns);
+	tcase_add_test(files, test_load_missing_file_enoent);
+	tcase_add_test(files, test_load_directory_eisdir);
+	tcase_add_test(files, test_load_endless_file_refused);
+	tcase_add_test(files, test_load_unreadable_file_eacces);
+	tcase_add_test(files, test_load_pipe_is_read_to_its_end);
+	tcase_add_test(files, test_load_memory_every_beginning);
+	tcase_add_test(files, test_load_memory_large_in_time);
+	tcase_add_test(files, test_installed_config_is_the_guides);
+	tcase_add_test(files, test_installed_config_each_example_loads);
+	tcase_add_test(files, test_installed_config_all_examples_load);
+	tcase_set_timeout(files, 60);
+	tcase_add_test(parts, test_access_allows_users_and_groups_named);
+	tcase_add_test(parts, test_error_format_caret_below_column);
+	tcase_add_test(parts, test_error_format_no_memory_still_speaks);
+	tcase_add_test(parts, test_free_null_is_fine);
+	suite_add_tcase(suite, files);
+	suite_add_tcase(suite, parts);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	n_failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return n_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
