@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+/* test-snapshot.c - what mempoolctl sees of a segment, whole, moved, broken or truncated */
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "ctl/sigbus.h"
+#include "ctl/snapshot.h"
+#include "shm/holder.h"
+#include "shm/pool.h"
+#include "shm/segment.h"
+
+static char shm_name[64];
+static struct segment *segment;
+static struct snapshot snapshot;
+
+static void setup(void)
+{
+	const struct segment_permissions perms = { .mode = 0600, .group = (gid_t)-1 };
+	struct segment_memory memory = SEGMENT_MEMORY_NULL;
+	struct config config;
+
+	snprintf(shm_name, sizeof(shm_name), "/mempool-test-snapshot-%d.3", getpid());
+	ck_assert_int_eq(config_init(&config, "test"), 0);
+	ck_assert_int_eq(config_add_pool(&config, 100, 1000), 0);
+	ck_assert_int_eq(segment_create(shm_name, segment_size_bytes(&config),
+					SEGMENT_READ_WRITE, SEGMENT_CREATE, &perms, NULL, NULL,
+					&memory),
+			 0);
+	ck_assert_int_eq(segment_layout(memory.base, memory.size, &config, NULL), 0);
+	ck_assert_int_eq(segment_attach(&memory, &segment), 0);
+	config_deinit(&config);
+	ck_assert_int_eq(sigbus_init(), 0);
+	snapshot = (struct snapshot){ 0 };
+}
+
+static void teardown(void)
+{
+	snapshot_deinit(&snapshot);
+	segment_free(segment);
+	shm_unlink(shm_name);
+}
+
+static struct mempool_msg_place place_of_segment(void)
+{
+	return (struct mempool_msg_place){
+		.segment_id = segment->segment_id,
+		.device = segment->memory.device,
+		.inode = segment->memory.inode,
+	};
+}
+
+START_TEST(test_snapshot_shows_pools_and_holders)
+{
+	const struct holder camera = { .id = 5, .pid = 77, .uid = 12, .name = "camera" };
+	const struct mempool_msg_place place = place_of_segment();
+
+	holder_set_live(segment, &camera);
+	for (uint32_t i = 0; i < 7; i++)
+		ck_assert_int_eq(pool_claim(&segment->pools[0], i, 5), 0);
+
+	ck_assert_int_eq(snapshot_take(shm_name, &place, &snapshot), 0);
+	ck_assert_str_eq(snapshot.name, "test");
+	ck_assert_str_eq(snapshot.shm_name, shm_name);
+	ck_assert_uint_eq(snapshot.state, MEMPOOL_SEGMENT_READY);
+	ck_assert_uint_eq(snapshot.size_bytes, segment->memory.size);
+	ck_assert_uint_eq(snapshot.n_pools, 1);
+	ck_assert_uint_eq(snapshot.pools[0].chunk_size, 100);
+	ck_assert_uint_eq(snapshot.pools[0].stride, 128);
+	ck_assert_uint_eq(snapshot.pools[0].counts.total, 1000);
+	ck_assert_uint_eq(snapshot.pools[0].counts.used, 7);
+	ck_assert_uint_eq(snapshot.pools[1].counts.total, 1000);
+	ck_assert_uint_eq(snapshot.n_holders, 1);
+	ck_assert_uint_eq(snapshot.holders[0].record.id, 5);
+	ck_assert_str_eq(snapshot.holders[0].record.name, "camera");
+	ck_assert_uint_eq(snapshot.holders[0].counts.chunks, 7);
+	ck_assert_uint_eq(snapshot.holders[0].counts.bytes, 700);
+}
+END_TEST
+
+START_TEST(test_snapshot_chunks_of_a_free_record_still_show)
+{
+	ck_assert_int_eq(pool_claim(&segment->pools[0], 0, 9), 0);
+	ck_assert_int_eq(snapshot_take(shm_name, NULL, &snapshot), 0);
+	ck_assert_uint_eq(snapshot.n_holders, 1);
+	ck_assert_uint_eq(snapshot.holders[0].record.id, 9);
+	ck_assert_uint_eq(snapshot.holders[0].record.state, MEMPOOL_HOLDER_FREE);
+}
+END_TEST
+
+START_TEST(test_snapshot_of_another_object_estale)
+{
+	struct mempool_msg_place place = place_of_segment();
+
+	switch (_i) {
+	case 0:
+		place.segment_id++;
+		break;
+	case 1:
+		place.inode++;
+		break;
+	case 2:
+		place.device++;
+		break;
+	}
+	ck_assert_int_eq(snapshot_take(shm_name, &place, &snapshot), -ESTALE);
+	ck_assert_ptr_null(snapshot.holders);
+}
+END_TEST
+
+START_TEST(test_snapshot_of_nothing_enoent)
+{
+	ck_assert_int_eq(snapshot_take("/mempool-test-no-such.1", NULL, &snapshot), -ENOENT);
+}
+END_TEST
+
+START_TEST(test_snapshot_of_junk_ebadmsg)
+{
+	segment->header->magic++;
+	ck_assert_int_eq(snapshot_take(shm_name, NULL, &snapshot), -EBADMSG);
+}
+END_TEST
+
+START_TEST(test_snapshot_of_short_object_enodata)
+{
+	int fd = shm_open(shm_name, O_RDWR, 0);
+
+	ck_assert_int_eq(ftruncate(fd, (off_t)segment->memory.size - 1), 0);
+	close(fd);
+	ck_assert_int_eq(snapshot_take(shm_name, NULL, &snapshot), -ENODATA);
+}
+END_TEST
+
+static atomic_bool stop;
+
+/* Cut off the words of the managers and put zeros back, which say FREE, again and again. */
+static void *truncate_again_and_again(void *userdata)
+{
+	int fd = shm_open(shm_name, O_RDWR, 0);
+
+	(void)userdata;
+	while (!atomic_load(&stop)) {
+		ck_assert_int_eq(ftruncate(fd, (off_t)segment->memory.size - 8192), 0);
+		ck_assert_int_eq(ftruncate(fd, (off_t)segment->memory.size), 0);
+	}
+	close(fd);
+	return NULL;
+}
+
+START_TEST(test_snapshot_of_object_truncated_while_read_enotrecoverable)
+{
+	pthread_t thread;
+	int r;
+
+	ck_assert_int_eq(pthread_create(&thread, NULL, truncate_again_and_again, NULL), 0);
+	/* Ends as soon as a cut falls between map and the last word; the timeout is the bound. */
+	do {
+		snapshot_deinit(&snapshot);
+		r = snapshot_take(shm_name, NULL, &snapshot);
+		ck_assert(r == 0 || r == -ENODATA || r == -ENOTRECOVERABLE);
+	} while (r != -ENOTRECOVERABLE);
+	atomic_store(&stop, true);
+	pthread_join(thread, NULL);
+}
+END_TEST
+
+/* Three pages of a file, "abc" at the start of the second. */
+static unsigned char *map_file(int *ret_fd)
+{
+	int fd = memfd_create("test-sigbus", MFD_CLOEXEC);
+	void *bytes;
+
+	ck_assert_int_eq(ftruncate(fd, 3 * 4096), 0);
+	ck_assert_int_eq(pwrite(fd, "abc", 3, 4096), 3);
+	bytes = mmap(NULL, 3 * 4096, PROT_READ, MAP_SHARED, fd, 0);
+	ck_assert_ptr_ne(bytes, MAP_FAILED);
+	ck_assert_int_eq(sigbus_init(), 0);
+	*ret_fd = fd;
+	return bytes;
+}
+
+/* Volatile: the file changes behind the compiler's back. */
+static unsigned char look(const volatile unsigned char *byte)
+{
+	return *byte;
+}
+
+START_TEST(test_sigbus_lost_pages_read_as_zeros_and_are_told)
+{
+	int fd;
+	unsigned char *bytes = map_file(&fd);
+
+	sigbus_watch(bytes, 3 * 4096);
+	ck_assert_int_eq(look(bytes + 4096), 'a');
+	ck_assert(!sigbus_unwatch());
+
+	ck_assert_int_eq(ftruncate(fd, 4096), 0);
+	sigbus_watch(bytes, 3 * 4096);
+	ck_assert_int_eq(look(bytes + 4096), 0);
+	ck_assert_int_eq(look(bytes + 2 * 4096), 0);
+	ck_assert(sigbus_unwatch());
+}
+END_TEST
+
+START_TEST(test_sigbus_elsewhere_kills)
+{
+	int fd;
+	unsigned char *bytes = map_file(&fd);
+
+	ck_assert_int_eq(ftruncate(fd, 4096), 0);
+	sigbus_watch(bytes, 4096);
+	ck_assert_int_eq(look(bytes + 4096), 0);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("snapshot");
+	TCase *tcase = tcase_create("snapshot");
+	SRunner *runner = srunner_create(suite);
+	int n_failed;
+
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_set_timeout(tcase, 60);
+	tcase_add_test(tcase, test_snapshot_shows_pools_and_holders);
+	tcase_add_test(tcase, test_snapshot_chunks_of_a_free_record_still_show);
+	tcase_add_loop_test(tcase, test_snapshot_of_another_object_estale, 0, 3);
+	tcase_add_test(tcase, test_snapshot_of_nothing_enoent);
+	tcase_add_test(tcase, test_snapshot_of_junk_ebadmsg);
+	tcase_add_test(tcase, test_snapshot_of_short_object_enodata);
+	tcase_add_test(tcase, test_snapshot_of_object_truncated_while_read_enotrecoverable);
+	suite_add_tcase(suite, tcase);
+
+	tcase = tcase_create("sigbus");
+	tcase_add_test(tcase, test_sigbus_lost_pages_read_as_zeros_and_are_told);
+	tcase_add_test_raise_signal(tcase, test_sigbus_elsewhere_kills, SIGBUS);
+	suite_add_tcase(suite, tcase);
+
+	srunner_run_all(runner, CK_ENV);
+	n_failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return n_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
