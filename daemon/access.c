@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+#include "access.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+int peer_init(struct peer *peer, int socket_fd)
+{
+	struct ucred cred;
+	socklen_t size = sizeof(cred), groups_size = 0;
+	gid_t *groups;
+
+	if (getsockopt(socket_fd, SOL_SOCKET, SO_PEERCRED, &cred, &size) < 0)
+		return -errno;
+
+	/* With no room for any the kernel says how many there are; they never change. */
+	if (getsockopt(socket_fd, SOL_SOCKET, SO_PEERGROUPS, NULL, &groups_size) < 0 &&
+	    errno != ERANGE)
+		return -errno;
+	groups = malloc(sizeof(gid_t) + groups_size);
+	if (!groups)
+		return -ENOMEM;
+	groups[0] = cred.gid;
+	if (groups_size &&
+	    getsockopt(socket_fd, SOL_SOCKET, SO_PEERGROUPS, groups + 1, &groups_size) < 0) {
+		int r = -errno;
+
+		free(groups);
+		return r;
+	}
+	*peer = (struct peer){
+		.pid = cred.pid,
+		.uid = cred.uid,
+		.groups = groups,
+		.n_groups = 1 + groups_size / sizeof(gid_t),
+	};
+	return 0;
+}
+
+void peer_deinit(struct peer *peer)
+{
+	free(peer->groups);
+	*peer = (struct peer){ .groups = NULL };
+}
+
+bool access_may_attach(const struct conf_segment *segment, const struct peer *peer)
+{
+	if (peer->uid == 0 || peer->uid == geteuid() || segment->allow_all)
+		return true;
+	return conf_access_allows(&segment->allow, peer->uid, peer->groups, peer->n_groups);
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * access.h - who is at the other end of a connection, and may it attach
+ *
+ * Everything is the kernel's word about the process that connected, at that moment.
+ */
+#ifndef DAEMON_ACCESS_H
+#define DAEMON_ACCESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "conf.h"
+
+struct peer {
+	pid_t pid;			/* 0: not visible from our pid namespace */
+	uid_t uid;
+	gid_t *groups;			/* its own and the supplementary ones */
+	size_t n_groups;
+};
+
+/* Return: 0 or -errno. peer_deinit() is legal on zeroed memory. */
+int peer_init(struct peer *peer, int socket_fd);
+void peer_deinit(struct peer *peer);
+
+/* root, the daemon's own user, and whom the config names */
+bool access_may_attach(const struct conf_segment *segment, const struct peer *peer);
+
+#endif

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+#include "log.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LOG_TEXT_BYTES 1024
+#define LOG_WINDOW_NS UINT64_C(10000000000)
+
+static int log_level = LOG_INFO;
+static bool log_to_journal;
+
+/* systemd sets JOURNAL_STREAM to device:inode of the stream that it made our stderr. */
+static bool stderr_is_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	unsigned long long device, inode;
+	struct stat st;
+
+	if (!stream || sscanf(stream, "%llu:%llu", &device, &inode) != 2)
+		return false;
+	if (fstat(STDERR_FILENO, &st) < 0)
+		return false;
+	return st.st_dev == device && st.st_ino == inode;
+}
+
+void log_init(bool plain)
+{
+	log_to_journal = !plain && stderr_is_journal();
+}
+
+void log_set_level(int priority)
+{
+	log_level = priority;
+}
+
+/* One write a line, so that lines of several processes on one stderr stay whole. */
+static void write_line(int priority, const char *text, size_t length)
+{
+	const char *word = "";
+
+	if (log_to_journal) {
+		dprintf(STDERR_FILENO, "<%d>%.*s\n", priority, (int)length, text);
+		return;
+	}
+	if (priority <= LOG_ERR)
+		word = "error: ";
+	else if (priority == LOG_WARNING)
+		word = "warning: ";
+	dprintf(STDERR_FILENO, "mempoold: %s%.*s\n", word, (int)length, text);
+}
+
+static void log_va(int priority, const char *format, va_list args)
+{
+	char text[LOG_TEXT_BYTES];
+	const char *line, *end;
+	int saved = errno;
+
+	if (priority <= log_level) {
+		vsnprintf(text, sizeof(text), format, args);
+		for (line = text; *line; line = *end ? end + 1 : end) {
+			end = strchrnul(line, '\n');
+			write_line(priority, line, (size_t)(end - line));
+		}
+	}
+	errno = saved;
+}
+
+void log_at(int priority, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	log_va(priority, format, args);
+	va_end(args);
+}
+
+void log_limited(struct log_limit *limit, int priority, const char *format, ...)
+{
+	uint64_t now = log_clock_ns();
+	va_list args;
+
+	if (now - limit->window_ns >= LOG_WINDOW_NS) {
+		if (limit->n_dropped)
+			log_at(priority, "%u more lines of the following kind were left out",
+			       limit->n_dropped);
+		limit->window_ns = now;
+		limit->n_written = 0;
+		limit->n_dropped = 0;
+	}
+	if (limit->n_written >= limit->burst) {
+		limit->n_dropped++;
+		return;
+	}
+	limit->n_written++;
+	va_start(args, format);
+	log_va(priority, format, args);
+	va_end(args);
+}
+
+const char *log_size(char text[static LOG_SIZE_BYTES], uint64_t bytes)
+{
+	static const char *const units[] = { "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
+	double value = (double)bytes / 1024;
+	unsigned int unit = 0;
+
+	if (bytes < 1024) {
+		snprintf(text, LOG_SIZE_BYTES, "%u bytes", (unsigned int)bytes);
+		return text;
+	}
+	while (value >= 1024) {
+		value /= 1024;
+		unit++;
+	}
+	snprintf(text, LOG_SIZE_BYTES, "%.1f %s", value, units[unit]);
+	return text;
+}
+
+uint64_t log_clock_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * log.h - lines on stderr, for a person or for the journal
+ *
+ * Into the journal each line goes with its priority in front ("<6>"), as sd-daemon(3) has
+ * it; elsewhere plain, with the program's name. Every call keeps errno.
+ */
+#ifndef DAEMON_LOG_H
+#define DAEMON_LOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <syslog.h>
+
+/* plain: no prefixes even if stderr is the journal's. */
+void log_init(bool plain);
+
+/* Up to which priority lines are written; LOG_INFO until then. */
+void log_set_level(int priority);
+
+void log_at(int priority, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#define log_error(...) log_at(LOG_ERR, __VA_ARGS__)
+#define log_warning(...) log_at(LOG_WARNING, __VA_ARGS__)
+#define log_notice(...) log_at(LOG_NOTICE, __VA_ARGS__)
+#define log_info(...) log_at(LOG_INFO, __VA_ARGS__)
+#define log_debug(...) log_at(LOG_DEBUG, __VA_ARGS__)
+
+/* For lines that a client can cause as often as it likes: so many in ten seconds. */
+struct log_limit {
+	unsigned int burst;
+	unsigned int n_written;
+	unsigned int n_dropped;
+	uint64_t window_ns;		/* when the current ten seconds began */
+};
+
+void log_limited(struct log_limit *limit, int priority, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* A size for people: "8.7 MiB". */
+#define LOG_SIZE_BYTES 16
+const char *log_size(char text[static LOG_SIZE_BYTES], uint64_t bytes);
+
+uint64_t log_clock_ns(void);		/* CLOCK_MONOTONIC */
+
+#endif

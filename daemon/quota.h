@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * quota.h - how many clients there may be, in all and of one user
+ *
+ * A unit stands for one client. Its connection has it from the first moment on; when the
+ * connection ends before the client's holder record does, the record takes it over, until
+ * the client has died and was reaped. So neither hellos that never come nor clients that
+ * hang up and stay can be more than the limits say.
+ */
+#ifndef DAEMON_QUOTA_H
+#define DAEMON_QUOTA_H
+
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/types.h>
+
+struct quota_user {
+	LIST_ENTRY(quota_user) link;
+	struct quota *quota;
+	uid_t uid;
+	uint32_t n;
+};
+
+struct quota {
+	uint32_t max;
+	uint32_t max_per_user;
+	uint32_t n;
+	LIST_HEAD(, quota_user) users;
+};
+
+/* A unit, or none while user is NULL. */
+struct quota_unit {
+	struct quota_user *user;
+};
+
+void quota_init(struct quota *quota, uint32_t max, uint32_t max_per_user);
+void quota_deinit(struct quota *quota);
+
+/* Return: 0; -EUSERS too many in all; -EDQUOT of this user; -ENOMEM. */
+int quota_take(struct quota *quota, uid_t uid, struct quota_unit *ret_unit);
+
+/* For a client that is there already, whatever the limits say. Return: 0 or -ENOMEM. */
+int quota_take_anyway(struct quota *quota, uid_t uid, struct quota_unit *ret_unit);
+
+/* Give back; nothing if there is none. */
+void quota_put(struct quota_unit *unit);
+
+/* from's unit becomes to's; what to had is given back. */
+void quota_move(struct quota_unit *to, struct quota_unit *from);
+
+#endif
