@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: MIT */
+#include "store.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "mempool_protocol.h"
+
+#define STORE_FOLDER "/dev/shm"
+#define STORE_PREFIX (MEMPOOL_SHM_PREFIX + 1)	/* as a file name */
+#define STORE_LOCK_TRIES 16
+
+static_assert(sizeof(MEMPOOL_SHM_PREFIX) - 1 + MEMPOOL_NAME_BYTES - 1 + 1 + 18 + 1 <=
+	      STORE_NAME_BYTES, "longest name of an object");
+static_assert(sizeof(STORE_FOLDER) - 1 + sizeof(MEMPOOL_SHM_PREFIX) - 1 +
+	      MEMPOOL_NAME_BYTES - 1 + 1 + 10 + sizeof(".lock") <= STORE_PATH_BYTES,
+	      "longest name of a lock");
+
+static bool is_ours(const struct stat *st, const char **reterr_why)
+{
+	if (!S_ISREG(st->st_mode))
+		*reterr_why = "not a regular file";
+	else if (st->st_uid != geteuid())
+		*reterr_why = "another user's";
+	else if (st->st_nlink != 1)
+		*reterr_why = "a file with several names";
+	else
+		return true;
+	return false;
+}
+
+static int lock_is_squatted(const struct store_lock *lock, const char *why)
+{
+	struct stat st;
+
+	if (lstat(lock->path, &st) < 0)
+		log_error("cannot lock %s: %s", lock->path, why);
+	else
+		log_error("cannot lock %s: it is %s, owned by uid %u; remove it", lock->path,
+			  why, (unsigned int)st.st_uid);
+	return -EPERM;
+}
+
+static void lock_is_taken(const struct store_lock *lock, const char *segment_name)
+{
+	char text[32] = "";
+	ssize_t n = pread(lock->fd, text, sizeof(text) - 1, 0);
+	long pid = n > 0 ? strtol(text, NULL, 10) : 0;
+
+	if (pid > 0)
+		log_error("segment '%s': another mempoold (pid %ld) has it: %s is locked",
+			  segment_name, pid, lock->path);
+	else
+		log_error("segment '%s': another mempoold has it: %s is locked",
+			  segment_name, lock->path);
+}
+
+/* Return: 1 locked; 0 the name went to another file meanwhile, try again; -errno. */
+static int lock_try(struct store_lock *lock, const char *segment_name)
+{
+	struct stat st, named;
+	const char *why;
+
+	lock->fd = open(lock->path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK,
+			0600);
+	if (lock->fd < 0) {
+		int r = -errno;
+
+		if (r == -ELOOP)
+			return lock_is_squatted(lock, "a symbolic link");
+		if (r == -EACCES || r == -EISDIR)
+			return lock_is_squatted(lock, "in the way");
+		log_error("cannot open %s: %s", lock->path, strerror(-r));
+		return r;
+	}
+	if (fstat(lock->fd, &st) < 0)
+		return -errno;
+	if (!is_ours(&st, &why) && st.st_nlink != 0)
+		return lock_is_squatted(lock, why);
+	if (flock(lock->fd, LOCK_EX | LOCK_NB) < 0) {
+		int r = -errno;
+
+		if (r != -EWOULDBLOCK) {
+			log_error("cannot lock %s: %s", lock->path, strerror(-r));
+			return r;
+		}
+		lock_is_taken(lock, segment_name);
+		return -EBUSY;
+	}
+	/* Whoever removed a segment for good removed the file that we have just locked. */
+	if (lstat(lock->path, &named) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	return named.st_dev == st.st_dev && named.st_ino == st.st_ino;
+}
+
+int store_lock_take(struct store_lock *lock, const char *segment_name)
+{
+	unsigned int i;
+	int r = 0;
+
+	snprintf(lock->path, sizeof(lock->path), "%s/%s%s.%u.lock", STORE_FOLDER,
+		 STORE_PREFIX, segment_name, (unsigned int)geteuid());
+	for (i = 0; i < STORE_LOCK_TRIES && r == 0; i++) {
+		r = lock_try(lock, segment_name);
+		if (r <= 0)
+			store_lock_deinit(lock);
+	}
+	if (r <= 0)
+		return r < 0 ? r : -EAGAIN;
+
+	/* For the message to the next one; the lock itself is the kernel's. */
+	if (ftruncate(lock->fd, 0) < 0 || dprintf(lock->fd, "%d\n", (int)getpid()) < 0)
+		log_warning("cannot write our pid into %s: %s", lock->path, strerror(errno));
+	return 0;
+}
+
+void store_lock_deinit(struct store_lock *lock)
+{
+	if (lock->fd >= 0)
+		close(lock->fd);
+	lock->fd = -1;
+}
+
+void store_lock_remove(struct store_lock *lock)
+{
+	unlink(lock->path);
+	store_lock_deinit(lock);
+}
+
+/* The number behind "mempool-NAME."; 0 if it is none that we would write. */
+static uint64_t parse_generation(const char *file_name, const char *segment_name)
+{
+	size_t prefix = strlen(STORE_PREFIX), length = strlen(segment_name);
+	const char *digits;
+	size_t i;
+
+	if (strncmp(file_name, STORE_PREFIX, prefix) != 0 ||
+	    strncmp(file_name + prefix, segment_name, length) != 0 ||
+	    file_name[prefix + length] != '.')
+		return 0;
+	digits = file_name + prefix + length + 1;
+	if (digits[0] == '0')
+		return 0;
+	for (i = 0; digits[i]; i++)
+		if (!isdigit((unsigned char)digits[i]) || i == 18)
+			return 0;
+	return strtoull(digits, NULL, 10);
+}
+
+static int compare_descending(const void *a, const void *b)
+{
+	uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+
+	return (left < right) - (left > right);
+}
+
+int64_t store_scan(const char *segment_name, uint64_t **ret_numbers)
+{
+	uint64_t *numbers = NULL, *grown, number;
+	size_t n = 0, room = 0;
+	struct dirent *entry;
+	DIR *folder;
+
+	folder = opendir(STORE_FOLDER);
+	if (!folder)
+		return -errno;
+	while ((entry = readdir(folder))) {
+		number = parse_generation(entry->d_name, segment_name);
+		if (!number)
+			continue;
+		if (n == room) {
+			room = room ? 2 * room : 8;
+			grown = reallocarray(numbers, room, sizeof(*numbers));
+			if (!grown) {
+				free(numbers);
+				closedir(folder);
+				return -ENOMEM;
+			}
+			numbers = grown;
+		}
+		numbers[n++] = number;
+	}
+	closedir(folder);
+	if (n)
+		qsort(numbers, n, sizeof(*numbers), compare_descending);
+	*ret_numbers = numbers;
+	return (int64_t)n;
+}
+
+void store_name(char ret_name[static STORE_NAME_BYTES], const char *segment_name,
+		uint64_t generation)
+{
+	snprintf(ret_name, STORE_NAME_BYTES, "%s%s.%llu", MEMPOOL_SHM_PREFIX, segment_name,
+		 (unsigned long long)generation);
+}
+
+static void store_path(char ret_path[static STORE_PATH_BYTES], const char *shm_name)
+{
+	snprintf(ret_path, STORE_PATH_BYTES, "%s%s", STORE_FOLDER, shm_name);
+}
+
+int store_open(const char *shm_name, int *ret_fd, struct stat *ret_st,
+	       const char **reterr_why)
+{
+	char path[STORE_PATH_BYTES];
+	struct stat st;
+	int fd, r;
+
+	/* First by name: opening a device or somebody's pipe may do more than open it. */
+	store_path(path, shm_name);
+	if (lstat(path, &st) < 0)
+		return -errno;
+	if (!is_ours(&st, reterr_why))
+		return -EPERM;
+	fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) < 0) {
+		r = -errno;
+		close(fd);
+		return r;
+	}
+	if (!is_ours(&st, reterr_why)) {
+		close(fd);
+		return -EPERM;
+	}
+	*ret_fd = fd;
+	*ret_st = st;
+	return 0;
+}
+
+int store_unlink(const char *shm_name, dev_t device, ino_t inode)
+{
+	char path[STORE_PATH_BYTES];
+	struct stat st;
+
+	store_path(path, shm_name);
+	if (lstat(path, &st) < 0)
+		return -errno;
+	if (st.st_dev != device || st.st_ino != inode)
+		return -ESTALE;
+	return unlink(path) < 0 ? -errno : 0;
+}
+
+uint64_t store_free_bytes(void)
+{
+	struct statvfs st;
+
+	if (statvfs(STORE_FOLDER, &st) < 0)
+		return 0;
+	return (uint64_t)st.f_bavail * st.f_frsize;
+}
