@@ -1,0 +1,453 @@
+/* SPDX-License-Identifier: MIT */
+#include "host.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "frozen.h"
+#include "log.h"
+#include "server.h"
+
+#define HOST_CREATE_TRIES 4096		/* numbers that others may have taken */
+#define HOST_RETRY_NS UINT64_C(1000000000)
+
+static const char *host_name(const struct host *host)
+{
+	return host->conf->shape.name;
+}
+
+void host_init(struct host *host, struct server *server, const struct conf_segment *conf)
+{
+	*host = (struct host){
+		.server = server,
+		.conf = conf,
+		.lock = STORE_LOCK_NULL,
+		.next_number = 1,
+	};
+	TAILQ_INIT(&host->generations);
+}
+
+void host_deinit(struct host *host)
+{
+	struct generation *generation;
+
+	while ((generation = TAILQ_FIRST(&host->generations))) {
+		TAILQ_REMOVE(&host->generations, generation, link);
+		generation_free(generation);
+	}
+	store_lock_deinit(&host->lock);
+}
+
+int host_lock(struct host *host)
+{
+	return store_lock_take(&host->lock, host_name(host));
+}
+
+static gid_t host_group(const struct host *host)
+{
+	gid_t group = host->conf->perms.group;
+
+	return group == (gid_t)-1 ? getegid() : group;
+}
+
+static int host_add(struct host *host, const char *shm_name, struct segment *segment,
+		    const struct frozen *frozen, struct generation **ret_generation)
+{
+	int r = generation_new(host, shm_name, segment, frozen, ret_generation);
+
+	if (r < 0)
+		return r;
+	TAILQ_INSERT_TAIL(&host->generations, *ret_generation, link);
+	server_changed(host->server);
+	return 0;
+}
+
+static void log_shape(const struct host *host, const struct generation *generation,
+		      const char *verb)
+{
+	const struct segment *segment = generation->segment;
+	char size[LOG_SIZE_BYTES];
+	uint64_t n_chunks = 0;
+	uint32_t i;
+
+	for (i = 0; i < segment->n_pools; i++)
+		n_chunks += segment->pools[i].n_chunks;
+	log_info("segment '%s': %s %s, %s, %u pools with %" PRIu64 " chunks, %u holders",
+		 host_name(host), verb, generation_label(generation),
+		 log_size(size, generation->place.size_bytes), segment->n_pools, n_chunks,
+		 segment->n_holders);
+}
+
+/* ---- create ---- */
+
+static void on_progress(uint64_t done_bytes, uint64_t total_bytes, void *userdata)
+{
+	struct host *host = userdata;
+
+	server_progress(host->server, host_name(host), done_bytes, total_bytes);
+}
+
+static void log_create_failed(const struct host *host, uint64_t size_bytes, int error)
+{
+	char needed[LOG_SIZE_BYTES], left[LOG_SIZE_BYTES];
+
+	if (error == -ENOSPC)
+		log_error("segment '%s': no room in /dev/shm: it needs %s, %s are free",
+			  host_name(host), log_size(needed, size_bytes),
+			  log_size(left, store_free_bytes()));
+	else if (error == -EPERM)
+		log_error("segment '%s': cannot give it to group %u: make mempoold a member of "
+			  "it (SupplementaryGroups= in its unit)", host_name(host),
+			  (unsigned int)host_group(host));
+	else
+		log_error("segment '%s': cannot create it: %s", host_name(host),
+			  strerror(-error));
+}
+
+/* The next number that nobody has. */
+static int create_object(struct host *host, char shm_name[static STORE_NAME_BYTES],
+			 struct segment_memory *ret_memory, uint64_t *ret_number)
+{
+	struct segment_permissions perms = { .mode = host->conf->perms.mode,
+					     .group = host_group(host) };
+	uint64_t size = segment_size_bytes(&host->conf->shape);
+	unsigned int i;
+	int r = -EEXIST;
+
+	for (i = 0; i < HOST_CREATE_TRIES && r == -EEXIST; i++) {
+		*ret_number = host->next_number++;
+		store_name(shm_name, host_name(host), *ret_number);
+		r = segment_create(shm_name, size, SEGMENT_READ_WRITE, SEGMENT_CREATE, &perms,
+				   on_progress, host, ret_memory);
+	}
+	if (r < 0)
+		log_create_failed(host, size, r);
+	return r;
+}
+
+static int lay_out(struct host *host, struct segment_memory *memory, uint64_t number,
+		   struct segment **ret_segment)
+{
+	struct segment_identity identity;
+	struct sigbus_range range;
+	int r;
+
+	sigbus_watch(&range, memory->base, memory->size);
+	r = segment_identity_init(&identity, number);
+	if (r == 0)
+		r = segment_layout(memory->base, memory->size, &host->conf->shape, &identity);
+	if (r == 0)
+		r = segment_attach(memory, ret_segment);
+	sigbus_unwatch(&range);
+	if (r < 0)
+		log_error("segment '%s': cannot lay it out: %s", host_name(host),
+			  segment_strerror(r));
+	return r;
+}
+
+static int host_create(struct host *host)
+{
+	struct segment_memory memory = SEGMENT_MEMORY_NULL;
+	struct generation *generation;
+	struct segment *segment = NULL;
+	char shm_name[STORE_NAME_BYTES];
+	dev_t device;
+	ino_t inode;
+	uint64_t number;
+	int r;
+
+	r = create_object(host, shm_name, &memory, &number);
+	if (r < 0)
+		return r;
+	device = memory.device;
+	inode = memory.inode;
+	r = lay_out(host, &memory, number, &segment);
+	if (r == 0)
+		r = host_add(host, shm_name, segment, NULL, &generation);
+	if (r < 0) {
+		segment_free(segment);
+		segment_memory_deinit(&memory);
+		store_unlink(shm_name, device, inode);
+		return r;
+	}
+	generation_set_daemon(generation);
+	host->current = generation;
+	log_shape(host, generation, "created");
+	return 0;
+}
+
+/* ---- adopt ---- */
+
+/* An object under one of our names, while it is looked at. */
+struct find {
+	char shm_name[STORE_NAME_BYTES];
+	uint64_t number;
+	int fd;				/* -1: handed on */
+	struct stat st;
+	struct frozen frozen;
+	struct segment *segment;
+};
+
+static void find_deinit(struct find *find)
+{
+	segment_free(find->segment);
+	if (find->fd >= 0)
+		close(find->fd);
+}
+
+static int find_unlink(const struct host *host, const struct find *find, const char *why)
+{
+	int r = store_unlink(find->shm_name, find->st.st_dev, find->st.st_ino);
+
+	if (r < 0)
+		log_warning("segment '%s': cannot remove %s (%s): %s", host_name(host),
+			    find->shm_name + 1, why, strerror(-r));
+	else
+		log_info("segment '%s': removed %s: %s", host_name(host), find->shm_name + 1,
+			 why);
+	return 0;
+}
+
+static int find_leave(const struct host *host, const struct find *find, const char *why)
+{
+	log_warning("segment '%s': %s is %s; left alone, another number is used",
+		    host_name(host), find->shm_name + 1, why);
+	return 0;
+}
+
+/* The config may have changed, or its maker been killed before it set them. */
+static void set_permissions(const struct host *host, const struct find *find)
+{
+	const mode_t mode = host->conf->perms.mode;
+	const gid_t group = host_group(host);
+	int r = 0;
+
+	if (find->st.st_gid == group && (find->st.st_mode & 07777) == mode)
+		return;
+	/* Nobody new in between, whatever the order does to the bits. */
+	if (find->st.st_gid != group)
+		r = fchmod(find->fd, 0600) < 0 || fchown(find->fd, (uid_t)-1, group) < 0;
+	if (r || fchmod(find->fd, mode) < 0)
+		log_warning("segment '%s': cannot set mode %04o and group %u of %s: %s",
+			    host_name(host), (unsigned int)mode, (unsigned int)group,
+			    find->shm_name + 1, strerror(errno));
+	else
+		log_info("segment '%s': set mode %04o and group %u of %s", host_name(host),
+			 (unsigned int)mode, (unsigned int)group, find->shm_name + 1);
+}
+
+/* Map it and check it. -EPROTONOSUPPORT: another layout: only its frozen part can be read. */
+static int find_attach(struct find *find)
+{
+	struct segment_memory memory = SEGMENT_MEMORY_NULL;
+	struct sigbus_range range;
+	int fd, r;
+
+	fd = dup(find->fd);
+	if (fd < 0)
+		return -errno;
+	r = segment_map_fd(fd, SEGMENT_READ_WRITE, &memory);
+	if (r < 0)
+		return r;
+	sigbus_watch(&range, memory.base, memory.size);
+	r = segment_attach(&memory, &find->segment);
+	if (r == 0 && sigbus_was_hit(&range))
+		r = -ENODATA;
+	sigbus_unwatch(&range);
+	segment_memory_deinit(&memory);
+	return r;
+}
+
+static bool is_current(const struct host *host, const struct find *find)
+{
+	struct geometry wanted;
+
+	return !host->current && host->conf->open_mode != SEGMENT_PURGE_AND_CREATE &&
+	       find->segment && find->frozen.state == MEMPOOL_SEGMENT_READY &&
+	       strcmp(find->segment->config.name, host_name(host)) == 0 &&
+	       geometry_init(&wanted, &host->conf->shape) == 0 &&
+	       wanted.fingerprint == find->segment->geometry.fingerprint;
+}
+
+static int keep(struct host *host, struct find *find, bool is_wanted)
+{
+	struct generation *generation;
+	int r;
+
+	r = host_add(host, find->shm_name, find->segment, &find->frozen, &generation);
+	if (r < 0)
+		return r;
+	if (!find->segment)
+		find->fd = -1;
+	find->segment = NULL;
+
+	r = generation_adopt_tenants(generation, &find->frozen);
+	if (r < 0)
+		return r;
+	if (is_wanted) {
+		set_permissions(host, find);
+		host->current = generation;
+		log_shape(host, generation, "adopted");
+	} else {
+		log_info("segment '%s': %s has another layout and %u clients; it is removed when "
+			 "they are gone", host_name(host), generation_label(generation),
+			 generation->n_tenants);
+		generation_retire(generation);
+	}
+	return 0;
+}
+
+/* Ours, and whole: take it up again, retire it or remove it. */
+static int consider_whole(struct host *host, struct find *find)
+{
+	int64_t n_living;
+	bool is_wanted;
+	int r;
+
+	r = find_attach(find);
+	if (r == -ENOMEM || r == -EMFILE || r == -ENFILE)
+		return r;
+	if (r < 0 && r != -EPROTONOSUPPORT)
+		return find_leave(host, find, segment_strerror(r));
+
+	is_wanted = is_current(host, find);
+	if (!is_wanted) {
+		n_living = frozen_count_living(&find->frozen);
+		if (n_living < 0)
+			return find_leave(host, find, strerror((int)-n_living));
+		if (n_living == 0)
+			return find_unlink(host, find, "another layout, and nobody lives in it");
+	}
+	if (host->conf->open_mode == SEGMENT_CREATE) {
+		log_error("segment '%s': %s exists already, and open_mode is create",
+			  host_name(host), find->shm_name + 1);
+		return -EEXIST;
+	}
+	return keep(host, find, is_wanted);
+}
+
+static int consider_ours(struct host *host, struct find *find)
+{
+	const struct server *server = host->server;
+	int r;
+
+	if (find->number >= host->next_number)
+		host->next_number = find->number + 1;
+	r = frozen_init(&find->frozen, find->fd);
+	switch (r) {
+	case 0:
+		break;
+	case -EAGAIN:
+		return find_unlink(host, find, "its daemon died before it was laid out");
+	case -ENODATA:
+		return find_unlink(host, find, "it was truncated");
+	case -EBADMSG:
+		return find_leave(host, find, "not a segment, or damaged");
+	default:
+		return find_leave(host, find, strerror(-r));
+	}
+	if (memcmp(find->frozen.boot_id, server->boot_id, sizeof(server->boot_id)) != 0)
+		return find_unlink(host, find, "it is from before the last boot");
+	if (find->frozen.pid_namespace != server->pid_namespace)
+		return find_leave(host, find, "of a mempoold in another pid namespace");
+	if (find->frozen.generation != find->number)
+		return find_leave(host, find, "damaged: it says another generation");
+	return consider_whole(host, find);
+}
+
+static int consider(struct host *host, uint64_t number)
+{
+	struct find find = { .number = number, .fd = -1 };
+	const char *why;
+	int r;
+
+	store_name(find.shm_name, host_name(host), number);
+	r = store_open(find.shm_name, &find.fd, &find.st, &why);
+	if (r == -ENOENT)
+		return 0;
+	if (r == -EPERM)
+		return find_leave(host, &find, why);
+	if (r < 0)
+		return find_leave(host, &find, strerror(-r));
+	r = consider_ours(host, &find);
+	if (r < 0 && r != -EEXIST)
+		log_error("segment '%s': cannot look at %s: %s", host_name(host),
+			  find.shm_name + 1, strerror(-r));
+	find_deinit(&find);
+	return r;
+}
+
+int host_open(struct host *host)
+{
+	uint64_t *numbers = NULL;
+	int64_t n, i;
+	int r = 0;
+
+	n = store_scan(host_name(host), &numbers);
+	if (n < 0) {
+		log_error("segment '%s': cannot read /dev/shm: %s", host_name(host),
+			  strerror((int)-n));
+		return (int)n;
+	}
+	/* The newest first: of several that match, it is the one taken up. */
+	for (i = 0; i < n && r == 0; i++)
+		r = consider(host, numbers[i]);
+	free(numbers);
+	if (r < 0 || host->current)
+		return r;
+	if (host->conf->open_mode == SEGMENT_OPEN) {
+		log_error("segment '%s': there is none with this layout, and open_mode is open",
+			  host_name(host));
+		return -ENOENT;
+	}
+	return host_create(host);
+}
+
+/* ---- later ---- */
+
+struct generation *host_current(struct host *host)
+{
+	uint64_t now = log_clock_ns();
+
+	/* Before one more client is told to map it. */
+	if (host->current)
+		generation_check(host->current);
+	if (!host->current && now - host->attempt_ns >= HOST_RETRY_NS) {
+		host->attempt_ns = now;
+		host_create(host);
+	}
+	return host->current;
+}
+
+void host_lost_generation(struct host *host, struct generation *generation)
+{
+	if (host->current == generation) {
+		host->current = NULL;
+		host->attempt_ns = 0;
+		host_current(host);
+	}
+}
+
+void host_remove_generation(struct host *host, struct generation *generation)
+{
+	int r;
+
+	assert(generation != host->current);
+	r = store_unlink(generation->place.shm_name, generation->place.device,
+			 generation->place.inode);
+	if (r < 0)
+		log_warning("segment '%s': cannot remove %s: %s", host_name(host),
+			    generation_label(generation), strerror(-r));
+	else
+		log_info("segment '%s': removed %s, its last client is gone", host_name(host),
+			 generation_label(generation));
+	TAILQ_REMOVE(&host->generations, generation, link);
+	generation_free(generation);
+	server_changed(host->server);
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * host.h - one segment of the config: its lock and its generations
+ *
+ * At most one generation is current and takes new clients; the others are on their way
+ * out. Numbers only go up, and a number that somebody else's file has is stepped over.
+ */
+#ifndef DAEMON_HOST_H
+#define DAEMON_HOST_H
+
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "conf.h"
+#include "generation.h"
+#include "store.h"
+
+struct server;
+
+struct host {
+	struct server *server;
+	const struct conf_segment *conf;
+	struct store_lock lock;
+	struct generation *current;	/* NULL: lost, and there was no making a new one */
+	TAILQ_HEAD(, generation) generations;
+	uint64_t next_number;
+	uint64_t attempt_ns;		/* when a new one was last tried for a lost one */
+};
+
+void host_init(struct host *host, struct server *server, const struct conf_segment *conf);
+
+/* Free what is private; the objects stay. host_init() must have been called. */
+void host_deinit(struct host *host);
+
+/* Be the one daemon of this segment. Logs. Return: 0 or -errno. */
+int host_lock(struct host *host);
+
+/**
+ * host_open() - adopt what is there, or create, as the open mode says
+ *
+ * Logs what it finds, does and cannot do. Return: 0 or -errno.
+ */
+int host_open(struct host *host);
+
+/* The generation for new clients, after another try for one that was lost; or NULL. */
+struct generation *host_current(struct host *host);
+
+/* For a generation: it is LOST; the host makes another one. */
+void host_lost_generation(struct host *host, struct generation *generation);
+
+/* For a generation: nobody is in it any more. It is unlinked and freed. */
+void host_remove_generation(struct host *host, struct generation *generation);
+
+#endif

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+#include "listener.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "log.h"
+
+#define LISTENER_BACKLOG 512
+#define LISTENER_BURST 16		/* connections taken before others get their turn */
+
+static int set_nonblocking(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	return flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
+}
+
+/* ---- the one that systemd passes ---- */
+
+/* Return: 1 it is ours now; 0 there is none; -errno. */
+static int take_passed(struct listener *listener)
+{
+	int n = sd_listen_fds(1);
+	int r;
+
+	if (n == 0)
+		return 0;
+	if (n < 0) {
+		log_error("cannot read LISTEN_FDS: %s", strerror(-n));
+		return n;
+	}
+	if (n > 1) {
+		log_error("%d sockets were passed, mempoold listens on one (ListenSequentialPacket= "
+			  "once in mempoold.socket)", n);
+		return -EINVAL;
+	}
+	r = sd_is_socket_unix(SD_LISTEN_FDS_START, SOCK_SEQPACKET, 1, NULL, 0);
+	if (r <= 0) {
+		log_error("the socket passed is not a listening Unix socket for sequential packets "
+			  "(ListenSequentialPacket= in mempoold.socket)");
+		return r < 0 ? r : -EINVAL;
+	}
+	r = set_nonblocking(SD_LISTEN_FDS_START);
+	if (r < 0)
+		return r;
+	listener->fd = SD_LISTEN_FDS_START;
+	log_info("listening on the socket passed by the service manager");
+	return 1;
+}
+
+/* ---- our own ---- */
+
+/* Who is there: 0 a daemon accepts; -errno of connect(2). */
+static int probe(const struct sockaddr_un *address)
+{
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	r = connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 ? -errno : 0;
+	close(fd);
+	/* Too many want to be accepted: so somebody listens. */
+	return r == -EAGAIN ? 0 : r;
+}
+
+/* Make way for a socket, if what is there is a dead one of ours. */
+static int clear_path(const char *path, const struct sockaddr_un *address)
+{
+	struct stat st;
+	int r;
+
+	if (lstat(path, &st) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISSOCK(st.st_mode)) {
+		log_error("%s exists and is not a socket; left alone", path);
+		return -EEXIST;
+	}
+	r = probe(address);
+	if (r == 0) {
+		log_error("another mempoold listens on %s", path);
+		return -EADDRINUSE;
+	}
+	if (r != -ECONNREFUSED) {
+		log_error("%s is a socket of something else: %s", path, strerror(-r));
+		return -EADDRINUSE;
+	}
+	if (st.st_uid != geteuid()) {
+		log_error("%s is left from user %u; remove it", path, (unsigned int)st.st_uid);
+		return -EPERM;
+	}
+	return unlink(path) < 0 ? -errno : 0;
+}
+
+static int bind_path(struct listener *listener, const char *path, mode_t mode, gid_t group)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct stat st;
+	mode_t mask;
+	int r;
+
+	if (strlen(path) >= sizeof(address.sun_path)) {
+		log_error("socket path %s is longer than %zu characters", path,
+			  sizeof(address.sun_path) - 1);
+		return -ENAMETOOLONG;
+	}
+	strcpy(address.sun_path, path);
+	r = clear_path(path, &address);
+	if (r < 0)
+		return r;
+
+	listener->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (listener->fd < 0)
+		return -errno;
+	/* Nobody gets in before it has its group and mode. */
+	mask = umask(0177);
+	r = bind(listener->fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
+	umask(mask);
+	if (r < 0)
+		return r;
+	listener->path = strdup(path);
+	if (!listener->path)
+		return -ENOMEM;
+	if (lstat(path, &st) < 0)
+		return -errno;
+	listener->device = st.st_dev;
+	listener->inode = st.st_ino;
+	if (group != (gid_t)-1 && chown(path, (uid_t)-1, group) < 0) {
+		r = -errno;
+		log_error("cannot give %s to group %u: %s%s", path, (unsigned int)group,
+			  strerror(-r), r == -EPERM ? "; make mempoold a member of it "
+			  "(SupplementaryGroups= in its unit)" : "");
+		return r;
+	}
+	if (chmod(path, mode) < 0 || listen(listener->fd, LISTENER_BACKLOG) < 0)
+		return -errno;
+	log_info("listening on %s", path);
+	return 0;
+}
+
+int listener_open(struct listener *listener, const char *path, mode_t mode, gid_t group)
+{
+	int r = take_passed(listener);
+
+	if (r == 0)
+		r = bind_path(listener, path, mode, group);
+	if (r >= 0)
+		return 0;
+	log_error("cannot listen on %s: %s", path, strerror(-r));
+	listener_close(listener);
+	return r;
+}
+
+/* ---- accept ---- */
+
+static void put_off(struct listener *listener, int error)
+{
+	static const struct timeval moment = { 0, 100000 };
+	static struct log_limit limit = { .burst = 1 };
+
+	log_limited(&limit, LOG_WARNING, "cannot accept clients now: %s%s", strerror(error),
+		    error == EMFILE ? " (LimitNOFILE= in its unit)" : "");
+	event_del(&listener->acceptable);
+	evtimer_add(&listener->later, &moment);
+}
+
+static void on_acceptable(evutil_socket_t listen_fd, short what, void *userdata)
+{
+	struct listener *listener = userdata;
+	unsigned int i;
+	int fd;
+
+	(void)what;
+	for (i = 0; i < LISTENER_BURST; i++) {
+		fd = accept4((int)listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd >= 0) {
+			listener->fn(fd, listener->userdata);
+			continue;
+		}
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+			put_off(listener, errno);
+		/* Else there is none, or one that gave up. */
+		return;
+	}
+}
+
+static void on_later(evutil_socket_t fd, short what, void *userdata)
+{
+	struct listener *listener = userdata;
+
+	(void)fd;
+	(void)what;
+	event_add(&listener->acceptable, NULL);
+}
+
+void listener_start(struct listener *listener, struct event_base *base, listener_fn fn,
+		    void *userdata)
+{
+	listener->fn = fn;
+	listener->userdata = userdata;
+	event_assign(&listener->acceptable, base, listener->fd, EV_READ | EV_PERSIST,
+		     on_acceptable, listener);
+	evtimer_assign(&listener->later, base, on_later, listener);
+	event_add(&listener->acceptable, NULL);
+}
+
+void listener_close(struct listener *listener)
+{
+	struct stat st;
+
+	if (listener->fn) {
+		event_del(&listener->acceptable);
+		event_del(&listener->later);
+	}
+	if (listener->fd >= 0)
+		close(listener->fd);
+	if (listener->path && lstat(listener->path, &st) == 0 &&
+	    st.st_dev == listener->device && st.st_ino == listener->inode)
+		unlink(listener->path);
+	free(listener->path);
+	*listener = LISTENER_NULL;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * listener.h - where clients connect: a socket of our own, or the one systemd passes
+ *
+ * A socket that systemd passes wins over the path in the config, and is never unlinked.
+ * When descriptors or memory run out, accepting is put off for a moment rather than tried
+ * again and again.
+ */
+#ifndef DAEMON_LISTENER_H
+#define DAEMON_LISTENER_H
+
+#include <event2/event_struct.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "conf.h"
+
+/* A connection, for the callee to keep. */
+typedef void (*listener_fn)(int fd, void *userdata);
+
+struct listener {
+	int fd;				/* -1: not open */
+	char *path;			/* of our own socket, to unlink; else NULL */
+	dev_t device;
+	ino_t inode;
+	struct event acceptable;
+	struct event later;
+	listener_fn fn;
+	void *userdata;
+};
+#define LISTENER_NULL ((struct listener){ .fd = -1 })
+
+/* Logs what is wrong. Return: 0 or -errno. */
+int listener_open(struct listener *listener, const char *path, mode_t mode, gid_t group);
+
+/* From then on fn is called for each connection. */
+void listener_start(struct listener *listener, struct event_base *base, listener_fn fn,
+		    void *userdata);
+
+/* Stop, close, and unlink our own socket. */
+void listener_close(struct listener *listener);
+
+#endif

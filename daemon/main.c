@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * main.c - mempoold's command line
+ *
+ * One mode a run: serve (the default), --check-config, --remove. It always stays in the
+ * foreground, as service managers want it.
+ *
+ * Exit status: 0; EX_USAGE 64; EX_CONFIG 78 for a config that cannot be used, which the
+ * unit does not restart; 1 for everything else.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "build_config.h"
+#include "conf.h"
+#include "log.h"
+#include "remove.h"
+#include "server.h"
+#include "shm/segment.h"
+
+enum mode {
+	MODE_SERVE,
+	MODE_CHECK,
+	MODE_REMOVE,
+};
+
+struct options {
+	const char *config_path;
+	const char *socket_path;	/* NULL: as configured */
+	enum mode mode;
+	bool foreground;
+};
+
+static void print_help(void)
+{
+	puts("usage: mempoold [OPTION...]\n"
+	     "Lay out shared-memory pools and let clients attach to them.\n"
+	     "\n"
+	     "  -c, --config FILE    read this config (default " MEMPOOL_SYSCONFDIR_FILE ")\n"
+	     "  -C, --check-config   check the config, print what it makes, and exit\n"
+	     "  -s, --socket PATH    listen here instead of where the config says\n"
+	     "  -f, --foreground     log plainly to stderr, without priorities for the journal\n"
+	     "      --remove         unlink the config's segments that nobody uses, and exit\n"
+	     "  -V, --version        print the version and exit\n"
+	     "  -h, --help           print this and exit\n"
+	     "\n"
+	     "Exit status: 0, 64 wrong usage, 78 wrong config, 1 everything else.");
+}
+
+/* Return: -1 go on; else the exit status. */
+static int parse_options(int argc, char **argv, struct options *options)
+{
+	enum { OPTION_REMOVE = 256 };
+	static const struct option longs[] = {
+		{ "config", required_argument, NULL, 'c' },
+		{ "check-config", no_argument, NULL, 'C' },
+		{ "socket", required_argument, NULL, 's' },
+		{ "foreground", no_argument, NULL, 'f' },
+		{ "remove", no_argument, NULL, OPTION_REMOVE },
+		{ "version", no_argument, NULL, 'V' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "c:Cs:fVh", longs, NULL)) != -1) {
+		switch (option) {
+		case 'c':
+			options->config_path = optarg;
+			break;
+		case 'C':
+			options->mode = MODE_CHECK;
+			break;
+		case 's':
+			options->socket_path = optarg;
+			break;
+		case 'f':
+			options->foreground = true;
+			break;
+		case OPTION_REMOVE:
+			options->mode = MODE_REMOVE;
+			break;
+		case 'V':
+			puts("mempoold " MEMPOOL_VERSION);
+			return EXIT_SUCCESS;
+		case 'h':
+			print_help();
+			return EXIT_SUCCESS;
+		default:
+			fputs("Try 'mempoold --help'.\n", stderr);
+			return EX_USAGE;
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "mempoold: unexpected argument '%s'\nTry 'mempoold --help'.\n",
+			argv[optind]);
+		return EX_USAGE;
+	}
+	return -1;
+}
+
+static void log_conf_error(int priority, const struct conf_error *error)
+{
+	char *text = conf_error_format(error);
+
+	log_at(priority, "%s", text ? text : error->text);
+	free(text);
+}
+
+static void on_warning(const struct conf_error *warning, void *userdata)
+{
+	(void)userdata;
+	log_conf_error(LOG_WARNING, warning);
+}
+
+static void print_summary(const struct conf *conf)
+{
+	char size[LOG_SIZE_BYTES];
+	size_t i, k;
+
+	printf("%s: ok\nsocket %s\n", conf->path, conf->socket_path);
+	for (i = 0; i < conf->n_segments; i++) {
+		const struct config *shape = &conf->segments[i].shape;
+
+		printf("segment '%s': %s (%" PRIu64 " bytes), %" PRIu32 " holders\n", shape->name,
+		       log_size(size, segment_size_bytes(shape)), segment_size_bytes(shape),
+		       config_n_holders(shape));
+		for (k = 0; k < shape->n_pools; k++)
+			printf("  pool %zu: %" PRIu64 " x %" PRIu64 " bytes\n", k,
+			       shape->pools[k].n_chunks, shape->pools[k].chunk_size);
+		for (k = 0; k < shape->n_rings; k++)
+			printf("  %s '%s': %" PRIu64 " messages\n",
+			       shape->rings[k].kind == MEMPOOL_RING_TOPIC ? "topic" : "queue",
+			       shape->rings[k].name, shape->rings[k].capacity);
+	}
+}
+
+/* Return: the exit status. */
+static int run(const struct options *options, struct conf *conf)
+{
+	switch (options->mode) {
+	case MODE_CHECK:
+		print_summary(conf);
+		return EXIT_SUCCESS;
+	case MODE_REMOVE:
+		return remove_segments(conf) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	case MODE_SERVE:
+		break;
+	}
+	log_set_level(conf->log_level);
+	log_info("mempoold " MEMPOOL_VERSION " starts with %s", conf->path);
+	return server_run(conf) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/* Return: 0, or the exit status. */
+static int load(const struct options *options, struct conf **ret_conf)
+{
+	struct conf_error error;
+	struct conf *conf;
+	char *path;
+	int r;
+
+	r = conf_load(options->config_path, on_warning, NULL, &conf, &error);
+	if (r < 0) {
+		log_conf_error(LOG_ERR, &error);
+		conf_error_deinit(&error);
+		return r == -ENOMEM ? EXIT_FAILURE : EX_CONFIG;
+	}
+	if (options->socket_path) {
+		path = strdup(options->socket_path);
+		if (!path) {
+			conf_free(conf);
+			return EXIT_FAILURE;
+		}
+		free(conf->socket_path);
+		conf->socket_path = path;
+	}
+	*ret_conf = conf;
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct options options = { .config_path = MEMPOOL_SYSCONFDIR_FILE };
+	struct conf *conf;
+	int r;
+
+	r = parse_options(argc, argv, &options);
+	if (r >= 0)
+		return r;
+	log_init(options.foreground);
+	r = load(&options, &conf);
+	if (r != 0)
+		return r;
+	r = run(&options, conf);
+	conf_free(conf);
+	return r;
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+#include "reaper.h"
+
+#include "generation.h"
+#include "log.h"
+#include "shm/holder.h"
+
+#define REAPER_SLICE_WORDS (UINT32_C(1) << 16)
+
+/* Return: whether there is anybody to sweep for. */
+static bool reaper_begin(struct generation *generation)
+{
+	static struct log_limit limit = { .burst = 1 };
+	struct reaper *reaper = &generation->reaper;
+	uint32_t id;
+
+	if (reap_init(&reaper->reap, generation->segment) < 0) {
+		generation_retry_soon(generation);
+		log_limited(&limit, LOG_ERR, "segment %s: no memory for a sweep",
+			    generation_label(generation));
+		return false;
+	}
+	reaper->n_dead = 0;
+	for (id = generation->first_id; id < generation->n_ids; id++) {
+		const struct tenant *tenant = generation->tenants[id];
+
+		if (tenant && tenant->state == TENANT_REAPING) {
+			reap_add(&reaper->reap, id);
+			reaper->n_dead++;
+		}
+	}
+	if (reaper->daemon_is_dead) {
+		reap_add(&reaper->reap, MEMPOOL_HOLDER_DAEMON_ID);
+		reaper->n_dead++;
+	}
+	if (reaper->n_dead == 0) {
+		reap_deinit(&reaper->reap);
+		return false;
+	}
+	reaper->begun_ns = log_clock_ns();
+	reaper->is_running = true;
+	return true;
+}
+
+static void reaper_finish(struct generation *generation)
+{
+	struct reaper *reaper = &generation->reaper;
+	uint32_t id;
+
+	for (id = generation->first_id; id < generation->n_ids; id++) {
+		if (!generation->tenants[id] || !reap_has(&reaper->reap, id))
+			continue;
+		holder_set_state(generation->segment, id, MEMPOOL_HOLDER_FREE);
+		tenant_free(generation->tenants[id]);
+	}
+	if (reaper->daemon_is_dead && reap_has(&reaper->reap, MEMPOOL_HOLDER_DAEMON_ID)) {
+		reaper->daemon_is_dead = false;
+		generation_set_daemon(generation);
+	}
+	log_at(reaper->reap.n_freed ? LOG_INFO : LOG_DEBUG,
+	       "segment %s: freed %llu chunks of %u holders that are gone, in %.1f ms",
+	       generation_label(generation), (unsigned long long)reaper->reap.n_freed,
+	       reaper->n_dead, (double)(log_clock_ns() - reaper->begun_ns) / 1e6);
+	reaper_stop(generation);
+}
+
+bool reaper_step(struct generation *generation)
+{
+	struct reaper *reaper = &generation->reaper;
+
+	if (!reaper->is_running && !reaper_begin(generation))
+		return false;
+	if (reap_step(&reaper->reap, REAPER_SLICE_WORDS) &&
+	    !generation_is_damaged(generation))
+		reaper_finish(generation);
+	return true;
+}
+
+void reaper_stop(struct generation *generation)
+{
+	struct reaper *reaper = &generation->reaper;
+
+	if (reaper->is_running)
+		reap_deinit(&reaper->reap);
+	reaper->is_running = false;
+}

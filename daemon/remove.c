@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+#include "remove.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "frozen.h"
+#include "log.h"
+#include "shm/segment.h"
+#include "store.h"
+
+/* Whether nobody can be in it. Return: 0; -EBUSY somebody is; -errno cannot tell. */
+static int check_deserted(int fd, const char *shm_name)
+{
+	struct frozen frozen;
+	uint64_t pid_namespace;
+	uint8_t boot_id[16];
+	int64_t n;
+	int r;
+
+	r = frozen_init(&frozen, fd);
+	if (r == -EAGAIN || r == -ENODATA)
+		return 0;
+	if (r < 0) {
+		log_warning("%s left: not a segment, or damaged", shm_name + 1);
+		return r;
+	}
+	r = segment_boot_id(boot_id);
+	if (r == 0)
+		r = segment_pid_namespace(&pid_namespace);
+	if (r < 0) {
+		log_error("cannot read /proc: %s", strerror(-r));
+		return r;
+	}
+	if (memcmp(frozen.boot_id, boot_id, sizeof(boot_id)) != 0)
+		return 0;
+	if (frozen.pid_namespace != pid_namespace) {
+		log_warning("%s left: of a mempoold in another pid namespace", shm_name + 1);
+		return -EBUSY;
+	}
+	n = frozen_count_living(&frozen);
+	if (n > 0)
+		log_warning("%s left: %" PRId64 " living clients are in it", shm_name + 1, n);
+	if (n < 0)
+		log_warning("%s left: %s", shm_name + 1, strerror((int)-n));
+	return n > 0 ? -EBUSY : (int)n;
+}
+
+static int remove_object(const char *segment_name, uint64_t number)
+{
+	char shm_name[STORE_NAME_BYTES];
+	const char *why;
+	struct stat st;
+	int fd, r;
+
+	store_name(shm_name, segment_name, number);
+	r = store_open(shm_name, &fd, &st, &why);
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0) {
+		log_warning("%s left: %s", shm_name + 1, r == -EPERM ? why : strerror(-r));
+		return r == -EPERM ? 0 : r;
+	}
+	r = check_deserted(fd, shm_name);
+	close(fd);
+	if (r < 0)
+		return r;
+	r = store_unlink(shm_name, st.st_dev, st.st_ino);
+	if (r < 0)
+		log_error("cannot remove %s: %s", shm_name + 1, strerror(-r));
+	else
+		log_notice("removed %s", shm_name + 1);
+	return r;
+}
+
+static int remove_segment(const char *segment_name)
+{
+	struct store_lock lock = STORE_LOCK_NULL;
+	uint64_t *numbers = NULL;
+	int64_t n, i;
+	int r, result = 0;
+
+	r = store_lock_take(&lock, segment_name);
+	if (r < 0)
+		return r;
+	n = store_scan(segment_name, &numbers);
+	if (n < 0)
+		result = (int)n;
+	if (n == 0)
+		log_notice("segment '%s': there is none", segment_name);
+	for (i = 0; i < n; i++) {
+		r = remove_object(segment_name, numbers[i]);
+		if (r < 0)
+			result = r;
+	}
+	free(numbers);
+	if (result == 0)
+		store_lock_remove(&lock);
+	store_lock_deinit(&lock);
+	return result;
+}
+
+int remove_segments(const struct conf *conf)
+{
+	size_t i;
+	int r, result = 0;
+
+	for (i = 0; i < conf->n_segments; i++) {
+		r = remove_segment(conf->segments[i].shape.name);
+		if (r < 0)
+			result = r;
+	}
+	return result;
+}

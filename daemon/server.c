@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: MIT */
+#include "server.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <systemd/sd-daemon.h>
+
+#include "build_config.h"
+#include "log.h"
+#include "shm/segment.h"
+
+#define FDS_PER_CLIENT 3		/* its connection, its pidfd, and an eventfd to come */
+#define FDS_PER_SEGMENT 8		/* lock and object, and older generations */
+#define FDS_MARGIN 32
+#define STATUS_INTERVAL_NS UINT64_C(1000000000)
+
+/* ---- find ---- */
+
+struct host *server_find_host(struct server *server, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < server->n_hosts; i++)
+		if (!*name || strcmp(server->hosts[i].conf->shape.name, name) == 0)
+			return &server->hosts[i];
+	return NULL;
+}
+
+struct tenant *server_find_tenant(struct server *server, const char *name,
+				  uint64_t segment_id, const struct newcomer *newcomer)
+{
+	const struct host *wanted = server_find_host(server, name);
+	struct generation *generation;
+	struct tenant *tenant;
+	size_t i;
+
+	for (i = 0; i < server->n_hosts; i++) {
+		TAILQ_FOREACH(generation, &server->hosts[i].generations, link) {
+			if (generation->state == GENERATION_LOST || !generation->segment)
+				continue;
+			if (segment_id ? generation->place.segment_id != segment_id
+				       : wanted != generation->host)
+				continue;
+			tenant = generation_find(generation, newcomer);
+			if (tenant)
+				return tenant;
+		}
+	}
+	return NULL;
+}
+
+/* ---- what the service manager is told ---- */
+
+static const char *plural(uint64_t n)
+{
+	return n == 1 ? "" : "s";
+}
+
+static void send_status(struct server *server)
+{
+	struct generation *generation;
+	uint64_t n_retired = 0;
+	size_t i;
+
+	for (i = 0; i < server->n_hosts; i++)
+		TAILQ_FOREACH(generation, &server->hosts[i].generations, link)
+			n_retired += generation->state != GENERATION_CURRENT;
+	server->status_is_due = false;
+	server->status_ns = log_clock_ns();
+	if (n_retired)
+		sd_notifyf(0, "STATUS=%" PRIu64 " client%s in %zu segment%s; %" PRIu64
+			   " retired generation%s", server->n_tenants, plural(server->n_tenants),
+			   server->n_hosts, plural(server->n_hosts), n_retired,
+			   plural(n_retired));
+	else
+		sd_notifyf(0, "STATUS=%" PRIu64 " client%s in %zu segment%s", server->n_tenants,
+			   plural(server->n_tenants), server->n_hosts, plural(server->n_hosts));
+}
+
+static void on_status(evutil_socket_t fd, short what, void *userdata)
+{
+	(void)fd;
+	(void)what;
+	send_status(userdata);
+}
+
+void server_changed(struct server *server)
+{
+	uint64_t next = server->status_ns + STATUS_INTERVAL_NS, now = log_clock_ns();
+	struct timeval delay = { 0, 0 };
+
+	if (server->status_is_due)
+		return;
+	server->status_is_due = true;
+	if (next > now) {
+		delay.tv_sec = (time_t)((next - now) / 1000000000);
+		delay.tv_usec = (suseconds_t)((next - now) % 1000000000 / 1000);
+	}
+	evtimer_add(&server->status, &delay);
+}
+
+void server_count(struct server *server, int difference)
+{
+	server->n_tenants += (uint64_t)(int64_t)difference;
+	server_changed(server);
+}
+
+void server_progress(struct server *server, const char *segment_name, uint64_t done_bytes,
+		     uint64_t total_bytes)
+{
+	char done[LOG_SIZE_BYTES], total[LOG_SIZE_BYTES];
+
+	(void)server;
+	sd_notifyf(0, "WATCHDOG=1\nEXTEND_TIMEOUT_USEC=30000000\n"
+		   "STATUS=taking memory for segment '%s': %s of %s", segment_name,
+		   log_size(done, done_bytes), log_size(total, total_bytes));
+}
+
+static void on_watchdog(evutil_socket_t fd, short what, void *userdata)
+{
+	(void)fd;
+	(void)what;
+	(void)userdata;
+	sd_notify(0, "WATCHDOG=1");
+}
+
+/* ---- signals ---- */
+
+static void on_stop(evutil_socket_t signal_number, short what, void *userdata)
+{
+	struct server *server = userdata;
+
+	(void)what;
+	log_info("%s: stopping, segments are kept", strsignal((int)signal_number));
+	sd_notify(0, "STOPPING=1\nSTATUS=stopping");
+	event_base_loopbreak(server->base);
+}
+
+static void on_hangup(evutil_socket_t signal_number, short what, void *userdata)
+{
+	(void)signal_number;
+	(void)what;
+	(void)userdata;
+	log_warning("reload is not implemented yet; restart to apply changes (segments and "
+		    "their clients are kept)");
+}
+
+/* ---- start ---- */
+
+/* As many descriptors as we may have; a warning if the limits in the config need more. */
+static void raise_fd_limit(const struct conf *conf)
+{
+	uint64_t needed = (uint64_t)conf->max_clients * FDS_PER_CLIENT +
+			  conf->n_segments * FDS_PER_SEGMENT + SESSION_DOOR_MAX + FDS_MARGIN;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		log_warning("cannot raise the limit of descriptors: %s", strerror(errno));
+	if (limit.rlim_max < needed)
+		log_warning("%u clients (limits: clients) may need %" PRIu64 " descriptors, the "
+			    "limit is %" PRIu64 ": set LimitNOFILE=%" PRIu64 " in the unit",
+			    conf->max_clients, needed, (uint64_t)limit.rlim_max, needed);
+}
+
+static void start_watchdog(struct server *server)
+{
+	struct timeval interval;
+	uint64_t usec;
+
+	if (sd_watchdog_enabled(0, &usec) <= 0)
+		return;
+	interval.tv_sec = (time_t)(usec / 2 / 1000000);
+	interval.tv_usec = (suseconds_t)(usec / 2 % 1000000);
+	event_add(&server->watchdog, &interval);
+}
+
+static void assign_events(struct server *server)
+{
+	struct event_base *base = server->base;
+
+	evsignal_assign(&server->sigterm, base, SIGTERM, on_stop, server);
+	evsignal_assign(&server->sigint, base, SIGINT, on_stop, server);
+	evsignal_assign(&server->sighup, base, SIGHUP, on_hangup, server);
+	event_assign(&server->watchdog, base, -1, EV_PERSIST, on_watchdog, server);
+	evtimer_assign(&server->status, base, on_status, server);
+}
+
+static void on_connection(int fd, void *userdata)
+{
+	session_new(userdata, fd);
+}
+
+/* All locks first: nothing is touched unless all of it is ours. */
+static int open_hosts(struct server *server)
+{
+	size_t i;
+	int r;
+
+	for (i = 0; i < server->n_hosts; i++) {
+		r = host_lock(&server->hosts[i]);
+		if (r < 0)
+			return r;
+	}
+	for (i = 0; i < server->n_hosts; i++) {
+		r = host_open(&server->hosts[i]);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int server_start(struct server *server)
+{
+	const struct conf *conf = server->conf;
+	int r;
+
+	raise_fd_limit(conf);
+	r = open_hosts(server);
+	if (r < 0)
+		return r;
+	/* Until here TERM ends us at once, which leaves nothing that is not recognised. */
+	event_add(&server->sigterm, NULL);
+	event_add(&server->sigint, NULL);
+	event_add(&server->sighup, NULL);
+	r = listener_open(&server->listener, conf->socket_path, conf->socket_mode,
+			  conf->socket_group);
+	if (r < 0)
+		return r;
+	listener_start(&server->listener, server->base, on_connection, server);
+	start_watchdog(server);
+	sd_notify(0, "READY=1");
+	send_status(server);
+	log_info("mempoold " MEMPOOL_VERSION " is ready: %zu segment%s, %" PRIu64 " client%s",
+		 server->n_hosts, plural(server->n_hosts), server->n_tenants,
+		 plural(server->n_tenants));
+	return 0;
+}
+
+static int server_init(struct server *server, const struct conf *conf)
+{
+	size_t i;
+	int r;
+
+	*server = (struct server){ .conf = conf, .listener = LISTENER_NULL };
+	TAILQ_INIT(&server->sessions);
+	quota_init(&server->quota, conf->max_clients, conf->max_clients_per_user);
+	r = segment_boot_id(server->boot_id);
+	if (r == 0)
+		r = segment_pid_namespace(&server->pid_namespace);
+	if (r == 0)
+		r = sigbus_init();
+	if (r < 0) {
+		log_error("cannot start: %s", strerror(-r));
+		return r;
+	}
+	signal(SIGPIPE, SIG_IGN);
+	server->base = event_base_new();
+	server->hosts = calloc(conf->n_segments, sizeof(*server->hosts));
+	if (!server->base || !server->hosts) {
+		log_error("cannot start: out of memory");
+		return -ENOMEM;
+	}
+	for (i = 0; i < conf->n_segments; i++)
+		host_init(&server->hosts[i], server, &conf->segments[i]);
+	server->n_hosts = conf->n_segments;
+	assign_events(server);
+	return 0;
+}
+
+static void server_deinit(struct server *server)
+{
+	struct session *session;
+	size_t i;
+
+	listener_close(&server->listener);
+	while ((session = TAILQ_FIRST(&server->sessions)))
+		session_free(session);
+	for (i = 0; i < server->n_hosts; i++)
+		host_deinit(&server->hosts[i]);
+	free(server->hosts);
+	quota_deinit(&server->quota);
+	if (server->base) {
+		event_del(&server->sigterm);
+		event_del(&server->sigint);
+		event_del(&server->sighup);
+		event_del(&server->watchdog);
+		event_del(&server->status);
+		event_base_free(server->base);
+	}
+}
+
+int server_run(const struct conf *conf)
+{
+	struct server server;
+	int r;
+
+	r = server_init(&server, conf);
+	if (r == 0)
+		r = server_start(&server);
+	if (r == 0 && event_base_dispatch(server.base) < 0) {
+		log_error("the event loop failed");
+		r = -EIO;
+	}
+	server_deinit(&server);
+	return r;
+}
