@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <search.h>
 #include <string.h>
 #include <sys/sysinfo.h>
 
@@ -21,26 +22,81 @@
 struct list {
 	struct conf *conf;
 	const struct conf_node *node;
+	void *names;				/* tsearch(3) tree of nodes */
 	uint64_t total_bytes;
 };
 
 /* A segment while it is read, and where its parts stand. */
 struct draft {
 	struct conf_segment *segment;
+	struct list *list;
 	const struct conf_node *node;
-	const struct conf_node *siblings;	/* the list it is in */
 	const struct conf_node *mode;
 	const struct conf_node *pools;
-	const struct conf_node *queues;
 	const struct conf_node *topics;
+	void *ring_names;			/* as list.names */
 	uint64_t n_kept;			/* by all topics */
 };
 
 /* A queue or topic while it is read. */
 struct ring_draft {
-	const struct conf_node *name;
+	struct draft *draft;
+	const char *name;
 	uint64_t capacity;
 };
+
+/* Names of segments, and of the queues and topics of one segment */
+
+static int compare_names(const void *a, const void *b)
+{
+	const struct conf_node *x = a, *y = b;
+
+	return strcmp(x->value, y->value);
+}
+
+static void forget_name(void *node)
+{
+	/* The node is the tree's that was parsed. */
+	(void)node;
+}
+
+static void free_names(void *names)
+{
+	tdestroy(names, forget_name);
+}
+
+/* The name of one more @kind; of two that are the same, the later in the file is refused. */
+static int read_name(struct conf_reader *reader, const struct conf_node *node,
+		     const char *kind, void **names, const char **ret_name)
+{
+	const struct conf_node *first, *again = node;
+	struct conf_node **found;
+	const char *name;
+	int r;
+
+	r = conf_read_string(reader, node, "a name", &name);
+	if (r < 0)
+		return r;
+	if (!config_name_is_valid(name))
+		return conf_fail_value(reader, node,
+				       "a name is 1 to 31 of A-Z, a-z, 0-9, _ and -");
+
+	found = tsearch(node, names, compare_names);
+	if (!found)
+		return -ENOMEM;
+	first = *found;
+	if (first != node) {
+		/* Queues are read before topics, wherever they stand. */
+		if (first->line > node->line) {
+			first = node;
+			again = *found;
+		}
+		return conf_fail(reader, again, "'%s' is the name of a %s already, in line %u",
+				 name, kind, first->line);
+	}
+	*ret_name = name;
+	return 0;
+}
 
 /* Pools of a segment */
 
@@ -171,17 +227,8 @@ static int read_ring_name(struct conf_reader *reader, const struct conf_node *no
 			  void *object)
 {
 	struct ring_draft *ring = object;
-	const char *name;
-	int r;
 
-	r = conf_read_string(reader, node, "a name", &name);
-	if (r < 0)
-		return r;
-	if (!config_name_is_valid(name))
-		return conf_fail_value(reader, node,
-				       "a name is 1 to 31 of A-Z, a-z, 0-9, _ and -");
-	ring->name = node;
-	return 0;
+	return read_name(reader, node, "queue or topic", &ring->draft->ring_names, &ring->name);
 }
 
 static int read_capacity(struct conf_reader *reader, const struct conf_node *node,
@@ -208,41 +255,10 @@ static const struct conf_key ring_keys[] = {
 	{ NULL, NULL, false },
 };
 
-/* The `name` that says so first in a list, all items up to which were read; NULL: none. */
-static const struct conf_node *find_name(const struct conf_node *list, const char *name)
-{
-	const struct conf_node *item, *node;
-
-	for (item = list ? list->first : NULL; item; item = item->next) {
-		node = conf_node_get(item, "name");
-		if (strcmp(node->value, name) == 0)
-			return node;
-	}
-	return NULL;
-}
-
-/* @again has the name of an earlier ring; the file may have them in the other order. */
-static int fail_ring_twice(struct conf_reader *reader, const struct draft *draft,
-			   const struct conf_node *again)
-{
-	const struct conf_node *first, *swap;
-
-	first = find_name(draft->queues, again->value);
-	if (!first)
-		first = find_name(draft->topics, again->value);
-	if (first->line > again->line) {
-		swap = first;
-		first = again;
-		again = swap;
-	}
-	return conf_fail(reader, again, "'%s' is the name of a queue or topic already, in line %u",
-			 again->value, first->line);
-}
-
 static int read_ring(struct conf_reader *reader, const struct conf_node *node,
 		     struct draft *draft, enum mempool_ring_kind kind)
 {
-	struct ring_draft ring = { 0 };
+	struct ring_draft ring = { .draft = draft };
 	int r;
 
 	r = conf_read_mapping(reader, node, kind == MEMPOOL_RING_QUEUE ? "a queue" : "a topic",
@@ -250,17 +266,13 @@ static int read_ring(struct conf_reader *reader, const struct conf_node *node,
 	if (r < 0)
 		return r;
 
-	r = config_add_ring(&draft->segment->shape, ring.name->value, kind, ring.capacity);
-	switch (r) {
-	case -EEXIST:
-		return fail_ring_twice(reader, draft, ring.name);
-	case -E2BIG:
+	r = config_append_ring(&draft->segment->shape, ring.name, kind, ring.capacity);
+	if (r == -E2BIG)
 		return conf_fail(reader, node,
 				 "too many: a segment has at most %d queues and topics",
 				 MEMPOOL_MAX_RINGS);
-	case -ENOMEM:
+	if (r == -ENOMEM)
 		return r;
-	}
 	assert(r == 0);
 	if (kind == MEMPOOL_RING_TOPIC)
 		draft->n_kept += ring.capacity;
@@ -274,10 +286,7 @@ static int read_queue(struct conf_reader *reader, const struct conf_node *node, 
 
 static int read_queues(struct conf_reader *reader, const struct conf_node *node, void *object)
 {
-	struct draft *draft = object;
-
-	draft->queues = node;
-	return conf_read_list(reader, node, read_queue, draft);
+	return conf_read_list(reader, node, read_queue, object);
 }
 
 static int read_topic(struct conf_reader *reader, const struct conf_node *node, void *object)
@@ -299,21 +308,15 @@ static int read_segment_name(struct conf_reader *reader, const struct conf_node 
 			     void *object)
 {
 	struct draft *draft = object;
-	const struct conf_node *first;
 	const char *name;
 	int r;
 
-	r = conf_read_string(reader, node, "a name", &name);
+	r = read_name(reader, node, "segment", &draft->list->names, &name);
 	if (r < 0)
 		return r;
-	if (config_init(&draft->segment->shape, name) < 0)
-		return conf_fail_value(reader, node,
-				       "a name is 1 to 31 of A-Z, a-z, 0-9, _ and -");
-	first = find_name(draft->siblings, name);
-	if (first != node)
-		return conf_fail(reader, node, "'%s' is the name of a segment already, in line %u",
-				 name, first->line);
-	return 0;
+	r = config_init(&draft->segment->shape, name);
+	assert(r == 0);
+	return r;
 }
 
 static int read_segment_mode(struct conf_reader *reader, const struct conf_node *node,
@@ -448,7 +451,7 @@ static int read_segment(struct conf_reader *reader, const struct conf_node *node
 {
 	struct list *list = object;
 	struct conf *conf = list->conf;
-	struct draft draft = { .node = node, .siblings = list->node };
+	struct draft draft = { .list = list, .node = node };
 	void *segments = conf->segments;
 	const char *text;
 	uint64_t size;
@@ -467,6 +470,7 @@ static int read_segment(struct conf_reader *reader, const struct conf_node *node
 	};
 
 	r = conf_read_mapping(reader, node, "a segment", segment_keys, &draft);
+	free_names(draft.ring_names);
 	if (r < 0)
 		return r;
 	if (draft.segment->shape.n_pools == 0)
@@ -507,6 +511,7 @@ int conf_read_segments(struct conf_reader *reader, const struct conf_node *node,
 	int r;
 
 	r = conf_read_list(reader, node, read_segment, &list);
+	free_names(list.names);
 	if (r < 0)
 		return r;
 	if (conf->n_segments == 0)

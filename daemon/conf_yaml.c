@@ -63,16 +63,6 @@ const char *conf_node_kind_name(const struct conf_node *node)
 	}
 }
 
-const struct conf_node *conf_node_get(const struct conf_node *mapping, const char *key)
-{
-	const struct conf_node *node;
-
-	for (node = mapping->first; node; node = node->next)
-		if (strcmp(node->value, key) == 0)
-			return node->of_key;
-	return NULL;
-}
-
 static int fail_at(struct builder *builder, const yaml_mark_t *mark, const char *message)
 {
 	conf_error_set(builder->reterr_error, builder->text, (unsigned int)mark->line + 1,

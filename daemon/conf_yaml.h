@@ -47,7 +47,4 @@ void conf_node_free(struct conf_node *node);
 const char *conf_node_kind_name(const struct conf_node *node);
 bool conf_node_is_nothing(const struct conf_node *node);
 
-/* What a node that is a mapping has under a key (the first one), or NULL. */
-const struct conf_node *conf_node_get(const struct conf_node *mapping, const char *key);
-
 #endif
