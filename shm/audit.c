@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: MIT */
+#include "audit.h"
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "holder.h"
+
+/* Relaxed in this file: nothing is read through a word, and what looks wrong is read again. */
+#define GET(field) atomic_load_explicit(&(field), memory_order_relaxed)
+
+/* So often a word that keeps moving is read again before it is left to the next audit. */
+#define LOOKS 3
+
+struct auditor {
+	const struct segment *segment;
+	unsigned int flags;
+	audit_fault_fn fault;
+	void *userdata;
+	struct audit audit;
+};
+
+__attribute__((format(printf, 2, 3))) static void fault(struct auditor *auditor,
+							const char *format, ...)
+{
+	char text[256];
+	va_list arguments;
+
+	if (auditor->audit.n_faults++ >= AUDIT_MAX_FAULTS || !auditor->fault)
+		return;
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	auditor->fault(text, auditor->userdata);
+}
+
+/* ---- holders ---- */
+
+static const char *holder_mistake(const struct segment *segment, const struct holder *holder)
+{
+	uint32_t kind = MEMPOOL_HOLDER_CLIENT;
+
+	if (holder->state > MEMPOOL_HOLDER_REAPING)
+		return "is in no known state";
+	if (holder->state == MEMPOOL_HOLDER_FREE)
+		return NULL;
+	if (holder->id == MEMPOOL_HOLDER_DAEMON_ID)
+		kind = MEMPOOL_HOLDER_DAEMON;
+	else if (holder->id < holder_first_client(segment))
+		kind = MEMPOOL_HOLDER_TOPIC;
+	if (holder->kind != kind)
+		return "is not of the kind of its id";
+	if (kind != MEMPOOL_HOLDER_TOPIC && holder->pid == 0)
+		return "has no process";
+	return NULL;
+}
+
+static void audit_holders(struct auditor *auditor)
+{
+	const struct segment *segment = auditor->segment;
+	struct holder holder;
+
+	for (uint32_t id = 1; id < segment->n_holders; id++) {
+		const char *mistake;
+
+		holder_read(segment, id, &holder);
+		mistake = holder_mistake(segment, &holder);
+		if (mistake)
+			fault(auditor, "holder %u (pid %u, \"%s\") %s", id, holder.pid,
+			      holder.name, mistake);
+	}
+}
+
+/* Why this holder may hold nothing, or NULL. */
+static const char *cannot_hold(const struct auditor *auditor, uint32_t id)
+{
+	struct holder holder;
+
+	if (holder_read(auditor->segment, id, &holder) < 0)
+		return "which does not exist";
+	if (holder.state == MEMPOOL_HOLDER_FREE)
+		return "which is FREE";
+	if (holder.state == MEMPOOL_HOLDER_REAPING && (auditor->flags & AUDIT_REAPED))
+		return "which was reaped";
+	return NULL;
+}
+
+/* ---- words ---- */
+
+/* What is wrong with a word, if anything is. */
+struct finding {
+	const char *what;		/* NULL: nothing */
+	uint32_t who;			/* of whom it is said */
+};
+
+static uint32_t manager_chunk(const struct pool *managers, uint32_t index)
+{
+	struct mempool_chunk_manager *manager = pool_chunk(managers, index);
+
+	return GET(manager->chunk);
+}
+
+static struct finding judge_shared(const struct auditor *auditor, const struct pool *pool,
+				   uint32_t index, uint64_t word)
+{
+	const struct segment *segment = auditor->segment;
+	const struct pool *managers = &segment->pools[segment->n_pools];
+	uint32_t manager = word_value(word);
+
+	if (manager >= managers->n_chunks)
+		return (struct finding){ "SHARED, with a manager that does not exist:", manager };
+	if (word_kind(GET(managers->entries[manager].word)) != MEMPOOL_SHARED)
+		return (struct finding){ "SHARED, but its manager is not:", manager };
+	if (manager_chunk(managers, manager) != handle_chunk(pool->id, index))
+		return (struct finding){ "SHARED, but another chunk's is manager", manager };
+	return (struct finding){ NULL, 0 };
+}
+
+/* A ChunkManager that says SHARED has a chunk that says so too. */
+static struct finding judge_manager(const struct auditor *auditor, const struct pool *managers,
+				    uint32_t index)
+{
+	const struct segment *segment = auditor->segment;
+	uint32_t chunk = manager_chunk(managers, index);
+	uint32_t pool = chunk >> 26;
+	uint32_t of = chunk & (MEMPOOL_MAX_CHUNKS_PER_POOL - 1);
+	uint64_t word;
+
+	if (pool >= segment->n_pools || of >= segment->pools[pool].n_chunks)
+		return (struct finding){ "SHARED, of a chunk that does not exist:", chunk };
+	word = GET(segment->pools[pool].entries[of].word);
+	if (word_kind(word) != MEMPOOL_SHARED || word_value(word) != index)
+		return (struct finding){ "SHARED, but its chunk does not name it:", of };
+	return (struct finding){ NULL, 0 };
+}
+
+static struct finding judge(const struct auditor *auditor, const struct pool *pool,
+			    uint32_t index, uint64_t word)
+{
+	bool is_manager = pool->id == auditor->segment->n_pools;
+	uint32_t holder;
+
+	if (word_generation(word) == 0)
+		return (struct finding){ "has generation", 0 };
+	switch (word_kind(word)) {
+	case MEMPOOL_FREE:
+		if (word_value(word) != 0)
+			return (struct finding){ "FREE, with the value", word_value(word) };
+		break;
+	case MEMPOOL_OWNED:
+		holder = word_value(word);
+		if (cannot_hold(auditor, holder))
+			return (struct finding){ "OWNED by holder", holder };
+		break;
+	case MEMPOOL_SENT:
+		if (is_manager)
+			return (struct finding){ "SENT, though a manager", index };
+		if (word_sent_queue(word) > auditor->segment->geometry.n_rings)
+			return (struct finding){ "SENT to queue", word_sent_queue(word) };
+		holder = word_sent_sender(word);
+		if (word_sent_queue(word) == 0 && cannot_hold(auditor, holder))
+			return (struct finding){ "given away by holder", holder };
+		break;
+	case MEMPOOL_SHARED:
+		return is_manager ? judge_manager(auditor, pool, index)
+				  : judge_shared(auditor, pool, index, word);
+	}
+	return (struct finding){ NULL, 0 };
+}
+
+static void count(struct audit *audit, uint64_t word)
+{
+	switch (word_kind(word)) {
+	case MEMPOOL_FREE:
+		audit->n_free++;
+		break;
+	case MEMPOOL_OWNED:
+		audit->n_owned++;
+		break;
+	case MEMPOOL_SENT:
+		*(word_sent_queue(word) ? &audit->n_in_flight : &audit->n_given) += 1;
+		break;
+	case MEMPOOL_SHARED:
+		audit->n_shared++;
+		break;
+	}
+}
+
+static void audit_word(struct auditor *auditor, const struct pool *pool, uint32_t index)
+{
+	const _Atomic uint64_t *entry = &pool->entries[index].word;
+	bool is_manager = pool->id == auditor->segment->n_pools;
+	struct finding finding = { NULL, 0 };
+	uint64_t word = GET(*entry), again;
+	const char *holder_says;
+
+	/* Judged until it stood still from before to after. */
+	for (int look = 0; look < LOOKS; look++) {
+		finding = judge(auditor, pool, index, word);
+		if (!finding.what)
+			break;
+		again = GET(*entry);
+		if (again == word && look > 0)
+			break;
+		word = again;
+		finding.what = NULL;
+	}
+	if (!is_manager)
+		count(&auditor->audit, word);
+	if (finding.what) {
+		holder_says = word_kind(word) == MEMPOOL_OWNED ||
+					      word_kind(word) == MEMPOOL_SENT
+				      ? cannot_hold(auditor, finding.who)
+				      : NULL;
+		fault(auditor, "%s %u of pool %u is %s %u%s%s",
+		      is_manager ? "manager" : "chunk", index, pool->id, finding.what,
+		      finding.who, holder_says ? ", " : "", holder_says ? holder_says : "");
+	}
+	if ((auditor->flags & AUDIT_HINTS) && word_is_free(word) &&
+	    !free_list_has(&pool->list, index))
+		fault(auditor, "%s %u of pool %u is FREE and no hint leads to it",
+		      is_manager ? "manager" : "chunk", index, pool->id);
+}
+
+static void audit_pool(struct auditor *auditor, const struct pool *pool)
+{
+	const struct free_list *list = &pool->list;
+	uint32_t in_last_leaf = list->n % 64;
+
+	for (uint32_t i = 0; i < pool->n_chunks; i++)
+		audit_word(auditor, pool, i);
+	if (in_last_leaf != 0 && GET(list->leaves[list->n_leaves - 1]) >> in_last_leaf != 0)
+		fault(auditor, "the free list of pool %u has hints beyond its last chunk",
+		      pool->id);
+}
+
+void audit_segment(const struct segment *segment, unsigned int flags,
+		   audit_fault_fn on_fault, void *userdata, struct audit *ret_audit)
+{
+	struct auditor auditor = {
+		.segment = segment,
+		.flags = flags,
+		.fault = on_fault,
+		.userdata = userdata,
+	};
+
+	audit_holders(&auditor);
+	for (uint32_t i = 0; i <= segment->n_pools; i++)
+		audit_pool(&auditor, &segment->pools[i]);
+	*ret_audit = auditor.audit;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * audit.h - prove that a segment is whole, or say precisely what is wrong with it
+ *
+ *	holder table	known states and kinds; a LIVE client has a process
+ *	words		FREE, or naming a holder who may have it and lives (or is being reaped)
+ *	managers	a SHARED chunk and its ChunkManager name each other
+ *	hints		no bit beyond the last chunk; with AUDIT_HINTS: no FREE chunk unhinted
+ *	counts		free, owned, given, in flight and shared add up to each pool's total
+ *
+ * May run on a living segment through a read-only mapping: what looks wrong is read again,
+ * and reported only if it stays so, since a chunk may change hands between two looks.
+ * Everything read is input: the audit follows no index before it has checked it.
+ */
+#ifndef SHM_AUDIT_H
+#define SHM_AUDIT_H
+
+#include <stdint.h>
+
+#include "segment.h"
+
+/* No client is at work, or the reaper has just set the bits: every FREE chunk has a hint. */
+#define AUDIT_HINTS 1U
+/* No reap is under way or due: whoever holds a chunk is LIVE. */
+#define AUDIT_REAPED 2U
+
+/* One thing that is wrong, in words. */
+typedef void (*audit_fault_fn)(const char *text, void *userdata);
+
+struct audit {
+	uint64_t n_free;		/* data chunks, by what their words say */
+	uint64_t n_owned;
+	uint64_t n_given;		/* SENT by the user's transport */
+	uint64_t n_in_flight;		/* SENT through a queue */
+	uint64_t n_shared;
+	uint64_t n_faults;
+};
+
+/**
+ * audit_segment() - check everything
+ * @flags: what else may be asked of it now
+ * @fault: NULL, or called for each fault, the first AUDIT_MAX_FAULTS of them
+ *
+ * All is well if ret_audit->n_faults is 0.
+ */
+#define AUDIT_MAX_FAULTS 100
+void audit_segment(const struct segment *segment, unsigned int flags, audit_fault_fn fault,
+		   void *userdata, struct audit *ret_audit);
+
+#endif

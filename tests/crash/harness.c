@@ -1,0 +1,466 @@
+/* SPDX-License-Identifier: MIT */
+#include "harness.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "shm/audit.h"
+#include "shm/holder.h"
+#include "shm/reap.h"
+
+/* More than any operation takes; then it hangs, which is a fault as well. */
+#define MAX_STEPS 5000000
+
+static void die(const char *what, int error)
+{
+	fprintf(stderr, "crash: %s: %s\n", what, strerror(error < 0 ? -error : error));
+	exit(99);
+}
+
+/* ---- the segment ---- */
+
+static void add_holder(struct segment *segment, uint32_t id)
+{
+	struct holder holder = {
+		.id = id,
+		.kind = id == MEMPOOL_HOLDER_DAEMON_ID ? MEMPOOL_HOLDER_DAEMON
+						       : MEMPOOL_HOLDER_CLIENT,
+		.pid = (uint32_t)getpid(),
+		.nonce = id,
+		.name = "crash",
+	};
+
+	holder_set_live(segment, &holder);
+}
+
+static void set_config(struct config *config)
+{
+	config_init(config, "crash");
+	config->max_clients = 16;
+	config_add_pool(config, 64, CHUNKS_OF_POOL_0);
+	config_add_pool(config, 200, CHUNKS_OF_POOL_1);
+	config->pools[0].cache = 8;
+	config->pools[1].cache = 0;
+}
+
+/* Zeroed, with its space taken, and without a name. */
+static struct segment_memory blank_memory(const struct config *config)
+{
+	struct segment_permissions perms = { .mode = 0600, .group = (gid_t)-1 };
+	struct segment_memory memory;
+	char name[64];
+	int r;
+
+	snprintf(name, sizeof(name), "/mempool-crash-%d.1", (int)getpid());
+	r = segment_create(name, segment_size_bytes(config), SEGMENT_READ_WRITE, SEGMENT_CREATE,
+			   &perms, NULL, NULL, &memory);
+	if (r < 0)
+		die("segment_create", r);
+	shm_unlink(name);
+	return memory;
+}
+
+struct segment *harness_segment(void)
+{
+	struct segment_memory memory;
+	struct segment *segment;
+	struct config config;
+	int r;
+
+	set_config(&config);
+	memory = blank_memory(&config);
+	r = segment_layout(memory.base, memory.size, &config, NULL);
+	if (r == 0)
+		r = segment_attach(&memory, &segment);
+	if (r < 0)
+		die("segment", r);
+	for (uint32_t id = MEMPOOL_HOLDER_DAEMON_ID; id <= NEWCOMER; id++)
+		add_holder(segment, id);
+	return segment;
+}
+
+/* A private copy, attached; what is done to it harms nobody. */
+static struct segment_memory copy_of_memory(const struct segment_memory *from)
+{
+	struct segment_memory memory = {
+		.size = from->size,
+		.fd = -1,
+		.access = SEGMENT_READ_WRITE,
+	};
+
+	memory.base = mmap(NULL, memory.size, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	if (memory.base == MAP_FAILED)
+		die("mmap", errno);
+	memcpy(memory.base, from->base, memory.size);
+	return memory;
+}
+
+static struct segment *copy_of(const struct segment *segment)
+{
+	struct segment_memory memory = copy_of_memory(&segment->memory);
+	struct segment *copy;
+	int r;
+
+	r = segment_attach(&memory, &copy);
+	if (r < 0)
+		die("attach a copy", r);
+	return copy;
+}
+
+/* ---- judging what is left ---- */
+
+struct judge {
+	const struct operation *operation;
+	const struct segment *before;	/* as the operation found it */
+	uint64_t step;
+	bool faulty;
+};
+
+__attribute__((format(printf, 2, 3))) static void fault(struct judge *judge, const char *format,
+							...)
+{
+	va_list arguments;
+
+	judge->faulty = true;
+	printf("%s, killed after instruction %lu: ", judge->operation->name,
+	       (unsigned long)judge->step);
+	va_start(arguments, format);
+	vprintf(format, arguments);
+	va_end(arguments);
+	putchar('\n');
+}
+
+static void on_audit_fault(const char *text, void *userdata)
+{
+	fault(userdata, "audit: %s", text);
+}
+
+static uint64_t word_of(const struct segment *segment, uint32_t pool, uint32_t index)
+{
+	return atomic_load(&segment->pools[pool].entries[index].word);
+}
+
+/* Take all chunks and give them back, as a client does. They must be exactly as many. */
+static void take_all(struct judge *judge, const struct segment *segment, const char *when)
+{
+	struct segment *copy = copy_of(segment);
+	struct mempool_client *client;
+	uint32_t n_free[2], n_got;
+	int r;
+
+	for (uint32_t pool = 0; pool < 2; pool++)
+		n_free[pool] = copy->pools[pool].n_chunks - pool_count_used(&copy->pools[pool]);
+	copy->config.fallback = false;
+	r = client_new(copy, NEWCOMER, 0, &client);
+	if (r < 0)
+		die("client_new", r);
+	for (uint32_t pool = 0; pool < 2; pool++) {
+		for (n_got = 0; mempool_alloc(client, pool == 0 ? 64 : 200); n_got++)
+			;
+		if (errno != EAGAIN || n_got != n_free[pool])
+			fault(judge, "%s: %u chunks of pool %u are free, %u could be had (%s)", when,
+			      n_free[pool], pool, n_got, strerror(errno));
+	}
+	r = mempool_client_close(client);
+	if (r != (int)(n_free[0] + n_free[1]))
+		fault(judge, "%s: close freed %d of %u chunks", when, r, n_free[0] + n_free[1]);
+}
+
+/* After the reap: the bystander's as they were (or given ones taken by the dead), others free. */
+static void compare(struct judge *judge, const struct segment *after)
+{
+	for (uint32_t pool = 0; pool <= after->n_pools; pool++) {
+		for (uint32_t i = 0; i < after->pools[pool].n_chunks; i++) {
+			uint64_t old = word_of(judge->before, pool, i);
+			uint64_t new = word_of(after, pool, i);
+			bool may_be_free = true;
+
+			if (!judge->operation->is_reaper) {
+				may_be_free = !word_is_owned_by(old, BYSTANDER);
+				if (word_kind(old) == MEMPOOL_SENT && old == new)
+					continue;
+			}
+			if (!(may_be_free && word_is_free(new)) && !(!may_be_free && old == new))
+				fault(judge, "chunk %u of pool %u: %016lx became %016lx", i, pool,
+				      (unsigned long)old, (unsigned long)new);
+		}
+	}
+}
+
+static bool judge_state(struct judge *judge, const struct segment *segment)
+{
+	uint32_t dead = judge->operation->is_reaper ? BYSTANDER : VICTIM;
+	struct segment *copy;
+	struct audit audit;
+
+	judge->faulty = false;
+	take_all(judge, segment, "while it stands still");
+
+	copy = copy_of(segment);
+	if (reap_holder(copy, dead) < 0)
+		die("reap", ENOMEM);
+	if (judge->operation->is_reaper && reap_holder(copy, VICTIM) < 0)
+		die("reap", ENOMEM);
+	holder_set_state(copy, dead, MEMPOOL_HOLDER_FREE);
+	audit_segment(copy, AUDIT_HINTS | AUDIT_REAPED, on_audit_fault, judge, &audit);
+	compare(judge, copy);
+	take_all(judge, copy, "after the reap");
+	segment_free(copy);
+	return !judge->faulty;
+}
+
+/* ---- the victim ---- */
+
+static void give_away(struct scene *scene)
+{
+	struct mempool_client *bystander;
+	void *chunk;
+	int r;
+
+	/* The bystander is this process too, before the fork: it holds some and gives one. */
+	r = client_new(scene->segment, BYSTANDER, 0, &bystander);
+	if (r < 0)
+		die("client_new", r);
+	for (int i = 0; i < 5; i++)
+		if (!mempool_alloc(bystander, 64) || !mempool_alloc(bystander, 200))
+			die("bystander", errno);
+	chunk = mempool_alloc(bystander, 64);
+	r = mempool_give(bystander, chunk, 33, &scene->given);
+	if (r < 0)
+		die("bystander", r);
+}
+
+static _Noreturn void be_the_victim(const struct operation *operation, struct scene *scene)
+{
+	int r;
+
+	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
+		_exit(98);
+	r = client_new(scene->segment, VICTIM, 0, &scene->client);
+	if (r < 0)
+		die("client_new", r);
+	operation->prepare(scene);
+	raise(SIGSTOP);
+	operation->run(scene);
+	raise(SIGSTOP);
+	_exit(scene->result);
+}
+
+/* A child, stopped just before its operation; what is left of raise() is stepped as well. */
+static pid_t start_victim(const struct operation *operation, struct scene *scene)
+{
+	pid_t pid;
+	int status;
+
+	scene->segment = harness_segment();
+	give_away(scene);
+	fflush(stdout);
+	pid = fork();
+	if (pid < 0)
+		die("fork", errno);
+	if (pid == 0)
+		be_the_victim(operation, scene);
+	if (waitpid(pid, &status, 0) < 0)
+		die("waitpid", errno);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 98)
+		return -EPERM;
+	if (!WIFSTOPPED(status) || WSTOPSIG(status) != SIGSTOP) {
+		fprintf(stderr, "crash: %s: the victim did not prepare (status %x)\n",
+			operation->name, (unsigned int)status);
+		exit(99);
+	}
+	return pid;
+}
+
+static void end_victim(pid_t pid)
+{
+	int status;
+
+	kill(pid, SIGKILL);
+	while (waitpid(pid, &status, 0) >= 0 && !WIFSIGNALED(status) && !WIFEXITED(status))
+		;
+}
+
+/* One instruction. false: the operation is over. */
+static bool step(const struct operation *operation, pid_t pid)
+{
+	int status;
+
+	if (ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) < 0)
+		die("PTRACE_SINGLESTEP", errno);
+	if (waitpid(pid, &status, 0) < 0)
+		die("waitpid", errno);
+	if (WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP)
+		return true;
+	if (WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP)
+		return false;
+	fprintf(stderr, "crash: %s: the victim ended by itself (status %x)\n", operation->name,
+		(unsigned int)status);
+	exit(99);
+}
+
+static bool differs(const struct segment *a, const struct segment *b)
+{
+	return memcmp(a->memory.base, b->memory.base, a->memory.size) != 0;
+}
+
+static int run_stepped(const struct operation *operation, struct outcome *outcome)
+{
+	struct judge judge = { .operation = operation };
+	struct scene scene = { .segment = NULL };
+	struct segment *last;
+	pid_t pid = start_victim(operation, &scene);
+
+	if (pid < 0)
+		return (int)pid;
+	judge.before = copy_of(scene.segment);
+	last = copy_of(scene.segment);
+	if (!judge_state(&judge, scene.segment))
+		outcome->n_lost++;
+	for (judge.step = 1; step(operation, pid); judge.step++) {
+		if (judge.step > MAX_STEPS) {
+			fault(&judge, "still not done");
+			break;
+		}
+		if (!differs(scene.segment, last))
+			continue;
+		outcome->n_changes++;
+		outcome->n_lost += !judge_state(&judge, scene.segment);
+		segment_free(last);
+		last = copy_of(scene.segment);
+	}
+	outcome->n_steps = judge.step;
+	end_victim(pid);
+	segment_free(last);
+	segment_free((struct segment *)judge.before);
+	segment_free(scene.segment);
+	return 0;
+}
+
+/* Run anew, kill for real after k instructions, for every k. */
+static int run_killed(const struct operation *operation, struct outcome *outcome)
+{
+	for (uint64_t k = 0; k < outcome->n_steps; k++) {
+		struct judge judge = { .operation = operation, .step = k };
+		struct scene scene = { .segment = NULL };
+		pid_t pid = start_victim(operation, &scene);
+
+		if (pid < 0)
+			return (int)pid;
+		judge.before = copy_of(scene.segment);
+		for (uint64_t i = 0; i < k; i++)
+			if (!step(operation, pid))
+				break;
+		end_victim(pid);
+		outcome->n_kills++;
+		outcome->n_lost += !judge_state(&judge, scene.segment);
+		segment_free((struct segment *)judge.before);
+		segment_free(scene.segment);
+	}
+	return 0;
+}
+
+int harness_run(const struct operation *operation, struct outcome *ret_outcome)
+{
+	int r;
+
+	*ret_outcome = (struct outcome){ .n_steps = 0 };
+	r = run_stepped(operation, ret_outcome);
+	if (r == 0 && operation->kill_for_real)
+		r = run_killed(operation, ret_outcome);
+	return r;
+}
+
+/* ---- the layout ---- */
+
+static const struct operation layout_operation = { .name = "daemon: lay out" };
+
+static _Noreturn void be_the_builder(struct segment_memory *memory)
+{
+	struct config config;
+
+	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
+		_exit(98);
+	set_config(&config);
+	raise(SIGSTOP);
+	if (segment_layout(memory->base, memory->size, &config, NULL) < 0)
+		_exit(97);
+	raise(SIGSTOP);
+	_exit(0);
+}
+
+/* Not there yet, or whole. Returns whether it is READY. */
+static bool judge_layout(struct judge *judge, const struct segment_memory *memory)
+{
+	struct segment_memory copy = copy_of_memory(memory);
+	struct segment *segment;
+	struct audit audit;
+	int r;
+
+	judge->faulty = false;
+	r = segment_attach(&copy, &segment);
+	if (r < 0) {
+		if (r != -EAGAIN)
+			fault(judge, "attach says %s", segment_strerror(r));
+		segment_memory_deinit(&copy);
+		return false;
+	}
+	audit_segment(segment, AUDIT_HINTS | AUDIT_REAPED, on_audit_fault, judge, &audit);
+	if (audit.n_free != CHUNKS_OF_POOL_0 + CHUNKS_OF_POOL_1)
+		fault(judge, "only %lu chunks are free", (unsigned long)audit.n_free);
+	segment_free(segment);
+	return true;
+}
+
+int harness_run_layout(struct outcome *ret_outcome)
+{
+	struct judge judge = { .operation = &layout_operation };
+	struct segment_memory memory, last;
+	struct config config;
+	bool is_ready = false;
+	int status;
+	pid_t pid;
+
+	*ret_outcome = (struct outcome){ .n_steps = 0 };
+	set_config(&config);
+	memory = blank_memory(&config);
+	last = copy_of_memory(&memory);
+	fflush(stdout);
+	pid = fork();
+	if (pid < 0)
+		die("fork", errno);
+	if (pid == 0)
+		be_the_builder(&memory);
+	if (waitpid(pid, &status, 0) < 0)
+		die("waitpid", errno);
+	if (!WIFSTOPPED(status))
+		return -EPERM;
+
+	for (judge.step = 1; step(&layout_operation, pid); judge.step++) {
+		if (memcmp(memory.base, last.base, memory.size) == 0)
+			continue;
+		ret_outcome->n_changes++;
+		is_ready = judge_layout(&judge, &memory);
+		ret_outcome->n_lost += judge.faulty;
+		segment_memory_deinit(&last);
+		last = copy_of_memory(&memory);
+	}
+	if (!is_ready) {
+		printf("daemon: lay out: never READY\n");
+		ret_outcome->n_lost++;
+	}
+	ret_outcome->n_steps = judge.step;
+	end_victim(pid);
+	segment_memory_deinit(&last);
+	segment_memory_deinit(&memory);
+	return 0;
+}

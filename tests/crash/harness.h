@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * harness.h - kill a process at every instruction of an operation, and look what is left
+ *
+ * A small segment, mapped by all. A child (the victim) prepares an operation and stops; the
+ * harness steps it through the operation one instruction at a time. After each step that
+ * changed the segment a copy of it is taken, and on the copy:
+ *
+ *	somebody else takes and frees all that is free: nobody waits for a stopped process
+ *	the reaper sweeps as if the victim had died here, and the audit finds nothing
+ *	what the bystander holds is as it was; all else is free
+ *	somebody else takes and frees all: nothing is lost
+ *
+ * A step that changed nothing leaves what the last one left: it counts as a kill point, too.
+ * One stepped run is linear in the length of the operation. For the short ones the victim is
+ * also killed for real, with SIGKILL after k instructions, for every k.
+ */
+#ifndef TESTS_CRASH_HARNESS_H
+#define TESTS_CRASH_HARNESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "client/client.h"
+#include "shm/segment.h"
+
+/* Holder ids in the test's segment. */
+#define VICTIM 2
+#define BYSTANDER 3
+#define NEWCOMER 4
+
+#define CHUNKS_OF_POOL_0 160	/* three leaves, so that several leaves and the summary count */
+#define CHUNKS_OF_POOL_1 10
+
+/* What an operation works with; lives in the victim. */
+struct scene {
+	struct segment *segment;
+	struct mempool_client *client;
+	uint64_t given;			/* a handle that the bystander gave away */
+	void *chunks[CHUNKS_OF_POOL_0 + CHUNKS_OF_POOL_1];
+	uint32_t n_chunks;
+	uint64_t handle;
+	int result;
+};
+
+struct operation {
+	const char *name;
+	void (*prepare)(struct scene *scene);	/* before the first step */
+	void (*run)(struct scene *scene);	/* is stepped through */
+	bool kill_for_real;			/* also with SIGKILL at every instruction */
+	bool is_reaper;				/* the victim is the daemon, reaping BYSTANDER */
+};
+
+struct outcome {
+	uint64_t n_steps;		/* instructions, each a kill point */
+	uint64_t n_changes;		/* of them changed the segment */
+	uint64_t n_kills;		/* real ones */
+	uint64_t n_lost;		/* states in which something was wrong */
+};
+
+/* Return: 0, or -errno when ptrace is not to be had. Faults are printed as they are found. */
+int harness_run(const struct operation *operation, struct outcome *ret_outcome);
+
+/* The daemon dies while it lays out: until the last store nobody can attach. */
+int harness_run_layout(struct outcome *ret_outcome);
+
+/* A segment of its own, laid out, with its holders LIVE. Exits on failure. */
+struct segment *harness_segment(void);
+
+#endif

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test-crash.c - the operations that are killed at every instruction
+ *
+ * A new operation is a prepare function, a run function and a line in the table.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/cache.h"
+#include "harness.h"
+#include "shm/holder.h"
+#include "shm/reap.h"
+
+static void check(bool ok)
+{
+	/* Seen by the harness: the victim ends before its stop. */
+	if (!ok)
+		exit(97);
+}
+
+static void *keep(struct scene *scene, void *chunk)
+{
+	check(chunk != NULL);
+	scene->chunks[scene->n_chunks++] = chunk;
+	return chunk;
+}
+
+static void prepare_nothing(struct scene *scene)
+{
+	(void)scene;
+}
+
+/* The thread's cache is there, with hints in it. */
+static void prepare_cache(struct scene *scene)
+{
+	check(mempool_free(scene->client, mempool_alloc(scene->client, 64)) == 0);
+}
+
+static void prepare_one(struct scene *scene)
+{
+	prepare_cache(scene);
+	keep(scene, mempool_alloc(scene->client, 64));
+}
+
+/* Nothing in the cache, all in the list. */
+static void prepare_empty_cache(struct scene *scene)
+{
+	prepare_cache(scene);
+	while (scene->client->caches->magazines[0].n > 0)
+		keep(scene, mempool_alloc(scene->client, 64));
+}
+
+/* So many that the next free overflows the cache. */
+static void prepare_full_cache(struct scene *scene)
+{
+	struct magazine *magazine;
+
+	prepare_cache(scene);
+	magazine = &scene->client->caches->magazines[0];
+	for (int i = 0; i < 20; i++)
+		keep(scene, mempool_alloc(scene->client, 64));
+	while (magazine->n < magazine->capacity)
+		check(mempool_free(scene->client, scene->chunks[--scene->n_chunks]) == 0);
+}
+
+static void take_hints(struct scene *scene, uint32_t pool)
+{
+	const struct free_list *list = &scene->segment->pools[pool].list;
+	uint32_t start = 0, indices[64];
+
+	/* As a killed process would have: hints are lost, chunks are not. */
+	while (free_list_pop(list, &start, indices, 64) > 0)
+		;
+}
+
+/* Hints lost: the next alloc finds its chunk by reading the words. */
+static void prepare_scan(struct scene *scene)
+{
+	prepare_empty_cache(scene);
+	take_hints(scene, 0);
+}
+
+/* The lost hints of a summary bit: leaves with bits under a clear summary. */
+static void prepare_lost_summary(struct scene *scene)
+{
+	prepare_empty_cache(scene);
+	atomic_store(&scene->segment->pools[0].list.summary[0], 0);
+}
+
+/* Nothing left in the small pool. */
+static void prepare_exhausted(struct scene *scene)
+{
+	void *chunk;
+
+	prepare_cache(scene);
+	scene->client->fallback = false;
+	while ((chunk = mempool_alloc(scene->client, 64)))
+		keep(scene, chunk);
+}
+
+/* Somebody has found the pool dry, and waits for the next free. */
+static void prepare_dry(struct scene *scene)
+{
+	prepare_exhausted(scene);
+	check(scene->segment->pools[0].state->dry & 1);
+}
+
+static void prepare_fallback(struct scene *scene)
+{
+	prepare_exhausted(scene);
+	scene->client->fallback = true;
+}
+
+static void prepare_given(struct scene *scene)
+{
+	prepare_one(scene);
+	check(mempool_give(scene->client, scene->chunks[0], 7, &scene->handle) == 0);
+}
+
+static void run_alloc(struct scene *scene)
+{
+	keep(scene, mempool_alloc(scene->client, 64));
+}
+
+static void run_alloc_in_vain(struct scene *scene)
+{
+	/* Twice: by the scan, and at once. */
+	check(mempool_alloc(scene->client, 64) == NULL && errno == EAGAIN);
+	check(mempool_alloc(scene->client, 64) == NULL && errno == EAGAIN);
+}
+
+static void run_free(struct scene *scene)
+{
+	check(mempool_free(scene->client, scene->chunks[--scene->n_chunks]) == 0);
+}
+
+static void run_free_checked(struct scene *scene)
+{
+	scene->client->caches->checked = true;
+	run_free(scene);
+}
+
+static void run_give(struct scene *scene)
+{
+	check(mempool_give(scene->client, scene->chunks[0], 7, &scene->handle) == 0);
+}
+
+static void run_take(struct scene *scene)
+{
+	void *chunk;
+
+	check(mempool_take(scene->client, scene->given, &chunk, NULL) == 0);
+}
+
+static void run_take_back(struct scene *scene)
+{
+	void *chunk;
+
+	check(mempool_take(scene->client, scene->handle, &chunk, NULL) == 0);
+}
+
+static void run_close(struct scene *scene)
+{
+	check(mempool_client_close(scene->client) > 0);
+}
+
+/* The daemon dies in the middle of a reap of the bystander; the next one starts again. */
+static void run_reap(struct scene *scene)
+{
+	check(reap_holder(scene->segment, BYSTANDER) > 0);
+}
+
+/* The daemon dies while it enters a new client: its record is FREE or complete. */
+static void run_hello(struct scene *scene)
+{
+	struct holder holder = { .id = NEWCOMER + 1, .pid = 1, .nonce = 1, .name = "new" };
+
+	check(holder_set_live(scene->segment, &holder) == 1);
+}
+
+static const struct operation operations[] = {
+	{ "alloc, first of a thread", prepare_nothing, run_alloc, false, false },
+	{ "alloc from cache", prepare_cache, run_alloc, true, false },
+	{ "alloc with refill", prepare_empty_cache, run_alloc, true, false },
+	{ "alloc by scan", prepare_scan, run_alloc, false, false },
+	{ "alloc with lost summary", prepare_lost_summary, run_alloc, false, false },
+	{ "alloc from a larger pool", prepare_fallback, run_alloc, false, false },
+	{ "alloc, exhausted", prepare_exhausted, run_alloc_in_vain, false, false },
+	{ "free", prepare_one, run_free, true, false },
+	{ "free, checked", prepare_one, run_free_checked, true, false },
+	{ "free with overflow", prepare_full_cache, run_free, false, false },
+	{ "free into a dry pool", prepare_dry, run_free, true, false },
+	{ "give", prepare_one, run_give, true, false },
+	{ "take", prepare_cache, run_take, true, false },
+	{ "take back", prepare_given, run_take_back, true, false },
+	{ "close", prepare_one, run_close, false, false },
+	{ "daemon: reap", prepare_nothing, run_reap, false, true },
+	{ "daemon: enter a client", prepare_nothing, run_hello, true, false },
+};
+
+static void print_row(const char *name, const struct outcome *outcome)
+{
+	printf("%-26s %12lu %8lu %10lu %5lu\n", name, (unsigned long)outcome->n_steps,
+	       (unsigned long)outcome->n_changes, (unsigned long)outcome->n_kills,
+	       (unsigned long)outcome->n_lost);
+}
+
+/* --long: each operation is also killed for real, which is quadratic in its length. */
+int main(int argc, char *argv[])
+{
+	bool is_long = argc > 1 && strcmp(argv[1], "--long") == 0;
+	struct outcome layout;
+	uint64_t n_points = 0, n_lost = 0;
+
+	printf("%-26s %12s %8s %10s %5s\n", "operation", "instructions", "changes",
+	       "real kills", "lost");
+	for (size_t i = 0; i < sizeof(operations) / sizeof(operations[0]); i++) {
+		struct operation operation = operations[i];
+		struct outcome outcome;
+		int r;
+
+		operation.kill_for_real |= is_long;
+		r = harness_run(&operation, &outcome);
+
+		if (r < 0) {
+			printf("skipped: ptrace is not permitted here: %s\n", strerror(-r));
+			return 77;
+		}
+		print_row(operation.name, &outcome);
+		n_points += outcome.n_steps + outcome.n_kills;
+		n_lost += outcome.n_lost;
+	}
+	if (harness_run_layout(&layout) == 0) {
+		print_row("daemon: lay out", &layout);
+		n_points += layout.n_steps;
+		n_lost += layout.n_lost;
+	}
+	printf("%lu kill points, %lu with something lost\n", (unsigned long)n_points,
+	       (unsigned long)n_lost);
+	return n_lost == 0 ? 0 : 1;
+}
