@@ -286,7 +286,7 @@ int conf_load(const char *path, conf_warn_fn warn, void *userdata, struct conf *
 	      struct conf_error *reterr_error)
 {
 	struct conf_text text = { .path = path };
-	size_t size;
+	size_t size = 0;
 	char *data;
 	int r;
 
