@@ -18,7 +18,7 @@
 #include "build_config.h"
 #include "ctl.h"
 #include "mempool_protocol.h"
-#include "sigbus.h"
+#include "shm/sigbus.h"
 
 struct command {
 	const char *name;

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "shm/segment.h"
-#include "sigbus.h"
+#include "shm/sigbus.h"
 
 /*
  * The words first, then the table: a holder that comes in between shows with nothing, which
@@ -82,20 +82,22 @@ int snapshot_take(const char *shm_name, const struct mempool_msg_place *place,
 	struct segment_memory memory = SEGMENT_MEMORY_NULL;
 	struct snapshot snapshot = { 0 };
 	struct segment *segment = NULL;
+	struct sigbus_range range;
 	int r;
 
 	r = segment_map(shm_name, SEGMENT_READ_ONLY, &memory);
 	if (r < 0)
 		return r;
 
-	sigbus_watch(memory.base, memory.size);
+	sigbus_watch(&range, memory.base, memory.size);
 	r = segment_attach(&memory, &segment);
 	if (r >= 0 && place && !is_the_place(segment, place))
 		r = -ESTALE;
 	if (r >= 0)
 		r = copy_segment(segment, &snapshot);
-	if (sigbus_unwatch())
+	if (sigbus_was_hit(&range))
 		r = -ENOTRECOVERABLE;
+	sigbus_unwatch(&range);
 
 	if (segment)
 		segment_free(segment);

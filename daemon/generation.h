@@ -34,7 +34,7 @@
 #include "quota.h"
 #include "reaper.h"
 #include "shm/segment.h"
-#include "sigbus.h"
+#include "shm/sigbus.h"
 #include "store.h"
 
 struct host;

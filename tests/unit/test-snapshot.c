@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,11 +11,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "ctl/sigbus.h"
 #include "ctl/snapshot.h"
 #include "shm/holder.h"
 #include "shm/pool.h"
 #include "shm/segment.h"
+#include "shm/sigbus.h"
 
 static char shm_name[64];
 static struct segment *segment;
@@ -172,55 +171,6 @@ START_TEST(test_snapshot_of_object_truncated_while_read_enotrecoverable)
 }
 END_TEST
 
-/* Three pages of a file, "abc" at the start of the second. */
-static unsigned char *map_file(int *ret_fd)
-{
-	int fd = memfd_create("test-sigbus", MFD_CLOEXEC);
-	void *bytes;
-
-	ck_assert_int_eq(ftruncate(fd, 3 * 4096), 0);
-	ck_assert_int_eq(pwrite(fd, "abc", 3, 4096), 3);
-	bytes = mmap(NULL, 3 * 4096, PROT_READ, MAP_SHARED, fd, 0);
-	ck_assert_ptr_ne(bytes, MAP_FAILED);
-	ck_assert_int_eq(sigbus_init(), 0);
-	*ret_fd = fd;
-	return bytes;
-}
-
-/* Volatile: the file changes behind the compiler's back. */
-static unsigned char look(const volatile unsigned char *byte)
-{
-	return *byte;
-}
-
-START_TEST(test_sigbus_lost_pages_read_as_zeros_and_are_told)
-{
-	int fd;
-	unsigned char *bytes = map_file(&fd);
-
-	sigbus_watch(bytes, 3 * 4096);
-	ck_assert_int_eq(look(bytes + 4096), 'a');
-	ck_assert(!sigbus_unwatch());
-
-	ck_assert_int_eq(ftruncate(fd, 4096), 0);
-	sigbus_watch(bytes, 3 * 4096);
-	ck_assert_int_eq(look(bytes + 4096), 0);
-	ck_assert_int_eq(look(bytes + 2 * 4096), 0);
-	ck_assert(sigbus_unwatch());
-}
-END_TEST
-
-START_TEST(test_sigbus_elsewhere_kills)
-{
-	int fd;
-	unsigned char *bytes = map_file(&fd);
-
-	ck_assert_int_eq(ftruncate(fd, 4096), 0);
-	sigbus_watch(bytes, 4096);
-	ck_assert_int_eq(look(bytes + 4096), 0);
-}
-END_TEST
-
 int main(void)
 {
 	Suite *suite = suite_create("snapshot");
@@ -237,11 +187,6 @@ int main(void)
 	tcase_add_test(tcase, test_snapshot_of_junk_ebadmsg);
 	tcase_add_test(tcase, test_snapshot_of_short_object_enodata);
 	tcase_add_test(tcase, test_snapshot_of_object_truncated_while_read_enotrecoverable);
-	suite_add_tcase(suite, tcase);
-
-	tcase = tcase_create("sigbus");
-	tcase_add_test(tcase, test_sigbus_lost_pages_read_as_zeros_and_are_told);
-	tcase_add_test_raise_signal(tcase, test_sigbus_elsewhere_kills, SIGBUS);
 	suite_add_tcase(suite, tcase);
 
 	srunner_run_all(runner, CK_ENV);

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sigbus.h - a client truncates a segment: the daemon lives
+ * sigbus.h - a client truncates a segment: whoever looks at it lives
  *
  * POSIX shared memory cannot be sealed, so whoever may write a segment may shorten it, and
  * then the next access to what is gone is a SIGBUS. The handler puts zeroed private memory
  * in the place of the whole mapping and notes it; the access goes on and reads nonsense,
- * which the daemon expects of a segment anyway, and whoever looks at sigbus_was_hit() gives
- * the segment up. A SIGBUS anywhere else ends the daemon as ever.
+ * which the reader expects of a segment anyway, and whoever looks at sigbus_was_hit() gives
+ * the segment up. A SIGBUS anywhere else ends the process as ever. For the daemon and its
+ * tools; a library must not take a signal from its program.
  *
  * Single-threaded: the handler only runs inside an access to a range, never inside the
  * functions here.
  */
-#ifndef DAEMON_SIGBUS_H
-#define DAEMON_SIGBUS_H
+#ifndef SHM_SIGBUS_H
+#define SHM_SIGBUS_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
