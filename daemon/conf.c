@@ -2,9 +2,9 @@
 /*
  * conf.c - the keys of the config and what they mean
  *
- * A text is checked, parsed into a tree (conf_yaml.c), and the tree is read by tables, one
- * for each kind of mapping: which keys there are and which function reads what they map to.
- * The tables' order is the order of reading. Segments have a file of their own
+ * A text is checked, parsed into a tree (conf_yaml.c), and the tree is read by tables,
+ * one for each kind of mapping: which keys there are and which function reads what they
+ * map to. The tables' order is the order of reading. Segments have a file of their own
  * (conf_segment.c), the others are here.
  *
  * The conf grows as it is read; an object is counted before it is filled, so conf_free()
@@ -27,7 +27,7 @@
 #include "daemon/conf_value.h"
 #include "daemon/conf_yaml.h"
 
-/* Far more than anybody writes; a wrong path (/dev/zero, a log file) is noticed at once. */
+/* Far more than anybody writes; a wrong path (/dev/zero, a log) is noticed at once. */
 #define MAX_FILE_BYTES (UINT64_C(1) << 20)
 
 #define DEFAULT_SOCKET_PATH "/run/mempool/mempoold.sock"
@@ -50,12 +50,14 @@ static int read_socket_path(struct conf_reader *reader, const struct conf_node *
 	if (r < 0)
 		return r;
 	if (path[0] != '/')
-		return conf_fail_value(reader, node, "the path must be absolute, beginning with /");
+		return conf_fail_value(reader, node,
+				       "the path must be absolute, beginning with /");
 	if (path[strlen(path) - 1] == '/')
 		return conf_fail_value(reader, node, "the path must end in a file name");
 	if (strlen(path) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
-		return conf_fail(reader, node, "the path has %zu bytes, a socket's at most %zu",
-				 strlen(path), sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1);
+		return conf_fail(
+			reader, node, "the path has %zu bytes, a socket's at most %zu",
+			strlen(path), sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1);
 
 	copy = strdup(path);
 	if (!copy)
@@ -140,21 +142,24 @@ static const struct conf_key limits_keys[] = {
 	{ NULL, NULL, false },
 };
 
-static int read_socket(struct conf_reader *reader, const struct conf_node *node, void *object)
+static int read_socket(struct conf_reader *reader, const struct conf_node *node,
+		       void *object)
 {
 	struct conf *conf = object;
 
 	return conf_read_mapping(reader, node, "socket", socket_keys, conf);
 }
 
-static int read_limits(struct conf_reader *reader, const struct conf_node *node, void *object)
+static int read_limits(struct conf_reader *reader, const struct conf_node *node,
+		       void *object)
 {
 	struct conf *conf = object;
 
 	return conf_read_mapping(reader, node, "limits", limits_keys, conf);
 }
 
-static int read_admin(struct conf_reader *reader, const struct conf_node *node, void *object)
+static int read_admin(struct conf_reader *reader, const struct conf_node *node,
+		      void *object)
 {
 	struct conf *conf = object;
 
@@ -229,7 +234,8 @@ static struct conf *conf_new(const char *path)
 }
 
 int conf_load_memory(const char *name, const char *data, size_t size, conf_warn_fn warn,
-		     void *userdata, struct conf **ret_conf, struct conf_error *reterr_error)
+		     void *userdata, struct conf **ret_conf,
+		     struct conf_error *reterr_error)
 {
 	struct conf_text text = { .path = name, .data = data, .size = size };
 	struct conf_reader reader = { &text, warn, userdata, reterr_error };
@@ -293,13 +299,15 @@ int conf_load(const char *path, conf_warn_fn warn, void *userdata, struct conf *
 	data = malloc(MAX_FILE_BYTES + 1);
 	r = data ? read_file(path, data, MAX_FILE_BYTES + 1, &size) : -ENOMEM;
 	if (r < 0) {
-		conf_error_set(reterr_error, &text, 0, 0, "cannot be read: %s", strerror(-r));
+		conf_error_set(reterr_error, &text, 0, 0, "cannot be read: %s",
+			       strerror(-r));
 	} else if (size > MAX_FILE_BYTES) {
 		r = -EINVAL;
 		conf_error_set(reterr_error, &text, 0, 0,
 			       "larger than 1 MiB: is it the right file?");
 	} else {
-		r = conf_load_memory(path, data, size, warn, userdata, ret_conf, reterr_error);
+		r = conf_load_memory(path, data, size, warn, userdata, ret_conf,
+				     reterr_error);
 	}
 	free(data);
 	return r;

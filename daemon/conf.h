@@ -27,7 +27,7 @@ struct conf_access {
 struct conf_segment {
 	struct config shape;
 	struct segment_permissions perms;	/* group (gid_t)-1: the daemon's own */
-	bool allow_all;				/* no `allow` key: whoever reaches the socket */
+	bool allow_all;				/* no `allow`: whoever reaches the socket */
 	struct conf_access allow;
 	enum segment_open_mode open_mode;
 	unsigned int line;			/* where it stands in the file, from 1 */
@@ -42,18 +42,18 @@ struct conf {
 	uint32_t max_clients_per_user;
 	uint64_t hello_timeout_ns;
 	struct conf_access admin;
-	int log_level;				/* syslog(3) priority, LOG_ERR to LOG_DEBUG */
+	int log_level;				/* for syslog(3), LOG_ERR to LOG_DEBUG */
 	size_t n_segments;
 	struct conf_segment *segments;
 };
 
-/* A mistake (or a warning), where it is. Lines and columns from 1; 0: about the whole file. */
+/* A mistake or a warning. Lines and columns from 1; 0: about the whole file. */
 struct conf_error {
 	char *path;
 	unsigned int line;
 	unsigned int column;
 	char *text;
-	char *source;				/* the line itself, without its newline; may be NULL */
+	char *source;				/* the line without its newline, or NULL */
 };
 
 /* Called for each warning while loading; the error is the callee's only for the call. */
@@ -65,7 +65,8 @@ typedef void (*conf_warn_fn)(const struct conf_error *warning, void *userdata);
  * @warn: NULL, or called for what is legal but probably not meant
  *
  * Return: 0; -errno from reading the file; -EINVAL a mistake in it; -ENOMEM. On error
- *         *reterr_error is filled (conf_error_deinit() frees its members), *ret_conf untouched.
+ *         *reterr_error is filled (conf_error_deinit() frees its members) and *ret_conf
+ *         untouched.
  */
 int conf_load(const char *path, conf_warn_fn warn, void *userdata, struct conf **ret_conf,
 	      struct conf_error *reterr_error);
@@ -76,14 +77,15 @@ int conf_load(const char *path, conf_warn_fn warn, void *userdata, struct conf *
  * @data: @size bytes, no closing NUL needed; not kept
  */
 int conf_load_memory(const char *name, const char *data, size_t size, conf_warn_fn warn,
-		     void *userdata, struct conf **ret_conf, struct conf_error *reterr_error);
+		     void *userdata, struct conf **ret_conf,
+		     struct conf_error *reterr_error);
 
 /* NULL is fine. */
 void conf_free(struct conf *conf);
 
 /*
- * path:line:column: text, the line, a caret, as compilers print it; no newline at the end.
- * Returns a malloc'ed string, or NULL.
+ * path:line:column: text, the line, a caret, as compilers print it; no newline at the
+ * end. Returns a malloc'ed string, or NULL.
  */
 char *conf_error_format(const struct conf_error *error);
 void conf_error_deinit(struct conf_error *error);

@@ -6,7 +6,8 @@
 
 #include <stdlib.h>
 
-static int read_user(struct conf_reader *reader, const struct conf_node *node, void *object)
+static int read_user(struct conf_reader *reader, const struct conf_node *node,
+		     void *object)
 {
 	struct conf_access *access = object;
 	void *users = access->users;
@@ -23,12 +24,14 @@ static int read_user(struct conf_reader *reader, const struct conf_node *node, v
 	return 0;
 }
 
-static int read_users(struct conf_reader *reader, const struct conf_node *node, void *object)
+static int read_users(struct conf_reader *reader, const struct conf_node *node,
+		      void *object)
 {
 	return conf_read_list(reader, node, read_user, object);
 }
 
-static int read_group(struct conf_reader *reader, const struct conf_node *node, void *object)
+static int read_group(struct conf_reader *reader, const struct conf_node *node,
+		      void *object)
 {
 	struct conf_access *access = object;
 	void *groups = access->groups;
@@ -45,7 +48,8 @@ static int read_group(struct conf_reader *reader, const struct conf_node *node, 
 	return 0;
 }
 
-static int read_groups(struct conf_reader *reader, const struct conf_node *node, void *object)
+static int read_groups(struct conf_reader *reader, const struct conf_node *node,
+		       void *object)
 {
 	return conf_read_list(reader, node, read_group, object);
 }

@@ -32,10 +32,10 @@ static size_t decode(const char *data, size_t size, uint32_t *ret_character)
 {
 	static const uint32_t smallest[] = { 0, 0, 0x80, 0x800, 0x10000 };
 	unsigned char first = (unsigned char)data[0];
-	size_t n = first < 0x80 ? 1 : first < 0xc0 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+	size_t n = first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
 	uint32_t c;
 
-	if (n == 0 || n > size || first >= 0xf8)
+	if ((first >= 0x80 && first < 0xc0) || first >= 0xf8 || n > size)
 		return 0;
 
 	c = n == 1 ? first : first & (0xffu >> (n + 1));
@@ -78,7 +78,8 @@ int conf_text_check(const struct conf_text *text, struct conf_error *reterr_erro
 				       "control character U+%04X in the text", c);
 			return -EINVAL;
 		}
-		if (c == '\n' || (c == '\r' && !(i + 1 < text->size && text->data[i + 1] == '\n'))) {
+		if (c == '\n' ||
+		    (c == '\r' && !(i + 1 < text->size && text->data[i + 1] == '\n'))) {
 			line++;
 			column = 1;
 		} else {
@@ -89,7 +90,8 @@ int conf_text_check(const struct conf_text *text, struct conf_error *reterr_erro
 }
 
 /* Where a line begins and how long it is without its end; NULL: there is no such line. */
-static const char *find_line(const struct conf_text *text, unsigned int line, size_t *ret_size)
+static const char *find_line(const struct conf_text *text, unsigned int line,
+			     size_t *ret_size)
 {
 	const char *p = text->data, *end = text->data + text->size, *start;
 
@@ -152,7 +154,8 @@ static void make_printable(char *line)
 }
 
 void conf_error_vset(struct conf_error *ret_error, const struct conf_text *text,
-		     unsigned int line, unsigned int column, const char *format, va_list args)
+		     unsigned int line, unsigned int column, const char *format,
+		     va_list args)
 {
 	const char *start = NULL;
 	size_t size = 0;
@@ -190,14 +193,14 @@ void conf_error_deinit(struct conf_error *error)
 	*error = (struct conf_error){ 0 };
 }
 
-/* The line around the column, and a caret below it that stands right with tabs as well. */
+/* The line around the column, and a caret below it that is right with tabs as well. */
 static void print_quote(FILE *out, const char *source, unsigned int column)
 {
 	size_t size = strlen(source);
 	size_t caret = column_off(source, size, column);
-	size_t begin = 0, end = column_off(source + caret, size - caret, QUOTE_MAX_CHARACTERS);
+	size_t begin = 0, end;
 
-	end += caret;
+	end = caret + column_off(source + caret, size - caret, QUOTE_MAX_CHARACTERS);
 	if (column > QUOTE_MAX_CHARACTERS)
 		begin = column_off(source, size, column - QUOTE_MAX_CHARACTERS);
 

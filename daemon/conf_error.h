@@ -23,7 +23,8 @@ struct conf_text {
  * conf_text_check() - whether it is text at all
  *
  * Past it everything is UTF-8 without control characters or exotic line ends, so that
- * lines are counted alike by us, by libyaml and by editors, and any of them may be quoted.
+ * lines are counted alike by us, by libyaml and by editors.
+ *
  * Return: 0; -EINVAL and *reterr_error says where.
  */
 int conf_text_check(const struct conf_text *text, struct conf_error *reterr_error);
@@ -34,14 +35,14 @@ bool conf_text_has_line(const struct conf_text *text, unsigned int line);
 char conf_text_at(const struct conf_text *text, unsigned int line, unsigned int column);
 
 /*
- * Fill in *ret_error and quote the line (0: none), with ? for what no terminal should get.
- * Where memory is short, members stay NULL.
+ * Fill in *ret_error and quote the line (0: none), with ? for what no terminal should
+ * get. Where memory is short, members stay NULL.
  */
 void conf_error_set(struct conf_error *ret_error, const struct conf_text *text,
 		    unsigned int line, unsigned int column, const char *format, ...)
 	__attribute__((format(printf, 5, 6)));
 void conf_error_vset(struct conf_error *ret_error, const struct conf_text *text,
-		     unsigned int line, unsigned int column, const char *format, va_list args)
-	__attribute__((format(printf, 5, 0)));
+		     unsigned int line, unsigned int column, const char *format,
+		     va_list args) __attribute__((format(printf, 5, 0)));
 
 #endif

@@ -11,20 +11,20 @@
 /* Room for some words in a message: all keys of any table fit. */
 #define WORDS_BYTES 256
 
-int conf_fail(struct conf_reader *reader, const struct conf_node *node, const char *format,
-	      ...)
+int conf_fail(struct conf_reader *reader, const struct conf_node *node,
+	      const char *format, ...)
 {
 	va_list args;
 
 	va_start(args, format);
-	conf_error_vset(reader->reterr_error, reader->text, node->line, node->column, format,
-			args);
+	conf_error_vset(reader->reterr_error, reader->text, node->line, node->column,
+			format, args);
 	va_end(args);
 	return -EINVAL;
 }
 
-void conf_warn(struct conf_reader *reader, const struct conf_node *node, const char *format,
-	       ...)
+void conf_warn(struct conf_reader *reader, const struct conf_node *node,
+	       const char *format, ...)
 {
 	struct conf_error warning;
 	va_list args;
@@ -56,7 +56,8 @@ static struct shown show(const char *value)
 	return shown;
 }
 
-int conf_fail_value(struct conf_reader *reader, const struct conf_node *node, const char *text)
+int conf_fail_value(struct conf_reader *reader, const struct conf_node *node,
+		    const char *text)
 {
 	return conf_fail(reader, node, "'%s': %s", show(node->value).text, text);
 }
@@ -66,7 +67,8 @@ static int fail_kind(struct conf_reader *reader, const struct conf_node *node,
 {
 	return conf_fail(reader, node, "expected %s, found %s%s", expected,
 			 conf_node_kind_name(node),
-			 conf_node_is_nothing(node) ? ": give it a value or leave it out" : "");
+			 conf_node_is_nothing(node) ? ": give it a value or leave it out"
+						    : "");
 }
 
 static void join(char *ret_words, const char *const *words)
@@ -86,8 +88,8 @@ static int fail_unknown(struct conf_reader *reader, const struct conf_node *node
 	char words[WORDS_BYTES];
 
 	if (nearest)
-		return conf_fail(reader, node, "unknown %s '%s', did you mean '%s'?", what,
-				 show(node->value).text, nearest);
+		return conf_fail(reader, node, "unknown %s '%s', did you mean '%s'?",
+				 what, show(node->value).text, nearest);
 	join(words, known);
 	return conf_fail(reader, node, "unknown %s '%s', known here: %s", what,
 			 show(node->value).text, words);
@@ -140,7 +142,8 @@ int conf_read_mapping(struct conf_reader *reader, const struct conf_node *node,
 
 	for (i = 0; keys[i].name; i++)
 		if (keys[i].required && !found[i])
-			return conf_fail(reader, node, "%s needs '%s'", name, keys[i].name);
+			return conf_fail(reader, node, "%s needs '%s'", name,
+					 keys[i].name);
 
 	for (i = 0; keys[i].name; i++) {
 		if (!found[i])
@@ -199,7 +202,8 @@ int conf_read_number(struct conf_reader *reader, const struct conf_node *node,
 	return 0;
 }
 
-int conf_read_mode(struct conf_reader *reader, const struct conf_node *node, mode_t *ret_mode)
+int conf_read_mode(struct conf_reader *reader, const struct conf_node *node,
+		   mode_t *ret_mode)
 {
 	const char *value, *text;
 	int r;
@@ -211,7 +215,8 @@ int conf_read_mode(struct conf_reader *reader, const struct conf_node *node, mod
 	return r < 0 ? conf_fail_value(reader, node, text) : 0;
 }
 
-int conf_read_bool(struct conf_reader *reader, const struct conf_node *node, bool *ret_bool)
+int conf_read_bool(struct conf_reader *reader, const struct conf_node *node,
+		   bool *ret_bool)
 {
 	const char *value, *text;
 	int r;
@@ -223,7 +228,8 @@ int conf_read_bool(struct conf_reader *reader, const struct conf_node *node, boo
 	return r < 0 ? conf_fail_value(reader, node, text) : 0;
 }
 
-int conf_read_user(struct conf_reader *reader, const struct conf_node *node, uid_t *ret_uid)
+int conf_read_user(struct conf_reader *reader, const struct conf_node *node,
+		   uid_t *ret_uid)
 {
 	const char *value, *text;
 	int r;
@@ -235,7 +241,8 @@ int conf_read_user(struct conf_reader *reader, const struct conf_node *node, uid
 	return r == -EINVAL ? conf_fail_value(reader, node, text) : r;
 }
 
-int conf_read_group(struct conf_reader *reader, const struct conf_node *node, gid_t *ret_gid)
+int conf_read_group(struct conf_reader *reader, const struct conf_node *node,
+		    gid_t *ret_gid)
 {
 	const char *value, *text;
 	int r;

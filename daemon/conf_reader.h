@@ -48,10 +48,10 @@ struct conf_choice {
 };
 
 /* Fill in the error at a node; always -EINVAL. */
-int conf_fail(struct conf_reader *reader, const struct conf_node *node, const char *format,
-	      ...) __attribute__((format(printf, 3, 4)));
-void conf_warn(struct conf_reader *reader, const struct conf_node *node, const char *format,
-	       ...) __attribute__((format(printf, 3, 4)));
+int conf_fail(struct conf_reader *reader, const struct conf_node *node,
+	      const char *format, ...) __attribute__((format(printf, 3, 4)));
+void conf_warn(struct conf_reader *reader, const struct conf_node *node,
+	       const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* The value is not what it should be: it is quoted, then @text. Always -EINVAL. */
 int conf_fail_value(struct conf_reader *reader, const struct conf_node *node,
@@ -79,9 +79,12 @@ int conf_read_number(struct conf_reader *reader, const struct conf_node *node,
 		     const struct conf_number *number, uint64_t *ret_number);
 int conf_read_mode(struct conf_reader *reader, const struct conf_node *node,
 		   mode_t *ret_mode);
-int conf_read_bool(struct conf_reader *reader, const struct conf_node *node, bool *ret_bool);
-int conf_read_user(struct conf_reader *reader, const struct conf_node *node, uid_t *ret_uid);
-int conf_read_group(struct conf_reader *reader, const struct conf_node *node, gid_t *ret_gid);
+int conf_read_bool(struct conf_reader *reader, const struct conf_node *node,
+		   bool *ret_bool);
+int conf_read_user(struct conf_reader *reader, const struct conf_node *node,
+		   uid_t *ret_uid);
+int conf_read_group(struct conf_reader *reader, const struct conf_node *node,
+		    gid_t *ret_gid);
 
 /* One of some words, the last of which is NULL. */
 int conf_read_choice(struct conf_reader *reader, const struct conf_node *node,

@@ -65,7 +65,7 @@ static void free_names(void *names)
 	tdestroy(names, forget_name);
 }
 
-/* The name of one more @kind; of two that are the same, the later in the file is refused. */
+/* The name of one more @kind; of two that are the same, the later one is refused. */
 static int read_name(struct conf_reader *reader, const struct conf_node *node,
 		     const char *kind, void **names, const char **ret_name)
 {
@@ -91,8 +91,9 @@ static int read_name(struct conf_reader *reader, const struct conf_node *node,
 			first = node;
 			again = *found;
 		}
-		return conf_fail(reader, again, "'%s' is the name of a %s already, in line %u",
-				 name, kind, first->line);
+		return conf_fail(reader, again,
+				 "'%s' is the name of a %s already, in line %u", name,
+				 kind, first->line);
 	}
 	*ret_name = name;
 	return 0;
@@ -144,7 +145,8 @@ static int read_alignment(struct conf_reader *reader, const struct conf_node *no
 	return 0;
 }
 
-static int read_cache(struct conf_reader *reader, const struct conf_node *node, void *object)
+static int read_cache(struct conf_reader *reader, const struct conf_node *node,
+		      void *object)
 {
 	static const struct conf_number number = {
 		conf_value_count, "a number", 0, CONFIG_MAX_CACHE,
@@ -178,17 +180,20 @@ static void warn_pool_order(struct conf_reader *reader, const struct conf_node *
 	for (size_t i = 0; i + 1 < shape->n_pools; i++) {
 		if (shape->pools[i].chunk_size == pool->chunk_size) {
 			conf_warn(reader, node,
-				  "pool %zu has the same chunk_size: one larger pool does the "
-				  "same with less to search", i + 1);
+				  "pool %zu has the same chunk_size: one larger pool "
+				  "does the same with less to search",
+				  i + 1);
 			return;
 		}
 	}
 	if (shape->n_pools > 1 && pool[-1].chunk_size > pool->chunk_size)
-		conf_warn(reader, node, "chunk_size is smaller than that of the pool above: "
-					"pools are easier to read from small to large");
+		conf_warn(reader, node,
+			  "chunk_size is smaller than that of the pool above: "
+			  "pools are easier to read from small to large");
 }
 
-static int read_pool(struct conf_reader *reader, const struct conf_node *node, void *object)
+static int read_pool(struct conf_reader *reader, const struct conf_node *node,
+		     void *object)
 {
 	struct draft *draft = object;
 	struct config *shape = &draft->segment->shape;
@@ -204,7 +209,8 @@ static int read_pool(struct conf_reader *reader, const struct conf_node *node, v
 
 	r = config_add_pool(shape, pool.chunk_size, pool.n_chunks);
 	if (r == -E2BIG)
-		return conf_fail(reader, node, "one pool too many: a segment has at most %d",
+		return conf_fail(reader, node,
+				 "one pool too many: a segment has at most %d",
 				 MEMPOOL_MAX_DATA_POOLS);
 	assert(r == 0);
 	shape->pools[shape->n_pools - 1] = pool;
@@ -213,7 +219,8 @@ static int read_pool(struct conf_reader *reader, const struct conf_node *node, v
 	return 0;
 }
 
-static int read_pools(struct conf_reader *reader, const struct conf_node *node, void *object)
+static int read_pools(struct conf_reader *reader, const struct conf_node *node,
+		      void *object)
 {
 	struct draft *draft = object;
 
@@ -228,7 +235,8 @@ static int read_ring_name(struct conf_reader *reader, const struct conf_node *no
 {
 	struct ring_draft *ring = object;
 
-	return read_name(reader, node, "queue or topic", &ring->draft->ring_names, &ring->name);
+	return read_name(reader, node, "queue or topic", &ring->draft->ring_names,
+			 &ring->name);
 }
 
 static int read_capacity(struct conf_reader *reader, const struct conf_node *node,
@@ -261,7 +269,8 @@ static int read_ring(struct conf_reader *reader, const struct conf_node *node,
 	struct ring_draft ring = { .draft = draft };
 	int r;
 
-	r = conf_read_mapping(reader, node, kind == MEMPOOL_RING_QUEUE ? "a queue" : "a topic",
+	r = conf_read_mapping(reader, node,
+			      kind == MEMPOOL_RING_QUEUE ? "a queue" : "a topic",
 			      ring_keys, &ring);
 	if (r < 0)
 		return r;
@@ -279,22 +288,26 @@ static int read_ring(struct conf_reader *reader, const struct conf_node *node,
 	return 0;
 }
 
-static int read_queue(struct conf_reader *reader, const struct conf_node *node, void *object)
+static int read_queue(struct conf_reader *reader, const struct conf_node *node,
+		      void *object)
 {
 	return read_ring(reader, node, object, MEMPOOL_RING_QUEUE);
 }
 
-static int read_queues(struct conf_reader *reader, const struct conf_node *node, void *object)
+static int read_queues(struct conf_reader *reader, const struct conf_node *node,
+		       void *object)
 {
 	return conf_read_list(reader, node, read_queue, object);
 }
 
-static int read_topic(struct conf_reader *reader, const struct conf_node *node, void *object)
+static int read_topic(struct conf_reader *reader, const struct conf_node *node,
+		      void *object)
 {
 	return read_ring(reader, node, object, MEMPOOL_RING_TOPIC);
 }
 
-static int read_topics(struct conf_reader *reader, const struct conf_node *node, void *object)
+static int read_topics(struct conf_reader *reader, const struct conf_node *node,
+		       void *object)
 {
 	struct draft *draft = object;
 
@@ -346,7 +359,8 @@ static int read_segment_group(struct conf_reader *reader, const struct conf_node
 	return conf_read_group(reader, node, &draft->segment->perms.group);
 }
 
-static int read_allow(struct conf_reader *reader, const struct conf_node *node, void *object)
+static int read_allow(struct conf_reader *reader, const struct conf_node *node,
+		      void *object)
 {
 	struct draft *draft = object;
 
@@ -377,14 +391,15 @@ static int read_open_mode(struct conf_reader *reader, const struct conf_node *no
 static int read_max_clients(struct conf_reader *reader, const struct conf_node *node,
 			    void *object)
 {
-	/* With the two reserved ids and rounded up to 64 they stay below MEMPOOL_MAX_HOLDERS. */
+	/* With two reserved ids and rounded up to 64: below MEMPOOL_MAX_HOLDERS. */
 	static const struct conf_number number = {
 		conf_value_count, "a number", 1, MEMPOOL_MAX_HOLDERS - 64 - 2,
 		"a segment has from 1 to 32702 clients",
 	};
 	struct draft *draft = object;
 
-	return conf_read_number(reader, node, &number, &draft->segment->shape.max_clients);
+	return conf_read_number(reader, node, &number,
+				&draft->segment->shape.max_clients);
 }
 
 static int read_fallback(struct conf_reader *reader, const struct conf_node *node,
@@ -420,15 +435,21 @@ static void warn_mode(struct conf_reader *reader, const struct draft *draft)
 	if (segment->allow_all)
 		return;
 	if (mode & 0006)
-		conf_warn(reader, node, "mode %04o lets everybody open the memory, more than "
-					"`allow` names", mode);
+		conf_warn(reader, node,
+			  "mode %04o lets everybody open the memory, more than "
+			  "`allow` names",
+			  mode);
 	else if ((mode & 0060) && segment->allow.n_groups == 0)
-		conf_warn(reader, node, "mode %04o lets a group open the memory, but `allow` "
-					"names no groups", mode);
+		conf_warn(reader, node,
+			  "mode %04o lets a group open the memory, but `allow` "
+			  "names no groups",
+			  mode);
 	else if ((mode & 0060) && segment->perms.group != (gid_t)-1 &&
 		 !conf_access_names_group(&segment->allow, segment->perms.group))
-		conf_warn(reader, node, "mode %04o lets the segment's group open the memory, "
-					"but `allow` does not name it", mode);
+		conf_warn(reader, node,
+			  "mode %04o lets the segment's group open the memory, "
+			  "but `allow` does not name it",
+			  mode);
 }
 
 static void warn_topics(struct conf_reader *reader, const struct draft *draft)
@@ -439,9 +460,11 @@ static void warn_topics(struct conf_reader *reader, const struct draft *draft)
 		if (draft->n_kept < shape->pools[i].n_chunks)
 			continue;
 		conf_warn(reader, draft->topics,
-			  "topics keep up to %" PRIu64 " chunks, which may be all %" PRIu64
-			  " of the pool of %" PRIu64 " bytes",
-			  draft->n_kept, shape->pools[i].n_chunks, shape->pools[i].chunk_size);
+			  "topics keep up to %" PRIu64
+			  " chunks, which may be all %" PRIu64 " of the pool of %" PRIu64
+			  " bytes",
+			  draft->n_kept, shape->pools[i].n_chunks,
+			  shape->pools[i].chunk_size);
 		return;
 	}
 }
@@ -474,16 +497,20 @@ static int read_segment(struct conf_reader *reader, const struct conf_node *node
 	if (r < 0)
 		return r;
 	if (draft.segment->shape.n_pools == 0)
-		return conf_fail(reader, draft.pools, "a segment needs at least one pool");
+		return conf_fail(reader, draft.pools,
+				 "a segment needs at least one pool");
 
 	r = config_check(&draft.segment->shape, &text);
 	if (r < 0)
-		return conf_fail(reader, node, "segment '%s': %s", draft.segment->shape.name, text);
+		return conf_fail(reader, node, "segment '%s': %s",
+				 draft.segment->shape.name, text);
 
 	size = segment_size_bytes(&draft.segment->shape);
-	if (size == 0 || __builtin_add_overflow(list->total_bytes, size, &list->total_bytes))
-		return conf_fail(reader, node, "segment '%s': too large for any machine%s",
-				 draft.segment->shape.name, size ? ", with those above it" : "");
+	if (size == 0 ||
+	    __builtin_add_overflow(list->total_bytes, size, &list->total_bytes))
+		return conf_fail(
+			reader, node, "segment '%s': too large for any machine%s",
+			draft.segment->shape.name, size ? ", with those above it" : "");
 
 	warn_mode(reader, &draft);
 	warn_topics(reader, &draft);
@@ -500,7 +527,8 @@ static void warn_memory(struct conf_reader *reader, const struct list *list)
 	memory = (uint64_t)info.totalram * info.mem_unit;
 	if (list->total_bytes > memory)
 		conf_warn(reader, list->node,
-			  "all segments together take %" PRIu64 " MiB, this machine has %" PRIu64,
+			  "all segments together take %" PRIu64
+			  " MiB, this machine has %" PRIu64,
 			  list->total_bytes >> 20, memory >> 20);
 }
 

@@ -3,8 +3,8 @@
  * conf_value.c - what one scalar of the config means
  *
  * Strict on purpose: what can be read in two ways (1KB, 010, yes) is refused with the
- * spelling that can not. YAML's own types play no part, every scalar comes as its text, so
- * quotes make no difference.
+ * spelling that can not. YAML's own types play no part, every scalar comes as its text,
+ * so quotes make no difference.
  */
 #include "conf_value.h"
 
@@ -44,8 +44,9 @@ static int leading_number(const char *value, uint64_t *ret_number, const char **
 	if (!isdigit((unsigned char)*value))
 		return invalid("not a number", reterr_text);
 	if (value[0] == '0' && isdigit((unsigned char)value[1]))
-		return invalid("a leading zero would make it octal elsewhere: leave it out",
-			       reterr_text);
+		return invalid(
+			"a leading zero would make it octal elsewhere: leave it out",
+			reterr_text);
 
 	for (p = value; isdigit((unsigned char)*p); p++)
 		if (__builtin_mul_overflow(number, 10, &number) ||
@@ -91,8 +92,8 @@ int conf_value_count(const char *value, uint64_t *ret_count, const char **reterr
 {
 	static const struct unit units[] = { { "", 1 }, { NULL, 0 } };
 
-	return number_with_unit(value, units, "digits only: a count has no unit", ret_count,
-				reterr_text);
+	return number_with_unit(value, units, "digits only: a count has no unit",
+				ret_count, reterr_text);
 }
 
 int conf_value_size(const char *value, uint64_t *ret_bytes, const char **reterr_text)
@@ -123,9 +124,10 @@ int conf_value_duration(const char *value, uint64_t *ret_ns, const char **reterr
 		{ NULL, 0 },
 	};
 
-	return number_with_unit(value, units,
-				"write ms, s, min or h right behind the number, as in 500ms",
-				ret_ns, reterr_text);
+	return number_with_unit(
+		value, units,
+		"write ms, s, min or h right behind the number, as in 500ms", ret_ns,
+		reterr_text);
 }
 
 int conf_value_mode(const char *value, mode_t *ret_mode, const char **reterr_text)
@@ -136,11 +138,13 @@ int conf_value_mode(const char *value, mode_t *ret_mode, const char **reterr_tex
 	if (p[0] == '0' && p[1] == 'o')
 		p += 2;
 	if (!isdigit((unsigned char)*p))
-		return invalid("not a mode: write it in octal, as in \"0660\"", reterr_text);
+		return invalid("not a mode: write it in octal, as in \"0660\"",
+			       reterr_text);
 
 	for (; *p; p++) {
 		if (*p == '8' || *p == '9')
-			return invalid("not octal: 8 and 9 are no octal digits", reterr_text);
+			return invalid("not octal: 8 and 9 are no octal digits",
+				       reterr_text);
 		if (*p < '0' || *p > '7')
 			return invalid("not a mode: write it in octal, as in \"0660\"",
 				       reterr_text);
@@ -221,8 +225,8 @@ static int lookup(lookup_fn try, const char *name, uint32_t *ret_id)
 	return r;
 }
 
-static int parse_id(const char *value, lookup_fn try, const char *unknown, uint32_t *ret_id,
-		    const char **reterr_text)
+static int parse_id(const char *value, lookup_fn try, const char *unknown,
+		    uint32_t *ret_id, const char **reterr_text)
 {
 	uint64_t number;
 	int r;
@@ -250,7 +254,8 @@ static int parse_id(const char *value, lookup_fn try, const char *unknown, uint3
 	case -EMFILE:
 	case -ENFILE:
 	case -EINTR:
-		return invalid("could not be looked up, the name service failed", reterr_text);
+		return invalid("could not be looked up, the name service failed",
+			       reterr_text);
 	default:
 		/* Several other codes say so as well, see getpwnam(3). */
 		return invalid(unknown, reterr_text);
@@ -274,7 +279,8 @@ static size_t min(size_t a, size_t b)
 
 /*
  * Letters to insert, delete, change or swap with their neighbour; case does not count.
- * Source: Damerau 1964, in the form that edits no letter twice (optimal string alignment).
+ * Source: Damerau 1964, in the form that edits no letter twice (optimal string
+ * alignment).
  */
 static size_t distance(const char *a, size_t n_a, const char *b, size_t n_b)
 {

@@ -152,7 +152,8 @@ static int check_properties(struct builder *builder, const yaml_event_t *event,
 			       "anchors (&name) are not supported here");
 	if (tag)
 		return fail_at(builder, &event->start_mark,
-			       "tags (!name) are not supported here; does the value need quotes?");
+			       "tags (!name) are not supported here; does the value need "
+			       "quotes?");
 	return 0;
 }
 
@@ -193,7 +194,7 @@ static int take_event(struct builder *builder, const yaml_event_t *event)
 	}
 }
 
-/* libyaml's own complaint; its words are kept, but for the one that nobody understands. */
+/* libyaml's own complaint, in its words but for the one that nobody understands. */
 static int fail_as_parser(struct builder *builder, const yaml_parser_t *parser)
 {
 	yaml_mark_t mark = parser->problem_mark;
@@ -204,9 +205,11 @@ static int fail_as_parser(struct builder *builder, const yaml_parser_t *parser)
 
 	if (conf_text_at(builder->text, (unsigned int)mark.line + 1,
 			 (unsigned int)mark.column + 1) == '\t')
-		return fail_at(builder, &mark, "a tab: YAML is indented with spaces only");
+		return fail_at(builder, &mark,
+			       "a tab: YAML is indented with spaces only");
 
-	if (parser->context && !conf_text_has_line(builder->text, (unsigned int)mark.line + 1)) {
+	if (parser->context &&
+	    !conf_text_has_line(builder->text, (unsigned int)mark.line + 1)) {
 		/* The end of the text says little: show what has no end. */
 		mark = parser->context_mark;
 		snprintf(context, sizeof(context), " %s", parser->context);
@@ -215,7 +218,8 @@ static int fail_as_parser(struct builder *builder, const yaml_parser_t *parser)
 			 parser->context, parser->context_mark.line + 1);
 	}
 	conf_error_set(builder->reterr_error, builder->text, (unsigned int)mark.line + 1,
-		       (unsigned int)mark.column + 1, "not YAML: %s%s", parser->problem, context);
+		       (unsigned int)mark.column + 1, "not YAML: %s%s", parser->problem,
+		       context);
 	return -EINVAL;
 }
 
@@ -246,7 +250,8 @@ int conf_yaml_parse(const struct conf_text *text, struct conf_node **ret_root,
 	if (!yaml_parser_initialize(&parser))
 		return -ENOMEM;
 	yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
-	yaml_parser_set_input_string(&parser, (const unsigned char *)text->data, text->size);
+	yaml_parser_set_input_string(&parser, (const unsigned char *)text->data,
+				     text->size);
 
 	r = build(&builder, &parser);
 	yaml_parser_delete(&parser);

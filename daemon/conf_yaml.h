@@ -2,8 +2,8 @@
 /*
  * conf_yaml.h - a YAML document as a tree in which everything knows its place
  *
- * Only what a config needs: scalars as their text, lists, and mappings from words. Anchors,
- * aliases and tags are refused, so the tree is one, no larger than its text.
+ * Only what a config needs: scalars as their text, lists, and mappings from words.
+ * Anchors, aliases and tags are refused, so the tree is one, no larger than its text.
  */
 #ifndef DAEMON_CONF_YAML_H
 #define DAEMON_CONF_YAML_H

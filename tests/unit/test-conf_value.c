@@ -7,7 +7,8 @@
 
 #include "daemon/conf_value.h"
 
-typedef int (*number_fn)(const char *value, uint64_t *ret_number, const char **reterr_text);
+typedef int (*number_fn)(const char *value, uint64_t *ret_number,
+			 const char **reterr_text);
 
 static void assert_number(number_fn parse, const char *value, uint64_t expected)
 {
@@ -169,8 +170,8 @@ END_TEST
 
 START_TEST(test_nearest_typing_mistakes_found)
 {
-	static const char *const known[] = { "name", "chunk_size", "chunk_count", "alignment",
-					     NULL };
+	static const char *const known[] = {"name", "chunk_size", "chunk_count",
+					    "alignment", NULL};
 
 	ck_assert_str_eq(conf_value_nearest("chunck_size", known), "chunk_size");
 	ck_assert_str_eq(conf_value_nearest("chunk-count", known), "chunk_count");
