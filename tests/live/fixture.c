@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: MIT */
+#include "fixture.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define ANSWER_MS 5000
+#define START_MS 20000
+
+const char fixture_pools[] =
+	"    pools:\n"
+	"      - { chunk_size: 128, chunk_count: 1000 }\n"
+	"      - { chunk_size: 1024, chunk_count: 100 }\n"
+	"      - { chunk_size: 4096, chunk_count: 10 }\n";
+
+static struct fixture *current;		/* for the end of a failed test */
+static pid_t owner;
+
+double clock_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
+}
+
+double wait_until(bool (*condition)(void *userdata), void *userdata, int timeout_ms)
+{
+	double start = clock_ms();
+
+	while (!condition(userdata)) {
+		ck_assert_msg(clock_ms() - start < timeout_ms, "waited %d ms in vain",
+			      timeout_ms);
+		usleep(500);
+	}
+	return clock_ms() - start;
+}
+
+bool skip_unless_root(const char *why)
+{
+	if (geteuid() == 0)
+		return false;
+	fprintf(stderr, "skipped, needs root: %s\n", why);
+	return true;
+}
+
+/* ---- folder and config ---- */
+
+void fixture_configure(const struct fixture *fixture, const char *top, const char *segment)
+{
+	FILE *file = fopen(fixture->config_path, "we");
+
+	ck_assert_ptr_nonnull(file);
+	fprintf(file, "socket: { path: %s, mode: \"0666\" }\n%s"
+		"segments:\n  - name: %s\n    mode: \"0666\"\n%s", fixture->socket_path, top,
+		fixture->segment, segment ? segment : fixture_pools);
+	fclose(file);
+}
+
+static void remove_objects(const char *segment)
+{
+	char prefix[64], path[320];
+	struct dirent *entry;
+	DIR *folder = opendir("/dev/shm");
+
+	if (!folder)
+		return;
+	snprintf(prefix, sizeof(prefix), "mempool-%s.", segment);
+	while ((entry = readdir(folder))) {
+		if (strncmp(entry->d_name, prefix, strlen(prefix)) != 0)
+			continue;
+		snprintf(path, sizeof(path), "/dev/shm/%s", entry->d_name);
+		if (remove(path) < 0)
+			fprintf(stderr, "cannot remove %s: %s\n", path, strerror(errno));
+	}
+	closedir(folder);
+}
+
+static void clean_up(void)
+{
+	/* Children of the test leave through here, too. */
+	if (current && getpid() == owner)
+		fixture_deinit(current);
+}
+
+void fixture_init(struct fixture *fixture)
+{
+	*fixture = (struct fixture){ .pid = 0 };
+	snprintf(fixture->folder, sizeof(fixture->folder), "/tmp/mempool-test-%d-XXXXXX",
+		 (int)getpid());
+	ck_assert_ptr_nonnull(mkdtemp(fixture->folder));
+	/* Other users are to reach the socket. */
+	ck_assert_int_eq(chmod(fixture->folder, 0755), 0);
+	snprintf(fixture->socket_path, sizeof(fixture->socket_path), "%s/sock",
+		 fixture->folder);
+	snprintf(fixture->config_path, sizeof(fixture->config_path), "%s/mempool.yaml",
+		 fixture->folder);
+	snprintf(fixture->log_path, sizeof(fixture->log_path), "%s/log", fixture->folder);
+	snprintf(fixture->segment, sizeof(fixture->segment), "test-%d", (int)getpid());
+	fixture_configure(fixture, "", NULL);
+	current = fixture;
+	owner = getpid();
+	atexit(clean_up);
+}
+
+void fixture_deinit(struct fixture *fixture)
+{
+	if (fixture->pid)
+		fixture_kill(fixture);
+	remove_objects(fixture->segment);
+	unlink(fixture->socket_path);
+	unlink(fixture->config_path);
+	unlink(fixture->log_path);
+	rmdir(fixture->folder);
+	current = NULL;
+}
+
+unsigned int fixture_count_objects(const struct fixture *fixture)
+{
+	struct dirent *entry;
+	unsigned int n = 0;
+	char prefix[64];
+	DIR *folder;
+
+	folder = opendir("/dev/shm");
+	ck_assert_ptr_nonnull(folder);
+	snprintf(prefix, sizeof(prefix), "mempool-%s.", fixture->segment);
+	while ((entry = readdir(folder)))
+		n += strncmp(entry->d_name, prefix, strlen(prefix)) == 0 &&
+		     !strstr(entry->d_name, ".lock");
+	closedir(folder);
+	return n;
+}
+
+void fixture_object_path(const struct fixture *fixture, uint64_t generation,
+			 char ret_path[static 96])
+{
+	snprintf(ret_path, 96, "/dev/shm/mempool-%s.%llu", fixture->segment,
+		 (unsigned long long)generation);
+}
+
+bool fixture_object_exists(const struct fixture *fixture, uint64_t generation)
+{
+	char path[96];
+
+	fixture_object_path(fixture, generation, path);
+	return access(path, F_OK) == 0;
+}
+
+bool fixture_log_has(const struct fixture *fixture, const char *text)
+{
+	FILE *file = fopen(fixture->log_path, "re");
+	char line[2048];
+	bool found = false;
+
+	while (file && !found && fgets(line, sizeof(line), file))
+		found = strstr(line, text) != NULL;
+	if (file)
+		fclose(file);
+	return found;
+}
+
+/* ---- the daemon ---- */
+
+static pid_t spawn(struct fixture *fixture, const char *const *arguments)
+{
+	pid_t parent = getpid(), pid = fork();
+	int log_fd;
+
+	ck_assert_int_ge(pid, 0);
+	if (pid > 0)
+		return pid;
+	/* It dies with the test, whatever happens to that. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(1);
+	log_fd = open(fixture->log_path, O_WRONLY | O_CREAT | O_APPEND, 0644);
+	dup2(log_fd, STDOUT_FILENO);
+	dup2(log_fd, STDERR_FILENO);
+	if (log_fd > STDERR_FILENO)
+		close(log_fd);
+	if (fixture->in_child)
+		fixture->in_child(fixture->userdata);
+	execv(MEMPOOLD, (char *const *)arguments);
+	perror(MEMPOOLD);
+	_exit(127);
+}
+
+void fixture_spawn(struct fixture *fixture)
+{
+	const char *const arguments[] = { MEMPOOLD, "--config", fixture->config_path, NULL };
+
+	ck_assert_int_eq(fixture->pid, 0);
+	fixture->pid = spawn(fixture, arguments);
+}
+
+int fixture_run(struct fixture *fixture, const char *const *arguments)
+{
+	int status;
+	pid_t pid = spawn(fixture, arguments);
+
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void print_log(const struct fixture *fixture)
+{
+	FILE *file = fopen(fixture->log_path, "re");
+	char line[2048];
+
+	while (file && fgets(line, sizeof(line), file))
+		fputs(line, stderr);
+	if (file)
+		fclose(file);
+}
+
+static int try_connect(const struct fixture *fixture)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	ck_assert_int_ge(fd, 0);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", fixture->socket_path);
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+		int r = -errno;
+
+		close(fd);
+		return r;
+	}
+	return fd;
+}
+
+void fixture_start(struct fixture *fixture)
+{
+	double start = clock_ms();
+	int fd, status;
+
+	fixture_spawn(fixture);
+	while ((fd = try_connect(fixture)) < 0) {
+		if (waitpid(fixture->pid, &status, WNOHANG) != 0 ||
+		    clock_ms() - start > START_MS) {
+			print_log(fixture);
+			fixture->pid = 0;
+			ck_abort_msg("mempoold did not start");
+		}
+		usleep(1000);
+	}
+	close(fd);
+}
+
+int fixture_wait(struct fixture *fixture)
+{
+	int status;
+
+	ck_assert_int_eq(waitpid(fixture->pid, &status, 0), fixture->pid);
+	fixture->pid = 0;
+	return status;
+}
+
+void fixture_stop(struct fixture *fixture)
+{
+	int status;
+
+	kill(fixture->pid, SIGTERM);
+	status = fixture_wait(fixture);
+	if (status != 0)
+		print_log(fixture);
+	ck_assert_int_eq(status, 0);
+}
+
+void fixture_kill(struct fixture *fixture)
+{
+	kill(fixture->pid, SIGKILL);
+	waitpid(fixture->pid, NULL, 0);
+	fixture->pid = 0;
+}
+
+/* ---- the wire ---- */
+
+int wire_connect(const struct fixture *fixture)
+{
+	int fd = try_connect(fixture);
+
+	ck_assert_msg(fd >= 0, "connect: %s", strerror(-fd));
+	return fd;
+}
+
+struct mempool_msg wire_msg(enum mempool_message_type type, size_t size)
+{
+	return (struct mempool_msg){
+		.magic = MEMPOOL_PROTOCOL_MAGIC,
+		.version = MEMPOOL_PROTOCOL_VERSION,
+		.type = (uint16_t)type,
+		.size = (uint32_t)size,
+	};
+}
+
+struct mempool_msg_hello wire_hello(const struct fixture *fixture, uint64_t nonce)
+{
+	struct mempool_msg_hello hello = {
+		.msg = wire_msg(MEMPOOL_MSG_HELLO, sizeof(hello)),
+		.nonce = nonce,
+		.name = "test",
+	};
+
+	strcpy(hello.segment, fixture->segment);
+	return hello;
+}
+
+void wire_send(int fd, const void *message, size_t size)
+{
+	ssize_t n = send(fd, message, size, MSG_NOSIGNAL);
+
+	ck_assert_msg(n == (ssize_t)size, "send: %s", strerror(errno));
+}
+
+ssize_t wire_receive(int fd, union wire_answer *ret_answer)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+	ssize_t n;
+
+	if (poll(&poll_fd, 1, ANSWER_MS) <= 0)
+		return -ETIMEDOUT;
+	n = recv(fd, ret_answer, sizeof(*ret_answer), 0);
+	return n < 0 ? -errno : n;
+}
+
+void wire_expect_welcome(int fd, struct mempool_msg_welcome *ret_welcome)
+{
+	union wire_answer answer;
+	ssize_t n = wire_receive(fd, &answer);
+
+	ck_assert_msg(n > 0, "no answer: %s", n ? strerror((int)-n) : "hung up");
+	ck_assert_msg(answer.msg.type == MEMPOOL_MSG_WELCOME, "refused: %s",
+		      answer.refused.reason);
+	ck_assert_int_eq(n, sizeof(answer.welcome));
+	*ret_welcome = answer.welcome;
+}
+
+void wire_expect_refused(int fd, int error, const char *text)
+{
+	union wire_answer answer;
+	ssize_t n = wire_receive(fd, &answer);
+
+	ck_assert_int_eq(n, sizeof(answer.refused));
+	ck_assert_int_eq(answer.msg.magic, MEMPOOL_PROTOCOL_MAGIC);
+	ck_assert_int_eq(answer.msg.version, MEMPOOL_PROTOCOL_VERSION);
+	ck_assert_int_eq(answer.msg.type, MEMPOOL_MSG_REFUSED);
+	ck_assert_int_eq(answer.msg.size, sizeof(answer.refused));
+	ck_assert_ptr_nonnull(memchr(answer.refused.reason, 0, sizeof(answer.refused.reason)));
+	ck_assert_msg(answer.refused.error == error && strstr(answer.refused.reason, text),
+		      "refused with %d, '%s'; expected %d, '%s'", answer.refused.error,
+		      answer.refused.reason, error, text);
+	ck_assert_int_eq(wire_receive(fd, &answer), 0);
+}
+
+int wire_attach(const struct fixture *fixture, uint64_t nonce,
+		struct mempool_msg_welcome *ret_welcome)
+{
+	struct mempool_msg_hello hello = wire_hello(fixture, nonce);
+	int fd = wire_connect(fixture);
+
+	wire_send(fd, &hello, sizeof(hello));
+	wire_expect_welcome(fd, ret_welcome);
+	return fd;
+}
+
+struct segment *wire_map(const struct mempool_msg_welcome *welcome)
+{
+	struct segment_memory memory = SEGMENT_MEMORY_NULL;
+	struct segment *segment;
+
+	ck_assert_int_eq(segment_map(welcome->place.shm_name, SEGMENT_READ_WRITE, &memory), 0);
+	ck_assert_uint_eq(memory.size, welcome->place.size_bytes);
+	ck_assert_uint_eq(memory.device, welcome->place.device);
+	ck_assert_uint_eq(memory.inode, welcome->place.inode);
+	ck_assert_int_eq(segment_attach(&memory, &segment), 0);
+	ck_assert_uint_eq(segment->segment_id, welcome->place.segment_id);
+	return segment;
+}
+
+void wire_bye(int fd)
+{
+	struct mempool_msg_bye bye = { .msg = wire_msg(MEMPOOL_MSG_BYE, sizeof(bye)) };
+
+	wire_send(fd, &bye, sizeof(bye));
+	close(fd);
+}
+
+/* ---- victims ---- */
+
+static void victim_run(const struct fixture *fixture, uint32_t n_chunks, int pipe_fd)
+{
+	struct mempool_msg_welcome welcome;
+	struct segment *segment;
+	uint32_t i;
+
+	wire_attach(fixture, (uint64_t)getpid(), &welcome);
+	segment = wire_map(&welcome);
+	for (i = 0; i < n_chunks; i++)
+		ck_assert_int_eq(pool_claim(&segment->pools[0], i, welcome.holder), 0);
+	ck_assert_int_eq(write(pipe_fd, &welcome, sizeof(welcome)), sizeof(welcome));
+	pause();
+}
+
+void victim_start(struct victim *victim, const struct fixture *fixture, uint32_t n_chunks)
+{
+	pid_t parent = getpid();
+	int fds[2];
+
+	ck_assert_int_eq(pipe2(fds, O_CLOEXEC), 0);
+	victim->pid = fork();
+	ck_assert_int_ge(victim->pid, 0);
+	if (victim->pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() == parent)
+			victim_run(fixture, n_chunks, fds[1]);
+		_exit(1);
+	}
+	close(fds[1]);
+	victim->pipe = fds[0];
+	ck_assert_int_eq(read(fds[0], &victim->welcome, sizeof(victim->welcome)),
+			 sizeof(victim->welcome));
+}
+
+void victim_kill(struct victim *victim)
+{
+	kill(victim->pid, SIGKILL);
+	waitpid(victim->pid, NULL, 0);
+	close(victim->pipe);
+}
