@@ -94,11 +94,12 @@ static const char *find_line(const struct conf_text *text, unsigned int line,
 			     size_t *ret_size)
 {
 	const char *p = text->data, *end = text->data + text->size, *start;
+	unsigned int at = 1;
 
 	while (p < end) {
 		for (start = p; p < end && *p != '\n' && *p != '\r'; p++)
 			;
-		if (--line == 0) {
+		if (at++ == line) {
 			*ret_size = (size_t)(p - start);
 			return start;
 		}
@@ -157,8 +158,8 @@ void conf_error_vset(struct conf_error *ret_error, const struct conf_text *text,
 		     unsigned int line, unsigned int column, const char *format,
 		     va_list args)
 {
-	const char *start = NULL;
-	size_t size = 0;
+	const char *start;
+	size_t size;
 
 	*ret_error = (struct conf_error){
 		.path = strdup(text->path),
@@ -167,8 +168,7 @@ void conf_error_vset(struct conf_error *ret_error, const struct conf_text *text,
 	};
 	if (vasprintf(&ret_error->text, format, args) < 0)
 		ret_error->text = NULL;
-	if (line > 0)
-		start = find_line(text, line, &size);
+	start = find_line(text, line, &size);
 	if (start)
 		ret_error->source = strndup(start, size);
 	if (ret_error->source)

@@ -203,11 +203,14 @@ static int lookup_group(const char *name, char *room, size_t size, uint32_t *ret
 	return 0;
 }
 
-/* With as much room as it takes: a group of many members has a large entry. */
+/*
+ * With as much room as it takes: a group of many members has a large entry. So little at
+ * first that growing is the usual way, and not one that only such groups go.
+ */
 static int lookup(lookup_fn try, const char *name, uint32_t *ret_id)
 {
 	char *room = NULL, *larger;
-	size_t size = 1024;
+	size_t size = 16;
 	int r;
 
 	do {

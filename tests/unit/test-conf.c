@@ -383,6 +383,31 @@ START_TEST(test_load_memory_large_in_time)
 }
 END_TEST
 
+/* One queue more than a segment may have; the text is nearly as long as it may be. */
+START_TEST(test_load_memory_too_many_queues_refused)
+{
+	struct string text = { 0 };
+	FILE *file = open_memstream(&text.text, &text.size);
+	struct conf_error error = { 0 };
+	struct conf *conf;
+	int r;
+
+	fputs("segments:\n- name: a\n  pools: [ { chunk_size: 1, chunk_count: 1 } ]\n"
+	      "  queues:\n",
+	      file);
+	for (unsigned int i = 0; i <= MEMPOOL_MAX_RINGS; i++)
+		fprintf(file, "  - {name: q%u, capacity: 1}\n", i);
+	fclose(file);
+	r = conf_load_memory("text", text.text, text.size, NULL, NULL, &conf, &error);
+	ck_assert_int_eq(r, -EINVAL);
+	ck_assert_uint_eq(error.line, 5 + MEMPOOL_MAX_RINGS);
+	ck_assert_str_eq(error.text,
+			 "too many: a segment has at most 32767 queues and topics");
+	conf_error_deinit(&error);
+	free(text.text);
+}
+END_TEST
+
 /* The installed one, for a machine where the group is yet to be made. */
 static struct string installed_config(void)
 {
@@ -567,6 +592,7 @@ int main(void)
 	tcase_add_test(files, test_load_pipe_is_read_to_its_end);
 	tcase_add_test(files, test_load_memory_every_beginning);
 	tcase_add_test(files, test_load_memory_large_in_time);
+	tcase_add_test(files, test_load_memory_too_many_queues_refused);
 	tcase_add_test(files, test_installed_config_is_the_guides);
 	tcase_add_test(files, test_installed_config_each_example_loads);
 	tcase_add_test(files, test_installed_config_all_examples_load);

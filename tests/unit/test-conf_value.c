@@ -162,6 +162,7 @@ START_TEST(test_user_and_group_unknown_refused)
 	ck_assert_int_eq(conf_value_user("4294967295", &uid, &text), -EINVAL);
 	ck_assert_str_eq(text, "larger than any id");
 	ck_assert_int_eq(conf_value_user("", &uid, &text), -EINVAL);
+	ck_assert_str_eq(text, "a name or a number is missing");
 	ck_assert_int_eq(conf_value_group("010", &gid, &text), -EINVAL);
 	ck_assert_uint_eq(uid, 4711);
 	ck_assert_uint_eq(gid, 4711);
