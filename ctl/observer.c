@@ -80,7 +80,7 @@ static int receive(int fd, void *buffer, struct mempool_msg *ret_head)
 	if (n < 0)
 		return errno == EAGAIN ? -ETIMEDOUT : -errno;
 	if (n == 0)
-		return -EPROTO;
+		return -ECONNRESET;
 	if ((size_t)n < sizeof(*ret_head) || n > MEMPOOL_MSG_MAX_BYTES)
 		return -EPROTO;
 
@@ -177,7 +177,7 @@ int observer_list(const char *socket_path, struct mempool_msg_place **ret_places
 		return fd;
 
 	if (send(fd, &list, sizeof(list), MSG_NOSIGNAL) < 0)
-		r = errno == EAGAIN ? -ETIMEDOUT : -errno;
+		r = errno == EAGAIN ? -ETIMEDOUT : errno == EPIPE ? -ECONNRESET : -errno;
 	else
 		r = receive_places(fd, ret_places, ret_n_places, reterr_reason);
 

@@ -21,6 +21,7 @@
  * Return: 0;
  *	-ENOTCONN	nobody listens there
  *	-ETIMEDOUT	connected, and no answer within OBSERVER_TIMEOUT_SECONDS
+ *	-ECONNRESET	hung up in the middle, as a daemon does that stops
  *	-ENAMETOOLONG	of a socket
  *	-EPROTO		the answer is none of ours
  *	other		-errno of connect(2); or what a refusal says

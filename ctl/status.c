@@ -54,6 +54,9 @@ static enum ctl_exit explain_list(const char *socket_path, int error, const char
 		ctl_error("mempoold at %s does not answer within %d s", socket_path,
 			  OBSERVER_TIMEOUT_SECONDS);
 		return CTL_NO_DAEMON;
+	case -ECONNRESET:
+		ctl_error("mempoold at %s hung up", socket_path);
+		return CTL_NO_DAEMON;
 	case -EPROTO:
 		ctl_error("%s: the answer is not one of mempoold's, or of another version",
 			  socket_path);

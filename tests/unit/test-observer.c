@@ -236,11 +236,13 @@ START_TEST(test_list_wrong_length_eproto)
 }
 END_TEST
 
-START_TEST(test_list_hangup_before_the_last_eproto)
+START_TEST(test_list_hangup_before_the_last_econnreset)
 {
 	struct mempool_msg_segment message = segment_message(0, 2);
 
-	assert_refused(&message, sizeof(message));
+	will_send(0, &message, sizeof(message));
+	ck_assert_int_eq(list(), -ECONNRESET);
+	ck_assert_ptr_null(places);
 }
 END_TEST
 
@@ -286,7 +288,7 @@ int main(void)
 	tcase_add_loop_test(tcase, test_list_wrong_head_eproto, 0, 4);
 	tcase_add_loop_test(tcase, test_list_wrong_place_eproto, 0, 7);
 	tcase_add_loop_test(tcase, test_list_wrong_length_eproto, 0, 3);
-	tcase_add_test(tcase, test_list_hangup_before_the_last_eproto);
+	tcase_add_test(tcase, test_list_hangup_before_the_last_econnreset);
 	tcase_add_test(tcase, test_list_nobody_there_enotconn);
 	tcase_add_test(tcase, test_list_long_path_enametoolong);
 	tcase_add_test(tcase, test_list_silent_daemon_etimedout);
