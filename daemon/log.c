@@ -56,7 +56,8 @@ static void write_line(int priority, const char *text, size_t length)
 	dprintf(STDERR_FILENO, "mempoold: %s%.*s\n", word, (int)length, text);
 }
 
-static void log_va(int priority, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static void
+log_va(int priority, const char *format, va_list args)
 {
 	char text[LOG_TEXT_BYTES];
 	const char *line, *end;

@@ -17,7 +17,7 @@
 #include "mempool_protocol.h"
 
 #define STORE_FOLDER "/dev/shm"
-#define STORE_PREFIX (MEMPOOL_SHM_PREFIX + 1)	/* as a file name */
+#define STORE_PREFIX (&MEMPOOL_SHM_PREFIX[1])	/* as a file name */
 #define STORE_LOCK_TRIES 16
 
 static_assert(sizeof(MEMPOOL_SHM_PREFIX) - 1 + MEMPOOL_NAME_BYTES - 1 + 1 + 18 + 1 <=
