@@ -399,6 +399,8 @@ void wire_bye(int fd)
 	struct mempool_msg_bye bye = { .msg = wire_msg(MEMPOOL_MSG_BYE, sizeof(bye)) };
 
 	wire_send(fd, &bye, sizeof(bye));
+	/* Messages on two connections have no order: wait until this one was heard. */
+	ck_assert_int_eq(recv(fd, &bye, sizeof(bye), 0), 0);
 	close(fd);
 }
 
