@@ -27,7 +27,7 @@ struct conf_access {
 struct conf_segment {
 	struct config shape;
 	struct segment_permissions perms;	/* group (gid_t)-1: the daemon's own */
-	bool allow_all;				/* no `allow`: whoever reaches the socket */
+	bool allow_all;				/* no `allow`: whoever connects */
 	struct conf_access allow;
 	enum segment_open_mode open_mode;
 	unsigned int line;			/* where it stands in the file, from 1 */
@@ -53,7 +53,7 @@ struct conf_error {
 	unsigned int line;
 	unsigned int column;
 	char *text;
-	char *source;				/* the line without its newline, or NULL */
+	char *source;				/* the line, no newline; or NULL */
 };
 
 /* Called for each warning while loading; the error is the callee's only for the call. */
