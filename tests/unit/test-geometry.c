@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT */
+/* test-geometry.c - where everything lies: sizes, order, no overlap, up to the limits */
+#include "test_segment.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "shm/free_list.h"
+#include "shm/geometry.h"
+#include "shm/pool.h"
+
+static const struct test_pool guide[] = {
+	{ .chunk_size = 128, .n_chunks = 10000 },
+	{ .chunk_size = 1024, .n_chunks = 5000 },
+	{ .chunk_size = 4096, .n_chunks = 1000 },
+};
+
+static struct config config;
+static struct geometry geometry;
+
+static void teardown(void)
+{
+	config_deinit(&config);
+}
+
+static void make(const struct test_pool *pools, size_t n)
+{
+	test_config_init(&config, pools, n);
+	ck_assert_int_eq(geometry_init(&geometry, &config), 0);
+}
+
+/* Everything in the guide's order, nothing over another, nothing past the end. */
+static void assert_sound(void)
+{
+	uint64_t end = MEMPOOL_PAGE_BYTES, total = 0;
+
+	ck_assert_uint_eq(geometry.pools_off, end);
+	end += (geometry.n_pools + 1) * sizeof(struct mempool_pool_record);
+	ck_assert_uint_eq(geometry.holders_off, end);
+	end += geometry.n_holders * sizeof(struct mempool_holder);
+	ck_assert_uint_eq(geometry.rings_off, end);
+	end += geometry.n_rings * sizeof(struct mempool_ring);
+
+	for (uint32_t i = 0; i <= geometry.n_pools; i++) {
+		const struct geometry_pool *pool = &geometry.pools[i];
+
+		ck_assert_uint_ge(pool->stride, pool->chunk_size);
+		ck_assert_uint_lt(pool->stride - pool->chunk_size, pool->alignment);
+		ck_assert_uint_eq(pool->stride % pool->alignment, 0);
+		ck_assert_uint_eq(pool->data_off % 4096, 0);
+		ck_assert_uint_ge(pool->data_off, end);
+		ck_assert_uint_eq(pool->index_off % 64, 0);
+		ck_assert_uint_ge(pool->index_off,
+				  pool->data_off + pool->stride * pool->n_chunks);
+		end = pool->index_off + pool_index_bytes(pool->n_chunks);
+		if (i < geometry.n_pools)
+			total += pool->n_chunks;
+	}
+	ck_assert_uint_eq(geometry.pools[geometry.n_pools].n_chunks, total);
+	ck_assert_uint_ge(geometry.slots_off, end);
+	ck_assert_uint_eq(geometry.slots_off % 64, 0);
+	ck_assert_uint_ge(geometry.total_size, geometry.slots_off);
+	ck_assert_uint_eq(geometry.total_size % 4096, 0);
+}
+
+START_TEST(test_geometry_of_the_guide)
+{
+	make(guide, 3);
+	assert_sound();
+	ck_assert_uint_eq(geometry.n_pools, 3);
+	ck_assert_uint_eq(geometry.n_holders, 256);
+	ck_assert_uint_eq(geometry.pools[0].stride, 128);
+	ck_assert_uint_eq(geometry.pools[1].stride, 1024);
+	ck_assert_uint_eq(geometry.pools[2].stride, 4096);
+	/* Header page, 4 pool records and 256 holder records of 128 bytes: 37376. */
+	ck_assert_uint_eq(geometry.rings_off, 37376);
+	ck_assert_uint_eq(geometry.pools[0].data_off, 40960);
+	/* 10000 * 128 on; 157 leaves and 3 words of summary, in lines: 1280 + 64; 16 a chunk. */
+	ck_assert_uint_eq(geometry.pools[0].index_off, 40960 + 1280000);
+	ck_assert_uint_eq(pool_index_bytes(10000), 1280 + 64 + 160000);
+	ck_assert_uint_eq(geometry.pools[1].data_off, 1482752);
+	/* The ChunkManagers: as many as chunks, each with 256 bits. */
+	ck_assert_uint_eq(geometry.pools[3].n_chunks, 16000);
+	ck_assert_uint_eq(geometry.pools[3].chunk_size, 40);
+	ck_assert_uint_eq(segment_size_bytes(&config), geometry.total_size);
+	ck_assert_uint_eq(geometry.total_size, 11698176);
+}
+END_TEST
+
+START_TEST(test_geometry_alignment_8_to_4096)
+{
+	make(guide, 3);
+	for (uint32_t alignment = 8; alignment <= 4096; alignment *= 2) {
+		config.pools[0].chunk_size = 100;
+		config.pools[0].alignment = alignment;
+		ck_assert_int_eq(geometry_init(&geometry, &config), 0);
+		assert_sound();
+		ck_assert_uint_eq(geometry.pools[0].stride,
+				  alignment <= 8 ? 104 : alignment <= 16 ? 112 :
+				  alignment <= 128 ? 128 : alignment);
+	}
+}
+END_TEST
+
+START_TEST(test_geometry_62_pools)
+{
+	struct test_pool pools[62];
+
+	for (uint32_t i = 0; i < 62; i++)
+		pools[i] = (struct test_pool){ .chunk_size = 1 + i * 37, .n_chunks = 1 + i };
+	make(pools, 62);
+	assert_sound();
+	ck_assert_uint_eq(geometry.n_pools, 62);
+	ck_assert_uint_eq(geometry.pools[62].n_chunks, 62 * 63 / 2);
+}
+END_TEST
+
+START_TEST(test_geometry_rings_follow)
+{
+	uint64_t without;
+
+	make(guide, 3);
+	without = geometry.total_size;
+	ck_assert_int_eq(config_add_ring(&config, "frames", MEMPOOL_RING_QUEUE, 1024), 0);
+	ck_assert_int_eq(config_add_ring(&config, "camera", MEMPOOL_RING_TOPIC, 2), 0);
+	ck_assert_int_eq(geometry_init(&geometry, &config), 0);
+	assert_sound();
+	ck_assert_uint_eq(geometry.n_rings, 2);
+	ck_assert_uint_eq(geometry.n_topics, 1);
+	ck_assert_uint_eq(geometry_ring_bytes(1024), 8192);
+	ck_assert_uint_eq(geometry_ring_bytes(2), 64);
+	ck_assert_uint_ge(geometry.total_size, without + 8192);
+	ck_assert_uint_ge(geometry.total_size, geometry.slots_off + 8192 + 64);
+}
+END_TEST
+
+START_TEST(test_geometry_pools_over_4_gib)
+{
+	static const struct test_pool pools[] = {
+		{ .chunk_size = 4096, .n_chunks = MEMPOOL_MAX_CHUNKS_PER_POOL },
+		{ .chunk_size = MEMPOOL_MAX_CHUNK_BYTES - 1, .n_chunks = 3 },
+		{ .chunk_size = 64, .n_chunks = 10 },
+	};
+
+	make(pools, 3);
+	assert_sound();
+	ck_assert_uint_eq(geometry.pools[0].index_off - geometry.pools[0].data_off,
+			  UINT64_C(1) << 38);
+	ck_assert_uint_eq(geometry.pools[1].index_off - geometry.pools[1].data_off,
+			  UINT64_C(3) << 32);
+	ck_assert_uint_gt(geometry.pools[2].data_off, (UINT64_C(1) << 38) + (UINT64_C(3) << 32));
+}
+END_TEST
+
+/* A sparse object of 6 GiB, of which only the words are ever written. */
+START_TEST(test_geometry_pool_over_4_gib_mapped)
+{
+	static const struct test_pool pools[] = {
+		{ .chunk_size = UINT64_C(1) << 20, .n_chunks = 6 << 10 },
+		{ .chunk_size = 100, .n_chunks = 10 },
+	};
+	struct segment_memory memory = SEGMENT_MEMORY_NULL;
+	struct segment *segment;
+	unsigned char *last;
+	uint32_t index;
+	int fd;
+
+	make(pools, 2);
+	fd = memfd_create("sparse", MFD_CLOEXEC);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(ftruncate(fd, (off_t)geometry.total_size), 0);
+	ck_assert_int_eq(segment_map_fd(fd, SEGMENT_READ_WRITE, &memory), 0);
+	ck_assert_int_eq(segment_layout(memory.base, memory.size, &config, NULL), 0);
+	ck_assert_int_eq(segment_attach(&memory, &segment), 0);
+
+	index = (6 << 10) - 1;
+	ck_assert_int_eq(pool_claim(&segment->pools[0], index, TEST_HOLDER), 0);
+	last = pool_chunk(&segment->pools[0], index);
+	ck_assert_uint_eq((uint64_t)(last - segment->pools[0].data),
+			  (UINT64_C(6) << 30) - (1 << 20));
+	memset(last, 0xaa, 16);
+	memset(last + (1 << 20) - 16, 0xbb, 16);
+	index = 0;
+	ck_assert_int_eq(pool_index(&segment->pools[0],
+				    (uint64_t)(last - segment->pools[0].data), &index), 0);
+	ck_assert_uint_eq(index, (6 << 10) - 1);
+	ck_assert_uint_eq(test_segment_used(segment, 0), 1);
+	ck_assert_uint_eq(test_segment_used(segment, 1), 0);
+	ck_assert_uint_eq(pool_count_used(segment_managers(segment)), 0);
+	segment_free(segment);
+}
+END_TEST
+
+START_TEST(test_geometry_larger_than_an_address_space_eoverflow)
+{
+	struct test_pool pools[16];
+
+	for (int i = 0; i < 16; i++)
+		pools[i] = (struct test_pool){ .chunk_size = MEMPOOL_MAX_CHUNK_BYTES - 1,
+					       .n_chunks = MEMPOOL_MAX_CHUNKS_PER_POOL };
+	make(pools, 15);
+	assert_sound();
+	test_config_init(&config, pools, 16);
+	ck_assert_int_eq(config_check(&config, NULL), 0);
+	ck_assert_int_eq(geometry_init(&geometry, &config), -EOVERFLOW);
+	ck_assert_uint_eq(segment_size_bytes(&config), 0);
+}
+END_TEST
+
+START_TEST(test_geometry_bad_config_einval)
+{
+	ck_assert_int_eq(config_init(&config, "test"), 0);
+	ck_assert_int_eq(geometry_init(&geometry, &config), -EINVAL);
+	ck_assert_uint_eq(segment_size_bytes(&config), 0);
+}
+END_TEST
+
+START_TEST(test_geometry_manager_bytes)
+{
+	ck_assert_uint_eq(geometry_manager_bytes(64), 8 + 8);
+	ck_assert_uint_eq(geometry_manager_bytes(256), 8 + 32);
+	ck_assert_uint_eq(geometry_manager_bytes(32704), 8 + 4088);
+}
+END_TEST
+
+/* Whatever changes the layout changes the fingerprint; what does not, does not. */
+START_TEST(test_geometry_fingerprint_tells_layouts_apart)
+{
+	struct config other;
+	struct geometry changed;
+	uint64_t base;
+
+#define ASSERT_TELLS(change)							\
+	do {									\
+		other = config;							\
+		change;								\
+		ck_assert_int_eq(geometry_init(&changed, &other), 0);		\
+		ck_assert_uint_ne(changed.fingerprint, base);			\
+	} while (0)
+
+	make(guide, 3);
+	base = geometry.fingerprint;
+	ASSERT_TELLS(other.pools[0].chunk_size++);
+	ASSERT_TELLS(other.pools[1].n_chunks++);
+	ASSERT_TELLS(other.pools[2].alignment = 128);
+	ASSERT_TELLS(other.pools[2].cache = 63);
+	ASSERT_TELLS(other.n_pools = 2);
+	ASSERT_TELLS(other.max_clients = 1000);
+	ASSERT_TELLS(other.fallback = false);
+
+	ck_assert_int_eq(config_add_ring(&config, "a", MEMPOOL_RING_QUEUE, 8), 0);
+	ck_assert_int_eq(geometry_init(&geometry, &config), 0);
+	ck_assert_uint_ne(geometry.fingerprint, base);
+	base = geometry.fingerprint;
+	config.rings[0].name[0] = 'b';
+	ASSERT_TELLS((void)0);
+	config.rings[0].name[0] = 'a';
+	config.rings[0].capacity = 16;
+	ASSERT_TELLS((void)0);
+	config.rings[0].capacity = 8;
+	config.rings[0].kind = MEMPOOL_RING_TOPIC;
+	ASSERT_TELLS((void)0);
+	config.rings[0].kind = MEMPOOL_RING_QUEUE;
+
+	other = config;
+	strcpy(other.name, "another");
+	ck_assert_int_eq(geometry_init(&changed, &other), 0);
+	ck_assert_uint_eq(changed.fingerprint, base);
+}
+END_TEST
+
+static void add_tests(TCase *tcase)
+{
+	tcase_add_checked_fixture(tcase, NULL, teardown);
+	tcase_add_test(tcase, test_geometry_of_the_guide);
+	tcase_add_test(tcase, test_geometry_alignment_8_to_4096);
+	tcase_add_test(tcase, test_geometry_62_pools);
+	tcase_add_test(tcase, test_geometry_rings_follow);
+	tcase_add_test(tcase, test_geometry_pools_over_4_gib);
+	tcase_add_test(tcase, test_geometry_pool_over_4_gib_mapped);
+	tcase_add_test(tcase, test_geometry_larger_than_an_address_space_eoverflow);
+	tcase_add_test(tcase, test_geometry_bad_config_einval);
+	tcase_add_test(tcase, test_geometry_manager_bytes);
+	tcase_add_test(tcase, test_geometry_fingerprint_tells_layouts_apart);
+}
+
+int main(void)
+{
+	return test_run("geometry", add_tests);
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+#include "test_segment.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "shm/holder.h"
+
+int test_run(const char *name, void (*add_tests)(TCase *tcase))
+{
+	Suite *suite = suite_create(name);
+	TCase *tcase = tcase_create(name);
+	SRunner *runner;
+	int n_failed;
+
+	/* Sanitizers and two busy cores: the default of 4 s is for neither. */
+	tcase_set_timeout(tcase, 60);
+	add_tests(tcase);
+	suite_add_tcase(suite, tcase);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	n_failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return n_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+const char *test_shm_name(char name[64])
+{
+	static int n;
+
+	snprintf(name, 64, "/mempool-unit-%d-%d", (int)getpid(), n++);
+	return name;
+}
+
+unsigned test_shm_count(void)
+{
+	DIR *directory = opendir("/dev/shm");
+	struct dirent *entry;
+	char prefix[64];
+	unsigned n = 0;
+
+	ck_assert_ptr_nonnull(directory);
+	snprintf(prefix, sizeof(prefix), "mempool-unit-%d-", (int)getpid());
+	while ((entry = readdir(directory)))
+		n += strncmp(entry->d_name, prefix, strlen(prefix)) == 0;
+	closedir(directory);
+	return n;
+}
+
+void test_config_init(struct config *config, const struct test_pool *pools, size_t n_pools)
+{
+	ck_assert_int_eq(config_init(config, "test"), 0);
+	for (size_t i = 0; i < n_pools; i++) {
+		ck_assert_int_eq(
+			config_add_pool(config, pools[i].chunk_size, pools[i].n_chunks), 0);
+		if (pools[i].alignment)
+			config->pools[i].alignment = pools[i].alignment;
+		if (pools[i].cache)
+			config->pools[i].cache = pools[i].cache;
+	}
+}
+
+static void add_holder(struct segment *segment, uint32_t id)
+{
+	struct holder holder = {
+		.id = id,
+		.kind = MEMPOOL_HOLDER_CLIENT,
+		.pid = (uint32_t)getpid(),
+		.name = "test",
+	};
+
+	holder_set_live(segment, &holder);
+}
+
+struct segment *test_segment_new_of(const struct config *config)
+{
+	struct segment_permissions perms = { .mode = 0600, .group = (gid_t)-1 };
+	struct segment_memory memory = SEGMENT_MEMORY_NULL;
+	uint64_t size = segment_size_bytes(config);
+	struct segment *segment;
+	char name[64];
+
+	test_shm_name(name);
+	ck_assert_int_eq(segment_create(name, size, SEGMENT_READ_WRITE, SEGMENT_CREATE,
+					&perms, NULL, NULL, &memory), 0);
+	ck_assert_int_eq(shm_unlink(name), 0);
+	ck_assert_int_eq(segment_layout(memory.base, size, config, NULL), 0);
+	ck_assert_int_eq(segment_attach(&memory, &segment), 0);
+	add_holder(segment, holder_first_client(segment));
+	add_holder(segment, holder_first_client(segment) + 1);
+	return segment;
+}
+
+struct segment *test_segment_new(const struct test_pool *pools, size_t n_pools)
+{
+	struct config config;
+
+	test_config_init(&config, pools, n_pools);
+	return test_segment_new_of(&config);
+}
+
+struct segment *test_segment_map_again(const struct segment *segment)
+{
+	struct segment_memory memory = SEGMENT_MEMORY_NULL;
+	struct segment *again;
+	int fd = dup(segment->memory.fd);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(segment_map_fd(fd, SEGMENT_READ_WRITE, &memory), 0);
+	ck_assert_int_eq(segment_attach(&memory, &again), 0);
+	return again;
+}
+
+struct segment *test_segment_view(const struct segment *segment)
+{
+	struct segment *view = malloc(sizeof(*view));
+
+	ck_assert_ptr_nonnull(view);
+	*view = *segment;
+	view->memory = SEGMENT_MEMORY_NULL;
+	view->config.rings = NULL;
+	view->config.n_rings = 0;
+	return view;
+}
+
+uint32_t test_segment_used(const struct segment *segment, uint32_t id)
+{
+	return pool_count_used(&segment->pools[id]);
+}
