@@ -72,7 +72,9 @@ failed:
 
 static int open_flags(enum segment_access access)
 {
-	return O_NOFOLLOW | O_CLOEXEC | (access == SEGMENT_READ_ONLY ? O_RDONLY : O_RDWR);
+	/* O_NONBLOCK: somebody may have put a FIFO there, and opening one waits. */
+	return O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC |
+	       (access == SEGMENT_READ_ONLY ? O_RDONLY : O_RDWR);
 }
 
 int segment_map(const char *shm_name, enum segment_access access,
