@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -85,6 +86,17 @@ int segment_map(const char *shm_name, enum segment_access access,
 	return fd < 0 ? -errno : segment_map_fd(fd, access, ret_memory);
 }
 
+/* Asked first: filling the memory of the machine, only to fail, would hurt everyone on it. */
+static int check_space(int fd, uint64_t size)
+{
+	struct statvfs fs;
+
+	if (fstatvfs(fd, &fs) < 0)
+		return -errno;
+	/* A tmpfs without a limit says 0 blocks. */
+	return fs.f_blocks != 0 && (size - 1) / fs.f_frsize >= fs.f_bavail ? -ENOSPC : 0;
+}
+
 /* In pieces, so that taking many GiB can be followed and a watchdog fed. */
 static int take_space(int fd, uint64_t size, segment_progress_fn progress, void *userdata)
 {
@@ -116,7 +128,9 @@ static int create_object(const char *shm_name, uint64_t size,
 	if (fd < 0)
 		return -errno;
 
-	r = take_space(fd, size, progress, userdata);
+	r = check_space(fd, size);
+	if (r == 0)
+		r = take_space(fd, size, progress, userdata);
 	if (r == 0 && perms->group != (gid_t)-1 && fchown(fd, (uid_t)-1, perms->group) < 0)
 		r = -errno;
 	/* After the chown, which may clear bits; fchmod minds no umask. */
