@@ -478,8 +478,23 @@ static int read_config(const struct segment_memory *memory,
 	return 0;
 }
 
+static bool rings_agree(const struct geometry *geometry, const struct config *config,
+			const void *base)
+{
+	const struct mempool_ring *rings =
+		(const void *)((const unsigned char *)base + geometry->rings_off);
+	uint64_t off = geometry->slots_off;
+
+	for (uint32_t i = 0; i < geometry->n_rings; i++) {
+		if (rings[i].slots_off != off)
+			return false;
+		off += geometry_ring_bytes(config->rings[i].capacity);
+	}
+	return true;
+}
+
 static bool agrees(const struct mempool_header *header, const struct geometry *geometry,
-		   const void *base)
+		   const struct config *config, const void *base)
 {
 	const struct mempool_pool_record *record =
 		(const void *)((const unsigned char *)base + geometry->pools_off);
@@ -501,7 +516,7 @@ static bool agrees(const struct mempool_header *header, const struct geometry *g
 		    record[i].n_chunks != pool->n_chunks)
 			return false;
 	}
-	return true;
+	return rings_agree(geometry, config, base);
 }
 
 static int view_pools(struct segment *segment)
@@ -533,7 +548,7 @@ static int fill_segment(struct segment *segment, const struct segment_memory *me
 	/* Of what was read, never of what stands there: it may have changed meanwhile. */
 	if (geometry_init(&segment->geometry, &segment->config) < 0 ||
 	    segment->geometry.total_size > memory->size ||
-	    !agrees(header, &segment->geometry, base))
+	    !agrees(header, &segment->geometry, &segment->config, base))
 		return -EUCLEAN;
 
 	segment->memory = *memory;
