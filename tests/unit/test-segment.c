@@ -1,0 +1,763 @@
+/* SPDX-License-Identifier: MIT */
+/* test-segment.c - objects made, opened, laid out and checked; every way it can go wrong */
+#include "test_segment.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+static const struct segment_permissions private_perms = { .mode = 0600, .group = (gid_t)-1 };
+
+static struct config config;
+static struct segment_memory memory;
+static struct segment *segment;
+static uint64_t size;
+static char name[64];
+
+static void setup(void)
+{
+	static const struct test_pool pools[] = {
+		{ .chunk_size = 100, .n_chunks = 70 },
+		{ .chunk_size = 5000, .n_chunks = 3 },
+	};
+
+	test_config_init(&config, pools, 2);
+	ck_assert_int_eq(config_add_ring(&config, "frames", MEMPOOL_RING_QUEUE, 8), 0);
+	ck_assert_int_eq(config_add_ring(&config, "camera", MEMPOOL_RING_TOPIC, 4), 0);
+	size = segment_size_bytes(&config);
+	memory = SEGMENT_MEMORY_NULL;
+	segment = NULL;
+	test_shm_name(name);
+	ck_assert_uint_eq(test_shm_count(), 0);
+}
+
+static void teardown(void)
+{
+	segment_free(segment);
+	segment_memory_deinit(&memory);
+	config_deinit(&config);
+	shm_unlink(name);
+	ck_assert_uint_eq(test_shm_count(), 0);
+}
+
+static int create(enum segment_access access, enum segment_open_mode mode)
+{
+	return segment_create(name, size, access, mode, &private_perms, NULL, NULL, &memory);
+}
+
+static void make(void)
+{
+	ck_assert_int_eq(create(SEGMENT_READ_WRITE, SEGMENT_CREATE), 0);
+	ck_assert_int_eq(segment_layout(memory.base, size, &config, NULL), 0);
+}
+
+/* ---- open modes ---- */
+
+START_TEST(test_create_new_is_zeroed_and_whole)
+{
+	struct stat st;
+
+	ck_assert_int_eq(create(SEGMENT_READ_WRITE, SEGMENT_CREATE), 0);
+	ck_assert(memory.created);
+	ck_assert_uint_eq(memory.size, size);
+	ck_assert_int_eq(fstat(memory.fd, &st), 0);
+	ck_assert_uint_eq((uint64_t)st.st_size, size);
+	/* Its space is taken now, not when it is touched. */
+	ck_assert_uint_ge((uint64_t)st.st_blocks * 512, size);
+	ck_assert_uint_eq(memory.inode, st.st_ino);
+	ck_assert_uint_eq(memory.device, st.st_dev);
+	ck_assert_int_eq(fcntl(memory.fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+	for (uint64_t i = 0; i < size; i++)
+		ck_assert_uint_eq(((unsigned char *)memory.base)[i], 0);
+}
+END_TEST
+
+START_TEST(test_create_existing_eexist_left_alone)
+{
+	struct segment_memory second = SEGMENT_MEMORY_NULL;
+
+	make();
+	ck_assert_int_eq(segment_create(name, size, SEGMENT_READ_WRITE, SEGMENT_CREATE,
+					&private_perms, NULL, NULL, &second), -EEXIST);
+	ck_assert_ptr_null(second.base);
+	ck_assert_int_eq(segment_map(name, SEGMENT_READ_WRITE, &second), 0);
+	ck_assert_uint_eq(second.inode, memory.inode);
+	segment_memory_deinit(&second);
+}
+END_TEST
+
+START_TEST(test_open_missing_enoent_nothing_made)
+{
+	ck_assert_int_eq(create(SEGMENT_READ_WRITE, SEGMENT_OPEN), -ENOENT);
+	ck_assert_int_eq(create(SEGMENT_READ_ONLY, SEGMENT_OPEN), -ENOENT);
+	ck_assert_int_eq(segment_map(name, SEGMENT_READ_WRITE, &memory), -ENOENT);
+	ck_assert_uint_eq(test_shm_count(), 0);
+}
+END_TEST
+
+START_TEST(test_open_existing_gets_it)
+{
+	struct segment_memory second = SEGMENT_MEMORY_NULL;
+
+	make();
+	ck_assert_int_eq(segment_create(name, size, SEGMENT_READ_WRITE, SEGMENT_OPEN,
+					&private_perms, NULL, NULL, &second), 0);
+	ck_assert(!second.created);
+	ck_assert_uint_eq(second.inode, memory.inode);
+	segment_memory_deinit(&second);
+}
+END_TEST
+
+START_TEST(test_open_existing_too_short_enodata)
+{
+	struct segment_memory second = SEGMENT_MEMORY_NULL;
+
+	make();
+	ck_assert_int_eq(segment_create(name, size + 1, SEGMENT_READ_WRITE, SEGMENT_OPEN,
+					&private_perms, NULL, NULL, &second), -ENODATA);
+	ck_assert_int_eq(segment_create(name, size + 1, SEGMENT_READ_WRITE,
+					SEGMENT_OPEN_OR_CREATE, &private_perms, NULL, NULL,
+					&second), -ENODATA);
+	ck_assert_ptr_null(second.base);
+	ck_assert_int_eq(second.fd, -1);
+}
+END_TEST
+
+START_TEST(test_open_or_create_creates_then_opens)
+{
+	struct segment_memory second = SEGMENT_MEMORY_NULL;
+
+	ck_assert_int_eq(create(SEGMENT_READ_WRITE, SEGMENT_OPEN_OR_CREATE), 0);
+	ck_assert(memory.created);
+	ck_assert_int_eq(segment_create(name, size, SEGMENT_READ_WRITE, SEGMENT_OPEN_OR_CREATE,
+					&private_perms, NULL, NULL, &second), 0);
+	ck_assert(!second.created);
+	ck_assert_uint_eq(second.inode, memory.inode);
+	segment_memory_deinit(&second);
+}
+END_TEST
+
+START_TEST(test_purge_and_create_is_a_new_one)
+{
+	struct segment_memory second = SEGMENT_MEMORY_NULL;
+
+	/* Also where there is nothing to purge. */
+	ck_assert_int_eq(create(SEGMENT_READ_WRITE, SEGMENT_PURGE_AND_CREATE), 0);
+	((unsigned char *)memory.base)[100] = 1;
+	ck_assert_int_eq(segment_create(name, size, SEGMENT_READ_WRITE,
+					SEGMENT_PURGE_AND_CREATE, &private_perms, NULL, NULL,
+					&second), 0);
+	ck_assert(second.created);
+	ck_assert_uint_ne(second.inode, memory.inode);
+	ck_assert_uint_eq(((unsigned char *)second.base)[100], 0);
+	segment_memory_deinit(&second);
+}
+END_TEST
+
+START_TEST(test_create_wrong_arguments_einval)
+{
+	struct segment_permissions perms = { .mode = 04600, .group = (gid_t)-1 };
+
+	ck_assert_int_eq(create(SEGMENT_READ_ONLY, SEGMENT_CREATE), -EINVAL);
+	ck_assert_int_eq(create(SEGMENT_READ_ONLY, SEGMENT_OPEN_OR_CREATE), -EINVAL);
+	ck_assert_int_eq(create(SEGMENT_READ_ONLY, SEGMENT_PURGE_AND_CREATE), -EINVAL);
+	ck_assert_int_eq(segment_create(name, 0, SEGMENT_READ_WRITE, SEGMENT_CREATE,
+					&private_perms, NULL, NULL, &memory), -EINVAL);
+	ck_assert_int_eq(segment_create(name, UINT64_MAX, SEGMENT_READ_WRITE, SEGMENT_CREATE,
+					&private_perms, NULL, NULL, &memory), -EINVAL);
+	ck_assert_int_eq(segment_create(name, size, SEGMENT_READ_WRITE, SEGMENT_CREATE,
+					&perms, NULL, NULL, &memory), -EINVAL);
+	ck_assert_uint_eq(test_shm_count(), 0);
+}
+END_TEST
+
+static void refuse_progress(uint64_t done, uint64_t total, void *userdata)
+{
+	(void)done, (void)total, (void)userdata;
+	ck_abort_msg("took space");
+}
+
+/* Asked before any is taken: or else it would fill the memory of the machine first. */
+START_TEST(test_create_more_than_there_is_enospc_at_once)
+{
+	ck_assert_int_eq(segment_create(name, UINT64_C(1) << 60, SEGMENT_READ_WRITE,
+					SEGMENT_CREATE, &private_perms, refuse_progress, NULL,
+					&memory), -ENOSPC);
+	ck_assert_ptr_null(memory.base);
+	ck_assert_uint_eq(test_shm_count(), 0);
+}
+END_TEST
+
+/* The space cannot be taken after all: by a limit of ours that refuses in the middle. */
+START_TEST(test_create_space_not_taken_leaves_nothing)
+{
+	struct rlimit limit;
+
+	signal(SIGXFSZ, SIG_IGN);
+	ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	limit.rlim_cur = size / 2;
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	ck_assert_int_eq(create(SEGMENT_READ_WRITE, SEGMENT_CREATE), -EFBIG);
+	ck_assert_ptr_null(memory.base);
+	ck_assert_uint_eq(test_shm_count(), 0);
+}
+END_TEST
+
+static void count_progress(uint64_t done, uint64_t total, void *userdata)
+{
+	uint64_t *last = userdata;
+
+	ck_assert_uint_gt(done, *last);
+	ck_assert_uint_eq(total, size);
+	*last = done;
+}
+
+START_TEST(test_create_tells_progress)
+{
+	uint64_t last = 0;
+
+	ck_assert_int_eq(segment_create(name, size, SEGMENT_READ_WRITE, SEGMENT_CREATE,
+					&private_perms, count_progress, &last, &memory), 0);
+	ck_assert_uint_eq(last, size);
+}
+END_TEST
+
+/* ---- access and permissions ---- */
+
+static void assert_mode(mode_t mode, mode_t mask)
+{
+	struct segment_permissions perms = { .mode = mode, .group = getgid() };
+	struct stat st;
+	mode_t before = umask(mask);
+
+	ck_assert_int_eq(segment_create(name, size, SEGMENT_READ_WRITE,
+					SEGMENT_PURGE_AND_CREATE, &perms, NULL, NULL,
+					&memory), 0);
+	umask(before);
+	ck_assert_int_eq(fstat(memory.fd, &st), 0);
+	ck_assert_uint_eq(st.st_mode & 07777, mode);
+	ck_assert_uint_eq(st.st_gid, getgid());
+	segment_memory_deinit(&memory);
+}
+
+START_TEST(test_create_mode_whatever_the_umask)
+{
+	assert_mode(0600, 0);
+	assert_mode(0660, 0777);
+	assert_mode(0666, 0077);
+	assert_mode(0640, 0022);
+}
+END_TEST
+
+START_TEST(test_create_group_not_ours_eperm_nothing_left)
+{
+	struct segment_permissions perms = { .mode = 0660, .group = 12345 };
+	int r;
+
+	if (geteuid() == 0) {
+		/* Root may give it to any group. */
+		struct stat st;
+
+		ck_assert_int_eq(segment_create(name, size, SEGMENT_READ_WRITE, SEGMENT_CREATE,
+						&perms, NULL, NULL, &memory), 0);
+		ck_assert_int_eq(fstat(memory.fd, &st), 0);
+		ck_assert_uint_eq(st.st_gid, 12345);
+		ck_assert_uint_eq(st.st_mode & 07777, 0660);
+		segment_memory_deinit(&memory);
+		ck_assert_int_eq(shm_unlink(name), 0);
+		ck_assert_int_eq(seteuid(65534), 0);
+	}
+	r = segment_create(name, size, SEGMENT_READ_WRITE, SEGMENT_CREATE, &perms, NULL, NULL,
+			   &memory);
+	if (getuid() == 0)
+		ck_assert_int_eq(seteuid(0), 0);
+	ck_assert_int_eq(r, -EPERM);
+	ck_assert_uint_eq(test_shm_count(), 0);
+}
+END_TEST
+
+START_TEST(test_map_no_permission_eacces)
+{
+	make();
+	ck_assert_int_eq(fchmod(memory.fd, 0400), 0);
+	segment_memory_deinit(&memory);
+	if (getuid() == 0)
+		ck_assert_int_eq(seteuid(65534), 0);
+	ck_assert_int_eq(segment_map(name, SEGMENT_READ_WRITE, &memory), -EACCES);
+	if (getuid() == 0) {
+		ck_assert_int_eq(segment_map(name, SEGMENT_READ_ONLY, &memory), -EACCES);
+		ck_assert_int_eq(seteuid(0), 0);
+	}
+}
+END_TEST
+
+START_TEST(test_map_read_only_cannot_be_written)
+{
+	make();
+	segment_memory_deinit(&memory);
+	ck_assert_int_eq(segment_map(name, SEGMENT_READ_ONLY, &memory), 0);
+	ck_assert_int_eq(memory.access, SEGMENT_READ_ONLY);
+	ck_assert_int_eq(fcntl(memory.fd, F_GETFL) & O_ACCMODE, O_RDONLY);
+	ck_assert_int_eq(mprotect(memory.base, memory.size, PROT_READ | PROT_WRITE), -1);
+	ck_assert_int_eq(errno, EACCES);
+	ck_assert_int_eq(segment_attach(&memory, &segment), 0);
+	ck_assert_uint_eq(test_segment_used(segment, 0), 0);
+}
+END_TEST
+
+START_TEST(test_map_fd_of_other_kinds_is_refused_and_closed)
+{
+	int fds[2];
+
+	ck_assert_int_eq(pipe(fds), 0);
+	ck_assert_int_eq(segment_map_fd(fds[0], SEGMENT_READ_ONLY, &memory), -EBADF);
+	ck_assert_int_eq(fcntl(fds[0], F_GETFD), -1);
+	close(fds[1]);
+
+	fds[0] = memfd_create("empty", MFD_CLOEXEC);
+	ck_assert_int_eq(segment_map_fd(fds[0], SEGMENT_READ_WRITE, &memory), -ENODATA);
+	ck_assert_int_eq(fcntl(fds[0], F_GETFD), -1);
+
+	/* Read-only descriptor, writable mapping. */
+	fds[0] = memfd_create("ro", MFD_CLOEXEC);
+	ck_assert_int_eq(ftruncate(fds[0], 4096), 0);
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fds[0]);
+	fds[1] = open(path, O_RDONLY | O_CLOEXEC);
+	ck_assert_int_ge(fds[1], 0);
+	close(fds[0]);
+	ck_assert_int_eq(segment_map_fd(fds[1], SEGMENT_READ_WRITE, &memory), -EACCES);
+	ck_assert_int_eq(fcntl(fds[1], F_GETFD), -1);
+}
+END_TEST
+
+static void in_dev_shm(char path[96])
+{
+	snprintf(path, 96, "/dev/shm%s", name);
+}
+
+START_TEST(test_map_symlink_is_not_followed)
+{
+	char path[96];
+
+	in_dev_shm(path);
+	ck_assert_int_eq(symlink("/etc/hostname", path), 0);
+	ck_assert_int_eq(segment_map(name, SEGMENT_READ_ONLY, &memory), -ELOOP);
+	ck_assert_int_eq(create(SEGMENT_READ_WRITE, SEGMENT_CREATE), -EEXIST);
+}
+END_TEST
+
+START_TEST(test_map_fifo_is_refused_without_waiting)
+{
+	char path[96];
+
+	/* Whoever may write to /dev/shm can put one there; to open it must not block. */
+	in_dev_shm(path);
+	ck_assert_int_eq(mkfifo(path, 0600), 0);
+	alarm(5);
+	ck_assert_int_eq(segment_map(name, SEGMENT_READ_ONLY, &memory), -EBADF);
+	ck_assert_int_eq(segment_map(name, SEGMENT_READ_WRITE, &memory), -EBADF);
+}
+END_TEST
+
+START_TEST(test_memory_deinit_null_and_twice)
+{
+	make();
+	segment_memory_deinit(&memory);
+	ck_assert_ptr_null(memory.base);
+	segment_memory_deinit(&memory);
+	segment_memory_deinit(NULL);
+	segment_free(NULL);
+}
+END_TEST
+
+/* ---- layout ---- */
+
+START_TEST(test_layout_short_memory_enospc_untouched)
+{
+	ck_assert_int_eq(create(SEGMENT_READ_WRITE, SEGMENT_CREATE), 0);
+	ck_assert_int_eq(segment_layout(memory.base, size - 1, &config, NULL), -ENOSPC);
+	for (uint64_t i = 0; i < size; i++)
+		ck_assert_uint_eq(((unsigned char *)memory.base)[i], 0);
+}
+END_TEST
+
+START_TEST(test_layout_bad_config_einval)
+{
+	ck_assert_int_eq(create(SEGMENT_READ_WRITE, SEGMENT_CREATE), 0);
+	config.n_pools = 0;
+	ck_assert_int_eq(segment_layout(memory.base, size, &config, NULL), -EINVAL);
+	config.n_pools = 2;
+}
+END_TEST
+
+START_TEST(test_layout_identity_is_written)
+{
+	struct segment_identity identity;
+	const struct mempool_header *header;
+	uint8_t boot_id[16];
+	uint64_t inode;
+
+	ck_assert_int_eq(segment_identity_init(&identity, 42), 0);
+	ck_assert_uint_ne(identity.segment_id, 0);
+	ck_assert_uint_ne(identity.generation_seed, 0);
+	ck_assert_int_eq(segment_boot_id(boot_id), 0);
+	ck_assert_mem_eq(identity.boot_id, boot_id, 16);
+	ck_assert_int_eq(segment_pid_namespace(&inode), 0);
+	ck_assert_uint_eq(identity.pid_namespace, inode);
+
+	ck_assert_int_eq(create(SEGMENT_READ_WRITE, SEGMENT_CREATE), 0);
+	ck_assert_int_eq(segment_layout(memory.base, size, &config, &identity), 0);
+	header = memory.base;
+	ck_assert_uint_eq(header->generation, 42);
+	ck_assert_uint_eq(header->segment_id, identity.segment_id);
+	ck_assert_uint_eq(header->pid_namespace, inode);
+	ck_assert_mem_eq(header->boot_id, boot_id, 16);
+	ck_assert_uint_eq(header->generation_seed, identity.generation_seed);
+
+	ck_assert_int_eq(segment_attach(&memory, &segment), 0);
+	ck_assert_uint_eq(segment->generation, 42);
+	ck_assert_uint_eq(segment->segment_id, identity.segment_id);
+	/* The first generation of every word, managers included. */
+	for (uint32_t i = 0; i <= segment->n_pools; i++)
+		for (uint32_t j = 0; j < segment->pools[i].n_chunks; j++)
+			ck_assert_uint_eq(atomic_load(&segment->pools[i].entries[j].word),
+					  word_make(identity.generation_seed, MEMPOOL_FREE, 0));
+}
+END_TEST
+
+START_TEST(test_boot_id_is_what_the_kernel_says)
+{
+	uint8_t id[16];
+	char expected[64], printed[40];
+	FILE *file = fopen("/proc/sys/kernel/random/boot_id", "r");
+
+	ck_assert_ptr_nonnull(file);
+	ck_assert_ptr_nonnull(fgets(expected, sizeof(expected), file));
+	fclose(file);
+	expected[strcspn(expected, "\n")] = '\0';
+	ck_assert_int_eq(segment_boot_id(id), 0);
+	snprintf(printed, sizeof(printed),
+		 "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", id[0],
+		 id[1], id[2], id[3], id[4], id[5], id[6], id[7], id[8], id[9], id[10], id[11],
+		 id[12], id[13], id[14], id[15]);
+	ck_assert_str_eq(printed, expected);
+}
+END_TEST
+
+START_TEST(test_layout_two_segments_differ)
+{
+	uint64_t first;
+
+	make();
+	first = ((struct mempool_header *)memory.base)->segment_id;
+	segment_memory_deinit(&memory);
+	ck_assert_int_eq(create(SEGMENT_READ_WRITE, SEGMENT_PURGE_AND_CREATE), 0);
+	ck_assert_int_eq(segment_layout(memory.base, size, &config, NULL), 0);
+	ck_assert_uint_ne(((struct mempool_header *)memory.base)->segment_id, first);
+}
+END_TEST
+
+/* ---- attach ---- */
+
+START_TEST(test_attach_gets_the_shape)
+{
+	make();
+	ck_assert_int_eq(segment_attach(&memory, &segment), 0);
+	ck_assert_ptr_null(memory.base);
+	ck_assert_int_eq(memory.fd, -1);
+	ck_assert_str_eq(segment->config.name, "test");
+	ck_assert_uint_eq(segment->n_pools, 2);
+	ck_assert_uint_eq(segment->n_holders, 256);
+	ck_assert_uint_eq(segment->config.max_clients, 192);
+	ck_assert(segment->config.fallback);
+	ck_assert_uint_eq(segment->pools[0].chunk_size, 100);
+	ck_assert_uint_eq(segment->pools[0].stride, 128);
+	ck_assert_uint_eq(segment->pools[0].n_chunks, 70);
+	ck_assert_uint_eq(segment->pools[0].cache, 64);
+	ck_assert_uint_eq(segment->pools[1].id, 1);
+	ck_assert_uint_eq(segment_managers(segment)->n_chunks, 73);
+	ck_assert_uint_eq(segment->config.n_rings, 2);
+	ck_assert_str_eq(segment->config.rings[1].name, "camera");
+	ck_assert_uint_eq(segment->rings[0].capacity, 8);
+	ck_assert_uint_eq(segment_state(segment), MEMPOOL_SEGMENT_READY);
+}
+END_TEST
+
+START_TEST(test_attach_retired_still_works)
+{
+	make();
+	ck_assert_int_eq(segment_attach(&memory, &segment), 0);
+	segment_retire(segment);
+	ck_assert_uint_eq(segment_state(segment), MEMPOOL_SEGMENT_RETIRED);
+	segment_free(segment);
+	segment = NULL;
+	ck_assert_int_eq(segment_map(name, SEGMENT_READ_WRITE, &memory), 0);
+	ck_assert_int_eq(segment_attach(&memory, &segment), 0);
+	ck_assert_uint_eq(segment_state(segment), MEMPOOL_SEGMENT_RETIRED);
+}
+END_TEST
+
+/* Attach must fail so, and leave the memory with its owner. */
+static void assert_refused(int error)
+{
+	void *base = memory.base;
+
+	ck_assert_int_eq(segment_attach(&memory, &segment), error);
+	ck_assert_ptr_null(segment);
+	ck_assert_ptr_eq(memory.base, base);
+}
+
+START_TEST(test_attach_shorter_than_a_header_enodata)
+{
+	int fd = memfd_create("short", MFD_CLOEXEC);
+
+	ck_assert_int_eq(ftruncate(fd, 100), 0);
+	ck_assert_int_eq(segment_map_fd(fd, SEGMENT_READ_WRITE, &memory), 0);
+	assert_refused(-ENODATA);
+}
+END_TEST
+
+START_TEST(test_attach_shorter_than_it_says_enodata)
+{
+	make();
+	ck_assert_int_eq(ftruncate(memory.fd, (off_t)size - 4096), 0);
+	segment_memory_deinit(&memory);
+	ck_assert_int_eq(segment_map(name, SEGMENT_READ_WRITE, &memory), 0);
+	assert_refused(-ENODATA);
+}
+END_TEST
+
+START_TEST(test_attach_not_ready_eagain)
+{
+	ck_assert_int_eq(create(SEGMENT_READ_WRITE, SEGMENT_CREATE), 0);
+	assert_refused(-EAGAIN);
+	ck_assert_int_eq(segment_layout(memory.base, size, &config, NULL), 0);
+	((struct mempool_header *)memory.base)->state = MEMPOOL_SEGMENT_BUILDING;
+	assert_refused(-EAGAIN);
+}
+END_TEST
+
+START_TEST(test_attach_wrong_magic_ebadmsg)
+{
+	make();
+	((struct mempool_header *)memory.base)->magic ^= 1;
+	assert_refused(-EBADMSG);
+	/* Junk is no segment either. */
+	memset(memory.base, 'x', 4096);
+	assert_refused(-EBADMSG);
+}
+END_TEST
+
+START_TEST(test_attach_other_version_eprotonosupport)
+{
+	make();
+	((struct mempool_header *)memory.base)->version_major++;
+	assert_refused(-EPROTONOSUPPORT);
+}
+END_TEST
+
+/* A field of the header or of a table; each is changed in several ways and put back. */
+static void assert_field_is_checked(const char *what, void *field, size_t bytes)
+{
+	static const uint64_t differences[] = {
+		1, 8, 64, 4096, UINT64_C(1) << 31, UINT64_C(1) << 63, UINT64_MAX,
+	};
+	uint64_t right = 0, wrong;
+
+	memcpy(&right, field, bytes);
+	for (size_t i = 0; i < ARRAY_SIZE(differences); i++) {
+		int r;
+
+		wrong = right ^ differences[i];
+		if (bytes < 8 && !(differences[i] & ((UINT64_C(1) << bytes * 8) - 1)))
+			continue;
+		memcpy(field, &wrong, bytes);
+		r = segment_attach(&memory, &segment);
+		/* -ENODATA: only where the size itself is wrong. */
+		ck_assert_msg(r == -EUCLEAN || r == -ENODATA, "%s ^ %#llx: %d", what,
+			      (unsigned long long)differences[i], r);
+	}
+	memcpy(field, &right, bytes);
+}
+
+#define ASSERT_CHECKED(at, member) \
+	assert_field_is_checked(#member, (void *)&(at)->member, sizeof((at)->member))
+
+START_TEST(test_attach_header_contradicts_itself_euclean)
+{
+	struct mempool_header *header;
+
+	make();
+	header = memory.base;
+	ASSERT_CHECKED(header, n_holders);
+	ASSERT_CHECKED(header, total_size);
+	ASSERT_CHECKED(header, holders_off);
+	ASSERT_CHECKED(header, holder_stride);
+	ASSERT_CHECKED(header, fingerprint);
+	ASSERT_CHECKED(header, n_pools);
+	ASSERT_CHECKED(header, n_rings);
+	ASSERT_CHECKED(header, n_topics);
+	ASSERT_CHECKED(header, pools_off);
+	ASSERT_CHECKED(header, rings_off);
+
+	header->header_size = sizeof(*header) - 1;
+	assert_refused(-EUCLEAN);
+	header->header_size = 4097;
+	assert_refused(-EUCLEAN);
+	header->header_size = sizeof(*header);
+
+	header->fallback = 0;
+	assert_refused(-EUCLEAN);
+	header->fallback = 1;
+	header->max_clients = 0;
+	assert_refused(-EUCLEAN);
+	header->max_clients = UINT32_MAX;
+	assert_refused(-EUCLEAN);
+	header->max_clients = 192;
+
+	header->name[0] = '\0';
+	assert_refused(-EUCLEAN);
+	memset(header->name, 'a', 32);	/* not closed */
+	assert_refused(-EUCLEAN);
+	memcpy(header->name, "test", 5);
+
+	header->state = 3;
+	assert_refused(-EUCLEAN);
+	header->state = MEMPOOL_SEGMENT_READY;
+
+	/* All was put back. */
+	ck_assert_int_eq(segment_attach(&memory, &segment), 0);
+}
+END_TEST
+
+START_TEST(test_attach_pool_table_contradicts_euclean)
+{
+	struct mempool_header *header;
+	struct mempool_pool_record *records;
+
+	make();
+	header = memory.base;
+	records = (void *)((unsigned char *)memory.base + header->pools_off);
+	for (int i = 0; i <= 2; i++) {
+		ASSERT_CHECKED(&records[i], chunk_size);
+		ASSERT_CHECKED(&records[i], stride);
+		ASSERT_CHECKED(&records[i], data_off);
+		ASSERT_CHECKED(&records[i], index_off);
+		ASSERT_CHECKED(&records[i], n_chunks);
+	}
+	for (int i = 0; i < 2; i++) {
+		ASSERT_CHECKED(&records[i], alignment);
+		ASSERT_CHECKED(&records[i], cache);
+	}
+	ck_assert_int_eq(segment_attach(&memory, &segment), 0);
+}
+END_TEST
+
+START_TEST(test_attach_ring_table_contradicts_euclean)
+{
+	struct mempool_header *header;
+	struct mempool_ring *rings;
+
+	make();
+	header = memory.base;
+	rings = (void *)((unsigned char *)memory.base + header->rings_off);
+	for (int i = 0; i < 2; i++) {
+		ASSERT_CHECKED(&rings[i], capacity);
+		ASSERT_CHECKED(&rings[i], kind);
+		ASSERT_CHECKED(&rings[i], name[0]);
+		ASSERT_CHECKED(&rings[i], slots_off);
+	}
+	memset(rings[0].name, 'a', 32);
+	assert_refused(-EUCLEAN);
+	memset(rings[0].name, 0, 32);
+	memcpy(rings[0].name, "camera", 6);
+	assert_refused(-EUCLEAN);
+	memcpy(rings[0].name, "frames", 6);
+	ck_assert_int_eq(segment_attach(&memory, &segment), 0);
+}
+END_TEST
+
+START_TEST(test_attach_what_comes_later_steers_nobody)
+{
+	struct mempool_pool_record *records;
+
+	make();
+	ck_assert_int_eq(segment_attach(&memory, &segment), 0);
+	records = (void *)((unsigned char *)segment->header + segment->geometry.pools_off);
+	memset((void *)records, 0xff, sizeof(*records));
+	segment->header->n_pools = UINT32_MAX;
+	segment->header->n_holders = UINT32_MAX;
+	ck_assert_uint_eq(segment->n_pools, 2);
+	ck_assert_uint_eq(segment->n_holders, 256);
+	ck_assert_uint_eq(segment->pools[0].n_chunks, 70);
+	ck_assert_uint_eq(segment->pools[0].stride, 128);
+	ck_assert_int_eq(pool_claim(&segment->pools[0], 69, 2), 0);
+	ck_assert_int_eq(pool_claim(&segment->pools[0], 70, 2), -EINVAL);
+}
+END_TEST
+
+START_TEST(test_strerror_tells_each_apart)
+{
+	static const int errors[] = { -ENODATA, -EAGAIN, -EBADMSG, -EPROTONOSUPPORT, -EUCLEAN,
+				      -ENOENT };
+
+	for (size_t i = 0; i < ARRAY_SIZE(errors); i++)
+		for (size_t j = 0; j < i; j++)
+			ck_assert_str_ne(segment_strerror(errors[i]), segment_strerror(errors[j]));
+	ck_assert_str_eq(segment_strerror(-ENOENT), strerror(ENOENT));
+}
+END_TEST
+
+static void add_tests(TCase *tcase)
+{
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_add_test(tcase, test_create_new_is_zeroed_and_whole);
+	tcase_add_test(tcase, test_create_existing_eexist_left_alone);
+	tcase_add_test(tcase, test_open_missing_enoent_nothing_made);
+	tcase_add_test(tcase, test_open_existing_gets_it);
+	tcase_add_test(tcase, test_open_existing_too_short_enodata);
+	tcase_add_test(tcase, test_open_or_create_creates_then_opens);
+	tcase_add_test(tcase, test_purge_and_create_is_a_new_one);
+	tcase_add_test(tcase, test_create_wrong_arguments_einval);
+	tcase_add_test(tcase, test_create_more_than_there_is_enospc_at_once);
+	tcase_add_test(tcase, test_create_space_not_taken_leaves_nothing);
+	tcase_add_test(tcase, test_create_tells_progress);
+	tcase_add_test(tcase, test_create_mode_whatever_the_umask);
+	tcase_add_test(tcase, test_create_group_not_ours_eperm_nothing_left);
+	tcase_add_test(tcase, test_map_no_permission_eacces);
+	tcase_add_test(tcase, test_map_read_only_cannot_be_written);
+	tcase_add_test(tcase, test_map_fd_of_other_kinds_is_refused_and_closed);
+	tcase_add_test(tcase, test_map_symlink_is_not_followed);
+	tcase_add_test(tcase, test_map_fifo_is_refused_without_waiting);
+	tcase_add_test(tcase, test_memory_deinit_null_and_twice);
+	tcase_add_test(tcase, test_layout_short_memory_enospc_untouched);
+	tcase_add_test(tcase, test_layout_bad_config_einval);
+	tcase_add_test(tcase, test_layout_identity_is_written);
+	tcase_add_test(tcase, test_boot_id_is_what_the_kernel_says);
+	tcase_add_test(tcase, test_layout_two_segments_differ);
+	tcase_add_test(tcase, test_attach_gets_the_shape);
+	tcase_add_test(tcase, test_attach_retired_still_works);
+	tcase_add_test(tcase, test_attach_shorter_than_a_header_enodata);
+	tcase_add_test(tcase, test_attach_shorter_than_it_says_enodata);
+	tcase_add_test(tcase, test_attach_not_ready_eagain);
+	tcase_add_test(tcase, test_attach_wrong_magic_ebadmsg);
+	tcase_add_test(tcase, test_attach_other_version_eprotonosupport);
+	tcase_add_test(tcase, test_attach_header_contradicts_itself_euclean);
+	tcase_add_test(tcase, test_attach_pool_table_contradicts_euclean);
+	tcase_add_test(tcase, test_attach_ring_table_contradicts_euclean);
+	tcase_add_test(tcase, test_attach_what_comes_later_steers_nobody);
+	tcase_add_test(tcase, test_strerror_tells_each_apart);
+}
+
+int main(void)
+{
+	return test_run("segment", add_tests);
+}
