@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash disable=SC2034
+#
+# daemon.sh - for tests of programs: a private mempoold, and checks with names
+#
+# Sourced by test-*.sh. MEMPOOLD, MEMPOOLCTL, PRODUCE and CONSUME name the built programs.
+# Everything lives in $dir, but for the segments, whose names begin with $name; both are
+# gone at the end. `finish` ends the test with 0 if every check held.
+set -uo pipefail
+export LC_ALL=C.UTF-8
+
+name=cli-$$
+dir=$(mktemp -d /tmp/mempool-cli.XXXXXX)
+export MEMPOOL_SOCKET=$dir/mempoold.sock
+daemon='' n_failed=0
+
+cleanup() {
+	local status=$?
+
+	trap - EXIT
+	# shellcheck disable=SC2046
+	kill $(jobs -p) 2>/dev/null
+	wait
+	if ((status != 0)) && [[ -e $dir/log ]]; then
+		sed 's/^/# mempoold: /' "$dir/log"
+	fi
+	rm -rf "$dir" /dev/shm/mempool-"$name"*
+	exit "$status"
+}
+trap cleanup EXIT
+
+# check WHAT COMMAND...: one thing that must hold
+check() {
+	local what=$1
+	shift
+
+	if "$@"; then
+		echo "ok - $what"
+	else
+		echo "not ok - $what"
+		n_failed=$((n_failed + 1))
+	fi
+}
+
+# exits STATUS COMMAND...: the command ends with this status
+exits() {
+	local expected=$1 status
+	shift
+
+	"$@" >"$dir/stdout" 2>"$dir/stderr"
+	status=$?
+	((status == expected)) && return
+	echo "# $* ended with $status, not $expected"
+	sed 's/^/# /' "$dir/stdout" "$dir/stderr"
+	return 1
+}
+
+# same EXPECTED FOUND
+same() {
+	[[ $1 == "$2" ]] && return
+	printf '# expected: %s\n# found:    %s\n' "$1" "$2"
+	return 1
+}
+
+# soon COMMAND...: holds within ten seconds
+soon() {
+	local i
+
+	for ((i = 0; i < 200; i++)); do
+		"$@" && return
+		sleep 0.05
+	done
+	echo "# not within 10 s: $*"
+	return 1
+}
+
+# start_daemon: with the segments that standard input says
+start_daemon() {
+	{
+		printf 'socket: { path: %s }\nsegments:\n' "$MEMPOOL_SOCKET"
+		cat
+	} >"$dir/mempool.yaml"
+	"$MEMPOOLD" --config "$dir/mempool.yaml" 2>>"$dir/log" &
+	daemon=$!
+	soon "$MEMPOOLCTL" status >/dev/null 2>&1 || exit 1
+}
+
+# status_json PYTHON-EXPRESSION: of s, the list of segments
+status_json() {
+	"$MEMPOOLCTL" status --json |
+		python3 -c "import json, sys; s = json.load(sys.stdin)['segments']; print($1)"
+}
+
+finish() {
+	((n_failed == 0)) || echo "# $n_failed checks failed"
+	exit "$((n_failed > 0))"
+}

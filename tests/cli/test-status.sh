@@ -1,0 +1,68 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# test-status.sh - what mempoolctl prints, and how it ends
+# shellcheck source-path=SCRIPTDIR source=daemon.sh
+. "${0%/*}/daemon.sh"
+
+ctl=$MEMPOOLCTL
+
+check 'no command is wrong usage' exits 64 "$ctl"
+check 'unknown command is wrong usage' exits 64 "$ctl" stratus
+check 'unknown option is wrong usage' exits 64 "$ctl" status --jsonn
+check 'option without value is wrong usage' exits 64 "$ctl" status --socket
+check 'argument too many is wrong usage' exits 64 "$ctl" status default
+check '--shm with --segment is wrong usage' exits 64 "$ctl" status --shm a --segment b
+check 'help is no error' exits 0 "$ctl" --help
+check 'version is no error' exits 0 "$ctl" --version
+check 'no daemon' exits 69 "$ctl" status
+check 'no daemon at --socket' exits 69 "$ctl" status --socket /nonexistent
+check 'no such object' exits 1 "$ctl" status --shm mempool-cli-none.1
+
+start_daemon <<CONFIG
+  - name: $name
+    pools:
+      - { chunk_size: 128, chunk_count: 10000 }
+      - { chunk_size: 1024, chunk_count: 5000 }
+      - { chunk_size: 4096, chunk_count: 1000 }
+  - name: $name-other
+    pools:
+      - { chunk_size: 1000000, chunk_count: 3 }
+CONFIG
+
+check 'both segments' same "$name $name-other" "$(status_json '*(g["name"] for g in s)')"
+check 'the pools of the guide' same '[(128, 10000), (1024, 5000), (4096, 1000)]' \
+	"$(status_json '[(p["chunk_size"], p["total"]) for p in s[0]["pools"]]')"
+check 'one manager for each chunk' same 16000 "$(status_json 's[0]["manager_pool"]["total"]')"
+check 'every pool free' same '[0, 0, 0]' "$(status_json '[p["used"] for p in s[0]["pools"]]')"
+check 'settled members of a segment' same True "$(status_json \
+	'{"name", "shm_name", "generation", "size_bytes", "pools", "manager_pool", "holders"} <= s[0].keys()')"
+check 'settled members of a pool' same True "$(status_json \
+	'{"chunk_size", "stride", "total", "used", "free"} <= s[0]["pools"][0].keys()')"
+check 'settled members of a holder' same True "$(status_json \
+	'{"id", "kind", "pid", "uid", "name", "chunks", "bytes"} <= s[0]["holders"][0].keys()')"
+check 'the daemon is a holder' same "('daemon', $daemon)" \
+	"$(status_json '(s[0]["holders"][0]["kind"], s[0]["holders"][0]["pid"])')"
+check 'size is that of the object' same "$(stat -c %s /dev/shm/mempool-"$name".1)" \
+	"$(status_json 's[0]["size_bytes"]')"
+
+check 'one segment' exits 0 "$ctl" status --segment "$name-other"
+check 'only that one' same 1 "$(grep -c generation "$dir/stdout")"
+check 'no such segment' exits 1 "$ctl" status --segment none
+check 'the same without the daemon' same "$("$ctl" status --segment "$name")" \
+	"$("$ctl" status --shm "mempool-$name.1")"
+check 'an output that is full' exits 1 bash -c "$ctl status >/dev/full"
+
+check 'within 80 columns' exits 1 bash -c "$ctl status | grep -E '.{81}'"
+check 'bars in UTF-8' exits 0 bash -c "$ctl status | grep ░"
+check 'bars in ASCII' exits 0 bash -c "LC_ALL=C $ctl status | grep -F ......"
+check 'ASCII is only ASCII' exits 1 bash -c "LC_ALL=C $ctl status | LC_ALL=C grep '[^ -~]'"
+check 'no colour into a pipe' exits 1 bash -c "TERM=xterm $ctl status | grep $'\\033'"
+if command -v script >/dev/null; then
+	check 'colour on a terminal' exits 0 \
+		bash -c "TERM=xterm script -qc '$ctl status' /dev/null | grep $'\\033'"
+	check 'no colour with NO_COLOR' exits 1 \
+		bash -c "TERM=xterm NO_COLOR=1 script -qc '$ctl status' /dev/null | grep $'\\033'"
+fi
+
+finish
