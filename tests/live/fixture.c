@@ -50,6 +50,13 @@ double wait_until(bool (*condition)(void *userdata), void *userdata, int timeout
 	return clock_ms() - start;
 }
 
+bool fixture_no_longer_used(void *userdata)
+{
+	const struct fixture_used *used = userdata;
+
+	return pool_count_used(&used->segment->pools[0]) <= used->n;
+}
+
 bool skip_unless_root(const char *why)
 {
 	if (geteuid() == 0)

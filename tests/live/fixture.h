@@ -114,6 +114,13 @@ void victim_kill(struct victim *victim);
 double wait_until(bool (*condition)(void *userdata), void *userdata, int timeout_ms);
 double clock_ms(void);
 
+/* A condition: so many chunks of pool 0 are used, or fewer. */
+struct fixture_used {
+	struct segment *segment;
+	uint32_t n;
+};
+bool fixture_no_longer_used(void *userdata);
+
 /* Print why, and leave the test program with 77 if this is the only reason to run it. */
 bool skip_unless_root(const char *why);
 
