@@ -82,6 +82,7 @@ void tenant_free(struct tenant *tenant)
 	quota_put(&tenant->unit);
 	generation->tenants[tenant->id] = NULL;
 	generation->n_tenants--;
+	generation->host->server->n_reaping -= tenant->state == TENANT_REAPING;
 	server_count(generation->host->server, -1);
 	free(tenant);
 }
@@ -92,6 +93,7 @@ void tenant_end(struct tenant *tenant)
 
 	assert(tenant->state == TENANT_LIVE);
 	tenant->state = TENANT_REAPING;
+	generation->host->server->n_reaping++;
 	tenant_unwatch(tenant);
 	if (generation->segment && generation->state != GENERATION_LOST)
 		holder_set_state(generation->segment, tenant->id, MEMPOOL_HOLDER_REAPING);

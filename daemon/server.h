@@ -31,6 +31,7 @@ struct server {
 	size_t n_hosts;
 	struct host *hosts;		/* in the order of the config */
 	uint64_t n_tenants;
+	uint64_t n_reaping;		/* of them: their process has ended, or left */
 	struct event sigterm;
 	struct event sigint;
 	struct event sighup;

@@ -176,6 +176,23 @@ static int ensure_unit(struct session *session)
 	return quota_take(&session->server->quota, session->peer.uid, &session->unit);
 }
 
+/*
+ * No room. But a bye, or the end of a process, that came before this hello came by another
+ * descriptor and may be unread yet; and what is being reaped makes room soon. Return: whether
+ * the hello is to be tried again.
+ */
+static bool wait_a_moment(struct session *session)
+{
+	static const struct timeval moment = { 0, 10000 };
+
+	if (session->has_waited && session->server->n_reaping == 0)
+		return false;
+	session->has_waited = true;
+	session->state = SESSION_WAITING;
+	event_add(&session->readable, &moment);
+	return true;
+}
+
 static void admit(struct session *session, struct host *host, const struct newcomer *newcomer)
 {
 	struct generation *generation;
@@ -189,7 +206,8 @@ static void admit(struct session *session, struct host *host, const struct newco
 	}
 	r = ensure_unit(session);
 	if (r < 0) {
-		refuse_quota(session, r);
+		if (r == -ENOMEM || !wait_a_moment(session))
+			refuse_quota(session, r);
 		return;
 	}
 	generation = host_current(host);
@@ -207,6 +225,8 @@ static void admit(struct session *session, struct host *host, const struct newco
 		session->waiting_for = generation;
 		TAILQ_INSERT_TAIL(&generation->waiting, session, waiting_link);
 	} else if (r == -EUSERS) {
+		if (!session->has_waited && wait_a_moment(session))
+			return;
 		refuse(session, r, "segment '%s' has no free holder: all %u are taken "
 		       "(max_clients)", host->conf->shape.name,
 		       generation->n_ids - generation->first_id);
@@ -487,10 +507,14 @@ static void on_readable(evutil_socket_t fd, short what, void *userdata)
 	struct session *session = userdata;
 
 	(void)fd;
-	if (what & EV_TIMEOUT)
-		refuse(session, -EBADMSG, "no message within the hello_timeout");
-	else
+	if (!(what & EV_TIMEOUT)) {
 		session_read(session);
+	} else if (session->state == SESSION_WAITING) {
+		event_remove_timer(&session->readable);
+		session_answer(session);
+	} else {
+		refuse(session, -EBADMSG, "no message within the hello_timeout");
+	}
 }
 
 void session_tenant_is_gone(struct session *session)

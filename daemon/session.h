@@ -3,7 +3,8 @@
  * session.h - one connection
  *
  *	NEW		nothing was heard yet; a hello_timeout ends it
- *	WAITING		its hello waits for a holder id that is being reaped
+ *	WAITING		its hello waits for a holder id that is being reaped, or for a moment:
+ *			what others said before it, or their death, may still be unread
  *	ATTACHED	has a tenant; may say BYE
  *	OBSERVER	said LIST; may say it again
  *
@@ -53,7 +54,8 @@ struct session {
 	struct quota_unit unit;		/* none at the door */
 	bool is_at_door;
 	struct tenant *tenant;		/* ATTACHED */
-	struct generation *waiting_for;	/* WAITING */
+	struct generation *waiting_for;	/* WAITING for a reap */
+	bool has_waited;		/* for a moment, before a refusal */
 
 	/* Of the hello. */
 	int pidfd;			/* until a tenant has it */

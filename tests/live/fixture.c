@@ -27,9 +27,6 @@ const char fixture_pools[] =
 	"      - { chunk_size: 1024, chunk_count: 100 }\n"
 	"      - { chunk_size: 4096, chunk_count: 10 }\n";
 
-static struct fixture *current;		/* for the end of a failed test */
-static pid_t owner;
-
 double clock_ms(void)
 {
 	struct timespec now;
@@ -97,11 +94,36 @@ static void remove_objects(const char *segment)
 	closedir(folder);
 }
 
-static void clean_up(void)
+static void remove_all(const struct fixture *fixture)
 {
-	/* Children of the test leave through here, too. */
-	if (current && getpid() == owner)
-		fixture_deinit(current);
+	remove_objects(fixture->segment);
+	unlink(fixture->socket_path);
+	unlink(fixture->config_path);
+	unlink(fixture->log_path);
+	rmdir(fixture->folder);
+}
+
+/* However the test ends: whoever inherits the pipe's other end dies with it. */
+static void start_janitor(struct fixture *fixture)
+{
+	int fds[2];
+	pid_t pid;
+	char byte;
+
+	ck_assert_int_eq(pipe2(fds, O_CLOEXEC), 0);
+	pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		setsid();
+		close(fds[1]);
+		while (read(fds[0], &byte, 1) < 0)
+			;
+		remove_all(fixture);
+		_exit(0);
+	}
+	close(fds[0]);
+	fixture->janitor = pid;
+	fixture->janitor_pipe = fds[1];
 }
 
 void fixture_init(struct fixture *fixture)
@@ -119,21 +141,16 @@ void fixture_init(struct fixture *fixture)
 	snprintf(fixture->log_path, sizeof(fixture->log_path), "%s/log", fixture->folder);
 	snprintf(fixture->segment, sizeof(fixture->segment), "test-%d", (int)getpid());
 	fixture_configure(fixture, "", NULL);
-	current = fixture;
-	owner = getpid();
-	atexit(clean_up);
+	start_janitor(fixture);
 }
 
 void fixture_deinit(struct fixture *fixture)
 {
 	if (fixture->pid)
 		fixture_kill(fixture);
-	remove_objects(fixture->segment);
-	unlink(fixture->socket_path);
-	unlink(fixture->config_path);
-	unlink(fixture->log_path);
-	rmdir(fixture->folder);
-	current = NULL;
+	remove_all(fixture);
+	close(fixture->janitor_pipe);
+	waitpid(fixture->janitor, NULL, 0);
 }
 
 unsigned int fixture_count_objects(const struct fixture *fixture)
@@ -404,10 +421,11 @@ struct segment *wire_map(const struct mempool_msg_welcome *welcome)
 void wire_bye(int fd)
 {
 	struct mempool_msg_bye bye = { .msg = wire_msg(MEMPOOL_MSG_BYE, sizeof(bye)) };
+	union wire_answer answer;
 
 	wire_send(fd, &bye, sizeof(bye));
 	/* Messages on two connections have no order: wait until this one was heard. */
-	ck_assert_int_eq(recv(fd, &bye, sizeof(bye), 0), 0);
+	ck_assert_int_eq(wire_receive(fd, &answer), 0);
 	close(fd);
 }
 

@@ -27,6 +27,8 @@ struct fixture {
 	char segment[32];		/* a name that is ours alone */
 	void (*in_child)(void *userdata); /* before the daemon's exec; may be NULL */
 	void *userdata;
+	pid_t janitor;			/* cleans up behind a test that failed */
+	int janitor_pipe;
 };
 
 /* Folder and names, and a config with one segment of three small pools. */
@@ -96,7 +98,7 @@ int wire_attach(const struct fixture *fixture, uint64_t nonce,
 /* Map what the welcome names. */
 struct segment *wire_map(const struct mempool_msg_welcome *welcome);
 
-/* Say bye on a connection, and close it. */
+/* Say bye on a connection, wait until the daemon hung up, and close it. */
 void wire_bye(int fd);
 
 /* ---- other processes ---- */

@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test-death.c - clients end, and what they held is free again
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fixture.h"
+#include "shm/holder.h"
+
+static struct fixture fixture;
+
+static void setup(void)
+{
+	fixture_init(&fixture);
+}
+
+static void teardown(void)
+{
+	fixture_deinit(&fixture);
+}
+
+struct record {
+	struct segment *segment;
+	uint32_t id;
+	uint32_t state;
+};
+
+static bool record_has_state(void *userdata)
+{
+	const struct record *record = userdata;
+	struct holder holder;
+
+	return holder_read(record->segment, record->id, &holder) == 0 &&
+	       holder.state == record->state;
+}
+
+START_TEST(test_kill_frees_within_100_ms)
+{
+	struct segment *segment;
+	struct victim victim;
+	double took;
+
+	fixture_configure(&fixture, "", "    pools:\n"
+			  "      - { chunk_size: 128, chunk_count: 10000 }\n"
+			  "      - { chunk_size: 1024, chunk_count: 5000 }\n"
+			  "      - { chunk_size: 4096, chunk_count: 1000 }\n");
+	fixture_start(&fixture);
+	victim_start(&victim, &fixture, 500);
+	segment = wire_map(&victim.welcome);
+	ck_assert_uint_eq(pool_count_used(&segment->pools[0]), 500);
+	victim_kill(&victim);
+	took = wait_until(fixture_no_longer_used, &(struct fixture_used){ segment, 0 }, 2000);
+	ck_assert_msg(took < 100, "took %.1f ms", took);
+	wait_until(record_has_state,
+		   &(struct record){ segment, victim.welcome.holder, MEMPOOL_HOLDER_FREE }, 1000);
+	segment_free(segment);
+	fixture_stop(&fixture);
+}
+END_TEST
+
+START_TEST(test_kill_leaves_what_others_hold)
+{
+	struct mempool_msg_welcome welcome;
+	struct segment *segment;
+	struct victim victim;
+	_Atomic uint64_t *word;
+	int fd;
+
+	fixture_start(&fixture);
+	victim_start(&victim, &fixture, 100);
+	fd = wire_attach(&fixture, 1, &welcome);
+	segment = wire_map(&welcome);
+	ck_assert_int_eq(pool_claim(&segment->pools[0], 200, welcome.holder), 0);
+	/* Given away and not taken: it goes with its giver. */
+	word = &segment->pools[0].entries[50].word;
+	atomic_store(word, word_sent(atomic_load(word), 0, victim.welcome.holder));
+	victim_kill(&victim);
+	wait_until(fixture_no_longer_used, &(struct fixture_used){ segment, 1 }, 1000);
+	usleep(20000);
+	ck_assert_int_eq(pool_release(&segment->pools[0], 200, welcome.holder, true), 0);
+	segment_free(segment);
+	close(fd);
+	fixture_stop(&fixture);
+}
+END_TEST
+
+START_TEST(test_hangup_of_the_living_frees_nothing)
+{
+	struct mempool_msg_welcome welcome;
+	struct segment *segment;
+	int fd;
+
+	fixture_start(&fixture);
+	fd = wire_attach(&fixture, 1, &welcome);
+	segment = wire_map(&welcome);
+	ck_assert_int_eq(pool_claim(&segment->pools[0], 1, welcome.holder), 0);
+	close(fd);
+	usleep(100000);
+	ck_assert_uint_eq(pool_count_used(&segment->pools[0]), 1);
+	ck_assert(record_has_state(
+		&(struct record){ segment, welcome.holder, MEMPOOL_HOLDER_LIVE }));
+	segment_free(segment);
+	fixture_stop(&fixture);
+}
+END_TEST
+
+/* What a child is that holds a chunk and has forked. */
+struct family {
+	struct mempool_msg_welcome welcome;
+	pid_t child;
+};
+
+static void run_parent(int pipe_fd)
+{
+	struct family family;
+	struct segment *segment;
+
+	wire_attach(&fixture, 9, &family.welcome);
+	segment = wire_map(&family.welcome);
+	ck_assert_int_eq(pool_claim(&segment->pools[0], 1, family.welcome.holder), 0);
+	alarm(60);
+	family.child = fork();
+	alarm(60);
+	if (family.child > 0)
+		ck_assert_int_eq(write(pipe_fd, &family, sizeof(family)), sizeof(family));
+	pause();
+	_exit(0);
+}
+
+/* It forked, and the child has the connection: that keeps nothing alive. */
+START_TEST(test_death_with_connection_in_child_is_seen)
+{
+	struct segment *segment;
+	struct family family;
+	int fds[2];
+	pid_t pid;
+
+	fixture_start(&fixture);
+	ck_assert_int_eq(pipe2(fds, O_CLOEXEC), 0);
+	pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0)
+		run_parent(fds[1]);
+	ck_assert_int_eq(read(fds[0], &family, sizeof(family)), sizeof(family));
+	segment = wire_map(&family.welcome);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	wait_until(fixture_no_longer_used, &(struct fixture_used){ segment, 0 }, 1000);
+	ck_assert_int_gt(family.child, 0);
+	kill(family.child, SIGKILL);
+	segment_free(segment);
+	fixture_stop(&fixture);
+}
+END_TEST
+
+START_TEST(test_bye_frees_and_says_so)
+{
+	struct mempool_msg_bye bye = { .msg = wire_msg(MEMPOOL_MSG_BYE, sizeof(bye)),
+				       .n_freed = 42 };
+	struct mempool_msg_welcome welcome;
+	struct segment *segment;
+	int fd;
+
+	fixture_start(&fixture);
+	fd = wire_attach(&fixture, 1, &welcome);
+	segment = wire_map(&welcome);
+	ck_assert_int_eq(pool_claim(&segment->pools[0], 1, welcome.holder), 0);
+	wire_send(fd, &bye, sizeof(bye));
+	wait_until(record_has_state,
+		   &(struct record){ segment, welcome.holder, MEMPOOL_HOLDER_FREE }, 1000);
+	ck_assert_uint_eq(pool_count_used(&segment->pools[0]), 0);
+	segment_free(segment);
+	close(fd);
+	fixture_stop(&fixture);
+	ck_assert(fixture_log_has(&fixture, "still held 42 chunks"));
+	ck_assert(fixture_log_has(&fixture, "freed 1 chunks of 1 holders"));
+}
+END_TEST
+
+START_TEST(test_hundred_clients_come_and_go)
+{
+	struct mempool_msg_welcome welcome;
+	struct victim victims[100];
+	struct segment *segment;
+	unsigned int i, round;
+
+	fixture_start(&fixture);
+	close(wire_attach(&fixture, 1, &welcome));
+	segment = wire_map(&welcome);
+	for (round = 0; round < 3; round++) {
+		for (i = 0; i < 100; i++)
+			victim_start(&victims[i], &fixture, 0);
+		for (i = 0; i < 100; i++)
+			victim_kill(&victims[i]);
+	}
+	for (i = 2; i < 110; i++)
+		if (i != welcome.holder)
+			wait_until(record_has_state,
+				   &(struct record){ segment, i, MEMPOOL_HOLDER_FREE }, 1000);
+	segment_free(segment);
+	fixture_stop(&fixture);
+}
+END_TEST
+
+/* ---- a full table ---- */
+
+#define TABLE_IDS 62			/* of 64: without 0 and the daemon's */
+
+START_TEST(test_table_full_is_refused)
+{
+	struct mempool_msg_hello hello = wire_hello(&fixture, 1000);
+	struct mempool_msg_welcome welcome;
+	int fds[TABLE_IDS], fd;
+	unsigned int i;
+
+	fixture_configure(&fixture, "", "    max_clients: 1\n"
+			  "    pools: [ { chunk_size: 64, chunk_count: 10 } ]\n");
+	fixture_start(&fixture);
+	for (i = 0; i < TABLE_IDS; i++)
+		fds[i] = wire_attach(&fixture, 1 + i, &welcome);
+	fd = wire_connect(&fixture);
+	wire_send(fd, &hello, sizeof(hello));
+	wire_expect_refused(fd, -EUSERS, "no free holder");
+	close(fd);
+
+	/* Who is in the table gets in again; and a place that is left is a place. */
+	close(wire_attach(&fixture, 1, &welcome));
+	wire_bye(fds[5]);
+	close(wire_attach(&fixture, 1000, &welcome));
+	fixture_stop(&fixture);
+}
+END_TEST
+
+/* The table is full, but a sweep of a large segment is on: the hello waits for it. */
+START_TEST(test_hello_waits_for_reap)
+{
+	struct mempool_msg_hello hello = wire_hello(&fixture, 1000);
+	struct mempool_msg_bye bye = { .msg = wire_msg(MEMPOOL_MSG_BYE, sizeof(bye)) };
+	struct mempool_msg_list list = { .msg = wire_msg(MEMPOOL_MSG_LIST, sizeof(list)) };
+	struct mempool_msg_welcome welcome;
+	union wire_answer answer;
+	int fds[TABLE_IDS], fd, gone, observer;
+	unsigned int i;
+
+	fixture_configure(&fixture, "", "    max_clients: 1\n"
+			  "    pools: [ { chunk_size: 8, chunk_count: 2000000 } ]\n");
+	fixture_start(&fixture);
+	for (i = 0; i < TABLE_IDS; i++)
+		fds[i] = wire_attach(&fixture, 1 + i, &welcome);
+	fd = wire_connect(&fixture);
+	gone = wire_connect(&fixture);
+	observer = wire_connect(&fixture);
+	wire_send(fds[5], &bye, sizeof(bye));
+	/* One gives up while it waits. */
+	wire_send(gone, &hello, sizeof(hello));
+	close(gone);
+	hello.nonce++;
+	wire_send(fd, &hello, sizeof(hello));
+	/* Sockets are served between the slices. */
+	wire_send(observer, &list, sizeof(list));
+	ck_assert_int_gt(wire_receive(observer, &answer), 0);
+	wire_expect_welcome(fd, &welcome);
+	close(fd);
+	fixture_stop(&fixture);
+}
+END_TEST
+
+/* ---- a hostile neighbour ---- */
+
+static bool lacks_generation(void *userdata)
+{
+	return !fixture_object_exists(&fixture, *(uint64_t *)userdata);
+}
+
+START_TEST(test_truncated_segment_is_made_anew)
+{
+	struct mempool_msg_hello hello = wire_hello(&fixture, 1);
+	struct mempool_msg_welcome old, welcome;
+	uint64_t first = 1;
+	char path[96];
+	int fd;
+
+	fixture_start(&fixture);
+	fd = wire_attach(&fixture, 1, &old);
+	fixture_object_path(&fixture, 1, path);
+	/* All of it, or from the middle on. */
+	ck_assert_int_eq(truncate(path, _i == 0 ? 0 : (off_t)old.place.size_bytes / 2), 0);
+	close(wire_attach(&fixture, 2, &welcome));
+	ck_assert_uint_eq(welcome.place.generation, 2);
+	ck_assert(fixture_log_has(&fixture, "it is lost"));
+	close(fd);
+	hello.segment_id = old.place.segment_id;
+	fd = wire_connect(&fixture);
+	wire_send(fd, &hello, sizeof(hello));
+	wire_expect_refused(fd, -ESTALE, "");
+	close(fd);
+	/* Its name stays while somebody is in it: that is this process. */
+	ck_assert(!lacks_generation(&first));
+	fixture_stop(&fixture);
+
+	/* For the next daemon it is nothing at all. */
+	fixture_start(&fixture);
+	ck_assert(lacks_generation(&first));
+	fixture_stop(&fixture);
+}
+END_TEST
+
+/* While the daemon reads and writes it: a sweep, and the table. */
+START_TEST(test_truncated_in_a_sweep_is_survived)
+{
+	struct mempool_msg_welcome welcome;
+	struct victim victims[20];
+	uint64_t generation = 1;
+	unsigned int i;
+	char path[96];
+
+	fixture_configure(&fixture, "",
+			  "    pools: [ { chunk_size: 8, chunk_count: 1000000 } ]\n");
+	fixture_start(&fixture);
+	for (i = 0; i < 20; i++)
+		victim_start(&victims[i], &fixture, 0);
+	fixture_object_path(&fixture, 1, path);
+	kill(victims[0].pid, SIGKILL);
+	usleep((useconds_t)_i * 500);
+	ck_assert_int_eq(truncate(path, _i % 2 ? 0 : 65536), 0);
+	for (i = 0; i < 20; i++)
+		victim_kill(&victims[i]);
+	wait_until(lacks_generation, &generation, 5000);
+	close(wire_attach(&fixture, 2, &welcome));
+	ck_assert_uint_eq(welcome.place.generation, 2);
+	fixture_stop(&fixture);
+}
+END_TEST
+
+/* Everything in it is overwritten while the daemon serves it. */
+START_TEST(test_segment_overwritten_is_survived)
+{
+	struct segment_memory memory = SEGMENT_MEMORY_NULL;
+	struct mempool_msg_hello hello = wire_hello(&fixture, 99);
+	unsigned int seed = (unsigned int)_i + 1, i;
+	struct victim victims[10];
+	union wire_answer answer;
+	unsigned char *bytes;
+	uint64_t k;
+	int fd;
+
+	fixture_start(&fixture);
+	for (i = 0; i < 10; i++)
+		victim_start(&victims[i], &fixture, 0);
+	ck_assert_int_eq(segment_map(victims[0].welcome.place.shm_name, SEGMENT_READ_WRITE,
+				     &memory), 0);
+	bytes = memory.base;
+	for (i = 0; i < 10; i++) {
+		for (k = 0; k < memory.size; k++)
+			bytes[k] = (unsigned char)rand_r(&seed);
+		victim_kill(&victims[i]);
+	}
+	fd = wire_connect(&fixture);
+	wire_send(fd, &hello, sizeof(hello));
+	ck_assert_int_gt(wire_receive(fd, &answer), 0);
+	close(fd);
+	segment_memory_deinit(&memory);
+	fixture_stop(&fixture);
+	/* And left like that to the next one. */
+	fixture_start(&fixture);
+	fixture_stop(&fixture);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("death");
+	TCase *tcase = tcase_create("death");
+	SRunner *runner;
+	int n_failed;
+
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_set_timeout(tcase, 60);
+	tcase_add_test(tcase, test_kill_frees_within_100_ms);
+	tcase_add_test(tcase, test_kill_leaves_what_others_hold);
+	tcase_add_test(tcase, test_hangup_of_the_living_frees_nothing);
+	tcase_add_test(tcase, test_death_with_connection_in_child_is_seen);
+	tcase_add_test(tcase, test_bye_frees_and_says_so);
+	tcase_add_test(tcase, test_hundred_clients_come_and_go);
+	tcase_add_test(tcase, test_table_full_is_refused);
+	tcase_add_test(tcase, test_hello_waits_for_reap);
+	tcase_add_loop_test(tcase, test_truncated_segment_is_made_anew, 0, 2);
+	tcase_add_loop_test(tcase, test_truncated_in_a_sweep_is_survived, 0, 8);
+	tcase_add_loop_test(tcase, test_segment_overwritten_is_survived, 0, 3);
+	suite_add_tcase(suite, tcase);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	n_failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return n_failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
