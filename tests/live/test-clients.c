@@ -1,0 +1,489 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test-clients.c - clients come, go, die, fork, and are turned away
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <grp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "actor.h"
+#include "build_config.h"
+#include "shm/holder.h"
+#include "shm/pool.h"
+
+#define CHUNKS 1000
+#define MAX_CLIENTS 126			/* with none and the daemon, 128 ids */
+#define HELD 500
+#define REAP_MS 100			/* by this time a killed client holds nothing */
+#define SECOND_MS 1000
+
+static const char small_segment[] =
+	"    max_clients: 126\n"
+	"    pools: [ { chunk_size: 128, chunk_count: 1000 } ]\n";
+
+static struct fixture fixture;
+
+static void setup(void)
+{
+	fixture_init(&fixture);
+	fixture_configure(&fixture, "", small_segment);
+	fixture_start(&fixture);
+}
+
+static void teardown(void)
+{
+	if (fixture.pid)
+		fixture_stop(&fixture);
+	fixture_deinit(&fixture);
+}
+
+/* Take so many chunks and keep them. */
+static void hold(struct mempool_client *client, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++)
+		ck_assert_ptr_nonnull(mempool_alloc(client, 100));
+}
+
+static unsigned int count_entries(const char *path)
+{
+	DIR *folder = opendir(path);
+	unsigned int n = 0;
+
+	ck_assert_ptr_nonnull(folder);
+	while (readdir(folder))
+		n++;
+	closedir(folder);
+	return n;
+}
+
+static unsigned int count_fds(pid_t pid)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	return count_entries(path);
+}
+
+static long rss_anon_kib(pid_t pid)
+{
+	char path[32], line[256];
+	long kib = -1;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	file = fopen(path, "re");
+	ck_assert_ptr_nonnull(file);
+	while (fgets(line, sizeof(line), file))
+		if (strncmp(line, "RssAnon:", 8) == 0)
+			kib = strtol(line + 8, NULL, 10);
+	fclose(file);
+	ck_assert_int_ge(kib, 0);
+	return kib;
+}
+
+/* ---- coming and going ---- */
+
+static void run_sitter(const struct fixture *with, int fd)
+{
+	struct mempool_client *client;
+	int r = try_open(with, 0, &client);
+
+	if (r == 0)
+		hold(client, 5);
+	tell(fd, (uint64_t)-r);
+	if (r < 0)
+		return;
+	hear(fd);
+	tell(fd, (uint64_t)mempool_client_close(client));
+}
+
+START_TEST(test_clients_one_after_the_other_use_ids_again)
+{
+	struct segment *segment = map_generation(&fixture, 1);
+	uint32_t id = holder_first_client(segment);
+	struct holder before, after;
+
+	ck_assert_int_eq(holder_read(segment, id, &before), 0);
+	for (int i = 0; i < 3 * MAX_CLIENTS; i++) {
+		struct mempool_client *client = open_client(&fixture);
+
+		hold(client, 3);
+		ck_assert_int_eq(mempool_client_close(client), 3);
+	}
+	wait_until(is_deserted, segment, SECOND_MS);
+	ck_assert_int_eq(holder_read(segment, id, &after), 0);
+	ck_assert_uint_gt(after.incarnation, before.incarnation);
+	segment_free(segment);
+}
+END_TEST
+
+
+static bool can_open(void *userdata)
+{
+	struct mempool_client **client = userdata;
+	int r = try_open(&fixture, 0, client);
+
+	ck_assert(r == 0 || r == -EUSERS);
+	return r == 0;
+}
+
+START_TEST(test_clients_at_once_fill_the_table_and_leave_it_empty)
+{
+	struct segment *segment = map_generation(&fixture, 1);
+	struct actor actors[MAX_CLIENTS];
+	struct mempool_client *clients[2];
+	struct status status;
+	int i;
+
+	for (i = 0; i < MAX_CLIENTS; i++)
+		actor_start(&actors[i], &fixture, run_sitter);
+	for (i = 0; i < MAX_CLIENTS; i++)
+		expect_to_hear(actors[i].fd, 0);
+	status_read(&fixture, &status);
+	ck_assert_uint_eq(status.n_holders, MAX_CLIENTS);
+	ck_assert_uint_eq(status.pools[0].used, 5 * MAX_CLIENTS);
+	for (i = 0; i < MAX_CLIENTS; i++) {
+		const struct status_holder *holder = status_find(&status, actors[i].pid);
+
+		ck_assert_ptr_nonnull(holder);
+		ck_assert_uint_eq(holder->chunks, 5);
+		ck_assert_uint_eq(holder->bytes, 5 * 128);
+	}
+	ck_assert_int_eq(try_open(&fixture, 0, &clients[0]), -EUSERS);
+
+	/* One goes: there is room for one, at once. */
+	tell(actors[0].fd, 0);
+	expect_to_hear(actors[0].fd, 5);
+	clients[0] = open_client(&fixture);
+	ck_assert_int_eq(try_open(&fixture, 0, &clients[1]), -EUSERS);
+	/* One dies: for another one, as soon as the daemon has seen it. */
+	actor_kill(&actors[1]);
+	wait_until(can_open, &clients[1], SECOND_MS);
+
+	for (i = 2; i < MAX_CLIENTS; i++)
+		tell(actors[i].fd, 0);
+	for (i = 2; i < MAX_CLIENTS; i++)
+		expect_to_hear(actors[i].fd, 5);
+	for (i = 0; i < MAX_CLIENTS; i++)
+		if (i != 1)
+			actor_join(&actors[i]);
+	ck_assert_int_eq(mempool_client_close(clients[0]), 0);
+	ck_assert_int_eq(mempool_client_close(clients[1]), 0);
+	wait_until(is_deserted, segment, SECOND_MS);
+	segment_free(segment);
+}
+END_TEST
+
+START_TEST(test_client_opened_and_closed_often_leaks_nothing)
+{
+	struct segment *segment = map_generation(&fixture, 1);
+	unsigned int daemon_fds, our_fds, our_maps;
+	long daemon_kib, our_kib;
+
+	for (int i = 0; i < 2200; i++) {
+		struct mempool_client *client = open_client(&fixture);
+
+		hold(client, 1);
+		ck_assert_int_eq(mempool_client_close(client), 1);
+		if (i != 200)
+			continue;
+		/* By now everything has its size. */
+		wait_until(is_deserted, segment, SECOND_MS);
+		daemon_fds = count_fds(fixture.pid);
+		daemon_kib = rss_anon_kib(fixture.pid);
+		our_fds = count_fds(getpid());
+		our_maps = count_entries("/proc/self/map_files");
+		our_kib = rss_anon_kib(getpid());
+	}
+	wait_until(is_deserted, segment, SECOND_MS);
+	ck_assert_uint_eq(count_fds(fixture.pid), daemon_fds);
+	ck_assert_uint_eq(count_fds(getpid()), our_fds);
+	ck_assert_uint_eq(count_entries("/proc/self/map_files"), our_maps);
+	/* 2000 leaks of some bytes are more than this. A sanitizer keeps what is freed. */
+	if (!MEMPOOL_SANITIZED) {
+		ck_assert_int_le(rss_anon_kib(fixture.pid) - daemon_kib, 64);
+		ck_assert_int_le(rss_anon_kib(getpid()) - our_kib, 64);
+	}
+	segment_free(segment);
+}
+END_TEST
+
+/* ---- dying ---- */
+
+static void run_holder(const struct fixture *with, int fd)
+{
+	struct mempool_client *client = open_client(with);
+	uint64_t handle;
+
+	/* Also given ones count as its own, until somebody takes them. */
+	hold(client, HELD - 1);
+	ck_assert_int_eq(mempool_give(client, mempool_alloc(client, 100), 100, &handle), 0);
+	tell(fd, 0);
+	/* Told to, it ends as programs do that know nothing of closing. */
+	hear(fd);
+}
+
+/* Until `mempoolctl status --json` shows nothing of it, and a full pool. */
+static double wait_for_status(pid_t pid)
+{
+	double start = clock_ms();
+	struct status status;
+
+	do {
+		status_read(&fixture, &status);
+		ck_assert_msg(clock_ms() - start < 10 * SECOND_MS, "still there after 10 s");
+	} while (status_find(&status, pid) || status.pools[0].free != CHUNKS);
+	ck_assert_uint_eq(status.pools[0].used, 0);
+	return clock_ms() - start;
+}
+
+START_TEST(test_client_killed_with_500_chunks_holds_none_in_100_ms)
+{
+	double longest = 0, took;
+
+	for (int i = 0; i < 20; i++) {
+		const struct status_holder *holder;
+		struct status status;
+		struct actor actor;
+
+		actor_start(&actor, &fixture, run_holder);
+		expect_to_hear(actor.fd, 0);
+		status_read(&fixture, &status);
+		holder = status_find(&status, actor.pid);
+		ck_assert_ptr_nonnull(holder);
+		ck_assert_uint_eq(holder->chunks, HELD);
+		ck_assert_uint_eq(status.pools[0].used, HELD);
+
+		kill(actor.pid, SIGKILL);
+		took = wait_for_status(actor.pid);
+		longest = took > longest ? took : longest;
+		actor_kill(&actor);
+	}
+	printf("500 chunks of a killed client are free in at most %.1f ms (20 kills), "
+	       "as mempoolctl shows it\n", longest);
+	ck_assert_msg(longest <= REAP_MS, "%.1f ms", longest);
+}
+END_TEST
+
+START_TEST(test_client_that_ends_without_close_holds_nothing)
+{
+	struct actor actor;
+
+	actor_start(&actor, &fixture, run_holder);
+	expect_to_hear(actor.fd, 0);
+	tell(actor.fd, 0);
+	actor_join(&actor);
+	ck_assert(wait_for_status(actor.pid) < SECOND_MS);
+}
+END_TEST
+
+/* ---- fork ---- */
+
+/* What a child of a client's process can do: nothing, with an error. */
+static void be_forked(struct mempool_client *client, void *chunk, uint64_t handle)
+{
+	struct mempool_pool_info info;
+	uint64_t other;
+	void *taken;
+
+	ck_assert_ptr_null(mempool_alloc(client, 100));
+	ck_assert_int_eq(errno, ECHILD);
+	ck_assert_int_eq(mempool_free(client, chunk), -ECHILD);
+	ck_assert_int_eq(mempool_give(client, chunk, 1, &other), -ECHILD);
+	ck_assert_int_eq(mempool_take(client, handle, &taken, NULL), -ECHILD);
+	ck_assert_int_eq(mempool_usable_size(client, chunk), -ECHILD);
+	ck_assert_int_eq(mempool_client_pools(client, &info, 1), -ECHILD);
+	ck_assert_int_eq(mempool_client_close(client), 0);
+}
+
+static void run_forker(const struct fixture *with, int fd)
+{
+	struct mempool_client *client = open_client(with), *own;
+	void *chunk = mempool_alloc(client, 100);
+	uint64_t handle;
+	pid_t closing, idle;
+	int status;
+
+	ck_assert_int_eq(mempool_give(client, mempool_alloc(client, 100), 1, &handle), 0);
+	closing = fork();
+	if (closing == 0) {
+		be_forked(client, chunk, handle);
+		/* It may have one of its own, as any process. */
+		own = open_client(with);
+		hold(own, 7);
+		_exit(mempool_client_close(own) == 7 ? 0 : 1);
+	}
+	ck_assert_int_eq(waitpid(closing, &status, 0), closing);
+	ck_assert_int_eq(status, 0);
+	/* Its close was none of ours. */
+	ck_assert_int_eq(mempool_usable_size(client, chunk), 128);
+
+	/* One that lives on after us, with our descriptors. */
+	idle = fork();
+	if (idle == 0) {
+		pause();
+		_exit(0);
+	}
+	hold(client, 8);
+	tell(fd, (uint64_t)idle);
+	hear(fd);
+}
+
+START_TEST(test_client_forked_belongs_to_its_parent)
+{
+	struct status status;
+	struct actor actor;
+	pid_t idle;
+
+	actor_start(&actor, &fixture, run_forker);
+	idle = (pid_t)hear(actor.fd);
+	status_read(&fixture, &status);
+	ck_assert_uint_eq(status.n_holders, 1);
+	ck_assert_int_eq(status.holders[0].pid, actor.pid);
+	ck_assert_uint_eq(status.holders[0].chunks, 10);
+	/* The parent dies: the child's copy of its socket keeps nothing. */
+	kill(actor.pid, SIGKILL);
+	ck_assert(wait_for_status(actor.pid) < SECOND_MS);
+	kill(idle, SIGKILL);
+	actor_kill(&actor);
+}
+END_TEST
+
+/* ---- turned away ---- */
+
+static double open_in_vain(int64_t timeout_ns, int error)
+{
+	struct mempool_client *client;
+	double start = clock_ms();
+
+	ck_assert_int_eq(try_open(&fixture, timeout_ns, &client), error);
+	return clock_ms() - start;
+}
+
+START_TEST(test_open_without_daemon_enotconn)
+{
+	double took;
+
+	fixture_stop(&fixture);
+	/* Nothing under the path, then a socket that nobody listens on. */
+	ck_assert(open_in_vain(0, -ENOTCONN) < SECOND_MS);
+	fixture_start(&fixture);
+	fixture_kill(&fixture);
+	ck_assert(open_in_vain(0, -ENOTCONN) < SECOND_MS);
+	took = open_in_vain(200 * 1000000, -ENOTCONN);
+	ck_assert_msg(took >= 200 && took < 200 + SECOND_MS, "%.1f ms", took);
+}
+END_TEST
+
+static void run_waiter(const struct fixture *with, int fd)
+{
+	struct mempool_client *client;
+
+	tell(fd, 0);
+	ck_assert_int_eq(try_open(with, INT64_C(10000000000), &client), 0);
+	hold(client, 1);
+	tell(fd, (uint64_t)mempool_client_close(client));
+}
+
+START_TEST(test_open_waits_for_a_daemon_that_comes_later)
+{
+	struct actor actor;
+
+	fixture_stop(&fixture);
+	actor_start(&actor, &fixture, run_waiter);
+	expect_to_hear(actor.fd, 0);
+	usleep(200 * 1000);
+	fixture_start(&fixture);
+	expect_to_hear(actor.fd, 1);
+	actor_join(&actor);
+}
+END_TEST
+
+START_TEST(test_open_wrong_segment_enoent)
+{
+	struct mempool_client_options options = {
+		.size = sizeof(options),
+		.socket_path = fixture.socket_path,
+		.segment = "no-such-segment",
+	};
+	struct mempool_client *client;
+
+	ck_assert_int_eq(mempool_client_open(&options, &client), -ENOENT);
+	/* None named: the first one. */
+	options.segment = NULL;
+	ck_assert_int_eq(mempool_client_open(&options, &client), 0);
+	hold(client, 1);
+	ck_assert_int_eq(mempool_client_close(client), 1);
+}
+END_TEST
+
+static void run_stranger(const struct fixture *with, int fd)
+{
+	struct mempool_client *client;
+
+	if (setgroups(0, NULL) < 0 || setgid(65534) < 0 || setuid(65534) < 0)
+		tell(fd, 0);
+	else
+		tell(fd, (uint64_t)-try_open(with, 0, &client));
+}
+
+/* Return: what -errno a process of another user gets. */
+static uint64_t open_as_stranger(void)
+{
+	struct actor actor;
+	uint64_t error;
+
+	actor_start(&actor, &fixture, run_stranger);
+	error = hear(actor.fd);
+	actor_join(&actor);
+	return error;
+}
+
+START_TEST(test_open_by_user_not_allowed_eacces)
+{
+	if (skip_unless_root("another user opens a client"))
+		return;
+	ck_assert_uint_eq(open_as_stranger(), 0);
+	fixture_stop(&fixture);
+	/* He may connect and could map it: `allow` alone is in the way. */
+	fixture_configure(&fixture, "",
+			  "    allow: { users: [root] }\n"
+			  "    pools: [ { chunk_size: 128, chunk_count: 1000 } ]\n");
+	fixture_start(&fixture);
+	ck_assert_uint_eq(open_as_stranger(), EACCES);
+	mempool_client_close(open_client(&fixture));
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("clients");
+	TCase *tcase = tcase_create("clients");
+	SRunner *runner;
+	int n_failed;
+
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_set_timeout(tcase, 60);
+	tcase_add_test(tcase, test_clients_one_after_the_other_use_ids_again);
+	tcase_add_test(tcase, test_clients_at_once_fill_the_table_and_leave_it_empty);
+	tcase_add_test(tcase, test_client_opened_and_closed_often_leaks_nothing);
+	tcase_add_test(tcase, test_client_killed_with_500_chunks_holds_none_in_100_ms);
+	tcase_add_test(tcase, test_client_that_ends_without_close_holds_nothing);
+	tcase_add_test(tcase, test_client_forked_belongs_to_its_parent);
+	tcase_add_test(tcase, test_open_without_daemon_enotconn);
+	tcase_add_test(tcase, test_open_waits_for_a_daemon_that_comes_later);
+	tcase_add_test(tcase, test_open_wrong_segment_enoent);
+	tcase_add_test(tcase, test_open_by_user_not_allowed_eacces);
+	suite_add_tcase(suite, tcase);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	n_failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return n_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
