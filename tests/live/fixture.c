@@ -217,6 +217,8 @@ static pid_t spawn(struct fixture *fixture, const char *const *arguments)
 	dup2(log_fd, STDERR_FILENO);
 	if (log_fd > STDERR_FILENO)
 		close(log_fd);
+	/* A finding of the sanitizer is to end it. */
+	setenv("UBSAN_OPTIONS", "halt_on_error=1", 0);
 	if (fixture->in_child)
 		fixture->in_child(fixture->userdata);
 	execv(MEMPOOLD, (char *const *)arguments);
