@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test-service.c - the daemon as a service: options, sockets, the service manager, memory
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fixture.h"
+
+static struct fixture fixture;
+
+static void setup(void)
+{
+	fixture_init(&fixture);
+}
+
+static void teardown(void)
+{
+	fixture_deinit(&fixture);
+}
+
+static int run_daemon(void)
+{
+	const char *const arguments[] = { MEMPOOLD, "-f", "-c", fixture.config_path, NULL };
+
+	return fixture_run(&fixture, arguments);
+}
+
+/* ---- options ---- */
+
+static int run_with(const char *a, const char *b, const char *c)
+{
+	const char *const arguments[] = { MEMPOOLD, a, b, c, NULL };
+
+	return fixture_run(&fixture, arguments);
+}
+
+START_TEST(test_options_give_the_right_status)
+{
+	ck_assert_int_eq(run_with("--version", NULL, NULL), 0);
+	ck_assert(fixture_log_has(&fixture, "mempoold 0."));
+	ck_assert_int_eq(run_with("--help", NULL, NULL), 0);
+	ck_assert(fixture_log_has(&fixture, "--check-config"));
+	ck_assert_int_eq(run_with("--no-such-option", NULL, NULL), 64);
+	ck_assert_int_eq(run_with("surplus", NULL, NULL), 64);
+	ck_assert_int_eq(run_with("--config", NULL, NULL), 64);
+	ck_assert_int_eq(run_with("--config", "/nonexistent/file", NULL), 78);
+	ck_assert(fixture_log_has(&fixture, "/nonexistent/file"));
+	ck_assert_int_eq(run_with("--check-config", "--config", fixture.config_path), 0);
+	ck_assert(fixture_log_has(&fixture, "pool 0: 1000 x 128 bytes"));
+	ck_assert_uint_eq(fixture_count_objects(&fixture), 0);
+	fixture_configure(&fixture, "no_such_key: 1\n", NULL);
+	ck_assert_int_eq(run_with("--check-config", "--config", fixture.config_path), 78);
+	ck_assert(fixture_log_has(&fixture, "mempool.yaml:2:1: "));
+	ck_assert_int_eq(run_with("--config", fixture.config_path, NULL), 78);
+}
+END_TEST
+
+START_TEST(test_option_socket_overrides_config)
+{
+	char path[128];
+	const char *const arguments[] = { MEMPOOLD, "-c", fixture.config_path, "-s", path, NULL };
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/no/such/folder", fixture.folder);
+	ck_assert_int_eq(fixture_run(&fixture, arguments), 1);
+	ck_assert(fixture_log_has(&fixture, "/no/such/folder: No such file or directory"));
+	ck_assert_int_lt(stat(fixture.socket_path, &st), 0);
+	memset(path, 'x', 120);
+	path[0] = '/';
+	path[120] = '\0';
+	ck_assert_int_eq(fixture_run(&fixture, arguments), 1);
+	ck_assert(fixture_log_has(&fixture, "longer than 107"));
+}
+END_TEST
+
+START_TEST(test_signals_stop_and_hangup_does_not)
+{
+	static const int stopping[] = { SIGTERM, SIGINT };
+	struct mempool_msg_welcome welcome;
+	struct stat st;
+
+	fixture_start(&fixture);
+	kill(fixture.pid, SIGHUP);
+	kill(fixture.pid, SIGPIPE);
+	usleep(20000);
+	close(wire_attach(&fixture, 1, &welcome));
+	ck_assert(fixture_log_has(&fixture, "reload is not implemented"));
+	kill(fixture.pid, stopping[_i]);
+	ck_assert_int_eq(fixture_wait(&fixture), 0);
+	ck_assert(fixture_object_exists(&fixture, 1));
+	ck_assert_int_lt(stat(fixture.socket_path, &st), 0);
+}
+END_TEST
+
+/* ---- the socket's path ---- */
+
+static int listen_at(const char *path, int type)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	ck_assert_int_eq(listen(fd, 5), 0);
+	return fd;
+}
+
+START_TEST(test_socket_left_behind_is_replaced)
+{
+	struct stat st;
+
+	fixture_start(&fixture);
+	fixture_kill(&fixture);
+	ck_assert_int_eq(stat(fixture.socket_path, &st), 0);
+	fixture_start(&fixture);
+	ck_assert_int_eq(stat(fixture.socket_path, &st), 0);
+	ck_assert_uint_eq(st.st_mode & 07777, 0666);
+	fixture_stop(&fixture);
+}
+END_TEST
+
+START_TEST(test_socket_in_use_is_refused)
+{
+	int fd = listen_at(fixture.socket_path, SOCK_SEQPACKET);
+	struct stat before, after;
+
+	stat(fixture.socket_path, &before);
+	ck_assert_int_eq(run_daemon(), 1);
+	ck_assert(fixture_log_has(&fixture, "another mempoold listens on"));
+	ck_assert_int_eq(stat(fixture.socket_path, &after), 0);
+	ck_assert_uint_eq(before.st_ino, after.st_ino);
+	close(fd);
+	unlink(fixture.socket_path);
+
+	/* Something else's, that is no mempoold's. */
+	fd = listen_at(fixture.socket_path, SOCK_STREAM);
+	ck_assert_int_eq(run_daemon(), 1);
+	ck_assert(fixture_log_has(&fixture, "is a socket of something else"));
+	close(fd);
+}
+END_TEST
+
+START_TEST(test_path_that_is_no_socket_is_left)
+{
+	int fd = open(fixture.socket_path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	struct stat st;
+
+	close(fd);
+	ck_assert_int_eq(run_daemon(), 1);
+	ck_assert(fixture_log_has(&fixture, "is not a socket; left alone"));
+	ck_assert_int_eq(stat(fixture.socket_path, &st), 0);
+}
+END_TEST
+
+START_TEST(test_socket_of_another_user_is_left)
+{
+	int fd;
+
+	if (skip_unless_root("a socket of another user"))
+		return;
+	fd = listen_at(fixture.socket_path, SOCK_SEQPACKET);
+	close(fd);
+	ck_assert_int_eq(chown(fixture.socket_path, 12345, 12345), 0);
+	ck_assert_int_eq(run_daemon(), 1);
+	ck_assert(fixture_log_has(&fixture, "is left from user 12345"));
+}
+END_TEST
+
+/* ---- the service manager ---- */
+
+static int passed_fds[2] = { -1, -1 };
+
+/* As systemd passes sockets. */
+static void pass_fds(void *userdata)
+{
+	const int *n = userdata;
+	char text[16];
+	int i;
+
+	for (i = 0; i < *n; i++) {
+		/* Out of the way of the other one, then to its place. */
+		int fd = fcntl(passed_fds[i], F_DUPFD, 100);
+
+		dup2(fd, 3 + i);
+		close(fd);
+	}
+	snprintf(text, sizeof(text), "%d", (int)getpid());
+	setenv("LISTEN_PID", text, 1);
+	snprintf(text, sizeof(text), "%d", *n);
+	setenv("LISTEN_FDS", text, 1);
+}
+
+START_TEST(test_socket_passed_wins_and_stays)
+{
+	struct mempool_msg_welcome welcome;
+	char path[96], config_path[96];
+	struct stat st;
+	int n = 1;
+
+	/* The fixture's clients go to the passed one; the config has another path. */
+	snprintf(path, sizeof(path), "%s/passed", fixture.folder);
+	strcpy(config_path, fixture.socket_path);
+	passed_fds[0] = listen_at(path, SOCK_SEQPACKET);
+	strcpy(fixture.socket_path, path);
+	fixture.in_child = pass_fds;
+	fixture.userdata = &n;
+	fixture_start(&fixture);
+	close(wire_attach(&fixture, 1, &welcome));
+	ck_assert_int_lt(stat(config_path, &st), 0);
+	fixture_stop(&fixture);
+	ck_assert_int_eq(stat(path, &st), 0);
+	/* Who connects between two daemons is served by the next. */
+	fixture_start(&fixture);
+	close(wire_attach(&fixture, 1, &welcome));
+	fixture_stop(&fixture);
+}
+END_TEST
+
+START_TEST(test_socket_passed_of_wrong_kind_is_refused)
+{
+	char path[96], other[96];
+	int n = 1;
+
+	snprintf(path, sizeof(path), "%s/passed", fixture.folder);
+	snprintf(other, sizeof(other), "%s/other", fixture.folder);
+	fixture.in_child = pass_fds;
+	fixture.userdata = &n;
+	passed_fds[0] = listen_at(path, SOCK_STREAM);
+	ck_assert_int_eq(run_daemon(), 1);
+	ck_assert(fixture_log_has(&fixture, "not a listening Unix socket for sequential"));
+	close(passed_fds[0]);
+	passed_fds[0] = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	ck_assert_int_eq(run_daemon(), 1);
+	unlink(path);
+	passed_fds[0] = listen_at(path, SOCK_SEQPACKET);
+	passed_fds[1] = listen_at(other, SOCK_SEQPACKET);
+	n = 2;
+	ck_assert_int_eq(run_daemon(), 1);
+	ck_assert(fixture_log_has(&fixture, "2 sockets were passed"));
+	unlink(path);
+	unlink(other);
+}
+END_TEST
+
+static void set_notify(void *userdata)
+{
+	char text[16];
+
+	setenv("NOTIFY_SOCKET", userdata, 1);
+	setenv("WATCHDOG_USEC", "200000", 1);
+	snprintf(text, sizeof(text), "%d", (int)getpid());
+	setenv("WATCHDOG_PID", text, 1);
+}
+
+/* Until a notification with that text. Everything before it is passed over. */
+static void expect_notification(int fd, const char *text)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+	char got[1024];
+	ssize_t n;
+
+	do {
+		ck_assert_msg(poll(&poll_fd, 1, 5000) > 0, "no '%s'", text);
+		n = recv(fd, got, sizeof(got) - 1, 0);
+		ck_assert_int_ge(n, 0);
+		got[n] = '\0';
+	} while (!strstr(got, text));
+}
+
+static unsigned int count_notifications(int fd, const char *text, int for_ms)
+{
+	double end = clock_ms() + for_ms;
+	unsigned int n = 0;
+	char got[1024];
+	ssize_t size;
+
+	while (clock_ms() < end) {
+		struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+
+		if (poll(&poll_fd, 1, 10) <= 0)
+			continue;
+		size = recv(fd, got, sizeof(got) - 1, 0);
+		got[size < 0 ? 0 : size] = '\0';
+		n += strstr(got, text) != NULL;
+	}
+	return n;
+}
+
+START_TEST(test_service_manager_is_told)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct mempool_msg_welcome welcome;
+	unsigned int n;
+	int fd, i;
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/notify", fixture.folder);
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	fixture.in_child = set_notify;
+	fixture.userdata = address.sun_path;
+	fixture_spawn(&fixture);
+	expect_notification(fd, "STATUS=taking memory");
+	expect_notification(fd, "READY=1");
+	expect_notification(fd, "STATUS=0 clients in 1 segment");
+	/* READY means that it serves. */
+	close(wire_attach(&fixture, 1, &welcome));
+	expect_notification(fd, "STATUS=1 client in 1 segment");
+	expect_notification(fd, "WATCHDOG=1");
+	/* Not more than one line a second, whatever happens. */
+	for (i = 2; i < 100; i++)
+		wire_bye(wire_attach(&fixture, 1000 + (uint64_t)i, &welcome));
+	n = count_notifications(fd, "STATUS=", 1500);
+	ck_assert_uint_ge(n, 1);
+	ck_assert_uint_le(n, 2);
+	ck_assert_uint_ge(count_notifications(fd, "WATCHDOG=1", 550), 4);
+	kill(fixture.pid, SIGTERM);
+	expect_notification(fd, "STOPPING=1");
+	ck_assert_int_eq(fixture_wait(&fixture), 0);
+	close(fd);
+	unlink(address.sun_path);
+}
+END_TEST
+
+/* Into the journal, lines have their priority in front; with --foreground never. */
+static void make_journal(void *userdata)
+{
+	struct stat st;
+	char text[64];
+
+	(void)userdata;
+	fstat(STDERR_FILENO, &st);
+	snprintf(text, sizeof(text), "%llu:%llu", (unsigned long long)st.st_dev,
+		 (unsigned long long)st.st_ino);
+	setenv("JOURNAL_STREAM", text, 1);
+}
+
+START_TEST(test_journal_gets_priorities)
+{
+	const char *const arguments[] = { MEMPOOLD, "-c", fixture.config_path, NULL };
+
+	fixture_start(&fixture);
+	ck_assert_int_eq(fixture_run(&fixture, arguments), 1);
+	ck_assert(fixture_log_has(&fixture, "mempoold: error: segment"));
+	ck_assert(!fixture_log_has(&fixture, "<3>"));
+	fixture.in_child = make_journal;
+	ck_assert_int_eq(run_daemon(), 1);
+	ck_assert(!fixture_log_has(&fixture, "<3>"));
+	ck_assert_int_eq(fixture_run(&fixture, arguments), 1);
+	ck_assert(fixture_log_has(&fixture, "<3>segment"));
+	ck_assert(fixture_log_has(&fixture, "<6>mempoold"));
+	fixture_stop(&fixture);
+}
+END_TEST
+
+/* ---- memory and descriptors ---- */
+
+/* A /dev/shm of its own, of 1 MiB; what is in it goes with the daemon. */
+static void small_shm(void *userdata)
+{
+	(void)userdata;
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("tmpfs", "/dev/shm", "tmpfs", 0, "size=1M") < 0)
+		_exit(77);
+}
+
+START_TEST(test_full_shm_is_an_error_at_start)
+{
+	fixture.in_child = small_shm;
+	fixture_configure(&fixture, "", "    pools: [ { chunk_size: 4KiB, chunk_count: 10000 } ]\n");
+	ck_assert_int_eq(run_daemon(), 1);
+	ck_assert(fixture_log_has(&fixture, "no room in /dev/shm: it needs"));
+	/* It fits, and then it works. */
+	fixture_configure(&fixture, "", "    pools: [ { chunk_size: 4KiB, chunk_count: 10 } ]\n");
+	fixture_start(&fixture);
+	fixture_stop(&fixture);
+}
+END_TEST
+
+static void few_fds(void *userdata)
+{
+	const struct rlimit limit = { .rlim_cur = 20, .rlim_max = *(const rlim_t *)userdata };
+
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* Out of descriptors: nobody is lost, accepting goes on when there are some again. */
+START_TEST(test_no_descriptors_puts_accepting_off)
+{
+	struct mempool_msg_welcome welcome;
+	rlim_t limit = 40;
+	int fds[60], fd;
+	size_t i;
+
+	fixture.in_child = few_fds;
+	fixture.userdata = &limit;
+	fixture_start(&fixture);
+	ck_assert(fixture_log_has(&fixture, "LimitNOFILE="));
+	fd = wire_attach(&fixture, 1, &welcome);
+	for (i = 0; i < 60; i++)
+		fds[i] = wire_connect(&fixture);
+	usleep(300000);
+	ck_assert(fixture_log_has(&fixture, "cannot accept clients now"));
+	for (i = 0; i < 60; i++)
+		close(fds[i]);
+	close(wire_attach(&fixture, 2, &welcome));
+	wire_bye(fd);
+	fixture_stop(&fixture);
+}
+END_TEST
+
+/* The soft limit is raised: 100 clients need more than 20. */
+START_TEST(test_soft_limit_of_descriptors_is_raised)
+{
+	struct mempool_msg_welcome welcome;
+	rlim_t limit = 4096;
+	int fds[100];
+	size_t i;
+
+	fixture.in_child = few_fds;
+	fixture.userdata = &limit;
+	fixture_configure(&fixture, "limits: { clients: 1000 }\n", NULL);
+	fixture_start(&fixture);
+	ck_assert(!fixture_log_has(&fixture, "LimitNOFILE="));
+	for (i = 0; i < 100; i++)
+		fds[i] = wire_attach(&fixture, 1 + i, &welcome);
+	for (i = 0; i < 100; i++)
+		close(fds[i]);
+	fixture_stop(&fixture);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("service");
+	TCase *tcase = tcase_create("service");
+	SRunner *runner;
+	int n_failed;
+
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_set_timeout(tcase, 60);
+	tcase_add_test(tcase, test_options_give_the_right_status);
+	tcase_add_test(tcase, test_option_socket_overrides_config);
+	tcase_add_loop_test(tcase, test_signals_stop_and_hangup_does_not, 0, 2);
+	tcase_add_test(tcase, test_socket_left_behind_is_replaced);
+	tcase_add_test(tcase, test_socket_in_use_is_refused);
+	tcase_add_test(tcase, test_path_that_is_no_socket_is_left);
+	tcase_add_test(tcase, test_socket_of_another_user_is_left);
+	tcase_add_test(tcase, test_socket_passed_wins_and_stays);
+	tcase_add_test(tcase, test_socket_passed_of_wrong_kind_is_refused);
+	tcase_add_test(tcase, test_service_manager_is_told);
+	tcase_add_test(tcase, test_journal_gets_priorities);
+	if (!skip_unless_root("a small /dev/shm"))
+		tcase_add_test(tcase, test_full_shm_is_an_error_at_start);
+	tcase_add_test(tcase, test_no_descriptors_puts_accepting_off);
+	tcase_add_test(tcase, test_soft_limit_of_descriptors_is_raised);
+	suite_add_tcase(suite, tcase);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	n_failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return n_failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
