@@ -12,6 +12,7 @@
 #include <stddef.h>
 
 #include "cache.h"
+#include "share.h"
 
 /* Does this pool's every chunk start at a multiple? Its first is on a page. */
 static bool is_aligned(const struct pool *pool, size_t alignment)
@@ -143,6 +144,16 @@ static __attribute__((noinline)) int locate_slowly(struct cache *cache, const vo
 	return r;
 }
 
+/* Not OWNED by us: then it may be shared. */
+static __attribute__((noinline)) int free_shared(struct mempool_client *client,
+						 struct mempool_entry *entry)
+{
+	/* Relaxed: if we share it, it does not change. */
+	uint64_t word = atomic_load_explicit(&entry->word, memory_order_relaxed);
+
+	return share_holds(client, word) ? share_drop(client, word_value(word)) : -EPERM;
+}
+
 PUBLIC int mempool_free(struct mempool_client *client, const void *chunk)
 {
 	struct cache *cache = cache_get(client);
@@ -166,16 +177,20 @@ PUBLIC int mempool_free(struct mempool_client *client, const void *chunk)
 		r = pool_release_checked(&magazine->pool, index, cache->holder);
 	else
 		r = pool_release(&magazine->pool, index, cache->holder, cache->seq_cst);
-	if (likely(r == 0))
+	if (likely(r == 0)) {
 		cache_keep(magazine, index);
-	return r;
+		return 0;
+	}
+	return free_shared(client, &magazine->pool.entries[index]);
 }
 
-/* The entry of a chunk that we hold. */
+/* The entry of a chunk that we hold, alone or with others. */
 static int find_held(struct mempool_client *client, const void *chunk,
-		     const struct pool **ret_pool, struct mempool_entry **ret_entry)
+		     const struct pool **ret_pool, struct mempool_entry **ret_entry,
+		     bool *ret_is_shared)
 {
 	uint32_t index;
+	uint64_t word;
 	int r;
 
 	if (!cache_get(client))
@@ -184,18 +199,18 @@ static int find_held(struct mempool_client *client, const void *chunk,
 	if (r < 0)
 		return r;
 	*ret_entry = &(*ret_pool)->entries[index];
-	/* Relaxed: if it is ours, we or a thread that told us wrote it last. */
-	if (!word_is_owned_by(atomic_load_explicit(&(*ret_entry)->word, memory_order_relaxed),
-			      client->holder))
-		return -EPERM;
-	return 0;
+	/* Relaxed: if it is ours, we or a thread that told us wrote or acquired it. */
+	word = atomic_load_explicit(&(*ret_entry)->word, memory_order_relaxed);
+	*ret_is_shared = share_holds(client, word);
+	return *ret_is_shared || word_is_owned_by(word, client->holder) ? 0 : -EPERM;
 }
 
 PUBLIC ssize_t mempool_usable_size(struct mempool_client *client, const void *chunk)
 {
 	struct mempool_entry *entry;
 	const struct pool *pool;
-	int r = find_held(client, chunk, &pool, &entry);
+	bool is_shared;
+	int r = find_held(client, chunk, &pool, &entry, &is_shared);
 
 	return r < 0 ? r : (ssize_t)pool->chunk_size;
 }
@@ -204,8 +219,11 @@ PUBLIC int mempool_chunk_set_tag(struct mempool_client *client, void *chunk, uin
 {
 	struct mempool_entry *entry;
 	const struct pool *pool;
-	int r = find_held(client, chunk, &pool, &entry);
+	bool is_shared;
+	int r = find_held(client, chunk, &pool, &entry, &is_shared);
 
+	if (r == 0 && is_shared)
+		return -EBUSY;
 	if (r == 0)
 		/* Relaxed: goes with the chunk, whose word orders it. */
 		atomic_store_explicit(&entry->tag, tag, memory_order_relaxed);
@@ -217,7 +235,8 @@ PUBLIC int mempool_chunk_tag(struct mempool_client *client, const void *chunk,
 {
 	struct mempool_entry *entry;
 	const struct pool *pool;
-	int r = find_held(client, chunk, &pool, &entry);
+	bool is_shared;
+	int r = find_held(client, chunk, &pool, &entry, &is_shared);
 
 	if (r == 0)
 		*ret_tag = atomic_load_explicit(&entry->tag, memory_order_relaxed);

@@ -106,6 +106,19 @@ static uint32_t magazine_capacity(const struct pool *pool)
 	return pool->cache < 2 ? 2 : pool->cache;
 }
 
+static void magazine_init(struct magazine *magazine, const struct pool *pool,
+			  uint32_t *indices, uint32_t place)
+{
+	*magazine = (struct magazine){
+		.capacity = magazine_capacity(pool),
+		.indices = indices,
+		.pool = *pool,
+		/* Multiples of the golden ratio spread evenly over any length. */
+		.start = (uint32_t)((uint64_t)(place * UINT32_C(2654435769)) *
+				    pool->list.n_leaves >> 32),
+	};
+}
+
 static struct cache *cache_new(struct mempool_client *client)
 {
 	/* Where threads begin in the lists: far apart, whatever their number. */
@@ -113,8 +126,9 @@ static struct cache *cache_new(struct mempool_client *client)
 	uint32_t place = atomic_fetch_add_explicit(&n_caches, 1, memory_order_relaxed) +
 			 client->holder;
 	const struct pool *pools = client->segment->pools;
+	const struct pool *managers = segment_managers(client->segment);
+	uint64_t n_indices = magazine_capacity(managers);
 	struct cache *cache;
-	uint64_t n_indices = 0;
 	uint32_t *indices;
 
 	for (uint32_t i = 0; i < client->n_pools; i++)
@@ -137,17 +151,18 @@ static struct cache *cache_new(struct mempool_client *client)
 	for (uint32_t i = 0; i < client->n_pools; i++) {
 		const struct pool *pool = &pools[client->pool_id[i]];
 
-		cache->magazines[i] = (struct magazine){
-			.capacity = magazine_capacity(pool),
-			.indices = indices,
-			.pool = *pool,
-			/* Multiples of the golden ratio spread evenly over any length. */
-			.start = (uint32_t)((uint64_t)(place * UINT32_C(2654435769)) *
-					    pool->list.n_leaves >> 32),
-		};
+		magazine_init(&cache->magazines[i], pool, indices, place);
 		indices += magazine_capacity(pool);
 	}
+	magazine_init(&cache->managers, managers, indices, place);
 	return cache;
+}
+
+static void cache_flush(struct cache *cache)
+{
+	for (uint32_t i = 0; i < cache->client->n_pools; i++)
+		magazine_flush(&cache->magazines[i], cache->magazines[i].n);
+	magazine_flush(&cache->managers, cache->managers.n);
 }
 
 /* A thread ends: its hints go back to the lists. */
@@ -164,10 +179,8 @@ static void forget_thread(void *first)
 			if (cache->next_of_client)
 				cache->next_of_client->previous_of_client =
 					cache->previous_of_client;
-			for (uint32_t i = 0; i < cache->client->n_pools; i++)
-				if (!cache->client->forked)
-					magazine_flush(&cache->magazines[i],
-						       cache->magazines[i].n);
+			if (!cache->client->forked)
+				cache_flush(cache);
 		}
 		free(cache);
 	}

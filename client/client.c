@@ -11,6 +11,7 @@
 #include "barrier.h"
 #include "build_config.h"
 #include "cache.h"
+#include "share.h"
 #include "shm/holder.h"
 
 /* A segment that is replaced between welcome and open is asked for again, so often. */
@@ -108,8 +109,11 @@ int client_new(struct segment *segment, uint32_t holder, uint64_t flags,
 
 	r = reap_init(&client->reap, segment);
 	if (r == 0)
+		r = share_init(client);
+	if (r == 0)
 		r = cache_register(client);
 	if (r < 0) {
+		share_deinit(client);
 		reap_deinit(&client->reap);
 		free(client);
 		return r;
@@ -120,25 +124,26 @@ int client_new(struct segment *segment, uint32_t holder, uint64_t flags,
 
 int client_free(struct mempool_client *client)
 {
-	uint64_t n_freed = 0;
+	uint64_t n_held = 0;
 
 	if (!client->forked) {
 		reap_add(&client->reap, client->holder);
 		while (!reap_step(&client->reap, UINT32_MAX))
 			;
-		n_freed = client->reap.n_freed;
+		n_held = client->reap.n_held;
 		if (client->connection.hello.nonce != 0)
-			connection_bye(&client->connection, n_freed);
+			connection_bye(&client->connection, n_held);
 	} else {
 		/* Not mapped here (MADV_DONTFORK): something else may be in its place. */
 		client->segment->memory.base = NULL;
 	}
 	connection_close(&client->connection);
 	cache_unregister(client);
+	share_deinit(client);
 	reap_deinit(&client->reap);
 	segment_free(client->segment);
 	free(client);
-	return n_freed > INT32_MAX ? INT32_MAX : (int)n_freed;
+	return n_held > INT32_MAX ? INT32_MAX : (int)n_held;
 }
 
 /* ---- asking the daemon for one ---- */

@@ -53,6 +53,7 @@ struct cache {
 	struct cache *next_of_thread;
 	struct cache *next_of_client;
 	struct cache **previous_of_client;	/* who points to us */
+	struct magazine managers;
 	struct magazine magazines[];		/* by rank: data pools from small to large; then
 						 * an empty one, for sizes that no pool has */
 };
@@ -70,6 +71,7 @@ struct mempool_client {
 	uint8_t pool_id[MEMPOOL_MAX_DATA_POOLS]; /* of a rank */
 	uint8_t first_fit[64];		/* by bits of size - 1: the rank to begin at */
 	struct connection connection;
+	_Atomic uint32_t *references;	/* by manager; see share.h */
 	struct reap reap;		/* for close, so that it needs no memory then */
 	struct cache *caches;		/* under registry_lock, as are the links: */
 	struct mempool_client *next;

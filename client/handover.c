@@ -11,6 +11,7 @@
 #include <errno.h>
 
 #include "cache.h"
+#include "share.h"
 
 PUBLIC int mempool_give(struct mempool_client *client, void *chunk, size_t length,
 			uint64_t *ret_handle)
@@ -32,7 +33,7 @@ PUBLIC int mempool_give(struct mempool_client *client, void *chunk, size_t lengt
 	/* Relaxed: if it is ours, we or a thread that told us wrote it last. */
 	seen = atomic_load_explicit(&entry->word, memory_order_relaxed);
 	if (!word_is_owned_by(seen, client->holder))
-		return -EPERM;
+		return share_holds(client, seen) ? -EBUSY : -EPERM;
 	if (length > pool->chunk_size)
 		return -EMSGSIZE;
 

@@ -159,7 +159,8 @@ void *mempool_alloc_aligned(struct mempool_client *client, size_t size_bytes,
 
 /**
  * mempool_free() - give a chunk back, whoever allocated it
- * @chunk: as mempool_alloc() or mempool_take() returned it; held by this client
+ * @chunk: as mempool_alloc(), mempool_take() or mempool_acquire() returned it; of a shared
+ *	   chunk, one hold is let go
  *
  * Threads: any. Wait-free but for a full cache, which is pushed back lock-free.
  * Crash:   killed inside, the chunk is held (and reaped) or free.
@@ -184,7 +185,8 @@ ssize_t mempool_usable_size(struct mempool_client *client, const void *chunk);
  *
  * Handed over with the chunk: the receiver reads what the sender set.
  * Threads: the holder's. Wait-free.
- * Return:  0; -EINVAL, -EPERM, -ECHILD as mempool_usable_size().
+ * Return:  0; -EINVAL, -EPERM, -ECHILD as mempool_usable_size(); -EBUSY, when setting, it is
+ *	    shared.
  */
 int mempool_chunk_set_tag(struct mempool_client *client, void *chunk, uint32_t tag);
 int mempool_chunk_tag(struct mempool_client *client, const void *chunk, uint32_t *ret_tag);
@@ -202,7 +204,8 @@ int mempool_chunk_tag(struct mempool_client *client, const void *chunk, uint32_t
  *
  * Threads: any. Wait-free.
  * Crash:   killed inside, the chunk is held or given, and the reaper frees it.
- * Return:  0; -EPERM, -EINVAL, -ECHILD as mempool_free(); -EMSGSIZE length too large.
+ * Return:  0; -EPERM, -EINVAL, -ECHILD as mempool_free(); -EMSGSIZE length too large; -EBUSY
+ *	    the chunk is shared.
  */
 int mempool_give(struct mempool_client *client, void *chunk, size_t length,
 		 uint64_t *ret_handle);
@@ -219,6 +222,37 @@ int mempool_give(struct mempool_client *client, void *chunk, size_t length,
  */
 int mempool_take(struct mempool_client *client, uint64_t handle, void **ret_chunk,
 		 size_t *ret_length);
+
+/**
+ * mempool_share() - let several hold a chunk
+ * @chunk:      held by this client, alone or with others
+ * @length:     bytes of the message; of a chunk that is shared already, its first length stays
+ * @ret_handle: for mempool_acquire(), any number of times while somebody holds the chunk
+ *
+ * The caller keeps its own share: pass the handle on, and let go with mempool_free() when the
+ * receivers have acquired. Whoever lets go last frees the chunk. By contract nobody writes to
+ * a chunk once it is shared.
+ *
+ * Threads: any. Lock-free.
+ * Crash:   killed inside, the chunk is the caller's alone, or shared; the reaper drops its
+ *          share.
+ * Return:  0; -EPERM, -EINVAL, -ECHILD as mempool_free(); -EMSGSIZE length too large.
+ */
+int mempool_share(struct mempool_client *client, void *chunk, size_t length,
+		  uint64_t *ret_handle);
+
+/**
+ * mempool_acquire() - hold a shared chunk, too
+ * @ret_chunk:  to be read, and let go with mempool_free(), as often as it was acquired
+ * @ret_length: NULL, or the sharer's length
+ *
+ * Threads: any. Lock-free between processes; two threads of one process may wait for each
+ *          other for some instructions.
+ * Crash:   killed inside, the reaper drops the share.
+ * Return:  0; -ESTALE nobody holds that message any more; -EINVAL never a handle; -ECHILD.
+ */
+int mempool_acquire(struct mempool_client *client, uint64_t handle, const void **ret_chunk,
+		    size_t *ret_length);
 
 #ifdef __cplusplus
 }

@@ -117,6 +117,29 @@ static struct finding judge_shared(const struct auditor *auditor, const struct p
 	return (struct finding){ NULL, 0 };
 }
 
+/* Who has a bit, and may not; or that nobody has one. */
+static struct finding judge_sharers(const struct auditor *auditor, const struct pool *managers,
+				    uint32_t index)
+{
+	const struct mempool_chunk_manager *manager = pool_chunk(managers, index);
+	uint32_t n_sharers = 0;
+
+	for (uint32_t i = 0; i < auditor->segment->n_holders / 64; i++) {
+		uint64_t bits = GET(manager->sharers[i]);
+
+		for (; bits != 0; bits &= bits - 1, n_sharers++) {
+			uint32_t id = i * 64 + (uint32_t)__builtin_ctzll(bits);
+
+			if (cannot_hold(auditor, id))
+				return (struct finding){ "SHARED by dead holder", id };
+		}
+	}
+	/* Without the flag, a leaver may be between its bit and the collecting. */
+	if (n_sharers == 0 && (auditor->flags & AUDIT_REAPED))
+		return (struct finding){ "SHARED, but nobody has a bit on manager", index };
+	return (struct finding){ NULL, 0 };
+}
+
 /* A ChunkManager that says SHARED has a chunk that says so too. */
 static struct finding judge_manager(const struct auditor *auditor, const struct pool *managers,
 				    uint32_t index)
@@ -132,7 +155,7 @@ static struct finding judge_manager(const struct auditor *auditor, const struct 
 	word = GET(segment->pools[pool].entries[of].word);
 	if (word_kind(word) != MEMPOOL_SHARED || word_value(word) != index)
 		return (struct finding){ "SHARED, but its chunk does not name it:", of };
-	return (struct finding){ NULL, 0 };
+	return judge_sharers(auditor, managers, index);
 }
 
 static struct finding judge(const struct auditor *auditor, const struct pool *pool,

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "chunk_manager.h"
+
 #define LEAF_BITS 64
 
 int reap_init(struct reap *reap, struct segment *segment)
@@ -24,8 +26,10 @@ void reap_deinit(struct reap *reap)
 
 void reap_add(struct reap *reap, uint32_t holder)
 {
-	if (holder != MEMPOOL_HOLDER_NONE && holder < reap->segment->n_holders)
-		reap->dead[holder / 64] |= UINT64_C(1) << holder % 64;
+	if (holder == MEMPOOL_HOLDER_NONE || holder >= reap->segment->n_holders)
+		return;
+	reap->dead[holder / 64] |= UINT64_C(1) << holder % 64;
+	reap->any_dead = holder;
 }
 
 bool reap_has(const struct reap *reap, uint32_t holder)
@@ -63,11 +67,55 @@ static bool reap_word(struct reap *reap, _Atomic uint64_t *word)
 		if (atomic_compare_exchange_strong_explicit(word, &seen, word_freed(seen),
 							    memory_order_seq_cst,
 							    memory_order_relaxed)) {
-			reap->n_freed += reap->pool != reap->segment->n_pools;
+			reap->n_freed++;
+			reap->n_held++;
 			return true;
 		}
 	}
 	return word_is_free(seen);
+}
+
+/* Clear the bits of the dead. Returns whether there were any. */
+static bool clear_bits(const struct reap *reap, uint32_t index)
+{
+	struct mempool_chunk_manager *manager = chunk_manager(reap->segment, index);
+	uint64_t cleared = 0;
+
+	for (uint32_t i = 0; i < reap->segment->n_holders / 64; i++) {
+		/* Relaxed: only the dead set their bits, and they are dead. */
+		if (reap->dead[i] == 0 ||
+		    !(atomic_load_explicit(&manager->sharers[i], memory_order_relaxed) &
+		      reap->dead[i]))
+			continue;
+		/* seq_cst, as in chunk_manager.c. */
+		cleared |= atomic_fetch_and_explicit(&manager->sharers[i], ~reap->dead[i],
+						     memory_order_seq_cst) & reap->dead[i];
+	}
+	return cleared != 0;
+}
+
+/*
+ * A ChunkManager, whatever its state: a bit may be set on one that is not SHARED yet. Every
+ * SHARED one is collected, not only where a bit was: the dead may have cleared its bit and
+ * been killed before it collected. Returns whether the manager is free now.
+ */
+static bool reap_manager(struct reap *reap, const struct pool *managers, uint32_t index)
+{
+	_Atomic uint64_t *word = &managers->entries[index].word;
+	/* Relaxed: a first guess; swaps decide. */
+	uint64_t seen = atomic_load_explicit(word, memory_order_relaxed);
+
+	if (word_kind(seen) == MEMPOOL_OWNED && reap_has(reap, word_value(seen)) &&
+	    chunk_manager_reap_owned(reap->segment, index, seen)) {
+		reap->n_freed++;
+		reap->n_held++;
+	}
+	if (clear_bits(reap, index))
+		reap->n_held += word_kind(seen) == MEMPOOL_SHARED;
+	if (word_kind(atomic_load_explicit(word, memory_order_relaxed)) == MEMPOOL_SHARED &&
+	    reap->any_dead != MEMPOOL_HOLDER_NONE)
+		reap->n_freed += chunk_manager_collect(reap->segment, index, reap->any_dead);
+	return word_is_free(atomic_load_explicit(word, memory_order_relaxed));
 }
 
 /* The words of one leaf, and the hints of those that are free. */
@@ -75,10 +123,12 @@ static void reap_leaf(struct reap *reap, struct pool *pool, uint32_t leaf)
 {
 	uint32_t first = leaf * LEAF_BITS;
 	uint32_t end = first + LEAF_BITS < pool->n_chunks ? first + LEAF_BITS : pool->n_chunks;
+	bool is_managers = reap->pool == reap->segment->n_pools;
 	uint64_t hints = 0;
 
 	for (uint32_t i = first; i < end; i++)
-		if (reap_word(reap, &pool->entries[i].word))
+		if (is_managers ? reap_manager(reap, pool, i)
+				: reap_word(reap, &pool->entries[i].word))
 			hints |= UINT64_C(1) << (i - first);
 	/* Always, even if all are set: the summary bit may be the one that was lost. */
 	if (hints)

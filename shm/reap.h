@@ -6,6 +6,8 @@
  *
  *	OWNED(dead)	-> FREE, next generation
  *	SENT(0, dead)	-> FREE, next generation	(a taker may win the race: then it has it)
+ *	sharer bit	cleared; every SHARED manager is collected, in the name of the dead
+ *	manager OWNED(dead)	freed, with the chunk that is still SHARED by it
  *	FREE		its hint is set again: the dead may have had it in a cache
  *	then every dry word is moved, so that whoever waits for a chunk looks again
  *
@@ -24,10 +26,12 @@
 struct reap {
 	struct segment *segment;
 	uint64_t *dead;			/* a bit per holder id */
+	uint32_t any_dead;		/* one of them, to collect in its name */
 	uint32_t pool;			/* where the sweep is */
 	uint32_t index;
 	uint32_t n_pools_done;
 	uint64_t n_freed;		/* chunks, not managers */
+	uint64_t n_held;		/* chunks the dead had, alone or with others */
 };
 
 /* Start a sweep for no one yet. Return: 0 or -ENOMEM. reap_deinit() is always legal. */

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "shm/audit.h"
+#include "shm/chunk_manager.h"
 #include "shm/holder.h"
 #include "shm/reap.h"
 
@@ -175,21 +176,43 @@ static void take_all(struct judge *judge, const struct segment *segment, const c
 		fault(judge, "%s: close freed %d of %u chunks", when, r, n_free[0] + n_free[1]);
 }
 
-/* After the reap: the bystander's as they were (or given ones taken by the dead), others free. */
+/* Whether a word was the bystander's, and has to stay as it is. */
+static bool is_bystanders(const struct segment *segment, uint32_t pool, uint32_t index)
+{
+	uint64_t word = word_of(segment, pool, index);
+
+	if (word_kind(word) == MEMPOOL_SHARED)
+		return chunk_manager_has(segment,
+					 pool == segment->n_pools ? index : word_value(word),
+					 BYSTANDER);
+	return word_is_owned_by(word, BYSTANDER);
+}
+
+/* Of a manager, others may have moved the stamp. */
+static bool is_same(const struct segment *segment, uint32_t pool, uint64_t old, uint64_t new)
+{
+	if (pool == segment->n_pools && word_kind(old) == MEMPOOL_SHARED)
+		return word_generation(old) == word_generation(new) &&
+		       word_kind(new) == MEMPOOL_SHARED;
+	return old == new;
+}
+
+/* After the reap: the bystander's is as it was (or, given, taken by the dead); all else free. */
 static void compare(struct judge *judge, const struct segment *after)
 {
 	for (uint32_t pool = 0; pool <= after->n_pools; pool++) {
 		for (uint32_t i = 0; i < after->pools[pool].n_chunks; i++) {
 			uint64_t old = word_of(judge->before, pool, i);
 			uint64_t new = word_of(after, pool, i);
-			bool may_be_free = true;
+			bool is_right = word_is_free(new);
 
 			if (!judge->operation->is_reaper) {
-				may_be_free = !word_is_owned_by(old, BYSTANDER);
-				if (word_kind(old) == MEMPOOL_SENT && old == new)
-					continue;
+				if (is_bystanders(judge->before, pool, i))
+					is_right = is_same(after, pool, old, new);
+				else if (word_kind(old) == MEMPOOL_SENT)
+					is_right |= old == new;
 			}
-			if (!(may_be_free && word_is_free(new)) && !(!may_be_free && old == new))
+			if (!is_right)
 				fault(judge, "chunk %u of pool %u: %016lx became %016lx", i, pool,
 				      (unsigned long)old, (unsigned long)new);
 		}
@@ -235,6 +258,8 @@ static void give_away(struct scene *scene)
 			die("bystander", errno);
 	chunk = mempool_alloc(bystander, 64);
 	r = mempool_give(bystander, chunk, 33, &scene->given);
+	if (r == 0)
+		r = mempool_share(bystander, mempool_alloc(bystander, 64), 34, &scene->shared);
 	if (r < 0)
 		die("bystander", r);
 }

@@ -37,6 +37,7 @@ struct scene {
 	struct segment *segment;
 	struct mempool_client *client;
 	uint64_t given;			/* a handle that the bystander gave away */
+	uint64_t shared;		/* and one that it shares */
 	void *chunks[CHUNKS_OF_POOL_0 + CHUNKS_OF_POOL_1];
 	uint32_t n_chunks;
 	uint64_t handle;

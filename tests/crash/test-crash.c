@@ -120,6 +120,40 @@ static void prepare_given(struct scene *scene)
 	check(mempool_give(scene->client, scene->chunks[0], 7, &scene->handle) == 0);
 }
 
+static void prepare_shared(struct scene *scene)
+{
+	prepare_one(scene);
+	check(mempool_share(scene->client, scene->chunks[0], 7, &scene->handle) == 0);
+}
+
+static void acquire(struct scene *scene, uint64_t handle)
+{
+	const void *chunk;
+
+	check(mempool_acquire(scene->client, handle, &chunk, NULL) == 0);
+	keep(scene, (void *)chunk);
+}
+
+/* Held twice by the victim, and by the bystander. */
+static void prepare_acquired(struct scene *scene)
+{
+	prepare_cache(scene);
+	acquire(scene, scene->shared);
+	acquire(scene, scene->shared);
+}
+
+/* Only a handle of it is left, and its manager is another chunk's. */
+static void prepare_stale(struct scene *scene)
+{
+	uint64_t handle;
+
+	prepare_shared(scene);
+	handle = scene->handle;
+	check(mempool_free(scene->client, scene->chunks[--scene->n_chunks]) == 0);
+	prepare_shared(scene);
+	scene->handle = handle;
+}
+
 static void run_alloc(struct scene *scene)
 {
 	keep(scene, mempool_alloc(scene->client, 64));
@@ -162,6 +196,29 @@ static void run_take_back(struct scene *scene)
 	check(mempool_take(scene->client, scene->handle, &chunk, NULL) == 0);
 }
 
+static void run_share(struct scene *scene)
+{
+	check(mempool_share(scene->client, scene->chunks[0], 7, &scene->handle) == 0);
+}
+
+static void run_acquire(struct scene *scene)
+{
+	acquire(scene, scene->shared);
+}
+
+static void run_acquire_stale(struct scene *scene)
+{
+	const void *chunk;
+
+	check(mempool_acquire(scene->client, scene->handle, &chunk, NULL) == -ESTALE);
+}
+
+static void run_free_twice(struct scene *scene)
+{
+	run_free(scene);
+	run_free(scene);
+}
+
 static void run_close(struct scene *scene)
 {
 	check(mempool_client_close(scene->client) > 0);
@@ -196,7 +253,13 @@ static const struct operation operations[] = {
 	{ "give", prepare_one, run_give, true, false },
 	{ "take", prepare_cache, run_take, true, false },
 	{ "take back", prepare_given, run_take_back, true, false },
+	{ "share", prepare_one, run_share, false, false },
+	{ "acquire", prepare_cache, run_acquire, false, false },
+	{ "acquire, stale", prepare_stale, run_acquire_stale, false, false },
+	{ "release, others hold it", prepare_acquired, run_free_twice, false, false },
+	{ "release, the last", prepare_shared, run_free, false, false },
 	{ "close", prepare_one, run_close, false, false },
+	{ "close, sharing", prepare_shared, run_close, false, false },
 	{ "daemon: reap", prepare_nothing, run_reap, false, true },
 	{ "daemon: enter a client", prepare_nothing, run_hello, true, false },
 };

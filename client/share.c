@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+#include "share.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <sys/mman.h>
+
+#include "cache.h"
+#include "shm/chunk_manager.h"
+
+#define BUSY (UINT32_C(1) << 31)
+
+static uint32_t n_managers(const struct mempool_client *client)
+{
+	return segment_managers(client->segment)->n_chunks;
+}
+
+int share_init(struct mempool_client *client)
+{
+	/* Pages come when they are touched: a process pays for what it shares. */
+	void *memory = mmap(NULL, n_managers(client) * sizeof(*client->references),
+			    PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+			    -1, 0);
+
+	if (memory == MAP_FAILED)
+		return -errno;
+	client->references = memory;
+	return 0;
+}
+
+void share_deinit(struct mempool_client *client)
+{
+	if (client->references)
+		munmap(client->references, n_managers(client) * sizeof(*client->references));
+	client->references = NULL;
+}
+
+void share_add(struct mempool_client *client, uint32_t manager)
+{
+	_Atomic uint32_t *references = &client->references[manager];
+	uint32_t seen = atomic_load_explicit(references, memory_order_relaxed);
+
+	for (;;) {
+		/* Another thread of ours is between its last reference and the bit. */
+		if (seen & BUSY) {
+			sched_yield();
+			seen = atomic_load_explicit(references, memory_order_relaxed);
+			continue;
+		}
+		/* P2 (acquire) pairs with P1: its clearing is before our setting. */
+		if (atomic_compare_exchange_weak_explicit(references, &seen, seen + 1,
+							  memory_order_acquire,
+							  memory_order_relaxed))
+			break;
+	}
+	chunk_manager_set(client->segment, manager, client->holder);
+}
+
+int share_drop(struct mempool_client *client, uint32_t manager)
+{
+	_Atomic uint32_t *references = &client->references[manager];
+	uint32_t seen = atomic_load_explicit(references, memory_order_relaxed);
+	uint32_t next;
+
+	do {
+		if (seen == 0 || seen == BUSY)
+			return -EPERM;
+		next = seen == 1 ? BUSY : seen - 1;
+		/*
+		 * P3 (acq_rel) pairs with itself: what each thread did with the chunk is
+		 * before the last one's clearing.
+		 */
+	} while (!atomic_compare_exchange_weak_explicit(references, &seen, next,
+							memory_order_acq_rel,
+							memory_order_relaxed));
+	if (next != BUSY)
+		return 0;
+
+	chunk_manager_clear(client->segment, manager, client->holder);
+	/* P1 (release) pairs with P2. */
+	atomic_store_explicit(references, 0, memory_order_release);
+	chunk_manager_collect(client->segment, manager, client->holder);
+	return 0;
+}
+
+bool share_holds(const struct mempool_client *client, uint64_t word)
+{
+	/* Relaxed: a reference that the caller relies on he counted himself, or was told of. */
+	return word_kind(word) == MEMPOOL_SHARED && word_value(word) < n_managers(client) &&
+	       (atomic_load_explicit(&client->references[word_value(word)],
+				     memory_order_relaxed) & ~BUSY) != 0;
+}
+
+/* OWNED(me) becomes SHARED, with a manager that is claimed like any chunk. */
+static int share_owned(struct cache *cache, struct chunk_ref chunk, size_t length,
+		       uint64_t *ret_word)
+{
+	struct mempool_client *client = cache->client;
+	const struct pool *pool = &client->segment->pools[chunk.pool];
+	uint32_t manager;
+	int r;
+
+	if (length > pool->chunk_size)
+		return -EMSGSIZE;
+	/* There are as many managers as chunks, and a chunk's is free before the chunk is. */
+	r = cache_claim(cache, &cache->managers, &manager);
+	if (r < 0)
+		return r;
+	/* Relaxed: published with the word. */
+	atomic_store_explicit(&pool->entries[chunk.index].length, (uint32_t)length,
+			      memory_order_relaxed);
+	/* Counted before the bits are written: a late reference of ours must not clear them. */
+	share_add(client, manager);
+	*ret_word = chunk_manager_share(client->segment, chunk, manager, client->holder,
+					MEMPOOL_HOLDER_NONE);
+	return 0;
+}
+
+PUBLIC int mempool_share(struct mempool_client *client, void *chunk, size_t length,
+			 uint64_t *ret_handle)
+{
+	struct cache *cache = cache_get(client);
+	const struct pool *pool;
+	uint32_t index;
+	uint64_t word;
+	int r;
+
+	if (!cache)
+		return -errno;
+	if (!ret_handle)
+		return -EINVAL;
+	r = client_locate(client, chunk, &pool, &index);
+	if (r < 0)
+		return r;
+	/* Relaxed: if it is ours, we or a thread that told us wrote it, or acquired it. */
+	word = atomic_load_explicit(&pool->entries[index].word, memory_order_relaxed);
+	if (word_is_owned_by(word, client->holder))
+		r = share_owned(cache, (struct chunk_ref){ pool->id, index }, length, &word);
+	else if (!share_holds(client, word))
+		r = -EPERM;
+	if (r == 0)
+		*ret_handle = handle_make(word_generation(word), pool->id, index);
+	return r;
+}
+
+PUBLIC int mempool_acquire(struct mempool_client *client, uint64_t handle,
+			   const void **ret_chunk, size_t *ret_length)
+{
+	const struct pool *pool;
+	_Atomic uint64_t *word;
+	uint32_t index, manager;
+	uint64_t seen;
+	int r;
+
+	if (!cache_get(client))
+		return -errno;
+	if (!ret_chunk)
+		return -EINVAL;
+	r = client_locate_handle(client, handle, &pool, &index);
+	if (r < 0)
+		return r;
+
+	word = &pool->entries[index].word;
+	/* seq_cst, here and below: as all of chunk_manager.c. It also acquires M1. */
+	seen = atomic_load_explicit(word, memory_order_seq_cst);
+	manager = word_value(seen);
+	if (word_kind(seen) != MEMPOOL_SHARED || manager >= n_managers(client) ||
+	    word_generation(seen) != handle_generation(handle))
+		return -ESTALE;
+
+	share_add(client, manager);
+	r = chunk_manager_stamp(client->segment, manager);
+	if (r < 0 || atomic_load_explicit(word, memory_order_seq_cst) != seen) {
+		/* Too late; and we may have been the last one that kept it. */
+		share_drop(client, manager);
+		return -ESTALE;
+	}
+	*ret_chunk = pool_chunk(pool, index);
+	if (ret_length)
+		/* Relaxed: ordered by the load of the word. */
+		*ret_length = atomic_load_explicit(&pool->entries[index].length,
+						   memory_order_relaxed);
+	return 0;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * share.h - this process's references to shared chunks
+ *
+ * In the segment a process has one bit on a ChunkManager; how many of its threads refer to
+ * it is counted here, in private memory: references[manager] = busy(1) | count(31).
+ *
+ * Every acquire sets the bit, whatever the count says: a share by another process may have
+ * wiped the bit of a reference that came too late and is about to be dropped. The last
+ * reference and the clearing of the bit are one step, marked by the busy bit; only the
+ * threads of this process can meet there, and all of it vanishes with the process.
+ */
+#ifndef CLIENT_SHARE_H
+#define CLIENT_SHARE_H
+
+#include "client.h"
+
+int share_init(struct mempool_client *client);
+void share_deinit(struct mempool_client *client);
+
+/* One reference more, and the bit. */
+void share_add(struct mempool_client *client, uint32_t manager);
+
+/*
+ * One less; with the last one the bit goes and, if it was the last of all, the chunk.
+ * Return: 0; -EPERM there was none.
+ */
+int share_drop(struct mempool_client *client, uint32_t manager);
+
+/* Whether a word is SHARED and this process has a reference to it. */
+bool share_holds(const struct mempool_client *client, uint64_t word);
+
+#endif

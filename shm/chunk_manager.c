@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+#include "chunk_manager.h"
+
+#include <errno.h>
+
+/*
+ * All accesses to bits and to words of managers are seq_cst here. The protocol is a chain of
+ * "write mine, then look at the other's": clear my bit and read the bits of all others; set
+ * my bit, move the stamp, read the chunk's word. With bits in several words, no chain of
+ * release and acquire orders what two leavers see of each other; the model assumes one
+ * order of all steps, and this is that order. On x86 a seq_cst load costs nothing, and the
+ * writes are locked operations in any case.
+ */
+#define ORDER memory_order_seq_cst
+
+static const struct pool *managers_of(const struct segment *segment)
+{
+	return &segment->pools[segment->n_pools];
+}
+
+static _Atomic uint64_t *word_of_manager(const struct segment *segment, uint32_t manager)
+{
+	return &managers_of(segment)->entries[manager].word;
+}
+
+void chunk_manager_set(const struct segment *segment, uint32_t manager, uint32_t holder)
+{
+	atomic_fetch_or_explicit(&chunk_manager(segment, manager)->sharers[holder / 64],
+				 UINT64_C(1) << holder % 64, ORDER);
+}
+
+void chunk_manager_clear(const struct segment *segment, uint32_t manager, uint32_t holder)
+{
+	atomic_fetch_and_explicit(&chunk_manager(segment, manager)->sharers[holder / 64],
+				  ~(UINT64_C(1) << holder % 64), ORDER);
+}
+
+bool chunk_manager_has(const struct segment *segment, uint32_t manager, uint32_t holder)
+{
+	return atomic_load_explicit(&chunk_manager(segment, manager)->sharers[holder / 64],
+				    ORDER) >> holder % 64 & 1;
+}
+
+uint64_t chunk_manager_share(const struct segment *segment, struct chunk_ref chunk,
+			     uint32_t manager, uint32_t holder, uint32_t topic)
+{
+	struct mempool_chunk_manager *record = chunk_manager(segment, manager);
+	_Atomic uint64_t *word = &segment->pools[chunk.pool].entries[chunk.index].word;
+	_Atomic uint64_t *manager_word = word_of_manager(segment, manager);
+	uint64_t shared;
+
+	/* Relaxed: M1 and M2 publish them. Late bits of others are wiped: they mean nothing. */
+	atomic_store_explicit(&record->chunk, handle_chunk(chunk.pool, chunk.index),
+			      memory_order_relaxed);
+	for (uint32_t i = 0; i < segment->n_holders / 64; i++) {
+		uint64_t bits = 0;
+
+		if (holder / 64 == i)
+			bits |= UINT64_C(1) << holder % 64;
+		if (topic != MEMPOOL_HOLDER_NONE && topic / 64 == i)
+			bits |= UINT64_C(1) << topic % 64;
+		atomic_store_explicit(&record->sharers[i], bits, memory_order_relaxed);
+	}
+
+	/* M1 (release): who finds the manager by this word finds its link and bits. */
+	shared = word_make(word_generation(atomic_load_explicit(word, memory_order_relaxed)),
+			   MEMPOOL_SHARED, manager);
+	atomic_store_explicit(word, shared, memory_order_release);
+	/* M2: from now on it can be acquired. Stamp 0, same generation. */
+	atomic_store_explicit(
+		manager_word,
+		word_make(word_generation(atomic_load_explicit(manager_word,
+							       memory_order_relaxed)),
+			  MEMPOOL_SHARED, 0),
+		ORDER);
+	return shared;
+}
+
+static uint64_t next_stamp(uint64_t word)
+{
+	return word_make(word_generation(word), MEMPOOL_SHARED, word_value(word) + 1);
+}
+
+int chunk_manager_stamp(const struct segment *segment, uint32_t manager)
+{
+	_Atomic uint64_t *word = word_of_manager(segment, manager);
+	uint64_t seen = atomic_load_explicit(word, ORDER);
+
+	/* Lock-free: a failure is another's stamp, or the end. */
+	do {
+		if (word_kind(seen) != MEMPOOL_SHARED)
+			return -ESTALE;
+	} while (!atomic_compare_exchange_weak_explicit(word, &seen, next_stamp(seen), ORDER,
+							ORDER));
+	return 0;
+}
+
+static bool has_no_sharer(const struct segment *segment, uint32_t manager)
+{
+	struct mempool_chunk_manager *record = chunk_manager(segment, manager);
+
+	for (uint32_t i = 0; i < segment->n_holders / 64; i++)
+		if (atomic_load_explicit(&record->sharers[i], ORDER) != 0)
+			return false;
+	return true;
+}
+
+/* The chunk that the link of a manager names, if there is such a one; a hostile one is not followed. */
+static bool linked_chunk(const struct segment *segment, uint32_t manager,
+			 struct chunk_ref *ret_chunk)
+{
+	/* Relaxed: of a manager that is ours; A1 or the collecting swap brought it along. */
+	uint32_t link = atomic_load_explicit(&chunk_manager(segment, manager)->chunk,
+					     memory_order_relaxed);
+
+	ret_chunk->pool = handle_pool(link);
+	ret_chunk->index = handle_index(link);
+	return ret_chunk->pool < segment->n_pools &&
+	       ret_chunk->index < segment->pools[ret_chunk->pool].n_chunks;
+}
+
+/* From SHARED(manager) to this; false: it is not. */
+static bool leave_shared(const struct segment *segment, struct chunk_ref chunk,
+			 uint32_t manager, uint32_t next_holder)
+{
+	_Atomic uint64_t *word = &segment->pools[chunk.pool].entries[chunk.index].word;
+	uint64_t seen = atomic_load_explicit(word, ORDER);
+
+	if (word_kind(seen) != MEMPOOL_SHARED || word_value(seen) != manager)
+		return false;
+	return atomic_compare_exchange_strong_explicit(
+		word, &seen,
+		next_holder ? word_taken(seen, next_holder) : word_freed(seen), ORDER, ORDER);
+}
+
+static void free_manager(const struct segment *segment, uint32_t manager, uint64_t seen)
+{
+	/* By swap: of two reapers, or a hostile client, one frees it. */
+	if (atomic_compare_exchange_strong_explicit(word_of_manager(segment, manager), &seen,
+						    word_freed(seen), ORDER, ORDER))
+		pool_hint(managers_of(segment), manager);
+}
+
+bool chunk_manager_collect(const struct segment *segment, uint32_t manager, uint32_t as)
+{
+	_Atomic uint64_t *word = word_of_manager(segment, manager);
+	uint64_t first = atomic_load_explicit(word, ORDER);
+	uint64_t seen = first;
+	struct chunk_ref chunk;
+	bool has_chunk;
+
+	/* Each further turn follows another's stamp. */
+	do {
+		if (word_kind(seen) != MEMPOOL_SHARED ||
+		    word_generation(seen) != word_generation(first))
+			return false;
+		if (!has_no_sharer(segment, manager))
+			return false;
+	} while (!atomic_compare_exchange_strong_explicit(word, &seen,
+							  word_claimed(seen, as), ORDER,
+							  ORDER));
+
+	/*
+	 * Ours, and the chunk with it: to OWNED first, so that it is not found SHARED with a
+	 * manager that is another's by then.
+	 */
+	has_chunk = linked_chunk(segment, manager, &chunk) &&
+		    leave_shared(segment, chunk, manager, as);
+	free_manager(segment, manager, word_claimed(seen, as));
+	if (!has_chunk)
+		return false;
+	if (pool_release_checked(&segment->pools[chunk.pool], chunk.index, as) < 0)
+		return false;
+	pool_hint(&segment->pools[chunk.pool], chunk.index);
+	return true;
+}
+
+bool chunk_manager_reap_owned(const struct segment *segment, uint32_t manager, uint64_t seen)
+{
+	struct chunk_ref chunk;
+	bool is_freed = false;
+
+	/* Killed while sharing, or while collecting before the chunk's word was OWNED. */
+	if (linked_chunk(segment, manager, &chunk) &&
+	    leave_shared(segment, chunk, manager, MEMPOOL_HOLDER_NONE)) {
+		pool_hint(&segment->pools[chunk.pool], chunk.index);
+		is_freed = true;
+	}
+	free_manager(segment, manager, seen);
+	return is_freed;
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * chunk_manager.h - a chunk with several holders: one sharer bit for each
+ *
+ *	chunk word	SHARED(m), same generation as when it was OWNED
+ *	manager m	word: SHARED(stamp) | back link to the chunk | a bit per holder
+ *
+ * Bits, not a count: setting or clearing one twice is harmless, and what a dead process has
+ * set can be cleared in its name. The last one out takes the manager (SHARED(stamp) ->
+ * OWNED(me)) and with it the chunk, and frees both, the manager first: whoever gets a free
+ * chunk can always share it.
+ *
+ * The stamp: the bits of many holders span several words, which cannot be read at once.
+ * Every acquire moves the stamp after it set its bit, and before it relies on it; so a
+ * collector that saw all bits clear and still finds the stamp it read before has seen a
+ * moment at which all were clear.
+ *
+ * One bit stands for a whole process: the client counts its own references in private memory
+ * (client/share.c). A bit on a manager that is not SHARED means nothing.
+ *
+ * Source: DESIGN.md section 4; tests/model/share.pml is this file for spin.
+ */
+#ifndef SHM_CHUNK_MANAGER_H
+#define SHM_CHUNK_MANAGER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "segment.h"
+
+/* A chunk, by pool and index. */
+struct chunk_ref {
+	uint32_t pool;
+	uint32_t index;
+};
+
+static inline struct mempool_chunk_manager *chunk_manager(const struct segment *segment,
+							  uint32_t manager)
+{
+	return pool_chunk(&segment->pools[segment->n_pools], manager);
+}
+
+/**
+ * chunk_manager_share() - OWNED(holder) -> SHARED(manager)
+ * @manager: claimed by @holder
+ * @topic:   a second holder to begin with, or MEMPOOL_HOLDER_NONE
+ *
+ * Crash:  killed before the chunk's word is written, both are OWNED(dead); killed after it,
+ *         the manager is OWNED(dead) and links to the chunk: the reaper frees both.
+ * Return: the word of the chunk now. The caller holds the chunk alone until then, by contract.
+ */
+uint64_t chunk_manager_share(const struct segment *segment, struct chunk_ref chunk,
+			     uint32_t manager, uint32_t holder, uint32_t topic);
+
+/* Set a holder's bit, whatever the manager's state; before chunk_manager_hold(). */
+void chunk_manager_set(const struct segment *segment, uint32_t manager, uint32_t holder);
+void chunk_manager_clear(const struct segment *segment, uint32_t manager, uint32_t holder);
+bool chunk_manager_has(const struct segment *segment, uint32_t manager, uint32_t holder);
+
+/**
+ * chunk_manager_stamp() - make a bit that was just set count
+ *
+ * Return: 0: if the chunk (or slot) that led here still does, its incarnation is held;
+ *	   -ESTALE the manager is not SHARED. In both other cases: clear the bit, collect.
+ */
+int chunk_manager_stamp(const struct segment *segment, uint32_t manager);
+
+/**
+ * chunk_manager_collect() - free manager and chunk if nobody holds them any more
+ * @as: in whose name; a client's own id, or the dead one's, so that a reaper that is killed
+ *	in the middle is gone on with by the next
+ *
+ * After every clearing of a bit. Lock-free: looks again only if another one moved the stamp.
+ * Return: whether a chunk was freed.
+ */
+bool chunk_manager_collect(const struct segment *segment, uint32_t manager, uint32_t as);
+
+/* For the reaper: the manager is OWNED(dead): free the chunk that is still SHARED by it, then it. */
+bool chunk_manager_reap_owned(const struct segment *segment, uint32_t manager, uint64_t seen);
+
+#endif
