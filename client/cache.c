@@ -270,6 +270,10 @@ struct cache *cache_find(struct mempool_client *client)
 		errno = ECHILD;
 		return NULL;
 	}
+	if (client->closed) {
+		errno = ENOTCONN;
+		return NULL;
+	}
 
 	pthread_mutex_lock(&registry_lock);
 	cache = find_locked(client);
@@ -303,6 +307,8 @@ int cache_register(struct mempool_client *client)
 void cache_unregister(struct mempool_client *client)
 {
 	pthread_mutex_lock(&registry_lock);
+	client->closed = true;
+	client->serial = UINT64_MAX;	/* as no thread remembers it */
 	*client->previous = client->next;
 	if (client->next)
 		client->next->previous = client->previous;

@@ -104,6 +104,7 @@ int client_new(struct segment *segment, uint32_t holder, uint64_t flags,
 		.checked = flags & MEMPOOL_CLIENT_DEBUG,
 		.fallback = segment->config.fallback,
 		.connection = CONNECTION_NULL,
+		.n_references = 1,
 	};
 	sort_pools(client);
 
@@ -122,7 +123,28 @@ int client_new(struct segment *segment, uint32_t holder, uint64_t flags,
 	return 0;
 }
 
-int client_free(struct mempool_client *client)
+struct mempool_client *client_ref(struct mempool_client *client)
+{
+	/* Relaxed: the caller has a reference already. */
+	atomic_fetch_add_explicit(&client->n_references, 1, memory_order_relaxed);
+	return client;
+}
+
+void client_unref(struct mempool_client *client)
+{
+	/* C1 (acq_rel) pairs with itself: all that the others did is before the freeing. */
+	if (atomic_fetch_sub_explicit(&client->n_references, 1, memory_order_acq_rel) != 1)
+		return;
+	if (client->forked)
+		/* Not mapped here (MADV_DONTFORK): something else may be in its place. */
+		client->segment->memory.base = NULL;
+	share_deinit(client);
+	reap_deinit(&client->reap);
+	segment_free(client->segment);
+	free(client);
+}
+
+int client_close(struct mempool_client *client)
 {
 	uint64_t n_held = 0;
 
@@ -133,16 +155,10 @@ int client_free(struct mempool_client *client)
 		n_held = client->reap.n_held;
 		if (client->connection.hello.nonce != 0)
 			connection_bye(&client->connection, n_held);
-	} else {
-		/* Not mapped here (MADV_DONTFORK): something else may be in its place. */
-		client->segment->memory.base = NULL;
 	}
 	connection_close(&client->connection);
 	cache_unregister(client);
-	share_deinit(client);
-	reap_deinit(&client->reap);
-	segment_free(client->segment);
-	free(client);
+	client_unref(client);
 	return n_held > INT32_MAX ? INT32_MAX : (int)n_held;
 }
 
@@ -345,7 +361,7 @@ PUBLIC int mempool_client_open(const struct mempool_client_options *options,
 
 PUBLIC int mempool_client_close(struct mempool_client *client)
 {
-	return client ? client_free(client) : 0;
+	return client ? client_close(client) : 0;
 }
 
 /* ---- asking it ---- */

@@ -67,6 +67,8 @@ struct mempool_client {
 	bool checked;			/* MEMPOOL_CLIENT_DEBUG */
 	bool fallback;			/* to a larger pool */
 	bool forked;			/* we are in a child: there is no segment here */
+	bool closed;			/* only kept for the handles on its queues */
+	_Atomic uint32_t n_references;	/* the user's, and those handles */
 	uint8_t rank[MEMPOOL_MAX_DATA_POOLS];	/* of a pool id, by chunk size */
 	uint8_t pool_id[MEMPOOL_MAX_DATA_POOLS]; /* of a rank */
 	uint8_t first_fit[64];		/* by bits of size - 1: the rank to begin at */
@@ -89,8 +91,15 @@ struct mempool_client {
 int client_new(struct segment *segment, uint32_t holder, uint64_t flags,
 	       struct mempool_client **ret_client);
 
-/* Free what the holder has, tell the daemon if there is one, free all. Returns chunks freed. */
-int client_free(struct mempool_client *client);
+/*
+ * Free what the holder has, tell the daemon if there is one, drop the user's reference.
+ * Returns how many chunks were held.
+ */
+int client_close(struct mempool_client *client);
+
+/* For handles on queues and topics: the mapping stays until the last of them is closed. */
+struct mempool_client *client_ref(struct mempool_client *client);
+void client_unref(struct mempool_client *client);
 
 /* Which chunk an address is. Return: 0; -EINVAL not the start of a chunk of this segment. */
 int client_locate(const struct mempool_client *client, const void *chunk,

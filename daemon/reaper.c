@@ -44,9 +44,17 @@ static bool reaper_begin(struct generation *generation)
 
 static void reaper_finish(struct generation *generation)
 {
+	static struct log_limit limit = { .burst = 1 };
 	struct reaper *reaper = &generation->reaper;
 	uint32_t id;
 
+	if (reaper->reap.n_skipped > 0) {
+		log_limited(&limit, LOG_ERR, "segment %s: no memory to look into its queues",
+			    generation_label(generation));
+		reaper_stop(generation);
+		generation_retry_soon(generation);
+		return;
+	}
 	for (id = generation->first_id; id < generation->n_ids; id++) {
 		if (!generation->tenants[id] || !reap_has(&reaper->reap, id))
 			continue;

@@ -254,6 +254,77 @@ int mempool_share(struct mempool_client *client, void *chunk, size_t length,
 int mempool_acquire(struct mempool_client *client, uint64_t handle, const void **ret_chunk,
 		    size_t *ret_length);
 
+struct mempool_queue;
+
+/**
+ * mempool_queue_open() - a queue of the segment, by its name in the config
+ * @ret_queue: closed with mempool_queue_close(); outlives the client, but then only to be
+ *	       closed: every other call says -ENOTCONN
+ *
+ * Threads: any; and any thread may use the queue.
+ * Return:  0; -ENOENT no queue of that name; -EINVAL, -ECHILD, -ENOMEM.
+ */
+int mempool_queue_open(struct mempool_client *client, const char *name,
+		       struct mempool_queue **ret_queue);
+void mempool_queue_close(struct mempool_queue *queue);
+
+/**
+ * mempool_queue_send() - hand a chunk to one receiver
+ * @chunk:      held by this client alone; no longer, when it was sent
+ * @length:     bytes of the message
+ * @timeout_ns: for room in a full queue: 0 tries once, negative waits for ever
+ *
+ * The tag goes with it. What one thread sends is received in that order.
+ *
+ * Threads: any. Lock-free while there is room; no system call while no receiver sleeps.
+ * Crash:   killed inside, the message was sent, and is received whatever becomes of its
+ *          sender; or it was not, and the reaper frees the chunk.
+ * Return:  0;
+ *	-EAGAIN		the queue was full all the time; the chunk is still yours
+ *	-EPERM, -EINVAL, -ECHILD as mempool_free()
+ *	-EBUSY		the chunk is shared
+ *	-EMSGSIZE	length too large
+ *	-EINTR		a signal handler ran while waiting
+ *	-ENOTCONN	the client was closed
+ */
+int mempool_queue_send(struct mempool_queue *queue, void *chunk, size_t length,
+		       int64_t timeout_ns);
+
+/**
+ * mempool_queue_receive() - the next message
+ * @ret_chunk:  held by this client from now on
+ * @ret_length: NULL, or the sender's length
+ * @timeout_ns: for a message: 0 tries once, negative waits for ever
+ *
+ * Threads: any. Lock-free while there are messages; no system call while no sender sleeps.
+ * Crash:   killed inside, the message is still there, or was received and is freed.
+ * Return:  0; -EAGAIN nothing there all the time; -EINTR; -EINVAL, -ECHILD, -ENOTCONN.
+ */
+int mempool_queue_receive(struct mempool_queue *queue, void **ret_chunk, size_t *ret_length,
+			  int64_t timeout_ns);
+
+/**
+ * mempool_queue_send_many() - send several, waking receivers once
+ * @chunks, @lengths: @n of each
+ * @timeout_ns:       for room for all of them
+ *
+ * Return: how many were sent, the first ones, if it was one at least; else as
+ *	   mempool_queue_send(). The others are still yours.
+ */
+ssize_t mempool_queue_send_many(struct mempool_queue *queue, void *const *chunks,
+				const size_t *lengths, size_t n, int64_t timeout_ns);
+
+/**
+ * mempool_queue_receive_many() - receive what is there, up to n
+ * @ret_chunks:  room for @n
+ * @ret_lengths: NULL, or room for @n
+ * @timeout_ns:  for the first message
+ *
+ * Return: how many were received; else as mempool_queue_receive().
+ */
+ssize_t mempool_queue_receive_many(struct mempool_queue *queue, void **ret_chunks,
+				   size_t *ret_lengths, size_t n, int64_t timeout_ns);
+
 #ifdef __cplusplus
 }
 #endif

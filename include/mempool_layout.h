@@ -126,6 +126,12 @@ struct mempool_holder {
 };
 static_assert(sizeof(struct mempool_holder) == 2 * MEMPOOL_LINE_BYTES, "layout");
 
+/* Where sleepers wait for news; see shm/eventcount.h. */
+struct mempool_eventcount {
+	_Atomic uint32_t has_sleeper;
+	_Atomic uint32_t sequence;	/* a futex */
+};
+
 enum mempool_ring_kind {
 	MEMPOOL_RING_QUEUE = 0,
 	MEMPOOL_RING_TOPIC = 1,
@@ -139,7 +145,8 @@ struct mempool_ring {
 	uint64_t reserved[2];
 	_Alignas(MEMPOOL_LINE_BYTES) _Atomic uint64_t head;
 	_Alignas(MEMPOOL_LINE_BYTES) _Atomic uint64_t tail;
-	_Alignas(MEMPOOL_LINE_BYTES) uint64_t waiting[8];	/* reserved for sleepers */
+	_Alignas(MEMPOOL_LINE_BYTES) struct mempool_eventcount filled;	/* for receivers */
+	struct mempool_eventcount emptied;	/* for senders to a full queue */
 };
 static_assert(sizeof(struct mempool_ring) == 4 * MEMPOOL_LINE_BYTES, "layout");
 

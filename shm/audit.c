@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "audit.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 
 #include "holder.h"
+#include "queue.h"
 
 /* Relaxed in this file: nothing is read through a word, and what looks wrong is read again. */
 #define GET(field) atomic_load_explicit(&(field), memory_order_relaxed)
@@ -18,6 +20,7 @@ struct auditor {
 	unsigned int flags;
 	audit_fault_fn fault;
 	void *userdata;
+	struct queue_snapshots snapshots;
 	struct audit audit;
 };
 
@@ -158,7 +161,24 @@ static struct finding judge_manager(const struct auditor *auditor, const struct 
 	return judge_sharers(auditor, managers, index);
 }
 
-static struct finding judge(const struct auditor *auditor, const struct pool *pool,
+/* In its queue; or, while things move, about to be put there by a living sender. */
+static struct finding judge_queued(struct auditor *auditor, const struct pool *pool,
+				   uint32_t index, uint64_t word)
+{
+	uint64_t handle = handle_make(word_generation(word), pool->id, index);
+	int r = queue_snapshots_has(&auditor->snapshots, word_sent_queue(word), handle);
+
+	if (r == -ENOMEM)
+		return (struct finding){ "SENT, and no memory to look into queue",
+					 word_sent_queue(word) };
+	if (r == -EINVAL)
+		return (struct finding){ "SENT to what is no queue:", word_sent_queue(word) };
+	if (r == 0 && (auditor->flags & AUDIT_REAPED))
+		return (struct finding){ "SENT, but not in queue", word_sent_queue(word) };
+	return (struct finding){ NULL, 0 };
+}
+
+static struct finding judge(struct auditor *auditor, const struct pool *pool,
 			    uint32_t index, uint64_t word)
 {
 	bool is_manager = pool->id == auditor->segment->n_pools;
@@ -179,10 +199,10 @@ static struct finding judge(const struct auditor *auditor, const struct pool *po
 	case MEMPOOL_SENT:
 		if (is_manager)
 			return (struct finding){ "SENT, though a manager", index };
-		if (word_sent_queue(word) > auditor->segment->geometry.n_rings)
-			return (struct finding){ "SENT to queue", word_sent_queue(word) };
+		if (word_sent_queue(word) != 0)
+			return judge_queued(auditor, pool, index, word);
 		holder = word_sent_sender(word);
-		if (word_sent_queue(word) == 0 && cannot_hold(auditor, holder))
+		if (cannot_hold(auditor, holder))
 			return (struct finding){ "given away by holder", holder };
 		break;
 	case MEMPOOL_SHARED:
@@ -258,7 +278,7 @@ static void audit_pool(struct auditor *auditor, const struct pool *pool)
 		      pool->id);
 }
 
-void audit_segment(const struct segment *segment, unsigned int flags,
+int audit_segment(const struct segment *segment, unsigned int flags,
 		   audit_fault_fn on_fault, void *userdata, struct audit *ret_audit)
 {
 	struct auditor auditor = {
@@ -268,8 +288,12 @@ void audit_segment(const struct segment *segment, unsigned int flags,
 		.userdata = userdata,
 	};
 
+	if (queue_snapshots_init(&auditor.snapshots, segment) < 0)
+		return -ENOMEM;
 	audit_holders(&auditor);
 	for (uint32_t i = 0; i <= segment->n_pools; i++)
 		audit_pool(&auditor, &segment->pools[i]);
+	queue_snapshots_deinit(&auditor.snapshots);
 	*ret_audit = auditor.audit;
+	return 0;
 }

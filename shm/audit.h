@@ -4,6 +4,7 @@
  *
  *	holder table	known states and kinds; a LIVE client has a process
  *	words		FREE, or naming a holder who may have it and lives (or is being reaped)
+ *	queues		what is SENT to one stands in it
  *	managers	a SHARED chunk and its ChunkManager name each other
  *	hints		no bit beyond the last chunk; with AUDIT_HINTS: no FREE chunk unhinted
  *	counts		free, owned, given, in flight and shared add up to each pool's total
@@ -41,10 +42,10 @@ struct audit {
  * @flags: what else may be asked of it now
  * @fault: NULL, or called for each fault, the first AUDIT_MAX_FAULTS of them
  *
- * All is well if ret_audit->n_faults is 0.
+ * Return: 0, and all is well if ret_audit->n_faults is 0; -ENOMEM.
  */
 #define AUDIT_MAX_FAULTS 100
-void audit_segment(const struct segment *segment, unsigned int flags, audit_fault_fn fault,
+int audit_segment(const struct segment *segment, unsigned int flags, audit_fault_fn fault,
 		   void *userdata, struct audit *ret_audit);
 
 #endif

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 
 #include "chunk_manager.h"
+#include "eventcount.h"
+#include "queue.h"
 
 #define LEAF_BITS 64
 
@@ -15,11 +17,14 @@ int reap_init(struct reap *reap, struct segment *segment)
 		.pool = segment->n_pools,	/* the managers first */
 		.dead = calloc(segment->n_holders / 64, sizeof(uint64_t)),
 	};
+	if (queue_snapshots_init(&reap->snapshots, segment) < 0)
+		reap_deinit(reap);
 	return reap->dead ? 0 : -ENOMEM;
 }
 
 void reap_deinit(struct reap *reap)
 {
+	queue_snapshots_deinit(&reap->snapshots);
 	free(reap->dead);
 	reap->dead = NULL;
 }
@@ -38,39 +43,55 @@ bool reap_has(const struct reap *reap, uint32_t holder)
 	       (reap->dead[holder / 64] >> holder % 64 & 1);
 }
 
-static bool names_the_dead(const struct reap *reap, uint64_t word)
+/* What a word becomes; itself, if it does not name the dead. */
+static uint64_t next_word(struct reap *reap, uint32_t index, uint64_t word)
 {
+	uint32_t queue = word_sent_queue(word);
+	int r;
+
 	switch (word_kind(word)) {
 	case MEMPOOL_OWNED:
-		return reap_has(reap, word_value(word));
+		return reap_has(reap, word_value(word)) ? word_freed(word) : word;
 	case MEMPOOL_SENT:
-		return word_sent_queue(word) == 0 && reap_has(reap, word_sent_sender(word));
+		if (!reap_has(reap, word_sent_sender(word)))
+			return word;
+		if (queue == 0)
+			return word_freed(word);
+		r = queue_snapshots_has(&reap->snapshots, queue,
+					handle_make(word_generation(word), reap->pool, index));
+		if (r == -ENOMEM) {
+			reap->n_skipped++;
+			return word;
+		}
+		/* The same incarnation: the handle in the slot must still fit. */
+		return r == 1 ? word_make(word_generation(word), MEMPOOL_SENT, queue << 15)
+			      : word_freed(word);
 	case MEMPOOL_FREE:
 	case MEMPOOL_SHARED:
 		break;
 	}
-	return false;
+	return word;
 }
 
-/* Free one word if it names the dead. Returns whether the word is free now. */
-static bool reap_word(struct reap *reap, _Atomic uint64_t *word)
+/* Take the dead out of one word. Returns whether the word is free now. */
+static bool reap_word(struct reap *reap, const struct pool *pool, uint32_t index)
 {
+	_Atomic uint64_t *word = &pool->entries[index].word;
 	/* Relaxed: a first guess, the swap decides. */
 	uint64_t seen = atomic_load_explicit(word, memory_order_relaxed);
+	uint64_t next = next_word(reap, index, seen);
 
-	/* A failed swap is a taker who was faster, or a hostile client: not ours any more. */
-	if (names_the_dead(reap, seen)) {
-		/*
-		 * R2 (release) pairs with A1 of the next claim. seq_cst, since the dry word is
-		 * looked at after it (D1): the daemon is not registered for membarrier.
-		 */
-		if (atomic_compare_exchange_strong_explicit(word, &seen, word_freed(seen),
-							    memory_order_seq_cst,
-							    memory_order_relaxed)) {
-			reap->n_freed++;
-			reap->n_held++;
-			return true;
-		}
+	/*
+	 * R2 (release) pairs with A1 of the next claim. seq_cst, since the dry word is looked at
+	 * after it (D1): the daemon is not registered for membarrier. A failed swap is a taker
+	 * who was faster, or a hostile client: not ours any more.
+	 */
+	if (next != seen && atomic_compare_exchange_strong_explicit(
+				    word, &seen, next, memory_order_seq_cst,
+				    memory_order_relaxed)) {
+		reap->n_freed += word_is_free(next);
+		reap->n_held += word_is_free(next);
+		return word_is_free(next);
 	}
 	return word_is_free(seen);
 }
@@ -128,11 +149,25 @@ static void reap_leaf(struct reap *reap, struct pool *pool, uint32_t leaf)
 
 	for (uint32_t i = first; i < end; i++)
 		if (is_managers ? reap_manager(reap, pool, i)
-				: reap_word(reap, &pool->entries[i].word))
+				: reap_word(reap, pool, i))
 			hints |= UINT64_C(1) << (i - first);
 	/* Always, even if all are set: the summary bit may be the one that was lost. */
 	if (hints)
 		free_list_push_mask(&pool->list, leaf, hints);
+}
+
+/* Those who wait for what the dead may have freed, sent or owed. */
+static void wake_all(struct segment *segment)
+{
+	struct queue queue;
+
+	for (uint32_t i = 0; i < segment->config.n_rings; i++) {
+		if (queue_view(&queue, segment, i) < 0)
+			continue;
+		queue_help(&queue);
+		eventcount_wake_slowly(&queue.ring->filled);
+		eventcount_wake_slowly(&queue.ring->emptied);
+	}
 }
 
 bool reap_step(struct reap *reap, uint32_t max_words)
@@ -154,6 +189,7 @@ bool reap_step(struct reap *reap, uint32_t max_words)
 		reap->index = 0;
 		reap->pool = reap->n_pools_done++;
 	}
+	wake_all(reap->segment);
 	return true;
 }
 

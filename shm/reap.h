@@ -6,10 +6,13 @@
  *
  *	OWNED(dead)	-> FREE, next generation
  *	SENT(0, dead)	-> FREE, next generation	(a taker may win the race: then it has it)
+ *	SENT(q, dead)	in the queue: SENT(q, 0), the message outlives its sender; else it was
+ *			never published -> FREE, next generation
  *	sharer bit	cleared; every SHARED manager is collected, in the name of the dead
  *	manager OWNED(dead)	freed, with the chunk that is still SHARED by it
  *	FREE		its hint is set again: the dead may have had it in a cache
- *	then every dry word is moved, so that whoever waits for a chunk looks again
+ *	then every dry word is moved, queue heads are helped along, and all sleepers are woken,
+ *	since the dead may have owed a wake
  *
  * Managers go before chunks, so that whoever gets a chunk can share it. Every step is
  * decided by words alone, so a sweep that was cut short, by a kill or for its slice, is
@@ -21,10 +24,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "queue.h"
 #include "segment.h"
 
 struct reap {
 	struct segment *segment;
+	struct queue_snapshots snapshots;	/* of the queues, after the death */
 	uint64_t *dead;			/* a bit per holder id */
 	uint32_t any_dead;		/* one of them, to collect in its name */
 	uint32_t pool;			/* where the sweep is */
@@ -32,6 +37,7 @@ struct reap {
 	uint32_t n_pools_done;
 	uint64_t n_freed;		/* chunks, not managers */
 	uint64_t n_held;		/* chunks the dead had, alone or with others */
+	uint64_t n_skipped;
 };
 
 /* Start a sweep for no one yet. Return: 0 or -ENOMEM. reap_deinit() is always legal. */
@@ -46,7 +52,8 @@ bool reap_has(const struct reap *reap, uint32_t holder);
  * reap_step() - go on for at most @max_words words
  *
  * Crash:  every step can be repeated; the holder stays REAPING until the sweep is over.
- * Return: true when the sweep is finished.
+ * Return: true when the sweep is finished. n_skipped then says how many words could not be
+ *         judged for want of memory: sweep again.
  */
 bool reap_step(struct reap *reap, uint32_t max_words);
 

@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "queue.h"
+
 #define SPACE_PIECE_BYTES (UINT64_C(64) << 20)
 
 uint64_t segment_size_bytes(const struct config *config)
@@ -335,7 +337,6 @@ static int layout_pools(void *base, const struct geometry *geometry, uint32_t ge
 	return 0;
 }
 
-/* Slots stay zero: each ring's code gives its own meaning to a slot's first round. */
 static void layout_rings(void *base, const struct config *config,
 			 const struct geometry *geometry)
 {
@@ -347,6 +348,9 @@ static void layout_rings(void *base, const struct config *config,
 		rings[i].kind = config->rings[i].kind;
 		rings[i].capacity = (uint32_t)config->rings[i].capacity;
 		rings[i].slots_off = off;
+		if (config->rings[i].kind == MEMPOOL_RING_QUEUE)
+			queue_layout((void *)((unsigned char *)base + off),
+				     config->rings[i].capacity);
 		off += geometry_ring_bytes(config->rings[i].capacity);
 	}
 }
@@ -534,6 +538,23 @@ static int view_pools(struct segment *segment)
 	return 0;
 }
 
+static int find_slots(struct segment *segment)
+{
+	const struct config *config = &segment->config;
+	uint64_t off = segment->geometry.slots_off;
+
+	if (config->n_rings == 0)
+		return 0;
+	segment->ring_slots_off = calloc(config->n_rings, sizeof(uint64_t));
+	if (!segment->ring_slots_off)
+		return -ENOMEM;
+	for (size_t i = 0; i < config->n_rings; i++) {
+		segment->ring_slots_off[i] = off;
+		off += geometry_ring_bytes(config->rings[i].capacity);
+	}
+	return 0;
+}
+
 static int fill_segment(struct segment *segment, const struct segment_memory *memory)
 {
 	unsigned char *base = memory->base;
@@ -559,7 +580,8 @@ static int fill_segment(struct segment *segment, const struct segment_memory *me
 	segment->n_holders = segment->geometry.n_holders;
 	segment->segment_id = header->segment_id;
 	segment->generation = header->generation;
-	return view_pools(segment);
+	r = find_slots(segment);
+	return r < 0 ? r : view_pools(segment);
 }
 
 int segment_attach(struct segment_memory *memory, struct segment **ret_segment)
@@ -571,8 +593,9 @@ int segment_attach(struct segment_memory *memory, struct segment **ret_segment)
 		return -ENOMEM;
 	r = fill_segment(segment, memory);
 	if (r < 0) {
-		config_deinit(&segment->config);
-		free(segment);
+		/* The mapping is still the caller's. */
+		segment->memory = SEGMENT_MEMORY_NULL;
+		segment_free(segment);
 		return r;
 	}
 	*memory = SEGMENT_MEMORY_NULL;
@@ -585,6 +608,7 @@ void segment_free(struct segment *segment)
 	if (!segment)
 		return;
 	segment_memory_deinit(&segment->memory);
+	free(segment->ring_slots_off);
 	config_deinit(&segment->config);
 	free(segment);
 }

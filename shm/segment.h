@@ -72,6 +72,7 @@ struct segment {
 	struct mempool_header *header;
 	struct mempool_holder *holders;
 	struct mempool_ring *rings;
+	uint64_t *ring_slots_off;	/* by ring */
 	struct config config;		/* the shape, as the header tells it */
 	struct geometry geometry;
 	struct pool pools[MEMPOOL_MAX_DATA_POOLS + 1];	/* [n_pools]: the ChunkManagers' */

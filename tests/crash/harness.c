@@ -50,6 +50,7 @@ static void set_config(struct config *config)
 	config_add_pool(config, 200, CHUNKS_OF_POOL_1);
 	config->pools[0].cache = 8;
 	config->pools[1].cache = 0;
+	config_add_ring(config, "queue", MEMPOOL_RING_QUEUE, QUEUE_CAPACITY);
 }
 
 /* Zeroed, with its space taken, and without a name. */
@@ -150,6 +151,50 @@ static uint64_t word_of(const struct segment *segment, uint32_t pool, uint32_t i
 	return atomic_load(&segment->pools[pool].entries[index].word);
 }
 
+static uint32_t count_queued(const struct segment *segment)
+{
+	uint32_t n = 0;
+
+	for (uint32_t pool = 0; pool < 2; pool++)
+		for (uint32_t i = 0; i < segment->pools[pool].n_chunks; i++) {
+			uint64_t word = word_of(segment, pool, i);
+
+			n += word_kind(word) == MEMPOOL_SENT && word_sent_queue(word) != 0;
+		}
+	return n;
+}
+
+/* Receive all, then send to capacity: exactly so many, and nobody hangs. */
+static void use_queue(struct judge *judge, const struct segment *segment, bool is_reaped)
+{
+	struct segment *copy = copy_of(segment);
+	uint32_t n_queued = count_queued(copy), n_received, n_sent;
+	const char *when = is_reaped ? "after the reap" : "while it stands still";
+	struct mempool_client *client;
+	struct mempool_queue *queue;
+	void *chunk;
+
+	if (client_new(copy, NEWCOMER, 0, &client) < 0 ||
+	    mempool_queue_open(client, "queue", &queue) < 0)
+		die("queue", EINVAL);
+	for (n_received = 0; mempool_queue_receive(queue, &chunk, NULL, 0) == 0; n_received++)
+		;
+	/* Before the reap, one may be SENT and not published. */
+	if (n_received > n_queued || n_received + !is_reaped < n_queued)
+		fault(judge, "%s: %u messages are SENT, %u could be received", when, n_queued,
+		      n_received);
+	for (n_sent = 0; n_sent <= QUEUE_CAPACITY; n_sent++) {
+		chunk = mempool_alloc(client, 64);
+		if (!chunk || mempool_queue_send(queue, chunk, 0, 0) < 0)
+			break;
+	}
+	/* Before the reap, the pool may be dry. */
+	if (chunk && n_sent != QUEUE_CAPACITY)
+		fault(judge, "%s: the queue took %u messages", when, n_sent);
+	mempool_queue_close(queue);
+	mempool_client_close(client);
+}
+
 /* Take all chunks and give them back, as a client does. They must be exactly as many. */
 static void take_all(struct judge *judge, const struct segment *segment, const char *when)
 {
@@ -204,7 +249,10 @@ static void compare(struct judge *judge, const struct segment *after)
 		for (uint32_t i = 0; i < after->pools[pool].n_chunks; i++) {
 			uint64_t old = word_of(judge->before, pool, i);
 			uint64_t new = word_of(after, pool, i);
-			bool is_right = word_is_free(new);
+			/* A message that was sent outlives its sender; the audit finds it in the queue. */
+			bool is_right = word_is_free(new) ||
+					(word_kind(new) == MEMPOOL_SENT &&
+					 word_sent_queue(new) != 0 && word_sent_sender(new) == 0);
 
 			if (!judge->operation->is_reaper) {
 				if (is_bystanders(judge->before, pool, i))
@@ -227,6 +275,7 @@ static bool judge_state(struct judge *judge, const struct segment *segment)
 
 	judge->faulty = false;
 	take_all(judge, segment, "while it stands still");
+	use_queue(judge, segment, false);
 
 	copy = copy_of(segment);
 	if (reap_holder(copy, dead) < 0)
@@ -237,6 +286,7 @@ static bool judge_state(struct judge *judge, const struct segment *segment)
 	audit_segment(copy, AUDIT_HINTS | AUDIT_REAPED, on_audit_fault, judge, &audit);
 	compare(judge, copy);
 	take_all(judge, copy, "after the reap");
+	use_queue(judge, copy, true);
 	segment_free(copy);
 	return !judge->faulty;
 }
@@ -246,6 +296,7 @@ static bool judge_state(struct judge *judge, const struct segment *segment)
 static void give_away(struct scene *scene)
 {
 	struct mempool_client *bystander;
+	struct mempool_queue *queue;
 	void *chunk;
 	int r;
 
@@ -260,6 +311,10 @@ static void give_away(struct scene *scene)
 	r = mempool_give(bystander, chunk, 33, &scene->given);
 	if (r == 0)
 		r = mempool_share(bystander, mempool_alloc(bystander, 64), 34, &scene->shared);
+	if (r == 0)
+		r = mempool_queue_open(bystander, "queue", &queue);
+	for (int i = 0; i < QUEUED && r == 0; i++)
+		r = mempool_queue_send(queue, mempool_alloc(bystander, 64), 35, 0);
 	if (r < 0)
 		die("bystander", r);
 }

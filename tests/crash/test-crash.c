@@ -12,6 +12,7 @@
 #include "client/cache.h"
 #include "harness.h"
 #include "shm/holder.h"
+#include "shm/queue.h"
 #include "shm/reap.h"
 
 static void check(bool ok)
@@ -154,6 +155,65 @@ static void prepare_stale(struct scene *scene)
 	scene->handle = handle;
 }
 
+static void send(struct scene *scene, int expected)
+{
+	check(mempool_queue_send(scene->queue, scene->chunks[--scene->n_chunks], 9, 0) ==
+	      expected);
+}
+
+static void prepare_queue(struct scene *scene)
+{
+	prepare_one(scene);
+	check(mempool_queue_open(scene->client, "queue", &scene->queue) == 0);
+}
+
+static void prepare_full_queue(struct scene *scene)
+{
+	prepare_queue(scene);
+	for (int i = 0; i < QUEUE_CAPACITY - QUEUED; i++) {
+		keep(scene, mempool_alloc(scene->client, 64));
+		send(scene, 0);
+	}
+	keep(scene, mempool_alloc(scene->client, 64));
+}
+
+/* The ring has wrapped, and its slots are of two rounds. */
+static void prepare_wrapped_queue(struct scene *scene)
+{
+	void *chunk;
+
+	prepare_queue(scene);
+	for (int i = 0; i < QUEUED; i++)
+		check(mempool_queue_receive(scene->queue, &chunk, NULL, 0) == 0);
+	for (int i = 0; i < 5; i++) {
+		keep(scene, mempool_alloc(scene->client, 64));
+		send(scene, 0);
+		check(mempool_queue_receive(scene->queue, &chunk, NULL, 0) == 0);
+	}
+	keep(scene, mempool_alloc(scene->client, 64));
+}
+
+static void receive(struct scene *scene, int expected)
+{
+	void *chunk;
+
+	check(mempool_queue_receive(scene->queue, &chunk, NULL, 0) == expected);
+}
+
+/* Somebody was killed after he had received: the word has moved on, the slot has not. */
+static void prepare_half_received(struct scene *scene)
+{
+	_Atomic uint64_t *word;
+	struct queue queue;
+	uint64_t handle;
+
+	prepare_full_queue(scene);
+	check(queue_view(&queue, scene->segment, 0) == 0);
+	handle = atomic_load(&queue.slots[0]);
+	word = &scene->segment->pools[handle_pool(handle)].entries[handle_index(handle)].word;
+	atomic_store(word, word_taken(atomic_load(word), VICTIM));
+}
+
 static void run_alloc(struct scene *scene)
 {
 	keep(scene, mempool_alloc(scene->client, 64));
@@ -219,6 +279,28 @@ static void run_free_twice(struct scene *scene)
 	run_free(scene);
 }
 
+static void run_send(struct scene *scene)
+{
+	send(scene, 0);
+}
+
+static void run_send_to_full(struct scene *scene)
+{
+	send(scene, -EAGAIN);
+}
+
+static void run_receive(struct scene *scene)
+{
+	receive(scene, 0);
+}
+
+static void run_receive_all(struct scene *scene)
+{
+	for (int i = 0; i < QUEUED; i++)
+		receive(scene, 0);
+	receive(scene, -EAGAIN);
+}
+
 static void run_close(struct scene *scene)
 {
 	check(mempool_client_close(scene->client) > 0);
@@ -258,6 +340,13 @@ static const struct operation operations[] = {
 	{ "acquire, stale", prepare_stale, run_acquire_stale, false, false },
 	{ "release, others hold it", prepare_acquired, run_free_twice, false, false },
 	{ "release, the last", prepare_shared, run_free, false, false },
+	{ "send", prepare_queue, run_send, false, false },
+	{ "send, wrapped", prepare_wrapped_queue, run_send, false, false },
+	{ "send to a full queue", prepare_full_queue, run_send_to_full, false, false },
+	{ "send, one half received", prepare_half_received, run_send, false, false },
+	{ "receive", prepare_queue, run_receive, false, false },
+	{ "receive all", prepare_queue, run_receive_all, false, false },
+	{ "receive, one half received", prepare_half_received, run_receive, false, false },
 	{ "close", prepare_one, run_close, false, false },
 	{ "close, sharing", prepare_shared, run_close, false, false },
 	{ "daemon: reap", prepare_nothing, run_reap, false, true },

@@ -67,7 +67,7 @@ START_TEST(test_reap_leaves_the_living_alone)
 	const uint64_t kept[] = {
 		word_make(7, MEMPOOL_OWNED, ALIVE),
 		word_make(7, MEMPOOL_SENT, ALIVE),
-		word_make(7, MEMPOOL_SENT, 5 << 15 | DEAD),	/* in a queue: no one's yet */
+		word_make(7, MEMPOOL_SENT, 5 << 15 | ALIVE),
 		word_make(7, MEMPOOL_SHARED, DEAD),		/* a manager's index */
 		word_make(7, MEMPOOL_FREE, DEAD),		/* nonsense stays */
 		word_make(7, MEMPOOL_OWNED, UINT32_C(1) << 20 | DEAD),
@@ -78,6 +78,15 @@ START_TEST(test_reap_leaves_the_living_alone)
 	ck_assert_int_eq(reap_holder(segment, DEAD), 0);
 	for (uint32_t i = 0; i < ARRAY_SIZE(kept); i++)
 		ck_assert_uint_eq(word(pool, i), kept[i]);
+}
+END_TEST
+
+/* To a queue that does not exist nothing can have been published. */
+START_TEST(test_reap_sent_to_no_queue_is_freed)
+{
+	set_word(pool, 0, MEMPOOL_SENT, 5 << 15 | DEAD);
+	ck_assert_int_eq(reap_holder(segment, DEAD), 1);
+	ck_assert_uint_eq(word(pool, 0), word_make(8, MEMPOOL_FREE, 0));
 }
 END_TEST
 
@@ -261,6 +270,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, test_reap_owned_and_given_are_freed);
 	tcase_add_test(tcase, test_reap_leaves_the_living_alone);
+	tcase_add_test(tcase, test_reap_sent_to_no_queue_is_freed);
 	tcase_add_test(tcase, test_reap_managers_are_freed_not_counted);
 	tcase_add_test(tcase, test_reap_sets_the_hints_of_free_words);
 	tcase_add_test(tcase, test_reap_repairs_a_lost_summary_bit);

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * queue.c - the user's side of shm/queue: words, lengths and waiting
+ *
+ *	send	OWNED(me),g -> SENT(queue, me),g+1; then the handle into the ring; a full ring
+ *		takes nothing: back to OWNED(me)
+ *	receive	the handle out of the ring; SENT(queue, *),g -> OWNED(me),g+1 is the receipt
+ *
+ * Killed between word and ring, the reaper finds the message unpublished and frees it; after
+ * that it is sent, and outlives its sender.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+
+#include "cache.h"
+#include "share.h"
+#include "shm/queue.h"
+#include "wait.h"
+
+struct mempool_queue {
+	struct mempool_client *client;
+	struct queue queue;
+};
+
+PUBLIC int mempool_queue_open(struct mempool_client *client, const char *name,
+			      struct mempool_queue **ret_queue)
+{
+	struct mempool_queue *queue;
+	int ring;
+
+	if (!cache_get(client))
+		return -errno;
+	if (!name || !ret_queue)
+		return -EINVAL;
+	ring = queue_find(client->segment, name, MEMPOOL_RING_QUEUE);
+	if (ring < 0)
+		return ring;
+	queue = malloc(sizeof(*queue));
+	if (!queue)
+		return -ENOMEM;
+	queue->client = client_ref(client);
+	queue_view(&queue->queue, client->segment, (uint32_t)ring);
+	*ret_queue = queue;
+	return 0;
+}
+
+PUBLIC void mempool_queue_close(struct mempool_queue *queue)
+{
+	if (!queue)
+		return;
+	client_unref(queue->client);
+	free(queue);
+}
+
+/* A chunk that is about to be sent; its word, to be put back if there is no room. */
+struct parcel {
+	_Atomic uint64_t *word;
+	uint64_t sent;
+	uint64_t handle;
+};
+
+/* OWNED(me) -> SENT(queue, me). */
+static int seal(const struct mempool_queue *queue, void *chunk, size_t length,
+		struct parcel *ret_parcel)
+{
+	const struct mempool_client *client = queue->client;
+	struct mempool_entry *entry;
+	const struct pool *pool;
+	uint32_t index;
+	uint64_t seen;
+	int r;
+
+	r = client_locate(client, chunk, &pool, &index);
+	if (r < 0)
+		return r;
+	entry = &pool->entries[index];
+	/* Relaxed: if it is ours, we or a thread that told us wrote it last. */
+	seen = atomic_load_explicit(&entry->word, memory_order_relaxed);
+	if (!word_is_owned_by(seen, client->holder))
+		return share_holds(client, seen) ? -EBUSY : -EPERM;
+	if (length > pool->chunk_size)
+		return -EMSGSIZE;
+
+	ret_parcel->word = &entry->word;
+	ret_parcel->sent = word_sent(seen, queue->queue.id, client->holder);
+	ret_parcel->handle = handle_make(word_generation(ret_parcel->sent), pool->id, index);
+	/* Relaxed: G1 below publishes it with the content. */
+	atomic_store_explicit(&entry->length, (uint32_t)length, memory_order_relaxed);
+	/* G1 (release) pairs with G2 of the receiver. Nobody else moves it before it is in the ring. */
+	atomic_store_explicit(&entry->word, ret_parcel->sent, memory_order_release);
+	return 0;
+}
+
+/* Not sent after all: to OWNED(me), of the same incarnation, since nobody saw the handle. */
+static void unseal(const struct mempool_queue *queue, const struct parcel *parcel)
+{
+	atomic_store_explicit(parcel->word, word_claimed(parcel->sent, queue->client->holder),
+			      memory_order_release);
+}
+
+static int send_once(const struct mempool_queue *queue, void *chunk, size_t length)
+{
+	struct parcel parcel;
+	int r;
+
+	r = seal(queue, chunk, length, &parcel);
+	if (r < 0)
+		return r;
+	r = queue_push(&queue->queue, parcel.handle);
+	if (r < 0)
+		unseal(queue, &parcel);
+	return r;
+}
+
+static int receive_once(const struct mempool_queue *queue, void **ret_chunk,
+			size_t *ret_length)
+{
+	const struct pool *pool;
+	uint64_t handle;
+	uint32_t index;
+	int r;
+
+	r = queue_pop(&queue->queue, queue->client->holder, &handle);
+	if (r < 0)
+		return r;
+	pool = &queue->client->segment->pools[handle_pool(handle)];
+	index = handle_index(handle);
+	*ret_chunk = pool_chunk(pool, index);
+	if (ret_length)
+		/* Relaxed: ordered by the swap of the word. */
+		*ret_length = atomic_load_explicit(&pool->entries[index].length,
+						   memory_order_relaxed);
+	return 0;
+}
+
+/* One call of send or receive: what is left of it to do. */
+struct job {
+	const struct mempool_queue *queue;
+	void **chunks;
+	size_t *lengths;
+	size_t n;
+	size_t n_done;
+};
+
+static int try_send(void *userdata)
+{
+	struct job *job = userdata;
+	size_t before = job->n_done;
+	int r = 0;
+
+	for (; job->n_done < job->n && r == 0; job->n_done += r == 0)
+		r = send_once(job->queue, job->chunks[job->n_done], job->lengths[job->n_done]);
+	/* One wake for all of them. The swap of the slot was seq_cst, as a publish must be. */
+	if (job->n_done > before)
+		eventcount_wake(&job->queue->queue.ring->filled);
+	return r;
+}
+
+static int try_receive(void *userdata)
+{
+	struct job *job = userdata;
+	int r = 0;
+
+	for (; job->n_done < job->n && r == 0; job->n_done += r == 0)
+		r = receive_once(job->queue, &job->chunks[job->n_done],
+				 job->lengths ? &job->lengths[job->n_done] : NULL);
+	if (job->n_done == 0)
+		return r;
+	eventcount_wake(&job->queue->queue.ring->emptied);
+	return 0;
+}
+
+/* Whether a call on this handle makes sense here and now. */
+static int check_call(const struct mempool_queue *queue)
+{
+	if (!queue)
+		return -EINVAL;
+	return cache_get(queue->client) ? 0 : -errno;
+}
+
+PUBLIC ssize_t mempool_queue_send_many(struct mempool_queue *queue, void *const *chunks,
+				       const size_t *lengths, size_t n, int64_t timeout_ns)
+{
+	/* Only read by try_send(). */
+	struct job job = { queue, (void **)chunks, (size_t *)lengths, n, 0 };
+	int r = check_call(queue);
+
+	if (r < 0)
+		return r;
+	if (!chunks || !lengths || n > SSIZE_MAX)
+		return -EINVAL;
+	r = wait_for(&queue->queue.ring->emptied, try_send, &job, timeout_ns);
+	return job.n_done > 0 ? (ssize_t)job.n_done : r;
+}
+
+PUBLIC ssize_t mempool_queue_receive_many(struct mempool_queue *queue, void **ret_chunks,
+					  size_t *ret_lengths, size_t n, int64_t timeout_ns)
+{
+	struct job job = { queue, ret_chunks, ret_lengths, n, 0 };
+	int r = check_call(queue);
+
+	if (r < 0)
+		return r;
+	if (!ret_chunks || n > SSIZE_MAX)
+		return -EINVAL;
+	r = wait_for(&queue->queue.ring->filled, try_receive, &job, timeout_ns);
+	return r < 0 ? r : (ssize_t)job.n_done;
+}
+
+PUBLIC int mempool_queue_send(struct mempool_queue *queue, void *chunk, size_t length,
+			      int64_t timeout_ns)
+{
+	ssize_t n = mempool_queue_send_many(queue, &chunk, &length, 1, timeout_ns);
+
+	return n < 0 ? (int)n : 0;
+}
+
+PUBLIC int mempool_queue_receive(struct mempool_queue *queue, void **ret_chunk,
+				 size_t *ret_length, int64_t timeout_ns)
+{
+	ssize_t n = mempool_queue_receive_many(queue, ret_chunk, ret_length, 1, timeout_ns);
+
+	return n < 0 ? (int)n : 0;
+}

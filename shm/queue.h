@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * queue.h - a bounded ring of handles: each message goes to one receiver
+ *
+ *	slot	a handle, or EMPTY(round)		position p: slot p % capacity, round p / capacity
+ *	head	next position to receive from		both are only ever helped along:
+ *	tail	next position to send to		nobody waits for another's step
+ *
+ * The word of the chunk is the truth, the slot only says where to look: a message is sent when
+ * its handle stands in a slot, and received by whoever moves its word from SENT(queue, *) to
+ * OWNED(himself). A receiver that stops half-way leaves a handle whose word has moved on; the
+ * next one, sender or receiver, empties that slot for him.
+ *
+ * Each step that looks like a detail is there because a model broke without it. The order
+ * of the loads (tail, head, slot), the second look at the head, the help at an emptied slot:
+ * see tests/model/queue.pml and its mutants. The model has one order of all steps; so do
+ * these accesses: all are seq_cst.
+ *
+ * Source: DESIGN.md section 5.
+ */
+#ifndef SHM_QUEUE_H
+#define SHM_QUEUE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "eventcount.h"
+#include "segment.h"
+
+/* A private view; what was checked once. */
+struct queue {
+	const struct segment *segment;
+	struct mempool_ring *ring;
+	_Atomic uint64_t *slots;
+	uint64_t mask;			/* capacity - 1 */
+	uint32_t shift;			/* log2 of the capacity */
+	uint32_t id;			/* as in words: place in the ring table, from 1 */
+};
+
+/* The slots of a queue that nobody sees yet: EMPTY(0). */
+void queue_layout(_Atomic uint64_t *slots, uint64_t capacity);
+
+/* Look at a ring of the table. Return: 0; -EINVAL no such ring; -ENOENT it is no queue. */
+int queue_view(struct queue *queue, const struct segment *segment, uint32_t ring);
+
+/* The ring of this name and kind, for queue_view(). Return: its place or -ENOENT. */
+int queue_find(const struct segment *segment, const char *name, enum mempool_ring_kind kind);
+
+/**
+ * queue_push() - publish a handle whose word says SENT(queue, me)
+ *
+ * Lock-free. Crash: before the swap of the slot the reaper frees the chunk, after it the
+ * message is sent.
+ * Return: 0; -EAGAIN the queue was full at one moment of the call.
+ */
+int queue_push(const struct queue *queue, uint64_t handle);
+
+/**
+ * queue_pop() - receive the first message
+ * @ret_handle: of the chunk as it is now: OWNED(holder)
+ *
+ * Lock-free. Crash: after the swap of the word the dead owns the chunk, and it is freed.
+ * Return: 0; -EAGAIN the queue was empty at one moment of the call.
+ */
+int queue_pop(const struct queue *queue, uint32_t holder, uint64_t *ret_handle);
+
+/* For the reaper: move the head past what was received by those who died before they moved it. */
+void queue_help(const struct queue *queue);
+
+/* Messages in it, about. */
+uint64_t queue_length(const struct queue *queue);
+
+/*
+ * What stood in each queue when it was first asked for: which of the words that say SENT were
+ * published. A message keeps its slot until it is received; so of a sender who sends no
+ * more, one that is not in the snapshot was never sent, or its word has changed since.
+ */
+struct queue_snapshot {
+	uint64_t *handles;		/* sorted; NULL: not made yet */
+	uint64_t n;
+};
+
+struct queue_snapshots {
+	const struct segment *segment;
+	struct queue_snapshot *of;	/* by ring */
+};
+
+/* Return: 0 or -ENOMEM. queue_snapshots_deinit() is always legal. */
+int queue_snapshots_init(struct queue_snapshots *snapshots, const struct segment *segment);
+void queue_snapshots_deinit(struct queue_snapshots *snapshots);
+
+/* Whether a handle stands in the queue of this id. 1, 0, -EINVAL no such queue, -ENOMEM. */
+int queue_snapshots_has(struct queue_snapshots *snapshots, uint32_t id, uint64_t handle);
+
+#endif
