@@ -238,6 +238,8 @@ PUBLIC int mempool_chunk_tag(struct mempool_client *client, const void *chunk,
 	bool is_shared;
 	int r = find_held(client, chunk, &pool, &entry, &is_shared);
 
+	if (r == 0 && !ret_tag)
+		r = -EINVAL;
 	if (r == 0)
 		*ret_tag = atomic_load_explicit(&entry->tag, memory_order_relaxed);
 	return r;
