@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: MIT */
+/* test-cache.c - stacks of hints: spread, refill, overflow, threads and clients that go */
+#include "test_segment.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/cache.h"
+
+enum { N = 1024, N_LEAVES = N / 64, CACHE = 16, N_THREADS = 8 };
+
+static const struct test_pool one_pool[] = {
+	{ .chunk_size = 100, .n_chunks = N, .cache = CACHE },
+};
+
+static struct segment *segment;
+static struct mempool_client *client;
+
+static struct mempool_client *client_of(uint32_t holder)
+{
+	struct mempool_client *made;
+
+	ck_assert_int_eq(client_new(test_segment_view(segment), holder, 0, &made), 0);
+	return made;
+}
+
+static void setup(void)
+{
+	segment = test_segment_new(one_pool, 1);
+	client = client_of(TEST_HOLDER);
+}
+
+static void teardown(void)
+{
+	mempool_client_close(client);
+	segment_free(segment);
+}
+
+static void *must_alloc(struct mempool_client *by)
+{
+	void *chunk = mempool_alloc(by, 100);
+
+	ck_assert_ptr_nonnull(chunk);
+	return chunk;
+}
+
+static uint32_t index_of(const void *chunk)
+{
+	const struct pool *pool;
+	uint32_t index;
+
+	ck_assert_int_eq(client_locate(client, chunk, &pool, &index), 0);
+	return index;
+}
+
+static uint32_t n_hints(void)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < N; i++)
+		n += (uint32_t)free_list_has(&segment->pools[0].list, i);
+	return n;
+}
+
+/* Allocate until nothing is left; free all of it. Returns how many there were. */
+static uint32_t drain(struct mempool_client *by)
+{
+	void *chunks[N + 1];
+	uint32_t n = 0;
+
+	while (n <= N && (chunks[n] = mempool_alloc(by, 100)))
+		n++;
+	ck_assert_int_eq(errno, EAGAIN);
+	for (uint32_t i = 0; i < n; i++)
+		ck_assert_int_eq(mempool_free(by, chunks[i]), 0);
+	return n;
+}
+
+static void run(pthread_t *thread, void *(*body)(void *), void *argument)
+{
+	ck_assert_int_eq(pthread_create(thread, NULL, body, argument), 0);
+}
+
+/* ---- one thread ---- */
+
+START_TEST(test_cache_refills_half_its_room)
+{
+	must_alloc(client);
+	ck_assert_uint_eq(n_hints(), N - CACHE / 2);
+	for (int i = 1; i < CACHE / 2; i++)
+		must_alloc(client);
+	ck_assert_uint_eq(n_hints(), N - CACHE / 2);
+	must_alloc(client);
+	ck_assert_uint_eq(n_hints(), N - CACHE);
+}
+END_TEST
+
+START_TEST(test_cache_refill_is_used_in_ascending_order)
+{
+	uint32_t first = index_of(must_alloc(client));
+
+	for (uint32_t i = 1; i < CACHE / 2; i++)
+		ck_assert_uint_eq(index_of(must_alloc(client)), first + i);
+}
+END_TEST
+
+START_TEST(test_cache_last_freed_is_next_allocated)
+{
+	void *chunks[4];
+
+	for (int i = 0; i < 4; i++)
+		chunks[i] = must_alloc(client);
+	for (int i = 0; i < 4; i++)
+		ck_assert_int_eq(mempool_free(client, chunks[i]), 0);
+	for (int i = 3; i >= 0; i--)
+		ck_assert_ptr_eq(must_alloc(client), chunks[i]);
+}
+END_TEST
+
+START_TEST(test_cache_overflow_pushes_half_back)
+{
+	void *chunks[2 * CACHE + 1];
+
+	for (uint32_t i = 0; i < ARRAY_SIZE(chunks); i++)
+		chunks[i] = must_alloc(client);
+	/* 40 hints popped for 33 chunks: 7 are in the stack, with room for 9 more. */
+	ck_assert_uint_eq(n_hints(), N - 40);
+	for (int i = 0; i < 9; i++)
+		ck_assert_int_eq(mempool_free(client, chunks[i]), 0);
+	ck_assert_uint_eq(n_hints(), N - 40);
+	ck_assert_int_eq(mempool_free(client, chunks[9]), 0);
+	ck_assert_uint_eq(n_hints(), N - 40 + CACHE / 2);
+	for (uint32_t i = 10; i < ARRAY_SIZE(chunks); i++)
+		ck_assert_int_eq(mempool_free(client, chunks[i]), 0);
+	ck_assert_uint_eq(drain(client), N);
+}
+END_TEST
+
+START_TEST(test_cache_stale_hints_are_dropped)
+{
+	/* All hints of the stack are taken by their words, behind its back. */
+	uint32_t first = index_of(must_alloc(client)), got;
+
+	for (uint32_t i = 1; i < CACHE / 2; i++)
+		ck_assert_int_eq(pool_claim(&segment->pools[0], first + i, TEST_HOLDER + 1), 0);
+	got = index_of(must_alloc(client));
+	ck_assert(got < first || got >= first + CACHE / 2);
+	ck_assert_uint_eq(test_segment_used(segment, 0), CACHE / 2 + 1);
+	ck_assert_uint_eq(drain(client), N - CACHE / 2 - 1);
+}
+END_TEST
+
+START_TEST(test_cache_of_0_and_of_4096)
+{
+	static const struct test_pool two[] = {
+		{ .chunk_size = 100, .n_chunks = N },
+		{ .chunk_size = 1000, .n_chunks = N, .cache = 4096 },
+	};
+	struct mempool_client *own;
+	struct segment *other;
+	struct config config;
+	void *chunks[200];
+
+	test_config_init(&config, two, 2);
+	config.pools[0].cache = 0;
+	config.fallback = false;
+	other = test_segment_new_of(&config);
+	ck_assert_int_eq(client_new(test_segment_view(other), TEST_HOLDER, 0, &own), 0);
+	for (size_t size = 100; size <= 1000; size += 900) {
+		for (size_t i = 0; i < ARRAY_SIZE(chunks); i++) {
+			chunks[i] = mempool_alloc(own, size);
+			ck_assert_ptr_nonnull(chunks[i]);
+		}
+		for (size_t i = 0; i < ARRAY_SIZE(chunks); i++)
+			ck_assert_int_eq(mempool_free(own, chunks[i]), 0);
+		for (int i = 0; i < N; i++)
+			ck_assert_ptr_nonnull(mempool_alloc(own, size));
+		ck_assert_ptr_null(mempool_alloc(own, size));
+	}
+	ck_assert_int_eq(mempool_client_close(own), 2 * N);
+	segment_free(other);
+}
+END_TEST
+
+/* A freer that was stopped between its store and the dry word hides a chunk for so long. */
+START_TEST(test_cache_dry_looks_again_at_least_every_64th_call)
+{
+	int n = 1;
+
+	for (int i = 0; i < N; i++)
+		must_alloc(client);
+	ck_assert_ptr_null(mempool_alloc(client, 100));
+	ck_assert_int_eq(pool_release(&segment->pools[0], 500, TEST_HOLDER, true), 0);
+	while (!mempool_alloc(client, 100))
+		ck_assert_int_le(++n, CACHE_DRY_CALLS);
+	ck_assert_int_eq(n, CACHE_DRY_CALLS);
+}
+END_TEST
+
+START_TEST(test_cache_free_into_a_dry_pool_goes_to_the_list)
+{
+	void *chunk = must_alloc(client);
+
+	for (int i = 1; i < N; i++)
+		must_alloc(client);
+	ck_assert_ptr_null(mempool_alloc(client, 100));
+	ck_assert(pool_is_dry(&segment->pools[0]));
+	ck_assert_int_eq(mempool_free(client, chunk), 0);
+	ck_assert_int_eq(free_list_has(&segment->pools[0].list, index_of(chunk)), 1);
+	ck_assert(!pool_is_dry(&segment->pools[0]));
+}
+END_TEST
+
+START_TEST(test_cache_scan_that_finds_one_clears_dry)
+{
+	struct mempool_client *other = client_of(TEST_HOLDER + 1);
+	uint32_t start = 0, indices[64];
+
+	/* No hints anywhere: only the words know. */
+	while (free_list_pop(&segment->pools[0].list, &start, indices, 64))
+		;
+	must_alloc(client);
+	ck_assert(!pool_is_dry(&segment->pools[0]));
+	ck_assert_uint_eq(drain(other), N - 1);
+	ck_assert_int_eq(mempool_client_close(other), 0);
+}
+END_TEST
+
+/* ---- threads ---- */
+
+static pthread_barrier_t together;
+static uint32_t first_leaf[N_THREADS];
+
+static void *note_first_leaf(void *slot)
+{
+	void *chunk = mempool_alloc(client, 100);
+	uint32_t *leaf = slot;
+	const struct pool *pool;
+	uint32_t index = 0;
+
+	if (chunk)
+		client_locate(client, chunk, &pool, &index);
+	*leaf = chunk ? index / 64 : UINT32_MAX;
+	pthread_barrier_wait(&together);
+	return NULL;
+}
+
+START_TEST(test_cache_threads_begin_far_apart)
+{
+	pthread_t threads[N_THREADS];
+
+	pthread_barrier_init(&together, NULL, N_THREADS);
+	for (int i = 0; i < N_THREADS; i++)
+		run(&threads[i], note_first_leaf, &first_leaf[i]);
+	for (int i = 0; i < N_THREADS; i++)
+		pthread_join(threads[i], NULL);
+	pthread_barrier_destroy(&together);
+	for (int i = 0; i < N_THREADS; i++) {
+		ck_assert_uint_lt(first_leaf[i], N_LEAVES);
+		for (int j = 0; j < i; j++)
+			ck_assert_uint_ne(first_leaf[i], first_leaf[j]);
+	}
+}
+END_TEST
+
+static void *fill_a_cache_and_exit(void *by)
+{
+	mempool_free(by, mempool_alloc(by, 100));
+	return NULL;
+}
+
+START_TEST(test_cache_of_an_ended_thread_gives_its_hints_back)
+{
+	pthread_t thread;
+
+	for (int i = 0; i < 20; i++) {
+		run(&thread, fill_a_cache_and_exit, client);
+		pthread_join(thread, NULL);
+		ck_assert_uint_eq(n_hints(), N);
+	}
+}
+END_TEST
+
+static _Atomic int n_failed;
+
+/* Free into our cache, then stay: the hints are ours alone now. */
+static void *hoard(void *by)
+{
+	void *chunks[CACHE / 2];
+
+	for (size_t i = 0; i < ARRAY_SIZE(chunks); i++)
+		if (!(chunks[i] = mempool_alloc(by, 100)))
+			n_failed++;
+	for (size_t i = 0; i < ARRAY_SIZE(chunks); i++)
+		if (mempool_free(by, chunks[i]) != 0)
+			n_failed++;
+	pthread_barrier_wait(&together);
+	pthread_barrier_wait(&together);
+	return NULL;
+}
+
+START_TEST(test_cache_of_others_never_hides_a_chunk)
+{
+	struct mempool_client *other = client_of(TEST_HOLDER + 1);
+	pthread_t threads[N_THREADS];
+
+	pthread_barrier_init(&together, NULL, N_THREADS + 1);
+	for (int i = 0; i < N_THREADS; i++)
+		run(&threads[i], hoard, i % 2 ? client : other);
+	pthread_barrier_wait(&together);
+	ck_assert_int_eq(n_failed, 0);
+	/* Eight caches hold hints that are in no list; their chunks are free all the same. */
+	ck_assert_uint_eq(n_hints(), N - N_THREADS * CACHE / 2);
+	for (int i = 0; i < 3; i++) {
+		ck_assert_uint_eq(drain(client), N);
+		ck_assert_uint_eq(drain(other), N);
+	}
+	pthread_barrier_wait(&together);
+	for (int i = 0; i < N_THREADS; i++)
+		pthread_join(threads[i], NULL);
+	pthread_barrier_destroy(&together);
+	ck_assert_int_eq(mempool_client_close(other), 0);
+}
+END_TEST
+
+static void *free_here(void *chunk)
+{
+	return mempool_free(client, chunk) == 0 ? NULL : chunk;
+}
+
+START_TEST(test_cache_any_thread_may_free)
+{
+	void *wrong = client;
+	pthread_t thread;
+
+	run(&thread, free_here, must_alloc(client));
+	pthread_join(thread, &wrong);
+	ck_assert_ptr_null(wrong);
+	ck_assert_uint_eq(test_segment_used(segment, 0), 0);
+}
+END_TEST
+
+/* ---- clients that come and go ---- */
+
+START_TEST(test_cache_several_clients_in_one_thread)
+{
+	struct mempool_client *clients[5];
+	void *chunks[5];
+
+	for (uint32_t i = 0; i < 5; i++)
+		clients[i] = client_of(TEST_HOLDER + 1 + i);
+	for (int round = 0; round < 20; round++) {
+		for (int i = 0; i < 5; i++)
+			chunks[i] = must_alloc(clients[i]);
+		for (int i = 4; i >= 0; i--) {
+			ck_assert_int_eq(mempool_free(clients[(i + 1) % 5], chunks[i]), -EPERM);
+			ck_assert_int_eq(mempool_free(clients[i], chunks[i]), 0);
+		}
+	}
+	/* Out of order; the others keep theirs. */
+	for (int i = 0; i < 5; i += 2)
+		ck_assert_int_eq(mempool_client_close(clients[i]), 0);
+	chunks[1] = must_alloc(clients[1]);
+	chunks[3] = must_alloc(clients[3]);
+	ck_assert_int_eq(mempool_free(clients[1], chunks[1]), 0);
+	ck_assert_int_eq(mempool_client_close(clients[3]), 1);
+	ck_assert_int_eq(mempool_client_close(clients[1]), 0);
+}
+END_TEST
+
+START_TEST(test_cache_open_and_close_many_times)
+{
+	for (uint32_t i = 0; i < 500; i++) {
+		struct mempool_client *other = client_of(TEST_HOLDER + 1 + i % 100);
+
+		ck_assert_uint_ne(other->serial, client->serial);
+		must_alloc(other);
+		must_alloc(client);
+		ck_assert_int_eq(mempool_client_close(other), 1);
+	}
+	ck_assert_uint_eq(test_segment_used(segment, 0), 500);
+}
+END_TEST
+
+/* A thread that outlives its client: its cache is an orphan until it ends or looks. */
+static struct mempool_client *outlived, *successor;
+
+static void *outlive(void *unused)
+{
+	(void)unused;
+	if (mempool_free(outlived, mempool_alloc(outlived, 100)) != 0)
+		n_failed++;
+	pthread_barrier_wait(&together);	/* it is closed now */
+	pthread_barrier_wait(&together);
+	if (mempool_free(successor, mempool_alloc(successor, 100)) != 0)
+		n_failed++;
+	return NULL;
+}
+
+START_TEST(test_cache_thread_outlives_its_client)
+{
+	pthread_t thread;
+
+	outlived = client_of(TEST_HOLDER + 1);
+	pthread_barrier_init(&together, NULL, 2);
+	run(&thread, outlive, NULL);
+	pthread_barrier_wait(&together);
+	ck_assert_int_eq(mempool_client_close(outlived), 0);
+	successor = client_of(TEST_HOLDER + 1);
+	pthread_barrier_wait(&together);
+	pthread_join(thread, NULL);
+	pthread_barrier_destroy(&together);
+	ck_assert_int_eq(n_failed, 0);
+	ck_assert_int_eq(mempool_client_close(successor), 0);
+	ck_assert_uint_eq(drain(client), N);
+}
+END_TEST
+
+static void add_tests(TCase *tcase)
+{
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_add_test(tcase, test_cache_refills_half_its_room);
+	tcase_add_test(tcase, test_cache_refill_is_used_in_ascending_order);
+	tcase_add_test(tcase, test_cache_last_freed_is_next_allocated);
+	tcase_add_test(tcase, test_cache_overflow_pushes_half_back);
+	tcase_add_test(tcase, test_cache_stale_hints_are_dropped);
+	tcase_add_test(tcase, test_cache_of_0_and_of_4096);
+	tcase_add_test(tcase, test_cache_dry_looks_again_at_least_every_64th_call);
+	tcase_add_test(tcase, test_cache_free_into_a_dry_pool_goes_to_the_list);
+	tcase_add_test(tcase, test_cache_scan_that_finds_one_clears_dry);
+	tcase_add_test(tcase, test_cache_threads_begin_far_apart);
+	tcase_add_test(tcase, test_cache_of_an_ended_thread_gives_its_hints_back);
+	tcase_add_test(tcase, test_cache_of_others_never_hides_a_chunk);
+	tcase_add_test(tcase, test_cache_any_thread_may_free);
+	tcase_add_test(tcase, test_cache_several_clients_in_one_thread);
+	tcase_add_test(tcase, test_cache_open_and_close_many_times);
+	tcase_add_test(tcase, test_cache_thread_outlives_its_client);
+}
+
+int main(void)
+{
+	return test_run("cache", add_tests);
+}
