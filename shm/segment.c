@@ -431,9 +431,11 @@ static int check_header(const struct segment_memory *memory,
 	return 0;
 }
 
+/* Tables stand on a line: a record of another place is never even looked at. */
 static bool fits(const struct segment_memory *memory, uint64_t off, uint64_t n, uint64_t size)
 {
-	return off % 8 == 0 && off <= memory->size && n <= (memory->size - off) / size;
+	return off % MEMPOOL_LINE_BYTES == 0 && off <= memory->size &&
+	       n <= (memory->size - off) / size;
 }
 
 /*
