@@ -17,13 +17,15 @@
 enum {
 	N_THREADS = 4,
 	N_STEPS = MEMPOOL_SANITIZED ? 10000 : 200000,
-	N_HELD = 24,
+	N_SMALL = 20,
+	N_LARGE = 24,
+	N_HELD = 40,		/* by one thread: so it finds the pools used up even alone */
 	N_SLOTS = 8,
 };
 
 static const struct test_pool pools[] = {
-	{ .chunk_size = 64, .n_chunks = 40, .cache = 4 },	/* fewer than are wanted */
-	{ .chunk_size = 256, .n_chunks = 70, .cache = 8 },
+	{ .chunk_size = 64, .n_chunks = N_SMALL, .cache = 4 },
+	{ .chunk_size = 256, .n_chunks = N_LARGE, .cache = 8 },
 };
 
 static struct segment *segment;
@@ -236,9 +238,9 @@ START_TEST(test_threads_random_play_counts_are_exact)
 	/* What is still on its way belongs to its givers; all else is free. */
 	n_left = (int)(test_segment_used(segment, 0) + test_segment_used(segment, 1));
 	ck_assert_int_le(n_left, N_SLOTS);
-	ck_assert_uint_eq(drain(clients[0], 1), (uint32_t)(110 - n_left));
+	ck_assert_uint_eq(drain(clients[0], 1), (uint32_t)(N_SMALL + N_LARGE - n_left));
 	n_left = mempool_client_close(clients[0]) + mempool_client_close(clients[1]);
-	ck_assert_int_eq(n_left, 110);
+	ck_assert_int_eq(n_left, N_SMALL + N_LARGE);
 	ck_assert_uint_eq(test_segment_used(segment, 0), 0);
 	ck_assert_uint_eq(test_segment_used(segment, 1), 0);
 }
@@ -251,17 +253,17 @@ static _Atomic uint32_t n_got;
 static void *drain_together(void *number)
 {
 	struct mempool_client *client = clients[(uintptr_t)number % 2];
-	void *chunks[71];
+	void *chunks[N_LARGE + 1];
 
 	for (int round = 0; round < (MEMPOOL_SANITIZED ? 20 : 300); round++) {
 		uint32_t n = 0;
 
 		pthread_barrier_wait(&together);
-		while (n < 71 && (chunks[n] = mempool_alloc(client, 256)))
+		while (n <= N_LARGE && (chunks[n] = mempool_alloc(client, 256)))
 			n++;
 		n_got += n;
 		pthread_barrier_wait(&together);
-		wrong_if(n_got != 70);
+		wrong_if(n_got != N_LARGE);
 		pthread_barrier_wait(&together);
 		n_got = 0;
 		/* Frees of one thread overlap with none of the next round. */
