@@ -14,8 +14,10 @@
 #include "log.h"
 #include "server.h"
 
-#define HOST_CREATE_TRIES 4096		/* numbers that others may have taken */
-#define HOST_RETRY_NS UINT64_C(1000000000)
+#define HOST_CREATE_TRIES 64		/* numbers that others may have taken */
+#define HOST_NEIGHBOURS 16		/* tries one by one, before the steps double */
+#define HOST_PAUSE_NS UINT64_C(1000000000)
+#define HOST_PAUSE_FACTOR 10		/* a tenth of the time at most goes into new segments */
 
 static const char *host_name(const struct host *host)
 {
@@ -117,11 +119,18 @@ static int create_object(struct host *host, char shm_name[static STORE_NAME_BYTE
 	struct segment_permissions perms = { .mode = host->conf->perms.mode,
 					     .group = host_group(host) };
 	uint64_t size = segment_size_bytes(&host->conf->shape);
+	uint64_t stride = 1;
 	unsigned int i;
 	int r = -EEXIST;
 
+	/* Whoever makes names to be in our way would need very many. */
 	for (i = 0; i < HOST_CREATE_TRIES && r == -EEXIST; i++) {
-		*ret_number = host->next_number++;
+		*ret_number = host->next_number;
+		if (*ret_number > STORE_MAX_GENERATION)
+			break;
+		host->next_number += stride;
+		if (i >= HOST_NEIGHBOURS)
+			stride *= 2;
 		store_name(shm_name, host_name(host), *ret_number);
 		r = segment_create(shm_name, size, SEGMENT_READ_WRITE, SEGMENT_CREATE, &perms,
 				   on_progress, host, ret_memory);
@@ -216,7 +225,10 @@ static int find_unlink(const struct host *host, const struct find *find, const c
 
 static int find_leave(const struct host *host, const struct find *find, const char *why)
 {
-	log_warning("segment '%s': %s is %s; left alone, another number is used",
+	static struct log_limit limit = { .burst = 20 };
+
+	log_limited(&limit, LOG_WARNING,
+		    "segment '%s': %s is %s; left alone, another number is used",
 		    host_name(host), find->shm_name + 1, why);
 	return 0;
 }
@@ -418,9 +430,11 @@ struct generation *host_current(struct host *host)
 	/* Before one more client is told to map it. */
 	if (host->current)
 		generation_check(host->current);
-	if (!host->current && now - host->attempt_ns >= HOST_RETRY_NS) {
-		host->attempt_ns = now;
+	/* Not as often as somebody likes to truncate: taking memory takes time. */
+	if (!host->current && now >= host->not_before_ns) {
 		host_create(host);
+		host->not_before_ns = log_clock_ns() + HOST_PAUSE_NS +
+				      HOST_PAUSE_FACTOR * (log_clock_ns() - now);
 	}
 	return host->current;
 }
@@ -429,7 +443,6 @@ void host_lost_generation(struct host *host, struct generation *generation)
 {
 	if (host->current == generation) {
 		host->current = NULL;
-		host->attempt_ns = 0;
 		host_current(host);
 	}
 }

@@ -24,7 +24,7 @@ struct host {
 	struct generation *current;	/* NULL: lost, and there was no making a new one */
 	TAILQ_HEAD(, generation) generations;
 	uint64_t next_number;
-	uint64_t attempt_ns;		/* when a new one was last tried for a lost one */
+	uint64_t not_before_ns;		/* a new one for a lost one */
 };
 
 void host_init(struct host *host, struct server *server, const struct conf_segment *conf);

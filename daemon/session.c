@@ -164,7 +164,7 @@ static void welcome(struct session *session, struct tenant *tenant)
 	}
 	log_limited(&arrivals, LOG_INFO, "client '%s' (pid %d, uid %u) %s %s as holder %u",
 		    tenant->name, (int)tenant->pid, (unsigned int)tenant->uid,
-		    is_new ? "attached to" : "came back to", tenant->generation->place.shm_name + 1,
+		    is_new ? "attached to" : "came back to", generation_label(tenant->generation),
 		    tenant->id);
 }
 
@@ -348,9 +348,9 @@ static void on_bye(struct session *session, const struct mempool_msg_bye *bye)
 		refuse(session, -EBADMSG, "a bye before a hello");
 		return;
 	}
-	log_limited(&arrivals, LOG_INFO, "client '%s' (pid %d, uid %u) left holder %u of %s: it "
-		    "still held %llu chunks and freed them", tenant->name, (int)tenant->pid,
-		    (unsigned int)tenant->uid, tenant->id, tenant->generation->place.shm_name + 1,
+	log_limited(&arrivals, LOG_INFO, "client '%s' (pid %d, uid %u) left holder %u of %s; it "
+		    "freed %llu chunks that it still held", tenant->name, (int)tenant->pid,
+		    (unsigned int)tenant->uid, tenant->id, generation_label(tenant->generation),
 		    (unsigned long long)bye->n_freed);
 	session_free(session);
 	tenant_end(tenant);

@@ -10,8 +10,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "build_config.h"
 #include "fixture.h"
 #include "shm/holder.h"
+
+/* What is promised is promised of the real thing. */
+#define REAP_MS (MEMPOOL_SANITIZED ? 500 : 100)
 
 static struct fixture fixture;
 
@@ -56,7 +60,7 @@ START_TEST(test_kill_frees_within_100_ms)
 	ck_assert_uint_eq(pool_count_used(&segment->pools[0]), 500);
 	victim_kill(&victim);
 	took = wait_until(fixture_no_longer_used, &(struct fixture_used){ segment, 0 }, 2000);
-	ck_assert_msg(took < 100, "took %.1f ms", took);
+	ck_assert_msg(took < REAP_MS, "took %.1f ms", took);
 	wait_until(record_has_state,
 		   &(struct record){ segment, victim.welcome.holder, MEMPOOL_HOLDER_FREE }, 1000);
 	segment_free(segment);
@@ -178,7 +182,7 @@ START_TEST(test_bye_frees_and_says_so)
 	segment_free(segment);
 	close(fd);
 	fixture_stop(&fixture);
-	ck_assert(fixture_log_has(&fixture, "still held 42 chunks"));
+	ck_assert(fixture_log_has(&fixture, "freed 42 chunks that it still held"));
 	ck_assert(fixture_log_has(&fixture, "freed 1 chunks of 1 holders"));
 }
 END_TEST
@@ -278,13 +282,26 @@ static bool lacks_generation(void *userdata)
 	return !fixture_object_exists(&fixture, *(uint64_t *)userdata);
 }
 
+static bool can_attach(void *ret_welcome)
+{
+	struct mempool_msg_hello hello = wire_hello(&fixture, 4);
+	union wire_answer answer;
+	int fd = wire_connect(&fixture);
+
+	wire_send(fd, &hello, sizeof(hello));
+	ck_assert_int_gt(wire_receive(fd, &answer), 0);
+	close(fd);
+	memcpy(ret_welcome, &answer.welcome, sizeof(answer.welcome));
+	return answer.msg.type == MEMPOOL_MSG_WELCOME;
+}
+
 START_TEST(test_truncated_segment_is_made_anew)
 {
-	struct mempool_msg_hello hello = wire_hello(&fixture, 1);
+	struct mempool_msg_hello hello = wire_hello(&fixture, 3);
 	struct mempool_msg_welcome old, welcome;
 	uint64_t first = 1;
 	char path[96];
-	int fd;
+	int fd, again;
 
 	fixture_start(&fixture);
 	fd = wire_attach(&fixture, 1, &old);
@@ -294,7 +311,17 @@ START_TEST(test_truncated_segment_is_made_anew)
 	close(wire_attach(&fixture, 2, &welcome));
 	ck_assert_uint_eq(welcome.place.generation, 2);
 	ck_assert(fixture_log_has(&fixture, "it is lost"));
+	/* And again at once: not as often as somebody likes. */
+	fixture_object_path(&fixture, 2, path);
+	ck_assert_int_eq(truncate(path, 0), 0);
+	again = wire_connect(&fixture);
+	wire_send(again, &hello, sizeof(hello));
+	wire_expect_refused(again, -EBADMSG, "cannot be made anew yet");
+	close(again);
+	wait_until(can_attach, &welcome, 5000);
+	ck_assert_uint_eq(welcome.place.generation, 3);
 	close(fd);
+	hello.nonce = 1;
 	hello.segment_id = old.place.segment_id;
 	fd = wire_connect(&fixture);
 	wire_send(fd, &hello, sizeof(hello));
