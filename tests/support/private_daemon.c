@@ -148,6 +148,8 @@ static void run(const struct private_daemon *daemon, pid_t parent)
 	int log_fd = open(daemon->log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* Not interrupted from the terminal: who started it decides. */
+	setpgid(0, 0);
 	if (getppid() != parent || log_fd < 0)
 		_exit(126);
 	dup2(log_fd, STDOUT_FILENO);
