@@ -68,7 +68,7 @@ static bool place_is_valid(const struct mempool_msg_place *place)
 	return true;
 }
 
-/* One message of at most MEMPOOL_MSG_MAX_BYTES whose head agrees with its length. */
+/* One message, whole if not longer than @buffer, whose head agrees with its length. */
 static int receive(int fd, void *buffer, struct mempool_msg *ret_head)
 {
 	ssize_t n;
@@ -81,9 +81,8 @@ static int receive(int fd, void *buffer, struct mempool_msg *ret_head)
 		return errno == EAGAIN ? -ETIMEDOUT : -errno;
 	if (n == 0)
 		return -ECONNRESET;
-	if ((size_t)n < sizeof(*ret_head) || n > MEMPOOL_MSG_MAX_BYTES)
-		return -EPROTO;
 
+	/* Of the right size: the caller compares it with that of a message. */
 	memcpy(ret_head, buffer, sizeof(*ret_head));
 	if (ret_head->magic != MEMPOOL_PROTOCOL_MAGIC || ret_head->size != (size_t)n)
 		return -EPROTO;
@@ -93,7 +92,7 @@ static int receive(int fd, void *buffer, struct mempool_msg *ret_head)
 static int receive_segment(int fd, struct mempool_msg_segment *ret_segment,
 			   char reterr_reason[static 240])
 {
-	_Alignas(8) unsigned char buffer[MEMPOOL_MSG_MAX_BYTES];
+	_Alignas(8) unsigned char buffer[MEMPOOL_MSG_MAX_BYTES] = { 0 };
 	struct mempool_msg_refused refused;
 	struct mempool_msg head;
 	int r;

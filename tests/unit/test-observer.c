@@ -236,6 +236,27 @@ START_TEST(test_list_wrong_length_eproto)
 }
 END_TEST
 
+START_TEST(test_list_message_cut_short_eproto)
+{
+	struct mempool_msg_segment message = segment_message(0, 1);
+
+	/* The second time it is honest about it. */
+	if (_i == 1)
+		message.msg.size -= 8;
+	assert_refused(&message, sizeof(message) - 8);
+}
+END_TEST
+
+START_TEST(test_list_number_changes_eproto)
+{
+	struct mempool_msg_segment first = segment_message(0, 2);
+	struct mempool_msg_segment second = segment_message(1, 3);
+
+	will_send(1, &second, sizeof(second));
+	assert_refused(&first, sizeof(first));
+}
+END_TEST
+
 START_TEST(test_list_hangup_before_the_last_econnreset)
 {
 	struct mempool_msg_segment message = segment_message(0, 2);
@@ -288,6 +309,8 @@ int main(void)
 	tcase_add_loop_test(tcase, test_list_wrong_head_eproto, 0, 4);
 	tcase_add_loop_test(tcase, test_list_wrong_place_eproto, 0, 7);
 	tcase_add_loop_test(tcase, test_list_wrong_length_eproto, 0, 3);
+	tcase_add_loop_test(tcase, test_list_message_cut_short_eproto, 0, 2);
+	tcase_add_test(tcase, test_list_number_changes_eproto);
 	tcase_add_test(tcase, test_list_hangup_before_the_last_econnreset);
 	tcase_add_test(tcase, test_list_nobody_there_enotconn);
 	tcase_add_test(tcase, test_list_long_path_enametoolong);
