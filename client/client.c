@@ -282,6 +282,9 @@ static int attach_error(int error)
 	case -EAGAIN:
 	case -EUCLEAN:
 	case -ESTALE:
+	/* Something else stands under its name: a FIFO, a link. */
+	case -EBADF:
+	case -ELOOP:
 		return -EBADMSG;
 	default:
 		return error;
