@@ -84,6 +84,13 @@ static int compare(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+static void free_names(struct names *names)
+{
+	while (names->n > 0)
+		free(names->name[--names->n]);
+}
+
+/* Frees both. */
 static void assert_same(struct names *a, struct names *b)
 {
 	qsort(a->name, a->n, sizeof(a->name[0]), compare);
@@ -92,6 +99,8 @@ static void assert_same(struct names *a, struct names *b)
 		ck_assert_str_eq(a->name[i], b->name[i]);
 	ck_assert_uint_eq(a->n, b->n);
 	ck_assert_uint_ge(a->n, 13);
+	free_names(a);
+	free_names(b);
 }
 
 START_TEST(test_header_declares_what_the_map_lists)
