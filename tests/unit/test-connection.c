@@ -1,0 +1,562 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test-connection.c - mempool_client_open() and close against a broker of our own, which
+ *		       answers as each case wants: rightly, with a refusal, with nonsense
+ */
+#include "test_segment.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "client/client.h"
+#include "mempool_protocol.h"
+
+enum { MAX_TALKS = 8 };
+
+/* What was said on one connection. */
+struct talk {
+	struct mempool_msg_hello hello;
+	struct mempool_msg_bye bye;
+	bool has_bye;
+};
+
+static char directory[] = "/tmp/mempool-unit-XXXXXX";
+static char socket_path[64], shm_name[64];
+static struct segment *segment;
+static struct mempool_msg_welcome welcome;	/* the right answer */
+static const void *_Atomic answer;			/* what is answered; NULL: hang up */
+static size_t answer_size;
+static _Atomic bool hang_up_after;			/* the answer: the daemon goes */
+static int listener;
+static pthread_t broker;
+static struct talk talks[MAX_TALKS];
+static _Atomic int n_talks;
+
+/* The socket orders our writes of the answer and its sending; this tells the sanitizer. */
+static pthread_mutex_t answer_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void sync_answer(void)
+{
+	pthread_mutex_lock(&answer_lock);
+	pthread_mutex_unlock(&answer_lock);
+}
+
+static void send_answer(int fd)
+{
+	pthread_mutex_lock(&answer_lock);
+	if (answer)
+		send(fd, answer, answer_size, MSG_NOSIGNAL);
+	pthread_mutex_unlock(&answer_lock);
+}
+
+static void talk_to(int fd, struct talk *talk)
+{
+	if (recv(fd, &talk->hello, sizeof(talk->hello), 0) != sizeof(talk->hello))
+		return;
+	send_answer(fd);
+	if (answer && !hang_up_after)
+		talk->has_bye = recv(fd, &talk->bye, sizeof(talk->bye), 0) == sizeof(talk->bye);
+}
+
+/* One after the other, until the listener is shut down. */
+static void *serve(void *unused)
+{
+	int fd;
+
+	(void)unused;
+	while (n_talks < MAX_TALKS && (fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
+		talk_to(fd, &talks[n_talks]);
+		close(fd);
+		n_talks++;
+	}
+	return NULL;
+}
+
+static void make_segment(void)
+{
+	static const struct test_pool pools[] = { { .chunk_size = 100, .n_chunks = 10 } };
+	struct segment_permissions perms = { .mode = 0600, .group = (gid_t)-1 };
+	struct segment_memory memory;
+	struct config config;
+
+	test_config_init(&config, pools, 1);
+	test_shm_name(shm_name);
+	ck_assert_int_eq(segment_create(shm_name, segment_size_bytes(&config),
+					SEGMENT_READ_WRITE, SEGMENT_CREATE, &perms, NULL, NULL,
+					&memory), 0);
+	ck_assert_int_eq(segment_layout(memory.base, memory.size, &config, NULL), 0);
+	ck_assert_int_eq(segment_attach(&memory, &segment), 0);
+}
+
+static void setup(void)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	ck_assert_ptr_nonnull(mkdtemp(directory));
+	snprintf(socket_path, sizeof(socket_path), "%s/sock", directory);
+	make_segment();
+	welcome = (struct mempool_msg_welcome){
+		.msg = {
+			.magic = MEMPOOL_PROTOCOL_MAGIC,
+			.version = MEMPOOL_PROTOCOL_VERSION,
+			.type = MEMPOOL_MSG_WELCOME,
+			.size = sizeof(welcome),
+		},
+		.place = {
+			.segment_id = segment->segment_id,
+			.generation = segment->generation,
+			.size_bytes = segment->memory.size,
+			.device = segment->memory.device,
+			.inode = segment->memory.inode,
+			.segment = "test",
+		},
+		.holder = TEST_HOLDER,
+		.incarnation = 1,
+	};
+	strcpy(welcome.place.shm_name, shm_name);
+	answer = &welcome;
+	answer_size = sizeof(welcome);
+
+	strcpy(address.sun_path, socket_path);
+	listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	ck_assert_int_eq(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
+	ck_assert_int_eq(listen(listener, 8), 0);
+	ck_assert_int_eq(pthread_create(&broker, NULL, serve, NULL), 0);
+}
+
+/* The broker has heard everything once it has ended. */
+static void stop_broker(void)
+{
+	if (listener < 0)
+		return;
+	shutdown(listener, SHUT_RDWR);
+	pthread_join(broker, NULL);
+	close(listener);
+	listener = -1;
+}
+
+static void teardown(void)
+{
+	stop_broker();
+	segment_free(segment);
+	shm_unlink(shm_name);
+	unlink(socket_path);
+	rmdir(directory);
+}
+
+static int open_with(const struct mempool_client_options *more, struct mempool_client **client)
+{
+	struct mempool_client_options options = *more;
+	int r;
+
+	options.size = sizeof(options);
+	options.socket_path = socket_path;
+	sync_answer();
+	r = mempool_client_open(&options, client);
+	sync_answer();
+	return r;
+}
+
+static int try_open(struct mempool_client **client)
+{
+	return open_with(&(struct mempool_client_options){ .name = "unit" }, client);
+}
+
+static void assert_refused(int error)
+{
+	struct mempool_client *client = NULL;
+
+	ck_assert_int_eq(try_open(&client), error);
+	ck_assert_ptr_null(client);
+}
+
+/* ---- as it should be ---- */
+
+START_TEST(test_open_says_hello_close_says_bye)
+{
+	struct mempool_client_options options = { .name = "a.b:c@d-e_F", .segment = "test" };
+	struct mempool_client *client;
+
+	ck_assert_int_eq(open_with(&options, &client), 0);
+	ck_assert_ptr_nonnull(mempool_alloc(client, 100));
+	ck_assert_ptr_nonnull(mempool_alloc(client, 100));
+	ck_assert_uint_eq(test_segment_used(segment, 0), 2);
+	ck_assert_int_eq(mempool_client_close(client), 2);
+	stop_broker();
+
+	ck_assert_int_eq(n_talks, 1);
+	ck_assert_uint_eq(talks[0].hello.msg.magic, MEMPOOL_PROTOCOL_MAGIC);
+	ck_assert_uint_eq(talks[0].hello.msg.type, MEMPOOL_MSG_HELLO);
+	ck_assert_uint_eq(talks[0].hello.msg.size, sizeof(talks[0].hello));
+	ck_assert_uint_ne(talks[0].hello.nonce, 0);
+	ck_assert_uint_eq(talks[0].hello.segment_id, 0);
+	ck_assert_str_eq(talks[0].hello.segment, "test");
+	ck_assert_str_eq(talks[0].hello.name, "a.b:c@d-e_F");
+	ck_assert(talks[0].has_bye);
+	ck_assert_uint_eq(talks[0].bye.msg.type, MEMPOOL_MSG_BYE);
+	ck_assert_uint_eq(talks[0].bye.n_freed, 2);
+	ck_assert_uint_eq(test_segment_used(segment, 0), 0);
+}
+END_TEST
+
+START_TEST(test_open_defaults_environment_and_program_name)
+{
+	struct mempool_client *client;
+
+	ck_assert_int_eq(setenv("MEMPOOL_SOCKET", socket_path, 1), 0);
+	ck_assert_int_eq(mempool_client_open(NULL, &client), 0);
+	ck_assert_int_eq(mempool_client_close(client), 0);
+	stop_broker();
+	ck_assert_str_eq(talks[0].hello.segment, "");
+	ck_assert_str_eq(talks[0].hello.name, "test-connection");
+}
+END_TEST
+
+START_TEST(test_close_daemon_gone_meanwhile_comes_back_to_say_bye)
+{
+	struct mempool_client *client;
+
+	hang_up_after = true;
+	ck_assert_int_eq(try_open(&client), 0);
+	ck_assert_ptr_nonnull(mempool_alloc(client, 100));
+	/* The daemon is another one by now, and listens. */
+	while (n_talks < 1)
+		usleep(1000);
+	hang_up_after = false;
+	ck_assert_int_eq(mempool_client_close(client), 1);
+	stop_broker();
+
+	ck_assert_int_eq(n_talks, 2);
+	ck_assert_uint_eq(talks[1].hello.nonce, talks[0].hello.nonce);
+	ck_assert_uint_eq(talks[1].hello.segment_id, welcome.place.segment_id);
+	ck_assert(talks[1].has_bye);
+	ck_assert_uint_eq(talks[1].bye.n_freed, 1);
+}
+END_TEST
+
+START_TEST(test_close_no_daemon_frees_all_the_same)
+{
+	struct mempool_client *client;
+
+	hang_up_after = true;
+	ck_assert_int_eq(try_open(&client), 0);
+	ck_assert_ptr_nonnull(mempool_alloc(client, 100));
+	stop_broker();
+	ck_assert_int_eq(mempool_client_close(client), 1);
+	ck_assert_uint_eq(test_segment_used(segment, 0), 0);
+}
+END_TEST
+
+START_TEST(test_fork_memory_is_not_there_in_the_child)
+{
+	struct mempool_client *client;
+	unsigned char resident;
+	void *chunk;
+	int status;
+	pid_t pid;
+
+	ck_assert_int_eq(try_open(&client), 0);
+	chunk = mempool_alloc(client, 100);
+	ck_assert_ptr_nonnull(chunk);
+	pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		void *page = (void *)((uintptr_t)chunk & ~(uintptr_t)4095);
+
+		if (mincore(page, 4096, &resident) == 0 || errno != ENOMEM)
+			_exit(1);
+		_exit(mempool_client_close(client) == 0 ? 0 : 2);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	ck_assert_int_eq(mempool_client_close(client), 1);
+	stop_broker();
+	/* The child told nobody. */
+	ck_assert_int_eq(n_talks, 1);
+	ck_assert_uint_eq(talks[0].bye.n_freed, 1);
+}
+END_TEST
+
+/* ---- options ---- */
+
+static void assert_bad_options(const struct mempool_client_options *options)
+{
+	struct mempool_client *client = NULL;
+
+	ck_assert_int_eq(mempool_client_open(options, &client), -EINVAL);
+	ck_assert_ptr_null(client);
+	ck_assert_int_eq(n_talks, 0);
+}
+
+START_TEST(test_open_bad_options_einval_nobody_is_asked)
+{
+	struct mempool_client_options right = { .size = sizeof(right),
+						.socket_path = socket_path };
+	struct mempool_client_options options;
+	static const char *const names[] = {
+		"", "01234567890123456789012345678901", "a b", "a/b", "\xc3\xa4",
+	};
+	char long_path[200];
+
+	options = right;
+	options.size = 0;
+	assert_bad_options(&options);
+	options.size = sizeof(options) - 1;
+	assert_bad_options(&options);
+	options = right;
+	options.flags = 2;
+	assert_bad_options(&options);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		options = right;
+		options.name = names[i];
+		assert_bad_options(&options);
+		options = right;
+		options.segment = names[i];
+		assert_bad_options(&options);
+	}
+	memset(long_path, 'x', sizeof(long_path));
+	long_path[108] = '\0';
+	options = right;
+	options.socket_path = long_path;
+	assert_bad_options(&options);
+	ck_assert_int_eq(mempool_client_open(&right, NULL), -EINVAL);
+}
+END_TEST
+
+START_TEST(test_open_options_of_a_later_version)
+{
+	struct {
+		struct mempool_client_options known;
+		uint64_t later[2];
+	} options = {
+		.known = { .size = sizeof(options), .socket_path = socket_path },
+		.later = { 0, 1 },
+	};
+	struct mempool_client *client;
+
+	/* It asks for something that we don't know: no. It doesn't: fine. */
+	assert_bad_options(&options.known);
+	options.later[1] = 0;
+	ck_assert_int_eq(mempool_client_open(&options.known, &client), 0);
+	ck_assert_int_eq(mempool_client_close(client), 0);
+}
+END_TEST
+
+/* ---- no daemon ---- */
+
+START_TEST(test_open_no_daemon_enotconn)
+{
+	struct mempool_client_options options = { .timeout_ns = 50 * 1000000 };
+	struct timespec before, after;
+	struct mempool_client *client;
+	int64_t waited_ms;
+
+	stop_broker();
+	assert_refused(-ENOTCONN);	/* a socket that nobody listens on */
+	unlink(socket_path);
+	assert_refused(-ENOTCONN);	/* no socket */
+
+	clock_gettime(CLOCK_MONOTONIC, &before);
+	ck_assert_int_eq(open_with(&options, &client), -ENOTCONN);
+	clock_gettime(CLOCK_MONOTONIC, &after);
+	waited_ms = (after.tv_sec - before.tv_sec) * 1000 +
+		    (after.tv_nsec - before.tv_nsec) / 1000000;
+	ck_assert_int_ge(waited_ms, 49);
+}
+END_TEST
+
+START_TEST(test_open_hang_up_without_answer_enotconn)
+{
+	answer = NULL;
+	assert_refused(-ENOTCONN);
+}
+END_TEST
+
+/* ---- refusals and nonsense ---- */
+
+START_TEST(test_open_refusal_is_passed_on)
+{
+	static const int errors[] = { -EACCES, -ENOENT, -EUSERS, -EDQUOT, -EPROTONOSUPPORT };
+	struct mempool_msg_refused refused = {
+		.msg = {
+			.magic = MEMPOOL_PROTOCOL_MAGIC,
+			.version = 99,	/* of any version */
+			.type = MEMPOOL_MSG_REFUSED,
+			.size = sizeof(refused),
+		},
+	};
+
+	answer = &refused;
+	answer_size = sizeof(refused);
+	for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
+		refused.error = errors[i];
+		assert_refused(errors[i]);
+	}
+	refused.error = 0;
+	assert_refused(-EBADMSG);
+	refused.error = 5;
+	assert_refused(-EBADMSG);
+	refused.error = INT32_MIN;
+	assert_refused(-EBADMSG);
+}
+END_TEST
+
+START_TEST(test_open_malformed_answer_ebadmsg)
+{
+	answer_size = sizeof(welcome) - 1;
+	assert_refused(-EBADMSG);
+	answer_size = 1;
+	assert_refused(-EBADMSG);
+	answer_size = sizeof(welcome);
+	welcome.msg.size--;
+	assert_refused(-EBADMSG);
+	welcome.msg.size++;
+	welcome.msg.magic++;
+	assert_refused(-EBADMSG);
+	welcome.msg.magic--;
+	welcome.msg.type = MEMPOOL_MSG_SEGMENT;
+	assert_refused(-EBADMSG);
+}
+END_TEST
+
+START_TEST(test_open_other_protocol_version_eprotonosupport)
+{
+	welcome.msg.version++;
+	assert_refused(-EPROTONOSUPPORT);
+}
+END_TEST
+
+START_TEST(test_open_other_layout_version_eprotonosupport)
+{
+	segment->header->version_major++;
+	assert_refused(-EPROTONOSUPPORT);
+}
+END_TEST
+
+START_TEST(test_open_corrupt_segment_ebadmsg)
+{
+	segment->header->fingerprint++;
+	assert_refused(-EBADMSG);
+	segment->header->fingerprint--;
+	segment->header->state = MEMPOOL_SEGMENT_BUILDING;
+	assert_refused(-EBADMSG);
+	stop_broker();
+	/* Welcomed but not come: it says so. */
+	ck_assert_int_eq(n_talks, 2);
+	ck_assert(talks[0].has_bye && talks[1].has_bye);
+}
+END_TEST
+
+START_TEST(test_open_impossible_holder_ebadmsg)
+{
+	static const uint32_t ids[] = { 0, 1, 256, UINT32_MAX };
+
+	for (size_t i = 0; i < ARRAY_SIZE(ids); i++) {
+		welcome.holder = ids[i];
+		assert_refused(-EBADMSG);
+	}
+}
+END_TEST
+
+START_TEST(test_open_strange_shm_name_ebadmsg)
+{
+	strcpy(welcome.place.shm_name, "/passwd");
+	assert_refused(-EBADMSG);
+	memset(welcome.place.shm_name, 'x', sizeof(welcome.place.shm_name));
+	memcpy(welcome.place.shm_name, "/mempool-", 9);
+	assert_refused(-EBADMSG);
+}
+END_TEST
+
+/* Under the name stands something that is no object of a daemon's. */
+START_TEST(test_open_fifo_or_link_instead_ebadmsg)
+{
+	char path[96];
+
+	ck_assert_int_eq(shm_unlink(shm_name), 0);
+	snprintf(path, sizeof(path), "/dev/shm%s", shm_name);
+	ck_assert_int_eq(mkfifo(path, 0600), 0);
+	assert_refused(-EBADMSG);
+	ck_assert_int_eq(shm_unlink(shm_name), 0);
+	ck_assert_int_eq(symlink("/etc/hostname", path), 0);
+	assert_refused(-EBADMSG);
+}
+END_TEST
+
+static void assert_asked_again(void)
+{
+	assert_refused(-EBADMSG);
+	stop_broker();
+	ck_assert_int_eq(n_talks, 5);
+	for (int i = 0; i < 5; i++)
+		ck_assert(talks[i].has_bye);
+}
+
+START_TEST(test_open_other_object_asks_again)
+{
+	welcome.place.inode++;
+	assert_asked_again();
+}
+END_TEST
+
+START_TEST(test_open_other_size_asks_again)
+{
+	welcome.place.size_bytes += 4096;
+	assert_asked_again();
+}
+END_TEST
+
+START_TEST(test_open_other_segment_id_asks_again)
+{
+	welcome.place.segment_id++;
+	assert_asked_again();
+}
+END_TEST
+
+START_TEST(test_open_object_gone_asks_again)
+{
+	ck_assert_int_eq(shm_unlink(shm_name), 0);
+	assert_asked_again();
+}
+END_TEST
+
+static void add_tests(TCase *tcase)
+{
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_add_test(tcase, test_open_says_hello_close_says_bye);
+	tcase_add_test(tcase, test_open_defaults_environment_and_program_name);
+	tcase_add_test(tcase, test_close_daemon_gone_meanwhile_comes_back_to_say_bye);
+	tcase_add_test(tcase, test_close_no_daemon_frees_all_the_same);
+	tcase_add_test(tcase, test_fork_memory_is_not_there_in_the_child);
+	tcase_add_test(tcase, test_open_bad_options_einval_nobody_is_asked);
+	tcase_add_test(tcase, test_open_options_of_a_later_version);
+	tcase_add_test(tcase, test_open_no_daemon_enotconn);
+	tcase_add_test(tcase, test_open_hang_up_without_answer_enotconn);
+	tcase_add_test(tcase, test_open_refusal_is_passed_on);
+	tcase_add_test(tcase, test_open_malformed_answer_ebadmsg);
+	tcase_add_test(tcase, test_open_other_protocol_version_eprotonosupport);
+	tcase_add_test(tcase, test_open_other_layout_version_eprotonosupport);
+	tcase_add_test(tcase, test_open_corrupt_segment_ebadmsg);
+	tcase_add_test(tcase, test_open_impossible_holder_ebadmsg);
+	tcase_add_test(tcase, test_open_strange_shm_name_ebadmsg);
+	tcase_add_test(tcase, test_open_fifo_or_link_instead_ebadmsg);
+	tcase_add_test(tcase, test_open_other_object_asks_again);
+	tcase_add_test(tcase, test_open_other_size_asks_again);
+	tcase_add_test(tcase, test_open_other_segment_id_asks_again);
+	tcase_add_test(tcase, test_open_object_gone_asks_again);
+}
+
+int main(void)
+{
+	return test_run("connection", add_tests);
+}
