@@ -5,10 +5,11 @@
  *	storm [--seconds N] [--seed N] [--clients N] [--threads N]
  *
  * Clients (storm_client.c) do at random what clients do; the manager kills them with
- * SIGKILL, some after they were stopped for a while, sometimes all at once; it kills the
- * daemon, also while that is still starting, and starts it again. Meanwhile the audit looks
- * at the living segment. In the end all clients are gone, the audit must find nothing
- * wrong, and every chunk of every pool must be obtainable.
+ * SIGKILL, some after they were stopped for a while, sometimes all at once, but spares one
+ * in four, for those must never hang. It kills the daemon, also while that is still
+ * starting, and starts it again. Meanwhile the audit looks at the living segment. In the
+ * end all clients are gone, the audit must find nothing wrong, and every chunk of every
+ * pool must be obtainable.
  *
  * A fault is also: a client or daemon that ends otherwise than planned, a client that is
  * neither stopped nor dead and does nothing for 10 s, a daemon not ready within 10 s.
@@ -61,6 +62,7 @@ struct storm {
 	uint64_t seed;
 	uint64_t random;
 	unsigned int n_clients;
+	unsigned int n_mortal;		/* the first ones; the others are not killed */
 	unsigned int n_threads;
 	struct private_daemon daemon;
 	bool is_ready;			/* the daemon has said so */
@@ -219,11 +221,11 @@ static void target_kill(struct storm *storm, unsigned int i)
 
 static void kill_some(struct storm *storm)
 {
-	unsigned int i = (unsigned int)pick(storm, storm->n_clients);
+	unsigned int i = (unsigned int)pick(storm, storm->n_mortal);
 	uint64_t dice = pick(storm, 100);
 
 	if (dice == 0) {
-		for (i = 0; i < storm->n_clients; i++)
+		for (i = 0; i < storm->n_mortal; i++)
 			if (!atomic_load(&storm->arena->places[i].doomed))
 				target_kill(storm, i);
 	} else if (storm->targets[i].kill_at > 0 ||
@@ -501,13 +503,14 @@ static void run(struct storm *storm)
 	puts("0 lost, 0 doubled, 0 hangs");
 }
 
-static uint64_t number(const char *text, uint64_t max)
+static uint64_t number(const char *text, uint64_t min, uint64_t max)
 {
 	char *end;
 	uint64_t value = strtoull(text, &end, 0);
 
-	if (end == text || *end || value < 1 || value > max)
-		die("'%s': a number from 1 to %llu", text, (unsigned long long)max);
+	if (end == text || *end || value < min || value > max)
+		die("'%s': a number from %llu to %llu", text, (unsigned long long)min,
+		    (unsigned long long)max);
 	return value;
 }
 
@@ -531,16 +534,16 @@ int main(int argc, char **argv)
 	while ((option = getopt_long(argc, argv, "", longs, NULL)) != -1) {
 		switch (option) {
 		case 's':
-			storm.seconds = (double)number(optarg, 1000000);
+			storm.seconds = (double)number(optarg, 1, 1000000);
 			break;
 		case 'r':
-			storm.seed = number(optarg, UINT64_MAX);
+			storm.seed = number(optarg, 1, UINT64_MAX);
 			break;
 		case 'c':
-			storm.n_clients = (unsigned int)number(optarg, STORM_MAX_CLIENTS);
+			storm.n_clients = (unsigned int)number(optarg, 2, STORM_MAX_CLIENTS);
 			break;
 		case 't':
-			storm.n_threads = (unsigned int)number(optarg, STORM_MAX_THREADS);
+			storm.n_threads = (unsigned int)number(optarg, 1, STORM_MAX_THREADS);
 			break;
 		default:
 			fputs("usage: storm [--seconds N] [--seed N] [--clients N] [--threads N]\n",
@@ -550,6 +553,7 @@ int main(int argc, char **argv)
 	}
 	signal(SIGINT, on_interrupt);
 	signal(SIGTERM, on_interrupt);
+	storm.n_mortal = storm.n_clients - (storm.n_clients + 3) / 4;
 	storm.random = storm.seed;
 	printf("storm of %.0f s, seed %llu: %u clients of %u threads\n", storm.seconds,
 	       (unsigned long long)storm.seed, storm.n_clients, storm.n_threads);

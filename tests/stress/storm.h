@@ -11,7 +11,8 @@
  *
  *	looked at again		it must still be exactly as its holder stamped it
  *	just allocated		it must not say HELD by a living token
- *	just taken		it must say GIVEN, with the length it was given with
+ *	just taken		it must say GIVEN, with the length it was given with, and if its
+ *				giver's note is still there, with the sequence noted
  *
  * Living means: the token stands in its place, and the place is not doomed. A client takes
  * its token away before it closes; the manager dooms a place before it kills.
@@ -26,6 +27,7 @@
 #define STORM_MAX_CLIENTS 64
 #define STORM_MAX_THREADS 8
 #define STORM_MAILBOXES 64
+#define STORM_NOTES 65536
 #define STORM_EXIT_FAULT 3
 
 /* Written by one thread each, added up by the manager. */
@@ -51,6 +53,11 @@ struct storm_arena {
 	char fault[256];			/* the first one */
 	_Atomic uint64_t n_tokens;
 	_Atomic uint64_t mailboxes[STORM_MAILBOXES];	/* handles; 0: empty */
+	/*
+	 * Of givers, which sequence goes with a handle: by a hash of the handle, 32 other bits of
+	 * it and of the sequence. One may be written over, none can be half written.
+	 */
+	_Atomic uint64_t notes[STORM_NOTES];
 	struct storm_place places[STORM_MAX_CLIENTS];
 };
 

@@ -147,14 +147,42 @@ static void check_allocated(struct worker *worker, const struct held *held)
 		      (unsigned long long)there->sequence);
 }
 
-static void check_taken(struct worker *worker, const struct held *held, size_t length)
+/* Where the note about a handle is, and what it begins with. */
+static _Atomic uint64_t *find_note(uint64_t handle, uint32_t *ret_mark)
+{
+	uint64_t hash = storm_random(&handle);
+
+	*ret_mark = (uint32_t)hash;
+	return &arena->notes[(hash >> 32) % STORM_NOTES];
+}
+
+static void write_note(uint64_t handle, uint64_t sequence)
+{
+	uint32_t mark;
+	_Atomic uint64_t *note = find_note(handle, &mark);
+
+	atomic_store(note, (uint64_t)mark << 32 | (uint32_t)sequence);
+}
+
+/* Whether the sequence is the noted one, as far as there is a note. */
+static bool fits_note(uint64_t handle, uint64_t sequence)
+{
+	uint32_t mark;
+	uint64_t note = atomic_load(find_note(handle, &mark));
+
+	return note >> 32 != mark || (uint32_t)note == (uint32_t)sequence;
+}
+
+static void check_taken(struct worker *worker, const struct held *held, size_t length,
+			uint64_t handle)
 {
 	const struct stamp *there = held->chunk;
 
 	count(&worker->counts->n_checked);
 	if (there->check != check_of(there) || there->state != GIVEN ||
 	    *tail_of(held) != there->sequence ||
-	    length != length_of(there->sequence, held->size))
+	    length != length_of(there->sequence, held->size) ||
+	    !fits_note(handle, there->sequence))
 		fault("taken by %#llx with length %zu, it says %#llx, %llu, state %#llx",
 		      (unsigned long long)token, length, (unsigned long long)there->token,
 		      (unsigned long long)there->sequence, (unsigned long long)there->state);
@@ -257,7 +285,7 @@ static struct held *take(struct worker *worker, uint64_t handle)
 		fault("take: %s", strerror(-r));
 	count(&worker->counts->n_taken);
 	held = held_new(chunk);
-	check_taken(worker, held, length);
+	check_taken(worker, held, length, handle);
 	stamp(held, HELD);
 	return held;
 }
@@ -272,6 +300,7 @@ static uint64_t give(struct worker *worker, struct held *held)
 	r = mempool_give(client, held->chunk, length_of(held->sequence, held->size), &handle);
 	if (r < 0)
 		fault("give of a chunk that is ours: %s", strerror(-r));
+	write_note(handle, held->sequence);
 	free(held);
 	return handle;
 }
