@@ -20,7 +20,7 @@
 /* More than any operation takes; then it hangs, which is a fault as well. */
 #define MAX_STEPS 5000000
 
-static void die(const char *what, int error)
+static _Noreturn void die(const char *what, int error)
 {
 	fprintf(stderr, "crash: %s: %s\n", what, strerror(error < 0 ? -error : error));
 	exit(99);
