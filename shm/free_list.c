@@ -4,9 +4,9 @@
 #include <stdatomic.h>
 
 /*
- * Orders. A bit carries no data: the chunk's content is ordered by its word (pool.c A1/R1).
- * What must be ordered here is the summary rule, that no leaf keeps bits unseen under a
- * clear summary bit once all steps are done:
+ * Orders. A bit carries no data: the chunk's content is ordered by its word (A1/R1). A hint
+ * comes after the word that it is about (F3, F4), and the summary rule must hold, that no
+ * leaf keeps bits unseen under a clear summary bit once all steps are done:
  *
  *	push: leaf |= bits	   pop: summary &= ~bit
  *	      summary |= bit		look at the leaf again
@@ -65,8 +65,12 @@ void free_list_fill(struct free_list *list)
 
 void free_list_push_mask(const struct free_list *list, uint32_t leaf, uint64_t mask)
 {
-	/* Relaxed: published by F1 below; a pop that sees it earlier only has a hint earlier. */
-	atomic_fetch_or_explicit(&list->leaves[leaf], mask, memory_order_relaxed);
+	/*
+	 * F3 (release) pairs with F4: a hint must not arrive before the FREE word that it is
+	 * about. Who popped it would find the chunk held, drop it as stale, and the chunk would
+	 * be without a hint until somebody scans.
+	 */
+	atomic_fetch_or_explicit(&list->leaves[leaf], mask, memory_order_release);
 
 	/* F1 (release) pairs with F2: who clears this bit after us sees the leaf's bits. */
 	atomic_fetch_or_explicit(&list->summary[leaf / BITS], UINT64_C(1) << leaf % BITS,
@@ -132,7 +136,7 @@ static void clear_summary(const struct free_list *list, uint32_t leaf)
 /* Take up to max bits of one leaf; 0: it was empty. */
 static uint64_t take_bits(const struct free_list *list, uint32_t leaf, uint32_t max)
 {
-	/* Relaxed, here and in the swap: a hint carries no data. */
+	/* Relaxed: a first guess, the fetch_and takes. */
 	uint64_t seen = atomic_load_explicit(&list->leaves[leaf], memory_order_relaxed);
 
 	/* Bounded by the progress of others: got is 0 only if they took all of mask. */
@@ -140,8 +144,9 @@ static uint64_t take_bits(const struct free_list *list, uint32_t leaf, uint32_t 
 		uint64_t mask = lowest_bits(seen, max);
 		uint64_t got;
 
+		/* F4 (acquire) pairs with F3: the word is at least as new as its hint. */
 		seen = atomic_fetch_and_explicit(&list->leaves[leaf], ~mask,
-						 memory_order_relaxed);
+						 memory_order_acquire);
 		got = seen & mask;
 		seen &= ~mask;
 		if (got == 0)
