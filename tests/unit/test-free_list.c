@@ -2,6 +2,8 @@
 /* test-free_list.c - hints go in and come out, and lost or hostile bits do no harm */
 #include "test_segment.h"
 
+#include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,10 +16,14 @@ static struct free_list list;
 static unsigned char *memory;
 static unsigned char seen[N];
 
+/* What follows the list in memory; nobody may touch it. */
+enum { GUARD_BYTES = 1024, GUARD = 0xa5 };
+
 static void setup(void)
 {
-	memory = aligned_alloc(64, free_list_size_bytes(N));
+	memory = aligned_alloc(64, free_list_size_bytes(N) + GUARD_BYTES);
 	ck_assert_ptr_nonnull(memory);
+	memset(memory + free_list_size_bytes(N), GUARD, GUARD_BYTES);
 	memset(memory, 0, free_list_size_bytes(N));
 	memset(seen, 0, sizeof(seen));
 	free_list_view(&list, memory, N);
@@ -25,6 +31,8 @@ static void setup(void)
 
 static void teardown(void)
 {
+	for (int i = 0; i < GUARD_BYTES; i++)
+		ck_assert_uint_eq(memory[free_list_size_bytes(N) + i], GUARD);
 	free(memory);
 }
 
@@ -238,6 +246,51 @@ START_TEST(test_free_list_hostile_bits_past_the_end_are_dropped)
 }
 END_TEST
 
+/* One pops the last bit of a leaf while another pushes one: it must not end up unseen. */
+enum { RACES = 20000 };
+static _Atomic int arrived;
+
+/* Spinning, so that both start at once. */
+static void meet(int round)
+{
+	atomic_fetch_add(&arrived, 1);
+	while (atomic_load(&arrived) < 2 * round)
+		sched_yield();
+}
+
+static void *push_in_thread(void *unused)
+{
+	(void)unused;
+	for (int round = 0; round < RACES; round++) {
+		meet(2 * round + 1);
+		free_list_push(&list, 1);
+		meet(2 * round + 2);
+	}
+	return NULL;
+}
+
+START_TEST(test_free_list_push_raced_by_pop_is_seen)
+{
+	pthread_t thread;
+
+	ck_assert_int_eq(pthread_create(&thread, NULL, push_in_thread, NULL), 0);
+	for (int round = 0; round < RACES; round++) {
+		uint32_t start = 0, got[64], n;
+
+		free_list_push(&list, 0);
+		meet(2 * round + 1);
+		n = free_list_pop(&list, &start, got, 64);
+		meet(2 * round + 2);
+		ck_assert_uint_ge(n, 1);
+		/* Popped, or in sight. */
+		ck_assert_int_eq(free_list_has(&list, 1), n == 1);
+		if (n == 1)
+			ck_assert_uint_eq(free_list_pop(&list, &start, got, 64), 1);
+	}
+	pthread_join(thread, NULL);
+}
+END_TEST
+
 static void add_tests(TCase *tcase)
 {
 	tcase_add_checked_fixture(tcase, setup, teardown);
@@ -254,6 +307,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_free_list_lost_summary_bit_is_found_and_repaired);
 	tcase_add_test(tcase, test_free_list_stale_summary_bit_is_cleared);
 	tcase_add_test(tcase, test_free_list_hostile_bits_past_the_end_are_dropped);
+	tcase_add_test(tcase, test_free_list_push_raced_by_pop_is_seen);
 }
 
 int main(void)
