@@ -4,12 +4,14 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "build_config.h"
 #include "client/client.h"
 
 enum { N_SMALL = 200, N_MIDDLE = 50, N_LARGE = 10 };
@@ -245,6 +247,26 @@ START_TEST(test_alloc_aligned_errors)
 }
 END_TEST
 
+START_TEST(test_alloc_aligned_falls_back_past_odd_pools)
+{
+	static const struct test_pool odd[] = {
+		{ .chunk_size = 100, .n_chunks = 2, .alignment = 4096 },
+		{ .chunk_size = 200, .n_chunks = 20, .alignment = 8 },
+		{ .chunk_size = 300, .n_chunks = 1, .alignment = 4096 },
+	};
+	struct segment *aligned = test_segment_new(odd, ARRAY_SIZE(odd));
+	struct mempool_client *own = client_of(aligned, TEST_HOLDER, 0);
+
+	for (int i = 0; i < 3; i++)
+		ck_assert_uint_eq((uintptr_t)mempool_alloc_aligned(own, 10, 4096) % 4096, 0);
+	errno = 0;
+	ck_assert_ptr_null(mempool_alloc_aligned(own, 10, 4096));
+	ck_assert_int_eq(errno, EAGAIN);
+	ck_assert_int_eq(mempool_client_close(own), 3);
+	segment_free(aligned);
+}
+END_TEST
+
 /* ---- free ---- */
 
 START_TEST(test_free_twice_eperm)
@@ -315,24 +337,32 @@ START_TEST(test_free_mixed_pools_each_finds_its_own)
 END_TEST
 
 /* Two threads free one chunk at the same time, over and over. */
-static pthread_barrier_t together;
 static void *contested;
-static _Atomic int n_done, n_refused;
+static _Atomic int n_arrived, n_done, n_refused;
+
+/* Spinning, so that both go on at once. */
+static void meet(void)
+{
+	int place = atomic_fetch_add(&n_arrived, 1);
+
+	while (atomic_load(&n_arrived) < (place | 1) + 1)
+		sched_yield();
+}
 
 static void free_contested(void)
 {
 	int r;
 
-	pthread_barrier_wait(&together);
+	meet();
 	r = mempool_free(client, contested);
 	if (r == 0)
 		atomic_fetch_add(&n_done, 1);
 	else if (r == -EPERM)
 		atomic_fetch_add(&n_refused, 1);
-	pthread_barrier_wait(&together);
+	meet();
 }
 
-enum { CONTESTS = 2000 };
+enum { CONTESTS = MEMPOOL_SANITIZED ? 2000 : 50000 };
 
 static void *free_in_thread(void *unused)
 {
@@ -348,7 +378,6 @@ START_TEST(test_free_raced_in_debug_mode_one_succeeds)
 
 	mempool_client_close(client);
 	client = client_of(segment, TEST_HOLDER, MEMPOOL_CLIENT_DEBUG);
-	pthread_barrier_init(&together, NULL, 2);
 	contested = must_alloc(client, 10);
 	ck_assert_int_eq(pthread_create(&thread, NULL, free_in_thread, NULL), 0);
 	for (int i = 0; i < CONTESTS; i++) {
@@ -358,7 +387,6 @@ START_TEST(test_free_raced_in_debug_mode_one_succeeds)
 		contested = must_alloc(client, 10);
 	}
 	pthread_join(thread, NULL);
-	pthread_barrier_destroy(&together);
 	ck_assert_int_eq(mempool_client_close(client), 1);
 	client = NULL;
 }
@@ -442,6 +470,25 @@ START_TEST(test_give_errors_leave_the_chunk_held)
 	ck_assert_uint_eq(handle, 77);
 	ck_assert_int_eq(mempool_free(client, chunk), 0);
 	ck_assert_int_eq(mempool_give(client, chunk, 1, &handle), -EPERM);
+}
+END_TEST
+
+START_TEST(test_give_and_take_each_begin_an_incarnation)
+{
+	void *chunk = must_alloc(client, 10), *taken;
+	const struct pool *pool;
+	uint64_t before, handle;
+	uint32_t index;
+
+	ck_assert_int_eq(client_locate(client, chunk, &pool, &index), 0);
+	before = atomic_load(&pool->entries[index].word);
+	ck_assert_int_eq(mempool_give(client, chunk, 10, &handle), 0);
+	ck_assert_uint_eq(handle_generation(handle), word_next_generation(before));
+	before = atomic_load(&pool->entries[index].word);
+	ck_assert_uint_eq(word_generation(before), handle_generation(handle));
+	ck_assert_int_eq(mempool_take(other, handle, &taken, NULL), 0);
+	ck_assert_uint_eq(atomic_load(&pool->entries[index].word),
+			  word_taken(before, TEST_HOLDER + 1));
 }
 END_TEST
 
@@ -803,6 +850,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_alloc_chunks_do_not_overlap);
 	tcase_add_test(tcase, test_alloc_aligned_passes_over_odd_pools);
 	tcase_add_test(tcase, test_alloc_aligned_errors);
+	tcase_add_test(tcase, test_alloc_aligned_falls_back_past_odd_pools);
 	tcase_add_test(tcase, test_free_twice_eperm);
 	tcase_add_test(tcase, test_free_not_a_chunk_einval);
 	tcase_add_test(tcase, test_free_of_anothers_chunk_eperm);
@@ -811,6 +859,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_tag_goes_with_the_chunk);
 	tcase_add_test(tcase, test_give_then_take_brings_content_and_length);
 	tcase_add_test(tcase, test_give_errors_leave_the_chunk_held);
+	tcase_add_test(tcase, test_give_and_take_each_begin_an_incarnation);
 	tcase_add_test(tcase, test_take_twice_estale);
 	tcase_add_test(tcase, test_take_back_makes_the_handle_stale);
 	tcase_add_test(tcase, test_take_no_such_handle);

@@ -3,9 +3,12 @@
 #include "test_segment.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "build_config.h"
 #include "shm/pool.h"
 
 enum { N = 200, ALICE = 2, BOB = 3 };
@@ -230,6 +233,50 @@ START_TEST(test_pool_claim_scan_all_held_in_any_way_eagain)
 }
 END_TEST
 
+/* Frees one chunk before it claims the only other free one: one is free at any moment. */
+static _Atomic bool is_over;
+
+static void *move_the_free_one(void *unused)
+{
+	uint64_t random = 88172645463325252;
+	uint32_t vacant = 0;
+
+	(void)unused;
+	while (!is_over) {
+		uint32_t next;
+
+		random ^= random << 13;
+		random ^= random >> 7;
+		random ^= random << 17;
+		next = (uint32_t)(random % N);
+		if (next == vacant)
+			continue;
+		pool_release(&pool, next, ALICE, true);
+		/* The scanner may have it for a moment. */
+		while (!is_over && pool_claim(&pool, vacant, ALICE) < 0)
+			sched_yield();
+		vacant = next;
+	}
+	return NULL;
+}
+
+START_TEST(test_pool_claim_scan_finds_the_free_one_however_it_moves)
+{
+	pthread_t thread;
+	uint32_t index;
+
+	claim_all(ALICE);
+	ck_assert_int_eq(pool_release(&pool, 0, ALICE, true), 0);
+	ck_assert_int_eq(pthread_create(&thread, NULL, move_the_free_one, NULL), 0);
+	for (int i = 0; i < (MEMPOOL_SANITIZED ? 2000 : 20000); i++) {
+		ck_assert_int_eq(pool_claim_scan(&pool, (uint32_t)i, BOB, &index), 0);
+		ck_assert_int_eq(pool_release(&pool, index, BOB, true), 0);
+	}
+	is_over = true;
+	pthread_join(thread, NULL);
+}
+END_TEST
+
 START_TEST(test_pool_claim_scan_sets_hints_of_the_leaf)
 {
 	uint32_t index;
@@ -370,6 +417,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_pool_release_not_owned_eperm);
 	tcase_add_test(tcase, test_pool_claim_scan_finds_the_last_free_from_any_start);
 	tcase_add_test(tcase, test_pool_claim_scan_all_held_in_any_way_eagain);
+	tcase_add_test(tcase, test_pool_claim_scan_finds_the_free_one_however_it_moves);
 	tcase_add_test(tcase, test_pool_claim_scan_sets_hints_of_the_leaf);
 	tcase_add_test(tcase, test_pool_hint_sets_the_bit);
 	tcase_add_test(tcase, test_pool_dry_is_remembered_until_moved);
