@@ -345,8 +345,9 @@ static void meet(void)
 {
 	int place = atomic_fetch_add(&n_arrived, 1);
 
-	while (atomic_load(&n_arrived) < (place | 1) + 1)
-		sched_yield();
+	for (int spins = 0; atomic_load(&n_arrived) < (place | 1) + 1; spins++)
+		if (spins > 10000)
+			sched_yield();
 }
 
 static void free_contested(void)

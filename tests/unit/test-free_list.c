@@ -254,8 +254,9 @@ static _Atomic int arrived;
 static void meet(int round)
 {
 	atomic_fetch_add(&arrived, 1);
-	while (atomic_load(&arrived) < 2 * round)
-		sched_yield();
+	for (int spins = 0; atomic_load(&arrived) < 2 * round; spins++)
+		if (spins > 10000)
+			sched_yield();
 }
 
 static void *push_in_thread(void *unused)
