@@ -76,8 +76,7 @@ void tenant_free(struct tenant *tenant)
 {
 	struct generation *generation = tenant->generation;
 
-	if (tenant->session)
-		session_tenant_is_gone(tenant->session);
+	assert(!tenant->session);
 	tenant_unwatch(tenant);
 	quota_put(&tenant->unit);
 	generation->tenants[tenant->id] = NULL;
@@ -177,9 +176,19 @@ static void forget_the_dead(struct generation *generation)
 			tenant_free(generation->tenants[id]);
 }
 
+static bool is_damaged(const struct generation *generation)
+{
+	struct stat st;
+
+	if (generation->segment && sigbus_was_hit(&generation->range))
+		return true;
+	return fstat(generation->fd, &st) < 0 ||
+	       (uint64_t)st.st_size < generation->place.size_bytes;
+}
+
 void generation_check(struct generation *generation)
 {
-	if (generation->state == GENERATION_LOST || !generation_is_damaged(generation))
+	if (generation->state == GENERATION_LOST || !is_damaged(generation))
 		return;
 	log_error("segment %s was truncated by a process that may write it: it is lost; its %u "
 		  "clients cannot go on with it", generation_label(generation),
@@ -407,16 +416,6 @@ void generation_retire(struct generation *generation)
 		segment_retire(generation->segment);
 	generation->state = GENERATION_RETIRED;
 	generation_kick(generation);
-}
-
-bool generation_is_damaged(const struct generation *generation)
-{
-	struct stat st;
-
-	if (generation->segment && sigbus_was_hit(&generation->range))
-		return true;
-	return fstat(generation->fd, &st) < 0 ||
-	       (uint64_t)st.st_size < generation->place.size_bytes;
 }
 
 struct tenant *generation_find(struct generation *generation, const struct newcomer *newcomer)

@@ -113,8 +113,7 @@ void generation_set_daemon(struct generation *generation);
 
 void generation_retire(struct generation *generation);
 
-/* Whether the object has been truncated; and give it up as LOST if so. */
-bool generation_is_damaged(const struct generation *generation);
+/* Give it up as LOST if it has been truncated. */
 void generation_check(struct generation *generation);
 
 /* The living tenant of a process and a nonce, or NULL. */

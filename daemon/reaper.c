@@ -78,8 +78,7 @@ bool reaper_step(struct generation *generation)
 
 	if (!reaper->is_running && !reaper_begin(generation))
 		return false;
-	if (reap_step(&reaper->reap, REAPER_SLICE_WORDS) &&
-	    !generation_is_damaged(generation))
+	if (reap_step(&reaper->reap, REAPER_SLICE_WORDS))
 		reaper_finish(generation);
 	return true;
 }

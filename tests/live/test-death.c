@@ -275,6 +275,27 @@ START_TEST(test_hello_waits_for_reap)
 }
 END_TEST
 
+/* Nobody comes back to a record that was given up, also while it is being swept. */
+START_TEST(test_hello_for_record_being_reaped_is_refused)
+{
+	struct mempool_msg_hello hello = wire_hello(&fixture, 1);
+	struct mempool_msg_welcome welcome;
+	int fd, back;
+
+	fixture_configure(&fixture, "",
+			  "    pools: [ { chunk_size: 8, chunk_count: 4000000 } ]\n");
+	fixture_start(&fixture);
+	fd = wire_attach(&fixture, 1, &welcome);
+	hello.segment_id = welcome.place.segment_id;
+	back = wire_connect(&fixture);
+	wire_bye(fd);
+	wire_send(back, &hello, sizeof(hello));
+	wire_expect_refused(back, -ESTALE, "no record");
+	close(back);
+	fixture_stop(&fixture);
+}
+END_TEST
+
 /* ---- a hostile neighbour ---- */
 
 static bool lacks_generation(void *userdata)
@@ -417,6 +438,7 @@ int main(void)
 	tcase_add_test(tcase, test_hundred_clients_come_and_go);
 	tcase_add_test(tcase, test_table_full_is_refused);
 	tcase_add_test(tcase, test_hello_waits_for_reap);
+	tcase_add_test(tcase, test_hello_for_record_being_reaped_is_refused);
 	tcase_add_loop_test(tcase, test_truncated_segment_is_made_anew, 0, 2);
 	tcase_add_loop_test(tcase, test_truncated_in_a_sweep_is_survived, 0, 8);
 	tcase_add_loop_test(tcase, test_segment_overwritten_is_survived, 0, 3);
