@@ -13,6 +13,7 @@
 
 #include "cache.h"
 #include "share.h"
+#include "wait.h"
 
 /* Does this pool's every chunk start at a multiple? Its first is on a page. */
 static bool is_aligned(const struct pool *pool, size_t alignment)
@@ -152,6 +153,36 @@ static __attribute__((noinline)) int free_shared(struct mempool_client *client,
 	uint64_t word = atomic_load_explicit(&entry->word, memory_order_relaxed);
 
 	return share_holds(client, word) ? share_drop(client, word_value(word)) : -EPERM;
+}
+
+/* One call of alloc_wait. */
+struct request {
+	struct mempool_client *client;
+	size_t size;
+	void *chunk;
+};
+
+static int try_alloc(void *userdata)
+{
+	struct request *request = userdata;
+
+	/* A failure has left the dry bit in every pool that fits: the next free moves it. */
+	request->chunk = mempool_alloc(request->client, request->size);
+	return request->chunk ? 0 : -errno;
+}
+
+PUBLIC void *mempool_alloc_wait(struct mempool_client *client, size_t size_bytes,
+				int64_t timeout_ns)
+{
+	struct request request = { .client = client, .size = size_bytes };
+	int r;
+
+	if (!cache_get(client))
+		return NULL;
+	r = wait_for(&client->segment->header->chunk_freed, try_alloc, &request, timeout_ns);
+	if (r < 0)
+		errno = -r;
+	return request.chunk;
 }
 
 PUBLIC int mempool_free(struct mempool_client *client, const void *chunk)

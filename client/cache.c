@@ -63,9 +63,12 @@ static int claim_scanned(struct magazine *magazine, uint32_t holder, uint32_t *r
 
 static bool is_still_dry(struct magazine *magazine)
 {
-	/* D4 (acquire) pairs with D3 in pool_move_dry(): a moved word brings its hint along. */
+	/*
+	 * D4 pairs with D3 in pool_move_dry(): a moved word brings its hint along. seq_cst, as
+	 * a sleeper's flag stands before it (E2 in shm/eventcount.c).
+	 */
 	return magazine->dry != 0 &&
-	       atomic_load_explicit(&magazine->pool.state->dry, memory_order_acquire) ==
+	       atomic_load_explicit(&magazine->pool.state->dry, memory_order_seq_cst) ==
 		       magazine->dry &&
 	       ++magazine->n_dry_calls % CACHE_DRY_CALLS != 0;
 }

@@ -91,9 +91,8 @@ bool share_holds(const struct mempool_client *client, uint64_t word)
 				     memory_order_relaxed) & ~BUSY) != 0;
 }
 
-/* OWNED(me) becomes SHARED, with a manager that is claimed like any chunk. */
-static int share_owned(struct cache *cache, struct chunk_ref chunk, size_t length,
-		       uint64_t *ret_word)
+int share_owned(struct cache *cache, struct chunk_ref chunk, size_t length, uint32_t topic,
+		uint64_t *ret_word)
 {
 	struct mempool_client *client = cache->client;
 	const struct pool *pool = &client->segment->pools[chunk.pool];
@@ -112,7 +111,7 @@ static int share_owned(struct cache *cache, struct chunk_ref chunk, size_t lengt
 	/* Counted before the bits are written: a late reference of ours must not clear them. */
 	share_add(client, manager);
 	*ret_word = chunk_manager_share(client->segment, chunk, manager, client->holder,
-					MEMPOOL_HOLDER_NONE);
+					topic);
 	return 0;
 }
 
@@ -135,7 +134,8 @@ PUBLIC int mempool_share(struct mempool_client *client, void *chunk, size_t leng
 	/* Relaxed: if it is ours, we or a thread that told us wrote it, or acquired it. */
 	word = atomic_load_explicit(&pool->entries[index].word, memory_order_relaxed);
 	if (word_is_owned_by(word, client->holder))
-		r = share_owned(cache, (struct chunk_ref){ pool->id, index }, length, &word);
+		r = share_owned(cache, (struct chunk_ref){ pool->id, index }, length,
+				MEMPOOL_HOLDER_NONE, &word);
 	else if (!share_holds(client, word))
 		r = -EPERM;
 	if (r == 0)

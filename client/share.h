@@ -14,6 +14,7 @@
 #define CLIENT_SHARE_H
 
 #include "client.h"
+#include "shm/chunk_manager.h"
 
 int share_init(struct mempool_client *client);
 void share_deinit(struct mempool_client *client);
@@ -29,5 +30,15 @@ int share_drop(struct mempool_client *client, uint32_t manager);
 
 /* Whether a word is SHARED and this process has a reference to it. */
 bool share_holds(const struct mempool_client *client, uint64_t word);
+
+/**
+ * share_owned() - a chunk that we hold alone becomes shared, with one reference
+ * @topic:    a second holder, or MEMPOOL_HOLDER_NONE
+ * @ret_word: the chunk's word now; its value is the manager
+ *
+ * Return: 0; -EMSGSIZE length too large; -EAGAIN no manager (only in a damaged segment).
+ */
+int share_owned(struct cache *cache, struct chunk_ref chunk, size_t length, uint32_t topic,
+		uint64_t *ret_word);
 
 #endif

@@ -158,6 +158,17 @@ void *mempool_alloc_aligned(struct mempool_client *client, size_t size_bytes,
 			    size_t alignment);
 
 /**
+ * mempool_alloc_wait() - as mempool_alloc(), and wait while every chunk that fits is held
+ * @timeout_ns: 0 tries once; negative waits for ever
+ *
+ * Threads: any. While it waits it sleeps; the next free wakes it.
+ * Crash:   killed asleep, it leaves one wake for nobody behind.
+ * Return:  as mempool_alloc(), EAGAIN after the timeout; also EINTR: a signal handler ran.
+ */
+void *mempool_alloc_wait(struct mempool_client *client, size_t size_bytes,
+			 int64_t timeout_ns);
+
+/**
  * mempool_free() - give a chunk back, whoever allocated it
  * @chunk: as mempool_alloc(), mempool_take() or mempool_acquire() returned it; of a shared
  *	   chunk, one hold is let go
@@ -324,6 +335,70 @@ ssize_t mempool_queue_send_many(struct mempool_queue *queue, void *const *chunks
  */
 ssize_t mempool_queue_receive_many(struct mempool_queue *queue, void **ret_chunks,
 				   size_t *ret_lengths, size_t n, int64_t timeout_ns);
+
+struct mempool_topic;
+struct mempool_subscriber;
+
+/**
+ * mempool_topic_open() - a topic of the segment, by its name in the config
+ * @ret_topic: closed with mempool_topic_close(); outlives the client, but then only to be
+ *	       closed: every other call says -ENOTCONN
+ *
+ * Threads: any; and any thread may use the topic.
+ * Return:  0; -ENOENT no topic of that name; -EINVAL, -ECHILD, -ENOMEM.
+ */
+int mempool_topic_open(struct mempool_client *client, const char *name,
+		       struct mempool_topic **ret_topic);
+void mempool_topic_close(struct mempool_topic *topic);
+
+/**
+ * mempool_topic_publish() - a message for every subscriber, now and later
+ * @chunk:  held by this client alone; no longer, when it was published. Nobody may write to
+ *	    it any more.
+ * @length: bytes of the message
+ *
+ * The topic keeps its last `capacity` messages; the oldest one goes, as soon as no subscriber
+ * holds it.
+ *
+ * Threads: any. Lock-free, whatever subscribers do; no system call while none sleeps.
+ * Crash:   killed inside, the message is published, or the reaper frees the chunk.
+ * Return:  0; -EPERM, -EINVAL, -ECHILD as mempool_free(); -EBUSY it is shared; -EMSGSIZE;
+ *	    -ENOTCONN the client was closed.
+ */
+int mempool_topic_publish(struct mempool_topic *topic, void *chunk, size_t length);
+
+enum mempool_topic_start {
+	MEMPOOL_TOPIC_NEW,	/* what is published from now on */
+	MEMPOOL_TOPIC_OLDEST,	/* the oldest message that is kept, and all after it */
+};
+
+/**
+ * mempool_topic_subscribe() - read a topic from a place on
+ * @ret_subscriber: for one thread at a time; closed with mempool_subscriber_close(), before
+ *		    or after the topic
+ *
+ * The place is the subscriber's own: it costs the publisher nothing.
+ * Return: 0; -EINVAL, -ECHILD, -ENOTCONN, -ENOMEM.
+ */
+int mempool_topic_subscribe(struct mempool_topic *topic, enum mempool_topic_start start,
+			    struct mempool_subscriber **ret_subscriber);
+void mempool_subscriber_close(struct mempool_subscriber *subscriber);
+
+/**
+ * mempool_subscriber_next() - the next message
+ * @ret_chunk:  to be read, and let go with mempool_free()
+ * @ret_length: NULL, or the publisher's length
+ * @ret_missed: NULL, or how many messages were gone before this one could be read: 0 for a
+ *		subscriber that keeps up
+ * @timeout_ns: for a message: 0 tries once, negative waits for ever
+ *
+ * Threads: one at a time for each subscriber. Lock-free while there are messages.
+ * Crash:   killed inside, the reaper drops the share.
+ * Return:  0; -EAGAIN nothing new all the time; -EINTR; -EINVAL, -ECHILD, -ENOTCONN;
+ *	    -EBADMSG the segment failed a check.
+ */
+int mempool_subscriber_next(struct mempool_subscriber *subscriber, const void **ret_chunk,
+			    size_t *ret_length, uint64_t *ret_missed, int64_t timeout_ns);
 
 #ifdef __cplusplus
 }

@@ -64,6 +64,12 @@ enum mempool_kind {
 	MEMPOOL_SHARED = 3,
 };
 
+/* Where sleepers wait for news; see shm/eventcount.h. */
+struct mempool_eventcount {
+	_Atomic uint32_t has_sleeper;
+	_Atomic uint32_t sequence;	/* a futex */
+};
+
 struct mempool_entry {
 	_Atomic uint64_t word;
 	_Atomic uint32_t length;	/* bytes asked for, or sent */
@@ -126,12 +132,6 @@ struct mempool_holder {
 };
 static_assert(sizeof(struct mempool_holder) == 2 * MEMPOOL_LINE_BYTES, "layout");
 
-/* Where sleepers wait for news; see shm/eventcount.h. */
-struct mempool_eventcount {
-	_Atomic uint32_t has_sleeper;
-	_Atomic uint32_t sequence;	/* a futex */
-};
-
 enum mempool_ring_kind {
 	MEMPOOL_RING_QUEUE = 0,
 	MEMPOOL_RING_TOPIC = 1,
@@ -189,6 +189,8 @@ struct mempool_header {
 	uint32_t fallback;		/* take a larger chunk when the fitting pool is used up */
 	uint32_t max_clients;		/* as configured */
 	unsigned char name[MEMPOOL_NAME_BYTES];
+	/* For those who wait for a chunk of any pool; on a line of its own. */
+	_Alignas(MEMPOOL_LINE_BYTES) struct mempool_eventcount chunk_freed;
 };
 static_assert(sizeof(struct mempool_header) <= MEMPOOL_PAGE_BYTES, "layout");
 static_assert(sizeof(_Atomic uint64_t) == 8 && ATOMIC_LLONG_LOCK_FREE == 2,

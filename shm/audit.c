@@ -6,8 +6,10 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "chunk_manager.h"
 #include "holder.h"
 #include "queue.h"
+#include "topic.h"
 
 /* Relaxed in this file: nothing is read through a word, and what looks wrong is read again. */
 #define GET(field) atomic_load_explicit(&(field), memory_order_relaxed)
@@ -125,12 +127,11 @@ static struct finding judge_sharers(const struct auditor *auditor, const struct 
 				    uint32_t index)
 {
 	const struct mempool_chunk_manager *manager = pool_chunk(managers, index);
-	uint32_t n_sharers = 0;
 
 	for (uint32_t i = 0; i < auditor->segment->n_holders / 64; i++) {
 		uint64_t bits = GET(manager->sharers[i]);
 
-		for (; bits != 0; bits &= bits - 1, n_sharers++) {
+		for (; bits != 0; bits &= bits - 1) {
 			uint32_t id = i * 64 + (uint32_t)__builtin_ctzll(bits);
 
 			if (cannot_hold(auditor, id))
@@ -138,8 +139,8 @@ static struct finding judge_sharers(const struct auditor *auditor, const struct 
 		}
 	}
 	/* Without the flag, a leaver may be between its bit and the collecting. */
-	if (n_sharers == 0 && (auditor->flags & AUDIT_REAPED))
-		return (struct finding){ "SHARED, but nobody has a bit on manager", index };
+	if ((auditor->flags & AUDIT_REAPED) && !chunk_manager_is_held(auditor->segment, index))
+		return (struct finding){ "SHARED, but nobody holds manager", index };
 	return (struct finding){ NULL, 0 };
 }
 
@@ -266,6 +267,32 @@ static void audit_word(struct auditor *auditor, const struct pool *pool, uint32_
 		      is_manager ? "manager" : "chunk", index, pool->id);
 }
 
+/* What a topic keeps is SHARED, has the topic's bit, and was published where it stands. */
+static void audit_topic(struct auditor *auditor, uint32_t ring)
+{
+	const struct segment *segment = auditor->segment;
+	const struct pool *managers = &segment->pools[segment->n_pools];
+	struct topic topic;
+
+	if (topic_view(&topic, segment, ring) < 0)
+		return;
+	for (uint64_t i = 0; i < topic.capacity; i++) {
+		uint64_t seen = GET(topic.slots[i]);
+		uint32_t manager = (uint32_t)seen;
+
+		if (manager == TOPIC_NO_MANAGER)
+			continue;
+		if (manager >= managers->n_chunks)
+			fault(auditor, "topic %s keeps manager %u, which does not exist",
+			      segment->config.rings[ring].name, manager);
+		else if ((word_kind(GET(managers->entries[manager].word)) != MEMPOOL_SHARED ||
+			  !chunk_manager_has(segment, manager, topic.holder)) &&
+			 GET(topic.slots[i]) == seen)
+			fault(auditor, "topic %s keeps manager %u, which it does not share",
+			      segment->config.rings[ring].name, manager);
+	}
+}
+
 static void audit_pool(struct auditor *auditor, const struct pool *pool)
 {
 	const struct free_list *list = &pool->list;
@@ -293,6 +320,8 @@ int audit_segment(const struct segment *segment, unsigned int flags,
 	audit_holders(&auditor);
 	for (uint32_t i = 0; i <= segment->n_pools; i++)
 		audit_pool(&auditor, &segment->pools[i]);
+	for (uint32_t i = 0; i < segment->config.n_rings; i++)
+		audit_topic(&auditor, i);
 	queue_snapshots_deinit(&auditor.snapshots);
 	*ret_audit = auditor.audit;
 	return 0;

@@ -5,6 +5,7 @@
  *	holder table	known states and kinds; a LIVE client has a process
  *	words		FREE, or naming a holder who may have it and lives (or is being reaped)
  *	queues		what is SENT to one stands in it
+ *	topics		what stands in one is shared by it
  *	managers	a SHARED chunk and its ChunkManager name each other
  *	hints		no bit beyond the last chunk; with AUDIT_HINTS: no FREE chunk unhinted
  *	counts		free, owned, given, in flight and shared add up to each pool's total

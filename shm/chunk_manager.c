@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include "topic.h"
+
 /*
  * All accesses to bits and to words of managers are seq_cst here. The protocol is a chain of
  * "write mine, then look at the other's": clear my bit and read the bits of all others; set
@@ -95,21 +97,67 @@ int chunk_manager_stamp(const struct segment *segment, uint32_t manager)
 	return 0;
 }
 
-static bool has_no_sharer(const struct segment *segment, uint32_t manager)
+static uint64_t low_bits(uint32_t n)
 {
-	struct mempool_chunk_manager *record = chunk_manager(segment, manager);
-
-	for (uint32_t i = 0; i < segment->n_holders / 64; i++)
-		if (atomic_load_explicit(&record->sharers[i], ORDER) != 0)
-			return false;
-	return true;
+	return n >= 64 ? ~UINT64_C(0) : (UINT64_C(1) << n) - 1;
 }
 
-/* The chunk that the link of a manager names, if there is such a one; a hostile one is not followed. */
-static bool linked_chunk(const struct segment *segment, uint32_t manager,
+/* The bits of the topics among the holders of one word: their ids follow the daemon's. */
+static uint64_t topic_bits(const struct segment *segment, uint32_t word)
+{
+	uint32_t first = MEMPOOL_HOLDER_DAEMON_ID + 1, base = word * 64;
+	uint32_t end = first + segment->geometry.n_topics;
+
+	if (end <= base)
+		return 0;
+	return low_bits(end - base) & ~low_bits(first > base ? first - base : 0);
+}
+
+/*
+ * All bits first, then the ring: a publisher keeps its own bit until its slot is written, so
+ * if that bit is gone, a look at the ring that comes later finds the slot.
+ */
+bool chunk_manager_is_held(const struct segment *segment, uint32_t manager)
+{
+	struct mempool_chunk_manager *record = chunk_manager(segment, manager);
+	uint32_t n_topic_words = (MEMPOOL_HOLDER_DAEMON_ID + 1 + segment->geometry.n_topics +
+				  63) / 64;
+	struct topic topic;
+
+	for (uint32_t i = 0; i < segment->n_holders / 64; i++) {
+		uint64_t bits = atomic_load_explicit(&record->sharers[i], ORDER);
+
+		if (bits != 0 && i < n_topic_words)
+			bits &= ~topic_bits(segment, i);
+		if (bits != 0)
+			return true;
+	}
+	if (segment->geometry.n_topics == 0)
+		return false;
+
+	for (uint32_t i = 0; i < n_topic_words; i++) {
+		uint64_t bits = atomic_load_explicit(&record->sharers[i], ORDER) &
+				topic_bits(segment, i);
+
+		for (; bits != 0; bits &= bits - 1) {
+			uint32_t position = atomic_load_explicit(&record->position, ORDER);
+
+			if (topic_view_holder(&topic, segment,
+					      i * 64 + (uint32_t)__builtin_ctzll(bits)) == 0 &&
+			    topic_holds(&topic, position, manager))
+				return true;
+		}
+	}
+	return false;
+}
+
+bool chunk_manager_chunk(const struct segment *segment, uint32_t manager,
 			 struct chunk_ref *ret_chunk)
 {
-	/* Relaxed: of a manager that is ours; A1 or the collecting swap brought it along. */
+	/*
+	 * Relaxed: of a manager that is ours, or shared by us; the swap that made it so brought
+	 * the link along. It is input all the same.
+	 */
 	uint32_t link = atomic_load_explicit(&chunk_manager(segment, manager)->chunk,
 					     memory_order_relaxed);
 
@@ -154,7 +202,7 @@ bool chunk_manager_collect(const struct segment *segment, uint32_t manager, uint
 		if (word_kind(seen) != MEMPOOL_SHARED ||
 		    word_generation(seen) != word_generation(first))
 			return false;
-		if (!has_no_sharer(segment, manager))
+		if (chunk_manager_is_held(segment, manager))
 			return false;
 	} while (!atomic_compare_exchange_strong_explicit(word, &seen,
 							  word_claimed(seen, as), ORDER,
@@ -164,7 +212,7 @@ bool chunk_manager_collect(const struct segment *segment, uint32_t manager, uint
 	 * Ours, and the chunk with it: to OWNED first, so that it is not found SHARED with a
 	 * manager that is another's by then.
 	 */
-	has_chunk = linked_chunk(segment, manager, &chunk) &&
+	has_chunk = chunk_manager_chunk(segment, manager, &chunk) &&
 		    leave_shared(segment, chunk, manager, as);
 	free_manager(segment, manager, word_claimed(seen, as));
 	if (!has_chunk)
@@ -181,7 +229,7 @@ bool chunk_manager_reap_owned(const struct segment *segment, uint32_t manager, u
 	bool is_freed = false;
 
 	/* Killed while sharing, or while collecting before the chunk's word was OWNED. */
-	if (linked_chunk(segment, manager, &chunk) &&
+	if (chunk_manager_chunk(segment, manager, &chunk) &&
 	    leave_shared(segment, chunk, manager, MEMPOOL_HOLDER_NONE)) {
 		pool_hint(&segment->pools[chunk.pool], chunk.index);
 		is_freed = true;

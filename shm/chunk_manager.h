@@ -15,6 +15,8 @@
  * collector that saw all bits clear and still finds the stamp it read before has seen a
  * moment at which all were clear.
  *
+ * Nobody clears a topic's bit. Whoever finds only such a one left asks the ring (topic.h).
+ *
  * One bit stands for a whole process: the client counts its own references in private memory
  * (client/share.c). A bit on a manager that is not SHARED means nothing.
  *
@@ -65,6 +67,9 @@ bool chunk_manager_has(const struct segment *segment, uint32_t manager, uint32_t
  */
 int chunk_manager_stamp(const struct segment *segment, uint32_t manager);
 
+/* Whether anybody has a bit; a topic's counts while the ring still holds the manager. */
+bool chunk_manager_is_held(const struct segment *segment, uint32_t manager);
+
 /**
  * chunk_manager_collect() - free manager and chunk if nobody holds them any more
  * @as: in whose name; a client's own id, or the dead one's, so that a reaper that is killed
@@ -74,6 +79,10 @@ int chunk_manager_stamp(const struct segment *segment, uint32_t manager);
  * Return: whether a chunk was freed.
  */
 bool chunk_manager_collect(const struct segment *segment, uint32_t manager, uint32_t as);
+
+/* The chunk of a manager that the caller holds; false: its link leads nowhere. */
+bool chunk_manager_chunk(const struct segment *segment, uint32_t manager,
+			 struct chunk_ref *ret_chunk);
 
 /* For the reaper: the manager is OWNED(dead): free the chunk that is still SHARED by it, then it. */
 bool chunk_manager_reap_owned(const struct segment *segment, uint32_t manager, uint64_t seen);

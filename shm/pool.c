@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stddef.h>
 
+#include "eventcount.h"
+
 #define LEAF_BITS 64
 
 uint64_t pool_index_bytes(uint32_t n_chunks)
@@ -31,6 +33,7 @@ int pool_view(struct pool *pool, const struct pool_memory *memory)
 	*pool = (struct pool){
 		.data = memory->raw_memory,
 		.state = memory->state,
+		.freed = memory->freed,
 		.chunk_size = memory->chunk_size,
 		.stride = stride,
 		.data_size = stride * memory->n_chunks,
@@ -98,16 +101,19 @@ void pool_move_dry(const struct pool *pool)
 	/* D1 (seq_cst), as in pool_is_dry(). */
 	uint64_t seen = atomic_load_explicit(&pool->state->dry, memory_order_seq_cst);
 
+	if (!(seen & 1))
+		return;
 	/*
 	 * One try is enough: if it fails, somebody else has moved the word since, and nobody
-	 * remembers what we saw. Release (D3) pairs with the acquire load of who remembers the
-	 * word (D4 in client/alloc.c): looking again, it finds the word and hint of our chunk.
+	 * remembers what we saw. D3 pairs with D4 in client/cache.c: who remembers the word and
+	 * looks again finds the word and hint of our chunk. seq_cst, as the look at the sleepers
+	 * that follows: one who saw the old word has announced himself before (E1, E2).
 	 */
-	if (seen & 1)
-		atomic_compare_exchange_strong_explicit(&pool->state->dry, &seen,
-							(seen + 2) & ~UINT64_C(1),
-							memory_order_release,
-							memory_order_relaxed);
+	atomic_compare_exchange_strong_explicit(&pool->state->dry, &seen,
+						(seen + 2) & ~UINT64_C(1),
+						memory_order_seq_cst, memory_order_seq_cst);
+	if (pool->freed)
+		eventcount_wake(pool->freed);
 }
 
 /* One reading of all words, a leaf's worth at a time. */

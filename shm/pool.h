@@ -33,6 +33,7 @@ struct pool {
 	unsigned char *data;
 	struct mempool_entry *entries;
 	struct mempool_pool_state *state;
+	struct mempool_eventcount *freed;	/* for who waits for a chunk; NULL: nobody can */
 	struct free_list list;
 	uint64_t chunk_size;
 	uint64_t stride;
@@ -48,6 +49,7 @@ struct pool_memory {
 	void *raw_memory;		/* n_chunks * stride bytes, 8-aligned */
 	void *index_memory;		/* pool_index_bytes(n_chunks), 64-aligned */
 	struct mempool_pool_state *state;
+	struct mempool_eventcount *freed;	/* or NULL */
 	uint64_t chunk_size;
 	uint64_t stride;		/* 0: chunk_size rounded up to 8 */
 	uint32_t n_chunks;
@@ -200,7 +202,7 @@ int pool_claim_scan(const struct pool *pool, uint32_t start, uint32_t holder,
 /* Say that nothing was found; returns the dry word to remember. Then a membarrier, then scan. */
 uint64_t pool_set_dry(const struct pool *pool);
 
-/* A chunk is free, or was found: whoever remembers this dry word looks again. */
+/* A chunk is free, or was found: whoever remembers this dry word looks again, asleep or not. */
 void pool_move_dry(const struct pool *pool);
 
 /* Whether somebody may remember the dry word; asked after every release. */

@@ -47,7 +47,7 @@ int queue_view(struct queue *queue, const struct segment *segment, uint32_t ring
 		.segment = segment,
 		.ring = &segment->rings[ring],
 		.slots = (void *)((unsigned char *)segment->memory.base +
-				  segment->ring_slots_off[ring]),
+				  segment->ring_places[ring].slots_off),
 		.mask = segment->config.rings[ring].capacity - 1,
 		.shift = (uint32_t)__builtin_ctzll(segment->config.rings[ring].capacity),
 		.id = ring + 1,

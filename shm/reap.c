@@ -162,12 +162,12 @@ static void wake_all(struct segment *segment)
 	struct queue queue;
 
 	for (uint32_t i = 0; i < segment->config.n_rings; i++) {
-		if (queue_view(&queue, segment, i) < 0)
-			continue;
-		queue_help(&queue);
-		eventcount_wake_slowly(&queue.ring->filled);
-		eventcount_wake_slowly(&queue.ring->emptied);
+		if (queue_view(&queue, segment, i) == 0)
+			queue_help(&queue);
+		eventcount_wake_slowly(&segment->rings[i].filled);
+		eventcount_wake_slowly(&segment->rings[i].emptied);
 	}
+	eventcount_wake_slowly(&segment->header->chunk_freed);
 }
 
 bool reap_step(struct reap *reap, uint32_t max_words)

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "queue.h"
+#include "topic.h"
 
 #define SPACE_PIECE_BYTES (UINT64_C(64) << 20)
 
@@ -278,6 +279,7 @@ static struct pool_memory pool_memory(void *base, const struct geometry *geometr
 		.raw_memory = (unsigned char *)base + pool->data_off,
 		.index_memory = (unsigned char *)base + pool->index_off,
 		.state = &pool_record(base, geometry, i)->state,
+		.freed = &((struct mempool_header *)base)->chunk_freed,
 		.chunk_size = pool->chunk_size,
 		.stride = pool->stride,
 		.n_chunks = pool->n_chunks,
@@ -337,21 +339,40 @@ static int layout_pools(void *base, const struct geometry *geometry, uint32_t ge
 	return 0;
 }
 
+/* A topic can hold chunks: it has a record for as long as the segment lives. */
+static void layout_topic_holder(struct mempool_holder *record, const char *name)
+{
+	/* Relaxed: published with the segment. */
+	atomic_store_explicit(&record->kind, MEMPOOL_HOLDER_TOPIC, memory_order_relaxed);
+	for (size_t i = 0; i < MEMPOOL_NAME_BYTES; i++)
+		atomic_store_explicit(&record->name[i], (unsigned char)name[i],
+				      memory_order_relaxed);
+	atomic_store_explicit(&record->state, MEMPOOL_HOLDER_LIVE, memory_order_relaxed);
+}
+
 static void layout_rings(void *base, const struct config *config,
 			 const struct geometry *geometry)
 {
-	struct mempool_ring *rings = (void *)((unsigned char *)base + geometry->rings_off);
+	unsigned char *bytes = base;
+	struct mempool_ring *rings = (void *)(bytes + geometry->rings_off);
+	struct mempool_holder *topic = (void *)(bytes + geometry->holders_off);
 	uint64_t off = geometry->slots_off;
 
+	topic += MEMPOOL_HOLDER_DAEMON_ID + 1;
 	for (size_t i = 0; i < config->n_rings; i++) {
-		memcpy(rings[i].name, config->rings[i].name, sizeof(rings[i].name));
-		rings[i].kind = config->rings[i].kind;
-		rings[i].capacity = (uint32_t)config->rings[i].capacity;
+		const struct config_ring *from = &config->rings[i];
+
+		memcpy(rings[i].name, from->name, sizeof(rings[i].name));
+		rings[i].kind = from->kind;
+		rings[i].capacity = (uint32_t)from->capacity;
 		rings[i].slots_off = off;
-		if (config->rings[i].kind == MEMPOOL_RING_QUEUE)
-			queue_layout((void *)((unsigned char *)base + off),
-				     config->rings[i].capacity);
-		off += geometry_ring_bytes(config->rings[i].capacity);
+		if (from->kind == MEMPOOL_RING_QUEUE) {
+			queue_layout((void *)(bytes + off), from->capacity);
+		} else {
+			topic_layout((void *)(bytes + off), from->capacity);
+			layout_topic_holder(topic++, from->name);
+		}
+		off += geometry_ring_bytes(from->capacity);
 	}
 }
 
@@ -540,19 +561,25 @@ static int view_pools(struct segment *segment)
 	return 0;
 }
 
-static int find_slots(struct segment *segment)
+static int place_rings(struct segment *segment)
 {
 	const struct config *config = &segment->config;
 	uint64_t off = segment->geometry.slots_off;
+	uint32_t n_topics = 0;
 
 	if (config->n_rings == 0)
 		return 0;
-	segment->ring_slots_off = calloc(config->n_rings, sizeof(uint64_t));
-	if (!segment->ring_slots_off)
+	segment->ring_places = calloc(config->n_rings, sizeof(*segment->ring_places));
+	segment->topic_rings = calloc(config->n_rings, sizeof(*segment->topic_rings));
+	if (!segment->ring_places || !segment->topic_rings)
 		return -ENOMEM;
-	for (size_t i = 0; i < config->n_rings; i++) {
-		segment->ring_slots_off[i] = off;
+	for (uint32_t i = 0; i < config->n_rings; i++) {
+		segment->ring_places[i].slots_off = off;
 		off += geometry_ring_bytes(config->rings[i].capacity);
+		if (config->rings[i].kind != MEMPOOL_RING_TOPIC)
+			continue;
+		segment->topic_rings[n_topics] = i;
+		segment->ring_places[i].holder = MEMPOOL_HOLDER_DAEMON_ID + 1 + n_topics++;
 	}
 	return 0;
 }
@@ -582,7 +609,7 @@ static int fill_segment(struct segment *segment, const struct segment_memory *me
 	segment->n_holders = segment->geometry.n_holders;
 	segment->segment_id = header->segment_id;
 	segment->generation = header->generation;
-	r = find_slots(segment);
+	r = place_rings(segment);
 	return r < 0 ? r : view_pools(segment);
 }
 
@@ -610,7 +637,8 @@ void segment_free(struct segment *segment)
 	if (!segment)
 		return;
 	segment_memory_deinit(&segment->memory);
-	free(segment->ring_slots_off);
+	free(segment->ring_places);
+	free(segment->topic_rings);
 	config_deinit(&segment->config);
 	free(segment);
 }

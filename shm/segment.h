@@ -67,12 +67,19 @@ struct segment_identity {
 	uint32_t generation_seed;
 };
 
+/* Computed at attach, as all of the geometry. */
+struct segment_ring_place {
+	uint64_t slots_off;
+	uint32_t holder;		/* of a topic */
+};
+
 struct segment {
 	struct segment_memory memory;
 	struct mempool_header *header;
 	struct mempool_holder *holders;
 	struct mempool_ring *rings;
-	uint64_t *ring_slots_off;	/* by ring */
+	struct segment_ring_place *ring_places;	/* by ring */
+	uint32_t *topic_rings;		/* by topic: which ring it is */
 	struct config config;		/* the shape, as the header tells it */
 	struct geometry geometry;
 	struct pool pools[MEMPOOL_MAX_DATA_POOLS + 1];	/* [n_pools]: the ChunkManagers' */

@@ -9,7 +9,8 @@
  *	somebody else takes and frees all that is free: nobody waits for a stopped process
  *	the reaper sweeps as if the victim had died here, and the audit finds nothing
  *	what the bystander holds is as it was; all else is free
- *	somebody else takes and frees all: nothing is lost; and empties and fills the queue
+ *	somebody else takes and frees all: nothing is lost; empties and fills the queue,
+ *	and reads and publishes to the topic
  *
  * A step that changed nothing leaves what the last one left: it counts as a kill point, too.
  * One stepped run is linear in the length of the operation. For the short ones the victim is
@@ -25,15 +26,18 @@
 #include "shm/segment.h"
 
 /* Holder ids in the test's segment. */
-#define VICTIM 2
-#define BYSTANDER 3
-#define NEWCOMER 4
+#define TOPIC 2
+#define VICTIM 3
+#define BYSTANDER 4
+#define NEWCOMER 5
 
 #define CHUNKS_OF_POOL_0 160	/* three leaves, so that several leaves and the summary count */
 #define CHUNKS_OF_POOL_1 10
 
 #define QUEUE_CAPACITY 4
 #define QUEUED 2
+#define TOPIC_CAPACITY 2
+#define PUBLISHED 3
 
 /* What an operation works with; lives in the victim. */
 struct scene {
@@ -42,6 +46,8 @@ struct scene {
 	uint64_t given;			/* a handle that the bystander gave away */
 	uint64_t shared;		/* and one that it shares */
 	struct mempool_queue *queue;	/* the bystander has sent QUEUED into it */
+	struct mempool_topic *topic;	/* the bystander has published PUBLISHED to it */
+	struct mempool_subscriber *subscriber;
 	void *chunks[CHUNKS_OF_POOL_0 + CHUNKS_OF_POOL_1];
 	uint32_t n_chunks;
 	uint64_t handle;

@@ -214,6 +214,43 @@ static void prepare_half_received(struct scene *scene)
 	atomic_store(word, word_taken(atomic_load(word), VICTIM));
 }
 
+static void prepare_topic(struct scene *scene)
+{
+	prepare_one(scene);
+	check(mempool_topic_open(scene->client, "topic", &scene->topic) == 0);
+	check(mempool_topic_subscribe(scene->topic, MEMPOOL_TOPIC_OLDEST, &scene->subscriber) ==
+	      0);
+}
+
+static void next(struct scene *scene)
+{
+	const void *chunk;
+
+	check(mempool_subscriber_next(scene->subscriber, &chunk, NULL, NULL, 0) == 0);
+	keep(scene, (void *)chunk);
+}
+
+static void publish(struct scene *scene, int n)
+{
+	for (int i = 0; i < n; i++)
+		check(mempool_topic_publish(scene->topic, mempool_alloc(scene->client, 64), 1) ==
+		      0);
+}
+
+static void prepare_lapped(struct scene *scene)
+{
+	prepare_topic(scene);
+	publish(scene, TOPIC_CAPACITY + 1);
+}
+
+/* Evicted, and only we hold it still. */
+static void prepare_evicted(struct scene *scene)
+{
+	prepare_topic(scene);
+	next(scene);
+	publish(scene, TOPIC_CAPACITY);
+}
+
 static void run_alloc(struct scene *scene)
 {
 	keep(scene, mempool_alloc(scene->client, 64));
@@ -301,6 +338,17 @@ static void run_receive_all(struct scene *scene)
 	receive(scene, -EAGAIN);
 }
 
+static void run_publish(struct scene *scene)
+{
+	check(mempool_topic_publish(scene->topic, scene->chunks[--scene->n_chunks], 5) == 0);
+}
+
+static void run_next(struct scene *scene)
+{
+	next(scene);
+	run_free(scene);
+}
+
 static void run_close(struct scene *scene)
 {
 	check(mempool_client_close(scene->client) > 0);
@@ -347,6 +395,10 @@ static const struct operation operations[] = {
 	{ "receive", prepare_queue, run_receive, false, false },
 	{ "receive all", prepare_queue, run_receive_all, false, false },
 	{ "receive, one half received", prepare_half_received, run_receive, false, false },
+	{ "publish, evicting", prepare_topic, run_publish, false, false },
+	{ "next, and release", prepare_topic, run_next, false, false },
+	{ "next, lapped", prepare_lapped, run_next, false, false },
+	{ "release of an evicted", prepare_evicted, run_free, false, false },
 	{ "close", prepare_one, run_close, false, false },
 	{ "close, sharing", prepare_shared, run_close, false, false },
 	{ "daemon: reap", prepare_nothing, run_reap, false, true },

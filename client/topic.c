@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * topic.c - the user's side of shm/topic: references, lengths and waiting
+ *
+ *	publish	OWNED(me) -> SHARED by {me, topic}; into the ring, evicting the oldest; then the
+ *		publisher's own share goes
+ *	next	a share of the message at the cursor, held like any acquired chunk
+ *
+ * Killed anywhere in publish, the message stands in the ring or nobody holds it; the reaper
+ * clears the publisher's bit and collects what only a topic's bit is left on.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "cache.h"
+#include "share.h"
+#include "shm/chunk_manager.h"
+#include "shm/queue.h"
+#include "shm/topic.h"
+#include "wait.h"
+
+struct mempool_topic {
+	struct mempool_client *client;
+	struct topic topic;
+};
+
+struct mempool_subscriber {
+	struct mempool_client *client;
+	struct topic topic;
+	uint64_t cursor;		/* the next message to read */
+	uint64_t n_missed;		/* and not told yet */
+};
+
+PUBLIC int mempool_topic_open(struct mempool_client *client, const char *name,
+			      struct mempool_topic **ret_topic)
+{
+	struct mempool_topic *topic;
+	int ring;
+
+	if (!cache_get(client))
+		return -errno;
+	if (!name || !ret_topic)
+		return -EINVAL;
+	ring = queue_find(client->segment, name, MEMPOOL_RING_TOPIC);
+	if (ring < 0)
+		return ring;
+	topic = malloc(sizeof(*topic));
+	if (!topic)
+		return -ENOMEM;
+	topic->client = client_ref(client);
+	topic_view(&topic->topic, client->segment, (uint32_t)ring);
+	*ret_topic = topic;
+	return 0;
+}
+
+PUBLIC void mempool_topic_close(struct mempool_topic *topic)
+{
+	if (!topic)
+		return;
+	client_unref(topic->client);
+	free(topic);
+}
+
+/* Hold what a slot names. false: it was evicted meanwhile. */
+static bool hold(struct mempool_client *client, const struct topic *topic,
+		 const struct topic_slot *slot)
+{
+	/* What a hostile client wrote there is not followed. */
+	if (slot->manager >= segment_managers(client->segment)->n_chunks)
+		return false;
+	share_add(client, slot->manager);
+	if (chunk_manager_stamp(client->segment, slot->manager) == 0 &&
+	    topic_is_same(topic, slot))
+		return true;
+	share_drop(client, slot->manager);
+	return false;
+}
+
+/* Into the ring, whose oldest message is held while it is evicted. */
+static void put(struct mempool_client *client, const struct topic *topic, uint32_t manager)
+{
+	bool is_put;
+
+	/* Lock-free: each further turn follows another publisher's success. */
+	do {
+		struct topic_slot slot;
+		bool evicts;
+
+		topic_next_free(topic, &slot);
+		evicts = slot.manager != TOPIC_NO_MANAGER;
+		if (evicts && !hold(client, topic, &slot)) {
+			is_put = false;
+			continue;
+		}
+		is_put = topic_put(topic, &slot, manager);
+		if (evicts)
+			share_drop(client, slot.manager);
+	} while (!is_put);
+}
+
+PUBLIC int mempool_topic_publish(struct mempool_topic *topic, void *chunk, size_t length)
+{
+	struct cache *cache;
+	const struct pool *pool;
+	uint32_t index, manager;
+	uint64_t word;
+	int r;
+
+	if (!topic)
+		return -EINVAL;
+	cache = cache_get(topic->client);
+	if (!cache)
+		return -errno;
+	r = client_locate(topic->client, chunk, &pool, &index);
+	if (r < 0)
+		return r;
+	/* Relaxed: if it is ours, we or a thread that told us wrote it last. */
+	word = atomic_load_explicit(&pool->entries[index].word, memory_order_relaxed);
+	if (!word_is_owned_by(word, topic->client->holder))
+		return share_holds(topic->client, word) ? -EBUSY : -EPERM;
+	r = share_owned(cache, (struct chunk_ref){ pool->id, index }, length,
+			topic->topic.holder, &word);
+	if (r < 0)
+		return r;
+
+	manager = word_value(word);
+	put(topic->client, &topic->topic, manager);
+	/* The ring holds it now; the swap of the slot was seq_cst, as a publish must be. */
+	share_drop(topic->client, manager);
+	eventcount_wake(&topic->topic.ring->filled);
+	return 0;
+}
+
+PUBLIC int mempool_topic_subscribe(struct mempool_topic *topic, enum mempool_topic_start start,
+				   struct mempool_subscriber **ret_subscriber)
+{
+	struct mempool_subscriber *subscriber;
+
+	if (!topic || !ret_subscriber ||
+	    (start != MEMPOOL_TOPIC_NEW && start != MEMPOOL_TOPIC_OLDEST))
+		return -EINVAL;
+	if (!cache_get(topic->client))
+		return -errno;
+	subscriber = malloc(sizeof(*subscriber));
+	if (!subscriber)
+		return -ENOMEM;
+	*subscriber = (struct mempool_subscriber){
+		.client = client_ref(topic->client),
+		.topic = topic->topic,
+		.cursor = start == MEMPOOL_TOPIC_NEW ? topic_newest(&topic->topic)
+						     : topic_oldest(&topic->topic),
+	};
+	*ret_subscriber = subscriber;
+	return 0;
+}
+
+PUBLIC void mempool_subscriber_close(struct mempool_subscriber *subscriber)
+{
+	if (!subscriber)
+		return;
+	client_unref(subscriber->client);
+	free(subscriber);
+}
+
+/* One call of next. */
+struct reading {
+	struct mempool_subscriber *subscriber;
+	uint32_t manager;
+};
+
+static int try_next(void *userdata)
+{
+	struct reading *reading = userdata;
+	struct mempool_subscriber *subscriber = reading->subscriber;
+	struct topic_slot slot;
+	int r;
+
+	/* Each further turn finds the cursor's slot evicted, and moves the cursor on. */
+	do {
+		r = topic_look(&subscriber->topic, &subscriber->cursor, &subscriber->n_missed,
+			       &slot);
+		if (r < 0)
+			return r;
+	} while (!hold(subscriber->client, &subscriber->topic, &slot));
+
+	subscriber->cursor++;
+	reading->manager = slot.manager;
+	return 0;
+}
+
+PUBLIC int mempool_subscriber_next(struct mempool_subscriber *subscriber,
+				   const void **ret_chunk, size_t *ret_length,
+				   uint64_t *ret_missed, int64_t timeout_ns)
+{
+	struct reading reading = { .subscriber = subscriber };
+	struct chunk_ref chunk;
+	const struct pool *pool;
+	int r;
+
+	if (!subscriber || !ret_chunk)
+		return -EINVAL;
+	if (!cache_get(subscriber->client))
+		return -errno;
+	r = wait_for(&subscriber->topic.ring->filled, try_next, &reading, timeout_ns);
+	if (r < 0)
+		return r;
+	if (!chunk_manager_chunk(subscriber->client->segment, reading.manager, &chunk)) {
+		share_drop(subscriber->client, reading.manager);
+		return -EBADMSG;
+	}
+
+	pool = &subscriber->client->segment->pools[chunk.pool];
+	*ret_chunk = pool_chunk(pool, chunk.index);
+	if (ret_length)
+		/* Relaxed: ordered by the stamp of the manager. */
+		*ret_length = atomic_load_explicit(&pool->entries[chunk.index].length,
+						   memory_order_relaxed);
+	if (ret_missed)
+		*ret_missed = subscriber->n_missed;
+	subscriber->n_missed = 0;
+	return 0;
+}

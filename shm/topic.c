@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+#include "topic.h"
+
+#include <errno.h>
+
+#include "chunk_manager.h"
+
+/* See topic.h: one order of all steps. */
+#define ORDER memory_order_seq_cst
+
+static uint64_t slot_make(uint32_t sequence, uint32_t manager)
+{
+	return (uint64_t)sequence << 32 | manager;
+}
+
+static uint32_t slot_sequence(uint64_t slot)
+{
+	return (uint32_t)(slot >> 32);
+}
+
+void topic_layout(_Atomic uint64_t *slots, uint64_t capacity)
+{
+	/* As if a round before the first had been evicted. Relaxed: published with the segment. */
+	for (uint64_t i = 0; i < capacity; i++)
+		atomic_store_explicit(&slots[i],
+				      slot_make((uint32_t)(i - capacity), TOPIC_NO_MANAGER),
+				      memory_order_relaxed);
+}
+
+int topic_view(struct topic *topic, const struct segment *segment, uint32_t ring)
+{
+	const struct config *config = &segment->config;
+
+	if (ring >= config->n_rings)
+		return -EINVAL;
+	if (config->rings[ring].kind != MEMPOOL_RING_TOPIC)
+		return -ENOENT;
+
+	*topic = (struct topic){
+		.segment = segment,
+		.ring = &segment->rings[ring],
+		.slots = (void *)((unsigned char *)segment->memory.base +
+				  segment->ring_places[ring].slots_off),
+		.capacity = config->rings[ring].capacity,
+		.holder = segment->ring_places[ring].holder,
+	};
+	return 0;
+}
+
+int topic_view_holder(struct topic *topic, const struct segment *segment, uint32_t holder)
+{
+	if (!topic_is_holder(segment, holder))
+		return -EINVAL;
+	return topic_view(topic, segment,
+			  segment->topic_rings[holder - MEMPOOL_HOLDER_DAEMON_ID - 1]);
+}
+
+static _Atomic uint64_t *slot_at(const struct topic *topic, uint64_t position)
+{
+	return &topic->slots[position & (topic->capacity - 1)];
+}
+
+static void advance(const struct topic *topic, uint64_t from)
+{
+	/* A failure is somebody who did it for us. */
+	atomic_compare_exchange_strong_explicit(&topic->ring->tail, &from, from + 1, ORDER,
+						ORDER);
+}
+
+void topic_next_free(const struct topic *topic, struct topic_slot *ret_slot)
+{
+	/* Each turn follows a publisher's progress, or makes it for him. */
+	for (;;) {
+		uint64_t tail = atomic_load_explicit(&topic->ring->tail, ORDER);
+		uint64_t seen = atomic_load_explicit(slot_at(topic, tail), ORDER);
+
+		if (slot_sequence(seen) == (uint32_t)tail) {
+			/* Filled already, and only the tail stands back. */
+			advance(topic, tail);
+		} else if (slot_sequence(seen) == (uint32_t)(tail - topic->capacity)) {
+			ret_slot->position = tail;
+			ret_slot->seen = seen;
+			ret_slot->manager = (uint32_t)seen;
+			return;
+		}
+		/* Else the tail has moved on since we read it. */
+	}
+}
+
+bool topic_is_same(const struct topic *topic, const struct topic_slot *slot)
+{
+	return atomic_load_explicit(slot_at(topic, slot->position), ORDER) == slot->seen;
+}
+
+bool topic_put(const struct topic *topic, const struct topic_slot *slot, uint32_t manager)
+{
+	uint64_t seen = slot->seen;
+
+	/* Before the slot: whoever finds it there knows where it is. Only we may write it: our bit. */
+	atomic_store_explicit(&chunk_manager(topic->segment, manager)->position,
+			      (uint32_t)slot->position, ORDER);
+	if (!atomic_compare_exchange_strong_explicit(
+		    slot_at(topic, slot->position), &seen,
+		    slot_make((uint32_t)slot->position, manager), ORDER, ORDER))
+		return false;
+	advance(topic, slot->position);
+	return true;
+}
+
+static void skip_to(uint64_t *cursor, uint64_t *n_missed, uint64_t to)
+{
+	*n_missed += to - *cursor;
+	*cursor = to;
+}
+
+int topic_look(const struct topic *topic, uint64_t *cursor, uint64_t *n_missed,
+	       struct topic_slot *ret_slot)
+{
+	/* Each turn but the last moves the cursor on. */
+	for (;;) {
+		uint64_t tail = atomic_load_explicit(&topic->ring->tail, ORDER);
+		uint64_t seen;
+		int32_t ahead;
+
+		if ((int64_t)(tail - *cursor) > (int64_t)topic->capacity)
+			skip_to(cursor, n_missed, tail - topic->capacity);
+		seen = atomic_load_explicit(slot_at(topic, *cursor), ORDER);
+		ahead = (int32_t)(slot_sequence(seen) - (uint32_t)*cursor);
+		if (ahead < 0)
+			return -EAGAIN;
+		if (ahead > 0) {
+			/*
+			 * A later round stands here: all up to a round before it is gone. At least
+			 * one, whatever a hostile client wrote there.
+			 */
+			uint64_t gone = (uint32_t)ahead >= topic->capacity
+						? (uint32_t)ahead - topic->capacity + 1 : 1;
+
+			skip_to(cursor, n_missed, *cursor + gone);
+			continue;
+		}
+		if ((uint32_t)seen == TOPIC_NO_MANAGER) {
+			/* Drained. */
+			skip_to(cursor, n_missed, *cursor + 1);
+			continue;
+		}
+		ret_slot->position = *cursor;
+		ret_slot->seen = seen;
+		ret_slot->manager = (uint32_t)seen;
+		return 0;
+	}
+}
+
+uint64_t topic_newest(const struct topic *topic)
+{
+	struct topic_slot slot;
+
+	topic_next_free(topic, &slot);
+	return slot.position;
+}
+
+uint64_t topic_oldest(const struct topic *topic)
+{
+	uint64_t newest = topic_newest(topic);
+
+	return newest > topic->capacity ? newest - topic->capacity : 0;
+}
+
+bool topic_holds(const struct topic *topic, uint32_t position, uint32_t manager)
+{
+	return atomic_load_explicit(slot_at(topic, position), ORDER) ==
+	       slot_make(position, manager);
+}
+
+uint32_t topic_drain_slot(const struct topic *topic, uint64_t index)
+{
+	uint64_t seen = atomic_load_explicit(&topic->slots[index], ORDER);
+
+	/* A failure is a publisher, who evicts it instead. */
+	if (!atomic_compare_exchange_strong_explicit(
+		    &topic->slots[index], &seen,
+		    slot_make(slot_sequence(seen), TOPIC_NO_MANAGER), ORDER, ORDER))
+		return TOPIC_NO_MANAGER;
+	return (uint32_t)seen;
+}
