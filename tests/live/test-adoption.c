@@ -357,10 +357,13 @@ START_TEST(test_object_that_is_not_ours_is_stepped_over)
 	ck_assert(fixture_log_has(&fixture, ".5 is a file with several names"));
 	ck_assert(fixture_log_has(&fixture, ".6 is not a segment"));
 	fixture_stop(&fixture);
-	/* And again, with one of its own among them. */
+	/* And again, with one of its own among them, and a name that is nearly that. */
+	snprintf(path, sizeof(path), "/dev/shm/mempool-%s.07", fixture.segment);
+	ck_assert_int_eq(mkdir(path, 0700), 0);
 	fixture_start(&fixture);
 	close(wire_attach(&fixture, 1, &welcome));
 	ck_assert_uint_eq(welcome.place.generation, 7);
+	ck_assert(fixture_object_exists(&fixture, 7));
 	fixture_stop(&fixture);
 }
 END_TEST
