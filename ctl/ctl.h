@@ -19,11 +19,13 @@ struct ctl_options {
 	const char *segment;		/* NULL: all of them */
 	const char *shm_name;		/* not NULL: read this object, ask no daemon */
 	bool json;
+	bool audit;			/* check the segments, too */
 };
 
 /* A line on standard error, with the program's name before it and a newline behind. */
 void ctl_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 enum ctl_exit ctl_status(const struct ctl_options *options);
+enum ctl_exit ctl_audit(const struct ctl_options *options);
 
 #endif

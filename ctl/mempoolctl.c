@@ -28,6 +28,7 @@ struct command {
 
 static const struct command commands[] = {
 	{ "status", ctl_status, "pools with what is used of them, and who holds how much" },
+	{ "audit", ctl_audit, "check every word, and say what is wrong" },
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -93,7 +94,8 @@ static void print_help(FILE *file)
 	      "\n"
 	      "Environment: MEMPOOL_SOCKET; NO_COLOR (not empty: no colour).\n"
 	      "\n"
-	      "Exit status: 0 done; 1 failed; 64 wrong usage; 69 no daemon answers.\n",
+	      "Exit status: 0 done; 1 failed, or the audit found a fault; 64 wrong usage; 69 no\n"
+	      "daemon answers.\n",
 	      file);
 }
 

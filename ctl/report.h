@@ -11,9 +11,13 @@
 
 #include "snapshot.h"
 
-/* Both write to standard output. Return: 0 or -ENOMEM. */
+/* All write to standard output. Return: 0 or -ENOMEM. */
+typedef int (*report_fn)(const struct snapshot *snapshots, size_t n);
+
 int report_text(const struct snapshot *snapshots, size_t n);
 int report_json(const struct snapshot *snapshots, size_t n);
+int report_audit_text(const struct snapshot *snapshots, size_t n);
+int report_audit_json(const struct snapshot *snapshots, size_t n);
 
 /* What both call the states of a segment and of a holder, and the kinds of holders. */
 const char *report_segment_state(uint32_t state);

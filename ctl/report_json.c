@@ -143,7 +143,40 @@ static struct json_object *segment_object(const struct snapshot *snapshot)
 			add(object, "holders", holder_array(snapshot)));
 }
 
-int report_json(const struct snapshot *snapshots, size_t n)
+static struct json_object *fault_array(const struct snapshot *snapshot)
+{
+	struct json_object *array = json_object_new_array();
+	int failed = 0;
+
+	if (!array)
+		return NULL;
+	for (size_t i = 0; i < snapshot->n_faults && !failed; i++)
+		failed = append(array, json_object_new_string(snapshot->faults[i]));
+	return complete(array, failed);
+}
+
+static struct json_object *audit_object(const struct snapshot *snapshot)
+{
+	const struct audit *audit = &snapshot->audit;
+	struct json_object *object = json_object_new_object();
+
+	if (!object)
+		return NULL;
+	return complete(object, add_string(object, "name", snapshot->name) ||
+					add_string(object, "shm_name", snapshot->shm_name) ||
+					add_number(object, "generation", snapshot->generation) ||
+					add_number(object, "free", audit->n_free) ||
+					add_number(object, "owned", audit->n_owned) ||
+					add_number(object, "given", audit->n_given) ||
+					add_number(object, "in_flight", audit->n_in_flight) ||
+					add_number(object, "shared", audit->n_shared) ||
+					add_number(object, "n_faults", audit->n_faults) ||
+					add(object, "faults", fault_array(snapshot)));
+}
+
+typedef struct json_object *(*object_fn)(const struct snapshot *snapshot);
+
+static int print_segments(const struct snapshot *snapshots, size_t n, object_fn make_object)
 {
 	struct json_object *root = json_object_new_object();
 	struct json_object *array = json_object_new_array();
@@ -153,7 +186,7 @@ int report_json(const struct snapshot *snapshots, size_t n)
 		int failed = 0;
 
 		for (size_t i = 0; i < n && !failed; i++)
-			failed = append(array, segment_object(&snapshots[i]));
+			failed = append(array, make_object(&snapshots[i]));
 		if (!failed)
 			text = json_object_to_json_string_ext(
 				root, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED);
@@ -163,4 +196,14 @@ int report_json(const struct snapshot *snapshots, size_t n)
 
 	json_object_put(root);
 	return text ? 0 : -ENOMEM;
+}
+
+int report_json(const struct snapshot *snapshots, size_t n)
+{
+	return print_segments(snapshots, n, segment_object);
+}
+
+int report_audit_json(const struct snapshot *snapshots, size_t n)
+{
+	return print_segments(snapshots, n, audit_object);
 }

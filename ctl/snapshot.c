@@ -68,6 +68,20 @@ static int copy_segment(const struct segment *segment, struct snapshot *snapshot
 	return r;
 }
 
+static void keep_fault(const char *text, void *userdata)
+{
+	struct snapshot *snapshot = userdata;
+	char **faults = realloc(snapshot->faults,
+				(snapshot->n_faults + 1) * sizeof(*snapshot->faults));
+
+	/* Out of memory, they are still counted. */
+	if (!faults)
+		return;
+	snapshot->faults = faults;
+	faults[snapshot->n_faults] = strdup(text);
+	snapshot->n_faults += faults[snapshot->n_faults] != NULL;
+}
+
 static bool is_the_place(const struct segment *segment,
 			 const struct mempool_msg_place *place)
 {
@@ -77,7 +91,7 @@ static bool is_the_place(const struct segment *segment,
 }
 
 int snapshot_take(const char *shm_name, const struct mempool_msg_place *place,
-		  struct snapshot *ret_snapshot)
+		  bool with_audit, struct snapshot *ret_snapshot)
 {
 	struct segment_memory memory = SEGMENT_MEMORY_NULL;
 	struct snapshot snapshot = { 0 };
@@ -95,6 +109,8 @@ int snapshot_take(const char *shm_name, const struct mempool_msg_place *place,
 		r = -ESTALE;
 	if (r >= 0)
 		r = copy_segment(segment, &snapshot);
+	if (r >= 0 && with_audit)
+		r = audit_segment(segment, 0, keep_fault, &snapshot, &snapshot.audit);
 	if (sigbus_was_hit(&range))
 		r = -ENOTRECOVERABLE;
 	sigbus_unwatch(&range);
@@ -116,6 +132,9 @@ int snapshot_take(const char *shm_name, const struct mempool_msg_place *place,
 
 void snapshot_deinit(struct snapshot *snapshot)
 {
+	for (size_t i = 0; i < snapshot->n_faults; i++)
+		free(snapshot->faults[i]);
+	free(snapshot->faults);
 	free(snapshot->holders);
 	*snapshot = (struct snapshot){ 0 };
 }

@@ -8,11 +8,13 @@
 #ifndef CTL_SNAPSHOT_H
 #define CTL_SNAPSHOT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "mempool_layout.h"
 #include "mempool_protocol.h"
+#include "shm/audit.h"
 #include "shm/census.h"
 #include "shm/holder.h"
 
@@ -39,10 +41,14 @@ struct snapshot {
 	struct snapshot_pool pools[MEMPOOL_MAX_DATA_POOLS + 1];	/* [n_pools]: managers' */
 	size_t n_holders;		/* those in use, by id */
 	struct snapshot_holder *holders;
+	struct audit audit;		/* if it was asked for */
+	size_t n_faults;		/* in words; audit.n_faults may be more */
+	char **faults;
 };
 
 /**
  * snapshot_take() - map a segment, look, unmap
+ * @with_audit:   also check it (shm/audit.h), as far as it can be said while it is in use
  * @shm_name:     as for shm_open(3)
  * @place:        NULL, or what the daemon says it is
  * @ret_snapshot: snapshot_deinit() frees it
@@ -52,7 +58,7 @@ struct snapshot {
  *	   segment_map() and segment_attach(); -ENOMEM.
  */
 int snapshot_take(const char *shm_name, const struct mempool_msg_place *place,
-		  struct snapshot *ret_snapshot);
+		  bool with_audit, struct snapshot *ret_snapshot);
 void snapshot_deinit(struct snapshot *snapshot);
 
 #endif

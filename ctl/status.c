@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * status.c - mempoolctl status: pools and holders of the daemon's segments
+ * status.c - mempoolctl status and audit: what is in the daemon's segments, and whether they
+ *	      are whole
  *
  * The daemon says which segments there are, then each is mapped read-only and counted here.
  * A segment that vanishes or changes in between (a restart, a new generation) is asked for
@@ -85,9 +86,10 @@ static void snapshots_deinit(struct snapshots *snapshots)
  * false: a place has moved and should be asked for again (never on the last attempt).
  */
 static bool take_all(const struct mempool_msg_place *places, size_t n_places,
-		     const char *wanted, bool is_last, struct snapshots *snapshots,
-		     enum ctl_exit *ret_exit)
+		     const struct ctl_options *options, bool is_last,
+		     struct snapshots *snapshots, enum ctl_exit *ret_exit)
 {
+	const char *wanted = options->segment;
 	bool found = false;
 
 	*ret_exit = CTL_OK;
@@ -105,7 +107,7 @@ static bool take_all(const struct mempool_msg_place *places, size_t n_places,
 			continue;
 		found = true;
 
-		r = snapshot_take(places[i].shm_name, &places[i],
+		r = snapshot_take(places[i].shm_name, &places[i], options->audit,
 				  &snapshots->list[snapshots->n]);
 		if ((r == -ESTALE || r == -ENOENT) && !is_last)
 			return false;
@@ -140,7 +142,7 @@ static enum ctl_exit collect(const struct ctl_options *options, struct snapshots
 		r = observer_list(options->socket_path, &places, &n_places, reason);
 		if (r < 0)
 			return explain_list(options->socket_path, r, reason);
-		done = take_all(places, n_places, options->segment, attempt == MAX_ATTEMPTS,
+		done = take_all(places, n_places, options, attempt == MAX_ATTEMPTS,
 				snapshots, &status);
 		free(places);
 	}
@@ -148,8 +150,10 @@ static enum ctl_exit collect(const struct ctl_options *options, struct snapshots
 	return status;
 }
 
-static enum ctl_exit collect_shm(const char *name, struct snapshots *snapshots)
+static enum ctl_exit collect_shm(const struct ctl_options *options,
+				 struct snapshots *snapshots)
 {
+	const char *name = options->shm_name;
 	char shm_name[256];
 	int r;
 
@@ -160,7 +164,7 @@ static enum ctl_exit collect_shm(const char *name, struct snapshots *snapshots)
 	}
 
 	snapshots->list = calloc(1, sizeof(*snapshots->list));
-	r = snapshots->list ? snapshot_take(shm_name, NULL, snapshots->list) : -ENOMEM;
+	r = snapshots->list ? snapshot_take(shm_name, NULL, options->audit, snapshots->list) : -ENOMEM;
 	if (r < 0) {
 		ctl_error("%s: %s", shm_name,
 			  r == -ENOENT ? strerror(ENOENT) : reason_of(r));
@@ -170,25 +174,48 @@ static enum ctl_exit collect_shm(const char *name, struct snapshots *snapshots)
 	return CTL_OK;
 }
 
-enum ctl_exit ctl_status(const struct ctl_options *options)
+/* Snapshots of all that is wanted, printed by one of two. */
+static enum ctl_exit report(const struct ctl_options *options, report_fn report_text_fn,
+			    report_fn report_json_fn, struct snapshots *snapshots)
 {
-	struct snapshots snapshots = { 0 };
 	enum ctl_exit status;
 	int r;
 
-	status = options->shm_name ? collect_shm(options->shm_name, &snapshots) :
-				     collect(options, &snapshots);
+	status = options->shm_name ? collect_shm(options, snapshots) :
+				     collect(options, snapshots);
 
 	/* What could be read is shown, also when something else could not. */
-	if (status == CTL_OK || snapshots.n > 0) {
-		r = options->json ? report_json(snapshots.list, snapshots.n) :
-				    report_text(snapshots.list, snapshots.n);
+	if (status == CTL_OK || snapshots->n > 0) {
+		r = options->json ? report_json_fn(snapshots->list, snapshots->n) :
+				    report_text_fn(snapshots->list, snapshots->n);
 		if (r < 0) {
 			ctl_error("%s", strerror(-r));
 			status = CTL_FAILED;
 		}
 	}
+	return status;
+}
 
+enum ctl_exit ctl_status(const struct ctl_options *options)
+{
+	struct snapshots snapshots = { 0 };
+	enum ctl_exit status = report(options, report_text, report_json, &snapshots);
+
+	snapshots_deinit(&snapshots);
+	return status;
+}
+
+enum ctl_exit ctl_audit(const struct ctl_options *options)
+{
+	struct ctl_options with_audit = *options;
+	struct snapshots snapshots = { 0 };
+	enum ctl_exit status;
+
+	with_audit.audit = true;
+	status = report(&with_audit, report_audit_text, report_audit_json, &snapshots);
+	for (size_t i = 0; i < snapshots.n; i++)
+		if (snapshots.list[i].audit.n_faults > 0 && status == CTL_OK)
+			status = CTL_FAILED;
 	snapshots_deinit(&snapshots);
 	return status;
 }

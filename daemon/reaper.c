@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "reaper.h"
 
+#include "build_config.h"
 #include "generation.h"
 #include "log.h"
+#include "shm/audit.h"
 #include "shm/holder.h"
 
 #define REAPER_SLICE_WORDS (UINT32_C(1) << 16)
@@ -42,6 +44,26 @@ static bool reaper_begin(struct generation *generation)
 	return true;
 }
 
+#if MEMPOOL_DEBUG_AUDIT
+static void on_fault(const char *text, void *userdata)
+{
+	log_error("audit of segment %s: %s", generation_label(userdata), text);
+}
+
+/* Builds for development: what a sweep leaves must be whole. Clients go on meanwhile. */
+static void audit_after_reap(struct generation *generation)
+{
+	struct audit audit;
+
+	audit_segment(generation->segment, 0, on_fault, generation, &audit);
+}
+#else
+static void audit_after_reap(struct generation *generation)
+{
+	(void)generation;
+}
+#endif
+
 static void reaper_finish(struct generation *generation)
 {
 	static struct log_limit limit = { .burst = 1 };
@@ -65,6 +87,7 @@ static void reaper_finish(struct generation *generation)
 		reaper->daemon_is_dead = false;
 		generation_set_daemon(generation);
 	}
+	audit_after_reap(generation);
 	log_at(reaper->reap.n_freed ? LOG_INFO : LOG_DEBUG,
 	       "segment %s: freed %llu chunks of %u holders that are gone, in %.1f ms",
 	       generation_label(generation), (unsigned long long)reaper->reap.n_freed,

@@ -138,7 +138,8 @@ const char *mempool_version(void);
  * Crash:   killed inside, the chunk is free, or is freed by the reaper.
  * Source:  DESIGN.md section 3.
  * Return:  the chunk, aligned as the pool says (64 by default); or NULL and errno
- *	EAGAIN		every chunk that fits was held at one moment during the call
+ *	EAGAIN		every chunk that fits was held: in each pool that fits, there was a
+ *			moment during the call at which all of its chunks were
  *	EMSGSIZE	no pool has such large chunks
  *	EINVAL		size 0, or no client
  *	ECHILD		forked child

@@ -48,7 +48,6 @@ static uint64_t fingerprint(const struct geometry *geometry, const struct config
 	uint64_t hash = UINT64_C(0xcbf29ce484222325);
 
 	hash = mix_u64(hash, MEMPOOL_LAYOUT_MAJOR);
-	hash = mix_u64(hash, MEMPOOL_LAYOUT_MINOR);
 	hash = mix_u64(hash, geometry->n_holders);
 	hash = mix_u64(hash, config->fallback);
 	hash = mix_u64(hash, geometry->n_pools);

@@ -53,6 +53,32 @@ check 'the same without the daemon' same "$("$ctl" status --segment "$name")" \
 	"$("$ctl" status --shm "mempool-$name.1")"
 check 'an output that is full' exits 1 bash -c "$ctl status >/dev/full"
 
+check 'a whole segment passes the audit' exits 0 "$ctl" audit
+check 'and says so' grep -q "^$name: /mempool-$name.1: whole; chunks: 16000 free, 0 owned" \
+	"$dir/stdout"
+check 'the audit in JSON' same '[0, 0]' \
+	"$("$ctl" audit --json | python3 -c 'import json, sys
+print([g["n_faults"] for g in json.load(sys.stdin)["segments"]])')"
+
+# The word of the first chunk: OWNED by a holder that does not exist; and as it was.
+poke() {
+	python3 - "/dev/shm/mempool-$name.1" "$1" <<'POKE'
+import struct, sys
+with open(sys.argv[1], 'r+b') as segment:
+    segment.seek(4096 + 24)                             # index_off of the first pool record
+    index_off, = struct.unpack('Q', segment.read(8))
+    segment.seek(index_off + 1280 + 64)                 # behind the bitmaps of 10000
+    word, = struct.unpack('Q', segment.read(8))
+    segment.seek(-8, 1)
+    segment.write(struct.pack('Q', word >> 32 << 32 | int(sys.argv[2], 0)))
+POKE
+}
+poke 0x4000004d
+check 'a word that names nobody fails the audit' exits 1 "$ctl" audit --segment "$name"
+check 'and is told precisely' \
+	grep -qx '  chunk 0 of pool 0 is OWNED by holder 77, which is FREE' "$dir/stdout"
+poke 0
+
 check 'within 80 columns' exits 1 bash -c "$ctl status | grep -E '.{81}'"
 check 'bars in UTF-8' exits 0 bash -c "$ctl status | grep ░"
 check 'bars in ASCII' exits 0 bash -c "LC_ALL=C $ctl status | grep -F ......"

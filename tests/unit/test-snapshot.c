@@ -66,7 +66,7 @@ START_TEST(test_snapshot_shows_pools_and_holders)
 	for (uint32_t i = 0; i < 7; i++)
 		ck_assert_int_eq(pool_claim(&segment->pools[0], i, 5), 0);
 
-	ck_assert_int_eq(snapshot_take(shm_name, &place, &snapshot), 0);
+	ck_assert_int_eq(snapshot_take(shm_name, &place, false, &snapshot), 0);
 	ck_assert_str_eq(snapshot.name, "test");
 	ck_assert_str_eq(snapshot.shm_name, shm_name);
 	ck_assert_uint_eq(snapshot.state, MEMPOOL_SEGMENT_READY);
@@ -88,7 +88,7 @@ END_TEST
 START_TEST(test_snapshot_chunks_of_a_free_record_still_show)
 {
 	ck_assert_int_eq(pool_claim(&segment->pools[0], 0, 9), 0);
-	ck_assert_int_eq(snapshot_take(shm_name, NULL, &snapshot), 0);
+	ck_assert_int_eq(snapshot_take(shm_name, NULL, false, &snapshot), 0);
 	ck_assert_uint_eq(snapshot.n_holders, 1);
 	ck_assert_uint_eq(snapshot.holders[0].record.id, 9);
 	ck_assert_uint_eq(snapshot.holders[0].record.state, MEMPOOL_HOLDER_FREE);
@@ -110,21 +110,22 @@ START_TEST(test_snapshot_of_another_object_estale)
 		place.device++;
 		break;
 	}
-	ck_assert_int_eq(snapshot_take(shm_name, &place, &snapshot), -ESTALE);
+	ck_assert_int_eq(snapshot_take(shm_name, &place, false, &snapshot), -ESTALE);
 	ck_assert_ptr_null(snapshot.holders);
 }
 END_TEST
 
 START_TEST(test_snapshot_of_nothing_enoent)
 {
-	ck_assert_int_eq(snapshot_take("/mempool-test-no-such.1", NULL, &snapshot), -ENOENT);
+	ck_assert_int_eq(snapshot_take("/mempool-test-no-such.1", NULL, false, &snapshot),
+			 -ENOENT);
 }
 END_TEST
 
 START_TEST(test_snapshot_of_junk_ebadmsg)
 {
 	segment->header->magic++;
-	ck_assert_int_eq(snapshot_take(shm_name, NULL, &snapshot), -EBADMSG);
+	ck_assert_int_eq(snapshot_take(shm_name, NULL, false, &snapshot), -EBADMSG);
 }
 END_TEST
 
@@ -134,7 +135,7 @@ START_TEST(test_snapshot_of_short_object_enodata)
 
 	ck_assert_int_eq(ftruncate(fd, (off_t)segment->memory.size - 1), 0);
 	close(fd);
-	ck_assert_int_eq(snapshot_take(shm_name, NULL, &snapshot), -ENODATA);
+	ck_assert_int_eq(snapshot_take(shm_name, NULL, false, &snapshot), -ENODATA);
 }
 END_TEST
 
@@ -163,7 +164,7 @@ START_TEST(test_snapshot_of_object_truncated_while_read_enotrecoverable)
 	/* Ends as soon as a cut falls between map and the last word; the timeout is the bound. */
 	do {
 		snapshot_deinit(&snapshot);
-		r = snapshot_take(shm_name, NULL, &snapshot);
+		r = snapshot_take(shm_name, NULL, false, &snapshot);
 		ck_assert(r == 0 || r == -ENODATA || r == -ENOTRECOVERABLE);
 	} while (r != -ENOTRECOVERABLE);
 	atomic_store(&stop, true);
