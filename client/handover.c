@@ -81,7 +81,6 @@ PUBLIC int mempool_take(struct mempool_client *client, uint64_t handle, void **r
 
 	*ret_chunk = pool_chunk(pool, index);
 	if (ret_length)
-		/* Relaxed: ordered by G2. */
-		*ret_length = atomic_load_explicit(&entry->length, memory_order_relaxed);
+		*ret_length = pool_length(pool, index);	/* ordered by G2 */
 	return 0;
 }

@@ -128,9 +128,7 @@ static int receive_once(const struct mempool_queue *queue, void **ret_chunk,
 	index = handle_index(handle);
 	*ret_chunk = pool_chunk(pool, index);
 	if (ret_length)
-		/* Relaxed: ordered by the swap of the word. */
-		*ret_length = atomic_load_explicit(&pool->entries[index].length,
-						   memory_order_relaxed);
+		*ret_length = pool_length(pool, index);	/* ordered by the word's swap */
 	return 0;
 }
 

@@ -177,8 +177,6 @@ PUBLIC int mempool_acquire(struct mempool_client *client, uint64_t handle,
 	}
 	*ret_chunk = pool_chunk(pool, index);
 	if (ret_length)
-		/* Relaxed: ordered by the load of the word. */
-		*ret_length = atomic_load_explicit(&pool->entries[index].length,
-						   memory_order_relaxed);
+		*ret_length = pool_length(pool, index);	/* ordered by the word's load */
 	return 0;
 }

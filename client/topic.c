@@ -212,9 +212,8 @@ PUBLIC int mempool_subscriber_next(struct mempool_subscriber *subscriber,
 	pool = &subscriber->client->segment->pools[chunk.pool];
 	*ret_chunk = pool_chunk(pool, chunk.index);
 	if (ret_length)
-		/* Relaxed: ordered by the stamp of the manager. */
-		*ret_length = atomic_load_explicit(&pool->entries[chunk.index].length,
-						   memory_order_relaxed);
+		/* Ordered by the stamp of the manager. */
+		*ret_length = pool_length(pool, chunk.index);
 	if (ret_missed)
 		*ret_missed = subscriber->n_missed;
 	subscriber->n_missed = 0;

@@ -23,6 +23,7 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "free_list.h"
@@ -103,6 +104,19 @@ static inline int pool_index(const struct pool *pool, uint64_t offset, uint32_t 
 		return -EINVAL;
 	*ret_index = (uint32_t)index;
 	return 0;
+}
+
+/*
+ * Bytes of the message in a chunk, as its sender says, but never more than the chunk has:
+ * the sender need not have used our library, and the receiver relies on it.
+ */
+static inline size_t pool_length(const struct pool *pool, uint32_t index)
+{
+	/* Relaxed: the word that brought the chunk orders it. */
+	uint32_t length = atomic_load_explicit(&pool->entries[index].length,
+					       memory_order_relaxed);
+
+	return length < pool->chunk_size ? length : (size_t)pool->chunk_size;
 }
 
 /* FREE,g -> OWNED(holder),g, if the word is still what was seen. */
