@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -427,27 +428,47 @@ const char *segment_strerror(int error)
 	}
 }
 
-/* In this order, so that each error means what it says. */
-static int check_header(const struct segment_memory *memory,
-			const struct mempool_header *header)
+/*
+ * Copy what an enemy may be writing meanwhile. Each word is loaded once, by an atomic
+ * access, which a compiler does not repeat: of a plain one it may look at the memory again
+ * after a check, and find something else there. from and size: multiples of 8.
+ */
+static void copy_shared(void *to, const void *from, size_t size)
 {
+	const _Atomic uint64_t *words = from;
+
+	for (size_t i = 0; i < size / sizeof(uint64_t); i++) {
+		/* Relaxed: S2 comes before, and what an enemy writes has no order. */
+		uint64_t word = atomic_load_explicit(&words[i], memory_order_relaxed);
+
+		memcpy((unsigned char *)to + i * sizeof(word), &word, sizeof(word));
+	}
+}
+
+/* In this order, so that each error means what it says. */
+static int read_header(const struct segment_memory *memory, struct mempool_header *ret_header)
+{
+	const struct mempool_header *shared = memory->base;
 	uint32_t state;
 
+	static_assert(sizeof(*shared) % sizeof(uint64_t) == 0, "copied by words");
 	if (memory->size < MEMPOOL_PAGE_BYTES)
 		return -ENODATA;
 	/* S2 (acquire) pairs with S1 of segment_layout(). */
-	state = atomic_load_explicit(&header->state, memory_order_acquire);
+	state = atomic_load_explicit(&shared->state, memory_order_acquire);
 	if (state == MEMPOOL_SEGMENT_BUILDING)
 		return -EAGAIN;
-	if (header->magic != MEMPOOL_MAGIC)
+	copy_shared(ret_header, shared, sizeof(*shared));
+	if (ret_header->magic != MEMPOOL_MAGIC)
 		return -EBADMSG;
-	if (header->version_major != MEMPOOL_LAYOUT_MAJOR)
+	if (ret_header->version_major != MEMPOOL_LAYOUT_MAJOR)
 		return -EPROTONOSUPPORT;
 	if (state != MEMPOOL_SEGMENT_READY && state != MEMPOOL_SEGMENT_RETIRED)
 		return -EUCLEAN;
-	if (memory->size < header->total_size)
+	if (memory->size < ret_header->total_size)
 		return -ENODATA;
-	if (header->header_size < sizeof(*header) || header->header_size > MEMPOOL_PAGE_BYTES)
+	if (ret_header->header_size < sizeof(*shared) ||
+	    ret_header->header_size > MEMPOOL_PAGE_BYTES)
 		return -EUCLEAN;
 	return 0;
 }
@@ -459,50 +480,64 @@ static bool fits(const struct segment_memory *memory, uint64_t off, uint64_t n, 
 	       n <= (memory->size - off) / size;
 }
 
-/*
- * The shape that the header tells, each field read once. config_check() and the geometry
- * made of it judge the rest.
- */
-static int read_config(const struct segment_memory *memory,
-		       const struct mempool_header *header, struct config *config)
+static int read_pools(const struct segment_memory *memory, const struct mempool_header *header,
+		      struct config *config)
 {
-	const unsigned char *base = memory->base;
-	const struct mempool_pool_record *pools;
-	const struct mempool_ring *rings;
-	uint64_t pools_off = header->pools_off, rings_off = header->rings_off;
-	uint32_t n_pools = header->n_pools, n_rings = header->n_rings;
+	const unsigned char *at = (const unsigned char *)memory->base + header->pools_off;
+	struct mempool_pool_record pool;
+
+	for (uint32_t i = 0; i < header->n_pools; i++, at += sizeof(pool)) {
+		copy_shared(&pool, at, sizeof(pool));
+		if (config_add_pool(config, pool.chunk_size, pool.n_chunks) < 0)
+			return -EUCLEAN;
+		config->pools[i].alignment = pool.alignment;
+		config->pools[i].cache = pool.cache;
+	}
+	return 0;
+}
+
+static int read_rings(const struct segment_memory *memory, const struct mempool_header *header,
+		      struct config *config)
+{
+	const unsigned char *at = (const unsigned char *)memory->base + header->rings_off;
 	char name[MEMPOOL_NAME_BYTES + 1] = "";
+	struct mempool_ring ring;
 	int r;
 
-	if (n_pools > MEMPOOL_MAX_DATA_POOLS || n_rings > MEMPOOL_MAX_RINGS ||
-	    !fits(memory, pools_off, n_pools + 1, sizeof(*pools)) ||
-	    !fits(memory, rings_off, n_rings, sizeof(*rings)))
-		return -EUCLEAN;
-
-	memcpy(name, header->name, MEMPOOL_NAME_BYTES);
-	r = config_init(config, name);
-	if (r < 0)
-		return -EUCLEAN;
-	config->max_clients = header->max_clients;
-	config->fallback = header->fallback != 0;
-
-	pools = (const void *)(base + pools_off);
-	for (uint32_t i = 0; i < n_pools; i++) {
-		r = config_add_pool(config, pools[i].chunk_size, pools[i].n_chunks);
-		if (r < 0)
-			return -EUCLEAN;
-		config->pools[i].alignment = pools[i].alignment;
-		config->pools[i].cache = pools[i].cache;
-	}
-
-	rings = (const void *)(base + rings_off);
-	for (uint32_t i = 0; i < n_rings; i++) {
-		memcpy(name, rings[i].name, MEMPOOL_NAME_BYTES);
-		r = config_append_ring(config, name, rings[i].kind, rings[i].capacity);
+	for (uint32_t i = 0; i < header->n_rings; i++, at += sizeof(ring)) {
+		/* What does not change in it. */
+		copy_shared(&ring, at, offsetof(struct mempool_ring, head));
+		memcpy(name, ring.name, MEMPOOL_NAME_BYTES);
+		r = config_append_ring(config, name, ring.kind, ring.capacity);
 		if (r < 0)
 			return r == -ENOMEM ? r : -EUCLEAN;
 	}
 	return 0;
+}
+
+/*
+ * The shape that the header tells. config_check() and the geometry made of it judge the
+ * rest.
+ */
+static int read_config(const struct segment_memory *memory,
+		       const struct mempool_header *header, struct config *config)
+{
+	char name[MEMPOOL_NAME_BYTES + 1] = "";
+	int r;
+
+	if (header->n_pools > MEMPOOL_MAX_DATA_POOLS || header->n_rings > MEMPOOL_MAX_RINGS ||
+	    !fits(memory, header->pools_off, header->n_pools + 1,
+		  sizeof(struct mempool_pool_record)) ||
+	    !fits(memory, header->rings_off, header->n_rings, sizeof(struct mempool_ring)))
+		return -EUCLEAN;
+
+	memcpy(name, header->name, MEMPOOL_NAME_BYTES);
+	if (config_init(config, name) < 0)
+		return -EUCLEAN;
+	config->max_clients = header->max_clients;
+	config->fallback = header->fallback != 0;
+	r = read_pools(memory, header, config);
+	return r < 0 ? r : read_rings(memory, header, config);
 }
 
 static bool rings_agree(const struct geometry *geometry, const struct config *config,
@@ -587,28 +622,28 @@ static int place_rings(struct segment *segment)
 static int fill_segment(struct segment *segment, const struct segment_memory *memory)
 {
 	unsigned char *base = memory->base;
-	struct mempool_header *header = memory->base;
+	struct mempool_header header;
 	int r;
 
-	r = check_header(memory, header);
+	r = read_header(memory, &header);
 	if (r == 0)
-		r = read_config(memory, header, &segment->config);
+		r = read_config(memory, &header, &segment->config);
 	if (r < 0)
 		return r;
 	/* Of what was read, never of what stands there: it may have changed meanwhile. */
 	if (geometry_init(&segment->geometry, &segment->config) < 0 ||
 	    segment->geometry.total_size > memory->size ||
-	    !agrees(header, &segment->geometry, &segment->config, base))
+	    !agrees(&header, &segment->geometry, &segment->config, base))
 		return -EUCLEAN;
 
 	segment->memory = *memory;
-	segment->header = header;
+	segment->header = memory->base;
 	segment->holders = (void *)(base + segment->geometry.holders_off);
 	segment->rings = (void *)(base + segment->geometry.rings_off);
 	segment->n_pools = segment->geometry.n_pools;
 	segment->n_holders = segment->geometry.n_holders;
-	segment->segment_id = header->segment_id;
-	segment->generation = header->generation;
+	segment->segment_id = header.segment_id;
+	segment->generation = header.generation;
 	r = place_rings(segment);
 	return r < 0 ? r : view_pools(segment);
 }
