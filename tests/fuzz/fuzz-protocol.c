@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fuzz-protocol.c - any packets, on several connections, to the daemon
+ *
+ * The daemon's own server, hosts and sessions, in this process and with its event loop, but
+ * over socketpairs instead of a listening socket. So every peer is this process; "a client
+ * died" is said by a step of the input. Other steps truncate a segment or write into it.
+ *
+ * input: steps. Whatever comes, each answer is well-formed, the counts add up, and when all
+ * connections are closed and all clients dead nothing is left: the next input finds the
+ * server as this one did.
+ */
+#include <errno.h>
+#include <event2/event.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "daemon/log.h"
+#include "daemon/server.h"
+#include "fuzz.h"
+#include "shm/sigbus.h"
+
+#define N_LINKS 6
+#define N_SEGMENTS 2
+#define MAX_STEPS 100
+/* More than a deferred step, a sweep and what it wakes ever take. */
+#define MAX_ROUNDS 50
+
+static struct server server;
+static struct conf *conf;
+static int links[N_LINKS];
+
+/* ---- the server ---- */
+
+static void on_status(evutil_socket_t fd, short what, void *userdata)
+{
+	(void)fd;
+	(void)what;
+	(void)userdata;
+}
+
+static void load_conf(void)
+{
+	struct conf_error error = { .line = 0 };
+	char text[512];
+	int n = snprintf(text, sizeof(text),
+			 "limits: { clients: 5, clients_per_user: 4 }\n"
+			 "segments:\n"
+			 "- { name: fuzz-%d-a, max_clients: 3,\n"
+			 "    pools: [{ chunk_size: 100, chunk_count: 70 }],\n"
+			 "    topics: [{ name: t, capacity: 2 }] }\n"
+			 "- { name: fuzz-%d-b,\n"
+			 "    pools: [{ chunk_size: 8, chunk_count: 1 }] }\n",
+			 (int)getpid(), (int)getpid());
+
+	FUZZ_CHECK(conf_load_memory("fuzz.yaml", text, (size_t)n, NULL, NULL, &conf, &error) ==
+		   0);
+	FUZZ_CHECK(conf->n_segments == N_SEGMENTS);
+}
+
+/* They live on without a name, and leave nothing behind however we end. */
+static void unlink_objects(void)
+{
+	struct generation *generation;
+
+	for (size_t i = 0; i < N_SEGMENTS; i++)
+		TAILQ_FOREACH(generation, &server.hosts[i].generations, link)
+			shm_unlink(generation->place.shm_name);
+}
+
+static void start_server(void)
+{
+	load_conf();
+	/* Below what the daemon ever says. */
+	log_set_level(LOG_EMERG);
+	server = (struct server){ .conf = conf, .listener = LISTENER_NULL };
+	TAILQ_INIT(&server.sessions);
+	quota_init(&server.quota, conf->max_clients, conf->max_clients_per_user);
+	server.base = event_base_new();
+	server.hosts = calloc(N_SEGMENTS, sizeof(*server.hosts));
+	FUZZ_CHECK(server.base && server.hosts);
+	evtimer_assign(&server.status, server.base, on_status, NULL);
+	FUZZ_CHECK(segment_boot_id(server.boot_id) == 0);
+	FUZZ_CHECK(segment_pid_namespace(&server.pid_namespace) == 0);
+	FUZZ_CHECK(sigbus_init() == 0);
+	server.n_hosts = N_SEGMENTS;
+	for (size_t i = 0; i < N_SEGMENTS; i++) {
+		host_init(&server.hosts[i], &server, &conf->segments[i]);
+		FUZZ_CHECK(host_open(&server.hosts[i]) == 0);
+	}
+	unlink_objects();
+	for (size_t i = 0; i < N_LINKS; i++)
+		links[i] = -1;
+}
+
+static void run_server(void)
+{
+	for (int i = 0; i < 3; i++)
+		event_base_loop(server.base, EVLOOP_NONBLOCK);
+	unlink_objects();
+}
+
+/* ---- what it answers ---- */
+
+static void check_place(const struct mempool_msg_place *place)
+{
+	FUZZ_CHECK(memchr(place->segment, '\0', sizeof(place->segment)));
+	FUZZ_CHECK(memchr(place->shm_name, '\0', sizeof(place->shm_name)));
+	FUZZ_CHECK(strncmp(place->shm_name, MEMPOOL_SHM_PREFIX, strlen(MEMPOOL_SHM_PREFIX)) == 0);
+	FUZZ_CHECK(place->segment_id != 0 && place->size_bytes > 0);
+}
+
+union answer {
+	struct mempool_msg msg;
+	struct mempool_msg_welcome welcome;
+	struct mempool_msg_refused refused;
+	struct mempool_msg_segment segment;
+	char room[2 * MEMPOOL_MSG_MAX_BYTES];
+};
+
+static void check_answer(const union answer *answer, size_t size)
+{
+	FUZZ_CHECK(size >= sizeof(answer->msg) && answer->msg.size == size);
+	FUZZ_CHECK(answer->msg.magic == MEMPOOL_PROTOCOL_MAGIC);
+	FUZZ_CHECK(answer->msg.version == MEMPOOL_PROTOCOL_VERSION);
+
+	switch (answer->msg.type) {
+	case MEMPOOL_MSG_WELCOME:
+		FUZZ_CHECK(size == sizeof(answer->welcome));
+		check_place(&answer->welcome.place);
+		/* Never the daemon's id, nor a topic's. */
+		FUZZ_CHECK(answer->welcome.holder > MEMPOOL_HOLDER_DAEMON_ID);
+		break;
+	case MEMPOOL_MSG_REFUSED:
+		FUZZ_CHECK(size == sizeof(answer->refused) && answer->refused.error < 0);
+		FUZZ_CHECK(memchr(answer->refused.reason, '\0', sizeof(answer->refused.reason)));
+		FUZZ_CHECK(answer->refused.reason[0] != '\0');
+		break;
+	case MEMPOOL_MSG_SEGMENT:
+		FUZZ_CHECK(size == sizeof(answer->segment));
+		FUZZ_CHECK(answer->segment.index < answer->segment.n);
+		check_place(&answer->segment.place);
+		break;
+	default:
+		FUZZ_CHECK(!"a known type");
+	}
+}
+
+static void read_answers(void)
+{
+	union answer answer;
+	ssize_t n;
+
+	for (size_t i = 0; i < N_LINKS; i++)
+		while (links[i] >= 0 &&
+		       (n = recv(links[i], &answer, sizeof(answer), MSG_DONTWAIT)) > 0)
+			check_answer(&answer, (size_t)n);
+}
+
+static void check_counts(void)
+{
+	struct session *session;
+	uint32_t n_at_door = 0;
+
+	TAILQ_FOREACH(session, &server.sessions, link)
+		n_at_door += session->is_at_door;
+	FUZZ_CHECK(server.n_at_door == n_at_door && n_at_door <= SESSION_DOOR_MAX);
+	FUZZ_CHECK(server.quota.n <= conf->max_clients);
+	FUZZ_CHECK(server.n_tenants <= conf->max_clients);
+}
+
+/* ---- what comes ---- */
+
+static void open_link(size_t i)
+{
+	int pair[2];
+
+	if (links[i] >= 0)
+		close(links[i]);
+	FUZZ_CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
+	links[i] = pair[1];
+	session_new(&server, pair[0]);
+}
+
+static void close_link(size_t i)
+{
+	if (links[i] >= 0)
+		close(links[i]);
+	links[i] = -1;
+}
+
+static void send_packet(int fd, const void *packet, size_t size, bool with_fd)
+{
+	struct iovec iov = { .iov_base = (void *)packet, .iov_len = size };
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = { .room = "" };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (with_fd) {
+		msg.msg_control = &control;
+		msg.msg_controllen = sizeof(control);
+		control.head.cmsg_level = SOL_SOCKET;
+		control.head.cmsg_type = SCM_RIGHTS;
+		control.head.cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(&control.head), &fd, sizeof(fd));
+	}
+	/* The daemon may have hung up. */
+	sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+union packet {
+	struct mempool_msg msg;
+	struct mempool_msg_hello hello;
+	struct mempool_msg_bye bye;
+	struct mempool_msg_list list;
+	unsigned char bytes[2 * MEMPOOL_MSG_MAX_BYTES];
+};
+
+static uint64_t known_segment_id(uint8_t number)
+{
+	const struct host *host = &server.hosts[number % N_SEGMENTS];
+
+	return host->current ? host->current->place.segment_id : 0;
+}
+
+/* A message as it should be, then changed here and there. */
+static void send_message(int fd, struct fuzz_input *input)
+{
+	uint8_t what = fuzz_u8(input);
+	union packet packet = { .bytes = { 0 } };
+	size_t size;
+
+	switch (what % 4) {
+	case 0:
+	case 1:
+		size = sizeof(packet.hello);
+		packet.msg.type = MEMPOOL_MSG_HELLO;
+		packet.hello.nonce = 1 + (what >> 6);
+		/* Coming back, or as one who comes for the first time. */
+		if (what & 0x10)
+			packet.hello.segment_id = known_segment_id(what >> 5);
+		else if (what & 0x20)
+			memcpy(packet.hello.segment, conf->segments[what >> 7].shape.name,
+			       sizeof(packet.hello.segment));
+		memcpy(packet.hello.name, "fuzz", 4);
+		break;
+	case 2:
+		size = sizeof(packet.bye);
+		packet.msg.type = MEMPOOL_MSG_BYE;
+		break;
+	default:
+		size = sizeof(packet.list);
+		packet.msg.type = MEMPOOL_MSG_LIST;
+		break;
+	}
+	packet.msg.magic = MEMPOOL_PROTOCOL_MAGIC;
+	packet.msg.version = MEMPOOL_PROTOCOL_VERSION;
+	packet.msg.size = (uint32_t)size;
+
+	if (what & 0x04)
+		for (int n = 1 + fuzz_u8(input) % 4; n > 0; n--)
+			packet.bytes[fuzz_u8(input) % size] = fuzz_u8(input);
+	if (what & 0x08)
+		size = fuzz_u16(input) % sizeof(packet);
+	send_packet(fd, &packet, size, size % 2);
+}
+
+static void send_raw(int fd, struct fuzz_input *input)
+{
+	size_t size = fuzz_u16(input) % (2 * MEMPOOL_MSG_MAX_BYTES);
+
+	if (size > input->size)
+		size = input->size;
+	send_packet(fd, input->data, size, false);
+	input->data += size;
+	input->size -= size;
+}
+
+/* As the daemon does when a pidfd says so. */
+static void end_tenant(struct tenant *tenant)
+{
+	struct session *session = tenant->session;
+
+	if (tenant->state != TENANT_LIVE)
+		return;
+	tenant_end(tenant);
+	if (session)
+		session_tenant_is_gone(session);
+}
+
+static void end_tenants(struct host *host, uint32_t from)
+{
+	struct generation *generation;
+
+	TAILQ_FOREACH(generation, &host->generations, link)
+		for (uint32_t id = from; id < generation->n_ids; id++)
+			if (generation->tenants[id])
+				end_tenant(generation->tenants[id]);
+}
+
+static void poke(struct host *host, struct fuzz_input *input)
+{
+	uint32_t off = fuzz_u32(input);
+	uint64_t value = fuzz_u64(input);
+	const struct segment_memory *memory;
+
+	if (!host->current)
+		return;
+	memory = &host->current->segment->memory;
+	memcpy((unsigned char *)memory->base + off % (memory->size - 8) / 8 * 8, &value, 8);
+}
+
+static void truncate_object(struct host *host, struct fuzz_input *input)
+{
+	uint32_t size = fuzz_u32(input);
+
+	if (host->current)
+		FUZZ_CHECK(ftruncate(host->current->fd,
+				     size % (off_t)host->current->place.size_bytes) == 0);
+}
+
+static void step(struct fuzz_input *input)
+{
+	uint8_t what = fuzz_u8(input), number = fuzz_u8(input);
+	struct host *host = &server.hosts[number % N_SEGMENTS];
+	size_t i = number % N_LINKS;
+
+	/* What is said over a connection needs one. */
+	if (what % 9 < 4 && links[i] < 0)
+		open_link(i);
+	switch (what % 9) {
+	case 0:
+	case 1:
+		send_message(links[i], input);
+		break;
+	case 2:
+		send_raw(links[i], input);
+		break;
+	case 3:
+		shutdown(links[i], number & 0x80 ? SHUT_WR : SHUT_RDWR);
+		break;
+	case 4:
+		open_link(i);
+		break;
+	case 5:
+		close_link(i);
+		break;
+	case 6:
+		end_tenants(host, number / N_SEGMENTS);
+		break;
+	case 7:
+		poke(host, input);
+		break;
+	case 8:
+		truncate_object(host, input);
+		break;
+	}
+	/* Or the next comes before this one is looked at. */
+	if (what < 0xc0)
+		run_server();
+	read_answers();
+	check_counts();
+}
+
+/* ---- between two inputs ---- */
+
+static bool is_idle(void)
+{
+	if (!TAILQ_EMPTY(&server.sessions) || server.n_tenants > 0)
+		return false;
+	for (size_t i = 0; i < N_SEGMENTS; i++)
+		if (!server.hosts[i].current ||
+		    server.hosts[i].current != TAILQ_FIRST(&server.hosts[i].generations) ||
+		    TAILQ_NEXT(server.hosts[i].current, link))
+			return false;
+	return true;
+}
+
+static void clean_up(void)
+{
+	for (size_t i = 0; i < N_LINKS; i++)
+		close_link(i);
+	for (int n = 0; n < MAX_ROUNDS && !is_idle(); n++) {
+		for (size_t i = 0; i < N_SEGMENTS; i++) {
+			struct generation *generation;
+
+			/* The pause after a truncation is not ours to wait for. */
+			server.hosts[i].not_before_ns = 0;
+			generation = host_current(&server.hosts[i]);
+			/* One that was truncated and nobody has looked at since. */
+			if (generation)
+				generation_check(generation);
+			end_tenants(&server.hosts[i], 0);
+		}
+		run_server();
+	}
+	FUZZ_CHECK(is_idle());
+	FUZZ_CHECK(server.n_at_door == 0 && server.quota.n == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct fuzz_input input = { data, size };
+
+	if (!conf)
+		start_server();
+	for (size_t i = 0; i < MAX_STEPS && input.size > 0; i++)
+		step(&input);
+	clean_up();
+	return 0;
+}
