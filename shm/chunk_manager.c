@@ -15,6 +15,8 @@
  */
 #define ORDER memory_order_seq_cst
 
+#define COLLECT_TURNS 1000
+
 static const struct pool *managers_of(const struct segment *segment)
 {
 	return &segment->pools[segment->n_pools];
@@ -194,11 +196,18 @@ bool chunk_manager_collect(const struct segment *segment, uint32_t manager, uint
 	_Atomic uint64_t *word = word_of_manager(segment, manager);
 	uint64_t first = atomic_load_explicit(word, ORDER);
 	uint64_t seen = first;
+	uint32_t n_turns = 0;
 	struct chunk_ref chunk;
 	bool has_chunk;
 
-	/* Each further turn follows another's stamp. */
+	/*
+	 * Each further turn follows another's stamp. He set his bit before it, and collects
+	 * when he clears it: to leave it to him is always right, and there is an end to it if
+	 * a hostile client moves the stamp for ever to keep the reaper here.
+	 */
 	do {
+		if (n_turns++ == COLLECT_TURNS)
+			return false;
 		if (word_kind(seen) != MEMPOOL_SHARED ||
 		    word_generation(seen) != word_generation(first))
 			return false;
