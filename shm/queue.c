@@ -46,7 +46,7 @@ int queue_view(struct queue *queue, const struct segment *segment, uint32_t ring
 	*queue = (struct queue){
 		.segment = segment,
 		.ring = &segment->rings[ring],
-		.slots = (void *)((unsigned char *)segment->memory.base +
+		.slots = (void *)((unsigned char *)segment->header +
 				  segment->ring_places[ring].slots_off),
 		.mask = segment->config.rings[ring].capacity - 1,
 		.shift = (uint32_t)__builtin_ctzll(segment->config.rings[ring].capacity),
@@ -195,6 +195,9 @@ void queue_help(const struct queue *queue)
 		uint64_t head = atomic_load_explicit(&ring->head, ORDER);
 		uint64_t slot = atomic_load_explicit(slot_at(queue, head), ORDER);
 
+		/* As in queue_pop(): else it would be emptied for a round that is over. */
+		if (atomic_load_explicit(&ring->head, ORDER) != head)
+			continue;
 		if (slot == slot_empty(head >> queue->shift))
 			return;
 		if (slot_is_empty(slot))
