@@ -169,18 +169,17 @@ bool chunk_manager_chunk(const struct segment *segment, uint32_t manager,
 	       ret_chunk->index < segment->pools[ret_chunk->pool].n_chunks;
 }
 
-/* From SHARED(manager) to this; false: it is not. */
+/* SHARED(manager) -> OWNED(as); false: it is not. */
 static bool leave_shared(const struct segment *segment, struct chunk_ref chunk,
-			 uint32_t manager, uint32_t next_holder)
+			 uint32_t manager, uint32_t as)
 {
 	_Atomic uint64_t *word = &segment->pools[chunk.pool].entries[chunk.index].word;
 	uint64_t seen = atomic_load_explicit(word, ORDER);
 
 	if (word_kind(seen) != MEMPOOL_SHARED || word_value(seen) != manager)
 		return false;
-	return atomic_compare_exchange_strong_explicit(
-		word, &seen,
-		next_holder ? word_taken(seen, next_holder) : word_freed(seen), ORDER, ORDER);
+	return atomic_compare_exchange_strong_explicit(word, &seen, word_taken(seen, as),
+						       ORDER, ORDER);
 }
 
 static void free_manager(const struct segment *segment, uint32_t manager, uint64_t seen)
@@ -191,14 +190,34 @@ static void free_manager(const struct segment *segment, uint32_t manager, uint64
 		pool_hint(managers_of(segment), manager);
 }
 
+/*
+ * A manager that is OWNED(as), and the chunk that is still SHARED by it. The chunk becomes
+ * OWNED first, so that it is not found SHARED with a manager that is another's by then; and
+ * is freed last, so that whoever gets it finds a manager to share it with.
+ */
+static bool free_both(const struct segment *segment, uint32_t manager, uint64_t owned,
+		      uint32_t as)
+{
+	struct chunk_ref chunk;
+	bool has_chunk;
+
+	has_chunk = chunk_manager_chunk(segment, manager, &chunk) &&
+		    leave_shared(segment, chunk, manager, as);
+	free_manager(segment, manager, owned);
+	if (!has_chunk)
+		return false;
+	if (pool_release_checked(&segment->pools[chunk.pool], chunk.index, as) < 0)
+		return false;
+	pool_hint(&segment->pools[chunk.pool], chunk.index);
+	return true;
+}
+
 bool chunk_manager_collect(const struct segment *segment, uint32_t manager, uint32_t as)
 {
 	_Atomic uint64_t *word = word_of_manager(segment, manager);
 	uint64_t first = atomic_load_explicit(word, ORDER);
 	uint64_t seen = first;
 	uint32_t n_turns = 0;
-	struct chunk_ref chunk;
-	bool has_chunk;
 
 	/*
 	 * Each further turn follows another's stamp. He set his bit before it, and collects
@@ -217,32 +236,11 @@ bool chunk_manager_collect(const struct segment *segment, uint32_t manager, uint
 							  word_claimed(seen, as), ORDER,
 							  ORDER));
 
-	/*
-	 * Ours, and the chunk with it: to OWNED first, so that it is not found SHARED with a
-	 * manager that is another's by then.
-	 */
-	has_chunk = chunk_manager_chunk(segment, manager, &chunk) &&
-		    leave_shared(segment, chunk, manager, as);
-	free_manager(segment, manager, word_claimed(seen, as));
-	if (!has_chunk)
-		return false;
-	if (pool_release_checked(&segment->pools[chunk.pool], chunk.index, as) < 0)
-		return false;
-	pool_hint(&segment->pools[chunk.pool], chunk.index);
-	return true;
+	return free_both(segment, manager, word_claimed(seen, as), as);
 }
 
 bool chunk_manager_reap_owned(const struct segment *segment, uint32_t manager, uint64_t seen)
 {
-	struct chunk_ref chunk;
-	bool is_freed = false;
-
 	/* Killed while sharing, or while collecting before the chunk's word was OWNED. */
-	if (chunk_manager_chunk(segment, manager, &chunk) &&
-	    leave_shared(segment, chunk, manager, MEMPOOL_HOLDER_NONE)) {
-		pool_hint(&segment->pools[chunk.pool], chunk.index);
-		is_freed = true;
-	}
-	free_manager(segment, manager, seen);
-	return is_freed;
+	return free_both(segment, manager, seen, word_value(seen));
 }
