@@ -115,15 +115,27 @@ struct segment *test_segment_map_again(const struct segment *segment)
 	return again;
 }
 
+static void *copy_of(const void *memory, size_t size)
+{
+	void *copy = malloc(size);
+
+	ck_assert_ptr_nonnull(copy);
+	return memcpy(copy, memory, size);
+}
+
 struct segment *test_segment_view(const struct segment *segment)
 {
 	struct segment *view = malloc(sizeof(*view));
+	size_t n = segment->config.n_rings;
 
 	ck_assert_ptr_nonnull(view);
 	*view = *segment;
 	view->memory = SEGMENT_MEMORY_NULL;
-	view->config.rings = NULL;
-	view->config.n_rings = 0;
+	if (n > 0) {
+		view->config.rings = copy_of(segment->config.rings, n * sizeof(*view->config.rings));
+		view->ring_places = copy_of(segment->ring_places, n * sizeof(*view->ring_places));
+		view->topic_rings = copy_of(segment->topic_rings, n * sizeof(*view->topic_rings));
+	}
 	return view;
 }
 
