@@ -47,7 +47,10 @@ static const char pools[] =
 	"    pools:\n"
 	"      - { chunk_size: 64, chunk_count: 200, cache: 16 }\n"
 	"      - { chunk_size: 256, chunk_count: 128 }\n"
-	"      - { chunk_size: 1024, chunk_count: 37, cache: 4 }\n";
+	"      - { chunk_size: 1024, chunk_count: 37, cache: 4 }\n"
+	"    queues: [ { name: " STORM_QUEUE ", capacity: 16 } ]\n"
+	"    topics: [ { name: " STORM_TOPIC ", capacity: 8 } ]\n";
+#define TOPIC_CAPACITY 8
 
 /* A client process, as the manager sees it. */
 struct target {
@@ -114,21 +117,26 @@ static void print_counts(const struct storm *storm)
 			sum.n_allocated += counts->n_allocated;
 			sum.n_exhausted += counts->n_exhausted;
 			sum.n_taken += counts->n_taken;
+			sum.n_acquired += counts->n_acquired;
+			sum.n_received += counts->n_received;
+			sum.n_read += counts->n_read;
 			sum.n_stale += counts->n_stale;
 			sum.n_opened += counts->n_opened;
 		}
 	}
 	printf("kills of clients %llu (%llu of them stopped before), of the daemon %llu (%llu of "
 	       "them before it was ready)\n"
-	       "operations %llu: allocated %llu, exhausted %llu, taken %llu, stale %llu; opened "
-	       "%llu, ended without close %llu\n"
+	       "operations %llu: allocated %llu, exhausted %llu, taken %llu, acquired %llu, stale "
+	       "%llu, received %llu, read %llu; opened %llu, ended without close %llu\n"
 	       "chunks checked %llu, audits of the living segment %llu\n",
 	       (unsigned long long)storm->n_kills, (unsigned long long)storm->n_stopped,
 	       (unsigned long long)storm->n_daemon_kills,
 	       (unsigned long long)storm->n_daemon_kills_early,
 	       (unsigned long long)sum.n_operations, (unsigned long long)sum.n_allocated,
 	       (unsigned long long)sum.n_exhausted, (unsigned long long)sum.n_taken,
-	       (unsigned long long)sum.n_stale, (unsigned long long)sum.n_opened,
+	       (unsigned long long)sum.n_acquired, (unsigned long long)sum.n_stale,
+	       (unsigned long long)sum.n_received, (unsigned long long)sum.n_read,
+	       (unsigned long long)sum.n_opened,
 	       (unsigned long long)storm->n_ends, (unsigned long long)sum.n_checked,
 	       (unsigned long long)storm->n_audits);
 	fflush(stdout);
@@ -346,8 +354,12 @@ static void audit(struct storm *storm, unsigned int flags)
 {
 	struct audit result;
 
+	int r;
+
 	storm->n_audits++;
-	audit_segment(storm->segment, flags, on_fault, NULL, &result);
+	r = audit_segment(storm->segment, flags, on_fault, NULL, &result);
+	if (r < 0)
+		fail(storm, "audit: %s", strerror(-r));
 	if (result.n_faults > 0)
 		fail(storm, "the audit found %llu faults", (unsigned long long)result.n_faults);
 }
@@ -419,6 +431,33 @@ static void wait_for_reap(struct storm *storm)
 	}
 }
 
+/* What was sent and nobody has received outlives its sender. */
+static void empty_queue(struct storm *storm, struct mempool_client *client)
+{
+	struct mempool_queue *queue;
+	void *chunk;
+	int r = mempool_queue_open(client, STORM_QUEUE, &queue);
+
+	while (r == 0) {
+		r = mempool_queue_receive(queue, &chunk, NULL, 0);
+		if (r == 0)
+			r = mempool_free(client, chunk);
+	}
+	if (r != -EAGAIN)
+		fail(storm, "receive in the end: %s", strerror(-r));
+	mempool_queue_close(queue);
+}
+
+/* With nobody else there, these are what the topic keeps. */
+static uint64_t count_kept(const struct pool *pool)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < pool->n_chunks; i++)
+		n += word_kind(atomic_load(&pool->entries[i].word)) == MEMPOOL_SHARED;
+	return n;
+}
+
 /* Of each pool exactly as many as it has, from the largest on: smaller ones fall back. */
 static void take_all(struct storm *storm)
 {
@@ -428,22 +467,28 @@ static void take_all(struct storm *storm)
 		.timeout_ns = INT64_C(10000000000),
 	};
 	struct mempool_client *client;
-	uint64_t n_all = 0;
+	uint64_t n_all = 0, n_kept = 0;
 	int r = mempool_client_open(&options, &client);
 
 	if (r < 0)
 		fail(storm, "open in the end: %s", strerror(-r));
+	empty_queue(storm, client);
 	for (uint32_t i = storm->segment->n_pools; i-- > 0;) {
 		const struct pool *pool = &storm->segment->pools[i];
-		uint64_t n = 0;
+		uint64_t kept = count_kept(pool), n = 0;
 
 		while (mempool_alloc(client, pool->chunk_size))
 			n++;
-		if (errno != EAGAIN || n != pool->n_chunks)
-			fail(storm, "LOST: pool %u gave %llu of %u chunks, then: %s", i,
-			     (unsigned long long)n, pool->n_chunks, strerror(errno));
+		if (errno != EAGAIN || n + kept != pool->n_chunks)
+			fail(storm, "LOST: pool %u gave %llu of %u chunks, the topic keeps %llu, "
+			     "then: %s", i, (unsigned long long)n, pool->n_chunks,
+			     (unsigned long long)kept, strerror(errno));
 		n_all += n;
+		n_kept += kept;
 	}
+	if (n_kept > TOPIC_CAPACITY)
+		fail(storm, "LOST: %llu chunks are shared, the topic keeps %d",
+		     (unsigned long long)n_kept, TOPIC_CAPACITY);
 	r = mempool_client_close(client);
 	if (r < 0 || (uint64_t)r != n_all)
 		fail(storm, "close freed %d of %llu chunks", r, (unsigned long long)n_all);

@@ -6,13 +6,15 @@
  * row of it, for one client process at a time.
  *
  * Stamps. Whoever has a chunk writes into it who he is (token: of one opened client, never
- * used twice), a sequence number, and HELD; before he lets go of it, FREED or GIVEN. So a
- * chunk that says HELD by a living token belongs to that token, and:
+ * used twice), a sequence number, and HELD; before he lets go of it, FREED or GIVEN (also
+ * when it is sent); before he lets others see it, SHARED. So a chunk that says HELD by a
+ * living token belongs to that token, and:
  *
- *	looked at again		it must still be exactly as its holder stamped it
+ *	looked at again		it must still be exactly as its holder, or sharer, stamped it
  *	just allocated		it must not say HELD by a living token
  *	just taken		it must say GIVEN, with the length it was given with, and if its
  *				giver's note is still there, with the sequence noted
+ *	just acquired, read	the same with SHARED
  *
  * Living means: the token stands in its place, and the place is not doomed. A client takes
  * its token away before it closes; the manager dooms a place before it kills.
@@ -24,6 +26,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define STORM_QUEUE "line"
+#define STORM_TOPIC "news"
 #define STORM_MAX_CLIENTS 64
 #define STORM_MAX_THREADS 8
 #define STORM_MAILBOXES 64
@@ -37,6 +41,9 @@ struct storm_counts {
 	_Atomic uint64_t n_allocated;
 	_Atomic uint64_t n_exhausted;	/* EAGAIN */
 	_Atomic uint64_t n_taken;
+	_Atomic uint64_t n_acquired;
+	_Atomic uint64_t n_received;	/* from the queue */
+	_Atomic uint64_t n_read;	/* from the topic */
 	_Atomic uint64_t n_stale;	/* handles that came too late */
 	_Atomic uint64_t n_opened;
 };
@@ -52,7 +59,8 @@ struct storm_arena {
 	_Atomic bool has_fault;
 	char fault[256];			/* the first one */
 	_Atomic uint64_t n_tokens;
-	_Atomic uint64_t mailboxes[STORM_MAILBOXES];	/* handles; 0: empty */
+	_Atomic uint64_t mailboxes[STORM_MAILBOXES];	/* of given chunks; 0: empty */
+	_Atomic uint64_t boards[STORM_MAILBOXES];	/* of shared ones */
 	/*
 	 * Of givers, which sequence goes with a handle: by a hash of the handle, 32 other bits of
 	 * it and of the sequence. One may be written over, none can be half written.

@@ -25,6 +25,7 @@ enum state {
 	HELD = 0x11,
 	FREED = 0x22,
 	GIVEN = 0x33,
+	SHARED = 0x44,
 };
 
 /* At the start of a chunk; its sequence once more at the end. */
@@ -35,16 +36,21 @@ struct stamp {
 	uint64_t check;			/* of the three: one that was cut short does not fit */
 };
 
+/* What the table knows of a chunk: as which it must be found. */
 struct held {
 	void *chunk;
 	size_t size;			/* usable */
+	uint64_t token;			/* ours, or that of who shared it */
 	uint64_t sequence;
+	enum state state;		/* HELD, or SHARED: then only to be read */
 };
 
 static const struct storm_client_options *options;
 static struct storm_arena *arena;
 static struct storm_place *place;
 static struct mempool_client *client;
+static struct mempool_queue *queue;
+static struct mempool_topic *topic;
 static uint64_t token;
 static _Atomic uint64_t last_sequence;
 static _Atomic(struct held *) table[TABLE];
@@ -53,6 +59,7 @@ struct worker {
 	pthread_t thread;
 	struct storm_counts *counts;
 	uint64_t random;
+	struct mempool_subscriber *subscriber;
 	unsigned int n_operations;	/* in this life of the client */
 };
 
@@ -99,7 +106,9 @@ static void stamp(struct held *held, enum state state)
 {
 	struct stamp *there = held->chunk;
 
+	held->token = token;
 	held->sequence = atomic_fetch_add(&last_sequence, 1) + 1;
+	held->state = state;
 	there->token = token;
 	there->sequence = held->sequence;
 	there->state = state;
@@ -118,12 +127,13 @@ static void check_held(struct worker *worker, const struct held *held)
 	const struct stamp *there = held->chunk;
 
 	count(&worker->counts->n_checked);
-	if (there->token != token || there->sequence != held->sequence ||
-	    there->state != HELD || there->check != check_of(there) ||
+	if (there->token != held->token || there->sequence != held->sequence ||
+	    there->state != held->state || there->check != check_of(there) ||
 	    *tail_of(held) != held->sequence)
-		fault("held by %#llx with sequence %llu, it says %#llx, %llu, state %#llx: "
+		fault("stamped by %#llx, %llu, state %#x, it says %#llx, %llu, state %#llx: "
 		      "somebody else used it",
-		      (unsigned long long)token, (unsigned long long)held->sequence,
+		      (unsigned long long)held->token, (unsigned long long)held->sequence,
+		      held->state,
 		      (unsigned long long)there->token, (unsigned long long)there->sequence,
 		      (unsigned long long)there->state);
 }
@@ -173,19 +183,24 @@ static bool fits_note(uint64_t handle, uint64_t sequence)
 	return note >> 32 != mark || (uint32_t)note == (uint32_t)sequence;
 }
 
-static void check_taken(struct worker *worker, const struct held *held, size_t length,
-			uint64_t handle)
+/* A chunk that came from somebody: as he must have stamped it. handle: 0, or how it came. */
+static void check_arrived(struct worker *worker, struct held *held, enum state state,
+			  size_t length, uint64_t handle)
 {
 	const struct stamp *there = held->chunk;
 
 	count(&worker->counts->n_checked);
-	if (there->check != check_of(there) || there->state != GIVEN ||
+	held->token = there->token;
+	held->sequence = there->sequence;
+	held->state = state;
+	if (there->check != check_of(there) || there->state != state ||
 	    *tail_of(held) != there->sequence ||
 	    length != length_of(there->sequence, held->size) ||
-	    !fits_note(handle, there->sequence))
-		fault("taken by %#llx with length %zu, it says %#llx, %llu, state %#llx",
+	    (handle && !fits_note(handle, there->sequence)))
+		fault("came to %#llx with length %zu, it says %#llx, %llu, state %#llx, not %#x",
 		      (unsigned long long)token, length, (unsigned long long)there->token,
-		      (unsigned long long)there->sequence, (unsigned long long)there->state);
+		      (unsigned long long)there->sequence, (unsigned long long)there->state,
+		      state);
 }
 
 /* ---- chunks ---- */
@@ -208,7 +223,8 @@ static void let_go(struct worker *worker, struct held *held)
 	int r;
 
 	check_held(worker, held);
-	stamp(held, FREED);
+	if (held->state == HELD)
+		stamp(held, FREED);
 	r = mempool_free(client, held->chunk);
 	if (r < 0)
 		fault("free of a chunk that is ours: %s", strerror(-r));
@@ -226,6 +242,23 @@ static void put(struct worker *worker, struct held *held)
 static struct held *get(struct worker *worker)
 {
 	return atomic_exchange(&table[pick(worker, TABLE)], NULL);
+}
+
+/* One that nobody else may see: NULL if the one that was found is shared. */
+static struct held *get_own(struct worker *worker)
+{
+	struct held *held = get(worker);
+
+	if (!held || held->state == HELD)
+		return held;
+	put(worker, held);
+	return NULL;
+}
+
+/* Now and then wait a little, so that sleepers and wakers are killed, too. */
+static int64_t timeout(struct worker *worker)
+{
+	return pick(worker, 64) ? 0 : 2000000;
 }
 
 static void do_alloc(struct worker *worker)
@@ -257,7 +290,8 @@ static void do_touch(struct worker *worker)
 	if (!held)
 		return;
 	check_held(worker, held);
-	stamp(held, HELD);
+	if (held->state == HELD)
+		stamp(held, HELD);
 	put(worker, held);
 }
 
@@ -285,7 +319,7 @@ static struct held *take(struct worker *worker, uint64_t handle)
 		fault("take: %s", strerror(-r));
 	count(&worker->counts->n_taken);
 	held = held_new(chunk);
-	check_taken(worker, held, length, handle);
+	check_arrived(worker, held, GIVEN, length, handle);
 	stamp(held, HELD);
 	return held;
 }
@@ -307,7 +341,7 @@ static uint64_t give(struct worker *worker, struct held *held)
 
 static void do_give(struct worker *worker)
 {
-	struct held *held = get(worker);
+	struct held *held = get_own(worker);
 	uint64_t before;
 
 	if (!held)
@@ -339,7 +373,7 @@ static void do_take(struct worker *worker)
 
 static void do_take_back(struct worker *worker)
 {
-	struct held *held = get(worker);
+	struct held *held = get_own(worker);
 
 	if (!held)
 		return;
@@ -349,9 +383,130 @@ static void do_take_back(struct worker *worker)
 	put(worker, held);
 }
 
+/* ---- several holders ---- */
+
+static void do_share(struct worker *worker)
+{
+	struct held *held = get(worker);
+	uint64_t handle;
+	int r;
+
+	if (!held)
+		return;
+	check_held(worker, held);
+	if (held->state == HELD)
+		stamp(held, SHARED);
+	r = mempool_share(client, held->chunk, length_of(held->sequence, held->size), &handle);
+	if (r < 0)
+		fault("share of a chunk that we hold: %s", strerror(-r));
+	write_note(handle, held->sequence);
+	atomic_store(&arena->boards[pick(worker, STORM_MAILBOXES)], handle);
+	put(worker, held);
+}
+
+static void do_acquire(struct worker *worker)
+{
+	uint64_t handle = atomic_load(&arena->boards[pick(worker, STORM_MAILBOXES)]);
+	const void *chunk;
+	struct held *held;
+	size_t length;
+	int r;
+
+	if (!handle)
+		return;
+	r = mempool_acquire(client, handle, &chunk, &length);
+	if (r == -ESTALE) {
+		count(&worker->counts->n_stale);
+		return;
+	}
+	if (r < 0)
+		fault("acquire: %s", strerror(-r));
+	count(&worker->counts->n_acquired);
+	held = held_new((void *)chunk);
+	check_arrived(worker, held, SHARED, length, handle);
+	put(worker, held);
+}
+
+/* ---- the queue and the topic ---- */
+
+static void do_send(struct worker *worker)
+{
+	struct held *held = get_own(worker);
+	int r;
+
+	if (!held)
+		return;
+	check_held(worker, held);
+	stamp(held, GIVEN);
+	r = mempool_queue_send(queue, held->chunk, length_of(held->sequence, held->size),
+			       timeout(worker));
+	if (r == 0) {
+		free(held);
+		return;
+	}
+	if (r != -EAGAIN)
+		fault("send of a chunk that is ours: %s", strerror(-r));
+	/* No room: it is ours as before. */
+	check_held(worker, held);
+	stamp(held, HELD);
+	put(worker, held);
+}
+
+static void do_receive(struct worker *worker)
+{
+	struct held *held;
+	size_t length;
+	void *chunk;
+	int r = mempool_queue_receive(queue, &chunk, &length, timeout(worker));
+
+	if (r == -EAGAIN)
+		return;
+	if (r < 0)
+		fault("receive: %s", strerror(-r));
+	count(&worker->counts->n_received);
+	held = held_new(chunk);
+	check_arrived(worker, held, GIVEN, length, MEMPOOL_HANDLE_NONE);
+	stamp(held, HELD);
+	put(worker, held);
+}
+
+static void do_publish(struct worker *worker)
+{
+	struct held *held = get_own(worker);
+	int r;
+
+	if (!held)
+		return;
+	check_held(worker, held);
+	stamp(held, SHARED);
+	r = mempool_topic_publish(topic, held->chunk, length_of(held->sequence, held->size));
+	if (r < 0)
+		fault("publish of a chunk that is ours: %s", strerror(-r));
+	free(held);
+}
+
+static void do_read(struct worker *worker)
+{
+	const void *chunk;
+	struct held *held;
+	size_t length;
+	int r = mempool_subscriber_next(worker->subscriber, &chunk, &length, NULL,
+					timeout(worker));
+
+	if (r == -EAGAIN)
+		return;
+	if (r < 0)
+		fault("next: %s", strerror(-r));
+	count(&worker->counts->n_read);
+	held = held_new((void *)chunk);
+	check_arrived(worker, held, SHARED, length, MEMPOOL_HANDLE_NONE);
+	put(worker, held);
+}
+
 static void do_nonsense(struct worker *worker)
 {
 	struct held *held = get(worker);
+	uint64_t handle;
 
 	if (mempool_free(client, &held) != -EINVAL || mempool_free(client, NULL) != -EINVAL)
 		fault("free of what is no chunk did not fail");
@@ -359,35 +514,57 @@ static void do_nonsense(struct worker *worker)
 		return;
 	if (mempool_free(client, (unsigned char *)held->chunk + 8) != -EINVAL)
 		fault("free of the middle of a chunk did not fail");
+	if (held->state == SHARED && mempool_give(client, held->chunk, 1, &handle) != -EBUSY)
+		fault("give of a shared chunk did not fail");
 	check_held(worker, held);
 	put(worker, held);
+}
+
+static const struct {
+	uint64_t share;			/* of all operations, in percent */
+	void (*run)(struct worker *worker);
+} operations[] = {
+	{ 25, do_alloc },
+	{ 17, do_touch },
+	{ 8, do_free },
+	{ 8, do_give },
+	{ 8, do_take },
+	{ 2, do_take_back },
+	{ 5, do_share },
+	{ 7, do_acquire },
+	{ 5, do_send },
+	{ 5, do_receive },
+	{ 4, do_publish },
+	{ 4, do_read },
+	{ 2, do_nonsense },
+};
+
+static void do_something(struct worker *worker)
+{
+	uint64_t dice = pick(worker, 100);
+	size_t i;
+
+	for (i = 0; dice >= operations[i].share; i++)
+		dice -= operations[i].share;
+	operations[i].run(worker);
+	count(&worker->counts->n_operations);
 }
 
 static void *work(void *userdata)
 {
 	struct worker *worker = userdata;
+	enum mempool_topic_start start =
+		pick(worker, 2) ? MEMPOOL_TOPIC_NEW : MEMPOOL_TOPIC_OLDEST;
+	int r = mempool_topic_subscribe(topic, start, &worker->subscriber);
 
+	if (r < 0)
+		fault("subscribe: %s", strerror(-r));
 	for (unsigned int i = 0; i < worker->n_operations; i++) {
-		uint64_t dice = pick(worker, 100);
-
-		if (dice < 36)
-			do_alloc(worker);
-		else if (dice < 60)
-			do_touch(worker);
-		else if (dice < 72)
-			do_free(worker);
-		else if (dice < 84)
-			do_give(worker);
-		else if (dice < 96)
-			do_take(worker);
-		else if (dice < 98)
-			do_take_back(worker);
-		else
-			do_nonsense(worker);
-		count(&worker->counts->n_operations);
+		do_something(worker);
 		if (atomic_load_explicit(&arena->stop, memory_order_relaxed))
 			break;
 	}
+	mempool_subscriber_close(worker->subscriber);
 	return NULL;
 }
 
@@ -406,12 +583,17 @@ static void open_client(struct worker *worker)
 
 	if (r < 0)
 		fault("open: %s", strerror(-r));
+	r = mempool_queue_open(client, STORM_QUEUE, &queue);
+	if (r == 0)
+		r = mempool_topic_open(client, STORM_TOPIC, &topic);
+	if (r < 0)
+		fault("queue and topic: %s", strerror(-r));
 	count(&worker->counts->n_opened);
 	token = (uint64_t)(options->place + 1) << 48 | atomic_fetch_add(&arena->n_tokens, 1);
 	atomic_store(&place->token, token);
 }
 
-/* From now on nothing that we hold is to be there tomorrow. */
+/* Before the end: look at all of it once more. Return: how many are ours alone. */
 static int forget_all(struct worker *worker)
 {
 	int n = 0;
@@ -422,8 +604,9 @@ static int forget_all(struct worker *worker)
 		if (!held)
 			continue;
 		check_held(worker, held);
+		/* Of shared ones, we may have several. */
+		n += held->state == HELD;
 		free(held);
-		n++;
 	}
 	atomic_store(&place->token, 0);
 	return n;
@@ -451,8 +634,10 @@ static void live(struct worker workers[])
 	/* As programs end that do not close. */
 	if (pick(&workers[0], 16) == 0)
 		_exit(0);
+	mempool_queue_close(queue);
 	r = mempool_client_close(client);
-	/* And perhaps some that we gave and nobody has taken. */
+	mempool_topic_close(topic);
+	/* And perhaps some that we shared, or that we gave and nobody has taken. */
 	if (r < n_held)
 		fault("close freed %d chunks, %d were held", r, n_held);
 }
