@@ -49,7 +49,8 @@ static void close_client(struct mempool_client *client)
 		n_chunks += segment->pools[i].n_chunks;
 	arena_detach(segment);
 	n = mempool_client_close(client);
-	FUZZ_CHECK(n >= 0 && (uint64_t)n <= n_chunks);
+	/* An enemy's word and two of his managers may name one chunk. */
+	FUZZ_CHECK(n >= 0 && (uint64_t)n <= 3 * n_chunks);
 }
 
 /* The pool of a chunk that we were given, by its geometry, not by the code under test. */
@@ -131,7 +132,8 @@ static void do_give(struct clients *all, struct mempool_client *client,
 	FUZZ_CHECK(r == 0 || r == -EPERM || r == -EINVAL || r == -EMSGSIZE ||
 		   r == (is_share ? -EAGAIN : -EBUSY));
 	if (r == 0) {
-		FUZZ_CHECK(handle != MEMPOOL_HANDLE_NONE);
+		/* Sharing keeps the generation, and an enemy may have written 0. */
+		FUZZ_CHECK(is_share || handle != MEMPOOL_HANDLE_NONE);
 		FUZZ_CHECK(pool_of(all, all->chunks[slot]));
 		all->handles[slot] = handle;
 	}
