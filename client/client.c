@@ -108,6 +108,11 @@ int client_new(struct segment *segment, uint32_t holder, uint64_t flags,
 	};
 	sort_pools(client);
 
+	r = poller_init(&client->poller);
+	if (r < 0) {
+		free(client);
+		return r;
+	}
 	r = reap_init(&client->reap, segment);
 	if (r == 0)
 		r = share_init(client);
@@ -116,6 +121,7 @@ int client_new(struct segment *segment, uint32_t holder, uint64_t flags,
 	if (r < 0) {
 		share_deinit(client);
 		reap_deinit(&client->reap);
+		poller_deinit(&client->poller, segment->n_holders);
 		free(client);
 		return r;
 	}
@@ -140,6 +146,7 @@ void client_unref(struct mempool_client *client)
 		client->segment->memory.base = NULL;
 	share_deinit(client);
 	reap_deinit(&client->reap);
+	poller_deinit(&client->poller, client->segment->n_holders);
 	segment_free(client->segment);
 	free(client);
 }

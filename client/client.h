@@ -20,6 +20,7 @@
 
 #include "connection.h"
 #include "mempool.h"
+#include "poller.h"
 #include "shm/reap.h"
 #include "shm/segment.h"
 
@@ -73,6 +74,7 @@ struct mempool_client {
 	uint8_t pool_id[MEMPOOL_MAX_DATA_POOLS]; /* of a rank */
 	uint8_t first_fit[64];		/* by bits of size - 1: the rank to begin at */
 	struct connection connection;
+	struct poller poller;
 	_Atomic uint32_t *references;	/* by manager; see share.h */
 	struct reap reap;		/* for close, so that it needs no memory then */
 	struct cache *caches;		/* under registry_lock, as are the links: */

@@ -14,6 +14,8 @@
 
 /* A daemon that accepted may be taking memory, or sweeping: so long it has to answer. */
 #define ANSWER_NS (5 * NS_PER_SECOND)
+/* And so long for a descriptor; the asker is in the middle of sending. */
+#define PEER_ANSWER_NS (NS_PER_SECOND / 20)
 /* Between tries while there is no daemon. */
 #define RETRY_NS (10 * 1000000)
 
@@ -209,4 +211,136 @@ void connection_bye(struct connection *connection, uint64_t n_freed)
 			send_bye(connection, n_freed);
 	}
 	connection_close(connection);
+}
+
+/* ---- descriptors ---- */
+
+static struct mempool_msg message_head(enum mempool_message_type type, size_t size)
+{
+	return (struct mempool_msg){
+		.magic = MEMPOOL_PROTOCOL_MAGIC,
+		.version = MEMPOOL_PROTOCOL_VERSION,
+		.type = type,
+		.size = (uint32_t)size,
+	};
+}
+
+/* Room for one descriptor, as recvmsg(2) and sendmsg(2) want it. */
+union control {
+	struct cmsghdr header;
+	char room[CMSG_SPACE(sizeof(int))];
+};
+
+static int send_with_fd(int fd, const void *message, size_t size, int passed)
+{
+	struct iovec iov = { .iov_base = (void *)message, .iov_len = size };
+	union control control = { .room = { 0 } };
+	struct msghdr msghdr = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+	ssize_t n;
+
+	control.header.cmsg_level = SOL_SOCKET;
+	control.header.cmsg_type = SCM_RIGHTS;
+	control.header.cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(&control.header), &passed, sizeof(passed));
+	do {
+		n = sendmsg(fd, &msghdr, MSG_NOSIGNAL);
+	} while (n < 0 && errno == EINTR);
+	return n < 0 ? no_daemon(errno) : 0;
+}
+
+int connection_wake_fd(struct connection *connection, int fd)
+{
+	struct mempool_msg_wake_fd message = {
+		.msg = message_head(MEMPOOL_MSG_WAKE_FD, sizeof(message)),
+	};
+	struct mempool_msg_welcome welcome;
+	int r = -ENOTCONN;
+
+	if (connection->hello.nonce == 0)
+		return r;
+	if (connection->fd >= 0)
+		r = send_with_fd(connection->fd, &message, sizeof(message), fd);
+	if (r < 0) {
+		connection_close(connection);
+		r = connection_open(connection, 0, &welcome);
+		if (r == 0)
+			r = send_with_fd(connection->fd, &message, sizeof(message), fd);
+	}
+	return r;
+}
+
+/* One message of the daemon's, and the descriptor that came with it, or -1. */
+static int receive_with_fd(int fd, struct mempool_msg_peer *ret_message, int flags,
+			   int *ret_passed)
+{
+	struct iovec iov = { .iov_base = ret_message, .iov_len = sizeof(*ret_message) };
+	union control control = { .room = { 0 } };
+	struct msghdr msghdr = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+	ssize_t n;
+
+	*ret_passed = -1;
+	do {
+		n = recvmsg(fd, &msghdr, MSG_CMSG_CLOEXEC | flags);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(&msghdr); c; c = CMSG_NXTHDR(&msghdr, c))
+		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
+		    c->cmsg_len == CMSG_LEN(sizeof(int)))
+			memcpy(ret_passed, CMSG_DATA(c), sizeof(int));
+	return n == 0 ? -ENOTCONN : 0;
+}
+
+int connection_peer_fd(struct connection *connection, uint32_t holder, uint32_t incarnation)
+{
+	struct mempool_msg_peer_fd ask = {
+		.msg = message_head(MEMPOOL_MSG_PEER_FD, sizeof(ask)),
+		.holder = holder,
+		.incarnation = incarnation,
+	};
+	struct mempool_msg_peer answer;
+	int passed = -1, r;
+
+	/* Whoever has no connection gets one when it polls, or closes. */
+	if (connection->fd < 0 || set_timeout(connection->fd, PEER_ANSWER_NS) < 0)
+		return -1;
+	r = send_message(connection->fd, &ask, sizeof(ask));
+	/* News, and answers that came too late for their question, stand before it. */
+	while (r == 0) {
+		r = receive_with_fd(connection->fd, &answer, 0, &passed);
+		if (r == 0 && answer.msg.type == MEMPOOL_MSG_PEER && answer.holder == holder &&
+		    answer.incarnation == incarnation)
+			break;
+		if (passed >= 0)
+			close(passed);
+		passed = -1;
+	}
+	set_timeout(connection->fd, ANSWER_NS);
+	return passed;
+}
+
+void connection_drain(struct connection *connection)
+{
+	struct mempool_msg_peer message;
+	int passed, r;
+
+	if (connection->fd < 0)
+		return;
+	do {
+		r = receive_with_fd(connection->fd, &message, MSG_DONTWAIT, &passed);
+		if (passed >= 0)
+			close(passed);
+	} while (r == 0);
+	if (r != -EAGAIN)
+		connection_close(connection);
 }

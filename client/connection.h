@@ -33,6 +33,18 @@ int connection_open(struct connection *connection, int64_t timeout_ns,
 /* Say goodbye, once more on a new connection if this one is broken, and hang up. */
 void connection_bye(struct connection *connection, uint64_t n_freed);
 
+/*
+ * The rest is for client/poller.c, which lets one thread at a time in.
+ *
+ * connection_wake_fd() - pass our eventfd, on a new connection if this one is broken
+ * connection_peer_fd() - another holder's eventfd, or -1. Waits PEER_ANSWER_NS at most: a
+ *			  daemon that is slow costs its clients a delayed wake, no more.
+ * connection_drain()   - read the daemon's news; a broken connection is closed
+ */
+int connection_wake_fd(struct connection *connection, int fd);
+int connection_peer_fd(struct connection *connection, uint32_t holder, uint32_t incarnation);
+void connection_drain(struct connection *connection);
+
 /* Hang up without a word. */
 void connection_close(struct connection *connection);
 

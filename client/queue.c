@@ -141,6 +141,19 @@ struct job {
 	size_t n_done;
 };
 
+static void wake(const struct mempool_queue *queue, struct mempool_eventcount *eventcount)
+{
+	poller_wake(queue->client, queue->queue.id - 1, eventcount);
+}
+
+static int wait(const struct mempool_queue *queue, struct mempool_eventcount *eventcount,
+		wait_try_fn try, struct job *job, int64_t timeout_ns)
+{
+	struct wait_place place = { queue->client, eventcount, queue->queue.id - 1 };
+
+	return wait_for(&place, try, job, timeout_ns);
+}
+
 static int try_send(void *userdata)
 {
 	struct job *job = userdata;
@@ -151,7 +164,7 @@ static int try_send(void *userdata)
 		r = send_once(job->queue, job->chunks[job->n_done], job->lengths[job->n_done]);
 	/* One wake for all of them. The swap of the slot was seq_cst, as a publish must be. */
 	if (job->n_done > before)
-		eventcount_wake(&job->queue->queue.ring->filled);
+		wake(job->queue, &job->queue->queue.ring->filled);
 	return r;
 }
 
@@ -165,7 +178,7 @@ static int try_receive(void *userdata)
 				 job->lengths ? &job->lengths[job->n_done] : NULL);
 	if (job->n_done == 0)
 		return r;
-	eventcount_wake(&job->queue->queue.ring->emptied);
+	wake(job->queue, &job->queue->queue.ring->emptied);
 	return 0;
 }
 
@@ -188,7 +201,7 @@ PUBLIC ssize_t mempool_queue_send_many(struct mempool_queue *queue, void *const 
 		return r;
 	if (!chunks || !lengths || n > SSIZE_MAX)
 		return -EINVAL;
-	r = wait_for(&queue->queue.ring->emptied, try_send, &job, timeout_ns);
+	r = wait(queue, &queue->queue.ring->emptied, try_send, &job, timeout_ns);
 	return job.n_done > 0 ? (ssize_t)job.n_done : r;
 }
 
@@ -202,7 +215,7 @@ PUBLIC ssize_t mempool_queue_receive_many(struct mempool_queue *queue, void **re
 		return r;
 	if (!ret_chunks || n > SSIZE_MAX)
 		return -EINVAL;
-	r = wait_for(&queue->queue.ring->filled, try_receive, &job, timeout_ns);
+	r = wait(queue, &queue->queue.ring->filled, try_receive, &job, timeout_ns);
 	return r < 0 ? r : (ssize_t)job.n_done;
 }
 

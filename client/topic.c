@@ -127,7 +127,7 @@ PUBLIC int mempool_topic_publish(struct mempool_topic *topic, void *chunk, size_
 	put(topic->client, &topic->topic, manager);
 	/* The ring holds it now; the swap of the slot was seq_cst, as a publish must be. */
 	share_drop(topic->client, manager);
-	eventcount_wake(&topic->topic.ring->filled);
+	poller_wake(topic->client, topic->topic.ring_index, &topic->topic.ring->filled);
 	return 0;
 }
 
@@ -201,7 +201,9 @@ PUBLIC int mempool_subscriber_next(struct mempool_subscriber *subscriber,
 		return -EINVAL;
 	if (!cache_get(subscriber->client))
 		return -errno;
-	r = wait_for(&subscriber->topic.ring->filled, try_next, &reading, timeout_ns);
+	r = wait_for(&(struct wait_place){ subscriber->client, &subscriber->topic.ring->filled,
+					   subscriber->topic.ring_index },
+		     try_next, &reading, timeout_ns);
 	if (r < 0)
 		return r;
 	if (!chunk_manager_chunk(subscriber->client->segment, reading.manager, &chunk)) {

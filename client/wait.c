@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <time.h>
 
+#include "client.h"
+
 static int64_t now_ns(void)
 {
 	struct timespec now;
@@ -12,19 +14,30 @@ static int64_t now_ns(void)
 	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
 }
 
-int wait_for(struct mempool_eventcount *eventcount, wait_try_fn try, void *userdata,
+/* Sleeping is the user's business: make its descriptor tell, and look once more. */
+static int try_armed(const struct wait_place *place, wait_try_fn try, void *userdata)
+{
+	if (place->ring == WAIT_NO_RING || !place->client->poller.is_used)
+		return -EAGAIN;
+	poller_arm(place->client, place->ring, place->eventcount);
+	return try(userdata);
+}
+
+int wait_for(const struct wait_place *place, wait_try_fn try, void *userdata,
 	     int64_t timeout_ns)
 {
 	int64_t left = timeout_ns, start;
 	int r;
 
 	r = try(userdata);
-	if (r != -EAGAIN || timeout_ns == 0)
+	if (r != -EAGAIN)
 		return r;
+	if (timeout_ns == 0)
+		return try_armed(place, try, userdata);
 
 	start = now_ns();
 	for (;;) {
-		uint32_t prepared = eventcount_prepare(eventcount);
+		uint32_t prepared = eventcount_prepare(place->eventcount);
 		int slept;
 
 		r = try(userdata);
@@ -33,9 +46,9 @@ int wait_for(struct mempool_eventcount *eventcount, wait_try_fn try, void *userd
 		if (timeout_ns > 0) {
 			left = timeout_ns - (now_ns() - start);
 			if (left <= 0)
-				return r;
+				return try_armed(place, try, userdata);
 		}
-		slept = eventcount_sleep(eventcount, prepared, left);
+		slept = eventcount_sleep(place->eventcount, prepared, left);
 		if (slept < 0)
 			return slept;
 	}

@@ -9,6 +9,16 @@
 
 #include "shm/eventcount.h"
 
+struct mempool_client;
+
+/* What is waited for: news of a ring; or of chunks, which have no ring. */
+#define WAIT_NO_RING UINT32_MAX
+struct wait_place {
+	struct mempool_client *client;
+	struct mempool_eventcount *eventcount;
+	uint32_t ring;
+};
+
 /* -EAGAIN: not now. All else is passed on to the caller. */
 typedef int (*wait_try_fn)(void *userdata);
 
@@ -16,10 +26,11 @@ typedef int (*wait_try_fn)(void *userdata);
  * wait_for() - try until it works, or time is over
  * @timeout_ns: 0 tries once; negative for ever
  *
- * Between two tries it sleeps, and no longer than a slice (shm/eventcount.h).
+ * Between two tries it sleeps, and no longer than a slice (shm/eventcount.h). Before it says
+ * -EAGAIN, a client with a pollable descriptor sees to it that this tells when to try again.
  * Return: what the try says, -EAGAIN after the timeout; -EINTR a signal handler ran.
  */
-int wait_for(struct mempool_eventcount *eventcount, wait_try_fn try, void *userdata,
+int wait_for(const struct wait_place *place, wait_try_fn try, void *userdata,
 	     int64_t timeout_ns);
 
 #endif

@@ -54,6 +54,7 @@ static int tenant_new(struct generation *generation, uint32_t id,
 	tenant->nonce = newcomer->nonce;
 	snprintf(tenant->name, sizeof(tenant->name), "%s", newcomer->name);
 	tenant->pidfd = -1;
+	tenant->wake_fd = -1;
 
 	assert(!generation->tenants[id]);
 	generation->tenants[id] = tenant;
@@ -78,6 +79,8 @@ void tenant_free(struct tenant *tenant)
 
 	assert(!tenant->session);
 	tenant_unwatch(tenant);
+	if (tenant->wake_fd >= 0)
+		close(tenant->wake_fd);
 	quota_put(&tenant->unit);
 	generation->tenants[tenant->id] = NULL;
 	generation->n_tenants--;
@@ -161,6 +164,25 @@ static void on_rewatch(evutil_socket_t fd, short what, void *userdata)
 	}
 	/* Or it was memory for a sweep that was short. */
 	generation_kick(generation);
+}
+
+struct tenant *generation_tenant(const struct generation *generation, uint32_t id,
+				 uint32_t incarnation)
+{
+	struct tenant *tenant = id < generation->n_ids ? generation->tenants[id] : NULL;
+
+	return tenant && tenant->state == TENANT_LIVE && tenant->incarnation == incarnation
+		       ? tenant : NULL;
+}
+
+void generation_tell_news(const struct generation *generation)
+{
+	for (uint32_t id = generation->first_id; id < generation->n_ids; id++) {
+		const struct tenant *tenant = generation->tenants[id];
+
+		if (tenant && tenant->session && tenant->wake_fd >= 0)
+			session_tell_news(tenant->session);
+	}
 }
 
 /* ---- the deferred step ---- */
@@ -414,6 +436,7 @@ void generation_retire(struct generation *generation)
 	assert(generation->state == GENERATION_CURRENT);
 	if (generation->segment)
 		segment_retire(generation->segment);
+	generation_tell_news(generation);
 	generation->state = GENERATION_RETIRED;
 	generation_kick(generation);
 }

@@ -58,6 +58,7 @@ struct tenant {
 	int pidfd;			/* -1: not watched yet */
 	struct event death;
 	struct session *session;	/* NULL: detached */
+	int wake_fd;			/* -1: it polls nothing; kept for those who wake it */
 	struct quota_unit unit;		/* while detached */
 };
 
@@ -128,6 +129,13 @@ struct tenant *generation_find(struct generation *generation, const struct newco
  */
 int generation_admit(struct generation *generation, const struct newcomer *newcomer,
 		     int pidfd, struct tenant **ret_tenant);
+
+/* The living tenant of an id and incarnation, or NULL. */
+struct tenant *generation_tenant(const struct generation *generation, uint32_t id,
+				 uint32_t incarnation);
+
+/* Tell all who poll to look again. */
+void generation_tell_news(const struct generation *generation);
 
 /* The tenant is gone, or as good as: what it held is freed in the next steps. */
 void tenant_end(struct tenant *tenant);

@@ -88,6 +88,8 @@ static void reaper_finish(struct generation *generation)
 		generation_set_daemon(generation);
 	}
 	audit_after_reap(generation);
+	/* What was freed or sent in the name of the dead may be what somebody polls for. */
+	generation_tell_news(generation);
 	log_at(reaper->reap.n_freed ? LOG_INFO : LOG_DEBUG,
 	       "segment %s: freed %llu chunks of %u holders that are gone, in %.1f ms",
 	       generation_label(generation), (unsigned long long)reaper->reap.n_freed,

@@ -20,6 +20,12 @@
 static struct log_limit refusals = { .burst = 20 };
 static struct log_limit arrivals = { .burst = 500 };
 
+/* Room for one descriptor, as recvmsg(2) and sendmsg(2) want it. */
+union control {
+	struct cmsghdr header;
+	char room[CMSG_SPACE(sizeof(int))];
+};
+
 /* ---- out ---- */
 
 static void fill_msg(struct mempool_msg *msg, enum mempool_message_type type, size_t size)
@@ -38,6 +44,25 @@ static int session_send(struct session *session, const void *message, size_t siz
 	ssize_t n = send(session->fd, message, size, MSG_DONTWAIT | MSG_NOSIGNAL);
 
 	return n < 0 ? -errno : 0;
+}
+
+/* The same, with a descriptor. */
+static int session_send_fd(struct session *session, const void *message, size_t size, int fd)
+{
+	struct iovec iov = { .iov_base = (void *)message, .iov_len = size };
+	union control control = { .room = { 0 } };
+	struct msghdr msghdr = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+
+	control.header.cmsg_level = SOL_SOCKET;
+	control.header.cmsg_type = SCM_RIGHTS;
+	control.header.cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
+	return sendmsg(session->fd, &msghdr, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
 static void stop_waiting(struct session *session)
@@ -394,6 +419,58 @@ static void on_list(struct session *session)
 		session_free(session);
 }
 
+/* ---- wake descriptors ---- */
+
+/*
+ * The daemon keeps it for others and never uses it itself: a write to a descriptor that
+ * somebody else made could be made to block. It tells its own news by message.
+ */
+static void on_wake_fd(struct session *session, int *passed)
+{
+	struct tenant *tenant = session->tenant;
+
+	if (session->state != SESSION_ATTACHED || *passed < 0) {
+		refuse(session, -EBADMSG, "a wake descriptor is passed by a client, once it is "
+		       "welcome");
+		return;
+	}
+	if (tenant->wake_fd >= 0)
+		close(tenant->wake_fd);
+	tenant->wake_fd = *passed;
+	*passed = -1;
+}
+
+static void on_peer_fd(struct session *session, const struct mempool_msg_peer_fd *ask)
+{
+	struct mempool_msg_peer answer = {
+		.holder = ask->holder,
+		.incarnation = ask->incarnation,
+	};
+	const struct tenant *peer;
+	int r;
+
+	if (session->state != SESSION_ATTACHED) {
+		refuse(session, -EBADMSG, "only a client asks for a peer");
+		return;
+	}
+	fill_msg(&answer.msg, MEMPOOL_MSG_PEER, sizeof(answer));
+	peer = generation_tenant(session->tenant->generation, ask->holder, ask->incarnation);
+	answer.found = peer && peer->wake_fd >= 0;
+	r = answer.found ? session_send_fd(session, &answer, sizeof(answer), peer->wake_fd)
+			 : session_send(session, &answer, sizeof(answer));
+	if (r < 0)
+		session_free(session);
+}
+
+void session_tell_news(struct session *session)
+{
+	struct mempool_msg_news news;
+
+	fill_msg(&news.msg, MEMPOOL_MSG_NEWS, sizeof(news));
+	/* One who has not read the last news has enough to read. */
+	session_send(session, &news, sizeof(news));
+}
+
 /* ---- in ---- */
 
 union message {
@@ -401,6 +478,7 @@ union message {
 	struct mempool_msg_hello hello;
 	struct mempool_msg_bye bye;
 	struct mempool_msg_list list;
+	struct mempool_msg_peer_fd peer_fd;
 	unsigned char bytes[MEMPOOL_MSG_MAX_BYTES + 1];
 };
 
@@ -413,6 +491,10 @@ static size_t message_size(uint16_t type)
 		return sizeof(struct mempool_msg_bye);
 	case MEMPOOL_MSG_LIST:
 		return sizeof(struct mempool_msg_list);
+	case MEMPOOL_MSG_WAKE_FD:
+		return sizeof(struct mempool_msg_wake_fd);
+	case MEMPOOL_MSG_PEER_FD:
+		return sizeof(struct mempool_msg_peer_fd);
 	default:
 		return 0;
 	}
@@ -446,7 +528,9 @@ static int check_message(struct session *session, const struct mempool_msg *msg,
 	return 0;
 }
 
-static void on_message(struct session *session, const union message *message, size_t size)
+/* passed: a descriptor that came with it, or -1; who takes it over sets it to -1. */
+static void on_message(struct session *session, const union message *message, size_t size,
+		       int *passed)
 {
 	if (check_message(session, &message->msg, size) < 0)
 		return;
@@ -469,6 +553,12 @@ static void on_message(struct session *session, const union message *message, si
 	case MEMPOOL_MSG_LIST:
 		on_list(session);
 		break;
+	case MEMPOOL_MSG_WAKE_FD:
+		on_wake_fd(session, passed);
+		break;
+	case MEMPOOL_MSG_PEER_FD:
+		on_peer_fd(session, &message->peer_fd);
+		break;
 	}
 }
 
@@ -480,26 +570,49 @@ static bool has_hung_up(const struct session *session)
 	return poll(&poll_fd, 1, 0) > 0;
 }
 
+/* Return: as recv(2); at most one descriptor is taken, the kernel drops what is more. */
+static ssize_t receive(struct session *session, union message *message, int *ret_passed)
+{
+	struct iovec iov = { .iov_base = message, .iov_len = sizeof(*message) };
+	union control control = { .room = { 0 } };
+	struct msghdr msghdr = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *header;
+	ssize_t size;
+
+	*ret_passed = -1;
+	size = recvmsg(session->fd, &msghdr, MSG_DONTWAIT | MSG_TRUNC | MSG_CMSG_CLOEXEC);
+	if (size < 0)
+		return size;
+	header = CMSG_FIRSTHDR(&msghdr);
+	if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS &&
+	    header->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(ret_passed, CMSG_DATA(header), sizeof(int));
+	return size;
+}
+
 static void session_read(struct session *session)
 {
 	union message message;
 	ssize_t size;
+	int passed;
 
-	/*
-	 * No room for control data: descriptors that somebody passes are dropped by the
-	 * kernel and never become ours.
-	 */
-	size = recv(session->fd, &message, sizeof(message), MSG_DONTWAIT | MSG_TRUNC);
+	size = receive(session, &message, &passed);
 	if (size < 0) {
 		if (errno != EAGAIN && errno != EINTR)
 			session_free(session);
 		return;
 	}
-	if (size == 0 && has_hung_up(session)) {
+	if (size == 0 && has_hung_up(session))
 		session_free(session);
-		return;
-	}
-	on_message(session, &message, (size_t)size);
+	else
+		on_message(session, &message, (size_t)size, &passed);
+	if (passed >= 0)
+		close(passed);
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *userdata)

@@ -74,6 +74,9 @@ void session_free(struct session *session);
 /* For a generation: a holder id may be free, try the hello again. */
 void session_answer(struct session *session);
 
+/* For a generation: something has changed that who polls should look at. */
+void session_tell_news(struct session *session);
+
 /* For a tenant: its process has died. */
 void session_tenant_is_gone(struct session *session);
 

@@ -103,6 +103,21 @@ int mempool_client_open(const struct mempool_client_options *options,
 int mempool_client_close(struct mempool_client *client);
 
 /**
+ * mempool_client_fd() - a descriptor for epoll(7), poll(2) or libevent
+ *
+ * Readable: look again, at each queue and topic that the program waits for, until it says
+ * -EAGAIN (with timeout 0); that -EAGAIN makes it tell the next time. Also readable when the
+ * daemon has news: a client died, the segment was retired. May be spurious. It survives a
+ * restart of the daemon. To be watched only: never read, written or closed by the user;
+ * closed with the client, and its last queue or topic handle.
+ *
+ * Threads: any. Takes a lock of this process, as does the -EAGAIN of a client that has it.
+ * Crash:   nothing of it is shared but bits that the reaper clears.
+ * Return:  the descriptor, always the same one; -EINVAL, -ECHILD, -EMFILE, -ENFILE, -ENOMEM.
+ */
+int mempool_client_fd(struct mempool_client *client);
+
+/**
  * mempool_client_is_stale() - whether the segment has been retired
  *
  * The daemon retires a segment whose layout the config no longer asks for. It works on for

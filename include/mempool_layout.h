@@ -9,7 +9,7 @@
  *	pool 1: chunk data | pool 1: index memory
  *	...
  *	ChunkManager objects (sum of all chunk counts) | their index memory
- *	queue and topic rings
+ *	queue and topic rings | for each ring, a bit per holder that polls it
  *
  * The index memory of a pool of n chunks is its free list (two-level bitmap of hints)
  * followed by n entries. An entry's word says who holds the chunk, and nothing else does.

@@ -11,6 +11,12 @@
  *			<-	WELCOME (map this, you are that holder) or REFUSED
  *	BYE		->				the holder is reaped and its id freed
  *
+ *	WAKE_FD		->				an eventfd is passed: whoever has news for
+ *							this client writes to it
+ *			<-	NEWS			at any time, to who has passed one: look again
+ *	PEER_FD		->				a holder has its poller's bit set
+ *			<-	PEER			and its eventfd, or none
+ *
  *	LIST		->				an observer: takes no holder
  *			<-	SEGMENT, n times; n is in each; n = 0: one, with an empty name
  *
@@ -34,10 +40,14 @@ enum mempool_message_type {
 	MEMPOOL_MSG_HELLO = 0x01,
 	MEMPOOL_MSG_BYE = 0x02,
 	MEMPOOL_MSG_LIST = 0x03,
+	MEMPOOL_MSG_WAKE_FD = 0x04,
+	MEMPOOL_MSG_PEER_FD = 0x05,
 
 	MEMPOOL_MSG_WELCOME = 0x81,
 	MEMPOOL_MSG_REFUSED = 0x82,
 	MEMPOOL_MSG_SEGMENT = 0x83,
+	MEMPOOL_MSG_NEWS = 0x84,
+	MEMPOOL_MSG_PEER = 0x85,
 };
 
 struct mempool_msg {
@@ -63,6 +73,30 @@ struct mempool_msg_bye {
 
 struct mempool_msg_list {
 	struct mempool_msg msg;
+};
+
+/* With one descriptor, an eventfd, as SCM_RIGHTS. */
+struct mempool_msg_wake_fd {
+	struct mempool_msg msg;
+};
+
+struct mempool_msg_peer_fd {
+	struct mempool_msg msg;
+	uint32_t holder;		/* of the asker's segment */
+	uint32_t incarnation;
+};
+
+struct mempool_msg_news {
+	struct mempool_msg msg;
+};
+
+/* With the descriptor, if found is 1. */
+struct mempool_msg_peer {
+	struct mempool_msg msg;
+	uint32_t holder;
+	uint32_t incarnation;
+	uint32_t found;
+	uint32_t reserved;
 };
 
 /* One segment, as a client needs it to map it and to know that it mapped the right one. */
@@ -105,5 +139,7 @@ static_assert(sizeof(struct mempool_msg_place) == 136, "protocol");
 static_assert(sizeof(struct mempool_msg_welcome) == 160, "protocol");
 static_assert(sizeof(struct mempool_msg_segment) == 160, "protocol");
 static_assert(sizeof(struct mempool_msg_refused) == 264, "protocol");
+static_assert(sizeof(struct mempool_msg_peer_fd) == 24, "protocol");
+static_assert(sizeof(struct mempool_msg_peer) == 32, "protocol");
 
 #endif

@@ -128,6 +128,9 @@ int geometry_init(struct geometry *geometry, const struct config *config)
 	for (size_t i = 0; i < config->n_rings; i++)
 		off += geometry_ring_bytes(config->rings[i].capacity);
 
+	geometry->pollers_off = off;
+	off += (uint64_t)geometry->n_rings * (geometry->n_holders / 8);
+
 	geometry->total_size = round_up(off, MEMPOOL_PAGE_BYTES);
 	if (geometry->total_size > LARGEST_SEGMENT)
 		return -EOVERFLOW;

@@ -31,6 +31,7 @@ struct geometry {
 	uint64_t holders_off;
 	uint64_t rings_off;
 	uint64_t slots_off;		/* of the first ring; the others follow */
+	uint64_t pollers_off;		/* a bit per holder, for each ring */
 	uint32_t n_pools;		/* data pools; pools[n_pools] is the ChunkManagers' */
 	uint32_t n_holders;
 	uint32_t n_rings;

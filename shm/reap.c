@@ -156,10 +156,19 @@ static void reap_leaf(struct reap *reap, struct pool *pool, uint32_t leaf)
 		free_list_push_mask(&pool->list, leaf, hints);
 }
 
-/* Those who wait for what the dead may have freed, sent or owed. */
-static void wake_all(struct segment *segment)
+/* Those who wait for what the dead may have freed, sent or owed; not the dead. */
+static void wake_all(const struct reap *reap)
 {
+	struct segment *segment = reap->segment;
+	uint32_t n_words = segment->n_holders / 64;
 	struct queue queue;
+
+	for (uint64_t i = 0; i < (uint64_t)segment->config.n_rings * n_words; i++)
+		if (reap->dead[i % n_words] != 0)
+			/* seq_cst, as in client/poller.c. */
+			atomic_fetch_and_explicit(&segment->pollers[i],
+						  ~reap->dead[i % n_words],
+						  memory_order_seq_cst);
 
 	for (uint32_t i = 0; i < segment->config.n_rings; i++) {
 		if (queue_view(&queue, segment, i) == 0)
@@ -189,7 +198,7 @@ bool reap_step(struct reap *reap, uint32_t max_words)
 		reap->index = 0;
 		reap->pool = reap->n_pools_done++;
 	}
-	wake_all(reap->segment);
+	wake_all(reap);
 	return true;
 }
 

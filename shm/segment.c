@@ -640,6 +640,7 @@ static int fill_segment(struct segment *segment, const struct segment_memory *me
 	segment->header = memory->base;
 	segment->holders = (void *)(base + segment->geometry.holders_off);
 	segment->rings = (void *)(base + segment->geometry.rings_off);
+	segment->pollers = (void *)(base + segment->geometry.pollers_off);
 	segment->n_pools = segment->geometry.n_pools;
 	segment->n_holders = segment->geometry.n_holders;
 	segment->segment_id = header.segment_id;

@@ -79,6 +79,7 @@ struct segment {
 	struct mempool_holder *holders;
 	struct mempool_ring *rings;
 	struct segment_ring_place *ring_places;	/* by ring */
+	_Atomic uint64_t *pollers;	/* n_holders / 64 words for each ring */
 	uint32_t *topic_rings;		/* by topic: which ring it is */
 	struct config config;		/* the shape, as the header tells it */
 	struct geometry geometry;

@@ -42,6 +42,7 @@ int topic_view(struct topic *topic, const struct segment *segment, uint32_t ring
 		.slots = (void *)((unsigned char *)segment->memory.base +
 				  segment->ring_places[ring].slots_off),
 		.capacity = config->rings[ring].capacity,
+		.ring_index = ring,
 		.holder = segment->ring_places[ring].holder,
 	};
 	return 0;

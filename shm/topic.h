@@ -35,6 +35,7 @@ struct topic {
 	struct mempool_ring *ring;
 	_Atomic uint64_t *slots;
 	uint64_t capacity;
+	uint32_t ring_index;		/* in the ring table */
 	uint32_t holder;		/* the topic's id, with the one sharer bit */
 };
 

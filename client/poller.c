@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+#include "poller.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "client.h"
+#include "shm/eventcount.h"
+#include "shm/holder.h"
+
+/* A descriptor that the daemon did not have is asked for again so much later. */
+#define ASK_AGAIN_NS INT64_C(1000000000)
+
+static int64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+int poller_init(struct poller *poller)
+{
+	*poller = (struct poller){ .epoll_fd = -1, .event_fd = -1, .timer_fd = -1, .socket_fd = -1 };
+	return -pthread_mutex_init(&poller->lock, NULL);
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+void poller_deinit(struct poller *poller, uint32_t n_holders)
+{
+	for (uint32_t i = 0; poller->peers && i < n_holders; i++)
+		close_fd(&poller->peers[i].fd);
+	free(poller->peers);
+	close_fd(&poller->epoll_fd);
+	close_fd(&poller->event_fd);
+	close_fd(&poller->timer_fd);
+	pthread_mutex_destroy(&poller->lock);
+}
+
+/* ---- the descriptor ---- */
+
+static int watch(const struct poller *poller, int fd)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+
+	return epoll_ctl(poller->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+/* Hand our eventfd to the daemon, on the connection there is or a new one. */
+static void introduce(struct mempool_client *client)
+{
+	struct poller *poller = &client->poller;
+	struct connection *connection = &client->connection;
+
+	if (poller->socket_fd >= 0 && poller->socket_fd == connection->fd)
+		return;
+	/* A closed one has left the set by itself. */
+	poller->socket_fd = -1;
+	if (connection_wake_fd(connection, poller->event_fd) == 0 &&
+	    watch(poller, connection->fd) == 0)
+		poller->socket_fd = connection->fd;
+}
+
+static int make(struct poller *poller)
+{
+	int r = 0;
+
+	poller->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	poller->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	poller->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (poller->epoll_fd < 0 || poller->event_fd < 0 || poller->timer_fd < 0)
+		r = -errno;
+	if (r == 0)
+		r = watch(poller, poller->event_fd);
+	if (r == 0)
+		r = watch(poller, poller->timer_fd);
+	if (r < 0) {
+		close_fd(&poller->epoll_fd);
+		close_fd(&poller->event_fd);
+		close_fd(&poller->timer_fd);
+	}
+	return r;
+}
+
+int poller_open(struct mempool_client *client)
+{
+	struct poller *poller = &client->poller;
+	int r = 0;
+
+	pthread_mutex_lock(&poller->lock);
+	if (poller->epoll_fd < 0)
+		r = make(poller);
+	if (r == 0) {
+		introduce(client);
+		/* What has happened so far may be news. */
+		eventfd_write(poller->event_fd, 1);
+		atomic_store_explicit(&poller->is_used, true, memory_order_release);
+	}
+	pthread_mutex_unlock(&poller->lock);
+	return r < 0 ? r : poller->epoll_fd;
+}
+
+static _Atomic uint64_t *pollers_of(const struct mempool_client *client, uint32_t ring)
+{
+	return client->segment->pollers + (uint64_t)ring * (client->segment->n_holders / 64);
+}
+
+void poller_arm(struct mempool_client *client, uint32_t ring,
+		struct mempool_eventcount *eventcount)
+{
+	const struct itimerspec slice = { .it_value.tv_sec = 1 };
+	struct poller *poller = &client->poller;
+	eventfd_t count;
+
+	/* Acquire: the descriptors are there when the flag is. */
+	if (!atomic_load_explicit(&poller->is_used, memory_order_acquire))
+		return;
+	pthread_mutex_lock(&poller->lock);
+	/* Quiet from here on; what comes after is news. */
+	eventfd_read(poller->event_fd, &count);
+	timerfd_settime(poller->timer_fd, 0, &slice, NULL);
+	connection_drain(&client->connection);
+	introduce(client);
+	pthread_mutex_unlock(&poller->lock);
+
+	/* seq_cst: before the flag (E2), so that who sees that sees this; and before the look. */
+	atomic_fetch_or_explicit(&pollers_of(client, ring)[client->holder / 64],
+				 UINT64_C(1) << client->holder % 64, memory_order_seq_cst);
+	eventcount_prepare(eventcount);
+}
+
+/* ---- waking others ---- */
+
+/* The eventfd of a holder as it lives now, or -1. Under the lock. */
+static int peer_fd(struct mempool_client *client, uint32_t id)
+{
+	struct poller *poller = &client->poller;
+	struct poller_peer *peer;
+	struct holder holder;
+
+	if (id == client->holder)
+		return poller->event_fd;
+	if (holder_read(client->segment, id, &holder) < 0 ||
+	    holder.state != MEMPOOL_HOLDER_LIVE)
+		return -1;
+	if (!poller->peers) {
+		poller->peers = calloc(client->segment->n_holders, sizeof(*poller->peers));
+		if (!poller->peers)
+			return -1;
+		for (uint32_t i = 0; i < client->segment->n_holders; i++)
+			poller->peers[i].fd = -1;
+	}
+
+	peer = &poller->peers[id];
+	if (peer->fd >= 0 && peer->incarnation != holder.incarnation)
+		close_fd(&peer->fd);
+	if (peer->fd < 0 && (peer->incarnation != holder.incarnation ||
+			     now_ns() - peer->asked_ns >= ASK_AGAIN_NS)) {
+		peer->incarnation = holder.incarnation;
+		peer->asked_ns = now_ns();
+		peer->fd = connection_peer_fd(&client->connection, id, holder.incarnation);
+	}
+	return peer->fd;
+}
+
+static void wake_pollers(struct mempool_client *client, uint32_t ring)
+{
+	_Atomic uint64_t *pollers = pollers_of(client, ring);
+
+	for (uint32_t i = 0; i < client->segment->n_holders / 64; i++) {
+		uint64_t bits = atomic_load_explicit(&pollers[i], memory_order_seq_cst);
+
+		for (; bits != 0; bits &= bits - 1) {
+			uint32_t id = i * 64 + (uint32_t)__builtin_ctzll(bits);
+			int fd;
+
+			pthread_mutex_lock(&client->poller.lock);
+			fd = peer_fd(client, id);
+			/* Nonblocking: at its largest, it is readable as well. */
+			if (fd >= 0)
+				eventfd_write(fd, 1);
+			pthread_mutex_unlock(&client->poller.lock);
+		}
+	}
+}
+
+void poller_wake(struct mempool_client *client, uint32_t ring,
+		 struct mempool_eventcount *eventcount)
+{
+	/* E1, as in eventcount_wake(). */
+	if (likely(!atomic_load_explicit(&eventcount->has_sleeper, memory_order_seq_cst)))
+		return;
+	eventcount_wake_slowly(eventcount);
+	wake_pollers(client, ring);
+}
+
+PUBLIC int mempool_client_fd(struct mempool_client *client)
+{
+	if (!client)
+		return -EINVAL;
+	if (client->forked)
+		return -ECHILD;
+	return poller_open(client);
+}

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test-poll.c - who waits in poll(2) is woken, whatever becomes of the daemon meanwhile
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "actor.h"
+
+/* Well below the second after which the timer would make it readable in any case. */
+#define AT_ONCE_MS 500
+#define QUIET_MS 100
+
+static const char with_rings[] =
+	"    pools: [ { chunk_size: 128, chunk_count: 100 } ]\n"
+	"    queues: [ { name: work, capacity: 4 } ]\n"
+	"    topics: [ { name: camera, capacity: 4 } ]\n";
+
+static struct fixture fixture;
+
+static void setup(void)
+{
+	fixture_init(&fixture);
+	fixture_configure(&fixture, "", with_rings);
+	fixture_start(&fixture);
+}
+
+static void teardown(void)
+{
+	if (fixture.pid)
+		fixture_stop(&fixture);
+	fixture_deinit(&fixture);
+}
+
+static bool is_readable(int fd, int timeout_ms)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+
+	return poll(&poll_fd, 1, timeout_ms) == 1;
+}
+
+/* Sends to the queue, or publishes, at each word; until it hears 0. */
+enum word { SEND = 1, PUBLISH = 2, RECEIVE = 3 };
+
+static void run_sender(const struct fixture *with, int fd)
+{
+	struct mempool_client *client = open_client(with);
+	struct mempool_queue *queue;
+	struct mempool_topic *topic;
+	uint64_t word;
+	void *chunk;
+
+	ck_assert_int_eq(mempool_queue_open(client, "work", &queue), 0);
+	ck_assert_int_eq(mempool_topic_open(client, "camera", &topic), 0);
+	while ((word = hear(fd)) != 0) {
+		if (word == RECEIVE) {
+			ck_assert_int_eq(mempool_queue_receive(queue, &chunk, NULL, 0), 0);
+			ck_assert_int_eq(mempool_free(client, chunk), 0);
+			continue;
+		}
+		chunk = mempool_alloc(client, 8);
+		ck_assert_ptr_nonnull(chunk);
+		if (word == SEND)
+			ck_assert_int_eq(mempool_queue_send(queue, chunk, 8, 0), 0);
+		else
+			ck_assert_int_eq(mempool_topic_publish(topic, chunk, 8), 0);
+	}
+	mempool_topic_close(topic);
+	mempool_queue_close(queue);
+	mempool_client_close(client);
+}
+
+/* A client that polls, and what it polls for. */
+struct waiter {
+	struct mempool_client *client;
+	struct mempool_queue *queue;
+	struct mempool_topic *topic;
+	struct mempool_subscriber *subscriber;
+	int fd;
+};
+
+static void waiter_open(struct waiter *waiter)
+{
+	waiter->client = open_client(&fixture);
+	ck_assert_int_eq(mempool_queue_open(waiter->client, "work", &waiter->queue), 0);
+	ck_assert_int_eq(mempool_topic_open(waiter->client, "camera", &waiter->topic), 0);
+	ck_assert_int_eq(mempool_topic_subscribe(waiter->topic, MEMPOOL_TOPIC_NEW,
+						 &waiter->subscriber), 0);
+	waiter->fd = mempool_client_fd(waiter->client);
+	ck_assert_int_ge(waiter->fd, 0);
+	ck_assert_int_eq(mempool_client_fd(waiter->client), waiter->fd);
+}
+
+static void waiter_close(struct waiter *waiter)
+{
+	mempool_subscriber_close(waiter->subscriber);
+	mempool_topic_close(waiter->topic);
+	mempool_queue_close(waiter->queue);
+	mempool_client_close(waiter->client);
+}
+
+/* Look at everything, as the API asks. Returns how many messages there were. */
+static int look(struct waiter *waiter)
+{
+	const void *message;
+	void *chunk;
+	int n = 0;
+
+	while (mempool_queue_receive(waiter->queue, &chunk, NULL, 0) == 0) {
+		ck_assert_int_eq(mempool_free(waiter->client, chunk), 0);
+		n++;
+	}
+	while (mempool_subscriber_next(waiter->subscriber, &message, NULL, NULL, 0) == 0) {
+		ck_assert_int_eq(mempool_free(waiter->client, message), 0);
+		n++;
+	}
+	return n;
+}
+
+/* Readable at once after this word, with one message to be found; and quiet after it. */
+static void expect_wake(struct waiter *waiter, const struct actor *sender, enum word word)
+{
+	double start = clock_ms();
+
+	tell(sender->fd, word);
+	ck_assert(is_readable(waiter->fd, AT_ONCE_MS));
+	/* Perhaps spuriously first. */
+	while (look(waiter) == 0)
+		ck_assert(clock_ms() - start < AT_ONCE_MS && is_readable(waiter->fd, AT_ONCE_MS));
+	ck_assert(!is_readable(waiter->fd, QUIET_MS));
+}
+
+START_TEST(test_poll_message_or_news_of_a_topic_is_readable)
+{
+	struct waiter waiter;
+	struct actor sender;
+
+	actor_start(&sender, &fixture, run_sender);
+	waiter_open(&waiter);
+	ck_assert_int_eq(look(&waiter), 0);
+	ck_assert(!is_readable(waiter.fd, QUIET_MS));
+	for (int i = 0; i < 20; i++)
+		expect_wake(&waiter, &sender, i % 2 ? SEND : PUBLISH);
+	tell(sender.fd, 0);
+	actor_join(&sender);
+	waiter_close(&waiter);
+}
+END_TEST
+
+START_TEST(test_poll_room_in_a_full_queue_is_readable)
+{
+	struct waiter waiter;
+	struct actor receiver;
+	void *chunk = NULL;
+	int n;
+
+	actor_start(&receiver, &fixture, run_sender);
+	waiter_open(&waiter);
+	for (n = 0; n < 5; n++) {
+		chunk = mempool_alloc(waiter.client, 8);
+		if (mempool_queue_send(waiter.queue, chunk, 8, 0) == -EAGAIN)
+			break;
+	}
+	ck_assert_int_eq(n, 4);
+	ck_assert(!is_readable(waiter.fd, QUIET_MS));
+	tell(receiver.fd, RECEIVE);
+	ck_assert(is_readable(waiter.fd, AT_ONCE_MS));
+	ck_assert_int_eq(mempool_queue_send(waiter.queue, chunk, 8, 1000000000), 0);
+	tell(receiver.fd, 0);
+	actor_join(&receiver);
+	waiter_close(&waiter);
+}
+END_TEST
+
+START_TEST(test_poll_survives_daemon_restart)
+{
+	struct waiter waiter;
+	struct actor old_sender, new_sender;
+
+	actor_start(&old_sender, &fixture, run_sender);
+	waiter_open(&waiter);
+	ck_assert_int_eq(look(&waiter), 0);
+	expect_wake(&waiter, &old_sender, SEND);
+
+	/* While it is away: one who has the descriptor keeps it. */
+	fixture_kill(&fixture);
+	ck_assert(is_readable(waiter.fd, AT_ONCE_MS));
+	ck_assert_int_eq(look(&waiter), 0);
+	tell(old_sender.fd, PUBLISH);
+	ck_assert(is_readable(waiter.fd, AT_ONCE_MS));
+	ck_assert_int_eq(look(&waiter), 1);
+
+	/* When it is back, and the waiter has looked again, newcomers get it as well. */
+	fixture_start(&fixture);
+	ck_assert(is_readable(waiter.fd, 2000));
+	look(&waiter);
+	actor_start(&new_sender, &fixture, run_sender);
+	expect_wake(&waiter, &new_sender, SEND);
+	expect_wake(&waiter, &old_sender, PUBLISH);
+
+	tell(old_sender.fd, 0);
+	actor_join(&old_sender);
+	tell(new_sender.fd, 0);
+	actor_join(&new_sender);
+	waiter_close(&waiter);
+}
+END_TEST
+
+START_TEST(test_poll_retired_segment_is_news)
+{
+	struct waiter waiter;
+
+	waiter_open(&waiter);
+	ck_assert_int_eq(look(&waiter), 0);
+	fixture_stop(&fixture);
+	fixture_configure(&fixture, "", "    pools: [ { chunk_size: 256, chunk_count: 50 } ]\n");
+	fixture_start(&fixture);
+	ck_assert(is_readable(waiter.fd, 2000));
+	ck_assert_int_eq(look(&waiter), 0);
+	ck_assert(mempool_client_is_stale(waiter.client));
+	waiter_close(&waiter);
+}
+END_TEST
+
+/* Several senders, killed at any moment of their sending: no message is slept over for long. */
+static void run_flood(const struct fixture *with, int fd)
+{
+	struct mempool_client *client = open_client(with);
+	struct mempool_queue *queue;
+
+	ck_assert_int_eq(mempool_queue_open(client, "work", &queue), 0);
+	tell(fd, 1);
+	for (;;) {
+		void *chunk = mempool_alloc_wait(client, 8, -1);
+
+		ck_assert_ptr_nonnull(chunk);
+		ck_assert_int_eq(mempool_queue_send(queue, chunk, 8, -1), 0);
+	}
+}
+
+START_TEST(test_poll_killed_senders_leave_nobody_asleep)
+{
+	struct waiter waiter;
+	int n_received = 0;
+
+	waiter_open(&waiter);
+	look(&waiter);
+	for (int round = 0; round < 10; round++) {
+		struct actor senders[2];
+		double end;
+
+		for (int i = 0; i < 2; i++) {
+			actor_start(&senders[i], &fixture, run_flood);
+			ck_assert_uint_eq(hear(senders[i].fd), 1);
+		}
+		for (end = clock_ms() + 50; clock_ms() < end;) {
+			ck_assert(is_readable(waiter.fd, 2000));
+			n_received += look(&waiter);
+		}
+		for (int i = 0; i < 2; i++)
+			actor_kill(&senders[i]);
+		/* What they had sent is found without another send. */
+		while (is_readable(waiter.fd, QUIET_MS))
+			look(&waiter);
+		ck_assert_int_eq(look(&waiter), 0);
+	}
+	printf("# %d messages of senders that were killed\n", n_received);
+	waiter_close(&waiter);
+}
+END_TEST
+
+START_TEST(test_poll_works_inside_epoll)
+{
+	struct epoll_event event = { .events = EPOLLIN }, got;
+	int outer = epoll_create1(EPOLL_CLOEXEC);
+	struct waiter waiter;
+	struct actor sender;
+
+	actor_start(&sender, &fixture, run_sender);
+	waiter_open(&waiter);
+	ck_assert_int_eq(epoll_ctl(outer, EPOLL_CTL_ADD, waiter.fd, &event), 0);
+	look(&waiter);
+	ck_assert_int_eq(epoll_wait(outer, &got, 1, QUIET_MS), 0);
+	tell(sender.fd, SEND);
+	ck_assert_int_eq(epoll_wait(outer, &got, 1, AT_ONCE_MS), 1);
+	ck_assert_int_eq(look(&waiter), 1);
+	close(outer);
+	tell(sender.fd, 0);
+	actor_join(&sender);
+	waiter_close(&waiter);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("poll");
+	TCase *tcase = tcase_create("poll");
+	SRunner *runner;
+	int n_failed;
+
+	tcase_set_timeout(tcase, 60);
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_add_test(tcase, test_poll_message_or_news_of_a_topic_is_readable);
+	tcase_add_test(tcase, test_poll_room_in_a_full_queue_is_readable);
+	tcase_add_test(tcase, test_poll_survives_daemon_restart);
+	tcase_add_test(tcase, test_poll_retired_segment_is_news);
+	tcase_add_test(tcase, test_poll_killed_senders_leave_nobody_asleep);
+	tcase_add_test(tcase, test_poll_works_inside_epoll);
+	suite_add_tcase(suite, tcase);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	n_failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return n_failed == 0 ? 0 : 1;
+}
