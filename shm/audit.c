@@ -112,10 +112,18 @@ static struct finding judge_shared(const struct auditor *auditor, const struct p
 	const struct segment *segment = auditor->segment;
 	const struct pool *managers = &segment->pools[segment->n_pools];
 	uint32_t manager = word_value(word);
+	uint64_t seen;
 
 	if (manager >= managers->n_chunks)
 		return (struct finding){ "SHARED, with a manager that does not exist:", manager };
-	if (word_kind(GET(managers->entries[manager].word)) != MEMPOOL_SHARED)
+	seen = GET(managers->entries[manager].word);
+	/*
+	 * Who shares writes the chunk's word first, who collects the manager's: in between the
+	 * manager is his, for as long as he may be stopped there.
+	 */
+	if (word_kind(seen) == MEMPOOL_OWNED && cannot_hold(auditor, word_value(seen)))
+		return (struct finding){ "SHARED, but one who is gone has manager", manager };
+	if (word_kind(seen) != MEMPOOL_SHARED && word_kind(seen) != MEMPOOL_OWNED)
 		return (struct finding){ "SHARED, but its manager is not:", manager };
 	if (manager_chunk(managers, manager) != handle_chunk(pool->id, index))
 		return (struct finding){ "SHARED, but another chunk's is manager", manager };

@@ -430,6 +430,45 @@ START_TEST(test_share_stamp_wraps_within_its_bits)
 END_TEST
 
 /* What a hostile client writes into a manager or a word leads nowhere. */
+static uint64_t count_faults(void)
+{
+	struct audit audit;
+
+	ck_assert_int_eq(audit_segment(segment, 0, NULL, NULL, &audit), 0);
+	return audit.n_faults;
+}
+
+/* A client stopped between the chunk's word and the manager's, as the audit finds it. */
+START_TEST(test_share_half_made_is_a_fault_of_the_dead_alone)
+{
+	struct pool *managers = segment_managers(segment);
+	_Atomic uint64_t *word;
+	uint32_t generation;
+	uint64_t handle, whole;
+	void *chunk;
+
+	handle = must_share(0, 1, &chunk);
+	word = &managers->entries[word_value(segment->pools[0].entries[handle_index(handle)]
+						     .word)].word;
+	whole = atomic_load(word);
+	generation = word_generation(whole);
+	ck_assert_uint_eq(count_faults(), 0);
+
+	atomic_store(word, word_make(generation, MEMPOOL_OWNED, clients[0]->holder));
+	ck_assert_uint_eq(count_faults(), 0);
+	atomic_store(word, word_make(generation, MEMPOOL_FREE, 0));
+	ck_assert_uint_eq(count_faults(), 1);
+	/* The chunk, and the manager itself. */
+	holder_set_state(segment, clients[0]->holder + 1, MEMPOOL_HOLDER_FREE);
+	atomic_store(word, word_make(generation, MEMPOOL_OWNED, clients[0]->holder + 1));
+	ck_assert_uint_eq(count_faults(), 2);
+
+	atomic_store(word, whole);
+	ck_assert_int_eq(mempool_free(clients[0], chunk), 0);
+	must_be_deserted();
+}
+END_TEST
+
 START_TEST(test_share_hostile_links_are_not_followed)
 {
 	static const uint32_t links[] = {
@@ -585,6 +624,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_share_late_reference_collects_when_it_is_dropped);
 	tcase_add_test(tcase, test_share_reaper_frees_both_at_every_stop);
 	tcase_add_test(tcase, test_share_stamp_wraps_within_its_bits);
+	tcase_add_test(tcase, test_share_half_made_is_a_fault_of_the_dead_alone);
 	tcase_add_test(tcase, test_share_hostile_links_are_not_followed);
 }
 
