@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #define START_TIMEOUT_MS 30000
+#define LOG_TAIL_BYTES 4000
 
 const char private_daemon_guide_pools[] =
 	"    pools:\n"
@@ -127,6 +128,9 @@ void private_daemon_print_log(const struct private_daemon *daemon)
 	FILE *file = fopen(daemon->log_path, "re");
 	char line[1024];
 
+	/* From the middle of a line on: so be it. */
+	if (file && fseek(file, -LOG_TAIL_BYTES, SEEK_END) < 0)
+		rewind(file);
 	while (file && fgets(line, sizeof(line), file))
 		fputs(line, stderr);
 	if (file)

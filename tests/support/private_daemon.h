@@ -51,7 +51,7 @@ void private_daemon_stop(struct private_daemon *daemon);
 /* Remove the segment's objects: the next start makes a new one. */
 void private_daemon_remove_objects(const struct private_daemon *daemon);
 
-/* Its log, to stderr. */
+/* The end of its log, to stderr. */
 void private_daemon_print_log(const struct private_daemon *daemon);
 
 /* CLOCK_MONOTONIC in seconds. */
