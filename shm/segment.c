@@ -18,6 +18,10 @@
 
 #define SPACE_PIECE_BYTES (UINT64_C(64) << 20)
 
+/* How long an object may be too short before that is not its maker's slowness: 1 s. */
+#define OPEN_TRIES 100
+#define OPEN_PAUSE_NS 10000000
+
 uint64_t segment_size_bytes(const struct config *config)
 {
 	struct geometry geometry;
@@ -164,13 +168,32 @@ static int open_object(const char *shm_name, uint64_t size, enum segment_access 
 	return r;
 }
 
+/* Others may do the same at the same time: one creates it, all get that one. */
+static int open_or_create(const char *shm_name, uint64_t size, enum segment_access access,
+			  const struct segment_permissions *perms,
+			  segment_progress_fn progress, void *userdata,
+			  struct segment_memory *ret_memory)
+{
+	const struct timespec pause = { .tv_nsec = OPEN_PAUSE_NS };
+	int r = -EEXIST;
+
+	for (int i = 0; i < OPEN_TRIES && (r == -EEXIST || r == -ENODATA); i++) {
+		/* Its maker is still taking its space. */
+		if (r == -ENODATA)
+			nanosleep(&pause, NULL);
+		r = open_object(shm_name, size, access, ret_memory);
+		if (r == -ENOENT)
+			r = create_object(shm_name, size, perms, progress, userdata,
+					  ret_memory);
+	}
+	return r;
+}
+
 int segment_create(const char *shm_name, uint64_t size_bytes, enum segment_access access,
 		   enum segment_open_mode open_mode, const struct segment_permissions *perms,
 		   segment_progress_fn progress, void *userdata,
 		   struct segment_memory *ret_memory)
 {
-	int r;
-
 	if (size_bytes == 0 || size_bytes > INT64_MAX || (perms->mode & ~0777U))
 		return -EINVAL;
 	/* Who creates must be able to lay it out. */
@@ -187,10 +210,8 @@ int segment_create(const char *shm_name, uint64_t size_bytes, enum segment_acces
 	case SEGMENT_CREATE:
 		break;
 	case SEGMENT_OPEN_OR_CREATE:
-		r = open_object(shm_name, size_bytes, access, ret_memory);
-		if (r != -ENOENT)
-			return r;
-		break;
+		return open_or_create(shm_name, size_bytes, access, perms, progress, userdata,
+				      ret_memory);
 	}
 	return create_object(shm_name, size_bytes, perms, progress, userdata, ret_memory);
 }

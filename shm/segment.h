@@ -102,9 +102,11 @@ uint64_t segment_size_bytes(const struct config *config);
  *
  * The space is taken here (posix_fallocate), so that a full /dev/shm is an error now and
  * never a SIGBUS later. A new object is given its group and mode only after that.
+ * Of several that open or create at the same time, one creates.
  *
  * Return: 0; -EEXIST, -ENOENT, -EACCES as open(2); -ENOSPC no room (nothing is left
- *         behind); -ENODATA an existing object is too short; -EINVAL.
+ *         behind); -ENODATA an existing object is too short (SEGMENT_OPEN_OR_CREATE: and
+ *         still is after a second, so that nobody is making it); -EINVAL.
  */
 int segment_create(const char *shm_name, uint64_t size_bytes, enum segment_access access,
 		   enum segment_open_mode open_mode, const struct segment_permissions *perms,

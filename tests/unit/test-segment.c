@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -140,6 +141,70 @@ START_TEST(test_open_or_create_creates_then_opens)
 	ck_assert(!second.created);
 	ck_assert_uint_eq(second.inode, memory.inode);
 	segment_memory_deinit(&second);
+}
+END_TEST
+
+enum { N_RACERS = 4, N_RACES = 300 };
+
+static pthread_barrier_t start_line;
+static struct segment_memory raced[N_RACERS];
+
+static void *race(void *userdata)
+{
+	struct segment_memory *mine = userdata;
+
+	pthread_barrier_wait(&start_line);
+	return (void *)(intptr_t)segment_create(name, size, SEGMENT_READ_WRITE,
+						SEGMENT_OPEN_OR_CREATE, &private_perms, NULL,
+						NULL, mine);
+}
+
+START_TEST(test_open_or_create_raced_one_creates_all_get_it)
+{
+	pthread_barrier_init(&start_line, NULL, N_RACERS);
+	for (int n = 0; n < N_RACES; n++) {
+		pthread_t threads[N_RACERS];
+		int n_created = 0;
+		void *r;
+
+		for (int i = 0; i < N_RACERS; i++)
+			ck_assert_int_eq(pthread_create(&threads[i], NULL, race, &raced[i]), 0);
+		for (int i = 0; i < N_RACERS; i++) {
+			pthread_join(threads[i], &r);
+			ck_assert_int_eq((int)(intptr_t)r, 0);
+			n_created += raced[i].created;
+			ck_assert_uint_eq(raced[i].inode, raced[0].inode);
+			ck_assert_uint_eq(raced[i].size, size);
+		}
+		ck_assert_int_eq(n_created, 1);
+		for (int i = 0; i < N_RACERS; i++)
+			segment_memory_deinit(&raced[i]);
+		shm_unlink(name);
+	}
+	pthread_barrier_destroy(&start_line);
+}
+END_TEST
+
+static void *make_slowly(void *userdata)
+{
+	usleep(100000);
+	return (void *)(intptr_t)posix_fallocate(*(int *)userdata, 0, (off_t)size);
+}
+
+START_TEST(test_open_or_create_waits_for_who_is_making_it)
+{
+	int fd = shm_open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	pthread_t maker;
+	void *r;
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(pthread_create(&maker, NULL, make_slowly, &fd), 0);
+	ck_assert_int_eq(create(SEGMENT_READ_WRITE, SEGMENT_OPEN_OR_CREATE), 0);
+	ck_assert(!memory.created);
+	ck_assert_uint_eq(memory.size, size);
+	pthread_join(maker, &r);
+	ck_assert_ptr_null(r);
+	close(fd);
 }
 END_TEST
 
@@ -725,6 +790,8 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_open_existing_gets_it);
 	tcase_add_test(tcase, test_open_existing_too_short_enodata);
 	tcase_add_test(tcase, test_open_or_create_creates_then_opens);
+	tcase_add_test(tcase, test_open_or_create_raced_one_creates_all_get_it);
+	tcase_add_test(tcase, test_open_or_create_waits_for_who_is_making_it);
 	tcase_add_test(tcase, test_purge_and_create_is_a_new_one);
 	tcase_add_test(tcase, test_create_wrong_arguments_einval);
 	tcase_add_test(tcase, test_create_more_than_there_is_enospc_at_once);
