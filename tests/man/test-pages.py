@@ -131,7 +131,7 @@ def commands(program, name):
 
 
 def statuses(program, name):
-    text = re.search(r"^Exit status: (.*)$", help_of(program), re.M).group(1)
+    text = re.search(r"^Exit status: (.*)\Z", help_of(program), re.M | re.S).group(1)
     in_page = re.findall(r"^\.It (\d+)$", section(page(name), "EXIT STATUS"), re.M)
     return same(f"{program} --help", re.findall(r"\b\d+\b", text), name, in_page)
 
@@ -147,10 +147,10 @@ def variables(name, folder):
 
 
 def configs():
-    """Those in mempool.yaml(5) are right, and mempoold(8) shows what is said of ours."""
+    """Those in pages and examples are right, and mempoold(8) shows what is said of ours."""
     examples = SOURCE / "docs/man/examples"
     command = [os.environ["MEMPOOLD"], "--check-config", "--config"]
-    for path in sorted(examples.glob("*.yaml")):
+    for path in [*sorted(examples.glob("*.yaml")), SOURCE / "examples/mempool.yaml"]:
         result = subprocess.run(command + [path], text=True, capture_output=True)
         if result.returncode or result.stderr:
             yield f"{path.name}: {result.stderr}"
@@ -197,5 +197,5 @@ check("commands of mempoolctl.1", commands("MEMPOOLCTL", "mempoolctl.1"))
 check("variables of mempoold.8", variables("mempoold.8", "daemon"))
 check("variables of mempoolctl.1", variables("mempoolctl.1", "ctl"))
 check("keys of mempool.yaml.5", keys())
-check("configs in the pages", configs())
+check("configs in pages and examples", configs())
 sys.exit(n_failed > 0)

@@ -1,0 +1,71 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# test-queue.sh - files through a queue: odd sizes, a queue and a pool that fill up, a sender
+# that is gone before its receiver comes, a receiver that is killed in the middle
+# shellcheck source-path=SCRIPTDIR source=daemon.sh disable=SC2317
+. "${0%/*}/daemon.sh"
+
+start_daemon <<CONFIG
+  - name: $name
+    pools:
+      - { chunk_size: 1000, chunk_count: 40 }
+    queues:
+      - { name: short, capacity: 8 }
+      - { name: long, capacity: 64 }
+      - { name: lost, capacity: 8 }
+CONFIG
+
+chunks_used() { status_json 's[0]["pools"][0]["used"]'; }
+is_used() { (($(chunks_used) == $1)); }
+
+# transfer QUEUE: $dir/in to $dir/out, both ends at the same time
+transfer() {
+	local sender status
+
+	"$SEND" "$1" "$dir/in" 1000 &
+	sender=$!
+	timeout 60 "$RECEIVE" "$1" "$dir/out"
+	status=$?
+	wait "$sender" && ((status == 0)) && cmp "$dir/in" "$dir/out" && is_used 0
+}
+
+# More messages than the short queue holds: the sender waits for room. More than the pool
+# has chunks: on the long one it waits for a chunk.
+for size in 0 1 999 1000 1001 1000000; do
+	head -c "$size" /dev/urandom >"$dir/in"
+	check "a file of $size bytes on a short queue" transfer short
+	check "a file of $size bytes on a long queue" transfer long
+done
+
+head -c 30000 /dev/urandom >"$dir/in"
+check 'a sender needs no receiver' exits 0 timeout 10 "$SEND" long "$dir/in" 1000
+check 'it is gone, its 31 messages are not' is_used 31
+check 'they are received later' exits 0 timeout 10 "$RECEIVE" long "$dir/out"
+check 'and are the file' cmp "$dir/in" "$dir/out"
+check 'and nothing is held' is_used 0
+
+head -c 1000000 /dev/urandom >"$dir/in"
+rm "$dir/out"
+"$SEND" lost "$dir/in" 1000 &
+sender=$!
+"$RECEIVE" lost "$dir/out" 5000 &
+receiver=$!
+soon test -s "$dir/out"
+kill -KILL "$receiver"
+wait "$receiver" 2>/dev/null
+check 'what one receiver took, another one misses' exits 1 timeout 10 "$RECEIVE" lost "$dir/out"
+check 'and says so' grep -q 'came where 0 was due' "$dir/stderr"
+# The queue is full, one more chunk is about to be sent.
+check 'the sender waits on' soon is_used 9
+kill -KILL "$sender"
+wait "$sender" 2>/dev/null
+check 'what it had sent outlives it' soon is_used 8
+
+check 'send without arguments is wrong usage' exits 64 "$SEND"
+check 'receive without arguments is wrong usage' exits 64 "$RECEIVE"
+check 'send to no queue' exits 1 "$SEND" nobody "$dir/in"
+check 'receive from no queue' exits 1 "$RECEIVE" nobody "$dir/out"
+check 'send messages that no pool has' exits 1 "$SEND" short "$dir/in" 1001
+
+finish
