@@ -12,7 +12,7 @@ int main(void)
 {
 	struct mempool_client *client;
 	uint64_t handle;
-	uint32_t kind;
+	uint32_t kind = 0;
 	void *chunk;
 	int r;
 
