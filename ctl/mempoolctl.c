@@ -21,14 +21,17 @@
 #include "shm/sigbus.h"
 
 struct command {
-	const char *name;
+	const char *name;		/* one word, or two */
+	const char *arguments;		/* as help shows them */
+	int n_arguments;
 	enum ctl_exit (*run)(const struct ctl_options *options);
 	const char *help;
 };
 
 static const struct command commands[] = {
-	{ "status", ctl_status, "pools with what is used of them, and who holds how much" },
-	{ "audit", ctl_audit, "check every word, and say what is wrong" },
+	{ "status", "", 0, ctl_status, "pools with what is used of them, and who holds how much" },
+	{ "audit", "", 0, ctl_audit, "check every word, and say what is wrong" },
+	{ "topic drain", "NAME", 1, ctl_topic_drain, "let go of the messages that a topic keeps" },
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -77,7 +80,9 @@ static void print_help(FILE *file)
 	      "Commands:\n",
 	      file);
 	for (size_t i = 0; i < N_COMMANDS; i++)
-		fprintf(file, "  %-18s %s\n", commands[i].name, commands[i].help);
+		fprintf(file, "  %s %-*s %s\n", commands[i].name,
+			(int)(17 - strlen(commands[i].name)), commands[i].arguments,
+			commands[i].help);
 	fputs("\n"
 	      "Options:\n"
 	      "  --json             print JSON\n"
@@ -105,34 +110,51 @@ static enum ctl_exit usage_error(void)
 	return CTL_USAGE;
 }
 
-static const struct command *find_command(const char *name)
+/* The command that the first word, or the first two, name; *ret_n is how many. */
+static const struct command *find_command(char **words, int n_words, int *ret_n)
 {
-	for (size_t i = 0; i < N_COMMANDS; i++)
-		if (strcmp(commands[i].name, name) == 0)
+	char two[64];
+
+	for (size_t i = 0; i < N_COMMANDS; i++) {
+		*ret_n = 1;
+		if (strcmp(commands[i].name, words[0]) == 0)
 			return &commands[i];
+		if (n_words < 2)
+			continue;
+		*ret_n = 2;
+		snprintf(two, sizeof(two), "%s %s", words[0], words[1]);
+		if (strcmp(commands[i].name, two) == 0)
+			return &commands[i];
+	}
 	return NULL;
 }
 
-static enum ctl_exit run_command(char **arguments, int n_arguments,
-				 const struct ctl_options *options)
+static enum ctl_exit run_command(char **words, int n_words, struct ctl_options *options)
 {
 	const struct command *command;
-	int r;
+	int n_named, r;
 
-	if (n_arguments == 0) {
+	if (n_words == 0) {
 		print_help(stderr);
 		return CTL_USAGE;
 	}
 
-	command = find_command(arguments[0]);
+	command = find_command(words, n_words, &n_named);
 	if (!command) {
-		ctl_error("no command '%s'", arguments[0]);
+		ctl_error("no command '%s'", words[0]);
 		return usage_error();
 	}
-	if (n_arguments > 1) {
-		ctl_error("%s takes no '%s'", command->name, arguments[1]);
+	words += n_named;
+	n_words -= n_named;
+	if (n_words < command->n_arguments) {
+		ctl_error("%s needs %s", command->name, command->arguments);
 		return usage_error();
 	}
+	if (n_words > command->n_arguments) {
+		ctl_error("%s takes no '%s'", command->name, words[command->n_arguments]);
+		return usage_error();
+	}
+	options->arguments = words;
 	if (options->shm_name && options->segment) {
 		ctl_error("--shm names one segment already, --segment is for a daemon's");
 		return usage_error();

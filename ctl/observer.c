@@ -89,8 +89,9 @@ static int receive(int fd, void *buffer, struct mempool_msg *ret_head)
 	return 0;
 }
 
-static int receive_segment(int fd, struct mempool_msg_segment *ret_segment,
-			   char reterr_reason[static 240])
+/* The next answer, which must be of this type and size, or a refusal. */
+static int receive_answer(int fd, enum mempool_message_type type, void *ret_answer, size_t size,
+			  char reterr_reason[static 240])
 {
 	_Alignas(8) unsigned char buffer[MEMPOOL_MSG_MAX_BYTES] = { 0 };
 	struct mempool_msg_refused refused;
@@ -108,10 +109,9 @@ static int receive_segment(int fd, struct mempool_msg_segment *ret_segment,
 		return refused.error < 0 ? refused.error : -EPROTO;
 	}
 
-	if (head.version != MEMPOOL_PROTOCOL_VERSION || head.type != MEMPOOL_MSG_SEGMENT ||
-	    head.size != sizeof(*ret_segment))
+	if (head.version != MEMPOOL_PROTOCOL_VERSION || head.type != type || head.size != size)
 		return -EPROTO;
-	memcpy(ret_segment, buffer, sizeof(*ret_segment));
+	memcpy(ret_answer, buffer, size);
 	return 0;
 }
 
@@ -124,7 +124,8 @@ static int receive_places(int fd, struct mempool_msg_place **ret_places,
 	int r;
 
 	for (uint32_t i = 0; i == 0 || i < n; i++) {
-		r = receive_segment(fd, &segment, reterr_reason);
+		r = receive_answer(fd, MEMPOOL_MSG_SEGMENT, &segment, sizeof(segment),
+				   reterr_reason);
 		if (r < 0)
 			goto fail;
 
@@ -156,6 +157,20 @@ fail:
 	return r;
 }
 
+/* Connect and say one thing. Return: the connection, or -errno. */
+static int observer_ask(const char *socket_path, const void *message, size_t size)
+{
+	int fd = observer_connect(socket_path);
+	int r;
+
+	if (fd >= 0 && send(fd, message, size, MSG_NOSIGNAL) < 0) {
+		r = errno == EAGAIN ? -ETIMEDOUT : errno == EPIPE ? -ECONNRESET : -errno;
+		close(fd);
+		return r;
+	}
+	return fd;
+}
+
 int observer_list(const char *socket_path, struct mempool_msg_place **ret_places,
 		  size_t *ret_n_places, char reterr_reason[static 240])
 {
@@ -170,16 +185,40 @@ int observer_list(const char *socket_path, struct mempool_msg_place **ret_places
 	int fd, r;
 
 	reterr_reason[0] = '\0';
-
-	fd = observer_connect(socket_path);
+	fd = observer_ask(socket_path, &list, sizeof(list));
 	if (fd < 0)
 		return fd;
+	r = receive_places(fd, ret_places, ret_n_places, reterr_reason);
+	close(fd);
+	return r;
+}
 
-	if (send(fd, &list, sizeof(list), MSG_NOSIGNAL) < 0)
-		r = errno == EAGAIN ? -ETIMEDOUT : errno == EPIPE ? -ECONNRESET : -errno;
-	else
-		r = receive_places(fd, ret_places, ret_n_places, reterr_reason);
+int observer_drain(const char *socket_path, const char *segment, const char *topic,
+		   struct mempool_msg_drained *ret_drained, char reterr_reason[static 240])
+{
+	struct mempool_msg_drain drain = {
+		.msg = {
+			.magic = MEMPOOL_PROTOCOL_MAGIC,
+			.version = MEMPOOL_PROTOCOL_VERSION,
+			.type = MEMPOOL_MSG_DRAIN,
+			.size = sizeof(drain),
+		},
+	};
+	int fd, r;
 
+	reterr_reason[0] = '\0';
+	if ((segment && strlen(segment) >= sizeof(drain.segment)) ||
+	    strlen(topic) >= sizeof(drain.topic))
+		return -ENAMETOOLONG;
+	if (segment)
+		memcpy(drain.segment, segment, strlen(segment));
+	memcpy(drain.topic, topic, strlen(topic));
+
+	fd = observer_ask(socket_path, &drain, sizeof(drain));
+	if (fd < 0)
+		return fd;
+	r = receive_answer(fd, MEMPOOL_MSG_DRAINED, ret_drained, sizeof(*ret_drained),
+			   reterr_reason);
 	close(fd);
 	return r;
 }

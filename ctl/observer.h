@@ -29,4 +29,13 @@
 int observer_list(const char *socket_path, struct mempool_msg_place **ret_places,
 		  size_t *ret_n_places, char reterr_reason[static 240]);
 
+/**
+ * observer_drain() - let a topic go of what it keeps
+ * @segment: NULL: the first one in the config
+ *
+ * Return: 0; else as observer_list(): -EACCES, -ENOENT and others are refusals.
+ */
+int observer_drain(const char *socket_path, const char *segment, const char *topic,
+		   struct mempool_msg_drained *ret_drained, char reterr_reason[static 240]);
+
 #endif

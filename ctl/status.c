@@ -41,7 +41,7 @@ static const char *reason_of(int error)
 	}
 }
 
-static enum ctl_exit explain_list(const char *socket_path, int error, const char *reason)
+enum ctl_exit ctl_explain(const char *socket_path, int error, const char *reason)
 {
 	if (reason[0] != '\0') {
 		ctl_error("mempoold refused: %s", reason);
@@ -141,7 +141,7 @@ static enum ctl_exit collect(const struct ctl_options *options, struct snapshots
 		snapshots_deinit(snapshots);
 		r = observer_list(options->socket_path, &places, &n_places, reason);
 		if (r < 0)
-			return explain_list(options->socket_path, r, reason);
+			return ctl_explain(options->socket_path, r, reason);
 		done = take_all(places, n_places, options, attempt == MAX_ATTEMPTS,
 				snapshots, &status);
 		free(places);

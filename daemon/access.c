@@ -51,3 +51,10 @@ bool access_may_attach(const struct conf_segment *segment, const struct peer *pe
 		return true;
 	return conf_access_allows(&segment->allow, peer->uid, peer->groups, peer->n_groups);
 }
+
+bool access_may_administer(const struct conf *conf, const struct peer *peer)
+{
+	if (peer->uid == 0 || peer->uid == geteuid())
+		return true;
+	return conf_access_allows(&conf->admin, peer->uid, peer->groups, peer->n_groups);
+}

@@ -27,4 +27,7 @@ void peer_deinit(struct peer *peer);
 /* root, the daemon's own user, and whom the config names */
 bool access_may_attach(const struct conf_segment *segment, const struct peer *peer);
 
+/* The same, and whom `admin` names. */
+bool access_may_administer(const struct conf *conf, const struct peer *peer);
+
 #endif

@@ -15,6 +15,8 @@
 #include "log.h"
 #include "process.h"
 #include "server.h"
+#include "shm/queue.h"
+#include "shm/topic.h"
 
 /* Clients come and go as often as they like; the journal is not to be filled with it. */
 static struct log_limit refusals = { .burst = 20 };
@@ -381,6 +383,24 @@ static void on_bye(struct session *session, const struct mempool_msg_bye *bye)
 	tenant_end(tenant);
 }
 
+/* false: the session was refused. */
+static bool become_observer(struct session *session)
+{
+	int r;
+
+	if (session->state != SESSION_NEW && session->state != SESSION_OBSERVER) {
+		refuse(session, -EBADMSG, "a client is not an observer");
+		return false;
+	}
+	r = ensure_unit(session);
+	if (r < 0) {
+		refuse_quota(session, r);
+		return false;
+	}
+	session->state = SESSION_OBSERVER;
+	return true;
+}
+
 static void on_list(struct session *session)
 {
 	struct mempool_msg_segment message = { .index = 0 };
@@ -389,17 +409,8 @@ static void on_list(struct session *session)
 	size_t i;
 	int r;
 
-	if (session->state != SESSION_NEW && session->state != SESSION_OBSERVER) {
-		refuse(session, -EBADMSG, "a client is not an observer");
+	if (!become_observer(session))
 		return;
-	}
-	r = ensure_unit(session);
-	if (r < 0) {
-		refuse_quota(session, r);
-		return;
-	}
-	session->state = SESSION_OBSERVER;
-
 	fill_msg(&message.msg, MEMPOOL_MSG_SEGMENT, sizeof(message));
 	for (i = 0; i < server->n_hosts; i++)
 		TAILQ_FOREACH(generation, &server->hosts[i].generations, link)
@@ -417,6 +428,56 @@ static void on_list(struct session *session)
 	}
 	if (r < 0)
 		session_free(session);
+}
+
+/* ---- drain ---- */
+
+static void drain(struct session *session, struct host *host, uint32_t ring)
+{
+	struct mempool_msg_drained drained = { .n_messages = 0 };
+	struct generation *generation = host->current;
+	struct topic topic;
+
+	topic_view(&topic, generation->segment, ring);
+	drained.n_messages = topic_drain(&topic, MEMPOOL_HOLDER_DAEMON_ID, &drained.n_freed);
+	log_notice("uid %u drained topic '%s' of %s: %llu messages, %llu chunks freed",
+		   (unsigned int)session->peer.uid, generation->segment->config.rings[ring].name,
+		   generation_label(generation), (unsigned long long)drained.n_messages,
+		   (unsigned long long)drained.n_freed);
+	generation_tell_news(generation);
+	fill_msg(&drained.msg, MEMPOOL_MSG_DRAINED, sizeof(drained));
+	if (session_send(session, &drained, sizeof(drained)) < 0)
+		session_free(session);
+}
+
+static void on_drain(struct session *session, const struct mempool_msg_drain *message)
+{
+	struct host *host;
+	int ring;
+
+	if (!become_observer(session))
+		return;
+	if (!is_padded(message->segment, sizeof(message->segment)) ||
+	    !is_padded(message->topic, sizeof(message->topic))) {
+		refuse(session, -EBADMSG, "a name is not closed by NULs");
+		return;
+	}
+	if (!access_may_administer(session->server->conf, &session->peer)) {
+		refuse(session, -EACCES, "user %u may not administer mempoold (admin)",
+		       (unsigned int)session->peer.uid);
+		return;
+	}
+	host = server_find_host(session->server, message->segment);
+	if (!host || !host_current(host)) {
+		refuse(session, -ENOENT, "there is no segment '%.31s'", message->segment);
+		return;
+	}
+	ring = queue_find(host->current->segment, message->topic, MEMPOOL_RING_TOPIC);
+	if (ring < 0)
+		refuse(session, -ENOENT, "segment '%s' has no topic '%.31s'",
+		       host->conf->shape.name, message->topic);
+	else
+		drain(session, host, (uint32_t)ring);
 }
 
 /* ---- wake descriptors ---- */
@@ -479,6 +540,7 @@ union message {
 	struct mempool_msg_bye bye;
 	struct mempool_msg_list list;
 	struct mempool_msg_peer_fd peer_fd;
+	struct mempool_msg_drain drain;
 	unsigned char bytes[MEMPOOL_MSG_MAX_BYTES + 1];
 };
 
@@ -495,6 +557,8 @@ static size_t message_size(uint16_t type)
 		return sizeof(struct mempool_msg_wake_fd);
 	case MEMPOOL_MSG_PEER_FD:
 		return sizeof(struct mempool_msg_peer_fd);
+	case MEMPOOL_MSG_DRAIN:
+		return sizeof(struct mempool_msg_drain);
 	default:
 		return 0;
 	}
@@ -558,6 +622,9 @@ static void on_message(struct session *session, const union message *message, si
 		break;
 	case MEMPOOL_MSG_PEER_FD:
 		on_peer_fd(session, &message->peer_fd);
+		break;
+	case MEMPOOL_MSG_DRAIN:
+		on_drain(session, &message->drain);
 		break;
 	}
 }

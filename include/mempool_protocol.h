@@ -19,6 +19,9 @@
  *
  *	LIST		->				an observer: takes no holder
  *			<-	SEGMENT, n times; n is in each; n = 0: one, with an empty name
+ *	DRAIN		->				an observer who may: a topic lets go of what
+ *							it keeps
+ *			<-	DRAINED or REFUSED
  *
  * A HELLO with a nonce that a living record of the same process has gets that record again:
  * so a lost WELCOME or a restarted daemon costs the client nothing.
@@ -42,12 +45,14 @@ enum mempool_message_type {
 	MEMPOOL_MSG_LIST = 0x03,
 	MEMPOOL_MSG_WAKE_FD = 0x04,
 	MEMPOOL_MSG_PEER_FD = 0x05,
+	MEMPOOL_MSG_DRAIN = 0x06,
 
 	MEMPOOL_MSG_WELCOME = 0x81,
 	MEMPOOL_MSG_REFUSED = 0x82,
 	MEMPOOL_MSG_SEGMENT = 0x83,
 	MEMPOOL_MSG_NEWS = 0x84,
 	MEMPOOL_MSG_PEER = 0x85,
+	MEMPOOL_MSG_DRAINED = 0x86,
 };
 
 struct mempool_msg {
@@ -73,6 +78,18 @@ struct mempool_msg_bye {
 
 struct mempool_msg_list {
 	struct mempool_msg msg;
+};
+
+struct mempool_msg_drain {
+	struct mempool_msg msg;
+	char segment[32];		/* NUL-padded; empty: the first one in the config */
+	char topic[32];			/* NUL-padded */
+};
+
+struct mempool_msg_drained {
+	struct mempool_msg msg;
+	uint64_t n_messages;		/* let go of */
+	uint64_t n_freed;		/* of them nobody else held */
 };
 
 /* With one descriptor, an eventfd, as SCM_RIGHTS. */
@@ -141,5 +158,7 @@ static_assert(sizeof(struct mempool_msg_segment) == 160, "protocol");
 static_assert(sizeof(struct mempool_msg_refused) == 264, "protocol");
 static_assert(sizeof(struct mempool_msg_peer_fd) == 24, "protocol");
 static_assert(sizeof(struct mempool_msg_peer) == 32, "protocol");
+static_assert(sizeof(struct mempool_msg_drain) == 80, "protocol");
+static_assert(sizeof(struct mempool_msg_drained) == 32, "protocol");
 
 #endif

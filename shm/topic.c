@@ -173,14 +173,24 @@ bool topic_holds(const struct topic *topic, uint32_t position, uint32_t manager)
 	       slot_make(position, manager);
 }
 
-uint32_t topic_drain_slot(const struct topic *topic, uint64_t index)
+uint64_t topic_drain(const struct topic *topic, uint32_t as, uint64_t *ret_freed)
 {
-	uint64_t seen = atomic_load_explicit(&topic->slots[index], ORDER);
+	uint32_t n_managers = topic->segment->pools[topic->segment->n_pools].n_chunks;
+	uint64_t n = 0;
 
-	/* A failure is a publisher, who evicts it instead. */
-	if (!atomic_compare_exchange_strong_explicit(
-		    &topic->slots[index], &seen,
-		    slot_make(slot_sequence(seen), TOPIC_NO_MANAGER), ORDER, ORDER))
-		return TOPIC_NO_MANAGER;
-	return (uint32_t)seen;
+	*ret_freed = 0;
+	for (uint64_t i = 0; i < topic->capacity; i++) {
+		uint64_t seen = atomic_load_explicit(&topic->slots[i], ORDER);
+		uint32_t manager = (uint32_t)seen;
+
+		/* A failed swap is a publisher, who evicts it instead. */
+		if (manager >= n_managers ||
+		    !atomic_compare_exchange_strong_explicit(
+			    &topic->slots[i], &seen,
+			    slot_make(slot_sequence(seen), TOPIC_NO_MANAGER), ORDER, ORDER))
+			continue;
+		n++;
+		*ret_freed += chunk_manager_collect(topic->segment, manager, as);
+	}
+	return n;
 }

@@ -95,7 +95,15 @@ uint64_t topic_oldest(const struct topic *topic);
 /* Whether the topic still holds this manager, by the position that its publisher noted. */
 bool topic_holds(const struct topic *topic, uint32_t position, uint32_t manager);
 
-/* Let one slot go: its manager, to be collected, or TOPIC_NO_MANAGER. For [0, capacity). */
-uint32_t topic_drain_slot(const struct topic *topic, uint64_t index);
+/**
+ * topic_drain() - let go of every message that is kept
+ * @as: in whose name what nobody else holds is freed
+ *
+ * Readers find them missed. Bounded by the capacity, whatever publishers do meanwhile.
+ * Crash:  killed between a slot and its collecting, the manager is left with the topic's bit
+ *         alone, for the next sweep.
+ * Return: how many messages; *ret_freed of them were held by nobody else.
+ */
+uint64_t topic_drain(const struct topic *topic, uint32_t as, uint64_t *ret_freed);
 
 #endif

@@ -13,6 +13,10 @@ check 'unknown option is wrong usage' exits 64 "$ctl" status --jsonn
 check 'option without value is wrong usage' exits 64 "$ctl" status --socket
 check 'argument too many is wrong usage' exits 64 "$ctl" status default
 check '--shm with --segment is wrong usage' exits 64 "$ctl" status --shm a --segment b
+check 'a command of two words needs both' exits 64 "$ctl" topic
+check 'topic drain needs a topic' exits 64 "$ctl" topic drain
+check 'topic drain is for a daemon' exits 64 "$ctl" topic drain camera --shm mempool-a.1
+check 'topic drain without a daemon' exits 69 "$ctl" topic drain camera
 check 'help is no error' exits 0 "$ctl" --help
 check 'version is no error' exits 0 "$ctl" --version
 check 'no daemon' exits 69 "$ctl" status
@@ -46,6 +50,8 @@ check 'the daemon is a holder' same "('daemon', $daemon)" \
 check 'size is that of the object' same "$(stat -c %s /dev/shm/mempool-"$name".1)" \
 	"$(status_json 's[0]["size_bytes"]')"
 
+check 'a topic that there is not' exits 1 "$ctl" topic drain camera
+check 'and is named' grep -q "no topic 'camera'" "$dir/stderr"
 check 'one segment' exits 0 "$ctl" status --segment "$name-other"
 check 'only that one' same 1 "$(grep -c generation "$dir/stdout")"
 check 'no such segment' exits 1 "$ctl" status --segment none
