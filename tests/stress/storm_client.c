@@ -142,8 +142,11 @@ static bool is_living(uint64_t other)
 {
 	const struct storm_place *its = &arena->places[(other >> 48) - 1];
 
-	/* The token first: a place is doomed before it loses its token. */
-	return atomic_load(&its->token) == other && !atomic_load(&its->doomed);
+	/*
+	 * In this order. It was doomed before it was killed, and lost its token before the place
+	 * was no longer doomed: whoever sees it not doomed any more sees it without its token.
+	 */
+	return !atomic_load(&its->doomed) && atomic_load(&its->token) == other;
 }
 
 static void check_allocated(struct worker *worker, const struct held *held)
