@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * queue-stress.c - producers and consumers on one queue: nothing is lost, doubled or out of
+ *		    order, also while they are killed and started again
+ *
+ *	queue-stress [--messages N] [--producers N] [--consumers N] [--capacity N]
+ *		     [--kills PER_SECOND] [--mortal all|producers|consumers] [--seed N]
+ *
+ * A message says whose it is and which; the ledger, which no kill takes away, has a bit for
+ * each message that came, and for each producer how far it was surely sent and how far it
+ * may have been sent. In the end each message has come once, except
+ *
+ *	in doubt	a producer was killed in the call that sent it: it came, or was not sent
+ *	taken along	a consumer was killed between its receipt and the ledger: not more of
+ *			them than it had asked for; if only producers are killed, none
+ *
+ * All waits are for ever: one that is left asleep shows as a standstill. In the end the
+ * queue must still have its exact capacity.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "crew.h"
+
+#define MAX_EACH (CREW_MAX / 2)
+#define MANY 8
+#define STOP UINT32_MAX
+
+struct message {
+	uint32_t producer;		/* or STOP */
+	uint32_t noise;
+	uint64_t sequence;
+	uint64_t checksum;
+	uint64_t filler[4];
+};
+
+struct producer {
+	_Alignas(64) _Atomic uint64_t n_sent;	/* surely */
+	_Atomic uint64_t n_tried;		/* those between may have been */
+	_Atomic uint64_t n_in_doubt;		/* after kills */
+	_Atomic uint64_t *came;			/* a bit each */
+	_Atomic uint64_t *in_doubt;
+};
+
+struct consumer {
+	_Alignas(64) _Atomic uint64_t n_received;
+	_Atomic uint64_t next[MAX_EACH];	/* least sequence that may come, by producer */
+	_Atomic uint64_t n_wanted;		/* asked for, and not yet noted */
+	_Atomic uint64_t n_taken_along;		/* at most, by the killed */
+};
+
+struct ledger {
+	struct producer producers[MAX_EACH];
+	struct consumer consumers[MAX_EACH];
+};
+
+static struct ledger *ledger;
+static uint64_t n_messages = 1000000, n_each;
+static unsigned int n_producers = 4, n_consumers = 4;
+static unsigned int capacity = 256;
+
+static uint64_t checksum(const struct message *message)
+{
+	uint64_t sum = UINT64_C(0xcbf29ce484222325) ^ message->producer;
+
+	sum = sum * UINT64_C(0x100000001b3) ^ message->sequence;
+	sum = sum * UINT64_C(0x100000001b3) ^ message->noise;
+	for (size_t i = 0; i < 4; i++)
+		sum = sum * UINT64_C(0x100000001b3) ^ message->filler[i];
+	return sum;
+}
+
+static bool bit_set(_Atomic uint64_t *bits, uint64_t i)
+{
+	return atomic_fetch_or(&bits[i / 64], UINT64_C(1) << i % 64) >> i % 64 & 1;
+}
+
+static bool bit_is(_Atomic uint64_t *bits, uint64_t i)
+{
+	return atomic_load(&bits[i / 64]) >> i % 64 & 1;
+}
+
+static struct mempool_queue *open_queue(struct mempool_client *client)
+{
+	struct mempool_queue *queue;
+	int r = mempool_queue_open(client, "work", &queue);
+
+	if (r < 0)
+		crew_fault("queue_open: %s", strerror(-r));
+	return queue;
+}
+
+/* ---- producers ---- */
+
+static struct message *new_message(struct mempool_client *client, uint32_t producer,
+				   uint64_t sequence, uint64_t *random)
+{
+	struct message *message;
+
+	/* As many chunks as fit, and some for each: they come back. */
+	while (!(message = mempool_alloc(client, sizeof(*message)))) {
+		if (errno != EAGAIN)
+			crew_fault("alloc: %s", strerror(errno));
+		sched_yield();
+	}
+	message->producer = producer;
+	message->sequence = sequence;
+	message->noise = (uint32_t)crew_random(random);
+	for (size_t i = 0; i < 4; i++)
+		message->filler[i] = crew_random(random);
+	message->checksum = checksum(message);
+	return message;
+}
+
+static void produce(unsigned int number, struct mempool_client *client)
+{
+	struct mempool_queue *queue = open_queue(client);
+	struct producer *me = &ledger->producers[number];
+	uint64_t random = (number + 1) * UINT64_C(0x9e3779b97f4a7c15) ^ me->n_tried;
+
+	/* What is in doubt is not sent again. */
+	for (uint64_t next = me->n_tried; next < n_each;) {
+		void *chunks[MANY];
+		size_t lengths[MANY], n = crew_random(&random) % 4 ? 1 : MANY;
+		ssize_t r;
+
+		if (n > n_each - next)
+			n = n_each - next;
+		for (size_t i = 0; i < n; i++) {
+			chunks[i] = new_message(client, number, next + i, &random);
+			lengths[i] = sizeof(struct message);
+		}
+		atomic_store(&me->n_tried, next + n);
+		r = n == 1 ? mempool_queue_send(queue, chunks[0], lengths[0], -1)
+			   : mempool_queue_send_many(queue, chunks, lengths, n, -1);
+		if (r != (n == 1 ? 0 : (ssize_t)n))
+			crew_fault("send: %zd", r);
+		next += n;
+		atomic_store(&me->n_sent, next);
+	}
+	mempool_queue_close(queue);
+}
+
+static void producer_killed(struct producer *producer)
+{
+	for (uint64_t i = producer->n_sent; i < producer->n_tried; i++) {
+		bit_set(producer->in_doubt, i);
+		producer->n_in_doubt++;
+	}
+	atomic_store(&producer->n_sent, producer->n_tried);
+}
+
+/* ---- consumers ---- */
+
+/* Returns whether it says stop. */
+static bool look_at(struct consumer *me, const struct message *message, size_t length)
+{
+	if (length != sizeof(*message) || message->checksum != checksum(message))
+		crew_fault("mixed up: %u/%llu", message->producer,
+			   (unsigned long long)message->sequence);
+	if (message->producer == STOP)
+		return true;
+	if (message->producer >= n_producers || message->sequence >= n_each)
+		crew_fault("no message of ours: %u/%llu", message->producer,
+			   (unsigned long long)message->sequence);
+	if (message->sequence < me->next[message->producer])
+		crew_fault("out of order: %u/%llu after %llu", message->producer,
+			   (unsigned long long)message->sequence,
+			   (unsigned long long)me->next[message->producer]);
+	atomic_store(&me->next[message->producer], message->sequence + 1);
+	if (bit_set(ledger->producers[message->producer].came, message->sequence))
+		crew_fault("received twice: %u/%llu", message->producer,
+			   (unsigned long long)message->sequence);
+	me->n_received++;
+	return false;
+}
+
+static void consume(unsigned int number, struct mempool_client *client)
+{
+	struct mempool_queue *queue = open_queue(client);
+	struct consumer *me = &ledger->consumers[number];
+	uint64_t random = number + 77;
+	bool stop = false;
+
+	while (!stop) {
+		void *chunks[MANY];
+		size_t lengths[MANY], wanted = crew_random(&random) % 2 ? 1 : MANY;
+		ssize_t n;
+
+		atomic_store(&me->n_wanted, wanted);
+		n = mempool_queue_receive_many(queue, chunks, lengths, wanted, -1);
+		if (n < 1)
+			crew_fault("receive: %zd", n);
+		for (ssize_t i = 0; i < n; i++) {
+			stop |= look_at(me, chunks[i], lengths[i]);
+			if (mempool_free(client, chunks[i]) < 0)
+				crew_fault("what was received is not ours");
+		}
+		atomic_store(&me->n_wanted, 0);
+	}
+	mempool_queue_close(queue);
+}
+
+/* ---- all of them ---- */
+
+static void run(unsigned int number, struct mempool_client *client)
+{
+	if (number < n_producers)
+		produce(number, client);
+	else
+		consume(number - n_producers, client);
+}
+
+static void on_kill(unsigned int number)
+{
+	struct consumer *consumer;
+
+	if (number < n_producers) {
+		producer_killed(&ledger->producers[number]);
+		return;
+	}
+	consumer = &ledger->consumers[number - n_producers];
+	consumer->n_taken_along += atomic_exchange(&consumer->n_wanted, 0);
+}
+
+static uint64_t progress(void)
+{
+	uint64_t n = 0;
+
+	for (unsigned int i = 0; i < n_producers; i++)
+		n += ledger->producers[i].n_tried;
+	for (unsigned int i = 0; i < n_consumers; i++)
+		n += ledger->consumers[i].n_received;
+	return n;
+}
+
+/* A stop for each; who receives several at once leaves others without, so again. */
+static void stop_consumers(struct crew *crew)
+{
+	struct mempool_client *client = crew_open(crew);
+	struct mempool_queue *queue = open_queue(client);
+	uint64_t random = 1;
+	void *chunk;
+
+	while (!crew_is_over(crew, crew->n)) {
+		struct message *message = new_message(client, STOP, 0, &random);
+
+		if (mempool_queue_send(queue, message, sizeof(*message), 1000000) < 0)
+			mempool_free(client, message);
+		crew_watch(crew, crew->n, 0.001, 0);
+	}
+
+	/* All that comes now are stops. Then there is room for so many, and no more. */
+	while (mempool_queue_receive(queue, &chunk, NULL, 0) == 0) {
+		if (((struct message *)chunk)->producer != STOP)
+			die("FAULT: a message was behind the end");
+		mempool_free(client, chunk);
+	}
+	for (unsigned int i = 0; i <= capacity; i++) {
+		chunk = new_message(client, STOP, 0, &random);
+		if (mempool_queue_send(queue, chunk, sizeof(struct message), 0) !=
+		    (i < capacity ? 0 : -EAGAIN))
+			die("FAULT: the capacity is no longer %u, at %u", capacity, i);
+	}
+	for (unsigned int i = 0; i < capacity; i++)
+		if (mempool_queue_receive(queue, &chunk, NULL, 0) < 0 ||
+		    mempool_free(client, chunk) < 0)
+			die("FAULT: a full queue had but %u", i);
+	mempool_queue_close(queue);
+	mempool_client_close(client);
+}
+
+static void look_at_ledger(const struct crew *crew, double seconds)
+{
+	uint64_t n_received = 0, n_in_doubt = 0, n_unsent = 0, n_lost = 0, n_may_be_lost = 0;
+
+	for (unsigned int p = 0; p < n_producers; p++) {
+		struct producer *producer = &ledger->producers[p];
+
+		n_in_doubt += producer->n_in_doubt;
+		for (uint64_t i = 0; i < n_each; i++) {
+			bool came = bit_is(producer->came, i);
+
+			n_received += came;
+			n_unsent += !came && bit_is(producer->in_doubt, i);
+			n_lost += !came && !bit_is(producer->in_doubt, i);
+		}
+	}
+	for (unsigned int i = 0; i < n_consumers; i++)
+		n_may_be_lost += ledger->consumers[i].n_taken_along;
+
+	printf("%llu messages of %u producers to %u consumers, capacity %u, %.1f s, %.2f million "
+	       "a second\n"
+	       "kills %llu; received once %llu; in doubt by the death of a producer %llu, of "
+	       "them not sent %llu;\n"
+	       "taken along by dead consumers %llu (at most %llu); longest standstill %.0f ms\n",
+	       (unsigned long long)(n_each * n_producers), n_producers, n_consumers, capacity,
+	       seconds, (double)(n_each * n_producers) / seconds / 1e6,
+	       (unsigned long long)crew->n_kills, (unsigned long long)n_received,
+	       (unsigned long long)n_in_doubt, (unsigned long long)n_unsent,
+	       (unsigned long long)n_lost, (unsigned long long)n_may_be_lost,
+	       crew->longest_standstill * 1e3);
+	if (n_lost > n_may_be_lost)
+		die("FAULT: messages were lost");
+}
+
+static void set_mortal(struct crew *crew, const char *who)
+{
+	crew->first_mortal = strcmp(who, "consumers") == 0 ? n_producers : 0;
+	if (strcmp(who, "producers") == 0)
+		crew->n_mortal = n_producers;
+	else if (strcmp(who, "consumers") == 0)
+		crew->n_mortal = n_consumers;
+	else
+		crew->n_mortal = crew->n;
+}
+
+static void parse(int argc, char *argv[], double *ret_kills, const char **ret_mortal,
+		  uint64_t *ret_seed)
+{
+	static const struct option options[] = {
+		{ "messages", required_argument, NULL, 'm' },
+		{ "producers", required_argument, NULL, 'p' },
+		{ "consumers", required_argument, NULL, 'c' },
+		{ "capacity", required_argument, NULL, 'q' },
+		{ "kills", required_argument, NULL, 'k' },
+		{ "mortal", required_argument, NULL, 'o' },
+		{ "seed", required_argument, NULL, 's' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+		switch (c) {
+		case 'm':
+			n_messages = strtoull(optarg, NULL, 0);
+			break;
+		case 'p':
+			n_producers = (unsigned int)strtoul(optarg, NULL, 0);
+			break;
+		case 'c':
+			n_consumers = (unsigned int)strtoul(optarg, NULL, 0);
+			break;
+		case 'q':
+			capacity = (unsigned int)strtoul(optarg, NULL, 0);
+			break;
+		case 'k':
+			*ret_kills = strtod(optarg, NULL);
+			break;
+		case 'o':
+			*ret_mortal = optarg;
+			break;
+		case 's':
+			*ret_seed = strtoull(optarg, NULL, 0);
+			break;
+		default:
+			exit(64);
+		}
+	}
+	if (n_producers < 1 || n_producers > MAX_EACH || n_consumers < 1 ||
+	    n_consumers > MAX_EACH || capacity < 1)
+		die("1 to %d producers and consumers, and a capacity", MAX_EACH);
+}
+
+int main(int argc, char *argv[])
+{
+	struct crew crew = { .run = run, .on_kill = on_kill, .progress = progress };
+	double kills = 0, begin;
+	const char *mortal = "all";
+	uint64_t seed = 1;
+	char keys[256];
+
+	parse(argc, argv, &kills, &mortal, &seed);
+	n_each = n_messages / n_producers;
+	ledger = crew_memory(sizeof(*ledger));
+	for (unsigned int i = 0; i < n_producers; i++) {
+		ledger->producers[i].came = crew_memory(n_each / 8 + 8);
+		ledger->producers[i].in_doubt = crew_memory(n_each / 8 + 8);
+	}
+	crew.n = n_producers + n_consumers;
+	set_mortal(&crew, mortal);
+	snprintf(keys, sizeof(keys),
+		 "    pools:\n"
+		 "      - { chunk_size: 64, chunk_count: %u, cache: 16 }\n"
+		 "    queues:\n"
+		 "      - { name: work, capacity: %u }\n",
+		 capacity + 2 * MANY * crew.n, capacity);
+
+	begin = seconds_now();
+	crew_start(&crew, keys, seed);
+	crew_watch(&crew, n_producers, 1e9, kills);
+	stop_consumers(&crew);
+	look_at_ledger(&crew, seconds_now() - begin);
+	crew_end(&crew);
+	return 0;
+}
