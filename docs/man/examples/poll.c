@@ -23,8 +23,7 @@ static struct mempool_queue *open_queue(struct mempool_client **client)
 	return queue;
 }
 
-/* Receive until there is nothing more: only then is the descriptor told of the next message.
- * Return: whether the last one was received. */
+/* Receive until there is nothing more. Return: whether the last one was received. */
 static bool receive_all(struct mempool_client *client, struct mempool_queue *queue)
 {
 	bool is_last = false;
@@ -77,7 +76,7 @@ int main(void)
 	if (poll_fd.fd < 0)
 		error(EXIT_FAILURE, -poll_fd.fd, "mempool_client_fd");
 
-	/* Look first: what came before there was a descriptor is not told. */
+	/* Look first: it is finding nothing that makes the descriptor tell. */
 	while (!receive_all(client, queue))
 		if (poll(&poll_fd, 1, -1) < 0)
 			error(EXIT_FAILURE, errno, "poll");
