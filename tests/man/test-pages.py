@@ -126,8 +126,10 @@ def options(program, name):
 
 def commands(program, name):
     block = re.search(r"^Commands:\n((?:  .*\n)+)", help_of(program), re.M).group(1)
-    in_page = [words[0] for words in items(section(page(name), "COMMANDS"), "Cm")]
-    return same(f"{program} --help", re.findall(r"^  (\w+)", block, re.M), name, in_page)
+    in_help = re.findall(r"^  ((?:\S+ )+) ", block, re.M)
+    in_page = [" ".join(words).replace("Ar ", "") + " "
+               for words in items(section(page(name), "COMMANDS"), "Cm")]
+    return same(f"{program} --help", in_help, name, in_page)
 
 
 def statuses(program, name):

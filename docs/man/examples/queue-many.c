@@ -15,7 +15,7 @@ int main(void)
 	void *chunks[N_MESSAGES], *received[100];
 	size_t lengths[N_MESSAGES];
 	struct mempool_client *client;
-	struct mempool_queue *queue;
+	struct mempool_queue *queue = NULL;
 	ssize_t n;
 	int r;
 

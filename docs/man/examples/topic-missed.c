@@ -10,9 +10,9 @@
 
 int main(void)
 {
-	struct mempool_subscriber *subscriber;
+	struct mempool_subscriber *subscriber = NULL;
 	struct mempool_client *client;
-	struct mempool_topic *topic;
+	struct mempool_topic *topic = NULL;
 	uint64_t missed, n_missed = 0;
 	const void *message;
 	int r, n_read = 0;
