@@ -172,7 +172,8 @@ static void print_loop(const char *what, int n_restarts, const struct loop *loop
 {
 	printf("%-9s %2d restarts: %9llu rounds, longest pause %.2f ms\n", what, n_restarts,
 	       (unsigned long long)loop->n, loop->longest_ms);
-	ck_assert_uint_gt(loop->n, 1000);
+	/* Some thousand times as many on an idle machine; busy ones with a sanitizer had 754. */
+	ck_assert_uint_gt(loop->n, 100);
 	ck_assert_msg(loop->longest_ms < HUNG_MS, "it waited for the daemon");
 }
 
