@@ -108,6 +108,20 @@ def used_examples():
     return same("docs/man/examples", files, "the pages", used)
 
 
+def protocol():
+    """Type, name and size of each message, in the header and in docs/protocol.md."""
+    header = source("include/mempool_protocol.h")
+    structs = dict(re.findall(r"^struct mempool_msg_(\w+) \{\n(.*?)^\};", header, re.M | re.S))
+    sizes = dict(re.findall(r"sizeof\(struct mempool_msg_(\w+)\) == (\d+)", header))
+    for name, body in structs.items():
+        if body.strip() == "struct mempool_msg msg;":
+            sizes[name] = "16"
+    types = re.findall(r"MEMPOOL_MSG_(\w+) = (0x\w+),", header)
+    in_code = [f"{number} {name} {sizes.get(name.lower(), '?')}" for name, number in types]
+    rows = re.findall(r"^\| (0x\w+) \| (\w+) \| (\d+) \|", source("docs/protocol.md"), re.M)
+    return same("mempool_protocol.h", in_code, "docs/protocol.md", map(" ".join, rows))
+
+
 def help_of(program):
     return subprocess.run([os.environ[program], "--help"], text=True, check=True,
                           capture_output=True).stdout
@@ -192,6 +206,7 @@ if sys.argv[1:] == ["lint"]:
 check("every function, and no other, has its page", functions())
 check("every code that the header names is in the page", codes())
 check("every example is in a page, and every page finds its own", used_examples())
+check("messages of docs/protocol.md", protocol())
 for program, name in (("MEMPOOLD", "mempoold.8"), ("MEMPOOLCTL", "mempoolctl.1")):
     check(f"options of {name}", options(program, name))
     check(f"exit codes of {name}", statuses(program, name))
