@@ -29,11 +29,14 @@ def display(path):
 
 
 def expand(page, examples):
-    for line in page.read_text(encoding="utf-8").splitlines():
-        if line.startswith(MARK):
-            yield from display(examples / line[len(MARK):])
-        else:
+    lines = page.read_text(encoding="utf-8").splitlines()
+    for line, after in zip(lines, [*lines[1:], ""]):
+        if not line.startswith(MARK):
             yield line
+            continue
+        yield from display(examples / line[len(MARK):])
+        if not after.startswith((".S", ".Pp", MARK)):
+            yield ".Pp"
 
 
 if len(sys.argv) != 3:
