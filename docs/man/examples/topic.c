@@ -24,7 +24,7 @@ static struct mempool_topic *open_topic(struct mempool_client **client)
 	return topic;
 }
 
-static int publish(void)
+static void publish(void)
 {
 	struct mempool_client *client;
 	struct mempool_topic *topic = open_topic(&client);
@@ -43,7 +43,6 @@ static int publish(void)
 	}
 	mempool_topic_close(topic);
 	mempool_client_close(client);
-	return EXIT_SUCCESS;
 }
 
 static void listen(struct mempool_client *client, struct mempool_subscriber *subscriber)
@@ -81,11 +80,13 @@ int main(void)
 		error(EXIT_FAILURE, errno, "fork");
 		break;
 	case 0:
-		return publish();
+		publish();
+		break;
 	default:
 		listen(client, subscriber);
 		wait(NULL);
 	}
+	/* By the child of the fork, too: there it frees private memory only. */
 	mempool_subscriber_close(subscriber);
 	mempool_topic_close(topic);
 	mempool_client_close(client);
