@@ -61,19 +61,27 @@ PUBLIC void mempool_topic_close(struct mempool_topic *topic)
 	free(topic);
 }
 
-/* Hold what a slot names. false: it was evicted meanwhile. */
-static bool hold(struct mempool_client *client, const struct topic *topic,
-		 const struct topic_slot *slot)
+/*
+ * Hold what a slot names. Return: 0; -EAGAIN it was evicted meanwhile; -EBADMSG the slot is as
+ * it was, but what it names cannot be held: a hostile client wrote there.
+ */
+static int hold(struct mempool_client *client, const struct topic *topic,
+		const struct topic_slot *slot)
 {
-	/* What a hostile client wrote there is not followed. */
+	bool is_same;
+	int r;
+
 	if (slot->manager >= segment_managers(client->segment)->n_chunks)
-		return false;
+		return topic_is_same(topic, slot) ? -EBADMSG : -EAGAIN;
+
 	share_add(client, slot->manager);
-	if (chunk_manager_stamp(client->segment, slot->manager) == 0 &&
-	    topic_is_same(topic, slot))
-		return true;
+	r = chunk_manager_stamp(client->segment, slot->manager);
+	/* What stands in a slot is SHARED: not to be stamped means evicted before. */
+	is_same = topic_is_same(topic, slot);
+	if (r == 0 && is_same)
+		return 0;
 	share_drop(client, slot->manager);
-	return false;
+	return is_same ? -EBADMSG : -EAGAIN;
 }
 
 /* Into the ring, whose oldest message is held while it is evicted. */
@@ -84,16 +92,14 @@ static void put(struct mempool_client *client, const struct topic *topic, uint32
 	/* Lock-free: each further turn follows another publisher's success. */
 	do {
 		struct topic_slot slot;
-		bool evicts;
+		int r = -EBADMSG;
 
 		topic_next_free(topic, &slot);
-		evicts = slot.manager != TOPIC_NO_MANAGER;
-		if (evicts && !hold(client, topic, &slot)) {
-			is_put = false;
-			continue;
-		}
-		is_put = topic_put(topic, &slot, manager);
-		if (evicts)
+		if (slot.manager != TOPIC_NO_MANAGER)
+			r = hold(client, topic, &slot);
+		/* What names nothing is published over. */
+		is_put = r != -EAGAIN && topic_put(topic, &slot, manager);
+		if (r == 0)
 			share_drop(client, slot.manager);
 	} while (!is_put);
 }
@@ -175,13 +181,18 @@ static int try_next(void *userdata)
 	struct topic_slot slot;
 	int r;
 
-	/* Each further turn finds the cursor's slot evicted, and moves the cursor on. */
+	/* Each further turn finds the slot evicted, or skips one that names nothing. */
 	do {
 		r = topic_look(&subscriber->topic, &subscriber->cursor, &subscriber->n_missed,
 			       &slot);
 		if (r < 0)
 			return r;
-	} while (!hold(subscriber->client, &subscriber->topic, &slot));
+		r = hold(subscriber->client, &subscriber->topic, &slot);
+		if (r == -EBADMSG) {
+			subscriber->cursor++;
+			subscriber->n_missed++;
+		}
+	} while (r < 0);
 
 	subscriber->cursor++;
 	reading->manager = slot.manager;

@@ -39,7 +39,7 @@ int topic_view(struct topic *topic, const struct segment *segment, uint32_t ring
 	*topic = (struct topic){
 		.segment = segment,
 		.ring = &segment->rings[ring],
-		.slots = (void *)((unsigned char *)segment->memory.base +
+		.slots = (void *)((unsigned char *)segment->header +
 				  segment->ring_places[ring].slots_off),
 		.capacity = config->rings[ring].capacity,
 		.ring_index = ring,
@@ -78,13 +78,19 @@ void topic_next_free(const struct topic *topic, struct topic_slot *ret_slot)
 		if (slot_sequence(seen) == (uint32_t)tail) {
 			/* Filled already, and only the tail stands back. */
 			advance(topic, tail);
-		} else if (slot_sequence(seen) == (uint32_t)(tail - topic->capacity)) {
+			continue;
+		}
+		/*
+		 * Neither this round nor the last: the tail has moved on since we read it. Or, if
+		 * it has not, a hostile client wrote there: that is published over as well.
+		 */
+		if (slot_sequence(seen) == (uint32_t)(tail - topic->capacity) ||
+		    atomic_load_explicit(&topic->ring->tail, ORDER) == tail) {
 			ret_slot->position = tail;
 			ret_slot->seen = seen;
 			ret_slot->manager = (uint32_t)seen;
 			return;
 		}
-		/* Else the tail has moved on since we read it. */
 	}
 }
 
@@ -117,7 +123,7 @@ static void skip_to(uint64_t *cursor, uint64_t *n_missed, uint64_t to)
 int topic_look(const struct topic *topic, uint64_t *cursor, uint64_t *n_missed,
 	       struct topic_slot *ret_slot)
 {
-	/* Each turn but the last moves the cursor on. */
+	/* Each turn but the last moves the cursor on; a round at most, if the tail stands. */
 	for (;;) {
 		uint64_t tail = atomic_load_explicit(&topic->ring->tail, ORDER);
 		uint64_t seen;
@@ -129,19 +135,15 @@ int topic_look(const struct topic *topic, uint64_t *cursor, uint64_t *n_missed,
 		ahead = (int32_t)(slot_sequence(seen) - (uint32_t)*cursor);
 		if (ahead < 0)
 			return -EAGAIN;
-		if (ahead > 0) {
+		if (ahead > 0 || (uint32_t)seen == TOPIC_NO_MANAGER) {
 			/*
-			 * A later round stands here: all up to a round before it is gone. At least
-			 * one, whatever a hostile client wrote there.
+			 * A later round stands here, and the tail has come at least so far: from
+			 * there the rest is skipped above. If not, a hostile client wrote there. Or
+			 * it is drained.
 			 */
-			uint64_t gone = (uint32_t)ahead >= topic->capacity
-						? (uint32_t)ahead - topic->capacity + 1 : 1;
-
-			skip_to(cursor, n_missed, *cursor + gone);
-			continue;
-		}
-		if ((uint32_t)seen == TOPIC_NO_MANAGER) {
-			/* Drained. */
+			if (ahead > 0 && (int64_t)(atomic_load_explicit(&topic->ring->tail, ORDER) -
+						   *cursor) <= 0)
+				return -EAGAIN;
 			skip_to(cursor, n_missed, *cursor + 1);
 			continue;
 		}
