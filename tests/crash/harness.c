@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -15,10 +16,14 @@
 #include "shm/audit.h"
 #include "shm/chunk_manager.h"
 #include "shm/holder.h"
+#include "shm/queue.h"
 #include "shm/reap.h"
 
 /* More than any operation takes; then it hangs, which is a fault as well. */
 #define MAX_STEPS 5000000
+
+/* From one judgement to the next it takes milliseconds. */
+#define HANG_SECONDS 30
 
 static _Noreturn void die(const char *what, int error)
 {
@@ -166,8 +171,8 @@ static uint32_t count_queued(const struct segment *segment)
 	return n;
 }
 
-/* Receive all, then send to capacity: exactly so many, and nobody hangs. */
-static void use_queue(struct judge *judge, const struct segment *segment, bool is_reaped)
+/* Receive all, then send to capacity: exactly so many. Returns how many were received. */
+static uint32_t use_queue(struct judge *judge, const struct segment *segment, bool is_reaped)
 {
 	struct segment *copy = copy_of(segment);
 	uint32_t n_queued = count_queued(copy), n_received, n_sent;
@@ -195,9 +200,10 @@ static void use_queue(struct judge *judge, const struct segment *segment, bool i
 		fault(judge, "%s: the queue took %u messages", when, n_sent);
 	mempool_queue_close(queue);
 	mempool_client_close(client);
+	return n_received;
 }
 
-/* What the topic keeps can be read, and another be published: nobody hangs. */
+/* What the topic keeps can be read, and another be published. */
 static void use_topic(struct judge *judge, const struct segment *segment, const char *when)
 {
 	struct segment *copy = copy_of(segment);
@@ -308,15 +314,66 @@ static void compare(struct judge *judge, const struct segment *after)
 	}
 }
 
+/* What is under way, for on_alarm(). */
+static const char *busy_with;
+
+/* Nobody may wait for the dead, or loop for ever over what they left. */
+static void on_alarm(int signal_number)
+{
+	(void)signal_number;
+	printf("%s: somebody hangs\n", busy_with);
+	fflush(stdout);
+	_exit(1);
+}
+
+/* A handle in the ring before its word says SENT would be dropped as stale. */
+static void judge_ring(struct judge *judge, const struct segment *segment)
+{
+	struct queue queue;
+
+	if (queue_view(&queue, segment, 0) < 0)
+		die("queue", EINVAL);
+	for (uint64_t i = 0; i <= queue.mask; i++) {
+		uint64_t handle = atomic_load(&queue.slots[i]);
+		uint64_t word;
+
+		if (handle_pool(handle) >= segment->n_pools)
+			continue;
+		word = word_of(segment, handle_pool(handle), handle_index(handle));
+		if ((int32_t)(word_generation(word) - handle_generation(handle)) < 0)
+			fault(judge, "handle %016lx is in the queue before its word",
+			      (unsigned long)handle);
+	}
+}
+
+/* A hint to a chunk that is not FREE yet would be dropped as stale. */
+static void judge_new_hints(struct judge *judge, const struct segment *segment)
+{
+	for (uint32_t id = 0; id <= segment->n_pools; id++) {
+		const struct free_list *old = &judge->before->pools[id].list;
+		const struct free_list *new = &segment->pools[id].list;
+
+		for (uint32_t i = 0; i < new->n; i++)
+			if (free_list_has(new, i) && !free_list_has(old, i) &&
+			    !word_is_free(word_of(segment, id, i)))
+				fault(judge, "the hint of chunk %u of pool %u is set before its word",
+				      i, id);
+	}
+}
+
 static bool judge_state(struct judge *judge, const struct segment *segment)
 {
 	uint32_t dead = judge->operation->is_reaper ? BYSTANDER : VICTIM;
+	uint32_t n_messages, n_left;
 	struct segment *copy;
 	struct audit audit;
 
 	judge->faulty = false;
+	alarm(HANG_SECONDS);
+	judge_ring(judge, segment);
+	judge_new_hints(judge, segment);
 	take_all(judge, segment, "while it stands still");
-	use_queue(judge, segment, false);
+	n_messages = use_queue(judge, segment, false);
 	use_topic(judge, segment, "while it stands still");
 
 	copy = copy_of(segment);
@@ -328,7 +385,10 @@ static bool judge_state(struct judge *judge, const struct segment *segment)
 	audit_segment(copy, AUDIT_HINTS | AUDIT_REAPED, on_audit_fault, judge, &audit);
 	compare(judge, copy);
 	take_all(judge, copy, "after the reap");
-	use_queue(judge, copy, true);
+	n_left = use_queue(judge, copy, true);
+	/* A message that could be received outlives its sender. */
+	if (n_left != n_messages)
+		fault(judge, "the reap left %u of %u messages", n_left, n_messages);
 	use_topic(judge, copy, "after the reap");
 	segment_free(copy);
 	return !judge->faulty;
@@ -371,6 +431,7 @@ static _Noreturn void be_the_victim(const struct operation *operation, struct sc
 {
 	int r;
 
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
 		_exit(98);
 	r = client_new(scene->segment, VICTIM, 0, &scene->client);
@@ -502,9 +563,13 @@ int harness_run(const struct operation *operation, struct outcome *ret_outcome)
 	int r;
 
 	*ret_outcome = (struct outcome){ .n_steps = 0 };
+	busy_with = operation->name;
+	signal(SIGALRM, on_alarm);
+	alarm(HANG_SECONDS);
 	r = run_stepped(operation, ret_outcome);
 	if (r == 0 && operation->kill_for_real)
 		r = run_killed(operation, ret_outcome);
+	alarm(0);
 	return r;
 }
 
