@@ -329,18 +329,24 @@ int connection_peer_fd(struct connection *connection, uint32_t holder, uint32_t 
 	return passed;
 }
 
-void connection_drain(struct connection *connection)
+bool connection_drain(struct connection *connection)
 {
 	struct mempool_msg_peer message;
+	bool is_news = false;
 	int passed, r;
 
 	if (connection->fd < 0)
-		return;
-	do {
+		return false;
+	for (;;) {
 		r = receive_with_fd(connection->fd, &message, MSG_DONTWAIT, &passed);
 		if (passed >= 0)
 			close(passed);
-	} while (r == 0);
-	if (r != -EAGAIN)
-		connection_close(connection);
+		if (r < 0)
+			break;
+		is_news = true;
+	}
+	if (r == -EAGAIN)
+		return is_news;
+	connection_close(connection);
+	return true;
 }

@@ -9,6 +9,7 @@
 #ifndef CLIENT_CONNECTION_H
 #define CLIENT_CONNECTION_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "mempool_protocol.h"
@@ -39,11 +40,12 @@ void connection_bye(struct connection *connection, uint64_t n_freed);
  * connection_wake_fd() - pass our eventfd, on a new connection if this one is broken
  * connection_peer_fd() - another holder's eventfd, or -1. Waits PEER_ANSWER_NS at most: a
  *			  daemon that is slow costs its clients a delayed wake, no more.
- * connection_drain()   - read the daemon's news; a broken connection is closed
+ * connection_drain()   - read the daemon's news, if there are any; a broken connection is
+ *			  closed, which is news as well
  */
 int connection_wake_fd(struct connection *connection, int fd);
 int connection_peer_fd(struct connection *connection, uint32_t holder, uint32_t incarnation);
-void connection_drain(struct connection *connection);
+bool connection_drain(struct connection *connection);
 
 /* Hang up without a word. */
 void connection_close(struct connection *connection);

@@ -13,6 +13,9 @@
 #include "shm/eventcount.h"
 #include "shm/holder.h"
 
+/* Written by ourselves, above what others count: look at the other rings, too. */
+#define LOOK_ON (UINT64_C(1) << 32)
+
 /* A descriptor that the daemon did not have is asked for again so much later. */
 #define ASK_AGAIN_NS INT64_C(1000000000)
 
@@ -74,12 +77,17 @@ static void introduce(struct mempool_client *client)
 
 static int make(struct poller *poller)
 {
+	const struct itimerspec slice = {
+		.it_value.tv_sec = 1,
+		.it_interval.tv_sec = 1,
+	};
 	int r = 0;
 
 	poller->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	poller->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	poller->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	if (poller->epoll_fd < 0 || poller->event_fd < 0 || poller->timer_fd < 0)
+	if (poller->epoll_fd < 0 || poller->event_fd < 0 || poller->timer_fd < 0 ||
+	    timerfd_settime(poller->timer_fd, 0, &slice, NULL) < 0)
 		r = -errno;
 	if (r == 0)
 		r = watch(poller, poller->event_fd);
@@ -116,21 +124,39 @@ static _Atomic uint64_t *pollers_of(const struct mempool_client *client, uint32_
 	return client->segment->pollers + (uint64_t)ring * (client->segment->n_holders / 64);
 }
 
+/*
+ * Make the descriptor quiet; whatever comes after is news. What is drained here may have been
+ * about another ring that the caller has looked at already: then the descriptor stays
+ * readable for one more round of looks. (Its own mark does not count as news.)
+ */
+static void quiet(struct mempool_client *client, uint32_t ring)
+{
+	struct poller *poller = &client->poller;
+	eventfd_t count = 0;
+	uint64_t expired;
+	bool is_news;
+
+	is_news = eventfd_read(poller->event_fd, &count) == 0 && (uint32_t)count != 0;
+	is_news |= read(poller->timer_fd, &expired, sizeof(expired)) > 0;
+	is_news |= connection_drain(&client->connection);
+	if (poller->n_rings == 0)
+		poller->first_ring = ring;
+	if (poller->n_rings == 0 || poller->first_ring != ring)
+		poller->n_rings += poller->n_rings < 2;
+	if (is_news && poller->n_rings > 1)
+		eventfd_write(poller->event_fd, LOOK_ON);
+}
+
 void poller_arm(struct mempool_client *client, uint32_t ring,
 		struct mempool_eventcount *eventcount)
 {
-	const struct itimerspec slice = { .it_value.tv_sec = 1 };
 	struct poller *poller = &client->poller;
-	eventfd_t count;
 
 	/* Acquire: the descriptors are there when the flag is. */
 	if (!atomic_load_explicit(&poller->is_used, memory_order_acquire))
 		return;
 	pthread_mutex_lock(&poller->lock);
-	/* Quiet from here on; what comes after is news. */
-	eventfd_read(poller->event_fd, &count);
-	timerfd_settime(poller->timer_fd, 0, &slice, NULL);
-	connection_drain(&client->connection);
+	quiet(client, ring);
 	introduce(client);
 	pthread_mutex_unlock(&poller->lock);
 

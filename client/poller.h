@@ -4,7 +4,7 @@
  *
  *	mempool_client_fd() = epoll of	an eventfd	senders write to it
  *					the socket	the daemon has news, or is gone
- *					a timer		a second after the last look, if it waits
+ *					a timer		each second
  *
  * A client that has such a descriptor and finds a ring empty (or full) sets its bit among
  * the ring's pollers and the eventcount's flag, and looks again; so it sleeps in poll(2)
@@ -41,6 +41,8 @@ struct poller {
 	int event_fd;
 	int timer_fd;
 	int socket_fd;			/* the one in the epoll set; -1: none */
+	uint32_t n_rings;		/* that were armed: 0, 1, or 2 for several */
+	uint32_t first_ring;
 	struct poller_peer *peers;	/* by holder id; NULL: nobody was woken yet */
 };
 
