@@ -284,7 +284,8 @@ static int receive_with_fd(int fd, struct mempool_msg_peer *ret_message, int fla
 		.msg_iov = &iov,
 		.msg_iovlen = 1,
 		.msg_control = &control,
-		.msg_controllen = sizeof(control),
+		/* Not CMSG_SPACE(), whose padding has room for a second one. */
+		.msg_controllen = CMSG_LEN(sizeof(int)),
 	};
 	ssize_t n;
 

@@ -637,7 +637,10 @@ static bool has_hung_up(const struct session *session)
 	return poll(&poll_fd, 1, 0) > 0;
 }
 
-/* Return: as recv(2); at most one descriptor is taken, the kernel drops what is more. */
+/*
+ * Return: as recv(2). At most one descriptor is taken, the kernel drops what is more: by its
+ * length, not by CMSG_SPACE(), whose padding has room for a second one.
+ */
 static ssize_t receive(struct session *session, union message *message, int *ret_passed)
 {
 	struct iovec iov = { .iov_base = message, .iov_len = sizeof(*message) };
@@ -646,7 +649,7 @@ static ssize_t receive(struct session *session, union message *message, int *ret
 		.msg_iov = &iov,
 		.msg_iovlen = 1,
 		.msg_control = &control,
-		.msg_controllen = sizeof(control),
+		.msg_controllen = CMSG_LEN(sizeof(int)),
 	};
 	struct cmsghdr *header;
 	ssize_t size;

@@ -320,31 +320,49 @@ START_TEST(test_connection_that_attached_is_not_timed)
 }
 END_TEST
 
-/* Descriptors that a client passes never become the daemon's. */
+enum { MOST_PASSED = 4 };
+
+/* Say hello with so many descriptors of one file. */
+static void send_with(int fd, const struct mempool_msg_hello *hello, int passed, unsigned int n)
+{
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(MOST_PASSED * sizeof(int))];
+	} control = { .room = { 0 } };
+	struct iovec iov = { .iov_base = (void *)hello, .iov_len = sizeof(*hello) };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
+			      .msg_controllen = CMSG_SPACE(n * sizeof(int)) };
+	unsigned int i;
+
+	control.head.cmsg_level = SOL_SOCKET;
+	control.head.cmsg_type = SCM_RIGHTS;
+	control.head.cmsg_len = CMSG_LEN(n * sizeof(int));
+	for (i = 0; i < n; i++)
+		memcpy(CMSG_DATA(&control.head) + i * sizeof(int), &passed, sizeof(int));
+	ck_assert_int_eq(sendmsg(fd, &msg, 0), sizeof(*hello));
+}
+
+/* Descriptors that a client passes never become the daemon's, be they one or several. */
 START_TEST(test_descriptors_passed_are_dropped)
 {
-	struct mempool_msg_hello hello = wire_hello(&fixture, 1);
-	char control[CMSG_SPACE(sizeof(int))] = { 0 };
-	struct iovec iov = { .iov_base = &hello, .iov_len = sizeof(hello) };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
-			      .msg_controllen = sizeof(control) };
-	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
-	struct mempool_msg_welcome welcome;
-	int fd = wire_connect(&fixture), fds[2];
-	char byte;
+	unsigned int n;
 
-	ck_assert_int_eq(pipe2(fds, O_CLOEXEC), 0);
-	cmsg->cmsg_level = SOL_SOCKET;
-	cmsg->cmsg_type = SCM_RIGHTS;
-	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(cmsg), &fds[1], sizeof(int));
-	ck_assert_int_eq(sendmsg(fd, &msg, 0), sizeof(hello));
-	wire_expect_welcome(fd, &welcome);
-	/* Nobody else has the writing end: the reader sees the end. */
-	close(fds[1]);
-	ck_assert_int_eq(read(fds[0], &byte, 1), 0);
-	close(fds[0]);
-	wire_bye(fd);
+	for (n = 1; n <= MOST_PASSED; n++) {
+		struct mempool_msg_hello hello = wire_hello(&fixture, n);
+		struct mempool_msg_welcome welcome;
+		int fd = wire_connect(&fixture), fds[2];
+		struct pollfd reader;
+
+		ck_assert_int_eq(pipe2(fds, O_CLOEXEC), 0);
+		send_with(fd, &hello, fds[1], n);
+		wire_expect_welcome(fd, &welcome);
+		/* Nobody else has the writing end: the reader sees the end. */
+		close(fds[1]);
+		reader = (struct pollfd){ .fd = fds[0] };
+		ck_assert_int_eq(poll(&reader, 1, 2000), 1);
+		close(fds[0]);
+		wire_bye(fd);
+	}
 }
 END_TEST
 
