@@ -519,7 +519,8 @@ static void on_peer_fd(struct session *session, const struct mempool_msg_peer_fd
 	answer.found = peer && peer->wake_fd >= 0;
 	r = answer.found ? session_send_fd(session, &answer, sizeof(answer), peer->wake_fd)
 			 : session_send(session, &answer, sizeof(answer));
-	if (r < 0)
+	/* One that hung up may have said bye behind its question: read on, to the end. */
+	if (r < 0 && r != -EPIPE && r != -ECONNRESET)
 		session_free(session);
 }
 
@@ -673,7 +674,11 @@ static void session_read(struct session *session)
 
 	size = receive(session, &message, &passed);
 	if (size < 0) {
-		if (errno != EAGAIN && errno != EINTR)
+		/*
+		 * ECONNRESET: it hung up with answers of ours unread. The kernel tells that
+		 * first, and once; what it had said, a bye perhaps, comes with the next look.
+		 */
+		if (errno != EAGAIN && errno != EINTR && errno != ECONNRESET)
 			session_free(session);
 		return;
 	}
