@@ -307,19 +307,25 @@ int cache_register(struct mempool_client *client)
 	return 0;
 }
 
-void cache_unregister(struct mempool_client *client)
+void cache_close(struct mempool_client *client)
 {
 	pthread_mutex_lock(&registry_lock);
 	client->closed = true;
 	client->serial = UINT64_MAX;	/* as no thread remembers it */
-	*client->previous = client->next;
-	if (client->next)
-		client->next->previous = client->previous;
 	/*
 	 * Other threads' lists still lead to these caches, and only those threads may unlink
 	 * them: orphaned here, freed when the thread ends.
 	 */
 	for (struct cache *cache = client->caches; cache; cache = cache->next_of_client)
 		cache->client = NULL;
+	pthread_mutex_unlock(&registry_lock);
+}
+
+void cache_unregister(struct mempool_client *client)
+{
+	pthread_mutex_lock(&registry_lock);
+	*client->previous = client->next;
+	if (client->next)
+		client->next->previous = client->previous;
 	pthread_mutex_unlock(&registry_lock);
 }

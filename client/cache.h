@@ -68,8 +68,12 @@ static inline void cache_keep(struct magazine *magazine, uint32_t index)
 		cache_keep_slowly(magazine, index);
 }
 
-/* Enter a new client, its serial included; remove one and free its caches. */
+/*
+ * Enter a new client, its serial included; close it, so that no thread finds its caches any
+ * more; remove it, with its last handle: until then a forked child must be told.
+ */
 int cache_register(struct mempool_client *client);
+void cache_close(struct mempool_client *client);
 void cache_unregister(struct mempool_client *client);
 
 #endif

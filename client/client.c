@@ -141,6 +141,7 @@ void client_unref(struct mempool_client *client)
 	/* C1 (acq_rel) pairs with itself: all that the others did is before the freeing. */
 	if (atomic_fetch_sub_explicit(&client->n_references, 1, memory_order_acq_rel) != 1)
 		return;
+	cache_unregister(client);
 	if (client->forked)
 		/* Not mapped here (MADV_DONTFORK): something else may be in its place. */
 		client->segment->memory.base = NULL;
@@ -164,7 +165,7 @@ int client_close(struct mempool_client *client)
 			connection_bye(&client->connection, n_held);
 	}
 	connection_close(&client->connection);
-	cache_unregister(client);
+	cache_close(client);
 	client_unref(client);
 	return n_held > INT32_MAX ? INT32_MAX : (int)n_held;
 }

@@ -413,6 +413,37 @@ START_TEST(test_queue_in_forked_child_echild)
 }
 END_TEST
 
+/* It keeps the mapping for its handle; the child has none, and something else in its place. */
+START_TEST(test_queue_of_closed_client_closed_in_forked_child_unmaps_nothing)
+{
+	struct segment *again = test_segment_map_again(segment);
+	void *base = again->memory.base;
+	size_t size = again->memory.size;
+	struct mempool_client *client;
+	struct mempool_queue *queue;
+	unsigned char resident;
+	int status;
+	pid_t pid;
+
+	ck_assert_int_eq(madvise(base, size, MADV_DONTFORK), 0);
+	ck_assert_int_eq(client_new(again, holder_first_client(segment) + 2, 0, &client), 0);
+	queue = open_queue(client, "q");
+	ck_assert_int_eq(mempool_client_close(client), 0);
+	pid = fork();
+	if (pid == 0) {
+		/* In the way where fork ignores MADV_DONTFORK. */
+		if (mmap(base, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
+			 -1, 0) != base)
+			_exit(0);
+		mempool_queue_close(queue);
+		_exit(mincore(base, 4096, &resident) == 0 ? 0 : 1);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	mempool_queue_close(queue);
+}
+END_TEST
+
 /* ---- the dead, and the hostile ---- */
 
 START_TEST(test_queue_published_outlives_its_sender)
@@ -798,6 +829,8 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_queue_signal_ends_a_wait);
 	tcase_add_test(tcase, test_queue_of_closed_client_enotconn);
 	tcase_add_test(tcase, test_queue_in_forked_child_echild);
+	tcase_add_test(tcase,
+		       test_queue_of_closed_client_closed_in_forked_child_unmaps_nothing);
 	tcase_add_test(tcase, test_queue_published_outlives_its_sender);
 	tcase_add_test(tcase, test_queue_half_received_is_finished_by_the_next);
 	tcase_add_test(tcase, test_queue_head_and_tail_left_behind_are_helped);
