@@ -327,7 +327,7 @@ int connection_peer_fd(struct connection *connection, uint32_t holder, uint32_t 
 		passed = -1;
 	}
 	set_timeout(connection->fd, ANSWER_NS);
-	return passed;
+	return r < 0 ? -EAGAIN : passed;
 }
 
 bool connection_drain(struct connection *connection)

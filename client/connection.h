@@ -38,8 +38,9 @@ void connection_bye(struct connection *connection, uint64_t n_freed);
  * The rest is for client/poller.c, which lets one thread at a time in.
  *
  * connection_wake_fd() - pass our eventfd, on a new connection if this one is broken
- * connection_peer_fd() - another holder's eventfd, or -1. Waits PEER_ANSWER_NS at most: a
- *			  daemon that is slow costs its clients a delayed wake, no more.
+ * connection_peer_fd() - another holder's eventfd; -1: none; -EAGAIN: no answer within
+ *			  PEER_ANSWER_NS: a daemon that is slow costs its clients a delayed
+ *			  wake, no more, if they do not ask it again soon
  * connection_drain()   - read the daemon's news, if there are any; a broken connection is
  *			  closed, which is news as well
  */

@@ -168,6 +168,28 @@ void poller_arm(struct mempool_client *client, uint32_t ring,
 
 /* ---- waking others ---- */
 
+static bool is_long_ago(int64_t then_ns)
+{
+	return then_ns == 0 || now_ns() - then_ns >= ASK_AGAIN_NS;
+}
+
+/* A daemon that has just let one question go by is not asked for the other peers, either. */
+static void ask(struct mempool_client *client, struct poller_peer *peer,
+		const struct holder *holder)
+{
+	struct poller *poller = &client->poller;
+	int fd;
+
+	if (!is_long_ago(poller->unanswered_ns))
+		return;
+	fd = connection_peer_fd(&client->connection, holder->id, holder->incarnation);
+	peer->incarnation = holder->incarnation;
+	peer->asked_ns = now_ns();
+	peer->fd = fd < 0 ? -1 : fd;
+	if (fd == -EAGAIN)
+		poller->unanswered_ns = now_ns();
+}
+
 /* The eventfd of a holder as it lives now, or -1. Under the lock. */
 static int peer_fd(struct mempool_client *client, uint32_t id)
 {
@@ -192,11 +214,8 @@ static int peer_fd(struct mempool_client *client, uint32_t id)
 	if (peer->fd >= 0 && peer->incarnation != holder.incarnation)
 		close_fd(&peer->fd);
 	if (peer->fd < 0 && (peer->incarnation != holder.incarnation ||
-			     now_ns() - peer->asked_ns >= ASK_AGAIN_NS)) {
-		peer->incarnation = holder.incarnation;
-		peer->asked_ns = now_ns();
-		peer->fd = connection_peer_fd(&client->connection, id, holder.incarnation);
-	}
+			     is_long_ago(peer->asked_ns)))
+		ask(client, peer, &holder);
 	return peer->fd;
 }
 

@@ -44,6 +44,7 @@ struct poller {
 	uint32_t n_rings;		/* that were armed: 0, 1, or 2 for several */
 	uint32_t first_ring;
 	struct poller_peer *peers;	/* by holder id; NULL: nobody was woken yet */
+	int64_t unanswered_ns;		/* when the daemon last let a question go by; 0: never */
 };
 
 int poller_init(struct poller *poller);

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -334,6 +335,63 @@ START_TEST(test_poll_works_inside_epoll)
 }
 END_TEST
 
+/* Its end must not be lost in a reset, which a hang-up with unread news is. */
+START_TEST(test_poll_bye_behind_unread_news_is_heard)
+{
+	struct segment *segment = map_generation(&fixture, 1);
+	struct victim victim;
+	struct waiter waiter;
+
+	waiter_open(&waiter);
+	ck_assert_int_eq(look(&waiter), 0);
+	victim_start(&victim, &fixture, 1);
+	victim_kill(&victim);
+	ck_assert(is_readable(waiter.fd, AT_ONCE_MS));
+	/* It reads the bye only when the connection has been closed behind it. */
+	ck_assert_int_eq(kill(fixture.pid, SIGSTOP), 0);
+	waiter_close(&waiter);
+	ck_assert_int_eq(kill(fixture.pid, SIGCONT), 0);
+	wait_until(has_no_client, segment, 2000);
+	segment_free(segment);
+}
+END_TEST
+
+/*
+ * A daemon that does not answer costs a sender one wait, not one for each who polls. And the
+ * sender's bye, behind a question whose answer nobody waits for any more, is heard.
+ */
+START_TEST(test_poll_stopped_daemon_holds_up_a_sender_once)
+{
+	enum { N_WAITERS = 8 };
+	struct segment *segment = map_generation(&fixture, 1);
+	struct mempool_client *client = open_client(&fixture);
+	struct waiter waiters[N_WAITERS];
+	struct mempool_queue *queue;
+	double start;
+	void *chunk;
+
+	ck_assert_int_eq(mempool_queue_open(client, "work", &queue), 0);
+	for (int i = 0; i < N_WAITERS; i++) {
+		waiter_open(&waiters[i]);
+		ck_assert_int_eq(look(&waiters[i]), 0);
+	}
+	chunk = mempool_alloc(client, 8);
+	ck_assert_ptr_nonnull(chunk);
+	ck_assert_int_eq(kill(fixture.pid, SIGSTOP), 0);
+	start = clock_ms();
+	ck_assert_int_eq(mempool_queue_send(queue, chunk, 8, 0), 0);
+	/* 50 ms each. */
+	ck_assert_double_lt(clock_ms() - start, 50 * N_WAITERS * 0.75);
+	mempool_queue_close(queue);
+	mempool_client_close(client);
+	ck_assert_int_eq(kill(fixture.pid, SIGCONT), 0);
+	for (int i = 0; i < N_WAITERS; i++)
+		waiter_close(&waiters[i]);
+	wait_until(has_no_client, segment, 2000);
+	segment_free(segment);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("poll");
@@ -350,6 +408,8 @@ int main(void)
 	tcase_add_test(tcase, test_poll_retired_segment_is_news);
 	tcase_add_test(tcase, test_poll_killed_senders_leave_nobody_asleep);
 	tcase_add_test(tcase, test_poll_works_inside_epoll);
+	tcase_add_test(tcase, test_poll_bye_behind_unread_news_is_heard);
+	tcase_add_test(tcase, test_poll_stopped_daemon_holds_up_a_sender_once);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
