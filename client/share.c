@@ -4,11 +4,14 @@
 #include <errno.h>
 #include <sched.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #include "cache.h"
 #include "shm/chunk_manager.h"
 
 #define BUSY (UINT32_C(1) << 31)
+#define BUSY_YIELDS 16
+#define BUSY_PAUSE_NS 50000
 
 static uint32_t n_managers(const struct mempool_client *client)
 {
@@ -35,15 +38,29 @@ void share_deinit(struct mempool_client *client)
 	client->references = NULL;
 }
 
+/*
+ * Another thread of ours is between its last reference and the bit, two steps apart. If it has
+ * been put off the processor by us, of a higher real-time priority, no yield lets it run.
+ */
+static void let_others_run(uint32_t n_turns)
+{
+	const struct timespec pause = { .tv_nsec = BUSY_PAUSE_NS };
+
+	if (n_turns < BUSY_YIELDS)
+		sched_yield();
+	else
+		nanosleep(&pause, NULL);
+}
+
 void share_add(struct mempool_client *client, uint32_t manager)
 {
 	_Atomic uint32_t *references = &client->references[manager];
 	uint32_t seen = atomic_load_explicit(references, memory_order_relaxed);
+	uint32_t n_turns = 0;
 
 	for (;;) {
-		/* Another thread of ours is between its last reference and the bit. */
 		if (seen & BUSY) {
-			sched_yield();
+			let_others_run(n_turns++);
 			seen = atomic_load_explicit(references, memory_order_relaxed);
 			continue;
 		}

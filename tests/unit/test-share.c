@@ -9,6 +9,8 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "build_config.h"
 #include "client/client.h"
@@ -599,6 +601,53 @@ START_TEST(test_share_threads_of_several_clients)
 }
 END_TEST
 
+/* ---- a thread of real-time priority ---- */
+
+static void stay_on_one_processor(int policy, int priority)
+{
+	struct sched_param param = { .sched_priority = priority };
+	cpu_set_t set, all;
+
+	ck_assert_int_eq(pthread_getaffinity_np(pthread_self(), sizeof(all), &all), 0);
+	CPU_ZERO(&set);
+	for (int i = 0; i < CPU_SETSIZE && CPU_COUNT(&set) == 0; i++)
+		if (CPU_ISSET(i, &all))
+			CPU_SET(i, &set);
+	ck_assert_int_eq(pthread_setaffinity_np(pthread_self(), sizeof(set), &set), 0);
+	/* Refused without the privilege: then it waits for one of the same priority. */
+	pthread_setschedparam(pthread_self(), policy, &param);
+}
+
+static void *add_urgently(void *manager)
+{
+	struct timespec start, end;
+
+	stay_on_one_processor(SCHED_FIFO, 1);
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	share_add(clients[0], *(uint32_t *)manager);
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	/* The kernel's throttle of such threads would let it go after a second. */
+	ck_assert_int_lt((end.tv_sec - start.tv_sec) * 1000 +
+			 (end.tv_nsec - start.tv_nsec) / 1000000, 500);
+	return NULL;
+}
+
+START_TEST(test_share_urgent_thread_lets_the_last_reference_go)
+{
+	uint32_t manager = 0;
+	pthread_t thread;
+
+	stay_on_one_processor(SCHED_OTHER, 0);
+	/* As in share_drop(), put off between its two steps. */
+	atomic_store(&clients[0]->references[manager], UINT32_C(1) << 31);
+	ck_assert_int_eq(pthread_create(&thread, NULL, add_urgently, &manager), 0);
+	usleep(10000);
+	atomic_store(&clients[0]->references[manager], 0);
+	pthread_join(thread, NULL);
+	ck_assert_int_eq(share_drop(clients[0], manager), 0);
+}
+END_TEST
+
 /* These make their own segment, of each number of holders. */
 static void add_tests_of_each_size(TCase *tcase)
 {
@@ -626,6 +675,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_share_stamp_wraps_within_its_bits);
 	tcase_add_test(tcase, test_share_half_made_is_a_fault_of_the_dead_alone);
 	tcase_add_test(tcase, test_share_hostile_links_are_not_followed);
+	tcase_add_test(tcase, test_share_urgent_thread_lets_the_last_reference_go);
 }
 
 int main(void)
