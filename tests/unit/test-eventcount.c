@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+/* test-eventcount.c - who sleeps is woken, and who wakes nobody makes no system call */
+#include "test_segment.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <linux/seccomp.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "build_config.h"
+#include "client/client.h"
+#include "client/wait.h"
+#include "shm/eventcount.h"
+
+#define MS INT64_C(1000000)
+
+static struct mempool_eventcount eventcount;
+
+static int64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000 * MS + now.tv_nsec;
+}
+
+START_TEST(test_eventcount_wake_before_sleep_is_not_lost)
+{
+	uint32_t prepared = eventcount_prepare(&eventcount);
+	int64_t begin = now_ns();
+
+	ck_assert_uint_eq(eventcount.has_sleeper, 1);
+	eventcount_wake(&eventcount);
+	ck_assert_uint_eq(eventcount.has_sleeper, 0);
+	ck_assert_uint_ne(eventcount.sequence, prepared);
+	ck_assert_int_eq(eventcount_sleep(&eventcount, prepared, 500 * MS), 0);
+	ck_assert_int_lt(now_ns() - begin, 400 * MS);
+}
+END_TEST
+
+START_TEST(test_eventcount_sleep_ends_with_its_timeout)
+{
+	int64_t begin = now_ns();
+
+	ck_assert_int_eq(eventcount_sleep(&eventcount, eventcount_prepare(&eventcount), 20 * MS),
+			 0);
+	ck_assert_int_ge(now_ns() - begin, 20 * MS);
+
+	/* And with the slice, however long it was asked for. */
+	begin = now_ns();
+	ck_assert_int_eq(eventcount_sleep(&eventcount, eventcount_prepare(&eventcount), -1), 0);
+	ck_assert_int_ge(now_ns() - begin, EVENTCOUNT_SLICE_NS);
+	ck_assert_int_lt(now_ns() - begin, 10 * EVENTCOUNT_SLICE_NS);
+}
+END_TEST
+
+START_TEST(test_eventcount_wake_of_nobody_changes_nothing)
+{
+	uint32_t sequence = eventcount.sequence;
+
+	for (int i = 0; i < 100; i++)
+		eventcount_wake(&eventcount);
+	ck_assert_uint_eq(eventcount.sequence, sequence);
+	eventcount_wake_slowly(&eventcount);
+	ck_assert_uint_eq(eventcount.sequence, sequence + 1);
+}
+END_TEST
+
+/* In strict seccomp any system call but read, write and exit is death. */
+static int status_of_wake(uint32_t has_sleeper)
+{
+	int status;
+	pid_t pid = fork();
+
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		eventcount.has_sleeper = has_sleeper;
+		if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) < 0)
+			_exit(77);
+		for (int i = 0; i < 100; i++)
+			eventcount_wake(&eventcount);
+		syscall(SYS_exit, 0);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	return status;
+}
+
+START_TEST(test_eventcount_wake_of_nobody_makes_no_system_call)
+{
+	int status = status_of_wake(0);
+
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 77) {
+		printf("skipped: no seccomp here\n");
+		return;
+	}
+	ck_assert_int_eq(status, 0);
+	/* So it would have been seen. */
+	status = status_of_wake(1);
+	ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+END_TEST
+
+/* ---- two that take turns, each asleep while the other has it ---- */
+
+enum { TURNS = MEMPOOL_SANITIZED ? 2000 : 20000 };
+
+static _Atomic uint32_t turn;
+static struct mempool_eventcount news[2];
+static _Atomic uint32_t n_long;		/* sleeps as long as a slice: a wake was lost */
+
+static void *take_turns(void *userdata)
+{
+	uint32_t me = *(uint32_t *)userdata;
+
+	for (uint32_t i = me; i < TURNS; i += 2) {
+		while (atomic_load(&turn) != i) {
+			uint32_t prepared = eventcount_prepare(&news[me]);
+			int64_t begin = now_ns();
+
+			if (atomic_load(&turn) == i)
+				break;
+			eventcount_sleep(&news[me], prepared, -1);
+			/* The other's turn may be long on a busy machine; but then it is over. */
+			n_long += now_ns() - begin >= EVENTCOUNT_SLICE_NS &&
+				  atomic_load(&turn) == i;
+		}
+		atomic_store(&turn, i + 1);
+		eventcount_wake(&news[!me]);
+	}
+	return NULL;
+}
+
+START_TEST(test_eventcount_no_wake_is_lost)
+{
+	static uint32_t numbers[] = { 0, 1 };
+	pthread_t threads[2];
+
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, take_turns, &numbers[i]), 0);
+	for (int i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+	ck_assert_uint_eq(turn, TURNS);
+	ck_assert_uint_eq(n_long, 0);
+}
+END_TEST
+
+/* ---- wait_for() ---- */
+
+static struct mempool_client client;	/* with no descriptor */
+static const struct wait_place place = { &client, &eventcount, WAIT_NO_RING };
+static int n_tries, ready_at;
+
+static int try(void *userdata)
+{
+	(void)userdata;
+	return ++n_tries >= ready_at ? 7 : -EAGAIN;
+}
+
+START_TEST(test_eventcount_wait_for_tries_as_told)
+{
+	ready_at = 1;
+	ck_assert_int_eq(wait_for(&place, try, NULL, 0), 7);
+	ck_assert_int_eq(n_tries, 1);
+	ck_assert_uint_eq(eventcount.has_sleeper, 0);
+
+	/* With 0 once, and nobody is announced; else once more after the announcement. */
+	n_tries = 0;
+	ready_at = 2;
+	ck_assert_int_eq(wait_for(&place, try, NULL, 0), -EAGAIN);
+	ck_assert_int_eq(n_tries, 1);
+	ck_assert_uint_eq(eventcount.has_sleeper, 0);
+	n_tries = 0;
+	ck_assert_int_eq(wait_for(&place, try, NULL, -1), 7);
+	ck_assert_int_eq(n_tries, 2);
+	ck_assert_uint_eq(eventcount.has_sleeper, 1);
+
+	ready_at = 1000;
+	ck_assert_int_eq(wait_for(&place, try, NULL, 5 * MS), -EAGAIN);
+}
+END_TEST
+
+static void add_tests(TCase *tcase)
+{
+	tcase_add_test(tcase, test_eventcount_wake_before_sleep_is_not_lost);
+	tcase_add_test(tcase, test_eventcount_sleep_ends_with_its_timeout);
+	tcase_add_test(tcase, test_eventcount_wake_of_nobody_changes_nothing);
+	tcase_add_test(tcase, test_eventcount_wake_of_nobody_makes_no_system_call);
+	tcase_add_test(tcase, test_eventcount_no_wake_is_lost);
+	tcase_add_test(tcase, test_eventcount_wait_for_tries_as_told);
+}
+
+int main(void)
+{
+	return test_run("eventcount", add_tests);
+}
