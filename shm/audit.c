@@ -97,6 +97,7 @@ static const char *cannot_hold(const struct auditor *auditor, uint32_t id)
 struct finding {
 	const char *what;		/* NULL: nothing */
 	uint32_t who;			/* of whom it is said */
+	const char *why;		/* said of a holder; or NULL */
 };
 
 static uint32_t manager_chunk(const struct pool *managers, uint32_t index)
@@ -115,19 +116,23 @@ static struct finding judge_shared(const struct auditor *auditor, const struct p
 	uint64_t seen;
 
 	if (manager >= managers->n_chunks)
-		return (struct finding){ "SHARED, with a manager that does not exist:", manager };
+		return (struct finding){ "SHARED, with a manager that does not exist:",
+					 manager, NULL };
 	seen = GET(managers->entries[manager].word);
 	/*
 	 * Who shares writes the chunk's word first, who collects the manager's: in between the
 	 * manager is his, for as long as he may be stopped there.
 	 */
 	if (word_kind(seen) == MEMPOOL_OWNED && cannot_hold(auditor, word_value(seen)))
-		return (struct finding){ "SHARED, but one who is gone has manager", manager };
+		return (struct finding){ "SHARED, but one who is gone has manager",
+					 manager, NULL };
 	if (word_kind(seen) != MEMPOOL_SHARED && word_kind(seen) != MEMPOOL_OWNED)
-		return (struct finding){ "SHARED, but its manager is not:", manager };
+		return (struct finding){ "SHARED, but its manager is not:",
+					 manager, NULL };
 	if (manager_chunk(managers, manager) != handle_chunk(pool->id, index))
-		return (struct finding){ "SHARED, but another chunk's is manager", manager };
-	return (struct finding){ NULL, 0 };
+		return (struct finding){ "SHARED, but another chunk's is manager",
+					 manager, NULL };
+	return (struct finding){ NULL, 0, NULL };
 }
 
 /* Who has a bit, and may not; or that nobody has one. */
@@ -142,14 +147,17 @@ static struct finding judge_sharers(const struct auditor *auditor, const struct 
 		for (; bits != 0; bits &= bits - 1) {
 			uint32_t id = i * 64 + (uint32_t)__builtin_ctzll(bits);
 
-			if (cannot_hold(auditor, id))
-				return (struct finding){ "SHARED by dead holder", id };
+			const char *why = cannot_hold(auditor, id);
+
+			if (why)
+				return (struct finding){ "SHARED by holder", id, why };
 		}
 	}
 	/* Without the flag, a leaver may be between its bit and the collecting. */
 	if ((auditor->flags & AUDIT_REAPED) && !chunk_manager_is_held(auditor->segment, index))
-		return (struct finding){ "SHARED, but nobody holds manager", index };
-	return (struct finding){ NULL, 0 };
+		return (struct finding){ "SHARED, but nobody holds manager",
+					 index, NULL };
+	return (struct finding){ NULL, 0, NULL };
 }
 
 /* A ChunkManager that says SHARED has a chunk that says so too. */
@@ -163,10 +171,12 @@ static struct finding judge_manager(const struct auditor *auditor, const struct 
 	uint64_t word;
 
 	if (pool >= segment->n_pools || of >= segment->pools[pool].n_chunks)
-		return (struct finding){ "SHARED, of a chunk that does not exist:", chunk };
+		return (struct finding){ "SHARED, of a chunk that does not exist:",
+					 chunk, NULL };
 	word = GET(segment->pools[pool].entries[of].word);
 	if (word_kind(word) != MEMPOOL_SHARED || word_value(word) != index)
-		return (struct finding){ "SHARED, but its chunk does not name it:", of };
+		return (struct finding){ "SHARED, but its chunk does not name it:",
+					 of, NULL };
 	return judge_sharers(auditor, managers, index);
 }
 
@@ -179,46 +189,52 @@ static struct finding judge_queued(struct auditor *auditor, const struct pool *p
 
 	if (r == -ENOMEM)
 		return (struct finding){ "SENT, and no memory to look into queue",
-					 word_sent_queue(word) };
+					 word_sent_queue(word), NULL };
 	if (r == -EINVAL)
-		return (struct finding){ "SENT to what is no queue:", word_sent_queue(word) };
+		return (struct finding){ "SENT to what is no queue:",
+					 word_sent_queue(word), NULL };
 	if (r == 0 && (auditor->flags & AUDIT_REAPED))
-		return (struct finding){ "SENT, but not in queue", word_sent_queue(word) };
-	return (struct finding){ NULL, 0 };
+		return (struct finding){ "SENT, but not in queue",
+					 word_sent_queue(word), NULL };
+	return (struct finding){ NULL, 0, NULL };
 }
 
 static struct finding judge(struct auditor *auditor, const struct pool *pool,
 			    uint32_t index, uint64_t word)
 {
 	bool is_manager = pool->id == auditor->segment->n_pools;
+	const char *why;
 	uint32_t holder;
 
 	if (word_generation(word) == 0)
-		return (struct finding){ "has generation", 0 };
+		return (struct finding){ "of generation", 0, NULL };
 	switch (word_kind(word)) {
 	case MEMPOOL_FREE:
 		if (word_value(word) != 0)
-			return (struct finding){ "FREE, with the value", word_value(word) };
+			return (struct finding){ "FREE, with the value",
+						 word_value(word), NULL };
 		break;
 	case MEMPOOL_OWNED:
 		holder = word_value(word);
-		if (cannot_hold(auditor, holder))
-			return (struct finding){ "OWNED by holder", holder };
+		why = cannot_hold(auditor, holder);
+		if (why)
+			return (struct finding){ "OWNED by holder", holder, why };
 		break;
 	case MEMPOOL_SENT:
 		if (is_manager)
-			return (struct finding){ "SENT, though a manager", index };
+			return (struct finding){ "SENT, though a manager", index, NULL };
 		if (word_sent_queue(word) != 0)
 			return judge_queued(auditor, pool, index, word);
 		holder = word_sent_sender(word);
-		if (cannot_hold(auditor, holder))
-			return (struct finding){ "given away by holder", holder };
+		why = cannot_hold(auditor, holder);
+		if (why)
+			return (struct finding){ "given away by holder", holder, why };
 		break;
 	case MEMPOOL_SHARED:
 		return is_manager ? judge_manager(auditor, pool, index)
 				  : judge_shared(auditor, pool, index, word);
 	}
-	return (struct finding){ NULL, 0 };
+	return (struct finding){ NULL, 0, NULL };
 }
 
 static void count(struct audit *audit, uint64_t word)
@@ -243,9 +259,8 @@ static void audit_word(struct auditor *auditor, const struct pool *pool, uint32_
 {
 	const _Atomic uint64_t *entry = &pool->entries[index].word;
 	bool is_manager = pool->id == auditor->segment->n_pools;
-	struct finding finding = { NULL, 0 };
+	struct finding finding = { NULL, 0, NULL };
 	uint64_t word = GET(*entry), again;
-	const char *holder_says;
 
 	/* Judged until it stood still from before to after. */
 	for (int look = 0; look < LOOKS; look++) {
@@ -260,15 +275,10 @@ static void audit_word(struct auditor *auditor, const struct pool *pool, uint32_
 	}
 	if (!is_manager)
 		count(&auditor->audit, word);
-	if (finding.what) {
-		holder_says = word_kind(word) == MEMPOOL_OWNED ||
-					      word_kind(word) == MEMPOOL_SENT
-				      ? cannot_hold(auditor, finding.who)
-				      : NULL;
+	if (finding.what)
 		fault(auditor, "%s %u of pool %u is %s %u%s%s",
 		      is_manager ? "manager" : "chunk", index, pool->id, finding.what,
-		      finding.who, holder_says ? ", " : "", holder_says ? holder_says : "");
-	}
+		      finding.who, finding.why ? ", " : "", finding.why ? finding.why : "");
 	if ((auditor->flags & AUDIT_HINTS) && word_is_free(word) &&
 	    !free_list_has(&pool->list, index))
 		fault(auditor, "%s %u of pool %u is FREE and no hint leads to it",
