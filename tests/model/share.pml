@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * share.pml - sharing (shm/chunk_manager.c, client/share.c, and the reaper's part in
+ * shm/reap.c) for spin.
+ *
+ * One chunk and two ChunkManagers. CLIENTS processes, each with its sharer bit: the first in
+ * one word of bits, the others in another, for words cannot be read at once. With TOGETHER
+ * the first two are threads of one process, which has one bit and counts its references.
+ * Each shares the chunk, or acquires the handle that was published last, ROUNDS times, and
+ * lets go. Any process may be killed between any two accesses to shared memory (KILLS), and
+ * so may the reaper (RKILLS), which then starts its sweep again.
+ *
+ * Each step has one access to shared memory, and all come in one order: the code has every
+ * access to bits and managers seq_cst for that reason.
+ *
+ * Checked:
+ *   who has shared or acquired keeps his incarnation: chunk, generation and manager stay as
+ *   they are until he lets go;
+ *   nothing is claimed, or freed, twice;
+ *   whoever gets the chunk finds a free manager to share it with;
+ *   when all stands still and the dead are reaped: the chunk and both managers are free.
+ *
+ * tests/model/run builds and runs all of this. Each of these must give an assertion
+ * violation:
+ *   -DNO_STAMP         an acquire does not move the stamp
+ *   -DSTAMP_FIRST      it moves the stamp, then sets its bit
+ *   -DNO_RECHECK       it does not look at the chunk's word again
+ *   -DNO_COLLECT       one that came too late clears its bit, but collects nothing
+ *   -DTAKE_ANYWAY      the collector does not ask whether the stamp was moved
+ *   -DONE_WORD         the collector reads only one word of bits
+ *   -DCHUNK_FIRST      the collector frees the chunk before the manager
+ *   -DREAP_CHUNK_FIRST so does the reaper, of a manager that is OWNED by the dead
+ *   -DREAP_WORDS_FIRST the reaper frees chunks first, then managers
+ *   -DREAP_BITS_ONLY   the reaper collects only where the dead had a bit
+ *   -DREAP_NO_OWNED    the reaper does not free the chunk of a manager that is OWNED
+ *   -DREAP_ANONYMOUS   the reaper collects in its own name (RKILLS)
+ *   -DFIRST_SETS       only the first reference of a process sets the bit (TOGETHER)
+ *   -DNO_BUSY          the last reference and its bit go in two steps (TOGETHER)
+ *   -DCOUNT_LATE       a share counts itself after it wrote the bits (TOGETHER)
+ *
+ * Not a mutant: a share that does not wipe the bits of those who came late (LATE_BITS). They
+ * drop them themselves, and collect; wiped, the chunk is free a little earlier.
+ */
+#ifndef CLIENTS
+#define CLIENTS 2
+#endif
+#ifndef ROUNDS
+#define ROUNDS 2
+#endif
+#ifndef KILLS
+#define KILLS 1
+#endif
+#ifndef RKILLS
+#define RKILLS 0
+#endif
+#define FREE   0
+#define OWNED  1
+#define SHARED 2
+#define DAEMON 9
+
+#ifdef TOGETHER
+#define PROCESS(client) (client == 1 -> 1 : client - 1)
+#else
+#define PROCESS(client) client
+#endif
+
+byte cg = 1, ck, cv;			/* the chunk's word: generation, kind, value */
+byte mg[2], mk[2], mv[2];		/* the managers'; value: owner, or stamp */
+bool has[8];				/* sharer bits: of process p on manager m, p * 2 + m */
+bool linked[2];				/* back link, to the only chunk */
+byte handle;				/* the last one that was published; 0: none */
+byte refs[8];				/* private to a process: p * 2 + m */
+bool busy[8];
+byte n_running[4];			/* threads of a process */
+bool killed[4], reaped[4];
+byte n_clients = CLIENTS, kills_left = KILLS, rkills_left = RKILLS;
+bool rkill;
+
+#define HOLDS(h, m) (ck == SHARED && cg == h && cv == m)
+
+inline load_manager(m) { d_step { s_g = mg[m]; s_k = mk[m]; s_v = mv[m] } }
+
+/* OWNED(as), with the chunk if it is still its: the chunk to OWNED, the manager, the chunk. */
+inline free_both(m, as) {
+#ifdef CHUNK_FIRST
+	d_step { assert(ck == SHARED && cv == m); cg = cg + 1; ck = FREE; cv = 0 };
+	d_step { assert(mk[m] == OWNED && mv[m] == as); mg[m] = mg[m] + 1; mk[m] = FREE; mv[m] = 0 }
+#else
+	d_step { assert(ck == SHARED && cv == m); cg = cg + 1; ck = OWNED; cv = as };
+	d_step { assert(mk[m] == OWNED && mv[m] == as); mg[m] = mg[m] + 1; mk[m] = FREE; mv[m] = 0 };
+	d_step { assert(ck == OWNED && cv == as); cg = cg + 1; ck = FREE; cv = 0 }
+#endif
+}
+
+/* After every clearing of a bit. Who fails by another's stamp may leave it to him. */
+inline collect(m, as) {
+	g0 = mg[m];
+	do
+	:: load_manager(m);
+	   if :: s_k != SHARED || s_g != g0 -> break :: else fi;
+	   x = has[2 + m]; if :: x -> break :: else fi;
+#ifndef ONE_WORD
+	   d_step { x = has[4 + m] || has[6 + m] }; if :: x -> break :: else fi;
+#endif
+	   d_step {
+		if
+#ifdef TAKE_ANYWAY
+		:: mk[m] == SHARED && mg[m] == s_g ->
+#else
+		:: mk[m] == SHARED && mg[m] == s_g && mv[m] == s_v ->
+#endif
+			mk[m] = OWNED; mv[m] = as; won = 1
+		:: else -> won = 0
+		fi
+	   };
+	   if
+	   :: won -> free_both(m, as); break
+	   :: !won -> if :: true -> break :: true fi
+	   fi
+	od;
+	atomic { s_g = 0; s_k = 0; s_v = 0; g0 = 0; x = 0; won = 0 }
+}
+
+/* client/share.c: a reference, and the bit */
+inline add(m) {
+#ifdef TOGETHER
+	atomic { !busy[p * 2 + m] -> refs[p * 2 + m]++; first = (refs[p * 2 + m] == 1) };
+#ifdef FIRST_SETS
+	if :: first -> has[p * 2 + m] = 1 :: else fi
+#else
+	has[p * 2 + m] = 1
+#endif
+#else
+	has[p * 2 + m] = 1
+#endif
+}
+
+inline drop(m) {
+#ifdef TOGETHER
+	d_step {
+		assert(refs[p * 2 + m] > 0);
+		refs[p * 2 + m]--;
+		won = (refs[p * 2 + m] == 0);
+#ifndef NO_BUSY
+		busy[p * 2 + m] = won
+#endif
+	};
+	if
+	:: won ->
+		d_step { won = 0; has[p * 2 + m] = 0 };
+		busy[p * 2 + m] = 0;
+		collect(m, p)
+	:: else
+	fi
+#else
+	has[p * 2 + m] = 0;
+	collect(m, p)
+#endif
+}
+
+inline share() {
+	/* as soon as the chunk is free, a manager is */
+	d_step {
+		if
+		:: ck == FREE ->
+			assert(mk[0] == FREE && mk[1] == FREE); ck = OWNED; cv = p; won = 1
+		:: else -> won = 0
+		fi
+	};
+	if :: !won -> goto next :: won -> won = 0 fi;
+	/* either: which one a hint names is chance */
+	if :: m = 0 :: m = 1 fi;
+	d_step { assert(mk[m] == FREE); mk[m] = OWNED; mv[m] = p };
+#ifndef COUNT_LATE
+	add(m);
+#endif
+	linked[m] = 1;
+	has[2 + m] = (p == 1);
+#ifndef LATE_BITS
+	d_step { has[4 + m] = (p == 2); has[6 + m] = (p == 3) };
+#else
+	if :: p == 2 -> has[4 + m] = 1 :: p == 3 -> has[6 + m] = 1 :: else fi;
+#endif
+#ifdef COUNT_LATE
+	d_step { refs[p * 2 + m]++ };
+#endif
+	d_step { assert(ck == OWNED && cv == p); ck = SHARED; cv = m; h = cg };
+	d_step { mk[m] = SHARED; mv[m] = 0; handle = h };
+	assert(HOLDS(h, m));
+	assert(HOLDS(h, m));
+	drop(m)
+}
+
+inline acquire() {
+	h = handle;
+	d_step { won = (h != 0 && ck == SHARED && cg == h); m = (won -> cv : 0) };
+	if
+	:: !won
+	:: won ->
+#ifndef STAMP_FIRST
+		won = 0;
+		add(m);
+#endif
+		do
+		:: load_manager(m);
+		   if :: s_k != SHARED -> won = 0; break :: else fi;
+#ifdef NO_STAMP
+		   won = 1; break
+#else
+		   d_step {
+			if
+			:: mk[m] == SHARED && mg[m] == s_g && mv[m] == s_v -> mv[m]++; won = 1
+			:: else -> won = 0
+			fi
+		   };
+		   if :: won -> break :: else fi
+#endif
+		od;
+#ifdef STAMP_FIRST
+		add(m);
+#endif
+#ifndef NO_RECHECK
+		atomic { won = (won && HOLDS(h, m)) };
+#endif
+		if
+		:: won ->
+			won = 0;
+			assert(HOLDS(h, m));
+			assert(HOLDS(h, m));
+			drop(m)
+		:: else ->
+#ifdef NO_COLLECT
+			has[p * 2 + m] = 0
+#else
+			drop(m)
+#endif
+		fi
+	fi
+}
+
+proctype Client(byte id) {
+	byte s_g, s_k, s_v, g0, m, h, n, p = PROCESS(id);
+	bool won, x, first;
+	{
+		do
+		:: n == ROUNDS -> break
+		:: n < ROUNDS ->
+			n++;
+			if
+			:: ck == FREE -> share()
+			:: acquire()
+			fi;
+next:			atomic { m = 0; h = 0; won = 0; s_g = 0; s_k = 0; s_v = 0 }
+		od
+	} unless { killed[p] };
+	atomic { n_running[p]--; n_clients--; s_g = 0; s_k = 0; s_v = 0; g0 = 0; m = 0; h = 0; n = 0; won = 0; x = 0; first = 0 }
+}
+
+inline reap_words() {
+	d_step { if :: ck == OWNED && cv == dead -> cg = cg + 1; ck = FREE; cv = 0 :: else fi }
+}
+
+inline reap_managers() {
+	m = 0;
+	do
+	:: m == 2 -> break
+	:: m < 2 ->
+		load_manager(m);
+		if
+		:: s_k == OWNED && s_v == dead ->
+#ifdef REAP_NO_OWNED
+			d_step { mg[m] = mg[m] + 1; mk[m] = FREE; mv[m] = 0 }
+#else
+#ifdef REAP_CHUNK_FIRST
+			d_step { if :: linked[m] && ck == SHARED && cv == m -> cg = cg + 1; ck = FREE; cv = 0 :: else fi };
+			d_step { mg[m] = mg[m] + 1; mk[m] = FREE; mv[m] = 0 }
+#else
+			d_step { won = (linked[m] && ck == SHARED && cv == m); if :: won -> cg = cg + 1; ck = OWNED; cv = dead :: else fi };
+			d_step { mg[m] = mg[m] + 1; mk[m] = FREE; mv[m] = 0 };
+			d_step { if :: won -> assert(ck == OWNED && cv == dead); cg = cg + 1; ck = FREE; cv = 0 :: else fi; won = 0 }
+#endif
+#endif
+		:: else
+		fi;
+#ifdef REAP_BITS_ONLY
+		d_step { won = has[dead * 2 + m]; has[dead * 2 + m] = 0 };
+		if :: won -> won = 0; collect(m, dead) :: else fi;
+#else
+		has[dead * 2 + m] = 0;
+#ifdef REAP_ANONYMOUS
+		collect(m, DAEMON);
+#else
+		collect(m, dead);
+#endif
+#endif
+		m++
+	od
+}
+
+#define IS_DUE(p) (killed[p] && n_running[p] == 0 && !reaped[p])
+
+/* Every step decided by words alone, so a sweep that was cut short is simply done again. */
+proctype Reaper() {
+	byte s_g, s_k, s_v, g0, m, dead;
+	bool won, x, over;
+again:	{
+		do
+		:: IS_DUE(1) || IS_DUE(2) || IS_DUE(3) ->
+			dead = (IS_DUE(1) -> 1 : (IS_DUE(2) -> 2 : 3));
+#ifdef REAP_WORDS_FIRST
+			reap_words(); reap_managers();
+#else
+			reap_managers(); reap_words();
+#endif
+			atomic { reaped[dead] = 1; dead = 0; m = 0 }
+		:: atomic { n_clients == 0 && !IS_DUE(1) && !IS_DUE(2) && !IS_DUE(3) -> over = 1; break }
+		od
+	} unless { d_step { rkill -> rkill = 0 } };
+	if :: over :: else -> goto again fi;
+	assert(ck == FREE);
+	assert(mk[0] == FREE && mk[1] == FREE)
+}
+
+proctype Killer() {
+	do
+	:: kills_left > 0 -> kills_left--;
+		if :: killed[1] = 1 :: killed[2] = 1
+#if CLIENTS > 2 && !defined(TOGETHER)
+		:: killed[3] = 1
+#endif
+		fi
+	:: rkills_left > 0 -> rkills_left--; rkill = 1
+	:: break
+	od
+}
+
+init {
+	atomic {
+		byte i = 1;
+		mg[0] = 1; mg[1] = 1;
+		do
+		:: i <= CLIENTS -> n_running[PROCESS(i)]++; run Client(i); i++
+		:: else -> break
+		od;
+		run Reaper(); run Killer()
+	}
+}
