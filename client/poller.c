@@ -13,9 +13,6 @@
 #include "shm/eventcount.h"
 #include "shm/holder.h"
 
-/* Written by ourselves, above what others count: look at the other rings, too. */
-#define LOOK_ON (UINT64_C(1) << 32)
-
 /* A descriptor that the daemon did not have is asked for again so much later. */
 #define ASK_AGAIN_NS INT64_C(1000000000)
 
@@ -45,6 +42,7 @@ void poller_deinit(struct poller *poller, uint32_t n_holders)
 	for (uint32_t i = 0; poller->peers && i < n_holders; i++)
 		close_fd(&poller->peers[i].fd);
 	free(poller->peers);
+	free(poller->looks);
 	close_fd(&poller->epoll_fd);
 	close_fd(&poller->event_fd);
 	close_fd(&poller->timer_fd);
@@ -124,46 +122,101 @@ static _Atomic uint64_t *pollers_of(const struct mempool_client *client, uint32_
 	return client->segment->pollers + (uint64_t)ring * (client->segment->n_holders / 64);
 }
 
-/*
- * Make the descriptor quiet; whatever comes after is news. What is drained here may have been
- * about another ring that the caller has looked at already: then the descriptor stays
- * readable for one more round of looks. (Its own mark does not count as news.)
- */
-static void quiet(struct mempool_client *client, uint32_t ring)
+/* The look of a handle at an eventcount, new or not; NULL: no memory. */
+static struct poller_look *find_look(struct poller *poller, const void *handle,
+				     const struct mempool_eventcount *eventcount)
 {
-	struct poller *poller = &client->poller;
-	eventfd_t count = 0;
-	uint64_t expired;
-	bool is_news;
+	struct poller_look *looks;
 
-	is_news = eventfd_read(poller->event_fd, &count) == 0 && (uint32_t)count != 0;
-	is_news |= read(poller->timer_fd, &expired, sizeof(expired)) > 0;
-	is_news |= connection_drain(&client->connection);
-	if (poller->n_rings == 0)
-		poller->first_ring = ring;
-	if (poller->n_rings == 0 || poller->first_ring != ring)
-		poller->n_rings += poller->n_rings < 2;
-	if (is_news && poller->n_rings > 1)
-		eventfd_write(poller->event_fd, LOOK_ON);
+	for (size_t i = 0; i < poller->n_looks; i++)
+		if (poller->looks[i].handle == handle &&
+		    poller->looks[i].eventcount == eventcount)
+			return &poller->looks[i];
+
+	looks = realloc(poller->looks, (poller->n_looks + 1) * sizeof(*looks));
+	if (!looks)
+		return NULL;
+	poller->looks = looks;
+	looks[poller->n_looks] = (struct poller_look){ handle, eventcount, 0, 0 };
+	return &looks[poller->n_looks++];
 }
 
-void poller_arm(struct mempool_client *client, uint32_t ring,
+/*
+ * Make the descriptor quiet for this look, but not for others with news: what is drained here
+ * may have been about them. A waker moves the sequence before it writes, so what was drained
+ * can be seen there. The timer and the daemon's news are for all.
+ */
+static void quiet(struct mempool_client *client, const struct poller_look *own)
+{
+	struct poller *poller = &client->poller;
+	bool is_for_all, is_news = false;
+	eventfd_t count;
+	uint64_t expired;
+
+	eventfd_read(poller->event_fd, &count);
+	is_for_all = read(poller->timer_fd, &expired, sizeof(expired)) > 0;
+	is_for_all |= connection_drain(&client->connection);
+
+	for (size_t i = 0; i < poller->n_looks; i++) {
+		struct poller_look *look = &poller->looks[i];
+		uint32_t sequence = atomic_load_explicit(&look->eventcount->sequence,
+							 memory_order_seq_cst);
+
+		if (look == own)
+			continue;
+		if (is_for_all)
+			look->sequence = sequence - 1;
+		if (look->sequence == sequence || look->patience == 0)
+			continue;
+		look->patience--;
+		is_news = true;
+	}
+	if (is_news)
+		eventfd_write(poller->event_fd, 1);
+}
+
+void poller_arm(struct mempool_client *client, const void *handle, uint32_t ring,
 		struct mempool_eventcount *eventcount)
 {
 	struct poller *poller = &client->poller;
+	struct poller_look *look;
+	uint32_t sequence;
 
 	/* Acquire: the descriptors are there when the flag is. */
 	if (!atomic_load_explicit(&poller->is_used, memory_order_acquire))
 		return;
 	pthread_mutex_lock(&poller->lock);
-	quiet(client, ring);
+	look = find_look(poller, handle, eventcount);
+	/* Without memory it is not quiet, and the caller comes again. */
+	if (look)
+		quiet(client, look);
 	introduce(client);
-	pthread_mutex_unlock(&poller->lock);
-
 	/* seq_cst: before the flag (E2), so that who sees that sees this; and before the look. */
 	atomic_fetch_or_explicit(&pollers_of(client, ring)[client->holder / 64],
 				 UINT64_C(1) << client->holder % 64, memory_order_seq_cst);
-	eventcount_prepare(eventcount);
+	sequence = eventcount_prepare(eventcount);
+	if (look) {
+		look->sequence = sequence;
+		look->patience = POLLER_PATIENCE;
+	}
+	pthread_mutex_unlock(&poller->lock);
+}
+
+void poller_forget(struct mempool_client *client, const void *handle)
+{
+	struct poller *poller = &client->poller;
+
+	/* In a child the lock may be held by a thread that is not there. */
+	if (client->forked)
+		return;
+	pthread_mutex_lock(&poller->lock);
+	for (size_t i = 0; i < poller->n_looks;) {
+		if (poller->looks[i].handle == handle)
+			poller->looks[i] = poller->looks[--poller->n_looks];
+		else
+			i++;
+	}
+	pthread_mutex_unlock(&poller->lock);
 }
 
 /* ---- waking others ---- */

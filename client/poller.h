@@ -27,6 +27,20 @@
 
 struct mempool_client;
 
+/*
+ * The last look that one handle had at one eventcount, which found nothing. If the sequence has
+ * moved since, there is news that nobody has looked at: the descriptor must stay readable,
+ * whoever else's look has just made it quiet. Not for ever, though: a handle that is never
+ * looked at again would keep its program spinning.
+ */
+#define POLLER_PATIENCE 64
+struct poller_look {
+	const void *handle;
+	const struct mempool_eventcount *eventcount;
+	uint32_t sequence;
+	uint32_t patience;		/* so often the descriptor is kept readable for it */
+};
+
 /* The eventfd of another holder. */
 struct poller_peer {
 	int fd;				/* -1: not asked for, or not to be had */
@@ -41,8 +55,8 @@ struct poller {
 	int event_fd;
 	int timer_fd;
 	int socket_fd;			/* the one in the epoll set; -1: none */
-	uint32_t n_rings;		/* that were armed: 0, 1, or 2 for several */
-	uint32_t first_ring;
+	struct poller_look *looks;	/* of every handle that found nothing */
+	size_t n_looks;
 	struct poller_peer *peers;	/* by holder id; NULL: nobody was woken yet */
 	int64_t unanswered_ns;		/* when the daemon last let a question go by; 0: never */
 };
@@ -53,9 +67,15 @@ void poller_deinit(struct poller *poller, uint32_t n_holders);
 /* Make the descriptor, or return the one there is. -errno. */
 int poller_open(struct mempool_client *client);
 
-/* Before the second look at a ring: readable when it may have changed. */
-void poller_arm(struct mempool_client *client, uint32_t ring,
+/*
+ * Before the second look at a ring: readable when it may have changed.
+ * handle: who looks; the queue or the subscriber
+ */
+void poller_arm(struct mempool_client *client, const void *handle, uint32_t ring,
 		struct mempool_eventcount *eventcount);
+
+/* A handle is closed: it looks no more. */
+void poller_forget(struct mempool_client *client, const void *handle);
 
 /* After a publishing write: wake who sleeps on this ring, in a futex or in poll(2). */
 void poller_wake(struct mempool_client *client, uint32_t ring,

@@ -49,6 +49,7 @@ PUBLIC void mempool_queue_close(struct mempool_queue *queue)
 {
 	if (!queue)
 		return;
+	poller_forget(queue->client, queue);
 	client_unref(queue->client);
 	free(queue);
 }
@@ -149,7 +150,7 @@ static void wake(const struct mempool_queue *queue, struct mempool_eventcount *e
 static int wait(const struct mempool_queue *queue, struct mempool_eventcount *eventcount,
 		wait_try_fn try, struct job *job, int64_t timeout_ns)
 {
-	struct wait_place place = { queue->client, eventcount, queue->queue.id - 1 };
+	struct wait_place place = { queue->client, eventcount, queue->queue.id - 1, queue };
 
 	return wait_for(&place, try, job, timeout_ns);
 }

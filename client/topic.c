@@ -164,6 +164,7 @@ PUBLIC void mempool_subscriber_close(struct mempool_subscriber *subscriber)
 {
 	if (!subscriber)
 		return;
+	poller_forget(subscriber->client, subscriber);
 	client_unref(subscriber->client);
 	free(subscriber);
 }
@@ -213,7 +214,7 @@ PUBLIC int mempool_subscriber_next(struct mempool_subscriber *subscriber,
 	if (!cache_get(subscriber->client))
 		return -errno;
 	r = wait_for(&(struct wait_place){ subscriber->client, &subscriber->topic.ring->filled,
-					   subscriber->topic.ring_index },
+					   subscriber->topic.ring_index, subscriber },
 		     try_next, &reading, timeout_ns);
 	if (r < 0)
 		return r;

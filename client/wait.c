@@ -19,7 +19,7 @@ static int try_armed(const struct wait_place *place, wait_try_fn try, void *user
 {
 	if (place->ring == WAIT_NO_RING || !place->client->poller.is_used)
 		return -EAGAIN;
-	poller_arm(place->client, place->ring, place->eventcount);
+	poller_arm(place->client, place->handle, place->ring, place->eventcount);
 	return try(userdata);
 }
 

@@ -17,6 +17,7 @@ struct wait_place {
 	struct mempool_client *client;
 	struct mempool_eventcount *eventcount;
 	uint32_t ring;
+	const void *handle;		/* who waits, for client/poller.c */
 };
 
 /* -EAGAIN: not now. All else is passed on to the caller. */

@@ -19,7 +19,7 @@
 
 static const char with_rings[] =
 	"    pools: [ { chunk_size: 128, chunk_count: 100 } ]\n"
-	"    queues: [ { name: work, capacity: 4 } ]\n"
+	"    queues: [ { name: work, capacity: 4 }, { name: other, capacity: 4 } ]\n"
 	"    topics: [ { name: camera, capacity: 4 } ]\n";
 
 static struct fixture fixture;
@@ -165,23 +165,61 @@ START_TEST(test_poll_message_or_news_of_a_topic_is_readable)
 }
 END_TEST
 
-/* News of the topic, and then a look at the queue alone, which makes the descriptor quiet. */
+/* News of the topic, and then looks at both queues, which make the descriptor quiet. */
 START_TEST(test_poll_a_look_at_one_does_not_lose_the_other)
 {
+	struct mempool_queue *other;
 	struct waiter waiter;
 	struct actor sender;
 	void *chunk;
 
 	actor_start(&sender, &fixture, run_sender);
 	waiter_open(&waiter);
-	ck_assert_int_eq(look(&waiter), 0);
-	ck_assert(is_quiet(&waiter));
+	ck_assert_int_eq(mempool_queue_open(waiter.client, "other", &other), 0);
+	do {
+		ck_assert_int_eq(mempool_queue_receive(other, &chunk, NULL, 0), -EAGAIN);
+		ck_assert_int_eq(look(&waiter), 0);
+	} while (is_readable(waiter.fd, QUIET_MS));
 	tell(sender.fd, PUBLISH);
 	ck_assert(is_readable(waiter.fd, AT_ONCE_MS));
-	ck_assert_int_eq(mempool_queue_receive(waiter.queue, &chunk, NULL, 0), -EAGAIN);
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_eq(mempool_queue_receive(waiter.queue, &chunk, NULL, 0), -EAGAIN);
+		ck_assert_int_eq(mempool_queue_receive(other, &chunk, NULL, 0), -EAGAIN);
+		ck_assert(is_readable(waiter.fd, 0));
+	}
+	ck_assert_int_eq(look(&waiter), 1);
+	mempool_queue_close(other);
+	/* Looked at no more: it keeps nobody awake. */
+	ck_assert(is_quiet(&waiter));
+	tell(sender.fd, 0);
+	actor_join(&sender);
+	waiter_close(&waiter);
+}
+END_TEST
+
+/* Two readers of one topic in one client: each has its own place. */
+START_TEST(test_poll_one_subscriber_does_not_lose_the_other)
+{
+	struct mempool_subscriber *second;
+	struct waiter waiter;
+	struct actor sender;
+	const void *message;
+
+	actor_start(&sender, &fixture, run_sender);
+	waiter_open(&waiter);
+	ck_assert_int_eq(mempool_topic_subscribe(waiter.topic, MEMPOOL_TOPIC_NEW, &second), 0);
+	do {
+		ck_assert_int_eq(mempool_subscriber_next(second, &message, NULL, NULL, 0),
+				 -EAGAIN);
+		ck_assert_int_eq(look(&waiter), 0);
+	} while (is_readable(waiter.fd, QUIET_MS));
+	tell(sender.fd, PUBLISH);
 	ck_assert(is_readable(waiter.fd, AT_ONCE_MS));
 	ck_assert_int_eq(look(&waiter), 1);
-	ck_assert(is_quiet(&waiter));
+	ck_assert(is_readable(waiter.fd, 0));
+	ck_assert_int_eq(mempool_subscriber_next(second, &message, NULL, NULL, 0), 0);
+	ck_assert_int_eq(mempool_free(waiter.client, message), 0);
+	mempool_subscriber_close(second);
 	tell(sender.fd, 0);
 	actor_join(&sender);
 	waiter_close(&waiter);
@@ -403,6 +441,7 @@ int main(void)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, test_poll_message_or_news_of_a_topic_is_readable);
 	tcase_add_test(tcase, test_poll_a_look_at_one_does_not_lose_the_other);
+	tcase_add_test(tcase, test_poll_one_subscriber_does_not_lose_the_other);
 	tcase_add_test(tcase, test_poll_room_in_a_full_queue_is_readable);
 	tcase_add_test(tcase, test_poll_survives_daemon_restart);
 	tcase_add_test(tcase, test_poll_retired_segment_is_news);

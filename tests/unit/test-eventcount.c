@@ -154,7 +154,11 @@ END_TEST
 /* ---- wait_for() ---- */
 
 static struct mempool_client client;	/* with no descriptor */
-static const struct wait_place place = { &client, &eventcount, WAIT_NO_RING };
+static const struct wait_place place = {
+	.client = &client,
+	.eventcount = &eventcount,
+	.ring = WAIT_NO_RING,
+};
 static int n_tries, ready_at;
 
 static int try(void *userdata)
