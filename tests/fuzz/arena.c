@@ -180,6 +180,8 @@ static void fence_segment(struct arena *a, const struct segment *segment)
 		fence_part(&fence, off, capacity * sizeof(uint64_t));
 		off += geometry_ring_bytes(capacity);
 	}
+	fence_part(&fence, geometry->pollers_off,
+		   geometry->n_rings * geometry->n_holders / 8);
 	fence_part(&fence, geometry->total_size, 0);
 }
 
