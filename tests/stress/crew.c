@@ -48,7 +48,7 @@ void crew_fault(const char *format, ...)
 	_exit(1);
 }
 
-static void fail(struct crew *crew, const char *text, long value)
+void crew_fail(struct crew *crew, const char *text, long value)
 {
 	for (unsigned int i = 0; i < crew->n; i++) {
 		if (crew->pids[i] == 0)
@@ -82,7 +82,7 @@ static void start(struct crew *crew, unsigned int number)
 	struct mempool_client *client;
 
 	if (pid < 0)
-		fail(crew, "fork", errno);
+		crew_fail(crew, "fork", errno);
 	crew->pids[number] = pid;
 	if (pid != 0)
 		return;
@@ -125,7 +125,7 @@ static void collect(struct crew *crew, unsigned int number, int options)
 		crew->on_kill(number);
 		start(crew, number);
 	} else if (status != 0) {
-		fail(crew, "a worker ended with status", status);
+		crew_fail(crew, "a worker ended with status", status);
 	}
 }
 
@@ -140,7 +140,7 @@ static void look_at_progress(struct crew *crew)
 		crew->n_seen = n;
 		crew->seen_at = now;
 	} else if (now - crew->seen_at > CREW_HUNG_SECONDS) {
-		fail(crew, "HANG: nobody gets on", (long)n);
+		crew_fail(crew, "HANG: nobody gets on", (long)n);
 	}
 }
 
@@ -200,10 +200,10 @@ void crew_end(struct crew *crew)
 	snprintf(name, sizeof(name), "/mempool-%s.1", crew->daemon.segment);
 	if (segment_map(name, SEGMENT_READ_ONLY, &memory) < 0 ||
 	    segment_attach(&memory, &segment) < 0)
-		fail(crew, "cannot map the segment", 0);
+		crew_fail(crew, "cannot map the segment", 0);
 	while (count_held(segment) > 0) {
 		if (seconds_now() > deadline)
-			fail(crew, "chunks are held by nobody",
+			crew_fail(crew, "chunks are held by nobody",
 			     (long)count_held(segment));
 		usleep(1000);
 	}
@@ -211,6 +211,6 @@ void crew_end(struct crew *crew)
 	audit_segment(segment, AUDIT_HINTS, on_fault, NULL, &audit);
 	segment_free(segment);
 	if (audit.n_faults > 0)
-		fail(crew, "the audit found faults", (long)audit.n_faults);
+		crew_fail(crew, "the audit found faults", (long)audit.n_faults);
 	private_daemon_deinit(&crew->daemon);
 }

@@ -54,6 +54,9 @@ struct mempool_client *crew_open(const struct crew *crew);
  */
 void crew_end(struct crew *crew);
 
+/* End the workers and the daemon, remove all, print and exit. */
+void crew_fail(struct crew *crew, const char *text, long value) __attribute__((noreturn));
+
 /* For workers: print, and end all. */
 void crew_fault(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 

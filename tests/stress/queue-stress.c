@@ -258,24 +258,24 @@ static void stop_consumers(struct crew *crew)
 	/* All that comes now are stops. Then there is room for so many, and no more. */
 	while (mempool_queue_receive(queue, &chunk, NULL, 0) == 0) {
 		if (((struct message *)chunk)->producer != STOP)
-			die("FAULT: a message was behind the end");
+			crew_fail(crew, "a message was behind the end", 0);
 		mempool_free(client, chunk);
 	}
 	for (unsigned int i = 0; i <= capacity; i++) {
 		chunk = new_message(client, STOP, 0, &random);
 		if (mempool_queue_send(queue, chunk, sizeof(struct message), 0) !=
 		    (i < capacity ? 0 : -EAGAIN))
-			die("FAULT: the capacity is no longer %u, at %u", capacity, i);
+			crew_fail(crew, "the capacity is another one, at", (long)i);
 	}
 	for (unsigned int i = 0; i < capacity; i++)
 		if (mempool_queue_receive(queue, &chunk, NULL, 0) < 0 ||
 		    mempool_free(client, chunk) < 0)
-			die("FAULT: a full queue had but %u", i);
+			crew_fail(crew, "a full queue had but", (long)i);
 	mempool_queue_close(queue);
 	mempool_client_close(client);
 }
 
-static void look_at_ledger(const struct crew *crew, double seconds)
+static void look_at_ledger(struct crew *crew, double seconds)
 {
 	uint64_t n_received = 0, n_in_doubt = 0, n_unsent = 0, n_lost = 0, n_may_be_lost = 0;
 
@@ -306,7 +306,7 @@ static void look_at_ledger(const struct crew *crew, double seconds)
 	       (unsigned long long)n_lost, (unsigned long long)n_may_be_lost,
 	       crew->longest_standstill * 1e3);
 	if (n_lost > n_may_be_lost)
-		die("FAULT: messages were lost");
+		crew_fail(crew, "messages were lost", (long)n_lost);
 }
 
 static void set_mortal(struct crew *crew, const char *who)

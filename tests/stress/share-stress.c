@@ -181,7 +181,7 @@ int main(int argc, char *argv[])
 	       (unsigned long long)n_acquired, (unsigned long long)n_stale,
 	       crew.longest_standstill * 1e3);
 	if (n_acquired == 0 || n_stale == 0)
-		die("FAULT: nothing was tried");
+		crew_fail(&crew, "nothing was tried", 0);
 	crew_end(&crew);
 	return 0;
 }
