@@ -47,6 +47,11 @@ const char *report_holder_kind(uint32_t kind)
 	return kind < N_ELEMENTS(holder_kinds) ? holder_kinds[kind] : "unknown";
 }
 
+const char *report_ring_kind(enum mempool_ring_kind kind)
+{
+	return kind == MEMPOOL_RING_TOPIC ? "topic" : "queue";
+}
+
 void report_user(uint32_t uid, char *ret_name, size_t size)
 {
 	const struct passwd *user = getpwuid(uid);

@@ -23,6 +23,7 @@ int report_audit_json(const struct snapshot *snapshots, size_t n);
 const char *report_segment_state(uint32_t state);
 const char *report_holder_state(uint32_t state);
 const char *report_holder_kind(uint32_t kind);
+const char *report_ring_kind(enum mempool_ring_kind kind);
 
 /* Name of a user in printable ASCII, or the number. */
 void report_user(uint32_t uid, char *ret_name, size_t size);

@@ -119,6 +119,30 @@ static struct json_object *holder_array(const struct snapshot *snapshot)
 	return complete(array, failed);
 }
 
+static struct json_object *ring_object(const struct snapshot_ring *ring)
+{
+	struct json_object *object = json_object_new_object();
+
+	if (!object)
+		return NULL;
+	return complete(object, add_string(object, "kind", report_ring_kind(ring->kind)) ||
+					add_string(object, "name", ring->name) ||
+					add_number(object, "capacity", ring->capacity) ||
+					add_number(object, "messages", ring->n_messages));
+}
+
+static struct json_object *ring_array(const struct snapshot *snapshot)
+{
+	struct json_object *array = json_object_new_array();
+	int failed = 0;
+
+	if (!array)
+		return NULL;
+	for (size_t i = 0; i < snapshot->n_rings && !failed; i++)
+		failed = append(array, ring_object(&snapshot->rings[i]));
+	return complete(array, failed);
+}
+
 static struct json_object *segment_object(const struct snapshot *snapshot)
 {
 	struct json_object *object = json_object_new_object();
@@ -136,11 +160,14 @@ static struct json_object *segment_object(const struct snapshot *snapshot)
 			add_number(object, "size_bytes", snapshot->size_bytes) ||
 			add_string(object, "state", report_segment_state(snapshot->state)) ||
 			add_string(object, "segment_id", id) ||
+			add_number(object, "in_flight", snapshot->n_in_flight) ||
+			add_number(object, "shared", snapshot->n_shared) ||
 			add_number(object, "stray", snapshot->n_stray) ||
 			add(object, "pools", pool_array(snapshot)) ||
 			add(object, "manager_pool",
 			    pool_object(&snapshot->pools[snapshot->n_pools])) ||
-			add(object, "holders", holder_array(snapshot)));
+			add(object, "holders", holder_array(snapshot)) ||
+			add(object, "rings", ring_array(snapshot)));
 }
 
 static struct json_object *fault_array(const struct snapshot *snapshot)

@@ -175,6 +175,29 @@ static int print_holders(const struct snapshot *snapshot)
 	return r;
 }
 
+static int print_rings(const struct snapshot *snapshot)
+{
+	static const char *const headings[] = { "<QUEUE OR TOPIC", "<NAME", ">CAPACITY",
+						">MESSAGES" };
+	struct table table;
+	int r;
+
+	table_init(&table, headings, sizeof(headings) / sizeof(headings[0]));
+	for (size_t i = 0; i < snapshot->n_rings; i++) {
+		const struct snapshot_ring *ring = &snapshot->rings[i];
+
+		table_add(&table, "%s", report_ring_kind(ring->kind));
+		table_add(&table, "%s", ring->name);
+		table_add(&table, "%" PRIu64, ring->capacity);
+		table_add(&table, "%" PRIu64, ring->n_messages);
+	}
+
+	putchar('\n');
+	r = table_print(&table, INDENT, NULL, NULL);
+	table_deinit(&table);
+	return r;
+}
+
 static int print_segment(const struct snapshot *snapshot, struct style style)
 {
 	char size[16];
@@ -195,6 +218,12 @@ static int print_segment(const struct snapshot *snapshot, struct style style)
 	else
 		r = print_holders(snapshot);
 
+	if (snapshot->n_in_flight > 0 || snapshot->n_shared > 0)
+		printf("\n%*s%" PRIu64 " chunks on their way in queues, %" PRIu64
+		       " held by several\n", INDENT, "", snapshot->n_in_flight,
+		       snapshot->n_shared);
+	if (r == 0 && snapshot->n_rings > 0)
+		r = print_rings(snapshot);
 	if (snapshot->n_stray > 0)
 		printf("\n%*sdamaged: %" PRIu64 " words name nobody who could hold a chunk\n",
 		       INDENT, "", snapshot->n_stray);

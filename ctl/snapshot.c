@@ -9,8 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shm/queue.h"
 #include "shm/segment.h"
 #include "shm/sigbus.h"
+#include "shm/topic.h"
 
 /*
  * The words first, then the table: a holder that comes in between shows with nothing, which
@@ -39,6 +41,31 @@ static int copy_holders(const struct segment *segment, const struct census *cens
 	return 0;
 }
 
+static int copy_rings(const struct segment *segment, struct snapshot *snapshot)
+{
+	const struct config *config = &segment->config;
+
+	if (config->n_rings == 0)
+		return 0;
+	snapshot->rings = calloc(config->n_rings, sizeof(*snapshot->rings));
+	if (!snapshot->rings)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < config->n_rings; i++) {
+		struct snapshot_ring *ring = &snapshot->rings[snapshot->n_rings++];
+		struct queue queue;
+		struct topic topic;
+
+		memcpy(ring->name, config->rings[i].name, sizeof(ring->name));
+		ring->kind = config->rings[i].kind;
+		ring->capacity = config->rings[i].capacity;
+		if (queue_view(&queue, segment, i) == 0)
+			ring->n_messages = queue_length(&queue);
+		else if (topic_view(&topic, segment, i) == 0)
+			ring->n_messages = topic_length(&topic);
+	}
+	return 0;
+}
+
 static int copy_segment(const struct segment *segment, struct snapshot *snapshot)
 {
 	struct census census = CENSUS_NULL;
@@ -55,6 +82,8 @@ static int copy_segment(const struct segment *segment, struct snapshot *snapshot
 	if (r < 0)
 		return r;
 
+	snapshot->n_in_flight = census.n_in_flight;
+	snapshot->n_shared = census.n_shared;
 	snapshot->n_stray = census.n_stray;
 	for (size_t i = 0; i <= snapshot->n_pools; i++)
 		snapshot->pools[i] = (struct snapshot_pool){
@@ -65,7 +94,7 @@ static int copy_segment(const struct segment *segment, struct snapshot *snapshot
 
 	r = copy_holders(segment, &census, snapshot);
 	census_deinit(&census);
-	return r;
+	return r < 0 ? r : copy_rings(segment, snapshot);
 }
 
 static void keep_fault(const char *text, void *userdata)
@@ -135,6 +164,7 @@ void snapshot_deinit(struct snapshot *snapshot)
 	for (size_t i = 0; i < snapshot->n_faults; i++)
 		free(snapshot->faults[i]);
 	free(snapshot->faults);
+	free(snapshot->rings);
 	free(snapshot->holders);
 	*snapshot = (struct snapshot){ 0 };
 }

@@ -29,6 +29,13 @@ struct snapshot_holder {
 	struct census_holder counts;
 };
 
+struct snapshot_ring {
+	char name[MEMPOOL_NAME_BYTES];
+	enum mempool_ring_kind kind;
+	uint64_t capacity;
+	uint64_t n_messages;		/* on their way, or kept */
+};
+
 struct snapshot {
 	char name[MEMPOOL_NAME_BYTES];	/* of the segment */
 	char shm_name[64];
@@ -36,11 +43,15 @@ struct snapshot {
 	uint64_t segment_id;
 	uint64_t size_bytes;
 	uint32_t state;			/* enum mempool_segment_state */
+	uint64_t n_in_flight;
+	uint64_t n_shared;
 	uint64_t n_stray;
 	size_t n_pools;
 	struct snapshot_pool pools[MEMPOOL_MAX_DATA_POOLS + 1];	/* [n_pools]: managers' */
 	size_t n_holders;		/* those in use, by id */
 	struct snapshot_holder *holders;
+	size_t n_rings;
+	struct snapshot_ring *rings;
 	struct audit audit;		/* if it was asked for */
 	size_t n_faults;		/* in words; audit.n_faults may be more */
 	char **faults;

@@ -21,11 +21,15 @@ static uint32_t holder_of(uint64_t word)
 	return MEMPOOL_HOLDER_NONE;
 }
 
-/* On its way through a queue, or shared: held, but not by one holder. */
-static bool is_held_by_several(uint64_t word)
+/* Of a word that names no holder who has the chunk alone. */
+static void count_others(struct census *census, uint64_t word, bool is_data)
 {
-	return word_kind(word) == MEMPOOL_SHARED ||
-	       (word_kind(word) == MEMPOOL_SENT && word_sent_queue(word) != 0);
+	if (word_kind(word) == MEMPOOL_SHARED)
+		census->n_shared += is_data;
+	else if (word_kind(word) == MEMPOOL_SENT && word_sent_queue(word) != 0)
+		census->n_in_flight += is_data;
+	else
+		census->n_stray++;
 }
 
 static void count_pool(struct census *census, const struct pool *pool,
@@ -52,8 +56,8 @@ static void count_pool(struct census *census, const struct pool *pool,
 				census->holders[holder].chunks++;
 				census->holders[holder].bytes += pool->chunk_size;
 			}
-		} else if (!is_held_by_several(word)) {
-			census->n_stray++;
+		} else {
+			count_others(census, word, is_data);
 		}
 	}
 

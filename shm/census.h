@@ -39,6 +39,8 @@ struct census_holder {
 struct census {
 	uint32_t n_pools;		/* data pools */
 	uint32_t n_holders;
+	uint64_t n_in_flight;		/* chunks on their way in queues */
+	uint64_t n_shared;		/* chunks with several holders, topics among them */
 	uint64_t n_stray;		/* words that name nobody who could hold a chunk */
 	struct census_holder *holders;	/* by id */
 	struct census_pool pools[MEMPOOL_MAX_DATA_POOLS + 1];	/* [n_pools]: the managers' */

@@ -175,6 +175,17 @@ bool topic_holds(const struct topic *topic, uint32_t position, uint32_t manager)
 	       slot_make(position, manager);
 }
 
+uint64_t topic_length(const struct topic *topic)
+{
+	uint64_t n = 0;
+
+	/* Relaxed: a count, of what may move while it is counted. */
+	for (uint64_t i = 0; i < topic->capacity; i++)
+		n += (uint32_t)atomic_load_explicit(&topic->slots[i], memory_order_relaxed) !=
+		     TOPIC_NO_MANAGER;
+	return n;
+}
+
 uint64_t topic_drain(const struct topic *topic, uint32_t as, uint64_t *ret_freed)
 {
 	uint32_t n_managers = topic->segment->pools[topic->segment->n_pools].n_chunks;

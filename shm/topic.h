@@ -95,6 +95,9 @@ uint64_t topic_oldest(const struct topic *topic);
 /* Whether the topic still holds this manager, by the position that its publisher noted. */
 bool topic_holds(const struct topic *topic, uint32_t position, uint32_t manager);
 
+/* Messages it keeps, about. */
+uint64_t topic_length(const struct topic *topic);
+
 /**
  * topic_drain() - let go of every message that is kept
  * @as: in whose name what nobody else holds is freed

@@ -68,6 +68,9 @@ check 'the slow one missed some' test "$(number slow 2)" -gt 0
 check 'the stopped one missed some' test "$(number stopped 2)" -gt 0
 check 'the killed one began anew' test "$(number again 3)" -gt 1
 check 'nobody holds more than the topic keeps' soon is_used "$kept"
+check 'status counts those as held by several' same "$kept" "$(status_json 's[0]["shared"]')"
+check 'and in their topic' same "('topic', $kept)" \
+	"$(status_json '(s[0]["rings"][0]["kind"], s[0]["rings"][0]["messages"])')"
 
 check 'camera without arguments is wrong usage' exits 64 "$CAMERA"
 check 'watch without arguments is wrong usage' exits 64 "$WATCH"

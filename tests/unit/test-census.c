@@ -113,6 +113,8 @@ START_TEST(test_census_of_given_counts_to_the_giver)
 	assert_pool(1, 1, 9);
 	assert_holder(alice, 2, 200);
 	assert_holder(bob, 0, 0);
+	ck_assert_uint_eq(census.n_in_flight, 1);
+	ck_assert_uint_eq(census.n_shared, 1);
 	ck_assert_uint_eq(census.n_stray, 0);
 }
 END_TEST
@@ -126,6 +128,7 @@ START_TEST(test_census_of_managers_no_chunks_of_their_holder)
 	assert_pool(0, 0, 100);
 	assert_pool(2, 5, 105);
 	assert_holder(alice, 0, 0);
+	ck_assert_uint_eq(census.n_shared, 0);
 	ck_assert_uint_eq(census.n_stray, 0);
 }
 END_TEST
