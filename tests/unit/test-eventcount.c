@@ -195,7 +195,9 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_eventcount_wake_before_sleep_is_not_lost);
 	tcase_add_test(tcase, test_eventcount_sleep_ends_with_its_timeout);
 	tcase_add_test(tcase, test_eventcount_wake_of_nobody_changes_nothing);
-	tcase_add_test(tcase, test_eventcount_wake_of_nobody_makes_no_system_call);
+	/* A sanitizer's run-time makes system calls of its own, and its threads outlive the kill. */
+	if (!MEMPOOL_SANITIZED)
+		tcase_add_test(tcase, test_eventcount_wake_of_nobody_makes_no_system_call);
 	tcase_add_test(tcase, test_eventcount_no_wake_is_lost);
 	tcase_add_test(tcase, test_eventcount_wait_for_tries_as_told);
 }
