@@ -17,7 +17,9 @@ static int64_t now_ns(void)
 /* Sleeping is the user's business: make its descriptor tell, and look once more. */
 static int try_armed(const struct wait_place *place, wait_try_fn try, void *userdata)
 {
-	if (place->ring == WAIT_NO_RING || !place->client->poller.is_used)
+	/* Relaxed: only whether it is worth a second look; poller_arm() acquires. */
+	if (place->ring == WAIT_NO_RING ||
+	    !atomic_load_explicit(&place->client->poller.is_used, memory_order_relaxed))
 		return -EAGAIN;
 	poller_arm(place->client, place->handle, place->ring, place->eventcount);
 	return try(userdata);

@@ -22,6 +22,7 @@
 #define DEFAULT_PER_SECOND 25
 #define NS_PER_SECOND 1000000000
 
+/* Set by a signal handler: volatile sig_atomic_t is what C has for that. */
 static volatile sig_atomic_t is_stopped;
 
 struct camera {
