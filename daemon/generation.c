@@ -15,6 +15,7 @@
 #include "process.h"
 #include "server.h"
 #include "session.h"
+#include "session_client.h"
 #include "shm/holder.h"
 
 static const struct timeval at_once = { 0, 0 };
@@ -181,7 +182,7 @@ void generation_tell_news(const struct generation *generation)
 		const struct tenant *tenant = generation->tenants[id];
 
 		if (tenant && tenant->session && tenant->wake_fd >= 0)
-			session_tell_news(tenant->session);
+			session_client_tell_news(tenant->session);
 	}
 }
 
@@ -230,7 +231,7 @@ static void retry_waiting(struct generation *generation)
 	TAILQ_FOREACH(session, &generation->waiting, waiting_link)
 		n++;
 	for (; n > 0 && (session = TAILQ_FIRST(&generation->waiting)); n--)
-		session_answer(session);
+		session_client_answer(session);
 }
 
 static void on_step(evutil_socket_t fd, short what, void *userdata)

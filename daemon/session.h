@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * session.h - one connection
+ * session.h - one connection: its packets, its limits and its end
+ *
+ * What is said over it has files of its own: session_client.c, session_observer.c.
  *
  *	NEW		nothing was heard yet; a hello_timeout ends it
  *	WAITING		its hello waits for a holder id that is being reaped, or for a moment:
@@ -71,13 +73,29 @@ TAILQ_HEAD(session_list, session);
 void session_new(struct server *server, int fd);
 void session_free(struct session *session);
 
-/* For a generation: a holder id may be free, try the hello again. */
-void session_answer(struct session *session);
-
-/* For a generation: something has changed that who polls should look at. */
-void session_tell_news(struct session *session);
-
 /* For a tenant: its process has died. */
 void session_tenant_is_gone(struct session *session);
+
+/* ---- for what is said, session_client.c and session_observer.c ---- */
+
+/* The head of a message. */
+void session_fill(struct mempool_msg *msg, enum mempool_message_type type, size_t size);
+
+/* Return: 0; -errno: the peer hung up, or does not read. The second passes a descriptor. */
+int session_send(struct session *session, const void *message, size_t size);
+int session_send_fd(struct session *session, const void *message, size_t size, int fd);
+
+/* Say why, and end the connection: the session is gone then. */
+void session_refuse(struct session *session, int error, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+void session_refuse_quota(struct session *session, int error);
+
+/* Take a unit if it has none, as it stood at the door. Return: as quota_take(). */
+int session_ensure_unit(struct session *session);
+
+void session_stop_waiting(struct session *session);
+
+/* Text up to the first NUL, and NULs from there on. */
+bool session_is_padded(const char *text, size_t size);
 
 #endif

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: MIT */
+#include "session_client.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "host.h"
+#include "log.h"
+#include "process.h"
+#include "server.h"
+#include "session.h"
+
+/* Clients come and go as often as they like; the journal is not to be filled with it. */
+static struct log_limit arrivals = { .burst = 500 };
+
+/* ---- hello ---- */
+
+static void welcome(struct session *session, struct tenant *tenant)
+{
+	struct mempool_msg_welcome message = {
+		.place = tenant->generation->place,
+		.holder = tenant->id,
+		.incarnation = tenant->incarnation,
+	};
+	bool is_new = !tenant->session && !tenant->unit.user;
+
+	/* A repeat on a new connection: the old one has served. */
+	if (tenant->session)
+		session_free(tenant->session);
+	if (session->unit.user)
+		quota_put(&tenant->unit);
+	else
+		quota_move(&session->unit, &tenant->unit);
+	tenant->session = session;
+	session->tenant = tenant;
+	session->state = SESSION_ATTACHED;
+
+	session_fill(&message.msg, MEMPOOL_MSG_WELCOME, sizeof(message));
+	if (session_send(session, &message, sizeof(message)) < 0) {
+		/* Nobody was told of a new record, so nobody holds anything through it. */
+		session_free(session);
+		if (is_new)
+			tenant_end(tenant);
+		return;
+	}
+	log_limited(&arrivals, LOG_INFO, "client '%s' (pid %d, uid %u) %s %s as holder %u",
+		    tenant->name, (int)tenant->pid, (unsigned int)tenant->uid,
+		    is_new ? "attached to" : "came back to", generation_label(tenant->generation),
+		    tenant->id);
+}
+
+/*
+ * No room. But a bye, or the end of a process, that came before this hello came by another
+ * descriptor and may be unread yet; and what is being reaped makes room soon. Return: whether
+ * the hello is to be tried again.
+ */
+static bool wait_a_moment(struct session *session)
+{
+	static const struct timeval moment = { 0, 10000 };
+
+	if (session->has_waited && session->server->n_reaping == 0)
+		return false;
+	session->has_waited = true;
+	session->state = SESSION_WAITING;
+	event_add(&session->readable, &moment);
+	return true;
+}
+
+static void admit(struct session *session, struct host *host, const struct newcomer *newcomer)
+{
+	struct generation *generation;
+	struct tenant *tenant;
+	int r;
+
+	if (!access_may_attach(host->conf, &session->peer)) {
+		session_refuse(session, -EACCES,
+			       "user %u may not attach to segment '%s' (its allow)",
+			       (unsigned int)session->peer.uid, host->conf->shape.name);
+		return;
+	}
+	r = session_ensure_unit(session);
+	if (r < 0) {
+		if (r == -ENOMEM || !wait_a_moment(session))
+			session_refuse_quota(session, r);
+		return;
+	}
+	generation = host_current(host);
+	if (!generation) {
+		session_refuse(session, -EBADMSG, "segment '%s' was truncated by a "
+			       "client and cannot be made anew yet",
+			       host->conf->shape.name);
+		return;
+	}
+	r = generation_admit(generation, newcomer, session->pidfd, &tenant);
+	if (r == 0) {
+		session->pidfd = -1;
+		welcome(session, tenant);
+	} else if (r == -EAGAIN) {
+		session->state = SESSION_WAITING;
+		session->waiting_for = generation;
+		TAILQ_INSERT_TAIL(&generation->waiting, session, waiting_link);
+	} else if (r == -EUSERS) {
+		if (!session->has_waited && wait_a_moment(session))
+			return;
+		session_refuse(session, r, "segment '%s' has no free holder: all %u are "
+			       "taken (max_clients)", host->conf->shape.name,
+			       generation->n_ids - generation->first_id);
+	} else {
+		session_refuse(session, r, "out of memory");
+	}
+}
+
+void session_client_answer(struct session *session)
+{
+	struct server *server = session->server;
+	const struct newcomer newcomer = {
+		.pid = session->peer.pid,
+		.start_time = session->start_time,
+		.uid = session->peer.uid,
+		.nonce = session->nonce,
+		.name = session->name,
+	};
+	struct tenant *tenant;
+	struct host *host;
+
+	session_stop_waiting(session);
+	tenant = server_find_tenant(server, session->segment, session->segment_id, &newcomer);
+	if (tenant) {
+		welcome(session, tenant);
+		return;
+	}
+	if (session->segment_id) {
+		session_refuse(session, -ESTALE, "no record of this client: its segment "
+			       "is gone, or was given up");
+		return;
+	}
+	host = server_find_host(server, session->segment);
+	if (!host) {
+		session_refuse(session, -ENOENT, "there is no segment '%s'",
+			       session->segment);
+		return;
+	}
+	admit(session, host, &newcomer);
+}
+
+static bool is_client_name(const char *name)
+{
+	return *name && name[strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+					  "0123456789._:@-")] == '\0';
+}
+
+/* Who is it, exactly? Return: 0, or the session was refused. */
+static int identify(struct session *session)
+{
+	int r;
+
+	r = process_open_peer(session->fd, session->peer.pid, &session->pidfd,
+			      &session->start_time);
+	if (r == 0)
+		return 0;
+	if (session->peer.pid == 0)
+		session_refuse(session, -EACCES, "your process is not visible to "
+			       "mempoold: it runs in another pid namespace; run one of "
+			       "both in the other's (or --pid=host)");
+	else if (r == -ESRCH)
+		session_refuse(session, -EACCES, "pid %d is not visible to mempoold, or "
+			       "has ended; /proc must show it (hidepid=, ProtectProc=)",
+			       (int)session->peer.pid);
+	else
+		session_refuse(session, r, "cannot watch pid %d: %s",
+			       (int)session->peer.pid, strerror(-r));
+	return r;
+}
+
+void session_client_hello(struct session *session, const struct mempool_msg_hello *hello)
+{
+	if (session->state != SESSION_NEW) {
+		session_refuse(session, -EBADMSG, "a hello where none was due");
+		return;
+	}
+	if (!session_is_padded(hello->segment, sizeof(hello->segment)) ||
+	    !session_is_padded(hello->name, sizeof(hello->name))) {
+		session_refuse(session, -EBADMSG,
+			       "a name in the hello is not closed by NULs");
+		return;
+	}
+	if (!is_client_name(hello->name)) {
+		session_refuse(session, -EINVAL,
+			       "a client's name has 1 to 31 of A-Z a-z 0-9 . _ : @ -");
+		return;
+	}
+	if (hello->segment[0] && !config_name_is_valid(hello->segment)) {
+		session_refuse(session, -EINVAL,
+			       "a segment's name has 1 to 31 of A-Z a-z 0-9 _ -");
+		return;
+	}
+	if (hello->nonce == 0) {
+		session_refuse(session, -EINVAL, "the nonce of a hello is not 0");
+		return;
+	}
+	if (identify(session) < 0)
+		return;
+	session->nonce = hello->nonce;
+	session->segment_id = hello->segment_id;
+	memcpy(session->segment, hello->segment, sizeof(session->segment));
+	memcpy(session->name, hello->name, sizeof(session->name));
+	session_client_answer(session);
+}
+
+/* ---- bye ---- */
+
+void session_client_bye(struct session *session, const struct mempool_msg_bye *bye)
+{
+	struct tenant *tenant = session->tenant;
+
+	if (session->state != SESSION_ATTACHED) {
+		session_refuse(session, -EBADMSG, "a bye before a hello");
+		return;
+	}
+	log_limited(&arrivals, LOG_INFO, "client '%s' (pid %d, uid %u) left holder %u of %s; it "
+		    "freed %llu chunks that it still held", tenant->name, (int)tenant->pid,
+		    (unsigned int)tenant->uid, tenant->id, generation_label(tenant->generation),
+		    (unsigned long long)bye->n_freed);
+	session_free(session);
+	tenant_end(tenant);
+}
+
+/* ---- wake descriptors ---- */
+
+/*
+ * The daemon keeps it for others and never uses it itself: a write to a descriptor that
+ * somebody else made could be made to block. It tells its own news by message.
+ */
+void session_client_wake_fd(struct session *session, int *passed)
+{
+	struct tenant *tenant = session->tenant;
+
+	if (session->state != SESSION_ATTACHED || *passed < 0) {
+		session_refuse(session, -EBADMSG, "a wake descriptor is passed by a "
+			       "client, once it is welcome");
+		return;
+	}
+	if (tenant->wake_fd >= 0)
+		close(tenant->wake_fd);
+	tenant->wake_fd = *passed;
+	*passed = -1;
+}
+
+void session_client_peer_fd(struct session *session, const struct mempool_msg_peer_fd *ask)
+{
+	struct mempool_msg_peer answer = {
+		.holder = ask->holder,
+		.incarnation = ask->incarnation,
+	};
+	const struct tenant *peer;
+	int r;
+
+	if (session->state != SESSION_ATTACHED) {
+		session_refuse(session, -EBADMSG, "only a client asks for a peer");
+		return;
+	}
+	session_fill(&answer.msg, MEMPOOL_MSG_PEER, sizeof(answer));
+	peer = generation_tenant(session->tenant->generation, ask->holder, ask->incarnation);
+	answer.found = peer && peer->wake_fd >= 0;
+	r = answer.found ? session_send_fd(session, &answer, sizeof(answer), peer->wake_fd)
+			 : session_send(session, &answer, sizeof(answer));
+	/* One that hung up may have said bye behind its question: read on, to the end. */
+	if (r < 0 && r != -EPIPE && r != -ECONNRESET)
+		session_free(session);
+}
+
+void session_client_tell_news(struct session *session)
+{
+	struct mempool_msg_news news;
+
+	session_fill(&news.msg, MEMPOOL_MSG_NEWS, sizeof(news));
+	/* One who has not read the last news has enough to read. */
+	session_send(session, &news, sizeof(news));
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * session_client.h - what a client says: hello, its wake descriptor, whose it wants, bye
+ *
+ * A handler may end the session that it is given.
+ */
+#ifndef DAEMON_SESSION_CLIENT_H
+#define DAEMON_SESSION_CLIENT_H
+
+#include "mempool_protocol.h"
+
+struct session;
+
+void session_client_hello(struct session *session, const struct mempool_msg_hello *hello);
+void session_client_bye(struct session *session, const struct mempool_msg_bye *bye);
+
+/* passed: the descriptor that came with it, or -1; taken over, it is set to -1. */
+void session_client_wake_fd(struct session *session, int *passed);
+void session_client_peer_fd(struct session *session, const struct mempool_msg_peer_fd *ask);
+
+/* Answer the hello; again, if it waited: a holder id may be free. */
+void session_client_answer(struct session *session);
+
+/* Something has changed that who polls should look at. */
+void session_client_tell_news(struct session *session);
+
+#endif

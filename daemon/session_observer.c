@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+#include "session_observer.h"
+
+#include <errno.h>
+
+#include "host.h"
+#include "log.h"
+#include "server.h"
+#include "session.h"
+#include "shm/queue.h"
+#include "shm/topic.h"
+
+/* false: the session was refused. */
+static bool become_observer(struct session *session)
+{
+	int r;
+
+	if (session->state != SESSION_NEW && session->state != SESSION_OBSERVER) {
+		session_refuse(session, -EBADMSG, "a client is not an observer");
+		return false;
+	}
+	r = session_ensure_unit(session);
+	if (r < 0) {
+		session_refuse_quota(session, r);
+		return false;
+	}
+	session->state = SESSION_OBSERVER;
+	return true;
+}
+
+void session_observer_list(struct session *session)
+{
+	struct mempool_msg_segment message = { .index = 0 };
+	struct server *server = session->server;
+	struct generation *generation;
+	size_t i;
+	int r;
+
+	if (!become_observer(session))
+		return;
+	session_fill(&message.msg, MEMPOOL_MSG_SEGMENT, sizeof(message));
+	for (i = 0; i < server->n_hosts; i++)
+		TAILQ_FOREACH(generation, &server->hosts[i].generations, link)
+			message.n += generation->state != GENERATION_LOST;
+	r = message.n == 0 ? session_send(session, &message, sizeof(message)) : 0;
+	for (i = 0; i < server->n_hosts; i++) {
+		TAILQ_FOREACH(generation, &server->hosts[i].generations, link) {
+			if (generation->state == GENERATION_LOST)
+				continue;
+			message.place = generation->place;
+			if (r == 0)
+				r = session_send(session, &message, sizeof(message));
+			message.index++;
+		}
+	}
+	if (r < 0)
+		session_free(session);
+}
+
+/* ---- drain ---- */
+
+static void drain(struct session *session, struct host *host, uint32_t ring)
+{
+	struct mempool_msg_drained drained = { .n_messages = 0 };
+	struct generation *generation = host->current;
+	struct topic topic;
+
+	topic_view(&topic, generation->segment, ring);
+	drained.n_messages = topic_drain(&topic, MEMPOOL_HOLDER_DAEMON_ID, &drained.n_freed);
+	log_notice("uid %u drained topic '%s' of %s: %llu messages, %llu chunks freed",
+		   (unsigned int)session->peer.uid, generation->segment->config.rings[ring].name,
+		   generation_label(generation), (unsigned long long)drained.n_messages,
+		   (unsigned long long)drained.n_freed);
+	generation_tell_news(generation);
+	session_fill(&drained.msg, MEMPOOL_MSG_DRAINED, sizeof(drained));
+	if (session_send(session, &drained, sizeof(drained)) < 0)
+		session_free(session);
+}
+
+void session_observer_drain(struct session *session, const struct mempool_msg_drain *message)
+{
+	struct host *host;
+	int ring;
+
+	if (!become_observer(session))
+		return;
+	if (!session_is_padded(message->segment, sizeof(message->segment)) ||
+	    !session_is_padded(message->topic, sizeof(message->topic))) {
+		session_refuse(session, -EBADMSG, "a name is not closed by NULs");
+		return;
+	}
+	if (!access_may_administer(session->server->conf, &session->peer)) {
+		session_refuse(session, -EACCES,
+			       "user %u may not administer mempoold (admin)",
+			       (unsigned int)session->peer.uid);
+		return;
+	}
+	host = server_find_host(session->server, message->segment);
+	if (!host || !host_current(host)) {
+		session_refuse(session, -ENOENT, "there is no segment '%.31s'",
+			       message->segment);
+		return;
+	}
+	ring = queue_find(host->current->segment, message->topic, MEMPOOL_RING_TOPIC);
+	if (ring < 0)
+		session_refuse(session, -ENOENT, "segment '%s' has no topic '%.31s'",
+			       host->conf->shape.name, message->topic);
+	else
+		drain(session, host, (uint32_t)ring);
+}
