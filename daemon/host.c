@@ -88,11 +88,12 @@ static void log_shape(const struct host *host, const struct generation *generati
 
 /* ---- create ---- */
 
-static void on_progress(uint64_t done_bytes, uint64_t total_bytes, void *userdata)
+static bool on_progress(uint64_t done_bytes, uint64_t total_bytes, void *userdata)
 {
 	struct host *host = userdata;
 
 	server_progress(host->server, host_name(host), done_bytes, total_bytes);
+	return true;
 }
 
 static void log_create_failed(const struct host *host, uint64_t size_bytes, int error)

@@ -103,8 +103,8 @@ static int take_space(int fd, uint64_t size, segment_progress_fn progress, void 
 		if (r != 0)
 			return -r;
 		done += piece;
-		if (progress)
-			progress(done, size, userdata);
+		if (progress && !progress(done, size, userdata))
+			return -ECANCELED;
 	}
 	return 0;
 }

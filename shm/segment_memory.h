@@ -29,8 +29,11 @@ struct segment_permissions {
 	gid_t group;			/* (gid_t)-1: leave it */
 };
 
-/* Called between pieces of work on large segments, so that a watchdog can be fed. */
-typedef void (*segment_progress_fn)(uint64_t done_bytes, uint64_t total_bytes, void *userdata);
+/*
+ * Called between pieces of work on large segments, so that a watchdog can be fed.
+ * Return: whether to go on; else nothing is left behind, and it ends with -ECANCELED.
+ */
+typedef bool (*segment_progress_fn)(uint64_t done_bytes, uint64_t total_bytes, void *userdata);
 
 /* A mapped object; base is NULL when there is none. */
 struct segment_memory {
@@ -55,9 +58,10 @@ struct segment_memory {
  * never a SIGBUS later. A new object is given its group and mode only after that.
  * Of several that open or create at the same time, one creates.
  *
- * Return: 0; -EEXIST, -ENOENT, -EACCES as open(2); -ENOSPC no room (nothing is left
- *         behind); -ENODATA an existing object is too short (SEGMENT_OPEN_OR_CREATE: and
- *         still is after a second, so that nobody is making it); -EINVAL.
+ * Return: 0; -EEXIST, -ENOENT, -EACCES as open(2); -ENOSPC no room, -ECANCELED as @progress
+ *         said (nothing is left behind); -ENODATA an existing object is too short
+ *         (SEGMENT_OPEN_OR_CREATE: and still is after a second, so that nobody is making it);
+ *         -EINVAL.
  */
 int segment_create(const char *shm_name, uint64_t size_bytes, enum segment_access access,
 		   enum segment_open_mode open_mode, const struct segment_permissions *perms,

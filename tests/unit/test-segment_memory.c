@@ -227,10 +227,11 @@ START_TEST(test_create_wrong_arguments_einval)
 }
 END_TEST
 
-static void refuse_progress(uint64_t done, uint64_t total, void *userdata)
+static bool refuse_progress(uint64_t done, uint64_t total, void *userdata)
 {
 	(void)done, (void)total, (void)userdata;
 	ck_abort_msg("took space");
+	return false;
 }
 
 /* Asked before any is taken: or else it would fill the memory of the machine first. */
@@ -259,13 +260,14 @@ START_TEST(test_create_space_not_taken_leaves_nothing)
 }
 END_TEST
 
-static void count_progress(uint64_t done, uint64_t total, void *userdata)
+static bool count_progress(uint64_t done, uint64_t total, void *userdata)
 {
 	uint64_t *last = userdata;
 
 	ck_assert_uint_gt(done, *last);
 	ck_assert_uint_eq(total, size);
 	*last = done;
+	return true;
 }
 
 START_TEST(test_create_tells_progress)
@@ -275,6 +277,21 @@ START_TEST(test_create_tells_progress)
 	ck_assert_int_eq(segment_create(name, size, SEGMENT_READ_WRITE, SEGMENT_CREATE,
 					&private_perms, count_progress, &last, &memory), 0);
 	ck_assert_uint_eq(last, size);
+}
+END_TEST
+
+static bool give_up(uint64_t done, uint64_t total, void *userdata)
+{
+	(void)done, (void)total, (void)userdata;
+	return false;
+}
+
+START_TEST(test_create_given_up_leaves_nothing)
+{
+	ck_assert_int_eq(segment_create(name, size, SEGMENT_READ_WRITE, SEGMENT_CREATE,
+					&private_perms, give_up, NULL, &memory), -ECANCELED);
+	ck_assert_ptr_null(memory.base);
+	ck_assert_uint_eq(test_shm_count(), 0);
 }
 END_TEST
 
@@ -441,6 +458,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_create_more_than_there_is_enospc_at_once);
 	tcase_add_test(tcase, test_create_space_not_taken_leaves_nothing);
 	tcase_add_test(tcase, test_create_tells_progress);
+	tcase_add_test(tcase, test_create_given_up_leaves_nothing);
 	tcase_add_test(tcase, test_create_mode_whatever_the_umask);
 	tcase_add_test(tcase, test_create_group_not_ours_eperm_nothing_left);
 	tcase_add_test(tcase, test_map_no_permission_eacces);
