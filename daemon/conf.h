@@ -90,6 +90,9 @@ void conf_free(struct conf *conf);
 char *conf_error_format(const struct conf_error *error);
 void conf_error_deinit(struct conf_error *error);
 
+/* The group that its objects are given. */
+gid_t conf_segment_group(const struct conf_segment *segment);
+
 /* Whether a user with these groups is named. */
 bool conf_access_allows(const struct conf_access *access, uid_t uid, const gid_t *groups,
 			size_t n_groups);

@@ -14,6 +14,7 @@
 #include <search.h>
 #include <string.h>
 #include <sys/sysinfo.h>
+#include <unistd.h>
 
 #include "daemon/conf_access.h"
 #include "daemon/conf_value.h"
@@ -547,6 +548,11 @@ int conf_read_segments(struct conf_reader *reader, const struct conf_node *node,
 
 	warn_memory(reader, &list);
 	return 0;
+}
+
+gid_t conf_segment_group(const struct conf_segment *segment)
+{
+	return segment->perms.group == (gid_t)-1 ? getegid() : segment->perms.group;
 }
 
 void conf_segment_deinit(struct conf_segment *segment)

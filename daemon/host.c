@@ -6,16 +6,14 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "build.h"
 #include "frozen.h"
 #include "log.h"
 #include "server.h"
 
-#define HOST_CREATE_TRIES 64		/* numbers that others may have taken */
-#define HOST_NEIGHBOURS 16		/* tries one by one, before the steps double */
 #define HOST_PAUSE_NS UINT64_C(1000000000)
 #define HOST_PAUSE_FACTOR 10		/* a tenth of the time at most goes into new segments */
 
@@ -49,13 +47,6 @@ void host_deinit(struct host *host)
 int host_lock(struct host *host)
 {
 	return store_lock_take(&host->lock, host_name(host));
-}
-
-static gid_t host_group(const struct host *host)
-{
-	gid_t group = host->conf->perms.group;
-
-	return group == (gid_t)-1 ? getegid() : group;
 }
 
 static int host_add(struct host *host, const char *shm_name, struct segment *segment,
@@ -96,96 +87,28 @@ static bool on_progress(uint64_t done_bytes, uint64_t total_bytes, void *userdat
 	return true;
 }
 
-static void log_create_failed(const struct host *host, uint64_t size_bytes, int error)
-{
-	char needed[LOG_SIZE_BYTES], left[LOG_SIZE_BYTES];
-
-	if (error == -ENOSPC)
-		log_error("segment '%s': no room in /dev/shm: it needs %s, %s are free",
-			  host_name(host), log_size(needed, size_bytes),
-			  log_size(left, store_free_bytes()));
-	else if (error == -EPERM)
-		log_error("segment '%s': cannot give it to group %u: make mempoold a member of "
-			  "it (SupplementaryGroups= in its unit)", host_name(host),
-			  (unsigned int)host_group(host));
-	else
-		log_error("segment '%s': cannot create it: %s", host_name(host),
-			  strerror(-error));
-}
-
-/* The next number that nobody has. */
-static int create_object(struct host *host, char shm_name[static STORE_NAME_BYTES],
-			 struct segment_memory *ret_memory, uint64_t *ret_number)
-{
-	struct segment_permissions perms = { .mode = host->conf->perms.mode,
-					     .group = host_group(host) };
-	uint64_t size = segment_size_bytes(&host->conf->shape);
-	uint64_t stride = 1;
-	unsigned int i;
-	int r = -EEXIST;
-
-	/* Whoever makes names to be in our way would need very many. */
-	for (i = 0; i < HOST_CREATE_TRIES && r == -EEXIST; i++) {
-		*ret_number = host->next_number;
-		if (*ret_number > STORE_MAX_GENERATION)
-			break;
-		host->next_number += stride;
-		if (i >= HOST_NEIGHBOURS)
-			stride *= 2;
-		store_name(shm_name, host_name(host), *ret_number);
-		r = segment_create(shm_name, size, SEGMENT_READ_WRITE, SEGMENT_CREATE, &perms,
-				   on_progress, host, ret_memory);
-	}
-	if (r < 0)
-		log_create_failed(host, size, r);
-	return r;
-}
-
-static int lay_out(struct host *host, struct segment_memory *memory, uint64_t number,
-		   struct segment **ret_segment)
-{
-	struct segment_identity identity;
-	struct sigbus_range range;
-	int r;
-
-	sigbus_watch(&range, memory->base, memory->size);
-	r = segment_identity_init(&identity, number);
-	if (r == 0)
-		r = segment_layout(memory->base, memory->size, &host->conf->shape, &identity);
-	if (r == 0)
-		r = segment_attach(memory, ret_segment);
-	sigbus_unwatch(&range);
-	if (r < 0)
-		log_error("segment '%s': cannot lay it out: %s", host_name(host),
-			  segment_strerror(r));
-	return r;
-}
-
 static int host_create(struct host *host)
 {
-	struct segment_memory memory = SEGMENT_MEMORY_NULL;
 	struct generation *generation;
 	struct segment *segment = NULL;
-	char shm_name[STORE_NAME_BYTES];
-	dev_t device;
-	ino_t inode;
-	uint64_t number;
+	struct build build;
 	int r;
 
-	r = create_object(host, shm_name, &memory, &number);
+	build_init(&build, host->conf, host->next_number);
+	r = build_take(&build, on_progress, host);
+	host->next_number = build.next_number;
 	if (r < 0)
-		return r;
-	device = memory.device;
-	inode = memory.inode;
-	r = lay_out(host, &memory, number, &segment);
+		build_log_error(&build, r);
+	else
+		r = build_lay_out(&build, &segment);
 	if (r == 0)
-		r = host_add(host, shm_name, segment, NULL, &generation);
+		r = host_add(host, build.shm_name, segment, NULL, &generation);
 	if (r < 0) {
 		segment_free(segment);
-		segment_memory_deinit(&memory);
-		store_unlink(shm_name, device, inode);
+		build_deinit(&build);
 		return r;
 	}
+	build_keep(&build);
 	generation_set_daemon(generation);
 	host->current = generation;
 	log_shape(host, generation, "created");
@@ -238,7 +161,7 @@ static int find_leave(const struct host *host, const struct find *find, const ch
 static void set_permissions(const struct host *host, const struct find *find)
 {
 	const mode_t mode = host->conf->perms.mode;
-	const gid_t group = host_group(host);
+	const gid_t group = conf_segment_group(host->conf);
 	int r = 0;
 
 	if (find->st.st_gid == group && (find->st.st_mode & 07777) == mode)

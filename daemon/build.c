@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+#include "build.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "shm/sigbus.h"
+
+#define BUILD_TRIES 64			/* numbers that others may have taken */
+#define BUILD_NEIGHBOURS 16		/* tries one by one, before the steps double */
+
+static const char *build_name(const struct build *build)
+{
+	return build->conf->shape.name;
+}
+
+void build_init(struct build *build, const struct conf_segment *conf, uint64_t next_number)
+{
+	*build = (struct build){
+		.conf = conf,
+		.size_bytes = segment_size_bytes(&conf->shape),
+		.next_number = next_number,
+		.memory = SEGMENT_MEMORY_NULL,
+	};
+}
+
+void build_keep(struct build *build)
+{
+	build->inode = 0;
+}
+
+void build_deinit(struct build *build)
+{
+	segment_memory_deinit(&build->memory);
+	if (build->inode)
+		store_unlink(build->shm_name, build->device, build->inode);
+	build_keep(build);
+}
+
+int build_take(struct build *build, segment_progress_fn progress, void *userdata)
+{
+	struct segment_permissions perms = {
+		.mode = build->conf->perms.mode,
+		.group = conf_segment_group(build->conf),
+	};
+	uint64_t stride = 1;
+	unsigned int i;
+	int r = -EEXIST;
+
+	/* Whoever makes names to be in our way would need very many. */
+	for (i = 0; i < BUILD_TRIES && r == -EEXIST; i++) {
+		build->number = build->next_number;
+		if (build->number > STORE_MAX_GENERATION)
+			break;
+		build->next_number += stride;
+		if (i >= BUILD_NEIGHBOURS)
+			stride *= 2;
+		store_name(build->shm_name, build_name(build), build->number);
+		r = segment_create(build->shm_name, build->size_bytes, SEGMENT_READ_WRITE,
+				   SEGMENT_CREATE, &perms, progress, userdata,
+				   &build->memory);
+	}
+	if (r == 0) {
+		build->device = build->memory.device;
+		build->inode = build->memory.inode;
+	}
+	return r;
+}
+
+int build_lay_out(struct build *build, struct segment **ret_segment)
+{
+	struct segment_memory *memory = &build->memory;
+	struct segment_identity identity;
+	struct sigbus_range range;
+	int r;
+
+	sigbus_watch(&range, memory->base, memory->size);
+	r = segment_identity_init(&identity, build->number);
+	if (r == 0)
+		r = segment_layout(memory->base, memory->size, &build->conf->shape, &identity);
+	if (r == 0)
+		r = segment_attach(memory, ret_segment);
+	sigbus_unwatch(&range);
+	if (r < 0)
+		log_error("segment '%s': cannot lay it out: %s", build_name(build),
+			  segment_strerror(r));
+	return r;
+}
+
+void build_log_error(const struct build *build, int error)
+{
+	char needed[LOG_SIZE_BYTES], left[LOG_SIZE_BYTES];
+
+	if (error == -ENOSPC)
+		log_error("segment '%s': no room in /dev/shm: it needs %s, %s are free",
+			  build_name(build), log_size(needed, build->size_bytes),
+			  log_size(left, store_free_bytes()));
+	else if (error == -EPERM)
+		log_error("segment '%s': cannot give it to group %u: make mempoold a member of "
+			  "it (SupplementaryGroups= in its unit)", build_name(build),
+			  (unsigned int)conf_segment_group(build->conf));
+	else
+		log_error("segment '%s': cannot create it: %s", build_name(build),
+			  strerror(-error));
+}
