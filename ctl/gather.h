@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * gather.h - snapshots of all segments that are wanted, and what could not be read
+ *
+ * The daemon says which segments there are, then each is mapped read-only and counted. One
+ * that vanishes or changes in between (a restart, a new generation) is asked for again; one
+ * that cannot be read does not hide the others. Prints nothing: a command explains once, a
+ * view that goes on decides itself what is news.
+ */
+#ifndef CTL_GATHER_H
+#define CTL_GATHER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "ctl.h"
+#include "mempool_protocol.h"
+#include "snapshot.h"
+
+/* A segment that the daemon named, and that could not be read. */
+struct gather_failure {
+	struct mempool_msg_place place;
+	int error;
+};
+
+struct gathering {
+	int error;			/* 0, or why there is nothing; of the daemon or of us */
+	char reason[240];		/* what the daemon said when it refused */
+	bool is_missing;		/* the segment that options name is none of the daemon's */
+	struct snapshot *snapshots;
+	size_t n_snapshots;
+	struct gather_failure *failures;
+	size_t n_failures;
+};
+
+/**
+ * gather() - look at what the options name: all segments, one, or an object without a daemon
+ * @ret_gathering: replaced as a whole; gathering_deinit() frees it, whatever happened
+ */
+void gather(const struct ctl_options *options, struct gathering *ret_gathering);
+void gathering_deinit(struct gathering *gathering);
+
+/* Say on standard error what went wrong, all of it. Return: how a command ends by it. */
+enum ctl_exit gathering_explain(const struct gathering *gathering,
+				const struct ctl_options *options);
+
+/* Why a segment could not be read, in words. */
+const char *gather_strerror(int error);
+
+#endif
