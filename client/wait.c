@@ -14,6 +14,11 @@ static int64_t now_ns(void)
 	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
 }
 
+static bool is_retired(const struct wait_place *place)
+{
+	return segment_state(place->client->segment) == MEMPOOL_SEGMENT_RETIRED;
+}
+
 /* Sleeping is the user's business: make its descriptor tell, and look once more. */
 static int try_armed(const struct wait_place *place, wait_try_fn try, void *userdata)
 {
@@ -28,7 +33,8 @@ static int try_armed(const struct wait_place *place, wait_try_fn try, void *user
 int wait_for(const struct wait_place *place, wait_try_fn try, void *userdata,
 	     int64_t timeout_ns)
 {
-	int64_t left = timeout_ns, start;
+	int64_t left, start;
+	bool was_retired;
 	int r;
 
 	r = try(userdata);
@@ -37,6 +43,10 @@ int wait_for(const struct wait_place *place, wait_try_fn try, void *userdata,
 	if (timeout_ns == 0)
 		return try_armed(place, try, userdata);
 
+	was_retired = is_retired(place);
+	if (was_retired && (timeout_ns < 0 || timeout_ns > EVENTCOUNT_SLICE_NS))
+		timeout_ns = EVENTCOUNT_SLICE_NS;
+	left = timeout_ns;
 	start = now_ns();
 	for (;;) {
 		uint32_t prepared = eventcount_prepare(place->eventcount);
@@ -45,6 +55,9 @@ int wait_for(const struct wait_place *place, wait_try_fn try, void *userdata,
 		r = try(userdata);
 		if (r != -EAGAIN)
 			return r;
+		/* After prepared was read: a retirement not seen here moves the sequence. */
+		if (!was_retired && is_retired(place))
+			return try_armed(place, try, userdata);
 		if (timeout_ns > 0) {
 			left = timeout_ns - (now_ns() - start);
 			if (left <= 0)

@@ -25,11 +25,15 @@ typedef int (*wait_try_fn)(void *userdata);
 
 /**
  * wait_for() - try until it works, or time is over
- * @timeout_ns: 0 tries once; negative for ever
+ * @timeout_ns: 0 tries once; negative for ever (in a segment that is not retired)
  *
  * Between two tries it sleeps, and no longer than a slice (shm/eventcount.h). Before it says
  * -EAGAIN, a client with a pollable descriptor sees to it that this tells when to try again.
- * Return: what the try says, -EAGAIN after the timeout; -EINTR a signal handler ran.
+ *
+ * Whoever is to come may have left a retired segment for the new one, so nobody waits for
+ * ever in it: a wait ends when the segment is retired, and one that begins later after a
+ * slice at most.
+ * Return: what the try says, -EAGAIN after that; -EINTR a signal handler ran.
  */
 int wait_for(const struct wait_place *place, wait_try_fn try, void *userdata,
 	     int64_t timeout_ns);

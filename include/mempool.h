@@ -121,7 +121,8 @@ int mempool_client_fd(struct mempool_client *client);
  * mempool_client_is_stale() - whether the segment has been retired
  *
  * The daemon retires a segment whose layout the config no longer asks for. It works on for
- * those who have it; to get to the new one, close and open again.
+ * those who have it; to get to the new one, close and open again. A call that waits when that
+ * happens ends with -EAGAIN; waits that begin later last a second at most, also those for ever.
  * Threads: any. Wait-free.
  */
 bool mempool_client_is_stale(struct mempool_client *client);

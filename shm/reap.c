@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #include "chunk_manager.h"
-#include "eventcount.h"
 #include "queue.h"
 
 #define LEAF_BITS 64
@@ -170,13 +169,10 @@ static void wake_all(const struct reap *reap)
 						  ~reap->dead[i % n_words],
 						  memory_order_seq_cst);
 
-	for (uint32_t i = 0; i < segment->config.n_rings; i++) {
+	for (uint32_t i = 0; i < segment->config.n_rings; i++)
 		if (queue_view(&queue, segment, i) == 0)
 			queue_help(&queue);
-		eventcount_wake_slowly(&segment->rings[i].filled);
-		eventcount_wake_slowly(&segment->rings[i].emptied);
-	}
-	eventcount_wake_slowly(&segment->header->chunk_freed);
+	segment_wake(segment);
 }
 
 bool reap_step(struct reap *reap, uint32_t max_words)

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "eventcount.h"
 #include "queue.h"
 #include "topic.h"
 
@@ -510,9 +511,19 @@ uint32_t segment_state(const struct segment *segment)
 	return atomic_load_explicit(&segment->header->state, memory_order_acquire);
 }
 
+void segment_wake(struct segment *segment)
+{
+	for (uint32_t i = 0; i < segment->config.n_rings; i++) {
+		eventcount_wake_slowly(&segment->rings[i].filled);
+		eventcount_wake_slowly(&segment->rings[i].emptied);
+	}
+	eventcount_wake_slowly(&segment->header->chunk_freed);
+}
+
 void segment_retire(struct segment *segment)
 {
 	/* S3 (release): pairs with S2; the new generation is there before this one retires. */
 	atomic_store_explicit(&segment->header->state, MEMPOOL_SEGMENT_RETIRED,
 			      memory_order_release);
+	segment_wake(segment);
 }

@@ -99,6 +99,11 @@ static inline struct pool *segment_managers(struct segment *segment)
 
 /* State of the object now (enum mempool_segment_state); acquire. */
 uint32_t segment_state(const struct segment *segment);
+
+/* Wake whoever sleeps for a chunk, a message or room: there is reason to look again. */
+void segment_wake(struct segment *segment);
+
+/* It works on for those in it, takes nobody new; and who sleeps in it is woken to see that. */
 void segment_retire(struct segment *segment);
 
 /* /proc: this boot's id; the inode of our pid namespace. Return: 0 or -errno. */

@@ -282,6 +282,19 @@ static void *send_signals(void *thread)
 	return NULL;
 }
 
+START_TEST(test_alloc_wait_ends_when_the_segment_is_retired)
+{
+	struct sleeper sleeper;
+
+	start(&sleeper, SMALL, -1);
+	wait_until_asleep();
+	segment_retire(segment);
+	must_have_woken(&sleeper, NULL);
+	ck_assert_int_eq(sleeper.error, EAGAIN);
+	ck_assert(mempool_client_is_stale(waiter));
+}
+END_TEST
+
 START_TEST(test_alloc_wait_signal_ends_it)
 {
 	struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
@@ -424,6 +437,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_alloc_wait_too_small_wakes_for_nothing);
 	tcase_add_test(tcase, test_alloc_wait_each_free_serves_one_of_several);
 	tcase_add_test(tcase, test_alloc_wait_woken_when_the_dead_are_reaped);
+	tcase_add_test(tcase, test_alloc_wait_ends_when_the_segment_is_retired);
 	tcase_add_test(tcase, test_alloc_wait_signal_ends_it);
 	tcase_add_test(tcase, test_alloc_wait_woken_by_another_process);
 	tcase_add_test(tcase, test_alloc_wait_killed_sleeper_harms_nobody);

@@ -153,17 +153,21 @@ END_TEST
 
 /* ---- wait_for() ---- */
 
-static struct mempool_client client;	/* with no descriptor */
+static struct mempool_header header;
+static struct segment segment = { .header = &header };
+static struct mempool_client client = { .segment = &segment };	/* with no descriptor */
 static const struct wait_place place = {
 	.client = &client,
 	.eventcount = &eventcount,
 	.ring = WAIT_NO_RING,
 };
-static int n_tries, ready_at;
+static int n_tries, ready_at, retired_at;
 
 static int try(void *userdata)
 {
 	(void)userdata;
+	if (n_tries + 1 == retired_at)
+		atomic_store(&header.state, MEMPOOL_SEGMENT_RETIRED);
 	return ++n_tries >= ready_at ? 7 : -EAGAIN;
 }
 
@@ -190,6 +194,44 @@ START_TEST(test_eventcount_wait_for_tries_as_told)
 }
 END_TEST
 
+START_TEST(test_eventcount_wait_for_ends_when_the_segment_is_retired)
+{
+	int64_t begin = now_ns();
+
+	/* In the look after the announcement, which is the last one before a sleep. */
+	atomic_store(&header.state, MEMPOOL_SEGMENT_READY);
+	ready_at = 1000;
+	retired_at = 2;
+	ck_assert_int_eq(wait_for(&place, try, NULL, -1), -EAGAIN);
+	ck_assert_int_eq(n_tries, 2);
+	ck_assert_int_lt(now_ns() - begin, EVENTCOUNT_SLICE_NS / 2);
+}
+END_TEST
+
+START_TEST(test_eventcount_wait_for_in_a_retired_segment_is_short)
+{
+	int64_t begin;
+
+	atomic_store(&header.state, MEMPOOL_SEGMENT_RETIRED);
+	ready_at = 1000;
+	for (int i = 0; i < 2; i++) {
+		begin = now_ns();
+		ck_assert_int_eq(wait_for(&place, try, NULL, i ? 100 * EVENTCOUNT_SLICE_NS : -1),
+				 -EAGAIN);
+		/* But not so short that whoever tries again and again keeps a processor busy. */
+		ck_assert_int_ge(now_ns() - begin, EVENTCOUNT_SLICE_NS);
+		ck_assert_int_lt(now_ns() - begin, 3 * EVENTCOUNT_SLICE_NS);
+	}
+	begin = now_ns();
+	ck_assert_int_eq(wait_for(&place, try, NULL, 5 * MS), -EAGAIN);
+	ck_assert_int_lt(now_ns() - begin, EVENTCOUNT_SLICE_NS / 2);
+	/* What is there, is had. */
+	n_tries = 0;
+	ready_at = 2;
+	ck_assert_int_eq(wait_for(&place, try, NULL, -1), 7);
+}
+END_TEST
+
 static void add_tests(TCase *tcase)
 {
 	tcase_add_test(tcase, test_eventcount_wake_before_sleep_is_not_lost);
@@ -200,6 +242,8 @@ static void add_tests(TCase *tcase)
 		tcase_add_test(tcase, test_eventcount_wake_of_nobody_makes_no_system_call);
 	tcase_add_test(tcase, test_eventcount_no_wake_is_lost);
 	tcase_add_test(tcase, test_eventcount_wait_for_tries_as_told);
+	tcase_add_test(tcase, test_eventcount_wait_for_ends_when_the_segment_is_retired);
+	tcase_add_test(tcase, test_eventcount_wait_for_in_a_retired_segment_is_short);
 }
 
 int main(void)
