@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 #include "segment_memory.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
-#define SPACE_PIECE_BYTES (UINT64_C(64) << 20)
+#include "mempool_protocol.h"
 
 /* How long an object may be too short before that is not its maker's slowness: 1 s. */
 #define OPEN_TRIES 100
@@ -26,41 +30,107 @@ void segment_memory_deinit(struct segment_memory *memory)
 	*memory = SEGMENT_MEMORY_NULL;
 }
 
-int segment_map_fd(int fd, enum segment_access access, struct segment_memory *ret_memory)
+/* The descriptor becomes ret_memory's, also on error. */
+static int map(int fd, uint64_t size, enum segment_access access,
+	       struct segment_memory *ret_memory)
 {
 	int protection = access == SEGMENT_READ_ONLY ? PROT_READ : PROT_READ | PROT_WRITE;
 	struct stat st;
-	void *base;
+	void *base = MAP_FAILED;
 	int r;
 
-	if (fstat(fd, &st) < 0)
-		goto failed;
-	if (!S_ISREG(st.st_mode)) {
-		errno = EBADF;
-		goto failed;
+	if (fstat(fd, &st) == 0)
+		base = mmap(NULL, (size_t)size, protection, MAP_SHARED, fd, 0);
+	if (base == MAP_FAILED) {
+		r = -errno;
+		close(fd);
+		return r;
 	}
-	if (st.st_size == 0) {
-		errno = ENODATA;
-		goto failed;
-	}
-	base = mmap(NULL, (size_t)st.st_size, protection, MAP_SHARED, fd, 0);
-	if (base == MAP_FAILED)
-		goto failed;
-
 	*ret_memory = (struct segment_memory){
 		.base = base,
-		.size = (uint64_t)st.st_size,
+		.size = size,
 		.fd = fd,
 		.access = access,
 		.device = st.st_dev,
 		.inode = st.st_ino,
 	};
 	return 0;
+}
 
-failed:
-	r = -errno;
+int segment_map_fd(int fd, enum segment_access access, struct segment_memory *ret_memory)
+{
+	struct stat st;
+	int r = 0;
+
+	if (fstat(fd, &st) < 0)
+		r = -errno;
+	else if (!S_ISREG(st.st_mode))
+		r = -EBADF;
+	else if (st.st_size == 0)
+		r = -ENODATA;
+	if (r < 0) {
+		close(fd);
+		return r;
+	}
+	return map(fd, (uint64_t)st.st_size, access, ret_memory);
+}
+
+/* ---- names ---- */
+
+bool segment_name_is_valid(const char *shm_name)
+{
+	const size_t prefix = strlen(MEMPOOL_SHM_PREFIX);
+	const char *last = strrchr(shm_name, '/');
+
+	if (shm_name[0] != '/' || strncmp(last, MEMPOOL_SHM_PREFIX, prefix) != 0)
+		return false;
+	for (const char *c = shm_name; *c; c++)
+		if (!isgraph((unsigned char)*c))
+			return false;
+	return true;
+}
+
+static bool is_in_folder(const char *shm_name)
+{
+	return strrchr(shm_name, '/') != shm_name;
+}
+
+/* Of others' names, only what is on a hugetlbfs is looked at: nothing else belongs to us. */
+static int open_in_folder(const char *path, int flags, mode_t mode)
+{
+	int fd = open(path, flags, mode), r = 0;
+	struct statfs fs;
+
+	if (fd < 0)
+		return -errno;
+	if (fstatfs(fd, &fs) < 0)
+		r = -errno;
+	else if (fs.f_type != HUGETLBFS_MAGIC)
+		r = -EBADF;
+	if (r == 0)
+		return fd;
+	if (flags & O_CREAT)
+		unlink(path);
 	close(fd);
 	return r;
+}
+
+static int open_object(const char *shm_name, int flags, mode_t mode)
+{
+	int fd;
+
+	if (is_in_folder(shm_name))
+		return open_in_folder(shm_name, flags, mode);
+	fd = shm_open(shm_name, flags, mode);
+	return fd < 0 ? -errno : fd;
+}
+
+static void unlink_object(const char *shm_name)
+{
+	if (is_in_folder(shm_name))
+		unlink(shm_name);
+	else
+		shm_unlink(shm_name);
 }
 
 static int open_flags(enum segment_access access)
@@ -73,10 +143,12 @@ static int open_flags(enum segment_access access)
 int segment_map(const char *shm_name, enum segment_access access,
 		struct segment_memory *ret_memory)
 {
-	int fd = shm_open(shm_name, open_flags(access), 0);
+	int fd = open_object(shm_name, open_flags(access), 0);
 
-	return fd < 0 ? -errno : segment_map_fd(fd, access, ret_memory);
+	return fd < 0 ? fd : segment_map_fd(fd, access, ret_memory);
 }
+
+/* ---- create ---- */
 
 /* Asked first: filling the memory of the machine, only to fail, would hurt everyone on it. */
 static int check_space(int fd, uint64_t size)
@@ -93,8 +165,8 @@ static int check_space(int fd, uint64_t size)
 static int take_space(int fd, uint64_t size, segment_progress_fn progress, void *userdata)
 {
 	for (uint64_t done = 0; done < size;) {
-		uint64_t piece = size - done < SPACE_PIECE_BYTES ? size - done
-								 : SPACE_PIECE_BYTES;
+		uint64_t piece = size - done < PAGES_PIECE_BYTES ? size - done
+								 : PAGES_PIECE_BYTES;
 		int r;
 
 		do {
@@ -109,39 +181,78 @@ static int take_space(int fd, uint64_t size, segment_progress_fn progress, void 
 	return 0;
 }
 
+/* Mapped before it has its space: a policy and a lock must be there when the pages come. */
+static int take_pages(const struct segment_memory *memory, const struct pages *pages,
+		      segment_progress_fn progress, void *userdata)
+{
+	int r = pages_prepare(pages, memory->base, memory->size);
+
+	if (r < 0)
+		return r;
+	if (!pages_are_filled(pages))
+		return take_space(memory->fd, memory->size, progress, userdata);
+	/* Filling takes the space, and in parallel, which posix_fallocate(3) cannot. */
+	if (ftruncate(memory->fd, (off_t)memory->size) < 0)
+		return -errno;
+	return pages_fill(pages, memory->base, memory->size, progress, userdata);
+}
+
+static int set_permissions(int fd, const struct segment_permissions *perms)
+{
+	if (perms->group != (gid_t)-1 && fchown(fd, (uid_t)-1, perms->group) < 0)
+		return -errno;
+	/* After the chown, which may clear bits; fchmod minds no umask. */
+	return fchmod(fd, perms->mode) < 0 ? -errno : 0;
+}
+
+int segment_create_paged(const char *shm_name, uint64_t size_bytes,
+			 const struct segment_permissions *perms, const struct pages *pages,
+			 segment_progress_fn progress, void *userdata,
+			 struct segment_memory *ret_memory)
+{
+	uint64_t size = pages_round(pages, size_bytes);
+	struct segment_memory memory = SEGMENT_MEMORY_NULL;
+	int fd, r;
+
+	if (size == 0 || size > INT64_MAX || (perms->mode & ~0777U))
+		return -EINVAL;
+	/* Mode 0600 until it is whole; O_EXCL: what we get is ours. */
+	fd = open_object(shm_name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return fd;
+
+	r = check_space(fd, size);
+	if (r < 0)
+		close(fd);
+	else
+		r = map(fd, size, SEGMENT_READ_WRITE, &memory);
+	if (r == 0)
+		r = take_pages(&memory, pages, progress, userdata);
+	if (r == 0)
+		r = set_permissions(memory.fd, perms);
+	if (r < 0) {
+		segment_memory_deinit(&memory);
+		unlink_object(shm_name);
+		return r;
+	}
+	memory.created = true;
+	*ret_memory = memory;
+	return 0;
+}
+
+/* Of ordinary pages. */
 static int create_object(const char *shm_name, uint64_t size,
 			 const struct segment_permissions *perms, segment_progress_fn progress,
 			 void *userdata, struct segment_memory *ret_memory)
 {
-	int fd, r;
+	static const struct pages ordinary = { .policy = PAGES_ANYWHERE };
 
-	/* Mode 0600 until it is whole; O_EXCL: what we get is ours. */
-	fd = shm_open(shm_name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return -errno;
-
-	r = check_space(fd, size);
-	if (r == 0)
-		r = take_space(fd, size, progress, userdata);
-	if (r == 0 && perms->group != (gid_t)-1 && fchown(fd, (uid_t)-1, perms->group) < 0)
-		r = -errno;
-	/* After the chown, which may clear bits; fchmod minds no umask. */
-	if (r == 0 && fchmod(fd, perms->mode) < 0)
-		r = -errno;
-	if (r < 0)
-		close(fd);
-	else
-		r = segment_map_fd(fd, SEGMENT_READ_WRITE, ret_memory);
-
-	if (r < 0)
-		shm_unlink(shm_name);
-	else
-		ret_memory->created = true;
-	return r;
+	return segment_create_paged(shm_name, size, perms, &ordinary, progress, userdata,
+				    ret_memory);
 }
 
-static int open_object(const char *shm_name, uint64_t size, enum segment_access access,
-		       struct segment_memory *ret_memory)
+static int open_existing(const char *shm_name, uint64_t size, enum segment_access access,
+			 struct segment_memory *ret_memory)
 {
 	int r = segment_map(shm_name, access, ret_memory);
 
@@ -165,7 +276,7 @@ static int open_or_create(const char *shm_name, uint64_t size, enum segment_acce
 		/* Its maker is still taking its space. */
 		if (r == -ENODATA)
 			nanosleep(&pause, NULL);
-		r = open_object(shm_name, size, access, ret_memory);
+		r = open_existing(shm_name, size, access, ret_memory);
 		if (r == -ENOENT)
 			r = create_object(shm_name, size, perms, progress, userdata,
 					  ret_memory);
@@ -186,7 +297,7 @@ int segment_create(const char *shm_name, uint64_t size_bytes, enum segment_acces
 
 	switch (open_mode) {
 	case SEGMENT_OPEN:
-		return open_object(shm_name, size_bytes, access, ret_memory);
+		return open_existing(shm_name, size_bytes, access, ret_memory);
 	case SEGMENT_PURGE_AND_CREATE:
 		if (shm_unlink(shm_name) < 0 && errno != ENOENT)
 			return -errno;

@@ -4,6 +4,9 @@
  *
  * It knows of names, sizes, space and permissions, and nothing of what stands in it: that is
  * segment.h. Whoever creates one takes all of its space, so that nobody meets a SIGBUS later.
+ *
+ *	/mempool-NAME.GENERATION		for shm_open(3)
+ *	/FOLDER.../mempool-NAME.GENERATION	on the hugetlbfs mounted there
  */
 #ifndef SHM_SEGMENT_MEMORY_H
 #define SHM_SEGMENT_MEMORY_H
@@ -11,6 +14,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+
+#include "pages.h"
 
 enum segment_access {
 	SEGMENT_READ_ONLY,
@@ -28,12 +33,6 @@ struct segment_permissions {
 	mode_t mode;			/* of the object, regardless of the umask */
 	gid_t group;			/* (gid_t)-1: leave it */
 };
-
-/*
- * Called between pieces of work on large segments, so that a watchdog can be fed.
- * Return: whether to go on; else nothing is left behind, and it ends with -ECANCELED.
- */
-typedef bool (*segment_progress_fn)(uint64_t done_bytes, uint64_t total_bytes, void *userdata);
 
 /* A mapped object; base is NULL when there is none. */
 struct segment_memory {
@@ -68,7 +67,31 @@ int segment_create(const char *shm_name, uint64_t size_bytes, enum segment_acces
 		   segment_progress_fn progress, void *userdata,
 		   struct segment_memory *ret_memory);
 
-/* Map an existing object, whatever it holds. Never creates. Return: 0 or -errno of open(2), mmap(2). */
+/**
+ * segment_create_paged() - SEGMENT_CREATE and SEGMENT_READ_WRITE, of pages that are wanted
+ * @shm_name: with huge pages, in a folder on a hugetlbfs of that size
+ * @size_bytes: is rounded up to whole pages
+ *
+ * Of huge pages none is taken before all are promised to this object.
+ *
+ * Return: as segment_create(), and as pages_prepare() and pages_fill(); -ENOMEM there are
+ *	   not so many huge pages. Nothing is left behind.
+ */
+int segment_create_paged(const char *shm_name, uint64_t size_bytes,
+			 const struct segment_permissions *perms, const struct pages *pages,
+			 segment_progress_fn progress, void *userdata,
+			 struct segment_memory *ret_memory);
+
+/*
+ * Whether that can be an object's name as a daemon tells it: of one of the forms above, with
+ * nothing in it that a terminal would obey.
+ */
+bool segment_name_is_valid(const char *shm_name);
+
+/*
+ * Map an existing object, whatever it holds. Never creates. Return: 0 or -errno of open(2),
+ * mmap(2); -EBADF what is named is not on a hugetlbfs, or no regular file.
+ */
 int segment_map(const char *shm_name, enum segment_access access,
 		struct segment_memory *ret_memory);
 
