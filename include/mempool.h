@@ -314,6 +314,7 @@ void mempool_queue_close(struct mempool_queue *queue);
  *	-EMSGSIZE	length too large
  *	-EINTR		a signal handler ran while waiting
  *	-ENOTCONN	the client was closed
+ *	-EBADMSG	somebody has damaged the queue
  */
 int mempool_queue_send(struct mempool_queue *queue, void *chunk, size_t length,
 		       int64_t timeout_ns);
@@ -326,7 +327,8 @@ int mempool_queue_send(struct mempool_queue *queue, void *chunk, size_t length,
  *
  * Threads: any. Lock-free while there are messages; no system call while no sender sleeps.
  * Crash:   killed inside, the message is still there, or was received and is freed.
- * Return:  0; -EAGAIN nothing there all the time; -EINTR; -EINVAL, -ECHILD, -ENOTCONN.
+ * Return:  0; -EAGAIN nothing there all the time; -EINTR; -EINVAL, -ECHILD, -ENOTCONN;
+ *	    -EBADMSG somebody has damaged the queue.
  */
 int mempool_queue_receive(struct mempool_queue *queue, void **ret_chunk, size_t *ret_length,
 			  int64_t timeout_ns);

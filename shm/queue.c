@@ -92,50 +92,70 @@ static void finish(const struct queue *queue, uint64_t head, uint64_t handle)
 }
 
 /*
- * Every slot between head and tail was taken when we looked. Full, unless the first one was
- * received by somebody who stopped half-way: then finish for him. false: look again.
+ * Every slot between head and tail was taken when we looked: -EAGAIN. Unless the first one was
+ * received by somebody who stopped half-way: then finish for him, and 0: look again.
  */
-static bool is_full(const struct queue *queue, uint64_t head)
+static int make_room(const struct queue *queue, uint64_t head)
 {
 	uint64_t first = atomic_load_explicit(slot_at(queue, head), ORDER);
 	_Atomic uint64_t *word;
 	uint64_t seen;
 
-	if (atomic_load_explicit(&queue->ring->head, ORDER) != head || slot_is_empty(first))
-		return false;
-	if (!is_stale(queue, first, &word, &seen))
-		return true;
-	finish(queue, head, first);
-	return false;
+	if (atomic_load_explicit(&queue->ring->head, ORDER) != head)
+		return 0;
+	if (!slot_is_empty(first)) {
+		if (!is_stale(queue, first, &word, &seen))
+			return -EAGAIN;
+		finish(queue, head, first);
+		return 0;
+	}
+	/* The tail has come past it, so it was filled: it is of no other round than the next. */
+	if (first != slot_empty((head >> queue->shift) + 1))
+		return -EBADMSG;
+	advance(&queue->ring->head, head);
+	return 0;
+}
+
+/*
+ * The slot at the tail is not empty for this round, though there is room: it is filled already,
+ * and perhaps received, and only the tail stands back. 0: look again.
+ */
+static int help_tail(const struct queue *queue, uint64_t tail, uint64_t head, uint64_t slot)
+{
+	bool is_sound = (int64_t)(tail - head) >= -1 &&
+			(!slot_is_empty(slot) ||
+			 slot == slot_empty((tail >> queue->shift) + 1));
+
+	/* Three looks at three times say nothing, unless the tail stood still meanwhile. */
+	if (!is_sound)
+		return atomic_load_explicit(&queue->ring->tail, ORDER) == tail ? -EBADMSG : 0;
+	advance(&queue->ring->tail, tail);
+	return 0;
 }
 
 int queue_push(const struct queue *queue, uint64_t handle)
 {
 	struct mempool_ring *ring = queue->ring;
+	int r = 0;
 
 	/* Lock-free: each turn follows somebody's progress, or makes it for him. */
-	for (;;) {
+	while (r == 0) {
 		/* In this order: the head may be old, the slot must not be older than the head. */
 		uint64_t tail = atomic_load_explicit(&ring->tail, ORDER);
 		uint64_t head = atomic_load_explicit(&ring->head, ORDER);
 		uint64_t slot = atomic_load_explicit(slot_at(queue, tail), ORDER);
-		uint64_t empty = slot_empty(tail >> queue->shift);
 
 		if ((int64_t)(tail - head) > (int64_t)queue->mask) {
-			/* Emptied already, and only the head stands back: help it. */
-			if (slot == empty)
-				advance(&ring->head, tail - queue->mask - 1);
-			else if (is_full(queue, head))
-				return -EAGAIN;
-		} else if (slot != empty) {
-			/* Filled already, and only the tail stands back: help it. */
-			advance(&ring->tail, tail);
+			r = make_room(queue, head);
+		} else if (slot != slot_empty(tail >> queue->shift)) {
+			r = help_tail(queue, tail, head, slot);
 		} else if (atomic_compare_exchange_strong_explicit(slot_at(queue, tail), &slot,
 								   handle, ORDER, ORDER)) {
 			advance(&ring->tail, tail);
 			return 0;
 		}
 	}
+	return r;
 }
 
 /* Move the word of a handle to OWNED(holder). false: somebody else has it. */
@@ -173,6 +193,8 @@ int queue_pop(const struct queue *queue, uint32_t holder, uint64_t *ret_handle)
 		if (slot_is_empty(slot)) {
 			if (slot == slot_empty(head >> queue->shift))
 				return -EAGAIN;
+			if (slot != slot_empty((head >> queue->shift) + 1))
+				return -EBADMSG;
 			/* Emptied by who received it; only the head stands back. */
 			advance(&ring->head, head);
 			continue;

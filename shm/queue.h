@@ -16,6 +16,10 @@
  * see tests/model/queue.pml and its mutants. The model has one order of all steps; so do
  * these accesses: all are seq_cst.
  *
+ * What a hostile client has written into head, tail and slots may lead a call astray, but not
+ * keep it: where nobody writes meanwhile, each further turn empties a slot or moves an end
+ * towards it, twice the capacity at most, or finds a state that no queue leaves.
+ *
  * Source: DESIGN.md section 5.
  */
 #ifndef SHM_QUEUE_H
@@ -51,7 +55,8 @@ int queue_find(const struct segment *segment, const char *name, enum mempool_rin
  *
  * Lock-free. Crash: before the swap of the slot the reaper frees the chunk, after it the
  * message is sent.
- * Return: 0; -EAGAIN the queue was full at one moment of the call.
+ * Return: 0; -EAGAIN the queue was full at one moment of the call; -EBADMSG no queue leaves
+ *         head, tail and slots like that: somebody wrote there.
  */
 int queue_push(const struct queue *queue, uint64_t handle);
 
@@ -60,7 +65,7 @@ int queue_push(const struct queue *queue, uint64_t handle);
  * @ret_handle: of the chunk as it is now: OWNED(holder)
  *
  * Lock-free. Crash: after the swap of the word the dead owns the chunk, and it is freed.
- * Return: 0; -EAGAIN the queue was empty at one moment of the call.
+ * Return: 0; -EAGAIN the queue was empty at one moment of the call; -EBADMSG as queue_push().
  */
 int queue_pop(const struct queue *queue, uint32_t holder, uint64_t *ret_handle);
 

@@ -18,7 +18,8 @@
  *   messages are received in the order of the ring, each once; none is lost unless the
  *   receivers are dead;
  *   head and tail never pass a slot that was not emptied, or filled;
- *   who finds the queue empty, or full: at some moment of the call it was;
+ *   who finds the queue empty, or full: at some moment of the call it was; nobody takes what
+ *   others have just left for damage (-EBADMSG);
  *   no chunk has two owners; when all stands still and the dead are reaped, each is free, or
  *   a message that nobody is left to receive;
  *   nobody waits for one that stands still (cc -DNP, without fairness).
@@ -136,13 +137,17 @@ look:			t = tail;
 #endif
 			ok = (s_c == EMPTY && s_g == t / CAP);
 			if
-#ifndef NO_HEAD
-			:: t - h >= CAP && ok -> h = t - CAP; advance_head(h); goto look
-#endif
+#ifdef NO_HEAD
 			:: t - h >= CAP && !ok ->
+#else
+			:: t - h >= CAP ->
+#endif
 				d_step { s_c = sc[h % CAP]; s_g = sg[h % CAP] };
 				if :: head != h -> goto look :: else fi;
-				if :: s_c == EMPTY -> goto look :: else fi;
+				if
+				:: s_c == EMPTY -> assert(s_g == h / CAP + 1); advance_head(h); goto look
+				:: else
+				fi;
 #ifdef NO_FULLHELP
 				ok = 1;
 #else
@@ -174,7 +179,12 @@ progress_full:				assert(saw_full[id]);
 					fi
 				};
 				if :: !ok -> goto look :: ok -> advance_tail(t) fi
-			:: t - h < CAP && !ok -> advance_tail(t); goto look
+			:: t - h < CAP && !ok ->
+				if
+				:: h - t > 1 || (s_c == EMPTY && s_g != t / CAP + 1) -> assert(tail != t)
+				:: else -> advance_tail(t)
+				fi;
+				goto look
 			fi;
 progress_sent:		n++
 		od
@@ -196,7 +206,10 @@ look:			h = head;
 			if
 			:: c == EMPTY ->
 #ifndef NO_EMPTYHELP
-				if :: g != h / CAP -> advance_head(h); goto look :: else fi;
+				if
+				:: g != h / CAP -> assert(g == h / CAP + 1); advance_head(h); goto look
+				:: else
+				fi;
 #endif
 progress_empty:			assert(saw_empty[id]);
 				atomic { if :: senders == 0 && nsent == nrecv -> break :: else fi }

@@ -581,6 +581,47 @@ START_TEST(test_queue_garbage_in_slots_is_skipped)
 END_TEST
 
 /* A handle that was received long ago, put in again: it fits nothing any more. */
+/* Each of these kept a call busy for ever. */
+START_TEST(test_queue_damaged_ring_ebadmsg)
+{
+	static const struct {
+		uint64_t head, tail, slots;
+		int send, receive;
+	} damages[] = {
+		/* A round that is not this one's or the next's, at the head or the tail. */
+		{ 0, 0, UINT64_C(0x00000000fc000002), -EBADMSG, -EBADMSG },
+		{ 9 * CAPACITY, 9 * CAPACITY, UINT64_C(0x00000000fc000001), -EBADMSG, -EBADMSG },
+		{ 0, CAPACITY, UINT64_C(0x00000000fc000007), -EBADMSG, -EBADMSG },
+		/* Further from each other than a queue lets them. */
+		{ 1000, 0, 1, -EBADMSG, -EAGAIN },
+		{ UINT64_C(1) << 62, 3, 1, -EBADMSG, -EAGAIN },
+		{ 0, UINT64_C(1) << 62, UINT64_C(0x00000000fc000000), -EBADMSG, -EAGAIN },
+		/* Handles of nothing, everywhere: they are let go. */
+		{ 7, UINT64_C(1) << 62, 1, -EBADMSG, -EAGAIN },
+		{ 7, 7 + CAPACITY, 1, 0, -EAGAIN },
+	};
+	struct queue queue = view_of("q");
+	void *chunk = message(1), *got;
+
+	for (uint32_t i = 0; i < ARRAY_SIZE(damages); i++) {
+		for (int is_send = 0; is_send < 2; is_send++) {
+			atomic_store(&queue.ring->head, damages[i].head);
+			atomic_store(&queue.ring->tail, damages[i].tail);
+			for (uint64_t slot = 0; slot <= queue.mask; slot++)
+				atomic_store(&queue.slots[slot], damages[i].slots);
+			if (is_send)
+				ck_assert_int_eq(mempool_queue_send(to, chunk, 4, 0),
+						 damages[i].send);
+			else
+				ck_assert_int_eq(mempool_queue_receive(from, &got, NULL, 0),
+						 damages[i].receive);
+		}
+	}
+	/* The last one was sent, once the handles of nothing had gone. */
+	must_receive(from, 1);
+}
+END_TEST
+
 START_TEST(test_queue_old_handle_is_not_received_again)
 {
 	struct queue queue = view_of("q");
@@ -835,6 +876,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_queue_half_received_is_finished_by_the_next);
 	tcase_add_test(tcase, test_queue_head_and_tail_left_behind_are_helped);
 	tcase_add_test(tcase, test_queue_garbage_in_slots_is_skipped);
+	tcase_add_test(tcase, test_queue_damaged_ring_ebadmsg);
 	tcase_add_test(tcase, test_queue_old_handle_is_not_received_again);
 	tcase_add_test(tcase, test_queue_view_checks_the_ring);
 	tcase_add_loop_test(tcase, test_queue_threads_lose_double_reorder_nothing, 0,
