@@ -36,6 +36,7 @@ static const struct shape {
 		uint32_t alignment, cache;
 	} pools[3];
 	uint64_t queue_capacity, topic_capacity;	/* 0: none */
+	uint32_t max_clients;				/* 0: few */
 } shapes[ARENA_N_SHAPES] = {
 	/* A leaf that is not full: the bits past the end are nobody's. */
 	{ .pools = { { 64, 10, 64, 64 } } },
@@ -53,6 +54,9 @@ static const struct shape {
 	{ .pools = { { 1, 1, 8, 0 } } },
 	/* The index memory ends where a page ends: 4096 = 64 + 64 + 248 * 16. */
 	{ .pools = { { 16, 248, 8, 64 }, { 16, 248, 8, 64 } } },
+	/* Sharers in several words, the smallest of rings. */
+	{ .pools = { { 40, 20, 8, 4 } },
+	  .queue_capacity = 1, .topic_capacity = 2, .max_clients = 150 },
 };
 
 static struct arena arena;
@@ -72,7 +76,7 @@ static void make_image(struct image *image, const struct shape *shape)
 	struct config config;
 
 	FUZZ_CHECK(config_init(&config, "fuzz") == 0);
-	config.max_clients = 10;
+	config.max_clients = shape->max_clients ? shape->max_clients : 10;
 	for (size_t i = 0; i < 3 && shape->pools[i].chunk_size > 0; i++) {
 		FUZZ_CHECK(config_add_pool(&config, shape->pools[i].chunk_size,
 					   shape->pools[i].n_chunks) == 0);
@@ -234,10 +238,15 @@ struct part {
 static struct part part_of(const struct arena *a, uint8_t number)
 {
 	const struct geometry *geometry = a->geometry;
-	uint32_t i = number % (N_FIXED_PARTS + 2 * (geometry->n_pools + 1));
+	uint32_t n_parts = N_FIXED_PARTS + 2 * (geometry->n_pools + 1) + 1;
+	uint32_t i = number % n_parts;
 	const struct geometry_pool *pool;
 	uint64_t list_size;
 
+	if (i == n_parts - 1)
+		/* The rings' slots, and their pollers. */
+		return (struct part){ geometry->slots_off,
+				      geometry->total_size - geometry->slots_off };
 	switch (i) {
 	case 0:
 		return (struct part){ 0, a->size };
@@ -254,7 +263,7 @@ static struct part part_of(const struct arena *a, uint8_t number)
 		return (struct part){ geometry->rings_off,
 				      geometry->n_rings * sizeof(struct mempool_ring) };
 	case 5:
-		/* The managers and the rings' slots, up to the end. */
+		/* The managers, and all that follows. */
 		pool = &geometry->pools[geometry->n_pools];
 		return (struct part){ pool->data_off, geometry->total_size - pool->data_off };
 	default:
@@ -337,7 +346,6 @@ void arena_poke(struct arena *a, struct fuzz_input *input)
 	if (n_words == 0)
 		return;
 	words = (void *)(a->base + part.off);
-	a->is_poked = true;
 	number %= n_words;
 
 	value = poked(raw_load(&words[number]), what, input);

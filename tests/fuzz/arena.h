@@ -20,13 +20,12 @@
 #include "shm/segment.h"
 
 #define ARENA_MAX_BYTES (UINT64_C(1) << 20)
-#define ARENA_N_SHAPES 7
+#define ARENA_N_SHAPES 8
 
 struct arena {
 	unsigned char *base;
 	uint64_t size;			/* of the segment in it; the rest is PROT_NONE */
 	const struct geometry *geometry; /* of the shape last copied in */
-	bool is_poked;			/* since somebody cleared this */
 };
 
 /* A fresh, valid segment of a shape (modulo ARENA_N_SHAPES). */

@@ -8,17 +8,19 @@
 #include <string.h>
 
 #include "client/client.h"
-#include "shm/queue.h"
 
 #define N_CLIENTS 2
 #define N_SLOTS 16
 #define MAX_STEPS 100
+#define MAX_MANY 4
 
 struct clients {
 	struct arena *arena;
 	struct mempool_client *clients[N_CLIENTS];
 	struct segment *segments[N_CLIENTS];
 	struct mempool_queue *queues[N_CLIENTS];	/* NULL: the segment has none */
+	struct mempool_topic *topics[N_CLIENTS];
+	struct mempool_subscriber *subscribers[N_CLIENTS];
 	void *chunks[N_SLOTS];
 	uint64_t handles[N_SLOTS];
 };
@@ -179,58 +181,135 @@ static void use_handle(struct clients *all, struct mempool_client *client, uint8
 		do_take(all, client, slot, handle);
 }
 
-/*
- * A ring as a queue leaves it, with whatever handles in its slots. Of a ring that was poked:
- * a head, tail or round that no queue writes may keep its users busy (the threat model).
- */
-static void mend_ring(const struct clients *all, struct fuzz_input *input)
+/* What was not handed over is still ours, as it was. */
+static void check_kept(struct mempool_client *client, void *chunk, bool was_ours)
 {
-	const struct segment *segment = all->segments[0];
-	_Atomic uint64_t *slots =
-		(void *)(all->arena->base + segment->ring_places[0].slots_off);
-	uint64_t capacity = segment->config.rings[0].capacity;
-	uint64_t n = fuzz_u8(input) % 4;
-
-	if (n > capacity)
-		n = capacity;
-	queue_layout(slots, capacity);
-	for (uint64_t i = 0; i < n; i++) {
-		uint64_t handle = fuzz_u64(input);
-
-		/* Pool 63 is how an empty slot says its round. */
-		if (handle_pool(handle) != MEMPOOL_POOL_NONE)
-			atomic_store(&slots[i], handle);
-		else
-			n = i;
-	}
-	atomic_store(&segment->rings[0].head, 0);
-	atomic_store(&segment->rings[0].tail, n);
+	FUZZ_CHECK(!was_ours || mempool_chunk_set_tag(client, chunk, 7) == 0);
 }
 
-static void do_queue(struct clients *all, size_t who, struct fuzz_input *input, bool is_send)
+static bool is_own(struct mempool_client *client, void *chunk)
 {
-	uint8_t slot = fuzz_u8(input) % N_SLOTS;
-	size_t length;
-	void *chunk;
-	int r;
+	return mempool_chunk_set_tag(client, chunk, 6) == 0;
+}
+
+static void do_send(struct clients *all, size_t who, struct fuzz_input *input, size_t max,
+		    int64_t timeout_ns)
+{
+	struct mempool_client *client = all->clients[who];
+	size_t slot = fuzz_u8(input) % N_SLOTS, length = fuzz_u8(input);
+	size_t lengths[MAX_MANY] = { length, length / 2, 0, length };
+	bool was_ours[MAX_MANY];
+	ssize_t r;
+
+	if (max > N_SLOTS - slot)
+		max = N_SLOTS - slot;
+	for (size_t i = 0; i < max; i++)
+		was_ours[i] = is_own(client, all->chunks[slot + i]);
+	r = mempool_queue_send_many(all->queues[who], &all->chunks[slot], lengths, max,
+				    timeout_ns);
+	FUZZ_CHECK(r == -EAGAIN || r == -EPERM || r == -EINVAL || r == -EMSGSIZE ||
+		   r == -EBUSY || r == -EBADMSG || (r >= 0 && (size_t)r <= max));
+	/* Not if it stood in two slots, and was sent from the first. */
+	if (r <= 0)
+		for (size_t i = 0; i < max; i++)
+			check_kept(client, all->chunks[slot + i], was_ours[i]);
+}
+
+static void do_receive(struct clients *all, size_t who, struct fuzz_input *input, size_t max,
+		       int64_t timeout_ns)
+{
+	size_t slot = fuzz_u8(input) % N_SLOTS;
+	size_t lengths[MAX_MANY];
+	void *chunks[MAX_MANY];
+	ssize_t r;
+
+	r = mempool_queue_receive_many(all->queues[who], chunks, lengths, max, timeout_ns);
+	FUZZ_CHECK(r == -EAGAIN || r == -EBADMSG || (r >= 0 && (size_t)r <= max));
+	for (ssize_t i = 0; i < r; i++) {
+		check_own_chunk(all, all->clients[who], chunks[i], lengths[i]);
+		all->chunks[(slot + (size_t)i) % N_SLOTS] = chunks[i];
+	}
+}
+
+static void do_queue(struct clients *all, size_t who, struct fuzz_input *input)
+{
+	uint8_t what = fuzz_u8(input);
+	size_t max = what / 2 % (MAX_MANY + 1);
+	/* Now, or after a look at the clock and at the sleepers. */
+	int64_t timeout_ns = what >> 7;
 
 	if (!all->queues[who])
 		return;
-	if (all->arena->is_poked)
-		mend_ring(all, input);
-	all->arena->is_poked = false;
+	if (what & 1)
+		do_receive(all, who, input, max, timeout_ns);
+	else
+		do_send(all, who, input, max, timeout_ns);
+}
 
-	if (is_send) {
-		r = mempool_queue_send(all->queues[who], all->chunks[slot], fuzz_u8(input), 0);
-		FUZZ_CHECK(r == 0 || r == -EAGAIN || r == -EPERM || r == -EINVAL ||
-			   r == -EMSGSIZE || r == -EBUSY);
+static void do_publish(struct clients *all, size_t who, struct fuzz_input *input)
+{
+	struct mempool_client *client = all->clients[who];
+	void *chunk = all->chunks[fuzz_u8(input) % N_SLOTS];
+	bool was_ours = is_own(client, chunk);
+	int r = mempool_topic_publish(all->topics[who], chunk, fuzz_u8(input));
+
+	/* -EAGAIN: an enemy has all the ChunkManagers. */
+	FUZZ_CHECK(r == 0 || r == -EAGAIN || r == -EPERM || r == -EINVAL || r == -EMSGSIZE ||
+		   r == -EBUSY);
+	FUZZ_CHECK(r != 0 || pool_of(all, chunk));
+	if (r < 0)
+		check_kept(client, chunk, was_ours);
+}
+
+static void do_next(struct clients *all, size_t who, struct fuzz_input *input,
+		    int64_t timeout_ns)
+{
+	size_t slot = fuzz_u8(input) % N_SLOTS;
+	const struct geometry_pool *pool;
+	uint64_t n_missed;
+	const void *chunk;
+	size_t length;
+	int r;
+
+	r = mempool_subscriber_next(all->subscribers[who], &chunk, &length, &n_missed,
+				    timeout_ns);
+	FUZZ_CHECK(r == 0 || r == -EAGAIN || r == -EBADMSG);
+	if (r < 0)
 		return;
-	}
-	r = mempool_queue_receive(all->queues[who], &chunk, &length, 0);
-	FUZZ_CHECK(r == 0 || r == -EAGAIN);
-	if (r == 0) {
-		check_own_chunk(all, all->clients[who], chunk, length);
-		all->chunks[slot] = chunk;
+	/* Perhaps not ours: an enemy's manager leads to any chunk. */
+	pool = pool_of(all, chunk);
+	FUZZ_CHECK(pool && length <= pool->chunk_size);
+	memset((void *)chunk, 0xab, pool->chunk_size);
+	all->chunks[slot] = (void *)chunk;
+}
+
+static void subscribe(struct clients *all, size_t who, enum mempool_topic_start start)
+{
+	mempool_subscriber_close(all->subscribers[who]);
+	FUZZ_CHECK(mempool_topic_subscribe(all->topics[who], start, &all->subscribers[who]) ==
+		   0);
+}
+
+static void do_topic(struct clients *all, size_t who, struct fuzz_input *input)
+{
+	uint8_t what = fuzz_u8(input);
+
+	if (!all->topics[who])
+		return;
+	switch (what % 4) {
+	case 0:
+		do_publish(all, who, input);
+		break;
+	case 1:
+		do_next(all, who, input, what >> 7);
+		break;
+	case 2:
+		subscribe(all, who, what & 4 ? MEMPOOL_TOPIC_NEW : MEMPOOL_TOPIC_OLDEST);
+		break;
+	case 3:
+		/* From now on, who finds nothing there announces himself to the wakers. */
+		FUZZ_CHECK(mempool_client_fd(all->clients[who]) >= 0);
+		break;
 	}
 }
 
@@ -321,8 +400,10 @@ static void step(struct clients *all, struct fuzz_input *input)
 		do_pools(all, client);
 		break;
 	case 10:
+		do_queue(all, who, input);
+		break;
 	case 11:
-		do_queue(all, who, input, what % 13 == 10);
+		do_topic(all, who, input);
 		break;
 	case 12:
 		arena_poke(all->arena, input);
@@ -330,14 +411,41 @@ static void step(struct clients *all, struct fuzz_input *input)
 	}
 }
 
-/* Only of a queue that is the first ring: that is the one mend_ring() knows. */
-static void open_queue(struct clients *all, size_t who)
+/* The first queue and the first topic, if there are any. */
+static void open_rings(struct clients *all, size_t who)
 {
 	const struct config *config = &all->segments[who]->config;
+	struct mempool_client *client = all->clients[who];
 
-	if (config->n_rings > 0 && config->rings[0].kind == MEMPOOL_RING_QUEUE)
-		FUZZ_CHECK(mempool_queue_open(all->clients[who], config->rings[0].name,
-					      &all->queues[who]) == 0);
+	for (size_t i = 0; i < config->n_rings; i++) {
+		const char *name = config->rings[i].name;
+
+		if (config->rings[i].kind == MEMPOOL_RING_QUEUE && !all->queues[who])
+			FUZZ_CHECK(mempool_queue_open(client, name, &all->queues[who]) == 0);
+		if (config->rings[i].kind == MEMPOOL_RING_TOPIC && !all->topics[who]) {
+			FUZZ_CHECK(mempool_topic_open(client, name, &all->topics[who]) == 0);
+			subscribe(all, who, MEMPOOL_TOPIC_OLDEST);
+		}
+	}
+}
+
+/* They outlive their client, and then say so. */
+static void close_rings(struct clients *all, size_t who)
+{
+	const void *chunk;
+
+	if (all->queues[who])
+		FUZZ_CHECK(mempool_queue_receive(all->queues[who], all->chunks, NULL, 0) ==
+			   -ENOTCONN);
+	mempool_queue_close(all->queues[who]);
+	if (all->topics[who]) {
+		FUZZ_CHECK(mempool_topic_publish(all->topics[who], all->chunks[0], 0) ==
+			   -ENOTCONN);
+		FUZZ_CHECK(mempool_subscriber_next(all->subscribers[who], &chunk, NULL, NULL,
+						   0) == -ENOTCONN);
+	}
+	mempool_subscriber_close(all->subscribers[who]);
+	mempool_topic_close(all->topics[who]);
 }
 
 void clients_run(struct arena *arena, struct fuzz_input *input)
@@ -348,17 +456,12 @@ void clients_run(struct arena *arena, struct fuzz_input *input)
 		all.clients[i] = open_client(arena, input, &all.segments[i]);
 		if (!all.clients[i])
 			return;
-		open_queue(&all, i);
+		open_rings(&all, i);
 	}
-	/* attach may have been of anything. */
-	arena->is_poked = true;
 	for (size_t i = 0; i < MAX_STEPS && input->size > 0; i++)
 		step(&all, input);
 	for (size_t i = 0; i < N_CLIENTS; i++) {
 		close_client(all.clients[i]);
-		/* It outlives its client, and then says so. */
-		FUZZ_CHECK(!all.queues[i] || mempool_queue_receive(all.queues[i], all.chunks,
-								   NULL, 0) == -ENOTCONN);
-		mempool_queue_close(all.queues[i]);
+		close_rings(&all, i);
 	}
 }

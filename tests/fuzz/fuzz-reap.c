@@ -14,6 +14,7 @@
 #include "shm/census.h"
 #include "shm/holder.h"
 #include "shm/reap.h"
+#include "shm/topic.h"
 
 #define MAX_STEPS 100
 
@@ -151,8 +152,23 @@ static void claim(struct daemon_side *side, struct fuzz_input *input)
 	}
 }
 
+/* As mempoolctl asks for it; nothing, if this is no topic. */
+static void drain(struct daemon_side *side, uint32_t id)
+{
+	uint64_t n_drained, n_freed;
+	struct topic topic;
+
+	if (topic_view_holder(&topic, side->segment, id) < 0)
+		return;
+	n_drained = topic_drain(&topic, MEMPOOL_HOLDER_DAEMON_ID, &n_freed);
+	FUZZ_CHECK(n_freed <= n_drained && n_drained <= topic.capacity);
+	FUZZ_CHECK(topic_length(&topic) <= topic.capacity - n_drained);
+}
+
 static void step(struct daemon_side *side, struct fuzz_input *input)
 {
+	uint32_t id;
+
 	switch (fuzz_u8(input) % 9) {
 	case 0:
 	case 1:
@@ -172,7 +188,9 @@ static void step(struct daemon_side *side, struct fuzz_input *input)
 		count(side);
 		break;
 	case 6:
-		read_holder(side, fuzz_u16(input));
+		id = fuzz_u16(input);
+		read_holder(side, id);
+		drain(side, id);
 		break;
 	case 7:
 		claim(side, input);
