@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mempool.c - this project: a mempoold of its own, one client per process
+ *
+ * With --threads both sides use one client. The library is the shared one, as installed.
+ */
+#include <dirent.h>
+#include <sys/stat.h>
+
+#include "adapter.h"
+#include "mempool.h"
+#include "support/private_daemon.h"
+
+#define HAS_POOL
+#define HAS_CHANNELS
+#define HAS_BLOCKING
+#define HAS_TOPIC
+#define HAS_BROKER
+
+static struct private_daemon broker;
+static struct mempool_client *client;
+static struct mempool_queue *queues[2];
+static struct mempool_topic *topic;
+static struct mempool_subscriber *subscriber;
+
+static void configure(void)
+{
+	char keys[512];
+
+	if (broker.folder[0])
+		return;
+	snprintf(
+		keys, sizeof(keys),
+		"    max_clients: %d\n"
+		"    pools: [ { chunk_size: %zu, chunk_count: %llu } ]\n"
+		"    queues: [ { name: q0, capacity: %d }, { name: q1, capacity: %d } ]\n"
+		"    topics: [ { name: topic, capacity: 256 } ]\n",
+		setup.n_clients > 192 ? setup.n_clients : 192, setup.bytes,
+		(unsigned long long)setup.n_chunks, IN_FLIGHT, IN_FLIGHT);
+	private_daemon_init(&broker, keys);
+}
+
+static double broker_start(void)
+{
+	configure();
+	return private_daemon_start(&broker);
+}
+
+static void broker_stop(void)
+{
+	private_daemon_stop(&broker);
+	private_daemon_remove_objects(&broker);
+}
+
+static pid_t broker_pid(void)
+{
+	return broker.pid;
+}
+
+static uint64_t broker_segment_bytes(void)
+{
+	char path[64];
+	struct stat about;
+
+	snprintf(path, sizeof(path), "/dev/shm/mempool-%s.1", broker.segment);
+	if (stat(path, &about) < 0)
+		die("no %s", path);
+	return (uint64_t)about.st_size;
+}
+
+static void system_open(void)
+{
+	broker_start();
+}
+
+static void system_close(void)
+{
+	private_daemon_deinit(&broker);
+}
+
+static void system_join(int side)
+{
+	const struct mempool_client_options options = {
+		.size = sizeof(options),
+		.socket_path = broker.socket_path,
+	};
+
+	if (side > 0 && setup.is_threads)
+		return;
+	if (mempool_client_open(&options, &client) < 0 ||
+	    mempool_queue_open(client, "q0", &queues[0]) < 0 ||
+	    mempool_queue_open(client, "q1", &queues[1]) < 0 ||
+	    mempool_topic_open(client, "topic", &topic) < 0 ||
+	    mempool_topic_subscribe(topic, MEMPOOL_TOPIC_NEW, &subscriber) < 0)
+		die("no client");
+}
+
+static void system_leave(int side)
+{
+	if (side > 0 && setup.is_threads)
+		return;
+	mempool_client_close(client);
+}
+
+static inline void *system_alloc(size_t bytes)
+{
+	return mempool_alloc(client, bytes);
+}
+
+static inline void system_free(void *chunk)
+{
+	mempool_free(client, chunk);
+}
+
+static inline void *channel_begin(int channel, size_t bytes)
+{
+	(void)channel;
+	return mempool_alloc(client, bytes);
+}
+
+static inline bool channel_send(int channel, void *message, size_t bytes)
+{
+	return mempool_queue_send(queues[channel], message, bytes, 0) == 0;
+}
+
+static inline void *channel_receive(int channel, bool wait)
+{
+	void *message;
+	int r = mempool_queue_receive(queues[channel], &message, NULL, wait ? -1 : 0);
+
+	return r == 0 ? message : NULL;
+}
+
+static inline void channel_done(int channel, void *message)
+{
+	(void)channel;
+	mempool_free(client, message);
+}
+
+static inline void *topic_begin(size_t bytes)
+{
+	return mempool_alloc(client, bytes);
+}
+
+static inline void topic_send(void *message, size_t bytes)
+{
+	if (mempool_topic_publish(topic, message, bytes) < 0)
+		die("publish");
+}
+
+static inline const void *topic_receive(int side)
+{
+	const void *message;
+
+	(void)side;
+	return mempool_subscriber_next(subscriber, &message, NULL, NULL, 0) == 0 ? message
+										 : NULL;
+}
+
+static inline void topic_done(int side, const void *message)
+{
+	(void)side;
+	mempool_free(client, message);
+}
+
+#include "loops.h"
