@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: MIT
+"""report.py - tables of the figures that bench/run measured: medians, ranges, ratios, targets
+
+Ratios are taken within a round, then their median. A figure is "CASE" or "CASE/NAME".
+"""
+import os
+import re
+import shutil
+import statistics
+from collections import defaultdict
+
+import suite
+
+FIELDS = ['round', 'figure', 'system', 'value', 'unit', 'line_ns', 'load']
+
+
+def last_round(path):
+    if not os.path.exists(path):
+        return 0
+    return max((int(row['round']) for row in _rows(path)), default=0)
+
+
+def _rows(path):
+    with open(path, encoding='utf-8') as file:
+        for line in file:
+            fields = line.rstrip('\n').split('\t')
+            if len(fields) == len(FIELDS) and fields != FIELDS:
+                yield dict(zip(FIELDS, fields))
+
+
+class Figures:
+    """All of a folder: values by (figure, system), then by round."""
+
+    def __init__(self, folder):
+        self.values = defaultdict(dict)
+        self.lines = defaultdict(list)
+        self.units = {}
+        for row in _rows(os.path.join(folder, 'figures.tsv')):
+            key = row['figure'], row['system']
+            self.values[key][int(row['round'])] = float(row['value'])
+            self.units[row['figure']] = row['unit']
+            if float(row['line_ns']) > 0:
+                self.lines[key].append(float(row['line_ns']))
+        self.n_rounds = len({number for values in self.values.values() for number in values})
+
+    def has(self, figure, system):
+        return bool(self.values.get((figure, system)))
+
+    def of(self, figure, system):
+        return sorted(self.values.get((figure, system), {}).values())
+
+    def median(self, figure, system):
+        return statistics.median(self.of(figure, system))
+
+    def ratios(self, figure, system, other_figure, other_system):
+        these = self.values.get((figure, system), {})
+        those = self.values.get((other_figure, other_system), {})
+        return sorted(these[k] / those[k] for k in these if those.get(k))
+
+
+def amount(value, unit, with_unit=True):
+    """Three digits or so, and a unit that suits."""
+    if unit in ('ns', 'us', 'ms'):
+        scale = {'ns': 1, 'us': 1e3, 'ms': 1e6}[unit]
+        value *= scale
+        for unit, size in ('ns', 1), ('µs', 1e3), ('ms', 1e6), ('s', 1e9):
+            if value < 1000 * size or unit == 's':
+                value /= size
+                break
+    if unit == 'bytes a payload byte':
+        text, unit = f'{value:.3f}', ''
+    elif unit in ('chunks', 'clients', 'times'):
+        text, unit = f'{value:,.0f}'.replace(',', ' '), ''
+    elif value >= 100:
+        text = f'{value:.0f}'
+    else:
+        text = f'{value:.1f}' if value >= 10 else f'{value:.2f}'
+    return f'{text} {unit}'.rstrip() if with_unit else text
+
+
+def _cell(figures, figure, system):
+    values = figures.of(figure, system)
+    if not values:
+        return '–'
+    unit = figures.units[figure]
+    text = f'**{amount(statistics.median(values), unit)}**'
+    if len(values) > 1 and values[0] != values[-1]:
+        text += f' ({amount(values[0], unit)} to {amount(values[-1], unit)})'
+    if system not in ('mempool', 'limits', 'reap'):
+        ratios = figures.ratios(figure, system, figure, 'mempool')
+        if ratios:
+            text += f' ×{statistics.median(ratios):.2f}'
+    return text
+
+
+def table(figures, shape):
+    """Rows of Markdown; systems without any figure are left out."""
+    is_limits = shape.name == 'limits'
+    systems = [name for name in suite.SYSTEMS
+               if (name == 'limits') == is_limits
+               and any(figures.has(figure, name) for figure, _ in shape.columns)]
+    if not systems:
+        return []
+    lines = ['| | ' + ' | '.join(title for _, title in shape.columns) + ' |',
+             '|---|' + '---|' * len(shape.columns)]
+    for name in systems:
+        lines.append(f'| {suite.SYSTEMS[name].title} | ' + ' | '.join(
+            _cell(figures, figure, name) for figure, _ in shape.columns) + ' |')
+    return lines
+
+
+def lines_table(figures):
+    """The line's round trip beside what crosses CPUs: whether the rounds can be compared."""
+    lines = ['| | line, there and back, beside it |', '|---|---|']
+    for case in suite.CASES:
+        seen = [value for (figure, _), values in figures.lines.items()
+                if figure.split('/')[0] == case.name for value in values]
+        if seen and case.name != 'line':
+            lines.append(f'| {case.name} | {amount(statistics.median(seen), "ns")} '
+                         f'({amount(min(seen), "ns")} to {amount(max(seen), "ns")}) |')
+    return lines
+
+
+def targets_table(figures):
+    lines = ['| target | asked for | measured | |', '|---|---|---|---|']
+    for target in suite.TARGETS:
+        at_least = target.rate
+        if target.against and target.rate:
+            values = figures.ratios(*target.against, target.figure, target.system)
+        elif target.against:
+            values = figures.ratios(target.figure, target.system, *target.against)
+        else:
+            values = figures.of(target.figure, target.system)
+        sign = 'at least' if at_least else 'at most'
+
+        def show(value):
+            return f'{value:.2f}' if target.against else amount(value, target.unit)
+        asked = f'{sign} {target.limit:g}' if target.against \
+            else f'{sign} {amount(target.limit, target.unit)}'
+        if not values:
+            lines.append(f'| {target.what} | {asked} | not measured | – |')
+            continue
+        median = statistics.median(values)
+        reached = median >= target.limit if at_least else median <= target.limit
+        measured = f'{show(median)} ({show(values[0])} to {show(values[-1])})'
+        if target.against:
+            measured += (f': {amount(figures.median(target.figure, target.system), figures.units[target.figure])}'
+                         f' against {amount(figures.median(*target.against), figures.units[target.against[0]])}')
+        lines.append(f'| {target.what} | {asked} | {measured} | '
+                     f'{"reached" if reached else "**not reached**"} |')
+    return lines
+
+
+def parts(folder):
+    """Every table by its name, as Markdown."""
+    figures = Figures(folder)
+    result = {shape.name: table(figures, shape) for shape in suite.TABLES}
+    result['targets'] = targets_table(figures)
+    result['lines'] = lines_table(figures)
+    result['skipped'] = _skipped(folder)
+    return figures, result
+
+
+def _skipped(folder):
+    path = os.path.join(folder, 'skipped.tsv')
+    if not os.path.exists(path):
+        return []
+    why = defaultdict(list)
+    with open(path, encoding='utf-8') as file:
+        for line in file:
+            case, system, reason = line.rstrip('\n').split('\t')
+            if case not in why[system, reason]:
+                why[system, reason].append(case)
+    return [f'- {suite.SYSTEMS[system].title}: {reason} ({", ".join(cases)})'
+            for (system, reason), cases in why.items()]
+
+
+def write(folder):
+    """report.md and the plots."""
+    figures, tables = parts(folder)
+    with open(os.path.join(folder, 'report.md'), 'w', encoding='utf-8') as out:
+        out.write(f'# Figures of {figures.n_rounds} rounds\n\n'
+                  'Median (least to most), ×: times mempool in the same round.\n')
+        for name, lines in tables.items():
+            if lines:
+                out.write(f'\n## {name}\n\n' + '\n'.join(lines) + '\n')
+    try:
+        import plots
+    except ImportError as error:
+        print(f'skipped: plots: {error} (Debian: python3-matplotlib)')
+    else:
+        plots.draw_all(figures, folder)
+    print('\n'.join(line for line in tables['targets'] if 'not measured' not in line))
+    print(f'{folder}/figures.tsv, {folder}/report.md')
+
+
+def put_into_docs(folder, docs):
+    """What stands between <!-- bench:NAME --> and <!-- end --> in performance.md; the plots."""
+    _, tables = parts(folder)
+    path = os.path.join(docs, 'performance.md')
+    with open(path, encoding='utf-8') as file:
+        text = file.read()
+
+    def fill(match):
+        name = match.group(1)
+        lines = tables[name] or ['(not measured)']
+        return f'<!-- bench:{name} -->\n' + '\n'.join(lines) + '\n<!-- end -->'
+    text = re.sub(r'<!-- bench:([a-z]+) -->.*?<!-- end -->', fill, text, flags=re.S)
+    with open(path, 'w', encoding='utf-8') as file:
+        file.write(text)
+    target = os.path.join(docs, 'performance')
+    os.makedirs(target, exist_ok=True)
+    for name in sorted(os.listdir(folder)):
+        if name.endswith('.svg'):
+            shutil.copy(os.path.join(folder, name), target)

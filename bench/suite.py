@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: MIT
+"""suite.py - what bench/run measures: systems, cases, tables and targets
+
+A case is one piece of work (loops.h has each); its systems are measured one after the other
+within a round. A figure is named "CASE", or "CASE/NAME" where a case prints several.
+"""
+from collections import namedtuple
+
+# What Debian 12 calls them; scripts/install-deps has what the build itself needs.
+PACKAGES = ['g++', 'iceoryx', 'libboost-dev', 'libdpdk-dev', 'libiceoryx-hoofs-dev',
+            'libiceoryx-posh-dev', 'libjemalloc-dev', 'libmimalloc-dev', 'libqb-dev',
+            'libzmq3-dev', 'python3-matplotlib']
+
+System = namedtuple('System', 'program options title')
+SYSTEMS = {
+    'mempool': System('mempool', [], 'mempool'),
+    'mempool-threads': System('mempool', ['--threads'], 'mempool, two threads'),
+    'dpdk': System('dpdk', ['--threads'], 'DPDK, two threads'),
+    'dpdk-sp-sc': System('dpdk', ['--threads', '--variant', 'sp-sc'],
+                         'DPDK, two threads, SP/SC ring'),
+    'dpdk-nocache': System('dpdk', ['--threads', '--variant', 'nocache'],
+                           'DPDK, mempool without cache'),
+    'iceoryx': System('iceoryx', [], 'iceoryx'),
+    'iceoryx-raw': System('iceoryx-raw', [], 'iceoryx, raw MemPool'),
+    'boost': System('boost', [], 'Boost.Interprocess'),
+    'libqb': System('libqb', [], 'libqb ring buffer'),
+    'zeromq': System('zeromq', [], 'ZeroMQ ipc://'),
+    'zeromq-inproc': System('zeromq', ['--threads'], 'ZeroMQ inproc://, two threads'),
+    'glibc': System('glibc', ['--threads'], 'glibc malloc'),
+    'jemalloc': System('jemalloc', ['--threads'], 'jemalloc'),
+    'mimalloc': System('mimalloc', ['--threads'], 'mimalloc'),
+    'limits': System('limits', [], "the machine's limit"),
+    'reap': System('reap', [], 'mempool'),
+}
+
+# Programs that are always there, and have all that is asked of them here.
+OWN = ['mempool', 'reap', 'limits', 'glibc']
+
+OURS = ['mempool', 'mempool-threads']
+POOLS = ['mempool', 'dpdk', 'dpdk-nocache', 'iceoryx', 'iceoryx-raw', 'boost', 'glibc',
+         'jemalloc', 'mimalloc']
+CONTENDED = OURS + POOLS[1:]
+CHANNELS = OURS + ['dpdk', 'dpdk-sp-sc', 'iceoryx', 'boost', 'libqb', 'zeromq',
+                   'zeromq-inproc']
+SIZES = [128, 4096, 1048576]
+
+Case = namedtuple('Case', 'name arguments systems')
+
+
+def _cases():
+    yield Case('line', ['line'], ['limits'])
+    yield Case('pair', ['pair', '128', '10000'], POOLS + ['limits'])
+    yield Case('batch', ['batch', '128', '10000'], POOLS)
+    yield Case('contended', ['contended', '128', '10000'], CONTENDED)
+    yield Case('contended-batch', ['contended-batch', '128', '10000'], CONTENDED)
+    for how in ['8', 'all']:
+        for size in SIZES:
+            yield Case(f'throughput-{size}-{how}', ['throughput', str(size), how], CHANNELS)
+    for how in ['8', 'all']:
+        for size in SIZES:
+            yield Case(f'roundtrip-{size}-{how}', ['roundtrip', str(size), how],
+                       CHANNELS + (['limits'] if (size, how) == (128, '8') else []))
+    for size in SIZES:
+        yield Case(f'blocking-{size}', ['blocking', str(size), '8'],
+                   CHANNELS + (['limits'] if size == 128 else []))
+    for size in SIZES[1:]:
+        yield Case(f'copy-{size}', ['copy', str(size)], ['limits'])
+    for n in [1, 4, 16]:
+        yield Case(f'publish-{n}', ['publish', '128', str(n)], ['mempool', 'iceoryx', 'zeromq'])
+    for n in [1000, 1000000, 10000000]:
+        yield Case(f'chunks-{n}', ['pair', '128', str(n)],
+                   ['mempool', 'dpdk', 'iceoryx-raw', 'boost'])
+    for n in [1, 16, 64, 256]:
+        yield Case(f'clients-{n}', ['clients', '128', str(n)], ['mempool', 'iceoryx'])
+    yield Case('nearly-empty', ['nearly-empty', '128', '100000'],
+               OURS + ['dpdk', 'dpdk-nocache', 'iceoryx-raw', 'boost'])
+    yield Case('exhausted', ['exhausted', '128', '1000000'],
+               ['mempool', 'dpdk', 'dpdk-nocache', 'iceoryx-raw', 'boost'])
+    yield Case('start', ['start', '1024', '10000'], ['mempool', 'iceoryx'])
+    yield Case('attach', ['attach', '128', '10000'], ['mempool', 'iceoryx'])
+    yield Case('memory-128', ['memory', '128', '1000000'], ['mempool', 'iceoryx'])
+    yield Case('memory-4096', ['memory', '4096', '100000'], ['mempool', 'iceoryx'])
+    yield Case('reap', ['reap', '128', '1000000'], ['reap'])
+
+
+CASES = list(_cases())
+LARGE = ['chunks-10000000']  # more than a gigabyte: not for a quick run
+
+# A table: one column per figure, one row per system.
+Table = namedtuple('Table', 'name columns')
+TABLES = [
+    Table('pool', [('pair', 'pair'), ('batch', '1000 and 1000'),
+                   ('contended', 'pair, both CPUs'),
+                   ('contended-batch', '1000 and 1000, both CPUs')]),
+    Table('throughput', [(f'throughput-{size}-{how}', f'{title}, {what}')
+                         for how, what in [('8', '8 bytes'), ('all', 'all')]
+                         for size, title in zip(SIZES, ['128 B', '4 KiB', '1 MiB'])]),
+    Table('roundtrip', [(f'roundtrip-{size}-{how}', f'{title}, {what}')
+                        for how, what in [('8', '8 bytes'), ('all', 'all')]
+                        for size, title in zip(SIZES, ['128 B', '4 KiB', '1 MiB'])]),
+    Table('blocking', [(f'blocking-{size}', title)
+                       for size, title in zip(SIZES, ['128 B', '4 KiB', '1 MiB'])]),
+    Table('publish', [(f'publish-{n}/{what}', f'{what}, {n}')
+                      for what in ['publish', 'deliver'] for n in [1, 4, 16]]),
+    Table('chunks', [('chunks-1000', '1000 chunks'), ('chunks-1000000', '1 million'),
+                     ('chunks-10000000', '10 million')]),
+    Table('clients', [(f'clients-{n}', f'{n} attached') for n in [1, 16, 64, 256]]),
+    Table('full', [('nearly-empty', '1 of 100 000 free'),
+                   ('exhausted/first', 'none of 1 million: first'),
+                   ('exhausted/then', 'then'), ('exhausted/obtained', 'obtained')]),
+    Table('kill', [('kill/clients', 'killed'), ('kill/lost', 'chunks lost'),
+                   ('kill/hangs', 'hangs')]),
+    Table('broker', [('start', 'start to ready'), ('attach/attach', 'attach'),
+                     ('attach/close', 'close'), ('memory-128/RssAnon', 'RssAnon'),
+                     ('memory-128/segment', 'segment, 128 B'),
+                     ('memory-4096/segment', 'segment, 4 KiB')]),
+    Table('reap', [('reap', 'one dead client, 1 million chunks')]),
+    Table('limits', [('line', 'line, there and back'), ('pair', 'compare-and-swap, store'),
+                     ('roundtrip-128-8', 'word, there and back'),
+                     ('blocking-128', 'by a futex, there and back'),
+                     ('copy-4096', 'memcpy 4 KiB'), ('copy-1048576', 'memcpy 1 MiB')]),
+]
+
+# A target: of `figure` of `system`, in `unit`, or as a ratio to another figure of another
+# system in the same round (`rate`: the ratio upside down, as of messages a second).
+Target = namedtuple('Target', 'what figure system unit against rate limit')
+
+
+def _value(what, figure, limit, unit, system='mempool'):
+    return Target(what, figure, system, unit, None, False, limit)
+
+
+def _ratio(what, figure, system, limit, other_figure, other_system, rate=False):
+    return Target(what, figure, system, None, (other_figure, other_system), rate, limit)
+
+
+TARGETS = [
+    _ratio("pair against DPDK's cached mempool", 'pair', 'mempool', 1.0, 'pair', 'dpdk'),
+    _ratio('pair contended, two processes, against alone', 'contended', 'mempool', 1.1,
+           'pair', 'mempool'),
+    _ratio('pair contended, two threads, against alone', 'contended', 'mempool-threads', 1.1,
+           'pair', 'mempool'),
+    _ratio('batch of 1000 against mimalloc', 'batch', 'mempool', 1.0, 'batch', 'mimalloc'),
+    _ratio("messages a second against DPDK's MP/MC ring, two threads each",
+           'throughput-128-all', 'mempool-threads', 1.0, 'throughput-128-all', 'dpdk', True),
+    _ratio("messages a second against DPDK's SP/SC ring, two threads each (near)",
+           'throughput-128-all', 'mempool-threads', 0.8, 'throughput-128-all', 'dpdk-sp-sc',
+           True),
+    _ratio('messages a second against iceoryx', 'throughput-128-all', 'mempool', 20,
+           'throughput-128-all', 'iceoryx', True),
+    _ratio('round trip against DPDK, two threads each', 'roundtrip-128-8', 'mempool-threads',
+           1.0, 'roundtrip-128-8', 'dpdk'),
+    _ratio('round trip of 1 MiB against 128 bytes (flat)', 'roundtrip-1048576-8', 'mempool',
+           1.1, 'roundtrip-128-8', 'mempool'),
+    _ratio('blocking round trip against a bare futex', 'blocking-128', 'mempool', 1.1,
+           'blocking-128', 'limits'),
+    _value('start to READY', 'start', 15, 'ms'),
+    _value('attach', 'attach/attach', 200, 'us'),
+    _value('RssAnon of the daemon', 'memory-128/RssAnon', 4, 'MiB'),
+    _value('segment, 128-byte chunks, 256 holders', 'memory-128/segment', 1.65,
+           'bytes a payload byte'),
+    _value('segment, 4 KiB chunks', 'memory-4096/segment', 1.03, 'bytes a payload byte'),
+    _value('failing alloc, 1 million held, after the first', 'exhausted/then', 1000, 'ns'),
+    _value('alloc, 1 of 100 000 free', 'nearly-empty', 1000, 'ns'),
+    _value('reap of one dead client, 1 million chunks', 'reap', 20, 'ms', 'reap'),
+]
