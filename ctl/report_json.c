@@ -102,7 +102,7 @@ static struct json_object *holder_object(const struct snapshot_holder *holder)
 				add_number(object, "uid", record->uid) ||
 				add_string(object, "user", user) ||
 				add_string(object, "name", record->name) ||
-				add_number(object, "chunks", holder->counts.chunks) ||
+				add_number(object, "chunks", holder->counts.all.chunks) ||
 				add_number(object, "bytes", holder->counts.bytes) ||
 				add_number(object, "attached_ns", record->attached_ns));
 }
@@ -160,9 +160,9 @@ static struct json_object *segment_object(const struct snapshot *snapshot)
 			add_number(object, "size_bytes", snapshot->size_bytes) ||
 			add_string(object, "state", report_segment_state(snapshot->state)) ||
 			add_string(object, "segment_id", id) ||
-			add_number(object, "in_flight", snapshot->n_in_flight) ||
-			add_number(object, "shared", snapshot->n_shared) ||
-			add_number(object, "stray", snapshot->n_stray) ||
+			add_number(object, "in_flight", snapshot->all.in_flight) ||
+			add_number(object, "shared", snapshot->all.shared) ||
+			add_number(object, "stray", snapshot->all.stray) ||
 			add(object, "pools", pool_array(snapshot)) ||
 			add(object, "manager_pool",
 			    pool_object(&snapshot->pools[snapshot->n_pools])) ||

@@ -155,7 +155,7 @@ static void add_holder(struct table *table, const struct snapshot_holder *holder
 	table_add(table, "%u", record->pid);
 	table_add(table, "%s", user);
 	table_add(table, "%s", label);
-	table_add(table, "%" PRIu64, holder->counts.chunks);
+	table_add(table, "%" PRIu64, holder->counts.all.chunks);
 	table_add(table, "%s", bytes);
 }
 
@@ -218,15 +218,15 @@ static int print_segment(const struct snapshot *snapshot, struct style style)
 	else
 		r = print_holders(snapshot);
 
-	if (snapshot->n_in_flight > 0 || snapshot->n_shared > 0)
+	if (snapshot->all.in_flight > 0 || snapshot->all.shared > 0)
 		printf("\n%*s%" PRIu64 " chunks on their way in queues, %" PRIu64
-		       " held by several\n", INDENT, "", snapshot->n_in_flight,
-		       snapshot->n_shared);
+		       " held by several\n", INDENT, "", snapshot->all.in_flight,
+		       snapshot->all.shared);
 	if (r == 0 && snapshot->n_rings > 0)
 		r = print_rings(snapshot);
-	if (snapshot->n_stray > 0)
+	if (snapshot->all.stray > 0)
 		printf("\n%*sdamaged: %" PRIu64 " words name nobody who could hold a chunk\n",
-		       INDENT, "", snapshot->n_stray);
+		       INDENT, "", snapshot->all.stray);
 	return r;
 }
 

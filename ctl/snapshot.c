@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "shm/queue.h"
 #include "shm/segment.h"
@@ -19,21 +20,27 @@
  * is what it had. One whose record is free although words name it (it was just reaped, or
  * the segment is damaged) is shown too: chunks never disappear from the listing.
  */
-static int copy_holders(const struct segment *segment, const struct census *census,
+static int copy_holders(const struct segment *segment, struct census *census,
 			struct snapshot *snapshot)
 {
+	snapshot->holds = census->holds;
+	census->holds = NULL;
 	snapshot->holders = calloc(census->n_holders, sizeof(*snapshot->holders));
 	if (!snapshot->holders)
 		return -ENOMEM;
 
 	for (uint32_t id = MEMPOOL_HOLDER_DAEMON_ID; id < census->n_holders; id++) {
-		struct snapshot_holder holder = { .counts = census->holders[id] };
+		struct snapshot_holder holder = {
+			.counts = census->holders[id],
+			.by_pool = snapshot->holds + (size_t)id * census->n_pools,
+		};
 		int r;
 
 		r = holder_read(segment, id, &holder.record);
 		if (r < 0)
 			return r;
-		if (holder.record.state == MEMPOOL_HOLDER_FREE && holder.counts.chunks == 0)
+		if (holder.record.state == MEMPOOL_HOLDER_FREE && holder.counts.all.chunks == 0 &&
+		    holder.counts.all.shared == 0)
 			continue;
 		snapshot->holders[snapshot->n_holders++] = holder;
 	}
@@ -41,29 +48,78 @@ static int copy_holders(const struct segment *segment, const struct census *cens
 	return 0;
 }
 
-static int copy_rings(const struct segment *segment, struct snapshot *snapshot)
+/* Relaxed: figures for people. */
+static uint64_t read_figure(const _Atomic uint64_t *figure)
 {
-	const struct config *config = &segment->config;
+	return atomic_load_explicit(figure, memory_order_relaxed);
+}
 
-	if (config->n_rings == 0)
+static void copy_ring(const struct segment *segment, const struct census *census, uint32_t i,
+		      struct snapshot_ring *ring)
+{
+	const struct config_ring *config = &segment->config.rings[i];
+	struct queue queue;
+	struct topic topic;
+
+	memcpy(ring->name, config->name, sizeof(ring->name));
+	ring->kind = config->kind;
+	ring->capacity = config->capacity;
+	ring->n_sent = read_figure(&segment->rings[i].tail);
+	if (queue_view(&queue, segment, i) == 0) {
+		ring->n_messages = queue_length(&queue);
+		ring->n_received = read_figure(&segment->rings[i].head);
+		/* The tail may lag behind the head for a moment. */
+		if (ring->n_sent < ring->n_received)
+			ring->n_sent = ring->n_received;
+		ring->chunks = census->rings[i].chunks;
+		ring->bytes = census->rings[i].bytes;
+	} else if (topic_view(&topic, segment, i) == 0) {
+		ring->n_messages = topic_length(&topic);
+		ring->chunks = census->holders[topic.holder].all.shared;
+		ring->bytes = census->holders[topic.holder].shared_bytes;
+	}
+}
+
+static int copy_rings(const struct segment *segment, const struct census *census,
+		      struct snapshot *snapshot)
+{
+	uint32_t n = (uint32_t)segment->config.n_rings;
+
+	if (n == 0)
 		return 0;
-	snapshot->rings = calloc(config->n_rings, sizeof(*snapshot->rings));
+	snapshot->rings = calloc(n, sizeof(*snapshot->rings));
 	if (!snapshot->rings)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < config->n_rings; i++) {
-		struct snapshot_ring *ring = &snapshot->rings[snapshot->n_rings++];
-		struct queue queue;
-		struct topic topic;
-
-		memcpy(ring->name, config->rings[i].name, sizeof(ring->name));
-		ring->kind = config->rings[i].kind;
-		ring->capacity = config->rings[i].capacity;
-		if (queue_view(&queue, segment, i) == 0)
-			ring->n_messages = queue_length(&queue);
-		else if (topic_view(&topic, segment, i) == 0)
-			ring->n_messages = topic_length(&topic);
-	}
+	for (uint32_t i = 0; i < n; i++)
+		copy_ring(segment, census, i, &snapshot->rings[i]);
+	snapshot->n_rings = n;
 	return 0;
+}
+
+/* The words first: who frees in between has been counted, and the peak is not below it. */
+static void copy_pool(const struct pool *pool, const struct census_pool *counts,
+		      struct snapshot_pool *ret_pool)
+{
+	uint64_t peak = read_figure(&pool->state->peak_used);
+
+	if (peak < counts->used)
+		peak = counts->used;
+	*ret_pool = (struct snapshot_pool){
+		.chunk_size = pool->chunk_size,
+		.stride = pool->stride,
+		.counts = *counts,
+		.peak_used = peak < counts->total ? peak : counts->total,
+		.n_exhausted = read_figure(&pool->state->n_exhausted),
+		.n_served_larger = read_figure(&pool->state->n_served_larger),
+	};
+}
+
+static uint64_t clock_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
 static int copy_segment(const struct segment *segment, struct snapshot *snapshot)
@@ -77,24 +133,21 @@ static int copy_segment(const struct segment *segment, struct snapshot *snapshot
 	snapshot->size_bytes = segment->geometry.total_size;
 	snapshot->state = segment_state(segment);
 	snapshot->n_pools = segment->n_pools;
+	snapshot->taken_ns = clock_ns();
 
 	r = census_take(segment, &census);
 	if (r < 0)
 		return r;
 
-	snapshot->n_in_flight = census.n_in_flight;
-	snapshot->n_shared = census.n_shared;
-	snapshot->n_stray = census.n_stray;
+	snapshot->all = census.all;
 	for (size_t i = 0; i <= snapshot->n_pools; i++)
-		snapshot->pools[i] = (struct snapshot_pool){
-			.chunk_size = segment->pools[i].chunk_size,
-			.stride = segment->pools[i].stride,
-			.counts = census.pools[i],
-		};
+		copy_pool(&segment->pools[i], &census.pools[i], &snapshot->pools[i]);
 
-	r = copy_holders(segment, &census, snapshot);
+	r = copy_rings(segment, &census, snapshot);
+	if (r >= 0)
+		r = copy_holders(segment, &census, snapshot);
 	census_deinit(&census);
-	return r < 0 ? r : copy_rings(segment, snapshot);
+	return r;
 }
 
 static void keep_fault(const char *text, void *userdata)
@@ -166,5 +219,6 @@ void snapshot_deinit(struct snapshot *snapshot)
 	free(snapshot->faults);
 	free(snapshot->rings);
 	free(snapshot->holders);
+	free(snapshot->holds);
 	*snapshot = (struct snapshot){ 0 };
 }

@@ -22,11 +22,15 @@ struct snapshot_pool {
 	uint64_t chunk_size;
 	uint64_t stride;
 	struct census_pool counts;
+	uint64_t peak_used;		/* the most that were seen used; at least what is now */
+	uint64_t n_exhausted;		/* allocations that found every fitting chunk held */
+	uint64_t n_served_larger;	/* that fit here, and took a chunk of a larger pool */
 };
 
 struct snapshot_holder {
 	struct holder record;
 	struct census_holder counts;
+	const struct census_hold *by_pool;	/* [n_pools] */
 };
 
 struct snapshot_ring {
@@ -34,6 +38,10 @@ struct snapshot_ring {
 	enum mempool_ring_kind kind;
 	uint64_t capacity;
 	uint64_t n_messages;		/* on their way, or kept */
+	uint64_t n_sent;		/* or published, since the segment was made */
+	uint64_t n_received;		/* from a queue */
+	uint64_t chunks;		/* sent to a queue, or about to be; or kept by a topic */
+	uint64_t bytes;
 };
 
 struct snapshot {
@@ -43,13 +51,13 @@ struct snapshot {
 	uint64_t segment_id;
 	uint64_t size_bytes;
 	uint32_t state;			/* enum mempool_segment_state */
-	uint64_t n_in_flight;
-	uint64_t n_shared;
-	uint64_t n_stray;
+	uint64_t taken_ns;		/* CLOCK_MONOTONIC: when it was read */
+	struct census_pool all;		/* the sum of the data pools */
 	size_t n_pools;
 	struct snapshot_pool pools[MEMPOOL_MAX_DATA_POOLS + 1];	/* [n_pools]: managers' */
 	size_t n_holders;		/* those in use, by id */
 	struct snapshot_holder *holders;
+	struct census_hold *holds;	/* what by_pool points into */
 	size_t n_rings;
 	struct snapshot_ring *rings;
 	struct audit audit;		/* if it was asked for */

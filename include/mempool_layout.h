@@ -82,7 +82,7 @@ struct mempool_pool_state {
 	_Atomic uint64_t dry;		/* bit 0: somebody found nothing; above: sequence */
 	_Atomic uint64_t n_exhausted;	/* allocations that found every fitting chunk held */
 	_Atomic uint64_t n_served_larger; /* requests that fit here but took a larger chunk */
-	_Atomic uint64_t peak_used;	/* highest count the daemon has seen */
+	_Atomic uint64_t peak_used;	/* the most that were seen held; all, once it ran dry */
 	uint8_t reserved[32];
 };
 static_assert(sizeof(struct mempool_pool_state) == MEMPOOL_LINE_BYTES, "layout");

@@ -6,62 +6,142 @@
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
+#include "chunk_manager.h"
 #include "pool.h"
 #include "word.h"
 
-/* The one holder that a word names; MEMPOOL_HOLDER_NONE when it names none, or several. */
-static uint32_t holder_of(uint64_t word)
+/* One pass: what is counted, and the pool that is being read. */
+struct pass {
+	const struct segment *segment;
+	struct census *census;
+	const struct pool *pool;
+	struct census_pool *counts;
+	bool is_data;
+};
+
+static void count_alone(struct pass *pass, uint32_t holder, bool is_given)
 {
-	if (word_kind(word) == MEMPOOL_OWNED)
-		return word_value(word);
-	if (word_kind(word) == MEMPOOL_SENT && word_sent_queue(word) == 0)
-		return word_sent_sender(word);
-	return MEMPOOL_HOLDER_NONE;
+	struct census *census = pass->census;
+	struct census_hold *hold;
+
+	if (holder == MEMPOOL_HOLDER_NONE || holder >= census->n_holders) {
+		pass->counts->stray++;
+		return;
+	}
+	pass->counts->alone++;
+	if (!pass->is_data)
+		return;
+	hold = &census->holds[(size_t)holder * census->n_pools + pass->pool->id];
+	hold->chunks++;
+	hold->given += is_given;
+	census->holders[holder].all.chunks++;
+	census->holders[holder].all.given += is_given;
+	census->holders[holder].bytes += pass->pool->chunk_size;
 }
 
-/* Of a word that names no holder who has the chunk alone. */
-static void count_others(struct census *census, uint64_t word, bool is_data)
+static void count_in_flight(struct pass *pass, uint32_t queue)
 {
-	if (word_kind(word) == MEMPOOL_SHARED)
-		census->n_shared += is_data;
-	else if (word_kind(word) == MEMPOOL_SENT && word_sent_queue(word) != 0)
-		census->n_in_flight += is_data;
-	else
-		census->n_stray++;
+	const struct config *config = &pass->segment->config;
+	struct census_ring *ring;
+
+	/* Queue ids are places in the ring table, from 1. */
+	if (!pass->is_data || queue > config->n_rings ||
+	    config->rings[queue - 1].kind != MEMPOOL_RING_QUEUE) {
+		pass->counts->stray++;
+		return;
+	}
+	pass->counts->in_flight++;
+	ring = &pass->census->rings[queue - 1];
+	ring->chunks++;
+	ring->bytes += pass->pool->chunk_size;
 }
 
-static void count_pool(struct census *census, const struct pool *pool,
-		       struct census_pool *counts)
+static void count_shared(struct pass *pass, uint32_t manager)
 {
-	bool is_data = pool->id < census->n_pools;
+	struct census *census = pass->census;
+
+	/* In the managers' own pool it is a stamp. */
+	if (!pass->is_data) {
+		pass->counts->shared++;
+		return;
+	}
+	if (manager >= pass->segment->pools[census->n_pools].n_chunks) {
+		pass->counts->stray++;
+		return;
+	}
+	pass->counts->shared++;
+	for (uint32_t i = 0; i < census->n_holders / 64; i++) {
+		uint64_t bits = chunk_manager_sharers(pass->segment, manager, i);
+
+		for (; bits != 0; bits &= bits - 1) {
+			uint32_t id = i * 64 + (uint32_t)__builtin_ctzll(bits);
+
+			census->holds[(size_t)id * census->n_pools + pass->pool->id].shared++;
+			census->holders[id].all.shared++;
+			census->holders[id].shared_bytes += pass->pool->chunk_size;
+		}
+	}
+}
+
+static void count_word(struct pass *pass, uint64_t word)
+{
+	switch (word_kind(word)) {
+	case MEMPOOL_OWNED:
+		count_alone(pass, word_value(word), false);
+		return;
+	case MEMPOOL_SENT:
+		if (word_sent_queue(word) == 0)
+			count_alone(pass, word_sent_sender(word), true);
+		else
+			count_in_flight(pass, word_sent_queue(word));
+		return;
+	case MEMPOOL_SHARED:
+		count_shared(pass, word_value(word));
+		return;
+	case MEMPOOL_FREE:
+		/* With a value: no operation writes that. */
+		pass->counts->stray++;
+		return;
+	}
+}
+
+static void count_pool(struct pass *pass)
+{
+	const struct pool *pool = pass->pool;
+	struct census_pool *counts = pass->counts;
 
 	counts->total = pool->n_chunks;
-	counts->used = 0;
-
 	for (uint32_t i = 0; i < pool->n_chunks; i++) {
 		/* Relaxed: a count; nothing is read through the word. */
 		uint64_t word = atomic_load_explicit(&pool->entries[i].word,
 						     memory_order_relaxed);
-		uint32_t holder;
 
+		counts->generations += word_generation(word);
 		if (word_is_free(word))
-			continue;
-		counts->used++;
-
-		holder = holder_of(word);
-		if (holder != MEMPOOL_HOLDER_NONE && holder < census->n_holders) {
-			if (is_data) {
-				census->holders[holder].chunks++;
-				census->holders[holder].bytes += pool->chunk_size;
-			}
-		} else {
-			count_others(census, word, is_data);
-		}
+			counts->free++;
+		else
+			count_word(pass, word);
 	}
+	counts->used = counts->total - counts->free;
+}
 
-	counts->free = counts->total - counts->used;
+static void add_up(struct census *census)
+{
+	for (uint32_t i = 0; i < census->n_pools; i++) {
+		const struct census_pool *counts = &census->pools[i];
+
+		census->all.total += counts->total;
+		census->all.used += counts->used;
+		census->all.free += counts->free;
+		census->all.alone += counts->alone;
+		census->all.in_flight += counts->in_flight;
+		census->all.shared += counts->shared;
+		census->all.stray += counts->stray;
+		census->all.generations += counts->generations;
+	}
 }
 
 int census_take(const struct segment *segment, struct census *ret_census)
@@ -70,13 +150,24 @@ int census_take(const struct segment *segment, struct census *ret_census)
 		.n_pools = segment->n_pools,
 		.n_holders = segment->n_holders,
 	};
+	struct pass pass = { .segment = segment, .census = &census };
 
 	census.holders = calloc(census.n_holders, sizeof(*census.holders));
-	if (!census.holders)
+	census.holds = calloc((size_t)census.n_holders * census.n_pools, sizeof(*census.holds));
+	/* One more than there are: a size of 0 may give NULL. */
+	census.rings = calloc(segment->config.n_rings + 1, sizeof(*census.rings));
+	if (!census.holders || !census.holds || !census.rings) {
+		census_deinit(&census);
 		return -ENOMEM;
+	}
 
-	for (uint32_t i = 0; i <= segment->n_pools; i++)
-		count_pool(&census, &segment->pools[i], &census.pools[i]);
+	for (uint32_t i = 0; i <= segment->n_pools; i++) {
+		pass.pool = &segment->pools[i];
+		pass.counts = &census.pools[i];
+		pass.is_data = i < segment->n_pools;
+		count_pool(&pass);
+	}
+	add_up(&census);
 
 	census_deinit(ret_census);
 	*ret_census = census;
@@ -86,5 +177,18 @@ int census_take(const struct segment *segment, struct census *ret_census)
 void census_deinit(struct census *census)
 {
 	free(census->holders);
+	free(census->holds);
+	free(census->rings);
 	*census = CENSUS_NULL;
+}
+
+uint64_t census_moves(const struct census_pool *before, const struct census_pool *now)
+{
+	uint64_t moves = now->generations - before->generations;
+	/* A word that came to its end begins at 1 again: the sum lost 2^32 - 1. */
+	uint64_t lost = before->generations - now->generations;
+
+	if ((int64_t)moves < 0)
+		moves += (lost + UINT32_MAX - 1) / UINT32_MAX * UINT32_MAX;
+	return moves;
 }

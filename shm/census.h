@@ -5,13 +5,18 @@
  * Every word is read once, and only read, so a census can be taken through a read-only
  * mapping while everybody goes on working. It is a count, not a snapshot: each figure is
  * exact where nothing moves, and off by at most the number of chunks that changed hands
- * during the pass where something does. used + free = total holds always.
+ * during the pass where something does. What adds up does so always, in each pool:
  *
- *	word				pool	holder
- *	FREE				free	-
- *	OWNED(h), SENT(0, h)		used	h: one chunk
- *	SENT(queue, *), SHARED(m)	used	nobody alone
- *	anything else			used	nobody: stray
+ *	total = used + free
+ *	used  = alone + in_flight + shared + stray
+ *
+ *	word				pool		holder
+ *	FREE				free		-
+ *	OWNED(h)			alone		h: chunks
+ *	SENT(0, h)			alone		h: chunks, and given of these
+ *	SENT(queue, *)			in_flight	-; the queue counts it
+ *	SHARED(m)			shared		each that has its bit in m: shared
+ *	anything else			stray
  *
  * The words are input: an id out of range, or a value that no operation writes, is counted
  * as stray and followed nowhere.
@@ -28,21 +33,39 @@ struct census_pool {
 	uint64_t total;
 	uint64_t used;
 	uint64_t free;
+	uint64_t alone;			/* one holder has it, or gave it to somebody */
+	uint64_t in_flight;		/* on its way in a queue */
+	uint64_t shared;		/* several holders, topics among them; counted once */
+	uint64_t stray;			/* its word names nobody who could hold it */
+	uint64_t generations;		/* sum over the words; see census_moves() */
 };
 
-/* What one holder has alone: chunks it owns, and those it gave away and nobody took yet. */
+/* What one holder has of one pool, or of all of them. */
+struct census_hold {
+	uint64_t chunks;		/* alone */
+	uint64_t given;			/* of these, given away and not taken yet */
+	uint64_t shared;		/* together with others; each of them counts it */
+};
+
 struct census_holder {
+	struct census_hold all;
+	uint64_t bytes;			/* of chunks: sum of the chunk_size of their pools */
+	uint64_t shared_bytes;
+};
+
+/* What is on its way in a queue: published, or about to be. Of a topic: nothing. */
+struct census_ring {
 	uint64_t chunks;
-	uint64_t bytes;			/* sum of the chunk_size of their pools */
+	uint64_t bytes;
 };
 
 struct census {
 	uint32_t n_pools;		/* data pools */
 	uint32_t n_holders;
-	uint64_t n_in_flight;		/* chunks on their way in queues */
-	uint64_t n_shared;		/* chunks with several holders, topics among them */
-	uint64_t n_stray;		/* words that name nobody who could hold a chunk */
 	struct census_holder *holders;	/* by id */
+	struct census_hold *holds;	/* by id and data pool: [id * n_pools + pool] */
+	struct census_ring *rings;	/* by place in the ring table */
+	struct census_pool all;		/* the sum of the data pools */
 	struct census_pool pools[MEMPOOL_MAX_DATA_POOLS + 1];	/* [n_pools]: the managers' */
 };
 #define CENSUS_NULL ((struct census){ 0 })
@@ -58,5 +81,11 @@ struct census {
  */
 int census_take(const struct segment *segment, struct census *ret_census);
 void census_deinit(struct census *census);
+
+/*
+ * How often chunks of a pool changed hands between two countings: each free, send, receipt,
+ * giving and taking is one, an allocation is none (the word keeps its generation).
+ */
+uint64_t census_moves(const struct census_pool *before, const struct census_pool *now);
 
 #endif

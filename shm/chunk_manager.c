@@ -115,6 +115,30 @@ static uint64_t topic_bits(const struct segment *segment, uint32_t word)
 	return low_bits(end - base) & ~low_bits(first > base ? first - base : 0);
 }
 
+/* Whether a topic that has its bit still has the manager in its ring. */
+static bool topic_still_holds(const struct segment *segment, uint32_t manager, uint32_t holder)
+{
+	uint32_t position = atomic_load_explicit(&chunk_manager(segment, manager)->position, ORDER);
+	struct topic topic;
+
+	return topic_view_holder(&topic, segment, holder) == 0 &&
+	       topic_holds(&topic, position, manager);
+}
+
+uint64_t chunk_manager_sharers(const struct segment *segment, uint32_t manager, uint32_t word)
+{
+	uint64_t sharers = atomic_load_explicit(&chunk_manager(segment, manager)->sharers[word],
+						ORDER);
+
+	for (uint64_t bits = sharers & topic_bits(segment, word); bits != 0; bits &= bits - 1) {
+		uint32_t bit = (uint32_t)__builtin_ctzll(bits);
+
+		if (!topic_still_holds(segment, manager, word * 64 + bit))
+			sharers &= ~(UINT64_C(1) << bit);
+	}
+	return sharers;
+}
+
 /*
  * All bits first, then the ring: a publisher keeps its own bit until its slot is written, so
  * if that bit is gone, a look at the ring that comes later finds the slot.
@@ -124,7 +148,6 @@ bool chunk_manager_is_held(const struct segment *segment, uint32_t manager)
 	struct mempool_chunk_manager *record = chunk_manager(segment, manager);
 	uint32_t n_topic_words = (MEMPOOL_HOLDER_DAEMON_ID + 1 + segment->geometry.n_topics +
 				  63) / 64;
-	struct topic topic;
 
 	for (uint32_t i = 0; i < segment->n_holders / 64; i++) {
 		uint64_t bits = atomic_load_explicit(&record->sharers[i], ORDER);
@@ -141,14 +164,10 @@ bool chunk_manager_is_held(const struct segment *segment, uint32_t manager)
 		uint64_t bits = atomic_load_explicit(&record->sharers[i], ORDER) &
 				topic_bits(segment, i);
 
-		for (; bits != 0; bits &= bits - 1) {
-			uint32_t position = atomic_load_explicit(&record->position, ORDER);
-
-			if (topic_view_holder(&topic, segment,
-					      i * 64 + (uint32_t)__builtin_ctzll(bits)) == 0 &&
-			    topic_holds(&topic, position, manager))
+		for (; bits != 0; bits &= bits - 1)
+			if (topic_still_holds(segment, manager,
+					      i * 64 + (uint32_t)__builtin_ctzll(bits)))
 				return true;
-		}
 	}
 	return false;
 }

@@ -70,6 +70,9 @@ int chunk_manager_stamp(const struct segment *segment, uint32_t manager);
 /* Whether anybody has a bit; a topic's counts while the ring still holds the manager. */
 bool chunk_manager_is_held(const struct segment *segment, uint32_t manager);
 
+/* Who holds it among the 64 holders of one word of bits; of topics, those that still do. */
+uint64_t chunk_manager_sharers(const struct segment *segment, uint32_t manager, uint32_t word);
+
 /**
  * chunk_manager_collect() - free manager and chunk if nobody holds them any more
  * @as: in whose name; a client's own id, or the dead one's, so that a reaper that is killed

@@ -202,7 +202,21 @@ int pool_claim_scan(const struct pool *pool, uint32_t start, uint32_t holder,
 		if (scan_all(&scan, first_leaf, ret_index) == 0)
 			return 0;
 	} while (!held || !scan.all_held || scan.generations != before);
+	pool_saw_used(pool, pool->n_chunks);
 	return -EAGAIN;
+}
+
+void pool_saw_used(const struct pool *pool, uint64_t n_used)
+{
+	_Atomic uint64_t *peak = &pool->state->peak_used;
+	/* Relaxed: a figure for people; nothing is read because of it. */
+	uint64_t seen = atomic_load_explicit(peak, memory_order_relaxed);
+
+	/* Lock-free: a failure is another's higher figure. */
+	while (seen < n_used &&
+	       !atomic_compare_exchange_weak_explicit(peak, &seen, n_used, memory_order_relaxed,
+						      memory_order_relaxed))
+		;
 }
 
 uint32_t pool_count_used(const struct pool *pool)

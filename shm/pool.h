@@ -229,6 +229,9 @@ static inline bool pool_is_dry(const struct pool *pool)
 	return atomic_load_explicit(&pool->state->dry, memory_order_seq_cst) & 1;
 }
 
+/* So many were held at once: remember it if it is the most so far. On slow paths only. */
+void pool_saw_used(const struct pool *pool, uint64_t n_used);
+
 /* How many chunks are held now; a count of words, exact when nothing moves. */
 uint32_t pool_count_used(const struct pool *pool);
 

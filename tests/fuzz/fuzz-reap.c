@@ -73,11 +73,13 @@ static void count(struct daemon_side *side)
 		const struct census_pool *pool = &side->census.pools[i];
 
 		FUZZ_CHECK(pool->used + pool->free == pool->total);
+		FUZZ_CHECK(pool->used ==
+			   pool->alone + pool->in_flight + pool->shared + pool->stray);
 		FUZZ_CHECK(pool_count_used(&side->segment->pools[i]) == pool->used);
 		n_used += i < side->segment->n_pools ? pool->used : 0;
 	}
 	for (uint32_t id = 0; id < side->census.n_holders; id++)
-		n_chunks += side->census.holders[id].chunks;
+		n_chunks += side->census.holders[id].all.chunks;
 	FUZZ_CHECK(n_chunks <= n_used);
 	segment_state(side->segment);
 }
@@ -215,7 +217,7 @@ static void check_recovery(struct daemon_side *side)
 	count(side);
 	audit(side, AUDIT_HINTS | AUDIT_REAPED);
 	for (uint32_t id = 0; id < segment->n_holders; id++)
-		FUZZ_CHECK(side->census.holders[id].chunks == 0);
+		FUZZ_CHECK(side->census.holders[id].all.chunks == 0);
 	for (uint32_t i = 0; i <= segment->n_pools; i++) {
 		const struct pool *pool = &segment->pools[i];
 

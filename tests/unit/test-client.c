@@ -144,6 +144,9 @@ START_TEST(test_alloc_falls_back_then_eagain_at_exactly_n)
 	ck_assert_uint_eq(segment->pools[SMALL].state->n_served_larger, N_MIDDLE + N_LARGE);
 	ck_assert_uint_eq(segment->pools[SMALL].state->n_exhausted, 201);
 	ck_assert_uint_eq(segment->pools[LARGE].state->n_exhausted, 1);
+	ck_assert_uint_eq(segment->pools[SMALL].state->peak_used, N_SMALL);
+	ck_assert_uint_eq(segment->pools[MIDDLE].state->peak_used, N_MIDDLE);
+	ck_assert_uint_eq(segment->pools[LARGE].state->peak_used, N_LARGE);
 	ck_assert_uint_eq(segment->holders[TEST_HOLDER].n_exhausted, 200);
 	ck_assert_uint_eq(segment->holders[TEST_HOLDER + 1].n_exhausted, 2);
 }

@@ -80,8 +80,34 @@ START_TEST(test_snapshot_shows_pools_and_holders)
 	ck_assert_uint_eq(snapshot.n_holders, 1);
 	ck_assert_uint_eq(snapshot.holders[0].record.id, 5);
 	ck_assert_str_eq(snapshot.holders[0].record.name, "camera");
-	ck_assert_uint_eq(snapshot.holders[0].counts.chunks, 7);
+	ck_assert_uint_eq(snapshot.holders[0].counts.all.chunks, 7);
 	ck_assert_uint_eq(snapshot.holders[0].counts.bytes, 700);
+}
+END_TEST
+
+/* What a hostile client wrote there is no reason to print nonsense. */
+START_TEST(test_snapshot_peak_lies_between_used_and_total)
+{
+	struct mempool_pool_state *state = segment->pools[0].state;
+
+	ck_assert_int_eq(pool_claim(&segment->pools[0], 0, 5), 0);
+	ck_assert_int_eq(snapshot_take(shm_name, NULL, false, &snapshot), 0);
+	ck_assert_uint_eq(snapshot.pools[0].peak_used, 1);
+
+	snapshot_deinit(&snapshot);
+	pool_saw_used(&segment->pools[0], 9);
+	pool_saw_used(&segment->pools[0], 8);
+	ck_assert_int_eq(snapshot_take(shm_name, NULL, false, &snapshot), 0);
+	ck_assert_uint_eq(snapshot.pools[0].peak_used, 9);
+
+	snapshot_deinit(&snapshot);
+	atomic_store(&state->peak_used, UINT64_MAX);
+	atomic_store(&state->n_exhausted, 3);
+	atomic_store(&state->n_served_larger, 4);
+	ck_assert_int_eq(snapshot_take(shm_name, NULL, false, &snapshot), 0);
+	ck_assert_uint_eq(snapshot.pools[0].peak_used, 1000);
+	ck_assert_uint_eq(snapshot.pools[0].n_exhausted, 3);
+	ck_assert_uint_eq(snapshot.pools[0].n_served_larger, 4);
 }
 END_TEST
 
@@ -182,6 +208,7 @@ int main(void)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, test_snapshot_shows_pools_and_holders);
+	tcase_add_test(tcase, test_snapshot_peak_lies_between_used_and_total);
 	tcase_add_test(tcase, test_snapshot_chunks_of_a_free_record_still_show);
 	tcase_add_loop_test(tcase, test_snapshot_of_another_object_estale, 0, 3);
 	tcase_add_test(tcase, test_snapshot_of_nothing_enoent);
