@@ -286,8 +286,7 @@ int generation_new(struct host *host, const char *shm_name, struct segment *segm
 		.device = st.st_dev,
 		.inode = st.st_ino,
 	};
-	memcpy(generation->place.segment, host->conf->shape.name,
-	       sizeof(generation->place.segment));
+	memcpy(generation->place.segment, host->name, sizeof(generation->place.segment));
 	snprintf(generation->place.shm_name, sizeof(generation->place.shm_name), "%s",
 		 shm_name);
 	if (segment) {

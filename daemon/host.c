@@ -17,23 +17,22 @@
 #define HOST_PAUSE_NS UINT64_C(1000000000)
 #define HOST_PAUSE_FACTOR 10		/* a tenth of the time at most goes into new segments */
 
-static const char *host_name(const struct host *host)
+struct host *host_new(struct server *server, const struct conf_segment *conf)
 {
-	return host->conf->shape.name;
-}
+	struct host *host = calloc(1, sizeof(*host));
 
-void host_init(struct host *host, struct server *server, const struct conf_segment *conf)
-{
-	*host = (struct host){
-		.server = server,
-		.conf = conf,
-		.lock = STORE_LOCK_NULL,
-		.next_number = 1,
-	};
+	if (!host)
+		return NULL;
+	host->server = server;
+	memcpy(host->name, conf->shape.name, sizeof(host->name));
+	host->conf = conf;
+	host->lock = STORE_LOCK_NULL;
+	host->next_number = 1;
 	TAILQ_INIT(&host->generations);
+	return host;
 }
 
-void host_deinit(struct host *host)
+void host_free(struct host *host)
 {
 	struct generation *generation;
 
@@ -42,11 +41,12 @@ void host_deinit(struct host *host)
 		generation_free(generation);
 	}
 	store_lock_deinit(&host->lock);
+	free(host);
 }
 
 int host_lock(struct host *host)
 {
-	return store_lock_take(&host->lock, host_name(host));
+	return store_lock_take(&host->lock, host->name);
 }
 
 static int host_add(struct host *host, const char *shm_name, struct segment *segment,
@@ -72,7 +72,7 @@ static void log_shape(const struct host *host, const struct generation *generati
 	for (i = 0; i < segment->n_pools; i++)
 		n_chunks += segment->pools[i].n_chunks;
 	log_info("segment '%s': %s %s, %s, %u pools with %" PRIu64 " chunks, %u holders",
-		 host_name(host), verb, generation_label(generation),
+		 host->name, verb, generation_label(generation),
 		 log_size(size, generation->place.size_bytes), segment->n_pools, n_chunks,
 		 segment->n_holders);
 }
@@ -83,7 +83,7 @@ static bool on_progress(uint64_t done_bytes, uint64_t total_bytes, void *userdat
 {
 	struct host *host = userdata;
 
-	server_progress(host->server, host_name(host), done_bytes, total_bytes);
+	server_progress(host->server, host->name, done_bytes, total_bytes);
 	return true;
 }
 
@@ -139,10 +139,10 @@ static int find_unlink(const struct host *host, const struct find *find, const c
 	int r = store_unlink(find->shm_name, find->st.st_dev, find->st.st_ino);
 
 	if (r < 0)
-		log_warning("segment '%s': cannot remove %s (%s): %s", host_name(host),
+		log_warning("segment '%s': cannot remove %s (%s): %s", host->name,
 			    find->shm_name + 1, why, strerror(-r));
 	else
-		log_info("segment '%s': removed %s: %s", host_name(host), find->shm_name + 1,
+		log_info("segment '%s': removed %s: %s", host->name, find->shm_name + 1,
 			 why);
 	return 0;
 }
@@ -153,7 +153,7 @@ static int find_leave(const struct host *host, const struct find *find, const ch
 
 	log_limited(&limit, LOG_WARNING,
 		    "segment '%s': %s is %s; left alone, another number is used",
-		    host_name(host), find->shm_name + 1, why);
+		    host->name, find->shm_name + 1, why);
 	return 0;
 }
 
@@ -171,10 +171,10 @@ static void set_permissions(const struct host *host, const struct find *find)
 		r = fchmod(find->fd, 0600) < 0 || fchown(find->fd, (uid_t)-1, group) < 0;
 	if (r || fchmod(find->fd, mode) < 0)
 		log_warning("segment '%s': cannot set mode %04o and group %u of %s: %s",
-			    host_name(host), (unsigned int)mode, (unsigned int)group,
+			    host->name, (unsigned int)mode, (unsigned int)group,
 			    find->shm_name + 1, strerror(errno));
 	else
-		log_info("segment '%s': set mode %04o and group %u of %s", host_name(host),
+		log_info("segment '%s': set mode %04o and group %u of %s", host->name,
 			 (unsigned int)mode, (unsigned int)group, find->shm_name + 1);
 }
 
@@ -206,7 +206,7 @@ static bool is_current(const struct host *host, const struct find *find)
 
 	return !host->current && host->conf->open_mode != SEGMENT_PURGE_AND_CREATE &&
 	       find->segment && find->frozen.state == MEMPOOL_SEGMENT_READY &&
-	       strcmp(find->segment->config.name, host_name(host)) == 0 &&
+	       strcmp(find->segment->config.name, host->name) == 0 &&
 	       geometry_init(&wanted, &host->conf->shape) == 0 &&
 	       wanted.fingerprint == find->segment->geometry.fingerprint;
 }
@@ -230,16 +230,11 @@ static int keep(struct host *host, struct find *find, bool is_wanted)
 		set_permissions(host, find);
 		host->current = generation;
 		log_shape(host, generation, "adopted");
-	} else {
-		log_info("segment '%s': %s has another layout and %u clients; it is removed when "
-			 "they are gone", host_name(host), generation_label(generation),
-			 generation->n_tenants);
-		generation_retire(generation);
 	}
 	return 0;
 }
 
-/* Ours, and whole: take it up again, retire it or remove it. */
+/* Ours, and whole: take it up again, watch it, or remove it. */
 static int consider_whole(struct host *host, struct find *find)
 {
 	int64_t n_living;
@@ -262,7 +257,7 @@ static int consider_whole(struct host *host, struct find *find)
 	}
 	if (host->conf->open_mode == SEGMENT_CREATE) {
 		log_error("segment '%s': %s exists already, and open_mode is create",
-			  host_name(host), find->shm_name + 1);
+			  host->name, find->shm_name + 1);
 		return -EEXIST;
 	}
 	return keep(host, find, is_wanted);
@@ -303,7 +298,7 @@ static int consider(struct host *host, uint64_t number)
 	const char *why;
 	int r;
 
-	store_name(find.shm_name, host_name(host), number);
+	store_name(find.shm_name, host->name, number);
 	r = store_open(find.shm_name, &find.fd, &find.st, &why);
 	if (r == -ENOENT)
 		return 0;
@@ -313,21 +308,21 @@ static int consider(struct host *host, uint64_t number)
 		return find_leave(host, &find, strerror(-r));
 	r = consider_ours(host, &find);
 	if (r < 0 && r != -EEXIST)
-		log_error("segment '%s': cannot look at %s: %s", host_name(host),
+		log_error("segment '%s': cannot look at %s: %s", host->name,
 			  find.shm_name + 1, strerror(-r));
 	find_deinit(&find);
 	return r;
 }
 
-int host_open(struct host *host)
+int host_find(struct host *host)
 {
 	uint64_t *numbers = NULL;
 	int64_t n, i;
 	int r = 0;
 
-	n = store_scan(host_name(host), &numbers);
+	n = store_scan(host->name, &numbers);
 	if (n < 0) {
-		log_error("segment '%s': cannot read /dev/shm: %s", host_name(host),
+		log_error("segment '%s': cannot read /dev/shm: %s", host->name,
 			  strerror((int)-n));
 		return (int)n;
 	}
@@ -335,14 +330,37 @@ int host_open(struct host *host)
 	for (i = 0; i < n && r == 0; i++)
 		r = consider(host, numbers[i]);
 	free(numbers);
-	if (r < 0 || host->current)
-		return r;
-	if (host->conf->open_mode == SEGMENT_OPEN) {
+	if (r == 0 && !host->current && host->conf->open_mode == SEGMENT_OPEN) {
 		log_error("segment '%s': there is none with this layout, and open_mode is open",
-			  host_name(host));
+			  host->name);
 		return -ENOENT;
 	}
-	return host_create(host);
+	return r;
+}
+
+void host_settle(struct host *host)
+{
+	struct generation *generation;
+
+	TAILQ_FOREACH(generation, &host->generations, link) {
+		if (generation == host->current || generation->state != GENERATION_CURRENT)
+			continue;
+		log_info("segment '%s': %s is retired, with %u clients; it is removed when they "
+			 "are gone", host->name, generation_label(generation),
+			 generation->n_tenants);
+		generation_retire(generation);
+	}
+}
+
+int host_open(struct host *host)
+{
+	int r = host_find(host);
+
+	if (r == 0 && !host->current)
+		r = host_create(host);
+	if (r == 0)
+		host_settle(host);
+	return r;
 }
 
 /* ---- later ---- */
@@ -379,10 +397,10 @@ void host_remove_generation(struct host *host, struct generation *generation)
 	r = store_unlink(generation->place.shm_name, generation->place.device,
 			 generation->place.inode);
 	if (r < 0)
-		log_warning("segment '%s': cannot remove %s: %s", host_name(host),
+		log_warning("segment '%s': cannot remove %s: %s", host->name,
 			    generation_label(generation), strerror(-r));
 	else
-		log_info("segment '%s': removed %s, its last client is gone", host_name(host),
+		log_info("segment '%s': removed %s, its last client is gone", host->name,
 			 generation_label(generation));
 	TAILQ_REMOVE(&host->generations, generation, link);
 	generation_free(generation);

@@ -18,7 +18,9 @@
 struct server;
 
 struct host {
+	TAILQ_ENTRY(host) link;
 	struct server *server;
+	char name[MEMPOOL_NAME_BYTES];
 	const struct conf_segment *conf;
 	struct store_lock lock;
 	struct generation *current;	/* NULL: lost, and there was no making a new one */
@@ -27,10 +29,13 @@ struct host {
 	uint64_t not_before_ns;		/* a new one for a lost one */
 };
 
-void host_init(struct host *host, struct server *server, const struct conf_segment *conf);
+TAILQ_HEAD(host_list, host);
 
-/* Free what is private; the objects stay. host_init() must have been called. */
-void host_deinit(struct host *host);
+/* NULL: no memory. */
+struct host *host_new(struct server *server, const struct conf_segment *conf);
+
+/* Free what is private; the objects stay. */
+void host_free(struct host *host);
 
 /* Be the one daemon of this segment. Logs. Return: 0 or -errno. */
 int host_lock(struct host *host);
@@ -41,6 +46,13 @@ int host_lock(struct host *host);
  * Logs what it finds, does and cannot do. Return: 0 or -errno.
  */
 int host_open(struct host *host);
+
+/*
+ * Its two halves, between which a new current generation may be made. To find: adopt what is
+ * there, and watch who lives in the rest of it. To settle: retire all that is not current.
+ */
+int host_find(struct host *host);
+void host_settle(struct host *host);
 
 /* The generation for new clients, after another try for one that was lost; or NULL. */
 struct generation *host_current(struct host *host);

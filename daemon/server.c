@@ -23,11 +23,11 @@
 
 struct host *server_find_host(struct server *server, const char *name)
 {
-	size_t i;
+	struct host *host;
 
-	for (i = 0; i < server->n_hosts; i++)
-		if (!*name || strcmp(server->hosts[i].conf->shape.name, name) == 0)
-			return &server->hosts[i];
+	TAILQ_FOREACH(host, &server->hosts, link)
+		if (!*name || strcmp(host->name, name) == 0)
+			return host;
 	return NULL;
 }
 
@@ -37,10 +37,10 @@ struct tenant *server_find_tenant(struct server *server, const char *name,
 	const struct host *wanted = server_find_host(server, name);
 	struct generation *generation;
 	struct tenant *tenant;
-	size_t i;
+	struct host *host;
 
-	for (i = 0; i < server->n_hosts; i++) {
-		TAILQ_FOREACH(generation, &server->hosts[i].generations, link) {
+	TAILQ_FOREACH(host, &server->hosts, link) {
+		TAILQ_FOREACH(generation, &host->generations, link) {
 			if (generation->state == GENERATION_LOST || !generation->segment)
 				continue;
 			if (segment_id ? generation->place.segment_id != segment_id
@@ -64,22 +64,22 @@ static const char *plural(uint64_t n)
 static void send_status(struct server *server)
 {
 	struct generation *generation;
+	size_t n_segments = server->conf->n_segments;
 	uint64_t n_retired = 0;
-	size_t i;
+	struct host *host;
 
-	for (i = 0; i < server->n_hosts; i++)
-		TAILQ_FOREACH(generation, &server->hosts[i].generations, link)
+	TAILQ_FOREACH(host, &server->hosts, link)
+		TAILQ_FOREACH(generation, &host->generations, link)
 			n_retired += generation->state != GENERATION_CURRENT;
 	server->status_is_due = false;
 	server->status_ns = log_clock_ns();
 	if (n_retired)
 		sd_notifyf(0, "STATUS=%" PRIu64 " client%s in %zu segment%s; %" PRIu64
 			   " retired generation%s", server->n_tenants, plural(server->n_tenants),
-			   server->n_hosts, plural(server->n_hosts), n_retired,
-			   plural(n_retired));
+			   n_segments, plural(n_segments), n_retired, plural(n_retired));
 	else
 		sd_notifyf(0, "STATUS=%" PRIu64 " client%s in %zu segment%s", server->n_tenants,
-			   plural(server->n_tenants), server->n_hosts, plural(server->n_hosts));
+			   plural(server->n_tenants), n_segments, plural(n_segments));
 }
 
 static void on_status(evutil_socket_t fd, short what, void *userdata)
@@ -201,16 +201,16 @@ static void on_connection(int fd, void *userdata)
 /* All locks first: nothing is touched unless all of it is ours. */
 static int open_hosts(struct server *server)
 {
-	size_t i;
+	struct host *host;
 	int r;
 
-	for (i = 0; i < server->n_hosts; i++) {
-		r = host_lock(&server->hosts[i]);
+	TAILQ_FOREACH(host, &server->hosts, link) {
+		r = host_lock(host);
 		if (r < 0)
 			return r;
 	}
-	for (i = 0; i < server->n_hosts; i++) {
-		r = host_open(&server->hosts[i]);
+	TAILQ_FOREACH(host, &server->hosts, link) {
+		r = host_open(host);
 		if (r < 0)
 			return r;
 	}
@@ -239,18 +239,20 @@ static int server_start(struct server *server)
 	sd_notify(0, "READY=1");
 	send_status(server);
 	log_info("mempoold " MEMPOOL_VERSION " is ready: %zu segment%s, %" PRIu64 " client%s",
-		 server->n_hosts, plural(server->n_hosts), server->n_tenants,
+		 conf->n_segments, plural(conf->n_segments), server->n_tenants,
 		 plural(server->n_tenants));
 	return 0;
 }
 
 static int server_init(struct server *server, const struct conf *conf)
 {
+	struct host *host;
 	size_t i;
 	int r;
 
 	*server = (struct server){ .conf = conf, .listener = LISTENER_NULL };
 	TAILQ_INIT(&server->sessions);
+	TAILQ_INIT(&server->hosts);
 	quota_init(&server->quota, conf->max_clients, conf->max_clients_per_user);
 	r = segment_boot_id(server->boot_id);
 	if (r == 0)
@@ -263,29 +265,33 @@ static int server_init(struct server *server, const struct conf *conf)
 	}
 	signal(SIGPIPE, SIG_IGN);
 	server->base = event_base_new();
-	server->hosts = calloc(conf->n_segments, sizeof(*server->hosts));
-	if (!server->base || !server->hosts) {
+	if (server->base)
+		assign_events(server);
+	for (i = 0; server->base && i < conf->n_segments; i++) {
+		host = host_new(server, &conf->segments[i]);
+		if (!host)
+			break;
+		TAILQ_INSERT_TAIL(&server->hosts, host, link);
+	}
+	if (i < conf->n_segments) {
 		log_error("cannot start: out of memory");
 		return -ENOMEM;
 	}
-	for (i = 0; i < conf->n_segments; i++)
-		host_init(&server->hosts[i], server, &conf->segments[i]);
-	server->n_hosts = conf->n_segments;
-	assign_events(server);
 	return 0;
 }
 
 static void server_deinit(struct server *server)
 {
 	struct session *session;
-	size_t i;
+	struct host *host;
 
 	listener_close(&server->listener);
 	while ((session = TAILQ_FIRST(&server->sessions)))
 		session_free(session);
-	for (i = 0; i < server->n_hosts; i++)
-		host_deinit(&server->hosts[i]);
-	free(server->hosts);
+	while ((host = TAILQ_FIRST(&server->hosts))) {
+		TAILQ_REMOVE(&server->hosts, host, link);
+		host_free(host);
+	}
 	quota_deinit(&server->quota);
 	if (server->base) {
 		event_del(&server->sigterm);

@@ -28,8 +28,7 @@ struct server {
 	struct session_list sessions;
 	uint32_t n_at_door;
 	struct quota quota;
-	size_t n_hosts;
-	struct host *hosts;		/* in the order of the config */
+	struct host_list hosts;		/* in the order of the config */
 	uint64_t n_tenants;
 	uint64_t n_reaping;		/* of them: their process has ended, or left */
 	struct event sigterm;

@@ -76,7 +76,7 @@ static void admit(struct session *session, struct host *host, const struct newco
 	if (!access_may_attach(host->conf, &session->peer)) {
 		session_refuse(session, -EACCES,
 			       "user %u may not attach to segment '%s' (its allow)",
-			       (unsigned int)session->peer.uid, host->conf->shape.name);
+			       (unsigned int)session->peer.uid, host->name);
 		return;
 	}
 	r = session_ensure_unit(session);
@@ -89,7 +89,7 @@ static void admit(struct session *session, struct host *host, const struct newco
 	if (!generation) {
 		session_refuse(session, -EBADMSG, "segment '%s' was truncated by a "
 			       "client and cannot be made anew yet",
-			       host->conf->shape.name);
+			       host->name);
 		return;
 	}
 	r = generation_admit(generation, newcomer, session->pidfd, &tenant);
@@ -104,7 +104,7 @@ static void admit(struct session *session, struct host *host, const struct newco
 		if (!session->has_waited && wait_a_moment(session))
 			return;
 		session_refuse(session, r, "segment '%s' has no free holder: all %u are "
-			       "taken (max_clients)", host->conf->shape.name,
+			       "taken (max_clients)", host->name,
 			       generation->n_ids - generation->first_id);
 	} else {
 		session_refuse(session, r, "out of memory");

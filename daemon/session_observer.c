@@ -33,18 +33,18 @@ void session_observer_list(struct session *session)
 	struct mempool_msg_segment message = { .index = 0 };
 	struct server *server = session->server;
 	struct generation *generation;
-	size_t i;
+	struct host *host;
 	int r;
 
 	if (!become_observer(session))
 		return;
 	session_fill(&message.msg, MEMPOOL_MSG_SEGMENT, sizeof(message));
-	for (i = 0; i < server->n_hosts; i++)
-		TAILQ_FOREACH(generation, &server->hosts[i].generations, link)
+	TAILQ_FOREACH(host, &server->hosts, link)
+		TAILQ_FOREACH(generation, &host->generations, link)
 			message.n += generation->state != GENERATION_LOST;
 	r = message.n == 0 ? session_send(session, &message, sizeof(message)) : 0;
-	for (i = 0; i < server->n_hosts; i++) {
-		TAILQ_FOREACH(generation, &server->hosts[i].generations, link) {
+	TAILQ_FOREACH(host, &server->hosts, link) {
+		TAILQ_FOREACH(generation, &host->generations, link) {
 			if (generation->state == GENERATION_LOST)
 				continue;
 			message.place = generation->place;
@@ -104,7 +104,7 @@ void session_observer_drain(struct session *session, const struct mempool_msg_dr
 	ring = queue_find(host->current->segment, message->topic, MEMPOOL_RING_TOPIC);
 	if (ring < 0)
 		session_refuse(session, -ENOENT, "segment '%s' has no topic '%.31s'",
-			       host->conf->shape.name, message->topic);
+			       host->name, message->topic);
 	else
 		drain(session, host, (uint32_t)ring);
 }

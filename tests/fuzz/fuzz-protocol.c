@@ -60,35 +60,48 @@ static void load_conf(void)
 	FUZZ_CHECK(conf->n_segments == N_SEGMENTS);
 }
 
+static struct host *host_at(size_t number)
+{
+	struct host *host = TAILQ_FIRST(&server.hosts);
+
+	for (number %= N_SEGMENTS; number > 0; number--)
+		host = TAILQ_NEXT(host, link);
+	return host;
+}
+
 /* They live on without a name, and leave nothing behind however we end. */
 static void unlink_objects(void)
 {
 	struct generation *generation;
+	struct host *host;
 
-	for (size_t i = 0; i < N_SEGMENTS; i++)
-		TAILQ_FOREACH(generation, &server.hosts[i].generations, link)
+	TAILQ_FOREACH(host, &server.hosts, link)
+		TAILQ_FOREACH(generation, &host->generations, link)
 			shm_unlink(generation->place.shm_name);
 }
 
 static void start_server(void)
 {
+	struct host *host;
+
 	load_conf();
 	/* Below what the daemon ever says. */
 	log_set_level(LOG_EMERG);
 	server = (struct server){ .conf = conf, .listener = LISTENER_NULL };
 	TAILQ_INIT(&server.sessions);
+	TAILQ_INIT(&server.hosts);
 	quota_init(&server.quota, conf->max_clients, conf->max_clients_per_user);
 	server.base = event_base_new();
-	server.hosts = calloc(N_SEGMENTS, sizeof(*server.hosts));
-	FUZZ_CHECK(server.base && server.hosts);
+	FUZZ_CHECK(server.base);
 	evtimer_assign(&server.status, server.base, on_status, NULL);
 	FUZZ_CHECK(segment_boot_id(server.boot_id) == 0);
 	FUZZ_CHECK(segment_pid_namespace(&server.pid_namespace) == 0);
 	FUZZ_CHECK(sigbus_init() == 0);
-	server.n_hosts = N_SEGMENTS;
 	for (size_t i = 0; i < N_SEGMENTS; i++) {
-		host_init(&server.hosts[i], &server, &conf->segments[i]);
-		FUZZ_CHECK(host_open(&server.hosts[i]) == 0);
+		host = host_new(&server, &conf->segments[i]);
+		FUZZ_CHECK(host);
+		TAILQ_INSERT_TAIL(&server.hosts, host, link);
+		FUZZ_CHECK(host_open(host) == 0);
 	}
 	unlink_objects();
 	for (size_t i = 0; i < N_LINKS; i++)
@@ -228,7 +241,7 @@ union packet {
 
 static uint64_t known_segment_id(uint8_t number)
 {
-	const struct host *host = &server.hosts[number % N_SEGMENTS];
+	const struct host *host = host_at(number);
 
 	return host->current ? host->current->place.segment_id : 0;
 }
@@ -332,7 +345,7 @@ static void truncate_object(struct host *host, struct fuzz_input *input)
 static void step(struct fuzz_input *input)
 {
 	uint8_t what = fuzz_u8(input), number = fuzz_u8(input);
-	struct host *host = &server.hosts[number % N_SEGMENTS];
+	struct host *host = host_at(number);
 	size_t i = number % N_LINKS;
 
 	/* What is said over a connection needs one. */
@@ -376,31 +389,33 @@ static void step(struct fuzz_input *input)
 
 static bool is_idle(void)
 {
+	const struct host *host;
+
 	if (!TAILQ_EMPTY(&server.sessions) || server.n_tenants > 0)
 		return false;
-	for (size_t i = 0; i < N_SEGMENTS; i++)
-		if (!server.hosts[i].current ||
-		    server.hosts[i].current != TAILQ_FIRST(&server.hosts[i].generations) ||
-		    TAILQ_NEXT(server.hosts[i].current, link))
+	TAILQ_FOREACH(host, &server.hosts, link)
+		if (!host->current || host->current != TAILQ_FIRST(&host->generations) ||
+		    TAILQ_NEXT(host->current, link))
 			return false;
 	return true;
 }
 
 static void clean_up(void)
 {
+	struct generation *generation;
+	struct host *host;
+
 	for (size_t i = 0; i < N_LINKS; i++)
 		close_link(i);
 	for (int n = 0; n < MAX_ROUNDS && !is_idle(); n++) {
-		for (size_t i = 0; i < N_SEGMENTS; i++) {
-			struct generation *generation;
-
+		TAILQ_FOREACH(host, &server.hosts, link) {
 			/* The pause after a truncation is not ours to wait for. */
-			server.hosts[i].not_before_ns = 0;
-			generation = host_current(&server.hosts[i]);
+			host->not_before_ns = 0;
+			generation = host_current(host);
 			/* One that was truncated and nobody has looked at since. */
 			if (generation)
 				generation_check(generation);
-			end_tenants(&server.hosts[i], 0);
+			end_tenants(host, 0);
 		}
 		run_server();
 	}

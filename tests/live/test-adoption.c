@@ -369,7 +369,7 @@ START_TEST(test_object_that_is_not_ours_is_stepped_over)
 	close(wire_attach(&fixture, 1, &welcome));
 	ck_assert_uint_eq(welcome.place.generation, 7);
 	/* Taken for the same number, it would be found twice, and retired the second time. */
-	ck_assert(!fixture_log_has(&fixture, "has another layout"));
+	ck_assert(!fixture_log_has(&fixture, "is retired, with"));
 	fixture_stop(&fixture);
 }
 END_TEST
