@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * ctl.h - what the commands of mempoolctl share: options, exit codes, messages
+ *
+ * A command is a file with a function, a row in command.c, and an item in mempoolctl(1).
  */
 #ifndef CTL_CTL_H
 #define CTL_CTL_H
@@ -20,7 +22,7 @@ struct ctl_options {
 	const char *shm_name;		/* not NULL: read this object, ask no daemon */
 	bool json;
 	bool audit;			/* check the segments, too */
-	char **arguments;		/* of the command, as many as it takes */
+	char **arguments;		/* of the command, closed by a NULL */
 };
 
 /* A line on standard error, with the program's name before it and a newline behind. */
@@ -29,8 +31,8 @@ void ctl_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Say why the daemon could not be asked, or what it refused. */
 enum ctl_exit ctl_explain(const char *socket_path, int error, const char *reason);
 
-enum ctl_exit ctl_status(const struct ctl_options *options);
 enum ctl_exit ctl_audit(const struct ctl_options *options);
+enum ctl_exit ctl_status(const struct ctl_options *options);
 enum ctl_exit ctl_topic_drain(const struct ctl_options *options);
 
 #endif

@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ctl.h"
+#include "gather.h"
 #include "mempool_layout.h"
 
 #define N_ELEMENTS(array) (sizeof(array) / sizeof((array)[0]))
@@ -64,4 +66,34 @@ void report_user(uint32_t uid, char *ret_name, size_t size)
 	for (char *c = ret_name; *c; c++)
 		if (*c < ' ' || *c > '~')
 			*c = '?';
+}
+
+enum ctl_exit report_gathering(const struct ctl_options *options, report_fn text,
+			       report_fn json, struct gathering *ret_gathering)
+{
+	report_fn print = options->json ? json : text;
+	enum ctl_exit status;
+	int r;
+
+	gather(options, ret_gathering);
+	status = gathering_explain(ret_gathering, options);
+
+	/* What could be read is shown, also when something else could not. */
+	if (status == CTL_OK || ret_gathering->n_snapshots > 0) {
+		r = print(ret_gathering->snapshots, ret_gathering->n_snapshots);
+		if (r < 0) {
+			ctl_error("%s", strerror(-r));
+			status = CTL_FAILED;
+		}
+	}
+	return status;
+}
+
+enum ctl_exit report(const struct ctl_options *options, report_fn text, report_fn json)
+{
+	struct gathering gathering = { 0 };
+	enum ctl_exit status = report_gathering(options, text, json, &gathering);
+
+	gathering_deinit(&gathering);
+	return status;
 }

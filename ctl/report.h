@@ -9,10 +9,19 @@
 
 #include <stddef.h>
 
+#include "ctl.h"
+#include "gather.h"
 #include "snapshot.h"
 
-/* All write to standard output. Return: 0 or -ENOMEM. */
+/* They write to standard output. Return: 0 or -ENOMEM. */
 typedef int (*report_fn)(const struct snapshot *snapshots, size_t n);
+
+/* Gather what the options name, and print it by one of the two. */
+enum ctl_exit report(const struct ctl_options *options, report_fn text, report_fn json);
+
+/* The same for who wants to look, too: the caller frees *ret_gathering. */
+enum ctl_exit report_gathering(const struct ctl_options *options, report_fn text,
+			       report_fn json, struct gathering *ret_gathering);
 
 int report_text(const struct snapshot *snapshots, size_t n);
 int report_json(const struct snapshot *snapshots, size_t n);

@@ -18,6 +18,14 @@ check 'topic drain needs a topic' exits 64 "$ctl" topic drain
 check 'topic drain is for a daemon' exits 64 "$ctl" topic drain camera --shm mempool-a.1
 check 'topic drain without a daemon' exits 69 "$ctl" topic drain camera
 check 'help is no error' exits 0 "$ctl" --help
+check 'help as a command is the same' same "$("$ctl" --help)" "$("$ctl" help)"
+check 'help about a command' exits 0 "$ctl" help topic drain
+check 'names its arguments' grep -qx 'Usage: mempoolctl \[OPTION\]... topic drain NAME' "$dir/stdout"
+check 'and only its options' same '1 0' "$(grep -c -e --json "$dir/stdout") $(grep -c -e --shm "$dir/stdout")"
+check 'the same with --help' same "$(cat "$dir/stdout")" "$("$ctl" topic drain --help)"
+check 'help about no command' exits 64 "$ctl" help stratus
+check 'help about half a command' exits 64 "$ctl" help topic
+check 'help about too much' exits 64 "$ctl" help status now
 check 'version is no error' exits 0 "$ctl" --version
 check 'no daemon' exits 69 "$ctl" status
 check 'no daemon at --socket' exits 69 "$ctl" status --socket /nonexistent

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * error.c - messages of mempoolctl; see ctl.h
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <wchar.h>
+#include <wctype.h>
+
+#include "ctl.h"
+#include "observer.h"
+
+/* What a peer, a file or a name service sent must not steer the terminal. */
+static void print_safe(FILE *file, const char *text)
+{
+	mbstate_t state = { 0 };
+	wchar_t c;
+
+	while (*text) {
+		size_t n = mbrtowc(&c, text, strlen(text), &state);
+
+		if (n == (size_t)-1 || n == (size_t)-2) {
+			state = (mbstate_t){ 0 };
+			n = 1;
+			fputc('?', file);
+		} else if (iswprint((wint_t)c)) {
+			fwrite(text, 1, n, file);
+		} else {
+			fputc('?', file);
+		}
+		text += n;
+	}
+}
+
+void ctl_error(const char *format, ...)
+{
+	char text[1024];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+
+	fputs("mempoolctl: ", stderr);
+	print_safe(stderr, text);
+	fputc('\n', stderr);
+}
+
+enum ctl_exit ctl_explain(const char *socket_path, int error, const char *reason)
+{
+	if (reason[0] != '\0') {
+		ctl_error("mempoold refused: %s", reason);
+		return CTL_FAILED;
+	}
+	switch (error) {
+	case -ENOTCONN:
+		ctl_error("no mempoold at %s", socket_path);
+		return CTL_NO_DAEMON;
+	case -ETIMEDOUT:
+		ctl_error("mempoold at %s does not answer within %d s", socket_path,
+			  OBSERVER_TIMEOUT_SECONDS);
+		return CTL_NO_DAEMON;
+	case -ECONNRESET:
+		ctl_error("mempoold at %s hung up", socket_path);
+		return CTL_NO_DAEMON;
+	case -EPROTO:
+		ctl_error("%s: the answer is not one of mempoold's, or of another version",
+			  socket_path);
+		return CTL_FAILED;
+	default:
+		ctl_error("%s: %s", socket_path, strerror(-error));
+		return CTL_FAILED;
+	}
+}
