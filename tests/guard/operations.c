@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * operations.c - the hot operations, one after the other, for `run` to count under callgrind
+ *
+ * Each is called a number of times within measured(), which is what callgrind is told to
+ * count, and prints its name and that number. The first does nothing: it tells what the
+ * measuring itself costs. One thread, one client, memory of its own: the same at each run.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "client/barrier.h"
+#include "client/client.h"
+#include "shm/holder.h"
+#include "shm/segment.h"
+
+enum { N = 1000, SIZE = 128, TOPIC_CAPACITY = 256, MANY = 10 };
+
+static struct mempool_client *client;
+static struct mempool_queue *queue;
+static struct mempool_topic *topic;
+static struct mempool_subscriber *subscriber;
+static void *chunks[N];
+static size_t lengths[N];
+static uint64_t handles[N];
+
+static void check(bool ok, const char *what)
+{
+	if (ok)
+		return;
+	fprintf(stderr, "operations: %s: not as expected\n", what);
+	exit(1);
+}
+
+/* ---- what is counted: the i-th call of each ---- */
+
+static int nothing(size_t i)
+{
+	(void)i;
+	return 0;
+}
+
+static int alloc(size_t i)
+{
+	chunks[i] = mempool_alloc(client, SIZE);
+	return chunks[i] ? 0 : -errno;
+}
+
+static int alloc_in_vain(size_t i)
+{
+	(void)i;
+	return mempool_alloc(client, SIZE) || errno != EAGAIN;
+}
+
+static int free_it(size_t i)
+{
+	return mempool_free(client, chunks[i]);
+}
+
+static int pair(size_t i)
+{
+	(void)i;
+	return mempool_free(client, mempool_alloc(client, SIZE));
+}
+
+static int give(size_t i)
+{
+	return mempool_give(client, chunks[i], SIZE, &handles[i]);
+}
+
+static int take(size_t i)
+{
+	return mempool_take(client, handles[i], &chunks[i], &lengths[i]);
+}
+
+static int share(size_t i)
+{
+	return mempool_share(client, chunks[i], SIZE, &handles[i]);
+}
+
+static int acquire(size_t i)
+{
+	const void *chunk;
+
+	return mempool_acquire(client, handles[i], &chunk, &lengths[i]);
+}
+
+static int send(size_t i)
+{
+	return mempool_queue_send(queue, chunks[i], SIZE, 0);
+}
+
+static int receive(size_t i)
+{
+	return mempool_queue_receive(queue, &chunks[i], &lengths[i], 0);
+}
+
+static int send_many(size_t i)
+{
+	return mempool_queue_send_many(queue, &chunks[i * MANY], &lengths[i * MANY], MANY, 0) !=
+	       MANY;
+}
+
+static int receive_many(size_t i)
+{
+	return mempool_queue_receive_many(queue, &chunks[i * MANY], &lengths[i * MANY], MANY,
+					  0) != MANY;
+}
+
+static int publish(size_t i)
+{
+	return mempool_topic_publish(topic, chunks[i], SIZE);
+}
+
+static int next(size_t i)
+{
+	const void *chunk;
+	int r = mempool_subscriber_next(subscriber, &chunk, &lengths[i], NULL, 0);
+
+	chunks[i] = (void *)chunk;
+	return r;
+}
+
+/* ---- what comes before ---- */
+
+static void alloc_all(void)
+{
+	for (size_t i = 0; i < N; i++)
+		check(alloc(i) == 0, "alloc");
+}
+
+static void exhaust(void)
+{
+	while (mempool_alloc(client, SIZE))
+		;
+}
+
+static void subscribe(void)
+{
+	check(mempool_topic_subscribe(topic, MEMPOOL_TOPIC_OLDEST, &subscriber) == 0,
+	      "subscribe");
+}
+
+/* Each finds what the one before it has left. */
+static const struct operation {
+	const char *name;
+	size_t n_calls;
+	int (*call)(size_t i);
+	void (*prepare)(void);
+} operations[] = {
+	{ "nothing", N, nothing, NULL },
+	{ "alloc+free", N, pair, NULL },
+	{ "alloc", N, alloc, NULL },
+	{ "give", N, give, NULL },
+	{ "take", N, take, NULL },
+	{ "send", N, send, NULL },
+	{ "receive", N, receive, NULL },
+	{ "send-many", N / MANY, send_many, NULL },
+	{ "receive-many", N / MANY, receive_many, NULL },
+	{ "share", N, share, NULL },
+	{ "acquire", N, acquire, NULL },
+	{ "free-shared", N, free_it, NULL },
+	{ "free-last-share", N, free_it, NULL },
+	{ "free", N, free_it, alloc_all },
+	{ "publish", N, publish, alloc_all },
+	{ "next", TOPIC_CAPACITY, next, subscribe },
+	{ "free-message", TOPIC_CAPACITY, free_it, NULL },
+	{ "alloc-exhausted", N, alloc_in_vain, exhaust },
+};
+
+/* By this name; and not merged with its caller. */
+__attribute__((noinline)) static int measured(const struct operation *operation)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < operation->n_calls; i++)
+		r |= operation->call(i);
+	return r;
+}
+
+static void make_client(void)
+{
+	const struct segment_identity identity = {
+		.generation = 1,
+		.segment_id = 1,
+		.pid_namespace = 1,
+		.generation_seed = 1,
+	};
+	struct segment_memory memory = { .fd = -1, .access = SEGMENT_READ_WRITE };
+	struct segment *segment;
+	struct config config;
+
+	check(config_init(&config, "guard") == 0 && config_add_pool(&config, SIZE, 4096) == 0 &&
+		      config_add_ring(&config, "queue", MEMPOOL_RING_QUEUE, 1024) == 0 &&
+		      config_add_ring(&config, "topic", MEMPOOL_RING_TOPIC, TOPIC_CAPACITY) == 0,
+	      "config");
+	memory.size = segment_size_bytes(&config);
+	memory.base = mmap(NULL, memory.size, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	check(memory.base != MAP_FAILED &&
+		      segment_layout(memory.base, memory.size, &config, &identity) == 0 &&
+		      segment_attach(&memory, &segment) == 0,
+	      "segment");
+	check(client_new(segment, holder_first_client(segment), 0, &client) == 0 &&
+		      mempool_queue_open(client, "queue", &queue) == 0 &&
+		      mempool_topic_open(client, "topic", &topic) == 0,
+	      "client");
+	config_deinit(&config);
+}
+
+int main(void)
+{
+	if (!barrier_register()) {
+		printf("skipped: no membarrier here\n");
+		return 77;
+	}
+	make_client();
+	/* The thread's first call is another matter. */
+	check(pair(0) == 0, "alloc+free");
+	for (size_t i = 0; i < sizeof(operations) / sizeof(operations[0]); i++) {
+		const struct operation *operation = &operations[i];
+
+		if (operation->prepare)
+			operation->prepare();
+		printf("%s %zu\n", operation->name, operation->n_calls);
+		check(measured(operation) == 0, operation->name);
+	}
+	return 0;
+}
