@@ -19,6 +19,7 @@ static const struct command commands[] = {
 	{ "status", "", 0, 0, READS, ctl_status,
 	  "pools with what is used of them, and who holds how much" },
 	{ "audit", "", 0, 0, READS, ctl_audit, "check every word, and say what is wrong" },
+	{ "metrics", "", 0, 0, READS, ctl_metrics, "all of it for Prometheus" },
 	{ "topic drain", "NAME", 1, 1, ASKS, ctl_topic_drain,
 	  "let go of the messages that a topic keeps" },
 	{ "help", "[COMMAND]", 0, 2, 0, ctl_help, "this, or more about one command" },

@@ -131,6 +131,7 @@ static int copy_segment(const struct segment *segment, struct snapshot *snapshot
 	snapshot->generation = segment->generation;
 	snapshot->segment_id = segment->segment_id;
 	snapshot->size_bytes = segment->geometry.total_size;
+	snapshot->max_clients = segment->config.max_clients;
 	snapshot->state = segment_state(segment);
 	snapshot->n_pools = segment->n_pools;
 	snapshot->taken_ns = clock_ns();
@@ -208,6 +209,10 @@ int snapshot_take(const char *shm_name, const struct mempool_msg_place *place,
 	}
 
 	snprintf(snapshot.shm_name, sizeof(snapshot.shm_name), "%s", shm_name);
+	if (place) {
+		memcpy(snapshot.name, place->segment, sizeof(snapshot.name));
+		snapshot.generation = place->generation;
+	}
 	*ret_snapshot = snapshot;
 	return 0;
 }
@@ -221,4 +226,22 @@ void snapshot_deinit(struct snapshot *snapshot)
 	free(snapshot->holders);
 	free(snapshot->holds);
 	*snapshot = (struct snapshot){ 0 };
+}
+
+static int compare_holders(const void *left, const void *right)
+{
+	const struct snapshot_holder *one = left, *other = right;
+	uint64_t n_one = one->counts.all.chunks + one->counts.all.shared;
+	uint64_t n_other = other->counts.all.chunks + other->counts.all.shared;
+
+	if (n_one != n_other)
+		return n_one < n_other ? 1 : -1;
+	return one->record.id < other->record.id ? -1 : 1;
+}
+
+void snapshot_sort_holders(struct snapshot *snapshot)
+{
+	if (snapshot->n_holders > 0)
+		qsort(snapshot->holders, snapshot->n_holders, sizeof(*snapshot->holders),
+		      compare_holders);
 }

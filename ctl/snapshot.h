@@ -50,6 +50,7 @@ struct snapshot {
 	uint64_t generation;
 	uint64_t segment_id;
 	uint64_t size_bytes;
+	uint64_t max_clients;
 	uint32_t state;			/* enum mempool_segment_state */
 	uint64_t taken_ns;		/* CLOCK_MONOTONIC: when it was read */
 	struct census_pool all;		/* the sum of the data pools */
@@ -69,7 +70,8 @@ struct snapshot {
  * snapshot_take() - map a segment, look, unmap
  * @with_audit:   also check it (shm/audit.h), as far as it can be said while it is in use
  * @shm_name:     as for shm_open(3)
- * @place:        NULL, or what the daemon says it is
+ * @place:        NULL, or what the daemon says it is, and calls it: its own header may be
+ *		   written by others
  * @ret_snapshot: snapshot_deinit() frees it
  *
  * Return: 0; -ESTALE something else stands under the name than @place says (ask again);
@@ -79,5 +81,8 @@ struct snapshot {
 int snapshot_take(const char *shm_name, const struct mempool_msg_place *place,
 		  bool with_audit, struct snapshot *ret_snapshot);
 void snapshot_deinit(struct snapshot *snapshot);
+
+/* Those that hold most chunks first. */
+void snapshot_sort_holders(struct snapshot *snapshot);
 
 #endif

@@ -54,6 +54,8 @@ static struct mempool_msg_place place_of_segment(void)
 		.segment_id = segment->segment_id,
 		.device = segment->memory.device,
 		.inode = segment->memory.inode,
+		.generation = 9,
+		.segment = "theirs",
 	};
 }
 
@@ -67,7 +69,8 @@ START_TEST(test_snapshot_shows_pools_and_holders)
 		ck_assert_int_eq(pool_claim(&segment->pools[0], i, 5), 0);
 
 	ck_assert_int_eq(snapshot_take(shm_name, &place, false, &snapshot), 0);
-	ck_assert_str_eq(snapshot.name, "test");
+	ck_assert_str_eq(snapshot.name, "theirs");
+	ck_assert_uint_eq(snapshot.generation, 9);
 	ck_assert_str_eq(snapshot.shm_name, shm_name);
 	ck_assert_uint_eq(snapshot.state, MEMPOOL_SEGMENT_READY);
 	ck_assert_uint_eq(snapshot.size_bytes, segment->memory.size);
@@ -86,6 +89,35 @@ START_TEST(test_snapshot_shows_pools_and_holders)
 END_TEST
 
 /* What a hostile client wrote there is no reason to print nonsense. */
+START_TEST(test_snapshot_without_place_is_called_what_it_says)
+{
+	ck_assert_int_eq(snapshot_take(shm_name, NULL, false, &snapshot), 0);
+	ck_assert_str_eq(snapshot.name, "test");
+	ck_assert_uint_eq(snapshot.max_clients, segment->config.max_clients);
+}
+END_TEST
+
+START_TEST(test_snapshot_sorted_by_what_they_hold)
+{
+	for (uint32_t id = 5; id < 8; id++) {
+		const struct holder holder = { .id = id, .pid = id, .name = "x" };
+
+		holder_set_live(segment, &holder);
+	}
+	for (uint32_t i = 0; i < 3; i++)
+		ck_assert_int_eq(pool_claim(&segment->pools[0], i, 6), 0);
+	ck_assert_int_eq(pool_claim(&segment->pools[0], 3, 7), 0);
+
+	ck_assert_int_eq(snapshot_take(shm_name, NULL, false, &snapshot), 0);
+	ck_assert_uint_eq(snapshot.n_holders, 3);
+	ck_assert_uint_eq(snapshot.holders[0].record.id, 5);
+	snapshot_sort_holders(&snapshot);
+	ck_assert_uint_eq(snapshot.holders[0].record.id, 6);
+	ck_assert_uint_eq(snapshot.holders[1].record.id, 7);
+	ck_assert_uint_eq(snapshot.holders[2].record.id, 5);
+}
+END_TEST
+
 START_TEST(test_snapshot_peak_lies_between_used_and_total)
 {
 	struct mempool_pool_state *state = segment->pools[0].state;
@@ -208,6 +240,8 @@ int main(void)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, test_snapshot_shows_pools_and_holders);
+	tcase_add_test(tcase, test_snapshot_without_place_is_called_what_it_says);
+	tcase_add_test(tcase, test_snapshot_sorted_by_what_they_hold);
 	tcase_add_test(tcase, test_snapshot_peak_lies_between_used_and_total);
 	tcase_add_test(tcase, test_snapshot_chunks_of_a_free_record_still_show);
 	tcase_add_loop_test(tcase, test_snapshot_of_another_object_estale, 0, 3);

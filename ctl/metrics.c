@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * metrics.c - mempoolctl metrics: what was gathered, for Prometheus
+ *
+ * A family at a time, each over all segments, as the format wants it. Segments are called
+ * what the daemon calls them: their own headers are written by whoever may map them, and a
+ * series that appears twice spoils all of them.
+ */
+#include "metrics.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+
+#include "build_config.h"
+#include "exposition.h"
+#include "report.h"
+
+#define N_ELEMENTS(array) (sizeof(array) / sizeof((array)[0]))
+#define NUMBER_BYTES 24
+
+/* ---- labels ---- */
+
+#define MAX_LABELS 8
+
+struct labels {
+	struct exposition_label list[MAX_LABELS];
+	char numbers[MAX_LABELS][NUMBER_BYTES];
+	size_t n;
+};
+
+static void add_text(struct labels *labels, const char *name, const char *value)
+{
+	labels->list[labels->n++] = (struct exposition_label){ name, value };
+}
+
+static void add_number(struct labels *labels, const char *name, uint64_t value)
+{
+	char *text = labels->numbers[labels->n];
+
+	snprintf(text, NUMBER_BYTES, "%" PRIu64, value);
+	add_text(labels, name, text);
+}
+
+static void add_segment(struct labels *labels, const char *name, uint64_t generation)
+{
+	labels->n = 0;
+	add_text(labels, "segment", name);
+	add_number(labels, "generation", generation);
+}
+
+/* ---- a family whose samples come from a member of a struct ---- */
+
+struct family {
+	struct exposition_family head;
+	size_t offset;			/* of an uint64_t */
+};
+
+static void write_member(FILE *file, const struct family *family, const struct labels *labels,
+			 const void *object)
+{
+	uint64_t value;
+
+	memcpy(&value, (const unsigned char *)object + family->offset, sizeof(value));
+	exposition_sample(file, &family->head, labels->list, labels->n, value);
+}
+
+/* ---- the daemon ---- */
+
+static void write_single(FILE *file, const char *name, const char *help, uint64_t value)
+{
+	const struct exposition_family family = { name, "gauge", help };
+
+	exposition_begin(file, &family);
+	exposition_sample(file, &family, NULL, 0, value);
+}
+
+static void write_self(FILE *file)
+{
+	static const struct exposition_family family = {
+		"mempoolctl_build_info", "gauge", "Always 1; the version of who counted." };
+	static const struct exposition_label version = { "version", MEMPOOL_VERSION };
+
+	exposition_begin(file, &family);
+	exposition_sample(file, &family, &version, 1, 1);
+}
+
+/* ---- segments ---- */
+
+static void write_readable(FILE *file, const struct gathering *gathering)
+{
+	static const struct exposition_family family = {
+		"mempool_segment_up", "gauge", "Whether the segment could be read." };
+	struct labels labels;
+
+	exposition_begin(file, &family);
+	for (size_t i = 0; i < gathering->n_snapshots; i++) {
+		add_segment(&labels, gathering->snapshots[i].name,
+			    gathering->snapshots[i].generation);
+		exposition_sample(file, &family, labels.list, labels.n, 1);
+	}
+	for (size_t i = 0; i < gathering->n_failures; i++) {
+		const struct mempool_msg_place *place = &gathering->failures[i].place;
+
+		add_segment(&labels, place->segment, place->generation);
+		exposition_sample(file, &family, labels.list, labels.n, 0);
+	}
+}
+
+static uint64_t is_retired(const struct snapshot *snapshot)
+{
+	return snapshot->state == MEMPOOL_SEGMENT_RETIRED;
+}
+
+static uint64_t n_clients(const struct snapshot *snapshot)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < snapshot->n_holders; i++)
+		n += snapshot->holders[i].record.kind == MEMPOOL_HOLDER_CLIENT;
+	return n;
+}
+
+#define SEGMENT(member) offsetof(struct snapshot, member)
+
+static void write_segments(FILE *file, const struct gathering *gathering)
+{
+	static const struct family families[] = {
+		{ { "mempool_segment_bytes", "gauge", "Size of the segment in /dev/shm." },
+		  SEGMENT(size_bytes) },
+		{ { "mempool_segment_max_clients", "gauge", "Clients that there is room for." },
+		  SEGMENT(max_clients) },
+		{ { "mempool_segment_in_flight_chunks", "gauge",
+		    "Chunks on their way in queues." },
+		  SEGMENT(all.in_flight) },
+		{ { "mempool_segment_shared_chunks", "gauge",
+		    "Chunks held by several, topics among them." },
+		  SEGMENT(all.shared) },
+		{ { "mempool_segment_stray_chunks", "gauge",
+		    "Chunks whose word names nobody who could hold them: 0 unless damaged." },
+		  SEGMENT(all.stray) },
+	};
+	static const struct {
+		struct exposition_family head;
+		uint64_t (*value)(const struct snapshot *snapshot);
+	} computed[] = {
+		{ { "mempool_segment_retired", "gauge",
+		    "1: takes nobody new, and goes when its last client has left." },
+		  is_retired },
+		{ { "mempool_segment_clients", "gauge",
+		    "Clients attached, and those gone whose chunks are being freed." },
+		  n_clients },
+	};
+	struct labels labels;
+
+	for (size_t f = 0; f < N_ELEMENTS(families); f++) {
+		exposition_begin(file, &families[f].head);
+		for (size_t i = 0; i < gathering->n_snapshots; i++) {
+			const struct snapshot *snapshot = &gathering->snapshots[i];
+
+			add_segment(&labels, snapshot->name, snapshot->generation);
+			write_member(file, &families[f], &labels, snapshot);
+		}
+	}
+	for (size_t f = 0; f < N_ELEMENTS(computed); f++) {
+		exposition_begin(file, &computed[f].head);
+		for (size_t i = 0; i < gathering->n_snapshots; i++) {
+			const struct snapshot *snapshot = &gathering->snapshots[i];
+
+			add_segment(&labels, snapshot->name, snapshot->generation);
+			exposition_sample(file, &computed[f].head, labels.list, labels.n,
+					  computed[f].value(snapshot));
+		}
+	}
+}
+
+/* ---- pools ---- */
+
+#define POOL(member) offsetof(struct snapshot_pool, member)
+
+static void write_pools(FILE *file, const struct gathering *gathering)
+{
+	static const struct family families[] = {
+		{ { "mempool_pool_chunks", "gauge", "Chunks that the pool has." },
+		  POOL(counts.total) },
+		{ { "mempool_pool_used_chunks", "gauge",
+		    "Chunks that somebody holds, or that are on their way." },
+		  POOL(counts.used) },
+		{ { "mempool_pool_free_chunks", "gauge", "Chunks that anyone may have." },
+		  POOL(counts.free) },
+		{ { "mempool_pool_peak_used_chunks", "gauge",
+		    "The most that were seen used since the segment was made." },
+		  POOL(peak_used) },
+		{ { "mempool_pool_exhausted_total", "counter",
+		    "Allocations that found every chunk that fits held." },
+		  POOL(n_exhausted) },
+		{ { "mempool_pool_served_larger_total", "counter",
+		    "Allocations that fit here and took a chunk of a larger pool." },
+		  POOL(n_served_larger) },
+	};
+	struct labels labels;
+
+	for (size_t f = 0; f < N_ELEMENTS(families); f++) {
+		exposition_begin(file, &families[f].head);
+		for (size_t i = 0; i < gathering->n_snapshots; i++) {
+			const struct snapshot *snapshot = &gathering->snapshots[i];
+
+			for (size_t p = 0; p < snapshot->n_pools; p++) {
+				add_segment(&labels, snapshot->name, snapshot->generation);
+				add_number(&labels, "pool", p);
+				add_number(&labels, "chunk_size",
+					   snapshot->pools[p].chunk_size);
+				write_member(file, &families[f], &labels,
+					     &snapshot->pools[p]);
+			}
+		}
+	}
+}
+
+/* ---- holders ---- */
+
+static void add_holder(struct labels *labels, const struct holder *record)
+{
+	add_number(labels, "holder", record->id);
+	add_text(labels, "kind", report_holder_kind(record->kind));
+	add_text(labels, "name", record->name);
+	add_number(labels, "pid", record->pid);
+	add_number(labels, "uid", record->uid);
+}
+
+/* Those from the first that is left out on, as if they were one. */
+static void sum_holders(const struct snapshot *snapshot, struct snapshot_holder *ret_sum)
+{
+	*ret_sum = (struct snapshot_holder){ 0 };
+	for (size_t i = METRICS_MAX_HOLDERS; i < snapshot->n_holders; i++) {
+		const struct snapshot_holder *holder = &snapshot->holders[i];
+
+		ret_sum->counts.all.chunks += holder->counts.all.chunks;
+		ret_sum->counts.all.shared += holder->counts.all.shared;
+		ret_sum->counts.bytes += holder->counts.bytes;
+		ret_sum->counts.shared_bytes += holder->counts.shared_bytes;
+		ret_sum->record.n_exhausted += holder->record.n_exhausted;
+	}
+}
+
+static void write_holders_of(FILE *file, const struct family *family,
+			     const struct snapshot *snapshot)
+{
+	struct snapshot_holder others;
+	struct labels labels;
+
+	for (size_t i = 0; i < snapshot->n_holders && i < METRICS_MAX_HOLDERS; i++) {
+		add_segment(&labels, snapshot->name, snapshot->generation);
+		add_holder(&labels, &snapshot->holders[i].record);
+		write_member(file, family, &labels, &snapshot->holders[i]);
+	}
+	if (snapshot->n_holders <= METRICS_MAX_HOLDERS)
+		return;
+	sum_holders(snapshot, &others);
+	add_segment(&labels, snapshot->name, snapshot->generation);
+	add_text(&labels, "holder", "others");
+	write_member(file, family, &labels, &others);
+}
+
+#define HOLDER(member) offsetof(struct snapshot_holder, member)
+
+static void write_holders(FILE *file, struct gathering *gathering)
+{
+	static const struct family families[] = {
+		{ { "mempool_holder_chunks", "gauge",
+		    "Chunks that the holder has alone, or gave away and nobody took yet." },
+		  HOLDER(counts.all.chunks) },
+		{ { "mempool_holder_bytes", "gauge",
+		    "The chunk sizes of these, not what was asked for." },
+		  HOLDER(counts.bytes) },
+		{ { "mempool_holder_shared_chunks", "gauge",
+		    "Chunks that the holder has together with others, each of whom counts them." },
+		  HOLDER(counts.all.shared) },
+		{ { "mempool_holder_shared_bytes", "gauge", "The chunk sizes of these." },
+		  HOLDER(counts.shared_bytes) },
+		{ { "mempool_holder_exhausted_total", "counter",
+		    "Allocations of the holder that found every chunk that fits held." },
+		  HOLDER(record.n_exhausted) },
+	};
+
+	for (size_t i = 0; i < gathering->n_snapshots; i++)
+		snapshot_sort_holders(&gathering->snapshots[i]);
+	for (size_t f = 0; f < N_ELEMENTS(families); f++) {
+		exposition_begin(file, &families[f].head);
+		for (size_t i = 0; i < gathering->n_snapshots; i++)
+			write_holders_of(file, &families[f], &gathering->snapshots[i]);
+	}
+}
+
+/* ---- queues and topics ---- */
+
+#define RING(member) offsetof(struct snapshot_ring, member)
+
+static void write_rings(FILE *file, const struct gathering *gathering,
+			enum mempool_ring_kind kind, const struct family *families,
+			size_t n_families)
+{
+	struct labels labels;
+
+	for (size_t f = 0; f < n_families; f++) {
+		exposition_begin(file, &families[f].head);
+		for (size_t i = 0; i < gathering->n_snapshots; i++) {
+			const struct snapshot *snapshot = &gathering->snapshots[i];
+
+			for (size_t k = 0; k < snapshot->n_rings; k++) {
+				if (snapshot->rings[k].kind != kind)
+					continue;
+				add_segment(&labels, snapshot->name, snapshot->generation);
+				add_text(&labels, report_ring_kind(kind),
+					 snapshot->rings[k].name);
+				write_member(file, &families[f], &labels,
+					     &snapshot->rings[k]);
+			}
+		}
+	}
+}
+
+static void write_queues(FILE *file, const struct gathering *gathering)
+{
+	static const struct family families[] = {
+		{ { "mempool_queue_capacity_messages", "gauge", "Messages that it has room for." },
+		  RING(capacity) },
+		{ { "mempool_queue_messages", "gauge", "Messages that wait in the queue." },
+		  RING(n_messages) },
+		{ { "mempool_queue_sent_total", "counter",
+		    "Messages sent since the segment was made." },
+		  RING(n_sent) },
+		{ { "mempool_queue_received_total", "counter",
+		    "Messages received since the segment was made." },
+		  RING(n_received) },
+	};
+
+	write_rings(file, gathering, MEMPOOL_RING_QUEUE, families, N_ELEMENTS(families));
+}
+
+static void write_topics(FILE *file, const struct gathering *gathering)
+{
+	static const struct family families[] = {
+		{ { "mempool_topic_capacity_messages", "gauge", "Messages that the topic keeps at most." },
+		  RING(capacity) },
+		{ { "mempool_topic_messages", "gauge", "Messages that the topic keeps." },
+		  RING(n_messages) },
+		{ { "mempool_topic_published_total", "counter",
+		    "Messages published since the segment was made." },
+		  RING(n_sent) },
+	};
+
+	write_rings(file, gathering, MEMPOOL_RING_TOPIC, families, N_ELEMENTS(families));
+}
+
+/* ---- all ---- */
+
+void metrics_write(FILE *file, const struct ctl_options *options, struct gathering *gathering)
+{
+	write_self(file);
+	if (!options->shm_name)
+		write_single(file, "mempool_up", "Whether mempoold says where its segments are.",
+			     gathering->error == 0);
+	write_single(file, "mempool_counted_timestamp_seconds",
+		     "When this was counted, in seconds since 1970.", (uint64_t)time(NULL));
+	write_readable(file, gathering);
+	write_segments(file, gathering);
+	write_pools(file, gathering);
+	write_queues(file, gathering);
+	write_topics(file, gathering);
+	write_holders(file, gathering);
+}
+
+enum ctl_exit ctl_metrics(const struct ctl_options *options)
+{
+	struct gathering gathering = { 0 };
+	enum ctl_exit status;
+
+	if (options->json)
+		return ctl_status(options);
+	gather(options, &gathering);
+	status = gathering_explain(&gathering, options);
+	metrics_write(stdout, options, &gathering);
+	gathering_deinit(&gathering);
+	return status;
+}
