@@ -3,10 +3,8 @@
 
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "log.h"
-#include "shm/sigbus.h"
 
 #define BUILD_TRIES 64			/* numbers that others may have taken */
 #define BUILD_NEIGHBOURS 16		/* tries one by one, before the steps double */
@@ -22,7 +20,6 @@ void build_init(struct build *build, const struct conf_segment *conf, uint64_t n
 		.conf = conf,
 		.size_bytes = segment_size_bytes(&conf->shape),
 		.next_number = next_number,
-		.memory = SEGMENT_MEMORY_NULL,
 	};
 }
 
@@ -33,18 +30,16 @@ void build_keep(struct build *build)
 
 void build_deinit(struct build *build)
 {
-	segment_memory_deinit(&build->memory);
 	if (build->inode)
 		store_unlink(build->shm_name, build->device, build->inode);
 	build_keep(build);
 }
 
-int build_take(struct build *build, segment_progress_fn progress, void *userdata)
+/* The next number that nobody has. */
+static int take_memory(struct build *build, segment_progress_fn progress, void *userdata,
+		       struct segment_memory *ret_memory)
 {
-	struct segment_permissions perms = {
-		.mode = build->conf->perms.mode,
-		.group = conf_segment_group(build->conf),
-	};
+	static const struct segment_permissions private = { .mode = 0600, .group = (gid_t)-1 };
 	uint64_t stride = 1;
 	unsigned int i;
 	int r = -EEXIST;
@@ -59,34 +54,53 @@ int build_take(struct build *build, segment_progress_fn progress, void *userdata
 			stride *= 2;
 		store_name(build->shm_name, build_name(build), build->number);
 		r = segment_create(build->shm_name, build->size_bytes, SEGMENT_READ_WRITE,
-				   SEGMENT_CREATE, &perms, progress, userdata,
-				   &build->memory);
+				   SEGMENT_CREATE, &private, progress, userdata, ret_memory);
 	}
 	if (r == 0) {
-		build->device = build->memory.device;
-		build->inode = build->memory.inode;
+		build->device = ret_memory->device;
+		build->inode = ret_memory->inode;
 	}
 	return r;
 }
 
-int build_lay_out(struct build *build, struct segment **ret_segment)
+static int lay_out(const struct build *build, struct segment_memory *memory,
+		   struct segment **ret_segment)
 {
-	struct segment_memory *memory = &build->memory;
 	struct segment_identity identity;
-	struct sigbus_range range;
 	int r;
 
-	sigbus_watch(&range, memory->base, memory->size);
 	r = segment_identity_init(&identity, build->number);
 	if (r == 0)
 		r = segment_layout(memory->base, memory->size, &build->conf->shape, &identity);
 	if (r == 0)
 		r = segment_attach(memory, ret_segment);
-	sigbus_unwatch(&range);
-	if (r < 0)
-		log_error("segment '%s': cannot lay it out: %s", build_name(build),
-			  segment_strerror(r));
 	return r;
+}
+
+int build_make(struct build *build, segment_progress_fn progress, void *userdata,
+	       struct segment **ret_segment)
+{
+	struct segment_memory memory = SEGMENT_MEMORY_NULL;
+	struct segment *segment;
+	int r;
+
+	/* Asked first: all of the memory may take long. */
+	if (!store_may_give(conf_segment_group(build->conf)))
+		return -EPERM;
+	r = take_memory(build, progress, userdata, &memory);
+	if (r == 0)
+		r = lay_out(build, &memory, &segment);
+	if (r < 0) {
+		segment_memory_deinit(&memory);
+		return r;
+	}
+	r = store_set_permissions(segment->memory.fd, build->conf->perms.mode,
+				  conf_segment_group(build->conf));
+	if (r < 0)
+		segment_free(segment);
+	else
+		*ret_segment = segment;
+	return r < 0 ? r : 0;
 }
 
 void build_log_error(const struct build *build, int error)

@@ -2,11 +2,11 @@
 /*
  * build.h - a segment in the making: a name that nobody has, its memory, its layout
  *
- *	build_take()	an object under the next free number, all of its space taken; the only
- *			part that takes time, and it touches nothing but its struct build
- *	build_lay_out()	header, tables and pools; whoever maps it sees it READY
+ * It takes time, and touches nothing but its struct build: any thread may do it. Nobody but
+ * the daemon's user may open the object until it is laid out, so nobody can shorten it under
+ * the hands of its maker.
  *
- * Until build_deinit() hears that somebody serves it, the object goes when the build does.
+ * Until build_keep() hears that somebody serves it, the object goes when the build does.
  */
 #ifndef DAEMON_BUILD_H
 #define DAEMON_BUILD_H
@@ -23,7 +23,6 @@ struct build {
 	uint64_t number;		/* of the object; then: */
 	uint64_t next_number;		/* to be tried */
 	char shm_name[STORE_NAME_BYTES];
-	struct segment_memory memory;
 	dev_t device;			/* of the object, for as long as it is ours to remove */
 	ino_t inode;			/* 0: there is none */
 };
@@ -35,13 +34,16 @@ void build_init(struct build *build, const struct conf_segment *conf, uint64_t n
 void build_deinit(struct build *build);
 void build_keep(struct build *build);
 
-/* Return: 0; as segment_create(). Does not log. */
-int build_take(struct build *build, segment_progress_fn progress, void *userdata);
+/**
+ * build_make() - take the memory, lay it out, and open it to whom it is for
+ * @ret_segment: the caller frees it
+ *
+ * Does not log. Return: 0; as segment_create(); -EPERM the group is none of ours to give.
+ */
+int build_make(struct build *build, segment_progress_fn progress, void *userdata,
+	       struct segment **ret_segment);
 
-/* After that. Logs. Return: 0 or -errno. */
-int build_lay_out(struct build *build, struct segment **ret_segment);
-
-/* Why build_take() did not, into the log. */
+/* Why it did not, into the log. */
 void build_log_error(const struct build *build, int error);
 
 #endif

@@ -77,6 +77,23 @@ static void log_shape(const struct host *host, const struct generation *generati
 		 segment->n_holders);
 }
 
+/* The config may have changed, or its maker been killed before it set them. */
+static void set_permissions(const struct host *host)
+{
+	const struct generation *generation = host->current;
+	const mode_t mode = host->conf->perms.mode;
+	const gid_t group = conf_segment_group(host->conf);
+	int r = store_set_permissions(generation->fd, mode, group);
+
+	if (r < 0)
+		log_warning("segment '%s': cannot set mode %04o and group %u of %s: %s",
+			    host->name, (unsigned int)mode, (unsigned int)group,
+			    generation_label(generation), strerror(-r));
+	else if (r > 0)
+		log_info("segment '%s': set mode %04o and group %u of %s", host->name,
+			 (unsigned int)mode, (unsigned int)group, generation_label(generation));
+}
+
 /* ---- create ---- */
 
 static bool on_progress(uint64_t done_bytes, uint64_t total_bytes, void *userdata)
@@ -95,13 +112,11 @@ static int host_create(struct host *host)
 	int r;
 
 	build_init(&build, host->conf, host->next_number);
-	r = build_take(&build, on_progress, host);
+	r = build_make(&build, on_progress, host, &segment);
 	host->next_number = build.next_number;
 	if (r < 0)
 		build_log_error(&build, r);
 	else
-		r = build_lay_out(&build, &segment);
-	if (r == 0)
 		r = host_add(host, build.shm_name, segment, NULL, &generation);
 	if (r < 0) {
 		segment_free(segment);
@@ -157,27 +172,6 @@ static int find_leave(const struct host *host, const struct find *find, const ch
 	return 0;
 }
 
-/* The config may have changed, or its maker been killed before it set them. */
-static void set_permissions(const struct host *host, const struct find *find)
-{
-	const mode_t mode = host->conf->perms.mode;
-	const gid_t group = conf_segment_group(host->conf);
-	int r = 0;
-
-	if (find->st.st_gid == group && (find->st.st_mode & 07777) == mode)
-		return;
-	/* Nobody new in between, whatever the order does to the bits. */
-	if (find->st.st_gid != group)
-		r = fchmod(find->fd, 0600) < 0 || fchown(find->fd, (uid_t)-1, group) < 0;
-	if (r || fchmod(find->fd, mode) < 0)
-		log_warning("segment '%s': cannot set mode %04o and group %u of %s: %s",
-			    host->name, (unsigned int)mode, (unsigned int)group,
-			    find->shm_name + 1, strerror(errno));
-	else
-		log_info("segment '%s': set mode %04o and group %u of %s", host->name,
-			 (unsigned int)mode, (unsigned int)group, find->shm_name + 1);
-}
-
 /* Map it and check it. -EPROTONOSUPPORT: another layout: only its frozen part can be read. */
 static int find_attach(struct find *find)
 {
@@ -227,8 +221,8 @@ static int keep(struct host *host, struct find *find, bool is_wanted)
 	if (r < 0)
 		return r;
 	if (is_wanted) {
-		set_permissions(host, find);
 		host->current = generation;
+		set_permissions(host);
 		log_shape(host, generation, "adopted");
 	}
 	return 0;

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -237,6 +238,32 @@ int store_open(const char *shm_name, int *ret_fd, struct stat *ret_st,
 	*ret_fd = fd;
 	*ret_st = st;
 	return 0;
+}
+
+bool store_may_give(gid_t group)
+{
+	gid_t groups[NGROUPS_MAX];
+	int n = getgroups(NGROUPS_MAX, groups);
+
+	while (n > 0)
+		if (groups[--n] == group)
+			return true;
+	return geteuid() == 0 || getegid() == group;
+}
+
+int store_set_permissions(int fd, mode_t mode, gid_t group)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_gid == group && (st.st_mode & 07777) == mode)
+		return 0;
+	/* Nobody new in between, whatever the order does to the bits. */
+	if (st.st_gid != group &&
+	    (fchmod(fd, 0600) < 0 || fchown(fd, (uid_t)-1, group) < 0))
+		return -errno;
+	return fchmod(fd, mode) < 0 ? -errno : 1;
 }
 
 int store_unlink(const char *shm_name, dev_t device, ino_t inode)

@@ -62,6 +62,12 @@ void store_name(char ret_name[static STORE_NAME_BYTES], const char *segment_name
 int store_open(const char *shm_name, int *ret_fd, struct stat *ret_st,
 	       const char **reterr_why);
 
+/* Whether a file of ours can be given to a group: as root, or a member of it. */
+bool store_may_give(gid_t group);
+
+/* Give an object its mode and group. Return: 1; 0 it has them; -errno. */
+int store_set_permissions(int fd, mode_t mode, gid_t group);
+
 /* Unlink a name if it still is that object. Return: 0 or -errno. */
 int store_unlink(const char *shm_name, dev_t device, ino_t inode);
 
