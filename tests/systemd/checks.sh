@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash disable=SC2034
+#
+# checks.sh - for tests that `boot` runs: checks with names, and programs that live on
+#
+# Sourced by test-*.sh. `finish` says how many checks there were, and ends the test.
+set -uo pipefail
+
+service=mempoold.service socket=mempoold.socket
+n_passed=0 n_failed=0 begin=@0
+declare -A pid=() to=() from=()
+
+# check WHAT COMMAND...: one thing that must hold
+check() {
+	local what=$1
+	shift
+
+	if "$@"; then
+		echo "ok - $what"
+		n_passed=$((n_passed + 1))
+	else
+		echo "not ok - $what"
+		n_failed=$((n_failed + 1))
+	fi
+}
+
+# same EXPECTED FOUND
+same() {
+	[[ $1 == "$2" ]] && return
+	printf '# expected: %s\n# found:    %s\n' "$1" "$2"
+	return 1
+}
+
+not() { ! "$@" >/dev/null; }
+
+# soon SECONDS COMMAND...: holds within them
+soon() {
+	local end=$((SECONDS + $1))
+	shift
+
+	until "$@" >/dev/null; do
+		((SECONDS < end)) && sleep 0.05 && continue
+		"$@"
+		return
+	done
+}
+
+property() { systemctl show -P "$2" "$1"; }
+
+# is UNIT PROPERTY VALUE
+is() { same "$3" "$(property "$1" "$2")"; }
+
+segments() { (cd /dev/shm && stat -c '%n %i' mempool-*.[0-9] 2>/dev/null); }
+
+# What the daemon has said since `mark`: its lines with WORDS and this priority or a higher one
+mark() { begin=@$EPOCHREALTIME; }
+lines() {
+	journalctl --sync
+	journalctl --quiet --unit="$service" --since="$begin" --output=cat --priority="$1" |
+		grep -F -- "$2"
+}
+said() {
+	[[ -z $(lines debug "$1") ]] || return 0
+	echo "# the daemon did not say: $1"
+	return 1
+}
+complained() {
+	[[ -z $(lines err "$1") ]] || return 0
+	echo "# no such error of the daemon: $1"
+	return 1
+}
+
+# ---- programs; each has a name here ----
+
+# as USER COMMAND...: with its groups, and in its place
+as() { exec setpriv --reuid="$1" --regid="$1" --init-groups "${@:2}"; }
+
+# launch NAME USER [SEGMENT]: start a client, which goes on in the background. Its first word
+# is the next answer.
+launch() {
+	local name=$1 user=$2 in out
+	shift 2
+
+	mkfifo "/run/$name.to" "/run/$name.from"
+	exec {in}<>"/run/$name.to" {out}<>"/run/$name.from"
+	rm "/run/$name.to" "/run/$name.from"
+	(as "$user" /run/client "$@") <&"$in" >&"$out" &
+	disown # its death is no news
+	pid[$name]=$! to[$name]=$in from[$name]=$out
+}
+
+# answers NAME EXPECTED: to what it was asked last
+answers() {
+	local answer=nothing
+
+	IFS= read -r -t 20 -u "${from[$1]}" answer
+	same "$2" "$answer"
+}
+
+# ask NAME ORDER EXPECTED
+ask() {
+	echo "$2" >&"${to[$1]}"
+	answers "$1" "$3"
+}
+
+# opens USER [SEGMENT]: can that user use it?
+opens() { same $'open\nclosed 0' "$( (as "$1" /run/client "${@:2}") </dev/null)"; }
+
+# refused ERROR USER [SEGMENT]
+refused() { same "$1" "$( (as "$2" /run/client "${@:3}") </dev/null)"; }
+
+finish() {
+	echo "$n_passed passed, $n_failed failed"
+	exit "$((n_failed > 0))"
+}

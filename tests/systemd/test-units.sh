@@ -1,0 +1,238 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# test-units.sh - the units as `meson install` leaves them, under a real systemd
+#
+# Run by `units` in a container of `boot`, with the units enabled.
+# shellcheck source-path=SCRIPTDIR source=checks.sh
+. /run/tests/checks.sh
+
+config=/etc/mempool.yaml
+installed=$(<"$config")
+
+daemon() { property "$service" MainPID; }
+runs() { [[ $(property "$service" SubState) == running ]]; }
+restarts() { (($(property "$service" NRestarts) >= $1)); }
+inodes() { segments | sort; }
+
+# Not running, its pid would be 0, and the signal ours.
+signal_daemon() { (($(daemon))) && kill -"$1" "$(daemon)"; }
+
+# What the kernel says of it: CapEff, Seccomp, ... in /proc/PID/status
+status_of() { awk -v key="$1:" '$1 == key { print $2 }' "/proc/$(daemon)/status"; }
+
+# No more than PID 1 of a container may give.
+hard_limit() { awk '/^Max open files/ { print $5 }' "/proc/$1/limits"; }
+
+exposed_at_most() {
+	systemd-analyze security --no-pager --threshold="$1" "$2" >/run/exposure
+	local status=$?
+
+	sed -n '$s/^[^O]*/# /p' /run/exposure
+	return "$status"
+}
+
+useradd --create-home --groups mempool member
+useradd --create-home stranger
+groupadd team
+useradd --create-home --groups mempool,team player
+
+echo '# As booted'
+check 'the socket listens' is $socket SubState running
+check 'the service runs' is $service SubState running
+check 'it says what it does' is $service StatusText '0 clients in 1 segment'
+check 'no unit has failed' same '' "$(systemctl --failed --quiet --plain)"
+for unit in $(systemctl list-unit-files --no-legend 'mempool*' | awk '{ print $1 }'); do
+	check "$unit is right" same '' "$(systemd-analyze verify "$unit" 2>&1 | grep mempool)"
+	[[ $unit == *.service ]] || continue
+	check "$unit is exposed by at most 1.5" exposed_at_most 15 "$unit"
+done
+
+echo '# Who may'
+check 'root' opens root
+check 'the daemon itself' opens mempool
+check 'a member of its group' opens member
+check 'nobody else' refused EACCES stranger
+# Either would do.
+check 'because of the socket' same '660 mempool mempool' \
+	"$(stat -c '%a %U %G' /run/mempool/mempoold.sock)"
+check 'and of the segment' same '660 mempool mempool' \
+	"$(stat -c '%a %U %G' /dev/shm/mempool-default.1)"
+launch witness player && answers witness open >/dev/null
+launch victim member && answers victim open >/dev/null
+check 'a program holds chunks' ask victim 'hold 7' 'held 7'
+check 'which another one sees' ask witness used 'used 7'
+kill -KILL "${pid[victim]}"
+check 'killed, it holds none' soon 5 ask witness used 'used 0'
+ask witness close 'closed 0' >/dev/null
+
+echo '# Sandbox'
+for caps in CapInh CapPrm CapEff CapBnd CapAmb; do
+	check "$caps is empty" same 0000000000000000 "$(status_of $caps)"
+done
+check 'no new privileges' same 1 "$(status_of NoNewPrivs)"
+check 'system calls are filtered' same 2 "$(status_of Seccomp)"
+check 'its user' same mempool "$(stat -c %U "/proc/$(daemon)")"
+check 'its group alone' same "$(id -g mempool)" "$(status_of Groups)"
+check 'a network of its own' not same "$(readlink /proc/self/ns/net)" \
+	"$(readlink "/proc/$(daemon)/ns/net")"
+limit=$(hard_limit 1)
+check 'descriptors as the unit says' same $((limit < 65536 ? limit : 65536)) \
+	"$(hard_limit "$(daemon)")"
+touch /tmp/secret
+check 'outside the sandbox all is allowed' same '' \
+	"$(systemd-run --quiet --pipe --wait /run/tests/probe 2>&1 | grep -v ': allowed$')"
+# The unit, with root in it instead of mempool, so that it is the sandbox that refuses.
+sed -e 's|^ExecStart=.*|ExecStart=/run/tests/probe|' \
+	-e 's/^Type=.*/Type=oneshot/' -e 's/^User=.*/User=root/' -e 's/^Group=.*/Group=root/' \
+	-e '/^\(Requires\|After\|Watchdog\|Restart\|RuntimeDir\)/d' \
+	"$(property $service FragmentPath)" >/run/systemd/system/probe.service
+systemctl start probe.service
+journalctl --sync
+check 'inside only what it needs is' same "$(cat <<-'ALLOWED'
+	/etc: EROFS
+	/usr: EROFS
+	/var: EROFS
+	/home: EACCES
+	/tmp: ENOENT
+	/dev/shm: allowed
+	cgroup: EROFS
+	AF_UNIX: allowed
+	AF_INET: EAFNOSUPPORT
+	AF_INET6: EAFNOSUPPORT
+	AF_NETLINK: EAFNOSUPPORT
+	W and X: EPERM
+	setuid bit: EPERM
+	setuid(): EPERM
+	realtime: EPERM
+	hostname: EPERM
+	personality: EPERM
+	mount: EPERM
+	unshare: EPERM
+	user namespace: EPERM
+ALLOWED
+)" "$(journalctl --output=cat _SYSTEMD_UNIT=probe.service _TRANSPORT=stdout)"
+
+echo '# Restart, with a program that lives'
+launch living member
+check 'a program' answers living open
+check 'holds chunks' ask living 'hold 100' 'held 100'
+before=$(inodes) old=$(daemon)
+mark
+check 'restart' systemctl restart $service
+check 'is another process' not same "$old" "$(daemon)"
+check 'on the same segment' same "$before" "$(inodes)"
+check 'which finds the program' said '1 segment, 1 client'
+check 'and its chunks' ask living check 'whole 100'
+check 'the segment is not retired' ask living stale current
+
+echo '# Stop, and the socket alone'
+mark
+check 'stop' systemctl stop $service
+check 'is no failure' is $service Result success
+check 'says what it does' said 'stopping, segments are kept'
+check 'keeps the segment' same "$before" "$(inodes)"
+check 'the program goes on' ask living check 'whole 100'
+check 'the socket listens' is $socket SubState listening
+check 'a new program starts the service' opens member
+check 'which then runs' is $service SubState running
+check 'the old one still has its chunks' ask living check 'whole 100'
+systemctl stop $service $socket
+check 'stopped with its socket it is not there' refused ENOTCONN member
+check 'the program goes on without both' ask living check 'whole 100'
+check 'start' systemctl start $service
+check 'opens the socket, too' is $socket SubState running
+check 'ready when start returns' opens member
+
+echo '# Killed, again and again'
+# More often than systemd's usual limit of starts, 5 in 10 s.
+for ((i = 1; i <= 6; i++)); do
+	signal_daemon KILL
+	soon 5 restarts "$i"
+	soon 5 runs
+done
+check 'started as often as killed' is $service NRestarts 6
+check 'it runs' is $service SubState running
+check 'the program still has its chunks' ask living check 'whole 100'
+signal_daemon KILL
+check 'who comes meanwhile waits, and is served' opens member
+
+echo '# Stopped by SIGSTOP: the watchdog'
+soon 5 runs
+n=$(property $service NRestarts)
+mark
+signal_daemon STOP
+check 'it is started again' soon 20 restarts $((n + 1))
+soon 5 runs
+check 'because it hung' said 'Watchdog timeout'
+check 'a program is served' opens member
+check 'the other one still has its chunks' ask living check 'whole 100'
+
+echo '# A config that is wrong'
+echo "${installed/chunk_count: 5000/chunk_cuont: 5000}" >"$config"
+line=$(grep -n cuont "$config")
+mark
+check 'start fails' not systemctl restart $service
+check 'with the status of a wrong config' is $service ExecMainStatus 78
+# Its first try and one for each of the socket's triggers, of which 5 are allowed.
+check 'a program is refused, not kept waiting' refused ENOTCONN member
+check 'the socket gives up' is $socket Result trigger-limit-hit
+check 'the service was not restarted by itself' is $service NRestarts 0
+check 'nor too often by the socket' test "$(lines debug cuont | wc -l)" -le 12
+check 'the error is one in the journal' complained "$config:${line%%:*}:"
+check 'which names what is meant' said "did you mean 'chunk_count'"
+check 'the program still has its chunks' ask living check 'whole 100'
+echo "$installed" >"$config"
+check 'repaired, it starts' systemctl restart $service
+check 'with its socket' opens member
+check 'and the program has its chunks' ask living check 'whole 100'
+
+echo '# /dev/shm is full'
+echo "${installed/chunk_count: 5000/chunk_count: 500000}" >"$config"
+mount -o remount,size=64M /dev/shm
+mark
+check 'start fails' not systemctl restart $service
+check 'the log says how much there is' complained 'no room in /dev/shm: it needs'
+check 'and how much is missing' said 'are free'
+check 'it is tried again' soon 10 restarts 2
+check 'the program still has its chunks' ask living check 'whole 100'
+mount -o remount,size=2G /dev/shm
+check 'with room it starts by itself' soon 10 runs
+check 'in a new segment' said 'another layout and 1 client'
+check 'which a new program gets' opens member
+check 'the old one keeps its own' ask living check 'whole 100'
+check 'and is told' ask living stale stale
+echo "$installed" >"$config"
+check 'the old layout again' systemctl restart $service
+check 'the program still has its chunks' ask living check 'whole 100'
+
+echo '# A segment of another group'
+{
+	echo "$installed"
+	cat <<-'SEGMENT'
+	  - name: team
+	    group: team
+	    allow: { groups: [team] }
+	    pools: [ { chunk_size: 128, chunk_count: 100 } ]
+	SEGMENT
+} >"$config"
+mark
+check 'the daemon must be in it' not systemctl restart $service
+check 'and says how' said 'SupplementaryGroups='
+mkdir -p /etc/systemd/system/$service.d
+printf '[Service]\nSupplementaryGroups=team\n' >/etc/systemd/system/$service.d/team.conf
+systemctl daemon-reload
+check 'with a drop-in it starts' systemctl restart $service
+check 'who is in the group may' opens player team
+check 'who is not may not' refused EACCES member team
+check 'but has the other segment' opens member default
+
+echo '# The end'
+check 'the program closes' ask living close 'closed 100'
+launch last member && answers last open >/dev/null
+check 'nothing is held' ask last used 'used 0'
+check 'priorities are no text in the journal' same '' "$(lines debug '<' | grep '^<[0-7]>')"
+check 'stop' systemctl stop $service $socket
+check 'no unit has failed' same '' "$(systemctl --failed --quiet --plain)"
+
+finish
