@@ -18,6 +18,12 @@
 static const struct command commands[] = {
 	{ "status", "", 0, 0, READS, ctl_status,
 	  "pools with what is used of them, and who holds how much" },
+	{ "pools", "", 0, 0, READS, ctl_pools,
+	  "what is needed to size them: peaks, and what did not fit" },
+	{ "holders", "", 0, 0, READS, ctl_holders,
+	  "who holds my chunks: what each has of each pool" },
+	{ "queues", "", 0, 0, READS, ctl_queues, "queues, and what is on its way in them" },
+	{ "topics", "", 0, 0, READS, ctl_topics, "topics, and what they keep" },
 	{ "audit", "", 0, 0, READS, ctl_audit, "check every word, and say what is wrong" },
 	{ "metrics", "", 0, 0, READS, ctl_metrics, "all of it for Prometheus" },
 	{ "topic drain", "NAME", 1, 1, ASKS, ctl_topic_drain,

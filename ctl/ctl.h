@@ -32,8 +32,12 @@ void ctl_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 enum ctl_exit ctl_explain(const char *socket_path, int error, const char *reason);
 
 enum ctl_exit ctl_audit(const struct ctl_options *options);
+enum ctl_exit ctl_holders(const struct ctl_options *options);
 enum ctl_exit ctl_metrics(const struct ctl_options *options);
+enum ctl_exit ctl_pools(const struct ctl_options *options);
+enum ctl_exit ctl_queues(const struct ctl_options *options);
 enum ctl_exit ctl_status(const struct ctl_options *options);
 enum ctl_exit ctl_topic_drain(const struct ctl_options *options);
+enum ctl_exit ctl_topics(const struct ctl_options *options);
 
 #endif

@@ -6,6 +6,7 @@
  */
 #include "report.h"
 
+#include <inttypes.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include "ctl.h"
 #include "gather.h"
 #include "mempool_layout.h"
+#include "table.h"
 
 #define N_ELEMENTS(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -66,6 +68,31 @@ void report_user(uint32_t uid, char *ret_name, size_t size)
 	for (char *c = ret_name; *c; c++)
 		if (*c < ' ' || *c > '~')
 			*c = '?';
+}
+
+int report_each(const struct snapshot *snapshots, size_t n, report_segment_fn print)
+{
+	struct text_style style = text_style();
+	char heading[TEXT_HEADING_BYTES];
+
+	for (size_t i = 0; i < n; i++) {
+		int r;
+
+		text_heading(&snapshots[i], heading);
+		printf("%s%s%s%s\n\n", i > 0 ? "\n" : "", style.colour ? "\033[1m" : "", heading,
+		       style.colour ? "\033[0m" : "");
+		r = print(&snapshots[i], style);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+void report_stray(const struct snapshot *snapshot)
+{
+	if (snapshot->all.stray > 0)
+		printf("\n%*sdamaged: %" PRIu64 " words name nobody who could hold a chunk\n",
+		       TABLE_INDENT, "", snapshot->all.stray);
 }
 
 enum ctl_exit report_gathering(const struct ctl_options *options, report_fn text,

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * report.h - snapshots as text for a person, or as JSON
- *
- * The JSON members are a contract: none is renamed or removed, more may come.
+ * report.h - snapshots for a person, or as JSON: what the commands that print them share
  */
 #ifndef CTL_REPORT_H
 #define CTL_REPORT_H
@@ -12,8 +10,9 @@
 #include "ctl.h"
 #include "gather.h"
 #include "snapshot.h"
+#include "text.h"
 
-/* They write to standard output. Return: 0 or -ENOMEM. */
+/* Writes to standard output. Return: 0 or -ENOMEM. */
 typedef int (*report_fn)(const struct snapshot *snapshots, size_t n);
 
 /* Gather what the options name, and print it by one of the two. */
@@ -23,10 +22,12 @@ enum ctl_exit report(const struct ctl_options *options, report_fn text, report_f
 enum ctl_exit report_gathering(const struct ctl_options *options, report_fn text,
 			       report_fn json, struct gathering *ret_gathering);
 
-int report_text(const struct snapshot *snapshots, size_t n);
-int report_json(const struct snapshot *snapshots, size_t n);
-int report_audit_text(const struct snapshot *snapshots, size_t n);
-int report_audit_json(const struct snapshot *snapshots, size_t n);
+/* Text: the heading of each segment, and below it what @print says. */
+typedef int (*report_segment_fn)(const struct snapshot *snapshot, struct text_style style);
+int report_each(const struct snapshot *snapshots, size_t n, report_segment_fn print);
+
+/* Says so, if a segment has words that make no sense. */
+void report_stray(const struct snapshot *snapshot);
 
 /* What both call the states of a segment and of a holder, and the kinds of holders. */
 const char *report_segment_state(uint32_t state);

@@ -1,75 +1,38 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * report_json.c - snapshots as one JSON object
+ * report_json.c - snapshots as one JSON object: {"segments": [...]}, see mempoolctl(1)
  *
- *	{"segments": [{"name", "shm_name", "generation", "size_bytes", "state", "segment_id",
- *	  "stray", "pools": [{"chunk_size", "stride", "total", "used", "free"}],
- *	  "manager_pool": {"chunk_size", "stride", "total", "used", "free"},
- *	  "holders": [{"id", "kind", "state", "pid", "uid", "user", "name", "chunks", "bytes",
- *	    "attached_ns"}]}]}
- *
- * json-c says that it is out of memory by NULL, and takes NULL for null: add() is where
- * the two are told apart.
+ * A segment is the same object in every command; each shows some of its members.
  */
-#include "report.h"
+#include "report_json.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <json-c/json.h>
 #include <stdio.h>
 
-static int add(struct json_object *object, const char *key, struct json_object *value)
-{
-	if (!value)
-		return -ENOMEM;
-	if (json_object_object_add(object, key, value) < 0) {
-		json_object_put(value);
-		return -ENOMEM;
-	}
-	return 0;
-}
-
-static int append(struct json_object *array, struct json_object *value)
-{
-	if (!value)
-		return -ENOMEM;
-	if (json_object_array_add(array, value) < 0) {
-		json_object_put(value);
-		return -ENOMEM;
-	}
-	return 0;
-}
-
-static int add_number(struct json_object *object, const char *key, uint64_t value)
-{
-	return add(object, key, json_object_new_uint64(value));
-}
-
-static int add_string(struct json_object *object, const char *key, const char *value)
-{
-	return add(object, key, json_object_new_string(value));
-}
-
-/* All or nothing: frees the object and returns NULL when one member could not be added. */
-static struct json_object *complete(struct json_object *object, int failed)
-{
-	if (!failed)
-		return object;
-	json_object_put(object);
-	return NULL;
-}
+#include "json.h"
 
 static struct json_object *pool_object(const struct snapshot_pool *pool)
 {
+	const struct census_pool *counts = &pool->counts;
 	struct json_object *object = json_object_new_object();
 
 	if (!object)
 		return NULL;
-	return complete(object, add_number(object, "chunk_size", pool->chunk_size) ||
-					add_number(object, "stride", pool->stride) ||
-					add_number(object, "total", pool->counts.total) ||
-					add_number(object, "used", pool->counts.used) ||
-					add_number(object, "free", pool->counts.free));
+	return json_complete(object,
+			     json_add_number(object, "chunk_size", pool->chunk_size) ||
+				     json_add_number(object, "stride", pool->stride) ||
+				     json_add_number(object, "total", counts->total) ||
+				     json_add_number(object, "used", counts->used) ||
+				     json_add_number(object, "free", counts->free) ||
+				     json_add_number(object, "alone", counts->alone) ||
+				     json_add_number(object, "in_flight", counts->in_flight) ||
+				     json_add_number(object, "shared", counts->shared) ||
+				     json_add_number(object, "stray", counts->stray) ||
+				     json_add_number(object, "peak_used", pool->peak_used) ||
+				     json_add_number(object, "exhausted", pool->n_exhausted) ||
+				     json_add_number(object, "served_larger",
+						     pool->n_served_larger));
 }
 
 static struct json_object *pool_array(const struct snapshot *snapshot)
@@ -80,31 +43,68 @@ static struct json_object *pool_array(const struct snapshot *snapshot)
 	if (!array)
 		return NULL;
 	for (size_t i = 0; i < snapshot->n_pools && !failed; i++)
-		failed = append(array, pool_object(&snapshot->pools[i]));
-	return complete(array, failed);
+		failed = json_append(array, pool_object(&snapshot->pools[i]));
+	return json_complete(array, failed);
 }
 
-static struct json_object *holder_object(const struct snapshot_holder *holder)
+/* What a holder has of one pool. */
+static struct json_object *hold_object(size_t pool, const struct census_hold *hold)
+{
+	struct json_object *object = json_object_new_object();
+
+	if (!object)
+		return NULL;
+	return json_complete(object, json_add_number(object, "pool", pool) ||
+					     json_add_number(object, "chunks", hold->chunks) ||
+					     json_add_number(object, "given", hold->given) ||
+					     json_add_number(object, "shared", hold->shared));
+}
+
+static struct json_object *hold_array(const struct snapshot *snapshot,
+				      const struct snapshot_holder *holder)
+{
+	struct json_object *array = json_object_new_array();
+	int failed = 0;
+
+	if (!array)
+		return NULL;
+	for (size_t i = 0; i < snapshot->n_pools && !failed; i++) {
+		const struct census_hold *hold = &holder->by_pool[i];
+
+		if (hold->chunks > 0 || hold->shared > 0)
+			failed = json_append(array, hold_object(i, hold));
+	}
+	return json_complete(array, failed);
+}
+
+static struct json_object *holder_object(const struct snapshot *snapshot,
+					 const struct snapshot_holder *holder)
 {
 	const struct holder *record = &holder->record;
+	const struct census_holder *counts = &holder->counts;
 	struct json_object *object = json_object_new_object();
 	char user[64];
 
 	if (!object)
 		return NULL;
 	report_user(record->uid, user, sizeof(user));
-	return complete(object,
-			add_number(object, "id", record->id) ||
-				add_string(object, "kind", report_holder_kind(record->kind)) ||
-				add_string(object, "state",
-					   report_holder_state(record->state)) ||
-				add_number(object, "pid", record->pid) ||
-				add_number(object, "uid", record->uid) ||
-				add_string(object, "user", user) ||
-				add_string(object, "name", record->name) ||
-				add_number(object, "chunks", holder->counts.all.chunks) ||
-				add_number(object, "bytes", holder->counts.bytes) ||
-				add_number(object, "attached_ns", record->attached_ns));
+	return json_complete(
+		object,
+		json_add_number(object, "id", record->id) ||
+			json_add_string(object, "kind", report_holder_kind(record->kind)) ||
+			json_add_string(object, "state", report_holder_state(record->state)) ||
+			json_add_number(object, "pid", record->pid) ||
+			json_add_number(object, "uid", record->uid) ||
+			json_add_string(object, "user", user) ||
+			json_add_string(object, "name", record->name) ||
+			json_add_number(object, "chunks", counts->all.chunks) ||
+			json_add_number(object, "bytes", counts->bytes) ||
+			json_add_number(object, "given", counts->all.given) ||
+			json_add_number(object, "shared", counts->all.shared) ||
+			json_add_number(object, "shared_bytes", counts->shared_bytes) ||
+			json_add_number(object, "exhausted", record->n_exhausted) ||
+			json_add_number(object, "attached_ns", record->attached_ns) ||
+			json_add(object, "pools", hold_array(snapshot, holder)));
 }
 
 static struct json_object *holder_array(const struct snapshot *snapshot)
@@ -115,8 +115,8 @@ static struct json_object *holder_array(const struct snapshot *snapshot)
 	if (!array)
 		return NULL;
 	for (size_t i = 0; i < snapshot->n_holders && !failed; i++)
-		failed = append(array, holder_object(&snapshot->holders[i]));
-	return complete(array, failed);
+		failed = json_append(array, holder_object(snapshot, &snapshot->holders[i]));
+	return json_complete(array, failed);
 }
 
 static struct json_object *ring_object(const struct snapshot_ring *ring)
@@ -125,49 +125,34 @@ static struct json_object *ring_object(const struct snapshot_ring *ring)
 
 	if (!object)
 		return NULL;
-	return complete(object, add_string(object, "kind", report_ring_kind(ring->kind)) ||
-					add_string(object, "name", ring->name) ||
-					add_number(object, "capacity", ring->capacity) ||
-					add_number(object, "messages", ring->n_messages));
+	return json_complete(
+		object,
+		json_add_string(object, "kind", report_ring_kind(ring->kind)) ||
+			json_add_string(object, "name", ring->name) ||
+			json_add_number(object, "capacity", ring->capacity) ||
+			json_add_number(object, "messages", ring->n_messages) ||
+			json_add_number(object, "chunks", ring->chunks) ||
+			json_add_number(object, "bytes", ring->bytes) ||
+			json_add_number(object, "sent", ring->n_sent) ||
+			(ring->kind == MEMPOOL_RING_QUEUE &&
+			 json_add_number(object, "received", ring->n_received)));
 }
 
-static struct json_object *ring_array(const struct snapshot *snapshot)
+static struct json_object *ring_array(const struct snapshot *snapshot, unsigned int members)
 {
 	struct json_object *array = json_object_new_array();
 	int failed = 0;
 
 	if (!array)
 		return NULL;
-	for (size_t i = 0; i < snapshot->n_rings && !failed; i++)
-		failed = append(array, ring_object(&snapshot->rings[i]));
-	return complete(array, failed);
-}
+	for (size_t i = 0; i < snapshot->n_rings && !failed; i++) {
+		const struct snapshot_ring *ring = &snapshot->rings[i];
+		bool is_topic = ring->kind == MEMPOOL_RING_TOPIC;
 
-static struct json_object *segment_object(const struct snapshot *snapshot)
-{
-	struct json_object *object = json_object_new_object();
-	char id[17];
-
-	if (!object)
-		return NULL;
-	/* Text: it is a name, and many readers of JSON keep 53 bits of a number. */
-	snprintf(id, sizeof(id), "%016" PRIx64, snapshot->segment_id);
-	return complete(
-		object,
-		add_string(object, "name", snapshot->name) ||
-			add_string(object, "shm_name", snapshot->shm_name) ||
-			add_number(object, "generation", snapshot->generation) ||
-			add_number(object, "size_bytes", snapshot->size_bytes) ||
-			add_string(object, "state", report_segment_state(snapshot->state)) ||
-			add_string(object, "segment_id", id) ||
-			add_number(object, "in_flight", snapshot->all.in_flight) ||
-			add_number(object, "shared", snapshot->all.shared) ||
-			add_number(object, "stray", snapshot->all.stray) ||
-			add(object, "pools", pool_array(snapshot)) ||
-			add(object, "manager_pool",
-			    pool_object(&snapshot->pools[snapshot->n_pools])) ||
-			add(object, "holders", holder_array(snapshot)) ||
-			add(object, "rings", ring_array(snapshot)));
+		if (members & (is_topic ? REPORT_TOPICS : REPORT_QUEUES))
+			failed = json_append(array, ring_object(ring));
+	}
+	return json_complete(array, failed);
 }
 
 static struct json_object *fault_array(const struct snapshot *snapshot)
@@ -178,59 +163,86 @@ static struct json_object *fault_array(const struct snapshot *snapshot)
 	if (!array)
 		return NULL;
 	for (size_t i = 0; i < snapshot->n_faults && !failed; i++)
-		failed = append(array, json_object_new_string(snapshot->faults[i]));
-	return complete(array, failed);
+		failed = json_append(array, json_object_new_string(snapshot->faults[i]));
+	return json_complete(array, failed);
 }
 
-static struct json_object *audit_object(const struct snapshot *snapshot)
+static int add_audit(struct json_object *object, const struct snapshot *snapshot)
 {
 	const struct audit *audit = &snapshot->audit;
+
+	return json_add_number(object, "free", audit->n_free) ||
+	       json_add_number(object, "owned", audit->n_owned) ||
+	       json_add_number(object, "given", audit->n_given) ||
+	       json_add_number(object, "in_flight", audit->n_in_flight) ||
+	       json_add_number(object, "shared", audit->n_shared) ||
+	       json_add_number(object, "n_faults", audit->n_faults) ||
+	       json_add(object, "faults", fault_array(snapshot));
+}
+
+static int add_pools(struct json_object *object, const struct snapshot *snapshot)
+{
+	return json_add(object, "pools", pool_array(snapshot)) ||
+	       json_add(object, "manager_pool",
+			pool_object(&snapshot->pools[snapshot->n_pools]));
+}
+
+/* Of all pools together. */
+static int add_sums(struct json_object *object, const struct snapshot *snapshot)
+{
+	return json_add_number(object, "total", snapshot->all.total) ||
+	       json_add_number(object, "used", snapshot->all.used) ||
+	       json_add_number(object, "in_flight", snapshot->all.in_flight) ||
+	       json_add_number(object, "shared", snapshot->all.shared) ||
+	       json_add_number(object, "stray", snapshot->all.stray);
+}
+
+static struct json_object *segment_object(const struct snapshot *snapshot, unsigned int members)
+{
 	struct json_object *object = json_object_new_object();
+	char id[17];
 
 	if (!object)
 		return NULL;
-	return complete(object, add_string(object, "name", snapshot->name) ||
-					add_string(object, "shm_name", snapshot->shm_name) ||
-					add_number(object, "generation", snapshot->generation) ||
-					add_number(object, "free", audit->n_free) ||
-					add_number(object, "owned", audit->n_owned) ||
-					add_number(object, "given", audit->n_given) ||
-					add_number(object, "in_flight", audit->n_in_flight) ||
-					add_number(object, "shared", audit->n_shared) ||
-					add_number(object, "n_faults", audit->n_faults) ||
-					add(object, "faults", fault_array(snapshot)));
+	/* Text: it is a name, and many readers of JSON keep 53 bits of a number. */
+	snprintf(id, sizeof(id), "%016" PRIx64, snapshot->segment_id);
+	return json_complete(
+		object,
+		json_add_string(object, "name", snapshot->name) ||
+			json_add_string(object, "shm_name", snapshot->shm_name) ||
+			json_add_number(object, "generation", snapshot->generation) ||
+			json_add_number(object, "size_bytes", snapshot->size_bytes) ||
+			json_add_string(object, "state",
+					report_segment_state(snapshot->state)) ||
+			json_add_string(object, "segment_id", id) ||
+			((members & REPORT_AUDIT) ? add_audit(object, snapshot) :
+						    add_sums(object, snapshot)) ||
+			((members & REPORT_POOLS) && add_pools(object, snapshot)) ||
+			((members & REPORT_HOLDERS) &&
+			 json_add(object, "holders", holder_array(snapshot))) ||
+			((members & (REPORT_QUEUES | REPORT_TOPICS)) &&
+			 json_add(object, "rings", ring_array(snapshot, members))));
 }
 
-typedef struct json_object *(*object_fn)(const struct snapshot *snapshot);
-
-static int print_segments(const struct snapshot *snapshots, size_t n, object_fn make_object)
+struct json_object *report_json_object(const struct snapshot *snapshots, size_t n,
+				       unsigned int members)
 {
 	struct json_object *root = json_object_new_object();
 	struct json_object *array = json_object_new_array();
-	const char *text = NULL;
+	int failed;
 
-	if (root && add(root, "segments", array) == 0) {
-		int failed = 0;
-
-		for (size_t i = 0; i < n && !failed; i++)
-			failed = append(array, make_object(&snapshots[i]));
-		if (!failed)
-			text = json_object_to_json_string_ext(
-				root, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED);
+	if (!root) {
+		json_object_put(array);
+		return NULL;
 	}
-	if (text)
-		puts(text);
-
-	json_object_put(root);
-	return text ? 0 : -ENOMEM;
+	/* The array is root's from here on. */
+	failed = json_add(root, "segments", array);
+	for (size_t i = 0; i < n && !failed; i++)
+		failed = json_append(array, segment_object(&snapshots[i], members));
+	return json_complete(root, failed);
 }
 
-int report_json(const struct snapshot *snapshots, size_t n)
+int report_json(const struct snapshot *snapshots, size_t n, unsigned int members)
 {
-	return print_segments(snapshots, n, segment_object);
-}
-
-int report_audit_json(const struct snapshot *snapshots, size_t n)
-{
-	return print_segments(snapshots, n, audit_object);
+	return json_print(report_json_object(snapshots, n, members), false);
 }

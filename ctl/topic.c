@@ -15,10 +15,6 @@ enum ctl_exit ctl_topic_drain(const struct ctl_options *options)
 	char reason[240];
 	int r;
 
-	if (options->shm_name) {
-		ctl_error("only the daemon can drain a topic: --shm has no place here");
-		return CTL_USAGE;
-	}
 	r = observer_drain(options->socket_path, options->segment, topic, &drained, reason);
 	if (r < 0)
 		return ctl_explain(options->socket_path, r, reason);

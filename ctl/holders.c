@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * holders.c - mempoolctl holders: who holds my chunks
+ *
+ * Three tables: what each holder has of each pool, the largest first; what is on its way in
+ * queues, which nobody holds; and that it all adds up to each pool's total.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "ctl.h"
+#include "report.h"
+#include "report_json.h"
+#include "table.h"
+#include "text.h"
+
+/* What one holder has of one pool; of a holder with nothing: pool NO_POOL. */
+struct row {
+	const struct snapshot_holder *holder;
+	size_t pool;
+	struct census_hold hold;
+	uint64_t bytes;			/* of what it has alone */
+	uint64_t shared_bytes;
+};
+#define NO_POOL SIZE_MAX
+
+static int compare_numbers(uint64_t a, uint64_t b)
+{
+	return (a > b) - (a < b);
+}
+
+static int compare_rows(const void *left, const void *right)
+{
+	const struct row *a = left, *b = right;
+	int order = compare_numbers(b->bytes, a->bytes);
+
+	if (order == 0)
+		order = compare_numbers(b->shared_bytes, a->shared_bytes);
+	if (order == 0)
+		order = compare_numbers(a->holder->record.id, b->holder->record.id);
+	return order ? order : compare_numbers(a->pool, b->pool);
+}
+
+static size_t rows_of_holder(const struct snapshot *snapshot,
+			     const struct snapshot_holder *holder, struct row *rows)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < snapshot->n_pools; i++) {
+		const struct census_hold *hold = &holder->by_pool[i];
+
+		if (hold->chunks == 0 && hold->shared == 0)
+			continue;
+		rows[n++] = (struct row){
+			.holder = holder,
+			.pool = i,
+			.hold = *hold,
+			.bytes = hold->chunks * snapshot->pools[i].chunk_size,
+			.shared_bytes = hold->shared * snapshot->pools[i].chunk_size,
+		};
+	}
+	if (n == 0)
+		rows[n++] = (struct row){ .holder = holder, .pool = NO_POOL };
+	return n;
+}
+
+static void add_row(struct table *table, const struct row *row)
+{
+	char label[TEXT_LABEL_BYTES], since[TEXT_SINCE_BYTES], bytes[16];
+
+	text_label(&row->holder->record, label);
+	text_since(row->holder->record.attached_ns, since);
+	text_bytes(row->bytes, bytes, sizeof(bytes));
+
+	/* A topic is no process. */
+	if (row->holder->record.pid == 0)
+		table_add(table, "-");
+	else
+		table_add(table, "%u", row->holder->record.pid);
+	table_add(table, "%s", label);
+	table_add(table, "%s", since);
+	if (row->pool == NO_POOL)
+		table_add(table, "-");
+	else
+		table_add(table, "%zu", row->pool);
+	table_add(table, "%" PRIu64, row->hold.chunks);
+	table_add(table, "%s", bytes);
+	table_add(table, "%" PRIu64, row->hold.given);
+	table_add(table, "%" PRIu64, row->hold.shared);
+}
+
+static int print_holders(const struct snapshot *snapshot)
+{
+	static const char *const headings[] = { ">PID",	   "~NAME",  "<SINCE", ">POOL",
+						">CHUNKS", ">BYTES", ">GIVEN", ">SHARED" };
+	struct row *rows = calloc(snapshot->n_holders * (snapshot->n_pools + 1) + 1, sizeof(*rows));
+	struct table table;
+	size_t n = 0;
+	int r;
+
+	if (!rows)
+		return -ENOMEM;
+	for (size_t i = 0; i < snapshot->n_holders; i++)
+		n += rows_of_holder(snapshot, &snapshot->holders[i], rows + n);
+	qsort(rows, n, sizeof(*rows), compare_rows);
+
+	table_init(&table, headings, sizeof(headings) / sizeof(headings[0]));
+	for (size_t i = 0; i < n; i++)
+		add_row(&table, &rows[i]);
+	free(rows);
+	r = table_print(&table, NULL, NULL);
+	table_deinit(&table);
+	return r;
+}
+
+static int print_in_flight(const struct snapshot *snapshot)
+{
+	static const char *const headings[] = { "<IN FLIGHT IN QUEUE", ">CHUNKS", ">BYTES" };
+	struct table table;
+	int r = 0;
+
+	table_init(&table, headings, sizeof(headings) / sizeof(headings[0]));
+	for (size_t i = 0; i < snapshot->n_rings; i++) {
+		const struct snapshot_ring *ring = &snapshot->rings[i];
+		char bytes[16];
+
+		if (ring->kind != MEMPOOL_RING_QUEUE || ring->chunks == 0)
+			continue;
+		text_bytes(ring->bytes, bytes, sizeof(bytes));
+		table_add(&table, "%s", ring->name);
+		table_add(&table, "%" PRIu64, ring->chunks);
+		table_add(&table, "%s", bytes);
+	}
+	if (table.error < 0 || table_n_rows(&table) > 0) {
+		putchar('\n');
+		r = table_print(&table, NULL, NULL);
+	}
+	table_deinit(&table);
+	return r;
+}
+
+static int print_sums(const struct snapshot *snapshot)
+{
+	static const char *const headings[] = { ">POOL", ">SIZE",  ">TOTAL",	 ">FREE",
+						">USED", ">ALONE", ">IN FLIGHT", ">SHARED" };
+	struct table table;
+	int r;
+
+	table_init(&table, headings, sizeof(headings) / sizeof(headings[0]));
+	for (size_t i = 0; i < snapshot->n_pools; i++) {
+		const struct census_pool *counts = &snapshot->pools[i].counts;
+
+		table_add(&table, "%zu", i);
+		table_add(&table, "%" PRIu64, snapshot->pools[i].chunk_size);
+		table_add(&table, "%" PRIu64, counts->total);
+		table_add(&table, "%" PRIu64, counts->free);
+		table_add(&table, "%" PRIu64, counts->used);
+		table_add(&table, "%" PRIu64, counts->alone);
+		table_add(&table, "%" PRIu64, counts->in_flight);
+		table_add(&table, "%" PRIu64, counts->shared);
+	}
+	putchar('\n');
+	r = table_print(&table, NULL, NULL);
+	table_deinit(&table);
+	return r;
+}
+
+static int print_segment(const struct snapshot *snapshot, struct text_style style)
+{
+	int r = print_holders(snapshot);
+
+	(void)style;
+	if (r == 0)
+		r = print_in_flight(snapshot);
+	if (r == 0)
+		r = print_sums(snapshot);
+	report_stray(snapshot);
+	return r;
+}
+
+static int print_text(const struct snapshot *snapshots, size_t n)
+{
+	return report_each(snapshots, n, print_segment);
+}
+
+static int print_json(const struct snapshot *snapshots, size_t n)
+{
+	return report_json(snapshots, n, REPORT_POOLS | REPORT_HOLDERS | REPORT_QUEUES);
+}
+
+enum ctl_exit ctl_holders(const struct ctl_options *options)
+{
+	return report(options, print_text, print_json);
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pools.c - mempoolctl pools: what is needed to size them
+ */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "ctl.h"
+#include "report.h"
+#include "report_json.h"
+#include "table.h"
+#include "text.h"
+
+struct bars {
+	struct text_style style;
+	const struct snapshot *snapshot;
+};
+
+static void print_peak_bar(size_t row, int room, void *userdata)
+{
+	const struct bars *bars = userdata;
+	const struct snapshot_pool *pool = &bars->snapshot->pools[row];
+
+	if (row != TABLE_HEADINGS)
+		text_print_bar(bars->style, pool->peak_used, pool->counts.total, room);
+}
+
+static int print_segment(const struct snapshot *snapshot, struct text_style style)
+{
+	static const char *const headings[] = { ">POOL", ">SIZE",      ">TOTAL", ">USED",
+						">PEAK", ">EXHAUSTED", ">LARGER" };
+	struct bars bars = { .style = style, .snapshot = snapshot };
+	struct table table;
+	int r;
+
+	table_init(&table, headings, sizeof(headings) / sizeof(headings[0]));
+	for (size_t i = 0; i < snapshot->n_pools; i++) {
+		const struct snapshot_pool *pool = &snapshot->pools[i];
+
+		table_add(&table, "%zu", i);
+		table_add(&table, "%" PRIu64, pool->chunk_size);
+		table_add(&table, "%" PRIu64, pool->counts.total);
+		table_add(&table, "%" PRIu64, pool->counts.used);
+		table_add(&table, "%" PRIu64, pool->peak_used);
+		table_add(&table, "%" PRIu64, pool->n_exhausted);
+		table_add(&table, "%" PRIu64, pool->n_served_larger);
+	}
+	r = table_print(&table, print_peak_bar, &bars);
+	table_deinit(&table);
+	report_stray(snapshot);
+	return r;
+}
+
+static int print_text(const struct snapshot *snapshots, size_t n)
+{
+	return report_each(snapshots, n, print_segment);
+}
+
+static int print_json(const struct snapshot *snapshots, size_t n)
+{
+	return report_json(snapshots, n, REPORT_POOLS);
+}
+
+enum ctl_exit ctl_pools(const struct ctl_options *options)
+{
+	return report(options, print_text, print_json);
+}

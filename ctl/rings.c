@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * rings.c - mempoolctl queues and topics: what is on its way, and what is kept
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "ctl.h"
+#include "report.h"
+#include "report_json.h"
+#include "table.h"
+#include "text.h"
+
+/* The rings of one kind, as rows. */
+struct rows {
+	struct text_style style;
+	const struct snapshot_ring **of;
+	size_t n;
+};
+
+static void print_ring_bar(size_t row, int room, void *userdata)
+{
+	const struct rows *rows = userdata;
+
+	if (row != TABLE_HEADINGS)
+		text_print_bar(rows->style, rows->of[row]->n_messages, rows->of[row]->capacity,
+			       room);
+}
+
+static void add_ring(struct table *table, const struct snapshot_ring *ring)
+{
+	char bytes[16];
+
+	text_bytes(ring->bytes, bytes, sizeof(bytes));
+	table_add(table, "%s", ring->name);
+	table_add(table, "%" PRIu64, ring->capacity);
+	table_add(table, "%" PRIu64, ring->n_messages);
+	table_add(table, "%" PRIu64, ring->n_sent);
+	if (ring->kind == MEMPOOL_RING_QUEUE)
+		table_add(table, "%" PRIu64, ring->n_received);
+	table_add(table, "%" PRIu64, ring->chunks);
+	table_add(table, "%s", bytes);
+}
+
+static int print_rings(const struct snapshot *snapshot, struct text_style style,
+		       enum mempool_ring_kind kind, const char *const *headings,
+		       size_t n_headings)
+{
+	struct rows rows = { .style = style };
+	struct table table;
+	int r;
+
+	rows.of = calloc(snapshot->n_rings + 1, sizeof(struct snapshot_ring *));
+	if (!rows.of)
+		return -ENOMEM;
+	for (size_t i = 0; i < snapshot->n_rings; i++)
+		if (snapshot->rings[i].kind == kind)
+			rows.of[rows.n++] = &snapshot->rings[i];
+	if (rows.n == 0) {
+		printf("%*sno %ss\n", TABLE_INDENT, "", report_ring_kind(kind));
+		free(rows.of);
+		return 0;
+	}
+	table_init(&table, headings, n_headings);
+	for (size_t i = 0; i < rows.n; i++)
+		add_ring(&table, rows.of[i]);
+	r = table_print(&table, print_ring_bar, &rows);
+	table_deinit(&table);
+	free(rows.of);
+	return r;
+}
+
+static int print_queues_of(const struct snapshot *snapshot, struct text_style style)
+{
+	static const char *const headings[] = { "~QUEUE",    ">CAPACITY", ">MESSAGES", ">SENT",
+						">RECEIVED", ">CHUNKS",	  ">BYTES" };
+
+	return print_rings(snapshot, style, MEMPOOL_RING_QUEUE, headings, 7);
+}
+
+static int print_topics_of(const struct snapshot *snapshot, struct text_style style)
+{
+	static const char *const headings[] = { "~TOPIC",     ">CAPACITY", ">MESSAGES",
+						">PUBLISHED", ">CHUNKS",   ">BYTES" };
+
+	return print_rings(snapshot, style, MEMPOOL_RING_TOPIC, headings, 6);
+}
+
+static int print_queues(const struct snapshot *snapshots, size_t n)
+{
+	return report_each(snapshots, n, print_queues_of);
+}
+
+static int print_topics(const struct snapshot *snapshots, size_t n)
+{
+	return report_each(snapshots, n, print_topics_of);
+}
+
+static int print_queues_json(const struct snapshot *snapshots, size_t n)
+{
+	return report_json(snapshots, n, REPORT_QUEUES);
+}
+
+static int print_topics_json(const struct snapshot *snapshots, size_t n)
+{
+	return report_json(snapshots, n, REPORT_TOPICS);
+}
+
+enum ctl_exit ctl_queues(const struct ctl_options *options)
+{
+	return report(options, print_queues, print_queues_json);
+}
+
+enum ctl_exit ctl_topics(const struct ctl_options *options)
+{
+	return report(options, print_topics, print_topics_json);
+}

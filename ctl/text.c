@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * text.c - see text.h
+ */
+#include "text.h"
+
+#include <inttypes.h>
+#include <langinfo.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "report.h"
+
+#define BAR_LONG_COLUMNS 24
+#define BAR_SHORT_COLUMNS 4
+#define BAR_AROUND_COLUMNS 7		/* two spaces before it, " 100%" behind */
+#define A_DAY_SECONDS 86400
+#define HALF_A_YEAR_SECONDS (182 * A_DAY_SECONDS)
+
+bool text_is_utf8(void)
+{
+	return strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+}
+
+bool text_may_colour(void)
+{
+	const char *no_color = getenv("NO_COLOR");
+	const char *term = getenv("TERM");
+
+	return !(no_color && *no_color) && term && strcmp(term, "dumb") != 0;
+}
+
+struct text_style text_style(void)
+{
+	return (struct text_style){
+		.utf8 = text_is_utf8(),
+		.colour = isatty(STDOUT_FILENO) && text_may_colour(),
+	};
+}
+
+void text_bytes(uint64_t bytes, char *ret_text, size_t size)
+{
+	static const char *const units[] = { "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
+	double value = (double)bytes;
+	size_t unit = 0;
+
+	if (bytes < 1024) {
+		snprintf(ret_text, size, "%" PRIu64 " B", bytes);
+		return;
+	}
+	for (value /= 1024; value >= 1023.95; value /= 1024)
+		unit++;
+	snprintf(ret_text, size, "%.1f %s", value, units[unit]);
+}
+
+void text_label(const struct holder *record, char ret_label[static TEXT_LABEL_BYTES])
+{
+	bool is_client = record->kind == MEMPOOL_HOLDER_CLIENT;
+	bool is_live = record->state == MEMPOOL_HOLDER_LIVE;
+	int n;
+
+	n = snprintf(ret_label, TEXT_LABEL_BYTES, "%s%s%s%s%s%s", is_live ? "" : "(",
+		     is_live ? "" : report_holder_state(record->state), is_live ? "" : ") ",
+		     is_client ? "" : report_holder_kind(record->kind), is_client ? "" : " ",
+		     record->name);
+	if (n >= TEXT_LABEL_BYTES)
+		ret_label[TEXT_LABEL_BYTES - 2] = '~';
+}
+
+void text_since(uint64_t realtime_ns, char ret_text[static TEXT_SINCE_BYTES])
+{
+	time_t then = (time_t)(realtime_ns / 1000000000);
+	time_t age = time(NULL) - then;
+	struct tm broken;
+	size_t n = 0;
+
+	if (realtime_ns > 0 && localtime_r(&then, &broken)) {
+		if (age > -A_DAY_SECONDS && age < A_DAY_SECONDS)
+			n = strftime(ret_text, TEXT_SINCE_BYTES, "%H:%M:%S", &broken);
+		else if (age >= 0 && age < HALF_A_YEAR_SECONDS)
+			n = strftime(ret_text, TEXT_SINCE_BYTES, "%b %d", &broken);
+		else
+			n = strftime(ret_text, TEXT_SINCE_BYTES, "%Y-%m", &broken);
+	}
+	if (n == 0)
+		snprintf(ret_text, TEXT_SINCE_BYTES, "-");
+}
+
+void text_heading(const struct snapshot *snapshot, char ret_text[static TEXT_HEADING_BYTES])
+{
+	char size[16];
+
+	text_bytes(snapshot->size_bytes, size, sizeof(size));
+	snprintf(ret_text, TEXT_HEADING_BYTES, "%s: %s, generation %" PRIu64 ", %s, %s",
+		 snapshot->name, snapshot->shm_name, snapshot->generation, size,
+		 report_segment_state(snapshot->state));
+}
+
+static double share_of(uint64_t used, uint64_t total)
+{
+	return total > 0 ? (double)used / (double)total : 0;
+}
+
+enum text_level text_level(uint64_t used, uint64_t total)
+{
+	double share = share_of(used, total);
+
+	return share >= 0.95 ? TEXT_FULL : share >= 0.75 ? TEXT_SHORT : TEXT_PLENTY;
+}
+
+int text_percent(uint64_t used, uint64_t total)
+{
+	int percent = (int)(share_of(used, total) * 100);
+
+	return used > 0 && percent == 0 ? 1 : percent;
+}
+
+void text_bar(bool utf8, uint64_t used, uint64_t total, int columns,
+	      char ret_text[static TEXT_BAR_BYTES])
+{
+	int full = (int)(share_of(used, total) * columns);
+
+	if (used > 0 && full == 0)
+		full = 1;
+	ret_text[0] = '\0';
+	for (int i = 0; i < columns && i < TEXT_BAR_MAX_COLUMNS; i++)
+		strcat(ret_text, i < full ? utf8 ? "█" : "#" : utf8 ? "░" : ".");
+}
+
+int text_bar_columns(int room)
+{
+	int columns = room - BAR_AROUND_COLUMNS;
+
+	if (columns < BAR_SHORT_COLUMNS)
+		return 0;
+	return columns < BAR_LONG_COLUMNS ? columns : BAR_LONG_COLUMNS;
+}
+
+void text_print_bar(struct text_style style, uint64_t used, uint64_t total, int room)
+{
+	static const char *const colours[] = {
+		[TEXT_PLENTY] = "\033[32m",
+		[TEXT_SHORT] = "\033[33m",
+		[TEXT_FULL] = "\033[31m",
+	};
+	int columns = text_bar_columns(room);
+	char bar[TEXT_BAR_BYTES];
+
+	if (columns == 0)
+		return;
+	text_bar(style.utf8, used, total, columns, bar);
+	printf("  %s%s%s %3d%%", style.colour ? colours[text_level(used, total)] : "", bar,
+	       style.colour ? "\033[0m" : "", text_percent(used, total));
+}
