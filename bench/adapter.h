@@ -34,8 +34,8 @@
  *	uint64_t broker_segment_bytes(void);	all that it has in /dev/shm
  *
  * HAS_MORE:
- *	MORE_WORKS				{ "name", function }, of what no other system
- *has
+ *	MORE_WORKS				{ "name", function, kind }, of what no other
+ *system has
  */
 #ifndef BENCH_ADAPTER_H
 #define BENCH_ADAPTER_H
@@ -44,8 +44,11 @@
 
 #define IN_FLIGHT 256
 
+enum work_kind { WORK_POOL, WORK_CHANNELS, WORK_TOPIC, WORK_BROKER };
+
 /* Filled in by main() before system_open(). */
 static struct {
+	enum work_kind kind;
 	const char *variant; /* of the system, "" the usual one */
 	bool is_threads;     /* the sides are threads of one process */
 	size_t bytes;	     /* the chunks */

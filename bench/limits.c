@@ -115,7 +115,7 @@ static inline void channel_done(int channel, void *message)
 
 static void copy(void);
 static void line(void);
-#define MORE_WORKS {"copy", copy}, {"line", line},
+#define MORE_WORKS {"copy", copy, WORK_POOL}, {"line", line, WORK_POOL},
 
 #include "loops.h"
 

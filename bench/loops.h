@@ -651,35 +651,36 @@ static void memory(void)
 static const struct work {
 	const char *name;
 	void (*run)(void);
+	enum work_kind kind;
 } works[] = {
 #ifdef HAS_POOL
-	{"pair", pair},
-	{"batch", batch},
-	{"contended", contended_pairs},
-	{"contended-batch", contended_batches},
-	{"clients", clients},
-	{"exhausted", exhausted},
-	{"nearly-empty", nearly_empty},
+	{"pair", pair, WORK_POOL},
+	{"batch", batch, WORK_POOL},
+	{"contended", contended_pairs, WORK_POOL},
+	{"contended-batch", contended_batches, WORK_POOL},
+	{"clients", clients, WORK_POOL},
+	{"exhausted", exhausted, WORK_POOL},
+	{"nearly-empty", nearly_empty, WORK_POOL},
 #endif
 #ifdef HAS_CHANNELS
-	{"throughput", throughput},
-	{"roundtrip", roundtrip},
+	{"throughput", throughput, WORK_CHANNELS},
+	{"roundtrip", roundtrip, WORK_CHANNELS},
 #endif
 #ifdef HAS_BLOCKING
-	{"blocking", roundtrip},
+	{"blocking", roundtrip, WORK_CHANNELS},
 #endif
 #ifdef HAS_TOPIC
-	{"publish", publish},
+	{"publish", publish, WORK_TOPIC},
 #endif
 #ifdef HAS_BROKER
-	{"start", start},
-	{"attach", attach},
-	{"memory", memory},
+	{"start", start, WORK_BROKER},
+	{"attach", attach, WORK_BROKER},
+	{"memory", memory, WORK_BROKER},
 #endif
 #ifdef HAS_MORE
 	MORE_WORKS
 #endif
-	{NULL, NULL},
+	{NULL, NULL, WORK_POOL},
 };
 
 /* What the third word means depends on the work. */
@@ -728,6 +729,7 @@ int main(int argc, char *argv[])
 		work++;
 	if (!work->name)
 		skip("it has no such thing");
+	setup.kind = work->kind;
 	set_up(arguments[0], arguments[1], arguments[2]);
 	work->run();
 	return 0;

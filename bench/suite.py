@@ -47,12 +47,18 @@ SIZES = [128, 4096, 1048576]
 Case = namedtuple('Case', 'name arguments systems')
 
 
+def _without(systems, name):
+    return [system for system in systems if system != name]
+
+
 def _cases():
     yield Case('line', ['line'], ['limits'])
     yield Case('pair', ['pair', '128', '10000'], POOLS + ['limits'])
-    yield Case('batch', ['batch', '128', '10000'], POOLS)
+    # A publisher of iceoryx has 8 loans at most.
+    yield Case('batch', ['batch', '128', '10000'], _without(POOLS, 'iceoryx'))
     yield Case('contended', ['contended', '128', '10000'], CONTENDED)
-    yield Case('contended-batch', ['contended-batch', '128', '10000'], CONTENDED)
+    yield Case('contended-batch', ['contended-batch', '128', '10000'],
+               _without(CONTENDED, 'iceoryx'))
     for how in ['8', 'all']:
         for size in SIZES:
             yield Case(f'throughput-{size}-{how}', ['throughput', str(size), how], CHANNELS)
@@ -62,7 +68,7 @@ def _cases():
                        CHANNELS + (['limits'] if (size, how) == (128, '8') else []))
     for size in SIZES:
         yield Case(f'blocking-{size}', ['blocking', str(size), '8'],
-                   CHANNELS + (['limits'] if size == 128 else []))
+                   _without(_without(CHANNELS, 'dpdk'), 'dpdk-sp-sc') + (['limits'] if size == 128 else []))
     for size in SIZES[1:]:
         yield Case(f'copy-{size}', ['copy', str(size)], ['limits'])
     for n in [1, 4, 16]:
