@@ -8,9 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/ptrace.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "shm/audit.h"
@@ -18,18 +15,10 @@
 #include "shm/holder.h"
 #include "shm/queue.h"
 #include "shm/reap.h"
+#include "tracee.h"
 
 /* More than any operation takes; then it hangs, which is a fault as well. */
 #define MAX_STEPS 5000000
-
-/* From one judgement to the next it takes milliseconds. */
-#define HANG_SECONDS 30
-
-static _Noreturn void die(const char *what, int error)
-{
-	fprintf(stderr, "crash: %s: %s\n", what, strerror(error < 0 ? -error : error));
-	exit(99);
-}
 
 /* ---- the segment ---- */
 
@@ -314,18 +303,6 @@ static void compare(struct judge *judge, const struct segment *after)
 	}
 }
 
-/* What is under way, for on_alarm(). */
-static const char *busy_with;
-
-/* Nobody may wait for the dead, or loop for ever over what they left. */
-static void on_alarm(int signal_number)
-{
-	(void)signal_number;
-	printf("%s: somebody hangs\n", busy_with);
-	fflush(stdout);
-	_exit(1);
-}
-
 /* A handle in the ring before its word says SENT would be dropped as stale. */
 static void judge_ring(struct judge *judge, const struct segment *segment)
 {
@@ -369,7 +346,7 @@ static bool judge_state(struct judge *judge, const struct segment *segment)
 	struct audit audit;
 
 	judge->faulty = false;
-	alarm(HANG_SECONDS);
+	tracee_watch(judge->operation->name);
 	judge_ring(judge, segment);
 	judge_new_hints(judge, segment);
 	take_all(judge, segment, "while it stands still");
@@ -427,74 +404,35 @@ static void give_away(struct scene *scene)
 		die("bystander", r);
 }
 
-static _Noreturn void be_the_victim(const struct operation *operation, struct scene *scene)
+/* What the victim is told. */
+struct role {
+	const struct operation *operation;
+	struct scene *scene;
+};
+
+static void be_the_victim(void *userdata)
 {
+	const struct role *role = userdata;
+	struct scene *scene = role->scene;
 	int r;
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
-		_exit(98);
 	r = client_new(scene->segment, VICTIM, 0, &scene->client);
 	if (r < 0)
 		die("client_new", r);
-	operation->prepare(scene);
+	role->operation->prepare(scene);
 	raise(SIGSTOP);
-	operation->run(scene);
+	role->operation->run(scene);
 	raise(SIGSTOP);
-	_exit(scene->result);
 }
 
-/* A child, stopped just before its operation; what is left of raise() is stepped as well. */
+/* A child, stopped just before its operation. */
 static pid_t start_victim(const struct operation *operation, struct scene *scene)
 {
-	pid_t pid;
-	int status;
+	struct role role = { operation, scene };
 
 	scene->segment = harness_segment();
 	give_away(scene);
-	fflush(stdout);
-	pid = fork();
-	if (pid < 0)
-		die("fork", errno);
-	if (pid == 0)
-		be_the_victim(operation, scene);
-	if (waitpid(pid, &status, 0) < 0)
-		die("waitpid", errno);
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 98)
-		return -EPERM;
-	if (!WIFSTOPPED(status) || WSTOPSIG(status) != SIGSTOP) {
-		fprintf(stderr, "crash: %s: the victim did not prepare (status %x)\n",
-			operation->name, (unsigned int)status);
-		exit(99);
-	}
-	return pid;
-}
-
-static void end_victim(pid_t pid)
-{
-	int status;
-
-	kill(pid, SIGKILL);
-	while (waitpid(pid, &status, 0) >= 0 && !WIFSIGNALED(status) && !WIFEXITED(status))
-		;
-}
-
-/* One instruction. false: the operation is over. */
-static bool step(const struct operation *operation, pid_t pid)
-{
-	int status;
-
-	if (ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) < 0)
-		die("PTRACE_SINGLESTEP", errno);
-	if (waitpid(pid, &status, 0) < 0)
-		die("waitpid", errno);
-	if (WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP)
-		return true;
-	if (WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP)
-		return false;
-	fprintf(stderr, "crash: %s: the victim ended by itself (status %x)\n", operation->name,
-		(unsigned int)status);
-	exit(99);
+	return tracee_start(be_the_victim, &role);
 }
 
 static bool differs(const struct segment *a, const struct segment *b)
@@ -515,7 +453,7 @@ static int run_stepped(const struct operation *operation, struct outcome *outcom
 	last = copy_of(scene.segment);
 	if (!judge_state(&judge, scene.segment))
 		outcome->n_lost++;
-	for (judge.step = 1; step(operation, pid); judge.step++) {
+	for (judge.step = 1; tracee_step(pid); judge.step++) {
 		if (judge.step > MAX_STEPS) {
 			fault(&judge, "still not done");
 			break;
@@ -528,7 +466,7 @@ static int run_stepped(const struct operation *operation, struct outcome *outcom
 		last = copy_of(scene.segment);
 	}
 	outcome->n_steps = judge.step;
-	end_victim(pid);
+	tracee_end(pid);
 	segment_free(last);
 	segment_free((struct segment *)judge.before);
 	segment_free(scene.segment);
@@ -547,9 +485,9 @@ static int run_killed(const struct operation *operation, struct outcome *outcome
 			return (int)pid;
 		judge.before = copy_of(scene.segment);
 		for (uint64_t i = 0; i < k; i++)
-			if (!step(operation, pid))
+			if (!tracee_step(pid))
 				break;
-		end_victim(pid);
+		tracee_end(pid);
 		outcome->n_kills++;
 		outcome->n_lost += !judge_state(&judge, scene.segment);
 		segment_free((struct segment *)judge.before);
@@ -563,9 +501,7 @@ int harness_run(const struct operation *operation, struct outcome *ret_outcome)
 	int r;
 
 	*ret_outcome = (struct outcome){ .n_steps = 0 };
-	busy_with = operation->name;
-	signal(SIGALRM, on_alarm);
-	alarm(HANG_SECONDS);
+	tracee_watch(operation->name);
 	r = run_stepped(operation, ret_outcome);
 	if (r == 0 && operation->kill_for_real)
 		r = run_killed(operation, ret_outcome);
@@ -577,18 +513,18 @@ int harness_run(const struct operation *operation, struct outcome *ret_outcome)
 
 static const struct operation layout_operation = { .name = "daemon: lay out" };
 
-static _Noreturn void be_the_builder(struct segment_memory *memory)
+static void be_the_builder(void *userdata)
 {
+	struct segment_memory *memory = userdata;
 	struct config config;
+	int r;
 
-	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
-		_exit(98);
 	set_config(&config);
 	raise(SIGSTOP);
-	if (segment_layout(memory->base, memory->size, &config, NULL) < 0)
-		_exit(97);
+	r = segment_layout(memory->base, memory->size, &config, NULL);
+	if (r < 0)
+		die("segment_layout", r);
 	raise(SIGSTOP);
-	_exit(0);
 }
 
 /* Not there yet, or whole. Returns whether it is READY. */
@@ -620,25 +556,18 @@ int harness_run_layout(struct outcome *ret_outcome)
 	struct segment_memory memory, last;
 	struct config config;
 	bool is_ready = false;
-	int status;
 	pid_t pid;
 
 	*ret_outcome = (struct outcome){ .n_steps = 0 };
 	set_config(&config);
 	memory = blank_memory(&config);
 	last = copy_of_memory(&memory);
-	fflush(stdout);
-	pid = fork();
+	tracee_watch(layout_operation.name);
+	pid = tracee_start(be_the_builder, &memory);
 	if (pid < 0)
-		die("fork", errno);
-	if (pid == 0)
-		be_the_builder(&memory);
-	if (waitpid(pid, &status, 0) < 0)
-		die("waitpid", errno);
-	if (!WIFSTOPPED(status))
-		return -EPERM;
+		return (int)pid;
 
-	for (judge.step = 1; step(&layout_operation, pid); judge.step++) {
+	for (judge.step = 1; tracee_step(pid); judge.step++) {
 		if (memcmp(memory.base, last.base, memory.size) == 0)
 			continue;
 		ret_outcome->n_changes++;
@@ -652,7 +581,7 @@ int harness_run_layout(struct outcome *ret_outcome)
 		ret_outcome->n_lost++;
 	}
 	ret_outcome->n_steps = judge.step;
-	end_victim(pid);
+	tracee_end(pid);
 	segment_memory_deinit(&last);
 	segment_memory_deinit(&memory);
 	return 0;

@@ -51,7 +51,6 @@ struct scene {
 	void *chunks[CHUNKS_OF_POOL_0 + CHUNKS_OF_POOL_1];
 	uint32_t n_chunks;
 	uint64_t handle;
-	int result;
 };
 
 struct operation {
