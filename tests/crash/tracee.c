@@ -3,11 +3,13 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -87,6 +89,52 @@ void tracee_run(pid_t pid)
 		die("PTRACE_CONT", errno);
 	wait_for_stop(pid);
 }
+
+#if defined(__x86_64__)
+#define PLACE_OFF offsetof(struct user, regs.rip)
+#define BREAKPOINT 0xccU		/* int3 */
+
+uint64_t tracee_place(pid_t pid)
+{
+	errno = 0;
+	uint64_t place = (uint64_t)ptrace(PTRACE_PEEKUSER, pid, PLACE_OFF, NULL);
+
+	if (errno != 0)
+		die("PTRACE_PEEKUSER", errno);
+	return place;
+}
+
+static void poke(pid_t pid, uint64_t place, uint64_t text)
+{
+	if (ptrace(PTRACE_POKETEXT, pid, place, text) < 0)
+		die("PTRACE_POKETEXT", errno);
+}
+
+bool tracee_run_to(pid_t pid, uint64_t place, uint32_t n)
+{
+	uint64_t text = (uint64_t)ptrace(PTRACE_PEEKTEXT, pid, place, NULL);
+	uint64_t trap = (text & ~UINT64_C(0xff)) | BREAKPOINT;
+
+	/* Its text is its own: it was forked. */
+	for (;;) {
+		bool is_there;
+
+		poke(pid, place, trap);
+		if (ptrace(PTRACE_CONT, pid, NULL, NULL) < 0)
+			die("PTRACE_CONT", errno);
+		is_there = wait_for_stop(pid) == SIGTRAP;
+		poke(pid, place, text);
+		if (!is_there)
+			return false;
+		if (ptrace(PTRACE_POKEUSER, pid, PLACE_OFF, place) < 0)
+			die("PTRACE_POKEUSER", errno);
+		if (--n == 0)
+			return true;
+		if (!tracee_step(pid))
+			return false;
+	}
+}
+#endif
 
 void tracee_end(pid_t pid)
 {

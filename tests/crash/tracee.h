@@ -9,6 +9,7 @@
 #define TESTS_CRASH_TRACEE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 /* Something that should never fail did: says so and exits. @error: errno or -errno */
@@ -28,6 +29,15 @@ bool tracee_step(pid_t pid);
 
 /* On to its next stop. */
 void tracee_run(pid_t pid);
+
+/* Where it is: the address of its next instruction. This and the next only on x86-64. */
+uint64_t tracee_place(pid_t pid);
+
+/*
+ * On to where it is for the n-th time (from 1) at this place, without a stop at each
+ * instruction. false: it has stopped itself before that.
+ */
+bool tracee_run_to(pid_t pid, uint64_t place, uint32_t n);
 
 void tracee_end(pid_t pid);
 

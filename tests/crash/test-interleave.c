@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test-interleave.c - who meets whom, at every instruction; see interleave.h
+ *
+ * The kill at every instruction shows what one leaves behind; here he comes back, and has
+ * read what is no longer so. A meeting is a line in the table; its functions serve both.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "interleave.h"
+#include "tracee.h"
+
+/* ---- holding ---- */
+
+static void keep(struct side *me, void *chunk)
+{
+	me->held[me->n_held++] = chunk;
+}
+
+static void *drop(struct side *me, uint32_t i)
+{
+	void *chunk = me->held[i];
+
+	me->held[i] = me->held[--me->n_held];
+	return chunk;
+}
+
+/* What the preparation relies on. */
+static void must(bool ok)
+{
+	if (!ok)
+		die("a meeting could not be prepared", EINVAL);
+}
+
+/* ---- chunks ---- */
+
+/* The thread's cache is there. */
+static void warm_up(struct scene *scene, struct side *me)
+{
+	(void)scene;
+	must(mempool_usable_size(me->client, NULL) == -EINVAL);
+}
+
+static void alloc_one(struct scene *scene, struct side *me)
+{
+	void *chunk = mempool_alloc(me->client, MEETING_CHUNK_SIZE);
+
+	(void)scene;
+	me->result = chunk ? 0 : -errno;
+	if (chunk)
+		keep(me, chunk);
+}
+
+static void alloc_if_none(struct scene *scene, struct side *me)
+{
+	if (me->n_held == 0)
+		alloc_one(scene, me);
+}
+
+/* As many as there are, without finding it out: the dry bit stays clear. */
+static void alloc_each(struct scene *scene, struct side *me)
+{
+	for (int i = 0; i < MEETING_CHUNKS; i++)
+		alloc_one(scene, me);
+	must(me->n_held == MEETING_CHUNKS);
+}
+
+static void alloc_until_exhausted(struct scene *scene, struct side *me)
+{
+	do
+		alloc_one(scene, me);
+	while (me->result == 0);
+}
+
+static void free_one(struct scene *scene, struct side *me)
+{
+	(void)scene;
+	me->result = mempool_free(me->client, drop(me, me->n_held - 1));
+}
+
+/* By address, which is the order of a scan. */
+static uint32_t find_end(const struct side *me, bool is_highest)
+{
+	uint32_t found = 0;
+
+	for (uint32_t i = 1; i < me->n_held; i++)
+		if ((me->held[i] > me->held[found]) == is_highest)
+			found = i;
+	return found;
+}
+
+/* The one free chunk is the last of a scan, and nobody but B has its hint. */
+static void leave_the_highest(struct scene *scene, struct side *me)
+{
+	alloc_each(scene, me);
+	must(mempool_free(me->client, drop(me, find_end(me, true))) == 0);
+}
+
+/* Another is free, then this one is not: there is a free one all the time. */
+static void free_the_lowest_and_alloc(struct scene *scene, struct side *me)
+{
+	must(mempool_free(me->client, drop(me, find_end(me, false))) == 0);
+	alloc_one(scene, me);
+}
+
+/* One hint in the list; and the next free brings another to it. */
+static void leave_one_hint(struct scene *scene, struct side *me)
+{
+	alloc_each(scene, me);
+	for (int i = 0; i <= MEETING_CACHE; i++)
+		free_one(scene, me);
+}
+
+static void alloc_and_free(struct scene *scene, struct side *me)
+{
+	alloc_one(scene, me);
+	free_one(scene, me);
+}
+
+static bool one_is_as(const struct scene *scene)
+{
+	return scene->a.n_held == 1;
+}
+
+static bool one_is_as_the_others_bs(const struct scene *scene)
+{
+	return scene->a.n_held == 1 && scene->b.n_held == MEETING_CHUNKS - 1;
+}
+
+static bool all_are_held(const struct scene *scene)
+{
+	return scene->a.n_held + scene->b.n_held == MEETING_CHUNKS;
+}
+
+static bool all_are_bs(const struct scene *scene)
+{
+	return scene->b.n_held == MEETING_CHUNKS;
+}
+
+static bool one_is_held(const struct scene *scene)
+{
+	return scene->a.n_held + scene->b.n_held == 1;
+}
+
+static bool none_is_held(const struct scene *scene)
+{
+	return scene->a.n_held + scene->b.n_held == 0;
+}
+
+/* ---- giving and sharing ---- */
+
+static void alloc_and_give(struct scene *scene, struct side *me)
+{
+	alloc_one(scene, me);
+	must(mempool_give(me->client, drop(me, 0), 1, &scene->handle) == 0);
+}
+
+static void take(struct scene *scene, struct side *me)
+{
+	void *chunk;
+
+	me->result = mempool_take(me->client, scene->handle, &chunk, NULL);
+	if (me->result == 0)
+		keep(me, chunk);
+}
+
+static void alloc_and_share(struct scene *scene, struct side *me)
+{
+	alloc_one(scene, me);
+	if (me->result == 0)
+		must(mempool_share(me->client, me->held[me->n_held - 1], 1, &scene->handle) == 0);
+}
+
+/* All managers are used: the next share has that of the last release. */
+static void share_all(struct scene *scene, struct side *me)
+{
+	for (int i = 0; i < MEETING_CHUNKS; i++)
+		alloc_and_share(scene, me);
+	must(me->n_held == MEETING_CHUNKS);
+}
+
+static void acquire(struct scene *scene, struct side *me)
+{
+	const void *chunk;
+
+	me->result = mempool_acquire(me->client, scene->handle, &chunk, NULL);
+	if (me->result == 0)
+		keep(me, (void *)chunk);
+}
+
+/* The last one that was shared goes; chunk and manager come back as another's. */
+static void release_and_share_anew(struct scene *scene, struct side *me)
+{
+	uint64_t handle = scene->handle;
+
+	free_one(scene, me);
+	alloc_and_share(scene, me);
+	scene->handle = handle;
+}
+
+static bool is_held_as_named(const struct scene *scene, const struct side *side)
+{
+	const struct pool *pool = &scene->b.client->segment->pools[0];
+	uint64_t word = atomic_load(&pool->entries[handle_index(scene->handle)].word);
+
+	if (side->n_held == 0)
+		return side->result == -ESTALE;
+	return side->n_held == 1 && word_kind(word) == MEMPOOL_SHARED &&
+	       word_generation(word) == handle_generation(scene->handle);
+}
+
+static bool a_has_what_it_asked_for(const struct scene *scene)
+{
+	return is_held_as_named(scene, &scene->a);
+}
+
+static bool b_has_what_it_asked_for(const struct scene *scene)
+{
+	return is_held_as_named(scene, &scene->b);
+}
+
+/* ---- the queue ---- */
+
+static void send(struct scene *scene, struct side *me)
+{
+	void *chunk = drop(me, me->n_held - 1);
+
+	(void)scene;
+	me->result = mempool_queue_send(me->queue, chunk, 1, 0);
+	if (me->result < 0)
+		keep(me, chunk);
+}
+
+static void receive(struct scene *scene, struct side *me)
+{
+	void *chunk;
+
+	(void)scene;
+	me->result = mempool_queue_receive(me->queue, &chunk, NULL, 0);
+	if (me->result == 0)
+		keep(me, chunk);
+}
+
+static void receive_all(struct scene *scene, struct side *me)
+{
+	do
+		receive(scene, me);
+	while (me->result == 0);
+}
+
+static void alloc_and_send(struct scene *scene, struct side *me)
+{
+	alloc_one(scene, me);
+	send(scene, me);
+}
+
+static void send_one_have_one(struct scene *scene, struct side *me)
+{
+	alloc_and_send(scene, me);
+	alloc_one(scene, me);
+}
+
+static void fill_queue(struct scene *scene, struct side *me)
+{
+	for (int i = 0; i < MEETING_QUEUE; i++)
+		alloc_and_send(scene, me);
+}
+
+static void receive_all_and_send(struct scene *scene, struct side *me)
+{
+	receive_all(scene, me);
+	send(scene, me);
+	must(me->result == 0);
+}
+
+/* Once round the ring, and more. */
+static void receive_and_send_on(struct scene *scene, struct side *me)
+{
+	for (int i = 0; i < MEETING_QUEUE + 1; i++) {
+		receive(scene, me);
+		if (me->result == 0)
+			send(scene, me);
+	}
+}
+
+/* The first sent, B's message, and A's. */
+static bool a_has_sent_and_b_has_both(const struct scene *scene)
+{
+	return scene->a.n_held == 0 && scene->b.n_held == 2;
+}
+
+static bool one_was_sent_and_one_not(const struct scene *scene)
+{
+	return scene->a.n_held + scene->b.n_held == 3 && scene->b.n_held >= MEETING_QUEUE;
+}
+
+static bool a_has_one_and_b_has_the_rest(const struct scene *scene)
+{
+	return scene->a.n_held == 1 && scene->b.n_held == MEETING_QUEUE - 1;
+}
+
+/* ---- the topic ---- */
+
+/* Numbered from 0 on. */
+static void publish(struct scene *scene, struct side *me)
+{
+	uint32_t *chunk = mempool_alloc(me->client, MEETING_CHUNK_SIZE);
+
+	must(chunk != NULL);
+	*chunk = scene->n_published++;
+	me->result = mempool_topic_publish(me->topic, chunk, sizeof(*chunk));
+	must(me->result == 0);
+}
+
+static void publish_round(struct scene *scene, struct side *me)
+{
+	for (int i = 0; i < MEETING_TOPIC; i++)
+		publish(scene, me);
+}
+
+static void publish_more(struct scene *scene, struct side *me)
+{
+	publish_round(scene, me);
+	publish(scene, me);
+}
+
+static void next(struct scene *scene, struct side *me)
+{
+	const void *chunk;
+	uint64_t n_missed;
+
+	(void)scene;
+	me->result = mempool_subscriber_next(me->subscriber, &chunk, NULL, &n_missed, 0);
+	if (me->result < 0)
+		return;
+	keep(me, (void *)chunk);
+	me->n_missed += n_missed;
+}
+
+static void read_all(struct scene *scene, struct side *me)
+{
+	do
+		next(scene, me);
+	while (me->result == 0);
+}
+
+static bool a_has_read_the_first_not_missed(const struct scene *scene)
+{
+	return scene->a.n_held == 1 && *(uint32_t *)scene->a.held[0] == scene->a.n_missed;
+}
+
+static bool b_has_read_or_missed_all(const struct scene *scene)
+{
+	return scene->b.n_held + scene->b.n_missed == scene->n_published;
+}
+
+/* ---- the table ---- */
+
+static const struct meeting meetings[] = {
+	{ "alloc by scan; another is freed, the free one taken", leave_the_highest, warm_up,
+	  alloc_one, free_the_lowest_and_alloc, NULL, NULL, one_is_as_the_others_bs },
+	{ "alloc of the last hint; free with overflow", leave_one_hint, warm_up, alloc_one,
+	  free_one, NULL, NULL, one_is_as },
+	{ "alloc in vain; free", alloc_each, warm_up, alloc_one, free_one, alloc_if_none, NULL,
+	  one_is_as_the_others_bs },
+	{ "alloc from cache; alloc until exhausted", NULL, alloc_and_free, alloc_one,
+	  alloc_until_exhausted, NULL, NULL, all_are_held },
+	{ "free; alloc until exhausted", NULL, alloc_one, free_one, alloc_until_exhausted, NULL,
+	  alloc_until_exhausted, all_are_bs },
+	{ "take; take", alloc_and_give, warm_up, take, take, NULL, NULL, one_is_held },
+	{ "acquire; release of the last, share anew", share_all, warm_up, acquire,
+	  release_and_share_anew, NULL, NULL, a_has_what_it_asked_for },
+	{ "acquire; release", alloc_and_share, warm_up, acquire, free_one, NULL, NULL,
+	  a_has_what_it_asked_for },
+	{ "release; acquire", NULL, alloc_and_share, free_one, acquire, NULL, NULL,
+	  b_has_what_it_asked_for },
+	{ "release; release", alloc_and_share, acquire, free_one, free_one, NULL, NULL,
+	  none_is_held },
+	{ "send; receive all and send", alloc_and_send, alloc_one, send, receive_all_and_send,
+	  NULL, receive_all, a_has_sent_and_b_has_both },
+	{ "send; send into the last slot", send_one_have_one, alloc_one, send, send, NULL,
+	  receive_all, one_was_sent_and_one_not },
+	{ "send to a full queue; receive all and send", fill_queue, alloc_one, send,
+	  receive_all_and_send, NULL, receive_all, NULL },
+	{ "receive; receive", alloc_and_send, warm_up, receive, receive, NULL, NULL,
+	  one_is_held },
+	{ "receive; receive and send on", fill_queue, warm_up, receive, receive_and_send_on, NULL,
+	  receive_all, a_has_one_and_b_has_the_rest },
+	{ "publish; publish a round and more", publish_round, warm_up, publish, publish_more,
+	  NULL, NULL, none_is_held },
+	{ "publish; read all", publish_round, warm_up, publish, read_all, NULL, read_all,
+	  b_has_read_or_missed_all },
+	{ "next; publish a round and more", publish_round, warm_up, next, publish_more, NULL,
+	  NULL, a_has_read_the_first_not_missed },
+	{ "release of an evicted; publish a round", publish_round, next, free_one, publish_round,
+	  NULL, NULL, none_is_held },
+};
+
+/* test-interleave [PART_OF_A_NAME] */
+int main(int argc, char *argv[])
+{
+	const char *part = argc > 1 ? argv[1] : "";
+	uint64_t n_points = 0, n_wrong = 0;
+
+	printf("%-52s %12s %5s\n", "A; B", "instructions", "wrong");
+	for (size_t i = 0; i < sizeof(meetings) / sizeof(meetings[0]); i++) {
+		uint64_t n_wrong_here;
+		int64_t n;
+
+		if (!strstr(meetings[i].name, part))
+			continue;
+		n = interleave(&meetings[i], &n_wrong_here);
+		if (n < 0) {
+			printf("skipped: ptrace is not permitted here: %s\n", strerror((int)-n));
+			return 77;
+		}
+		printf("%-52s %12ld %5lu\n", meetings[i].name, (long)n,
+		       (unsigned long)n_wrong_here);
+		n_points += (uint64_t)n;
+		n_wrong += n_wrong_here;
+	}
+	printf("%lu meetings, %lu with something wrong\n", (unsigned long)n_points,
+	       (unsigned long)n_wrong);
+	return n_points > 0 && n_wrong == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
