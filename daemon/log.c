@@ -15,6 +15,7 @@
 
 static int log_level = LOG_INFO;
 static bool log_to_journal;
+static bool log_bar_is_shown;
 
 /* systemd sets JOURNAL_STREAM to device:inode of the stream that it made our stderr. */
 static bool stderr_is_journal(void)
@@ -40,11 +41,21 @@ void log_set_level(int priority)
 	log_level = priority;
 }
 
+void log_bar(const char *text)
+{
+	if (text)
+		dprintf(STDERR_FILENO, "\r%s\033[K", text);
+	else if (log_bar_is_shown)
+		dprintf(STDERR_FILENO, "\r\033[K");
+	log_bar_is_shown = text != NULL;
+}
+
 /* One write a line, so that lines of several processes on one stderr stay whole. */
 static void write_line(int priority, const char *text, size_t length)
 {
 	const char *word = "";
 
+	log_bar(NULL);
 	if (log_to_journal) {
 		dprintf(STDERR_FILENO, "<%d>%.*s\n", priority, (int)length, text);
 		return;

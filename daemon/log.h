@@ -37,6 +37,10 @@ struct log_limit {
 void log_limited(struct log_limit *limit, int priority, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* A line of a terminal that is written again and again; it gives way to the next line. NULL:
+ * none any more. */
+void log_bar(const char *text);
+
 /* A size for people: "8.7 MiB". */
 #define LOG_SIZE_BYTES 16
 const char *log_size(char text[static LOG_SIZE_BYTES], uint64_t bytes);

@@ -12,6 +12,7 @@
 
 #include "build_config.h"
 #include "log.h"
+#include "progress.h"
 #include "shm/segment.h"
 
 #define FDS_PER_CLIENT 3		/* its connection, its pidfd, and an eventfd to come */
@@ -119,6 +120,7 @@ void server_progress(struct server *server, const char *segment_name, uint64_t d
 	sd_notifyf(0, "WATCHDOG=1\nEXTEND_TIMEOUT_USEC=30000000\n"
 		   "STATUS=taking memory for segment '%s': %s of %s", segment_name,
 		   log_size(done, done_bytes), log_size(total, total_bytes));
+	progress_show(segment_name, done_bytes, total_bytes);
 }
 
 static void on_watchdog(evutil_socket_t fd, short what, void *userdata)
