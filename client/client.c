@@ -264,7 +264,7 @@ static int map_place(const struct mempool_msg_place *place, struct segment **ret
 	int r;
 
 	if (!is_closed_string(place->shm_name, sizeof(place->shm_name)) ||
-	    strncmp(place->shm_name, MEMPOOL_SHM_PREFIX, strlen(MEMPOOL_SHM_PREFIX)) != 0)
+	    !segment_name_is_valid(place->shm_name))
 		return -EBADMSG;
 	r = segment_map(place->shm_name, SEGMENT_READ_WRITE, &memory);
 	if (r < 0)

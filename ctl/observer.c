@@ -7,7 +7,6 @@
  */
 #include "observer.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -19,6 +18,7 @@
 
 #include "mempool_layout.h"
 #include "shm/config.h"
+#include "shm/segment_memory.h"
 
 /* More than any machine has; bounds what a wrong answer makes us wait for. */
 #define MAX_SEGMENTS 65536
@@ -54,18 +54,10 @@ static int observer_connect(const char *socket_path)
 
 static bool place_is_valid(const struct mempool_msg_place *place)
 {
-	const size_t prefix = strlen(MEMPOOL_SHM_PREFIX);
-
 	if (!memchr(place->segment, '\0', sizeof(place->segment)) ||
 	    !memchr(place->shm_name, '\0', sizeof(place->shm_name)))
 		return false;
-	if (!config_name_is_valid(place->segment) ||
-	    strncmp(place->shm_name, MEMPOOL_SHM_PREFIX, prefix) != 0)
-		return false;
-	for (const char *c = place->shm_name + prefix; *c; c++)
-		if (!isalnum((unsigned char)*c) && !strchr("_-.", *c))
-			return false;
-	return true;
+	return config_name_is_valid(place->segment) && segment_name_is_valid(place->shm_name);
 }
 
 /* One message, whole if not longer than @buffer, whose head agrees with its length. */

@@ -18,7 +18,7 @@ void build_init(struct build *build, const struct conf_segment *conf, uint64_t n
 {
 	*build = (struct build){
 		.conf = conf,
-		.size_bytes = segment_size_bytes(&conf->shape),
+		.size_bytes = conf_segment_bytes(conf),
 		.next_number = next_number,
 	};
 }
@@ -40,10 +40,15 @@ static int take_memory(struct build *build, segment_progress_fn progress, void *
 		       struct segment_memory *ret_memory)
 {
 	static const struct segment_permissions private = { .mode = 0600, .group = (gid_t)-1 };
+	char folder[STORE_NAME_BYTES];
 	uint64_t stride = 1;
 	unsigned int i;
-	int r = -EEXIST;
+	int r;
 
+	r = space_find(build->conf, "", folder, build->shortage);
+	if (r < 0)
+		return r;
+	r = -EEXIST;
 	/* Whoever makes names to be in our way would need very many. */
 	for (i = 0; i < BUILD_TRIES && r == -EEXIST; i++) {
 		build->number = build->next_number;
@@ -52,9 +57,11 @@ static int take_memory(struct build *build, segment_progress_fn progress, void *
 		build->next_number += stride;
 		if (i >= BUILD_NEIGHBOURS)
 			stride *= 2;
-		store_name(build->shm_name, build_name(build), build->number);
-		r = segment_create(build->shm_name, build->size_bytes, SEGMENT_READ_WRITE,
-				   SEGMENT_CREATE, &private, progress, userdata, ret_memory);
+		r = store_name(build->shm_name, folder, build_name(build), build->number);
+		if (r == 0)
+			r = segment_create_paged(build->shm_name, build->size_bytes, &private,
+						 &build->conf->pages, progress, userdata,
+						 ret_memory);
 	}
 	if (r == 0) {
 		build->device = ret_memory->device;
@@ -105,12 +112,11 @@ int build_make(struct build *build, segment_progress_fn progress, void *userdata
 
 void build_log_error(const struct build *build, int error)
 {
-	char needed[LOG_SIZE_BYTES], left[LOG_SIZE_BYTES];
-
-	if (error == -ENOSPC)
-		log_error("segment '%s': no room in /dev/shm: it needs %s, %s are free",
-			  build_name(build), log_size(needed, build->size_bytes),
-			  log_size(left, store_free_bytes()));
+	if (build->shortage[0])
+		log_error("segment '%s': %s", build_name(build), build->shortage);
+	else if (error == -EINVAL && pages_are_filled(&build->conf->pages))
+		log_error("segment '%s': this kernel cannot prefault or lock (Linux 5.14)",
+			  build_name(build));
 	else if (error == -EPERM)
 		log_error("segment '%s': cannot give it to group %u: make mempoold a member of "
 			  "it (SupplementaryGroups= in its unit)", build_name(build),

@@ -15,6 +15,7 @@
 
 #include "conf.h"
 #include "shm/segment.h"
+#include "space.h"
 #include "store.h"
 
 struct build {
@@ -25,6 +26,7 @@ struct build {
 	char shm_name[STORE_NAME_BYTES];
 	dev_t device;			/* of the object, for as long as it is ours to remove */
 	ino_t inode;			/* 0: there is none */
+	char shortage[SPACE_TEXT_BYTES]; /* what is missing, if something is; else empty */
 };
 
 /* next_number: below it all are taken. */
@@ -38,7 +40,8 @@ void build_keep(struct build *build);
  * build_make() - take the memory, lay it out, and open it to whom it is for
  * @ret_segment: the caller frees it
  *
- * Does not log. Return: 0; as segment_create(); -EPERM the group is none of ours to give.
+ * Does not log. Return: 0; as space_find() and segment_create_paged(); -EPERM also
+ *	   if the group is none of ours to give.
  */
 int build_make(struct build *build, segment_progress_fn progress, void *userdata,
 	       struct segment **ret_segment);

@@ -14,6 +14,7 @@
 #include <sys/types.h>
 
 #include "shm/config.h"
+#include "shm/pages.h"
 #include "shm/segment.h"
 
 /* Who may. Empty: nobody is named. */
@@ -30,6 +31,7 @@ struct conf_segment {
 	bool allow_all;				/* no `allow`: whoever connects */
 	struct conf_access allow;
 	enum segment_open_mode open_mode;
+	struct pages pages;
 	unsigned int line;			/* where it stands in the file, from 1 */
 };
 
@@ -89,6 +91,9 @@ void conf_free(struct conf *conf);
  */
 char *conf_error_format(const struct conf_error *error);
 void conf_error_deinit(struct conf_error *error);
+
+/* Bytes that an object of it takes, in whole pages; 0: no machine is that large. */
+uint64_t conf_segment_bytes(const struct conf_segment *segment);
 
 /* The group that its objects are given. */
 gid_t conf_segment_group(const struct conf_segment *segment);

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "daemon/conf_access.h"
+#include "daemon/conf_pages.h"
 #include "daemon/conf_value.h"
 
 /* All segments while they are read. */
@@ -411,6 +412,38 @@ static int read_fallback(struct conf_reader *reader, const struct conf_node *nod
 	return conf_read_bool(reader, node, &draft->segment->shape.fallback);
 }
 
+static int read_prefault(struct conf_reader *reader, const struct conf_node *node,
+			 void *object)
+{
+	struct draft *draft = object;
+
+	return conf_read_bool(reader, node, &draft->segment->pages.prefault);
+}
+
+static int read_lock(struct conf_reader *reader, const struct conf_node *node,
+		     void *object)
+{
+	struct draft *draft = object;
+
+	return conf_read_bool(reader, node, &draft->segment->pages.lock);
+}
+
+static int read_huge_pages(struct conf_reader *reader, const struct conf_node *node,
+			   void *object)
+{
+	struct draft *draft = object;
+
+	return conf_read_huge_pages(reader, node, &draft->segment->pages);
+}
+
+static int read_numa(struct conf_reader *reader, const struct conf_node *node,
+		     void *object)
+{
+	struct draft *draft = object;
+
+	return conf_read_numa(reader, node, &draft->segment->pages);
+}
+
 /* The name first: it makes the shape that the others fill in. */
 static const struct conf_key segment_keys[] = {
 	{ "name", read_segment_name, true },
@@ -420,6 +453,10 @@ static const struct conf_key segment_keys[] = {
 	{ "open_mode", read_open_mode, false },
 	{ "max_clients", read_max_clients, false },
 	{ "fallback", read_fallback, false },
+	{ "prefault", read_prefault, false },
+	{ "lock", read_lock, false },
+	{ "huge_pages", read_huge_pages, false },
+	{ "numa", read_numa, false },
 	{ "pools", read_pools, true },
 	{ "queues", read_queues, false },
 	{ "topics", read_topics, false },
@@ -506,7 +543,7 @@ static int read_segment(struct conf_reader *reader, const struct conf_node *node
 		return conf_fail(reader, node, "segment '%s': %s",
 				 draft.segment->shape.name, text);
 
-	size = segment_size_bytes(&draft.segment->shape);
+	size = conf_segment_bytes(draft.segment);
 	if (size == 0 ||
 	    __builtin_add_overflow(list->total_bytes, size, &list->total_bytes))
 		return conf_fail(
@@ -548,6 +585,11 @@ int conf_read_segments(struct conf_reader *reader, const struct conf_node *node,
 
 	warn_memory(reader, &list);
 	return 0;
+}
+
+uint64_t conf_segment_bytes(const struct conf_segment *segment)
+{
+	return pages_round(&segment->pages, segment_size_bytes(&segment->shape));
 }
 
 gid_t conf_segment_group(const struct conf_segment *segment)

@@ -23,8 +23,7 @@ static const struct timeval in_a_second = { 1, 0 };
 
 const char *generation_label(const struct generation *generation)
 {
-	/* Without the slash: as ls shows it. */
-	return generation->place.shm_name + 1;
+	return store_label(generation->place.shm_name);
 }
 
 void generation_kick(struct generation *generation)

@@ -4,15 +4,18 @@
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #include "build.h"
 #include "frozen.h"
 #include "log.h"
 #include "server.h"
+#include "space.h"
 
 #define HOST_PAUSE_NS UINT64_C(1000000000)
 #define HOST_PAUSE_FACTOR 10		/* a tenth of the time at most goes into new segments */
@@ -155,9 +158,9 @@ static int find_unlink(const struct host *host, const struct find *find, const c
 
 	if (r < 0)
 		log_warning("segment '%s': cannot remove %s (%s): %s", host->name,
-			    find->shm_name + 1, why, strerror(-r));
+			    store_label(find->shm_name), why, strerror(-r));
 	else
-		log_info("segment '%s': removed %s: %s", host->name, find->shm_name + 1,
+		log_info("segment '%s': removed %s: %s", host->name, store_label(find->shm_name),
 			 why);
 	return 0;
 }
@@ -168,7 +171,7 @@ static int find_leave(const struct host *host, const struct find *find, const ch
 
 	log_limited(&limit, LOG_WARNING,
 		    "segment '%s': %s is %s; left alone, another number is used",
-		    host->name, find->shm_name + 1, why);
+		    host->name, store_label(find->shm_name), why);
 	return 0;
 }
 
@@ -205,6 +208,40 @@ static bool is_current(const struct host *host, const struct find *find)
 	       wanted.fingerprint == find->segment->geometry.fingerprint;
 }
 
+/* 0: it is of ordinary ones. */
+static uint64_t huge_bytes_of(const struct generation *generation)
+{
+	struct statfs fs;
+
+	return fstatfs(generation->fd, &fs) == 0 && fs.f_type == HUGETLBFS_MAGIC
+		       ? (uint64_t)fs.f_bsize : 0;
+}
+
+/* Lock and prefault; those who live in it do not notice, whatever it comes to. */
+static void bring_in(struct host *host)
+{
+	const struct generation *generation = host->current;
+	const struct segment_memory *memory = &generation->segment->memory;
+	struct pages pages = host->conf->pages;
+	char text[SPACE_TEXT_BYTES];
+	int r;
+
+	pages.huge_bytes = huge_bytes_of(generation);
+	if (pages.huge_bytes != host->conf->pages.huge_bytes)
+		log_notice("segment '%s': %s keeps the pages it has: huge_pages counts for a new "
+			   "one (mempoold --remove)", host->name, generation_label(generation));
+	if (space_check_lock(host->conf, "", text) < 0) {
+		log_warning("segment '%s': %s; it goes on without", host->name, text);
+		return;
+	}
+	r = pages_lock(&pages, memory->base, memory->size);
+	if (r == 0 && pages_are_filled(&pages))
+		r = pages_fill(&pages, memory->base, memory->size, on_progress, host);
+	if (r < 0)
+		log_warning("segment '%s': cannot prefault or lock %s: %s; it goes on without",
+			    host->name, generation_label(generation), strerror(-r));
+}
+
 static int keep(struct host *host, struct find *find, bool is_wanted)
 {
 	struct generation *generation;
@@ -223,6 +260,7 @@ static int keep(struct host *host, struct find *find, bool is_wanted)
 	if (is_wanted) {
 		host->current = generation;
 		set_permissions(host);
+		bring_in(host);
 		log_shape(host, generation, "adopted");
 	}
 	return 0;
@@ -251,7 +289,7 @@ static int consider_whole(struct host *host, struct find *find)
 	}
 	if (host->conf->open_mode == SEGMENT_CREATE) {
 		log_error("segment '%s': %s exists already, and open_mode is create",
-			  host->name, find->shm_name + 1);
+			  host->name, store_label(find->shm_name));
 		return -EEXIST;
 	}
 	return keep(host, find, is_wanted);
@@ -286,13 +324,13 @@ static int consider_ours(struct host *host, struct find *find)
 	return consider_whole(host, find);
 }
 
-static int consider(struct host *host, uint64_t number)
+static int consider(struct host *host, const struct store_entry *entry)
 {
-	struct find find = { .number = number, .fd = -1 };
+	struct find find = { .number = entry->generation, .fd = -1 };
 	const char *why;
 	int r;
 
-	store_name(find.shm_name, host->name, number);
+	memcpy(find.shm_name, entry->shm_name, sizeof(find.shm_name));
 	r = store_open(find.shm_name, &find.fd, &find.st, &why);
 	if (r == -ENOENT)
 		return 0;
@@ -303,18 +341,18 @@ static int consider(struct host *host, uint64_t number)
 	r = consider_ours(host, &find);
 	if (r < 0 && r != -EEXIST)
 		log_error("segment '%s': cannot look at %s: %s", host->name,
-			  find.shm_name + 1, strerror(-r));
+			  store_label(find.shm_name), strerror(-r));
 	find_deinit(&find);
 	return r;
 }
 
 int host_find(struct host *host)
 {
-	uint64_t *numbers = NULL;
+	struct store_entry *entries = NULL;
 	int64_t n, i;
 	int r = 0;
 
-	n = store_scan(host->name, &numbers);
+	n = store_scan(host->name, &entries);
 	if (n < 0) {
 		log_error("segment '%s': cannot read /dev/shm: %s", host->name,
 			  strerror((int)-n));
@@ -322,8 +360,8 @@ int host_find(struct host *host)
 	}
 	/* The newest first: of several that match, it is the one taken up. */
 	for (i = 0; i < n && r == 0; i++)
-		r = consider(host, numbers[i]);
-	free(numbers);
+		r = consider(host, &entries[i]);
+	free(entries);
 	if (r == 0 && !host->current && host->conf->open_mode == SEGMENT_OPEN) {
 		log_error("segment '%s': there is none with this layout, and open_mode is open",
 			  host->name);

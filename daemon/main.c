@@ -127,10 +127,10 @@ static void print_summary(const struct conf *conf)
 	printf("%s: ok\nsocket %s\n", conf->path, conf->socket_path);
 	for (i = 0; i < conf->n_segments; i++) {
 		const struct config *shape = &conf->segments[i].shape;
+		uint64_t size_bytes = conf_segment_bytes(&conf->segments[i]);
 
 		printf("segment '%s': %s (%" PRIu64 " bytes), %" PRIu32 " holders\n", shape->name,
-		       log_size(size, segment_size_bytes(shape)), segment_size_bytes(shape),
-		       config_n_holders(shape));
+		       log_size(size, size_bytes), size_bytes, config_n_holders(shape));
 		for (k = 0; k < shape->n_pools; k++)
 			printf("  pool %zu: %" PRIu64 " x %" PRIu64 " bytes\n", k,
 			       shape->pools[k].n_chunks, shape->pools[k].chunk_size);

@@ -25,7 +25,7 @@ static int check_deserted(int fd, const char *shm_name)
 	if (r == -EAGAIN || r == -ENODATA)
 		return 0;
 	if (r < 0) {
-		log_warning("%s left: not a segment, or damaged", shm_name + 1);
+		log_warning("%s left: not a segment, or damaged", store_label(shm_name));
 		return r;
 	}
 	r = segment_boot_id(boot_id);
@@ -38,30 +38,28 @@ static int check_deserted(int fd, const char *shm_name)
 	if (memcmp(frozen.boot_id, boot_id, sizeof(boot_id)) != 0)
 		return 0;
 	if (frozen.pid_namespace != pid_namespace) {
-		log_warning("%s left: of a mempoold in another pid namespace", shm_name + 1);
+		log_warning("%s left: of a mempoold in another pid namespace", store_label(shm_name));
 		return -EBUSY;
 	}
 	n = frozen_count_living(&frozen);
 	if (n > 0)
-		log_warning("%s left: %" PRId64 " living clients are in it", shm_name + 1, n);
+		log_warning("%s left: %" PRId64 " living clients are in it", store_label(shm_name), n);
 	if (n < 0)
-		log_warning("%s left: %s", shm_name + 1, strerror((int)-n));
+		log_warning("%s left: %s", store_label(shm_name), strerror((int)-n));
 	return n > 0 ? -EBUSY : (int)n;
 }
 
-static int remove_object(const char *segment_name, uint64_t number)
+static int remove_object(const char *shm_name)
 {
-	char shm_name[STORE_NAME_BYTES];
 	const char *why;
 	struct stat st;
 	int fd, r;
 
-	store_name(shm_name, segment_name, number);
 	r = store_open(shm_name, &fd, &st, &why);
 	if (r == -ENOENT)
 		return 0;
 	if (r < 0) {
-		log_warning("%s left: %s", shm_name + 1, r == -EPERM ? why : strerror(-r));
+		log_warning("%s left: %s", store_label(shm_name), r == -EPERM ? why : strerror(-r));
 		return r == -EPERM ? 0 : r;
 	}
 	r = check_deserted(fd, shm_name);
@@ -70,33 +68,33 @@ static int remove_object(const char *segment_name, uint64_t number)
 		return r;
 	r = store_unlink(shm_name, st.st_dev, st.st_ino);
 	if (r < 0)
-		log_error("cannot remove %s: %s", shm_name + 1, strerror(-r));
+		log_error("cannot remove %s: %s", store_label(shm_name), strerror(-r));
 	else
-		log_notice("removed %s", shm_name + 1);
+		log_notice("removed %s", store_label(shm_name));
 	return r;
 }
 
 static int remove_segment(const char *segment_name)
 {
 	struct store_lock lock = STORE_LOCK_NULL;
-	uint64_t *numbers = NULL;
+	struct store_entry *entries = NULL;
 	int64_t n, i;
 	int r, result = 0;
 
 	r = store_lock_take(&lock, segment_name);
 	if (r < 0)
 		return r;
-	n = store_scan(segment_name, &numbers);
+	n = store_scan(segment_name, &entries);
 	if (n < 0)
 		result = (int)n;
 	if (n == 0)
 		log_notice("segment '%s': there is none", segment_name);
 	for (i = 0; i < n; i++) {
-		r = remove_object(segment_name, numbers[i]);
+		r = remove_object(entries[i].shm_name);
 		if (r < 0)
 			result = r;
 	}
-	free(numbers);
+	free(entries);
 	if (result == 0)
 		store_lock_remove(&lock);
 	store_lock_deinit(&lock);

@@ -6,11 +6,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
+#include <mntent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/mman.h>
+#include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -160,54 +162,152 @@ static uint64_t parse_generation(const char *file_name, const char *segment_name
 
 static int compare_descending(const void *a, const void *b)
 {
-	uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+	const struct store_entry *left = a, *right = b;
 
-	return (left < right) - (left > right);
+	return (left->generation < right->generation) - (left->generation > right->generation);
 }
 
-int64_t store_scan(const char *segment_name, uint64_t **ret_numbers)
-{
-	uint64_t *numbers = NULL, *grown, number;
-	size_t n = 0, room = 0;
-	struct dirent *entry;
-	DIR *folder;
+/* The entries found so far. */
+struct scan {
+	const char *segment_name;
+	struct store_entry *entries;
+	size_t n;
+	size_t room;
+};
 
-	folder = opendir(STORE_FOLDER);
-	if (!folder)
-		return -errno;
-	while ((entry = readdir(folder))) {
-		number = parse_generation(entry->d_name, segment_name);
-		if (!number)
-			continue;
-		if (n == room) {
-			room = room ? 2 * room : 8;
-			grown = reallocarray(numbers, room, sizeof(*numbers));
-			if (!grown) {
-				free(numbers);
-				closedir(folder);
-				return -ENOMEM;
-			}
-			numbers = grown;
-		}
-		numbers[n++] = number;
+static int scan_add(struct scan *scan, const char *folder, uint64_t generation)
+{
+	struct store_entry *grown;
+
+	if (scan->n == scan->room) {
+		scan->room = scan->room ? 2 * scan->room : 8;
+		grown = reallocarray(scan->entries, scan->room, sizeof(*grown));
+		if (!grown)
+			return -ENOMEM;
+		scan->entries = grown;
 	}
-	closedir(folder);
-	if (n)
-		qsort(numbers, n, sizeof(*numbers), compare_descending);
-	*ret_numbers = numbers;
-	return (int64_t)n;
+	scan->entries[scan->n].generation = generation;
+	/* What is too long was not made by us. */
+	scan->n += store_name(scan->entries[scan->n].shm_name, folder, scan->segment_name,
+			      generation) == 0;
+	return 0;
 }
 
-void store_name(char ret_name[static STORE_NAME_BYTES], const char *segment_name,
-		uint64_t generation)
+static int scan_folder(struct scan *scan, const char *folder)
 {
-	snprintf(ret_name, STORE_NAME_BYTES, "%s%s.%llu", MEMPOOL_SHM_PREFIX, segment_name,
-		 (unsigned long long)generation);
+	DIR *stream = opendir(folder[0] ? folder : STORE_FOLDER);
+	struct dirent *entry;
+	uint64_t generation;
+	int r = 0;
+
+	if (!stream)
+		return -errno;
+	while (r == 0 && (entry = readdir(stream))) {
+		generation = parse_generation(entry->d_name, scan->segment_name);
+		if (generation)
+			r = scan_add(scan, folder, generation);
+	}
+	closedir(stream);
+	return r;
+}
+
+/* The hugetlbfs that are mounted, one by one; the list cannot be read: none. */
+struct huge_mounts {
+	FILE *file;
+	struct mntent entry;
+	char room[4096];
+};
+
+static void huge_mounts_close(struct huge_mounts *mounts)
+{
+	if (mounts->file)
+		endmntent(mounts->file);
+	mounts->file = NULL;
+}
+
+static void huge_mounts_open(struct huge_mounts *mounts)
+{
+	mounts->file = setmntent("/proc/self/mounts", "re");
+}
+
+/* NULL: no more, and it is closed. */
+static const char *huge_mounts_next(struct huge_mounts *mounts)
+{
+	while (mounts->file &&
+	       getmntent_r(mounts->file, &mounts->entry, mounts->room, sizeof(mounts->room)))
+		if (strcmp(mounts->entry.mnt_type, "hugetlbfs") == 0 &&
+		    strlen(mounts->entry.mnt_dir) < STORE_NAME_BYTES)
+			return mounts->entry.mnt_dir;
+	huge_mounts_close(mounts);
+	return NULL;
+}
+
+int64_t store_scan(const char *segment_name, struct store_entry **ret_entries)
+{
+	struct scan scan = { .segment_name = segment_name };
+	struct huge_mounts mounts;
+	const char *folder;
+	int r = scan_folder(&scan, "");
+
+	huge_mounts_open(&mounts);
+	while (r == 0 && (folder = huge_mounts_next(&mounts))) {
+		r = scan_folder(&scan, folder);
+		/* Another one is mounted over it, or it is not for us to read. */
+		if (r == -ENOENT || r == -EACCES || r == -ENOTDIR)
+			r = 0;
+	}
+	huge_mounts_close(&mounts);
+	if (r < 0) {
+		free(scan.entries);
+		return r;
+	}
+	if (scan.n)
+		qsort(scan.entries, scan.n, sizeof(*scan.entries), compare_descending);
+	*ret_entries = scan.entries;
+	return (int64_t)scan.n;
+}
+
+int store_find_folder(uint64_t huge_bytes, char ret_folder[static STORE_NAME_BYTES])
+{
+	struct huge_mounts mounts;
+	const char *folder;
+	struct statfs fs;
+	int r = -ENOENT;
+
+	ret_folder[0] = '\0';
+	if (huge_bytes == 0)
+		return 0;
+	huge_mounts_open(&mounts);
+	while (r < 0 && (folder = huge_mounts_next(&mounts))) {
+		if (statfs(folder, &fs) < 0 || fs.f_type != HUGETLBFS_MAGIC ||
+		    (uint64_t)fs.f_bsize != huge_bytes)
+			continue;
+		r = faccessat(AT_FDCWD, folder, R_OK | W_OK | X_OK, AT_EACCESS) < 0 ? -EACCES
+										    : 0;
+		strcpy(ret_folder, folder);
+	}
+	huge_mounts_close(&mounts);
+	return r;
+}
+
+int store_name(char ret_name[static STORE_NAME_BYTES], const char *folder,
+	       const char *segment_name, uint64_t generation)
+{
+	int n = snprintf(ret_name, STORE_NAME_BYTES, "%s%s%s.%llu", folder,
+			 MEMPOOL_SHM_PREFIX, segment_name, (unsigned long long)generation);
+
+	return n < STORE_NAME_BYTES ? 0 : -ENAMETOOLONG;
+}
+
+const char *store_label(const char *shm_name)
+{
+	return strchr(shm_name + 1, '/') ? shm_name : shm_name + 1;
 }
 
 static void store_path(char ret_path[static STORE_PATH_BYTES], const char *shm_name)
 {
-	snprintf(ret_path, STORE_PATH_BYTES, "%s%s", STORE_FOLDER, shm_name);
+	snprintf(ret_path, STORE_PATH_BYTES, "%s%s",
+		 strchr(shm_name + 1, '/') ? "" : STORE_FOLDER, shm_name);
 }
 
 int store_open(const char *shm_name, int *ret_fd, struct stat *ret_st,
@@ -279,11 +379,12 @@ int store_unlink(const char *shm_name, dev_t device, ino_t inode)
 	return unlink(path) < 0 ? -errno : 0;
 }
 
-uint64_t store_free_bytes(void)
+uint64_t store_free_bytes(const char *folder)
 {
 	struct statvfs st;
 
-	if (statvfs(STORE_FOLDER, &st) < 0)
-		return 0;
+	/* Without a limit it says that it has no blocks. */
+	if (statvfs(folder[0] ? folder : STORE_FOLDER, &st) < 0 || st.f_blocks == 0)
+		return UINT64_MAX;
 	return (uint64_t)st.f_bavail * st.f_frsize;
 }

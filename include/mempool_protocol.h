@@ -37,7 +37,7 @@
 #define MEMPOOL_PROTOCOL_VERSION 1
 
 #define MEMPOOL_DEFAULT_SOCKET "/run/mempool/mempoold.sock"
-#define MEMPOOL_SHM_PREFIX "/mempool-"		/* then NAME.GENERATION */
+#define MEMPOOL_SHM_PREFIX "/mempool-"		/* then NAME.GENERATION; a folder may precede */
 
 enum mempool_message_type {
 	MEMPOOL_MSG_HELLO = 0x01,
@@ -124,7 +124,7 @@ struct mempool_msg_place {
 	uint64_t device;		/* st_dev and st_ino of the object */
 	uint64_t inode;
 	char segment[32];
-	char shm_name[64];		/* for shm_open(), with the leading slash */
+	char shm_name[64];		/* for shm_open(), or a path on a hugetlbfs */
 };
 
 struct mempool_msg_welcome {

@@ -79,13 +79,16 @@ int segment_map_fd(int fd, enum segment_access access, struct segment_memory *re
 
 bool segment_name_is_valid(const char *shm_name)
 {
-	const size_t prefix = strlen(MEMPOOL_SHM_PREFIX);
 	const char *last = strrchr(shm_name, '/');
 
-	if (shm_name[0] != '/' || strncmp(last, MEMPOOL_SHM_PREFIX, prefix) != 0)
+	if (shm_name[0] != '/' ||
+	    strncmp(last, MEMPOOL_SHM_PREFIX, strlen(MEMPOOL_SHM_PREFIX)) != 0)
 		return false;
-	for (const char *c = shm_name; *c; c++)
+	for (const char *c = shm_name; c < last; c++)
 		if (!isgraph((unsigned char)*c))
+			return false;
+	for (const char *c = last + 1; *c; c++)
+		if (!isalnum((unsigned char)*c) && !strchr("_-.", *c))
 			return false;
 	return true;
 }
@@ -194,7 +197,9 @@ static int take_pages(const struct segment_memory *memory, const struct pages *p
 	/* Filling takes the space, and in parallel, which posix_fallocate(3) cannot. */
 	if (ftruncate(memory->fd, (off_t)memory->size) < 0)
 		return -errno;
-	return pages_fill(pages, memory->base, memory->size, progress, userdata);
+	r = pages_fill(pages, memory->base, memory->size, progress, userdata);
+	/* Nobody else has it yet, so nobody truncated it. */
+	return r == -EFAULT ? -ENOSPC : r;
 }
 
 static int set_permissions(int fd, const struct segment_permissions *perms)

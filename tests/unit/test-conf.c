@@ -236,6 +236,14 @@ START_TEST(test_load_everything_is_read)
 	ck_assert_int_eq(segment->open_mode, SEGMENT_PURGE_AND_CREATE);
 	ck_assert_uint_eq(segment->shape.max_clients, 70);
 	ck_assert(!segment->shape.fallback);
+	ck_assert(segment->pages.prefault);
+	ck_assert(segment->pages.lock);
+	ck_assert_uint_eq(segment->pages.huge_bytes, 2 << 20);
+	ck_assert_uint_eq(conf_segment_bytes(segment) % (2 << 20), 0);
+	ck_assert_int_eq(segment->pages.policy, PAGES_INTERLEAVE);
+	ck_assert_uint_eq(segment->pages.nodes[0], 1);
+	ck_assert_uint_eq(segment->pages.nodes[1], 2);
+	ck_assert_uint_eq(segment->pages.nodes[15], UINT64_C(1) << 63);
 	ck_assert_uint_eq(segment->shape.n_pools, 2);
 	ck_assert_uint_eq(segment->shape.pools[1].chunk_size, 1024);
 	ck_assert_uint_eq(segment->shape.pools[1].n_chunks, 3);
@@ -250,6 +258,9 @@ START_TEST(test_load_everything_is_read)
 
 	ck_assert_str_eq(conf->segments[1].shape.name, "second");
 	ck_assert_int_eq(conf->segments[1].open_mode, SEGMENT_CREATE);
+	ck_assert(!conf->segments[1].pages.prefault && !conf->segments[1].pages.lock);
+	ck_assert_uint_eq(conf->segments[1].pages.huge_bytes, 0);
+	ck_assert_int_eq(conf->segments[1].pages.policy, PAGES_ANYWHERE);
 	ck_assert_uint_eq(conf->segments[1].shape.pools[0].chunk_size, 1u << 20);
 	conf_free(conf);
 }
@@ -501,7 +512,7 @@ START_TEST(test_installed_config_each_example_loads)
 		free(copy);
 		n_examples++;
 	}
-	ck_assert_uint_eq(n_examples, 13);
+	ck_assert_uint_eq(n_examples, 17);
 	free(words.text);
 	free(text.text);
 }

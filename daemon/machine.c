@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: MIT */
+#include "machine.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <linux/capability.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#define CGROUP_FOLDER "/sys/fs/cgroup"
+
+__attribute__((format(printf, 2, 3))) static FILE *open_file(const char *root,
+							      const char *format, ...)
+{
+	char path[4096 + 256];
+	va_list args;
+	int n;
+
+	n = snprintf(path, sizeof(path), "%s", root);
+	va_start(args, format);
+	vsnprintf(path + n, sizeof(path) - (size_t)n, format, args);
+	va_end(args);
+	return fopen(path, "re");
+}
+
+/* The number behind a key, which is a word of some line; @base as strtoull(3). */
+static bool find_key(FILE *file, const char *key, int base, uint64_t *ret_value)
+{
+	char line[256];
+	bool found = false;
+
+	rewind(file);
+	while (!found && fgets(line, sizeof(line), file)) {
+		const char *at = strstr(line, key);
+
+		found = at && (at == line || at[-1] == ' ');
+		if (found)
+			*ret_value = strtoull(at + strlen(key), NULL, base);
+	}
+	return found;
+}
+
+/* In a meminfo, in KiB. */
+static uint64_t find_bytes(FILE *file, const char *key)
+{
+	uint64_t value = 0;
+
+	find_key(file, key, 10, &value);
+	return value << 10;
+}
+
+/* A file that is a number; "max" is none. */
+static uint64_t read_number(FILE *file, uint64_t otherwise)
+{
+	uint64_t value = otherwise;
+
+	if (file && fscanf(file, "%" SCNu64, &value) != 1)
+		value = otherwise;
+	if (file)
+		fclose(file);
+	return value;
+}
+
+/* ---- memory ---- */
+
+uint64_t machine_memory(const char *root, bool with_swap)
+{
+	FILE *file = open_file(root, "/proc/meminfo");
+	uint64_t bytes;
+
+	if (!file)
+		return UINT64_MAX;
+	bytes = find_bytes(file, "MemAvailable:");
+	if (with_swap)
+		bytes += find_bytes(file, "SwapFree:");
+	fclose(file);
+	return bytes;
+}
+
+/* Under its limit; what it caches of files is given up first. */
+static uint64_t group_left(const char *root, const char *group)
+{
+	uint64_t limit, used, active = 0, inactive = 0;
+	FILE *file;
+
+	limit = read_number(open_file(root, CGROUP_FOLDER "%s/memory.max", group), UINT64_MAX);
+	if (limit == UINT64_MAX)
+		return limit;
+	used = read_number(open_file(root, CGROUP_FOLDER "%s/memory.current", group), 0);
+	file = open_file(root, CGROUP_FOLDER "%s/memory.stat", group);
+	if (file) {
+		find_key(file, "inactive_file ", 10, &inactive);
+		find_key(file, "active_file ", 10, &active);
+		fclose(file);
+	}
+	used -= inactive + active < used ? inactive + active : used;
+	return used < limit ? limit - used : 0;
+}
+
+uint64_t machine_group_memory(const char *root)
+{
+	FILE *file = open_file(root, "/proc/self/cgroup");
+	uint64_t least = UINT64_MAX, left;
+	char line[4096], *end;
+
+	while (file && fgets(line, sizeof(line), file)) {
+		if (strncmp(line, "0::/", 4) != 0)
+			continue;
+		line[strcspn(line, "\n")] = '\0';
+		/* Ours, then each one above it; the topmost of a container has limits, too. */
+		for (end = line + strlen(line); end; end = strrchr(line + 3, '/')) {
+			*end = '\0';
+			left = group_left(root, line + 3);
+			least = left < least ? left : least;
+		}
+	}
+	if (file)
+		fclose(file);
+	return least;
+}
+
+static bool has_node(const uint64_t nodes[PAGES_MAX_NODES / 64], unsigned int node)
+{
+	return nodes[node / 64] >> node % 64 & 1;
+}
+
+uint64_t machine_node_memory(const char *root, const uint64_t nodes[PAGES_MAX_NODES / 64])
+{
+	uint64_t bytes = 0;
+
+	for (unsigned int node = 0; node < PAGES_MAX_NODES; node++) {
+		FILE *file;
+
+		if (!has_node(nodes, node))
+			continue;
+		file = open_file(root, "/sys/devices/system/node/node%u/meminfo", node);
+		if (!file)
+			return UINT64_MAX;
+		bytes += find_bytes(file, "MemFree:") + find_bytes(file, "Active(file):") +
+			 find_bytes(file, "Inactive(file):") +
+			 find_bytes(file, "SReclaimable:");
+		fclose(file);
+	}
+	return bytes;
+}
+
+/* ---- huge pages ---- */
+
+int machine_huge_pages(const char *root, uint64_t page_bytes, struct machine_huge *ret_huge)
+{
+	static const char *const names[] = {
+		"nr_hugepages",		"free_hugepages",    "resv_hugepages",
+		"surplus_hugepages",	"nr_overcommit_hugepages",
+	};
+	uint64_t n[5];
+
+	for (unsigned int i = 0; i < 5; i++) {
+		FILE *file = open_file(root,
+				       "/sys/kernel/mm/hugepages/hugepages-%" PRIu64 "kB/%s",
+				       page_bytes >> 10, names[i]);
+
+		if (!file && i == 0)
+			return -ENOENT;
+		n[i] = read_number(file, 0);
+	}
+	*ret_huge = (struct machine_huge){ .n_total = n[0], .n_free = n[1] };
+	ret_huge->n_free -= n[2] < n[1] ? n[2] : n[1];
+	ret_huge->n_free += n[4] > n[3] ? n[4] - n[3] : 0;
+	return 0;
+}
+
+uint64_t machine_node_huge_pages(const char *root, uint64_t page_bytes,
+				 const uint64_t nodes[PAGES_MAX_NODES / 64])
+{
+	uint64_t n = 0;
+
+	for (unsigned int node = 0; node < PAGES_MAX_NODES; node++)
+		if (has_node(nodes, node))
+			n += read_number(open_file(root, "/sys/devices/system/node/node%u/hugepages/"
+						   "hugepages-%" PRIu64 "kB/free_hugepages",
+						   node, page_bytes >> 10), 0);
+	return n;
+}
+
+/* ---- nodes ---- */
+
+void machine_nodes(const char *root, char ret_list[static MACHINE_LIST_BYTES],
+		   uint64_t ret_nodes[PAGES_MAX_NODES / 64])
+{
+	FILE *file = open_file(root, "/sys/devices/system/node/has_memory");
+	const char *at = ret_list;
+	unsigned int first, last;
+	int n;
+
+	/* Without NUMA all of it is node 0. */
+	strcpy(ret_list, "0");
+	if (file && !fgets(ret_list, MACHINE_LIST_BYTES, file))
+		strcpy(ret_list, "0");
+	if (file)
+		fclose(file);
+	ret_list[strcspn(ret_list, "\n")] = '\0';
+
+	memset(ret_nodes, 0, PAGES_MAX_NODES / 8);
+	while (sscanf(at, "%u%n", &first, &n) == 1) {
+		at += n;
+		last = first;
+		if (sscanf(at, "-%u%n", &last, &n) == 1)
+			at += n;
+		for (; first <= last && first < PAGES_MAX_NODES; first++)
+			ret_nodes[first / 64] |= UINT64_C(1) << first % 64;
+		at += *at == ',';
+	}
+}
+
+/* ---- locked memory ---- */
+
+uint64_t machine_lockable(const char *root)
+{
+	FILE *file = open_file(root, "/proc/self/status");
+	uint64_t capabilities = 0, locked;
+	struct rlimit limit;
+
+	if (!file)
+		return UINT64_MAX;
+	locked = find_bytes(file, "VmLck:");
+	find_key(file, "CapEff:", 16, &capabilities);
+	fclose(file);
+	if (capabilities >> CAP_IPC_LOCK & 1 || getrlimit(RLIMIT_MEMLOCK, &limit) < 0 ||
+	    limit.rlim_cur == RLIM_INFINITY)
+		return UINT64_MAX;
+	return locked < limit.rlim_cur ? limit.rlim_cur - locked : 0;
+}
