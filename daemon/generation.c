@@ -59,6 +59,7 @@ static int tenant_new(struct generation *generation, uint32_t id,
 	assert(!generation->tenants[id]);
 	generation->tenants[id] = tenant;
 	generation->n_tenants++;
+	peak_start(&generation->peak);
 	server_count(generation->host->server, 1);
 	*ret_tenant = tenant;
 	return 0;
@@ -84,6 +85,8 @@ void tenant_free(struct tenant *tenant)
 	quota_put(&tenant->unit);
 	generation->tenants[tenant->id] = NULL;
 	generation->n_tenants--;
+	if (generation->n_tenants == 0)
+		peak_stop(&generation->peak);
 	generation->host->server->n_reaping -= tenant->state == TENANT_REAPING;
 	server_count(generation->host->server, -1);
 	free(tenant);
@@ -216,6 +219,7 @@ void generation_check(struct generation *generation)
 		  "clients cannot go on with it", generation_label(generation),
 		  generation->n_tenants);
 	reaper_stop(generation);
+	peak_stop(&generation->peak);
 	generation->state = GENERATION_LOST;
 	generation_kick(generation);
 	host_lost_generation(generation->host, generation);
@@ -293,6 +297,7 @@ int generation_new(struct host *host, const char *shm_name, struct segment *segm
 		sigbus_watch(&generation->range, segment->memory.base, segment->memory.size);
 	}
 	TAILQ_INIT(&generation->waiting);
+	peak_init(&generation->peak, host->server->base, segment);
 	evtimer_assign(&generation->step, host->server->base, on_step, generation);
 	evtimer_assign(&generation->rewatch, host->server->base, on_rewatch, generation);
 	*ret_generation = generation;
@@ -310,6 +315,7 @@ void generation_free(struct generation *generation)
 		if (generation->tenants[id])
 			tenant_free(generation->tenants[id]);
 	reaper_stop(generation);
+	peak_stop(&generation->peak);
 	evtimer_del(&generation->step);
 	evtimer_del(&generation->rewatch);
 	sigbus_unwatch(&generation->range);

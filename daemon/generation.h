@@ -31,6 +31,7 @@
 #include "frozen.h"
 #include "mempool_layout.h"
 #include "mempool_protocol.h"
+#include "peak.h"
 #include "quota.h"
 #include "reaper.h"
 #include "shm/segment.h"
@@ -90,6 +91,7 @@ struct generation {
 	uint32_t n_tenants;
 	struct tenant **tenants;	/* by id */
 	struct reaper reaper;
+	struct peak peak;
 	struct event step;		/* the deferred step */
 	struct event rewatch;		/* try again to watch those who could not be */
 	TAILQ_HEAD(, session) waiting;	/* hellos that wait for an id to be reaped */

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+#include "peak.h"
+
+#include "log.h"
+
+#define PEAK_SLICE_WORDS (UINT32_C(1) << 16)
+#define PEAK_INTERVAL_NS UINT64_C(1000000000)
+#define PEAK_REST 50			/* so many times the work */
+
+/* Up to so many words. Return: whether all pools have been read. */
+static bool count_slice(struct peak *peak, uint32_t max)
+{
+	const struct segment *segment = peak->segment;
+
+	while (peak->pool <= segment->n_pools) {
+		const struct pool *pool = &segment->pools[peak->pool];
+
+		for (; peak->index < pool->n_chunks && max > 0; peak->index++, max--)
+			/* Relaxed: a count, of what may move while it is counted. */
+			peak->n_used += !word_is_free(
+				atomic_load_explicit(&pool->entries[peak->index].word,
+						     memory_order_relaxed));
+		if (peak->index < pool->n_chunks)
+			return false;
+		pool_saw_used(pool, peak->n_used);
+		peak->index = 0;
+		peak->n_used = 0;
+		peak->pool++;
+	}
+	peak->pool = 0;
+	return true;
+}
+
+static void wait_ns(struct peak *peak, uint64_t ns)
+{
+	const struct timeval delay = { (time_t)(ns / 1000000000),
+				       (suseconds_t)(ns % 1000000000 / 1000) };
+
+	evtimer_add(&peak->timer, &delay);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *userdata)
+{
+	struct peak *peak = userdata;
+	uint64_t begun_ns = log_clock_ns();
+	bool is_done = count_slice(peak, PEAK_SLICE_WORDS);
+	uint64_t rest_ns;
+
+	(void)fd;
+	(void)what;
+	peak->busy_ns += log_clock_ns() - begun_ns;
+	if (!is_done) {
+		wait_ns(peak, 0);
+		return;
+	}
+	rest_ns = peak->busy_ns * PEAK_REST;
+	peak->busy_ns = 0;
+	wait_ns(peak, rest_ns > PEAK_INTERVAL_NS ? rest_ns : PEAK_INTERVAL_NS);
+}
+
+void peak_init(struct peak *peak, struct event_base *base, const struct segment *segment)
+{
+	*peak = (struct peak){ .segment = segment };
+	evtimer_assign(&peak->timer, base, on_timer, peak);
+}
+
+void peak_start(struct peak *peak)
+{
+	if (peak->segment && !evtimer_pending(&peak->timer, NULL))
+		wait_ns(peak, 0);
+}
+
+void peak_stop(struct peak *peak)
+{
+	evtimer_del(&peak->timer);
+	/* The next one begins anew. */
+	peak->pool = 0;
+	peak->index = 0;
+	peak->n_used = 0;
+	peak->busy_ns = 0;
+}
