@@ -28,6 +28,8 @@ static const struct command commands[] = {
 	{ "metrics", "", 0, 0, READS, ctl_metrics, "all of it for Prometheus" },
 	{ "topic drain", "NAME", 1, 1, ASKS, ctl_topic_drain,
 	  "let go of the messages that a topic keeps" },
+	{ "reload", "", 0, 0, OPTION_JSON | OPTION_SOCKET, ctl_reload,
+	  "read the config again, and put it in force" },
 	{ "help", "[COMMAND]", 0, 2, 0, ctl_help, "this, or more about one command" },
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))

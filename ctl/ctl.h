@@ -36,6 +36,7 @@ enum ctl_exit ctl_holders(const struct ctl_options *options);
 enum ctl_exit ctl_metrics(const struct ctl_options *options);
 enum ctl_exit ctl_pools(const struct ctl_options *options);
 enum ctl_exit ctl_queues(const struct ctl_options *options);
+enum ctl_exit ctl_reload(const struct ctl_options *options);
 enum ctl_exit ctl_status(const struct ctl_options *options);
 enum ctl_exit ctl_topic_drain(const struct ctl_options *options);
 enum ctl_exit ctl_topics(const struct ctl_options *options);

@@ -214,3 +214,31 @@ int observer_drain(const char *socket_path, const char *segment, const char *top
 	close(fd);
 	return r;
 }
+
+int observer_reload(const char *socket_path, struct mempool_msg_reloaded *ret_reloaded,
+		    char reterr_reason[static 240])
+{
+	const struct mempool_msg_reload reload = {
+		.msg = {
+			.magic = MEMPOOL_PROTOCOL_MAGIC,
+			.version = MEMPOOL_PROTOCOL_VERSION,
+			.type = MEMPOOL_MSG_RELOAD,
+			.size = sizeof(reload),
+		},
+	};
+	const struct timeval for_ever = { 0, 0 };
+	int fd, r;
+
+	reterr_reason[0] = '\0';
+	fd = observer_ask(socket_path, &reload, sizeof(reload));
+	if (fd < 0)
+		return fd;
+	r = setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &for_ever, sizeof(for_ever)) < 0 ? -errno : 0;
+	if (r == 0)
+		r = receive_answer(fd, MEMPOOL_MSG_RELOADED, ret_reloaded, sizeof(*ret_reloaded),
+				   reterr_reason);
+	if (r == 0)
+		ret_reloaded->text[sizeof(ret_reloaded->text) - 1] = '\0';
+	close(fd);
+	return r;
+}

@@ -38,4 +38,14 @@ int observer_list(const char *socket_path, struct mempool_msg_place **ret_places
 int observer_drain(const char *socket_path, const char *segment, const char *topic,
 		   struct mempool_msg_drained *ret_drained, char reterr_reason[static 240]);
 
+/**
+ * observer_reload() - let the daemon read its config again, and wait for the result
+ *
+ * Waits as long as it takes: many GiB may have to be taken for a new layout.
+ *
+ * Return: 0, and *ret_reloaded says how it went; else as observer_list().
+ */
+int observer_reload(const char *socket_path, struct mempool_msg_reloaded *ret_reloaded,
+		    char reterr_reason[static 240]);
+
 #endif

@@ -52,16 +52,10 @@ int host_lock(struct host *host)
 	return store_lock_take(&host->lock, host->name);
 }
 
-static int host_add(struct host *host, const char *shm_name, struct segment *segment,
-		    const struct frozen *frozen, struct generation **ret_generation)
+static void host_add(struct host *host, struct generation *generation)
 {
-	int r = generation_new(host, shm_name, segment, frozen, ret_generation);
-
-	if (r < 0)
-		return r;
-	TAILQ_INSERT_TAIL(&host->generations, *ret_generation, link);
+	TAILQ_INSERT_TAIL(&host->generations, generation, link);
 	server_changed(host->server);
-	return 0;
 }
 
 static void log_shape(const struct host *host, const struct generation *generation,
@@ -81,12 +75,12 @@ static void log_shape(const struct host *host, const struct generation *generati
 }
 
 /* The config may have changed, or its maker been killed before it set them. */
-static void set_permissions(const struct host *host)
+void host_set_permissions(const struct host *host)
 {
 	const struct generation *generation = host->current;
 	const mode_t mode = host->conf->perms.mode;
 	const gid_t group = conf_segment_group(host->conf);
-	int r = store_set_permissions(generation->fd, mode, group);
+	int r = generation ? store_set_permissions(generation->fd, mode, group) : 0;
 
 	if (r < 0)
 		log_warning("segment '%s': cannot set mode %04o and group %u of %s: %s",
@@ -107,6 +101,14 @@ static bool on_progress(uint64_t done_bytes, uint64_t total_bytes, void *userdat
 	return true;
 }
 
+void host_take_up(struct host *host, struct generation *generation)
+{
+	host_add(host, generation);
+	generation_set_daemon(generation);
+	host->current = generation;
+	log_shape(host, generation, "created");
+}
+
 static int host_create(struct host *host)
 {
 	struct generation *generation;
@@ -120,16 +122,14 @@ static int host_create(struct host *host)
 	if (r < 0)
 		build_log_error(&build, r);
 	else
-		r = host_add(host, build.shm_name, segment, NULL, &generation);
+		r = generation_new(host, build.shm_name, segment, NULL, &generation);
 	if (r < 0) {
 		segment_free(segment);
 		build_deinit(&build);
 		return r;
 	}
 	build_keep(&build);
-	generation_set_daemon(generation);
-	host->current = generation;
-	log_shape(host, generation, "created");
+	host_take_up(host, generation);
 	return 0;
 }
 
@@ -197,15 +197,25 @@ static int find_attach(struct find *find)
 	return r;
 }
 
-static bool is_current(const struct host *host, const struct find *find)
+static bool has_layout(const struct segment *segment, const struct conf_segment *conf)
 {
 	struct geometry wanted;
 
+	return geometry_init(&wanted, &conf->shape) == 0 &&
+	       wanted.fingerprint == segment->geometry.fingerprint;
+}
+
+static bool is_current(const struct host *host, const struct find *find)
+{
 	return !host->current && host->conf->open_mode != SEGMENT_PURGE_AND_CREATE &&
 	       find->segment && find->frozen.state == MEMPOOL_SEGMENT_READY &&
 	       strcmp(find->segment->config.name, host->name) == 0 &&
-	       geometry_init(&wanted, &host->conf->shape) == 0 &&
-	       wanted.fingerprint == find->segment->geometry.fingerprint;
+	       has_layout(find->segment, host->conf);
+}
+
+bool host_fits(const struct host *host, const struct conf_segment *conf)
+{
+	return host->current && has_layout(host->current->segment, conf);
 }
 
 /* 0: it is of ordinary ones. */
@@ -247,9 +257,10 @@ static int keep(struct host *host, struct find *find, bool is_wanted)
 	struct generation *generation;
 	int r;
 
-	r = host_add(host, find->shm_name, find->segment, &find->frozen, &generation);
+	r = generation_new(host, find->shm_name, find->segment, &find->frozen, &generation);
 	if (r < 0)
 		return r;
+	host_add(host, generation);
 	if (!find->segment)
 		find->fd = -1;
 	find->segment = NULL;
@@ -259,7 +270,7 @@ static int keep(struct host *host, struct find *find, bool is_wanted)
 		return r;
 	if (is_wanted) {
 		host->current = generation;
-		set_permissions(host);
+		host_set_permissions(host);
 		bring_in(host);
 		log_shape(host, generation, "adopted");
 	}
@@ -437,4 +448,15 @@ void host_remove_generation(struct host *host, struct generation *generation)
 	TAILQ_REMOVE(&host->generations, generation, link);
 	generation_free(generation);
 	server_changed(host->server);
+	host_free_if_over(host);
+}
+
+void host_free_if_over(struct host *host)
+{
+	if (host->conf || !TAILQ_EMPTY(&host->generations))
+		return;
+	log_info("segment '%s': it is no longer in the config, and nobody is in it", host->name);
+	store_lock_remove(&host->lock);
+	TAILQ_REMOVE(&host->server->hosts, host, link);
+	host_free(host);
 }

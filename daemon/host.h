@@ -4,6 +4,7 @@
  *
  * At most one generation is current and takes new clients; the others are on their way
  * out. Numbers only go up, and a number that somebody else's file has is stepped over.
+ * A host whose segment has left the config has none that is current, and goes with the last.
  */
 #ifndef DAEMON_HOST_H
 #define DAEMON_HOST_H
@@ -21,7 +22,7 @@ struct host {
 	TAILQ_ENTRY(host) link;
 	struct server *server;
 	char name[MEMPOOL_NAME_BYTES];
-	const struct conf_segment *conf;
+	const struct conf_segment *conf;	/* NULL: no longer in the config */
 	struct store_lock lock;
 	struct generation *current;	/* NULL: lost, and there was no making a new one */
 	TAILQ_HEAD(, generation) generations;
@@ -53,6 +54,18 @@ int host_open(struct host *host);
  */
 int host_find(struct host *host);
 void host_settle(struct host *host);
+
+/* Whether the current generation has the layout that the config asks for. */
+bool host_fits(const struct host *host, const struct conf_segment *conf);
+
+/* A new generation is the current one; what was is retired by host_settle(). */
+void host_take_up(struct host *host, struct generation *generation);
+
+/* The current generation gets the mode and group of the config. */
+void host_set_permissions(const struct host *host);
+
+/* Free it, and remove its lock, if it is not in the config and nobody lives in it. */
+void host_free_if_over(struct host *host);
 
 /* The generation for new clients, after another try for one that was lost; or NULL. */
 struct generation *host_current(struct host *host);

@@ -101,6 +101,20 @@ static int clear_path(const char *path, const struct sockaddr_un *address)
 	return unlink(path) < 0 ? -errno : 0;
 }
 
+static int set_access(const char *path, mode_t mode, gid_t group)
+{
+	int r;
+
+	if (group != (gid_t)-1 && chown(path, (uid_t)-1, group) < 0) {
+		r = -errno;
+		log_error("cannot give %s to group %u: %s%s", path, (unsigned int)group,
+			  strerror(-r), r == -EPERM ? "; make mempoold a member of it "
+			  "(SupplementaryGroups= in its unit)" : "");
+		return r;
+	}
+	return chmod(path, mode) < 0 ? -errno : 0;
+}
+
 static int bind_path(struct listener *listener, const char *path, mode_t mode, gid_t group)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -134,14 +148,10 @@ static int bind_path(struct listener *listener, const char *path, mode_t mode, g
 		return -errno;
 	listener->device = st.st_dev;
 	listener->inode = st.st_ino;
-	if (group != (gid_t)-1 && chown(path, (uid_t)-1, group) < 0) {
-		r = -errno;
-		log_error("cannot give %s to group %u: %s%s", path, (unsigned int)group,
-			  strerror(-r), r == -EPERM ? "; make mempoold a member of it "
-			  "(SupplementaryGroups= in its unit)" : "");
+	r = set_access(path, mode, group);
+	if (r < 0)
 		return r;
-	}
-	if (chmod(path, mode) < 0 || listen(listener->fd, LISTENER_BACKLOG) < 0)
+	if (listen(listener->fd, LISTENER_BACKLOG) < 0)
 		return -errno;
 	log_info("listening on %s", path);
 	return 0;
@@ -213,18 +223,33 @@ void listener_start(struct listener *listener, struct event_base *base, listener
 	event_add(&listener->acceptable, NULL);
 }
 
-void listener_close(struct listener *listener)
+/* Whether what stands at its path is still our own socket. */
+static bool is_in_place(const struct listener *listener)
 {
 	struct stat st;
 
+	return listener->path && lstat(listener->path, &st) == 0 &&
+	       st.st_dev == listener->device && st.st_ino == listener->inode;
+}
+
+void listener_set_access(const struct listener *listener, mode_t mode, gid_t group)
+{
+	int r = is_in_place(listener) ? set_access(listener->path, mode, group) : -ENOENT;
+
+	if (r < 0)
+		log_warning("cannot set mode %04o of %s: %s", (unsigned int)mode,
+			    listener->path, strerror(-r));
+}
+
+void listener_close(struct listener *listener)
+{
 	if (listener->fn) {
 		event_del(&listener->acceptable);
 		event_del(&listener->later);
 	}
 	if (listener->fd >= 0)
 		close(listener->fd);
-	if (listener->path && lstat(listener->path, &st) == 0 &&
-	    st.st_dev == listener->device && st.st_ino == listener->inode)
+	if (is_in_place(listener))
 		unlink(listener->path);
 	free(listener->path);
 	*listener = LISTENER_NULL;

@@ -33,6 +33,9 @@ struct listener {
 /* Logs what is wrong. Return: 0 or -errno. */
 int listener_open(struct listener *listener, const char *path, mode_t mode, gid_t group);
 
+/* Another mode and group for our own socket; not for one that was passed. Logs. */
+void listener_set_access(const struct listener *listener, mode_t mode, gid_t group);
+
 /* From then on fn is called for each connection. */
 void listener_start(struct listener *listener, struct event_base *base, listener_fn fn,
 		    void *userdata);

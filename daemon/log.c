@@ -10,12 +10,17 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "conf.h"
+
 #define LOG_TEXT_BYTES 1024
 #define LOG_WINDOW_NS UINT64_C(10000000000)
 
 static int log_level = LOG_INFO;
 static bool log_to_journal;
 static bool log_bar_is_shown;
+static char *log_kept;			/* while it is empty the next line goes there */
+static size_t log_kept_size;
+static int log_kept_priority;
 
 /* systemd sets JOURNAL_STREAM to device:inode of the stream that it made our stderr. */
 static bool stderr_is_journal(void)
@@ -50,6 +55,15 @@ void log_bar(const char *text)
 	log_bar_is_shown = text != NULL;
 }
 
+void log_keep(char *text, size_t size, int priority)
+{
+	log_kept = text;
+	log_kept_size = size;
+	log_kept_priority = priority;
+	if (text)
+		text[0] = '\0';
+}
+
 /* One write a line, so that lines of several processes on one stderr stay whole. */
 static void write_line(int priority, const char *text, size_t length)
 {
@@ -74,8 +88,10 @@ log_va(int priority, const char *format, va_list args)
 	const char *line, *end;
 	int saved = errno;
 
+	vsnprintf(text, sizeof(text), format, args);
+	if (log_kept && !log_kept[0] && priority <= log_kept_priority)
+		snprintf(log_kept, log_kept_size, "%.*s", (int)strcspn(text, "\n"), text);
 	if (priority <= log_level) {
-		vsnprintf(text, sizeof(text), format, args);
 		for (line = text; *line; line = *end ? end + 1 : end) {
 			end = strchrnul(line, '\n');
 			write_line(priority, line, (size_t)(end - line));
@@ -114,6 +130,20 @@ void log_limited(struct log_limit *limit, int priority, const char *format, ...)
 	va_start(args, format);
 	log_va(priority, format, args);
 	va_end(args);
+}
+
+void log_conf_error(int priority, const struct conf_error *error)
+{
+	char *text = conf_error_format(error);
+
+	log_at(priority, "%s", text ? text : error->text);
+	free(text);
+}
+
+void log_conf_warning(const struct conf_error *warning, void *userdata)
+{
+	(void)userdata;
+	log_conf_error(LOG_WARNING, warning);
 }
 
 const char *log_size(char text[static LOG_SIZE_BYTES], uint64_t bytes)

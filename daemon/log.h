@@ -9,6 +9,7 @@
 #define DAEMON_LOG_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <syslog.h>
 
@@ -40,6 +41,17 @@ void log_limited(struct log_limit *limit, int priority, const char *format, ...)
 /* A line of a terminal that is written again and again; it gives way to the next line. NULL:
  * none any more. */
 void log_bar(const char *text);
+
+/* What is wrong with a config, with the line that it is in. */
+struct conf_error;
+void log_conf_error(int priority, const struct conf_error *error);
+void log_conf_warning(const struct conf_error *warning, void *userdata);
+
+/*
+ * From now on, until called with NULL, the first line of that priority or worse is also
+ * copied there: for who asked for what goes wrong.
+ */
+void log_keep(char *text, size_t size, int priority);
 
 /* A size for people: "8.7 MiB". */
 #define LOG_SIZE_BYTES 16

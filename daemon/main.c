@@ -105,20 +105,6 @@ static int parse_options(int argc, char **argv, struct options *options)
 	return -1;
 }
 
-static void log_conf_error(int priority, const struct conf_error *error)
-{
-	char *text = conf_error_format(error);
-
-	log_at(priority, "%s", text ? text : error->text);
-	free(text);
-}
-
-static void on_warning(const struct conf_error *warning, void *userdata)
-{
-	(void)userdata;
-	log_conf_error(LOG_WARNING, warning);
-}
-
 static void print_summary(const struct conf *conf)
 {
 	char size[LOG_SIZE_BYTES];
@@ -142,52 +128,36 @@ static void print_summary(const struct conf *conf)
 }
 
 /* Return: the exit status. */
-static int run(const struct options *options, struct conf *conf)
+static int serve(const struct options *options, struct conf *conf)
 {
-	switch (options->mode) {
-	case MODE_CHECK:
-		print_summary(conf);
-		return EXIT_SUCCESS;
-	case MODE_REMOVE:
-		return remove_segments(conf) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
-	case MODE_SERVE:
-		break;
-	}
 	log_set_level(conf->log_level);
 	log_info("mempoold " MEMPOOL_VERSION " starts with %s", conf->path);
-	return server_run(conf) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return server_run(conf, options->socket_path) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-/* Return: 0, or the exit status. */
-static int load(const struct options *options, struct conf **ret_conf)
+/* Return: the exit status. */
+static int run(const struct options *options, struct conf *conf)
 {
-	struct conf_error error;
-	struct conf *conf;
-	char *path;
-	int r;
+	int r = 0;
 
-	r = conf_load(options->config_path, on_warning, NULL, &conf, &error);
-	if (r < 0) {
-		log_conf_error(LOG_ERR, &error);
-		conf_error_deinit(&error);
-		return r == -ENOMEM ? EXIT_FAILURE : EX_CONFIG;
+	switch (options->mode) {
+	case MODE_SERVE:
+		return serve(options, conf);
+	case MODE_CHECK:
+		print_summary(conf);
+		break;
+	case MODE_REMOVE:
+		r = remove_segments(conf);
+		break;
 	}
-	if (options->socket_path) {
-		path = strdup(options->socket_path);
-		if (!path) {
-			conf_free(conf);
-			return EXIT_FAILURE;
-		}
-		free(conf->socket_path);
-		conf->socket_path = path;
-	}
-	*ret_conf = conf;
-	return 0;
+	conf_free(conf);
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 int main(int argc, char **argv)
 {
 	struct options options = { .config_path = MEMPOOL_SYSCONFDIR_FILE };
+	struct conf_error error;
 	struct conf *conf;
 	int r;
 
@@ -195,10 +165,10 @@ int main(int argc, char **argv)
 	if (r >= 0)
 		return r;
 	log_init(options.foreground);
-	r = load(&options, &conf);
-	if (r != 0)
-		return r;
-	r = run(&options, conf);
-	conf_free(conf);
-	return r;
+	r = conf_load(options.config_path, log_conf_warning, NULL, &conf, &error);
+	if (r == 0)
+		return run(&options, conf);
+	log_conf_error(LOG_ERR, &error);
+	conf_error_deinit(&error);
+	return r == -ENOMEM ? EXIT_FAILURE : EX_CONFIG;
 }

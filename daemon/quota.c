@@ -7,8 +7,15 @@
 
 void quota_init(struct quota *quota, uint32_t max, uint32_t max_per_user)
 {
-	*quota = (struct quota){ .max = max, .max_per_user = max_per_user };
+	*quota = (struct quota){ .n = 0 };
 	LIST_INIT(&quota->users);
+	quota_set_limits(quota, max, max_per_user);
+}
+
+void quota_set_limits(struct quota *quota, uint32_t max, uint32_t max_per_user)
+{
+	quota->max = max;
+	quota->max_per_user = max_per_user;
 }
 
 void quota_deinit(struct quota *quota)

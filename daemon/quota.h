@@ -34,6 +34,9 @@ struct quota_unit {
 };
 
 void quota_init(struct quota *quota, uint32_t max, uint32_t max_per_user);
+
+/* Who is there stays, also where there are more now than there may be. */
+void quota_set_limits(struct quota *quota, uint32_t max, uint32_t max_per_user);
 void quota_deinit(struct quota *quota);
 
 /* Return: 0; -EUSERS too many in all; -EDQUOT of this user; -ENOMEM. */

@@ -19,6 +19,7 @@
 #define FDS_PER_SEGMENT 8		/* lock and object, and older generations */
 #define FDS_MARGIN 32
 #define STATUS_INTERVAL_NS UINT64_C(1000000000)
+#define STATUS_RELOAD_BYTES 512
 
 /* ---- find ---- */
 
@@ -27,7 +28,7 @@ struct host *server_find_host(struct server *server, const char *name)
 	struct host *host;
 
 	TAILQ_FOREACH(host, &server->hosts, link)
-		if (!*name || strcmp(host->name, name) == 0)
+		if (host->conf && (!*name || strcmp(host->name, name) == 0))
 			return host;
 	return NULL;
 }
@@ -64,8 +65,9 @@ static const char *plural(uint64_t n)
 
 static void send_status(struct server *server)
 {
-	struct generation *generation;
 	size_t n_segments = server->conf->n_segments;
+	char reload[STATUS_RELOAD_BYTES], retired[64] = "";
+	struct generation *generation;
 	uint64_t n_retired = 0;
 	struct host *host;
 
@@ -75,12 +77,11 @@ static void send_status(struct server *server)
 	server->status_is_due = false;
 	server->status_ns = log_clock_ns();
 	if (n_retired)
-		sd_notifyf(0, "STATUS=%" PRIu64 " client%s in %zu segment%s; %" PRIu64
-			   " retired generation%s", server->n_tenants, plural(server->n_tenants),
-			   n_segments, plural(n_segments), n_retired, plural(n_retired));
-	else
-		sd_notifyf(0, "STATUS=%" PRIu64 " client%s in %zu segment%s", server->n_tenants,
-			   plural(server->n_tenants), n_segments, plural(n_segments));
+		snprintf(retired, sizeof(retired), "; %" PRIu64 " retired generation%s",
+			 n_retired, plural(n_retired));
+	reload_describe(&server->reload, reload, sizeof(reload));
+	sd_notifyf(0, "STATUS=%" PRIu64 " client%s in %zu segment%s%s%s", server->n_tenants,
+		   plural(server->n_tenants), n_segments, plural(n_segments), retired, reload);
 }
 
 static void on_status(evutil_socket_t fd, short what, void *userdata)
@@ -145,11 +146,11 @@ static void on_stop(evutil_socket_t signal_number, short what, void *userdata)
 
 static void on_hangup(evutil_socket_t signal_number, short what, void *userdata)
 {
+	struct server *server = userdata;
+
 	(void)signal_number;
 	(void)what;
-	(void)userdata;
-	log_warning("reload is not implemented yet; restart to apply changes (segments and "
-		    "their clients are kept)");
+	reload_ask(&server->reload, NULL);
 }
 
 /* ---- start ---- */
@@ -193,11 +194,40 @@ static void assign_events(struct server *server)
 	evsignal_assign(&server->sighup, base, SIGHUP, on_hangup, server);
 	event_assign(&server->watchdog, base, -1, EV_PERSIST, on_watchdog, server);
 	evtimer_assign(&server->status, base, on_status, server);
+	reload_init(&server->reload, server);
 }
 
 static void on_connection(int fd, void *userdata)
 {
 	session_new(userdata, fd);
+}
+
+/* What of the socket stays until a restart is said; the rest is changed. */
+static void socket_changed(struct server *server, const struct conf *before)
+{
+	const struct conf *conf = server->conf;
+	bool has_moved = strcmp(conf->socket_path, before->socket_path) != 0;
+	bool is_same = conf->socket_mode == before->socket_mode &&
+		       conf->socket_group == before->socket_group;
+
+	if (has_moved && !server->socket_path && server->listener.path)
+		log_warning("the socket stays at %s until mempoold is restarted (socket: path)",
+			    server->listener.path);
+	if ((has_moved || !is_same) && !server->listener.path)
+		log_warning("the socket is the service manager's: not socket: in the config "
+			    "changes it, but mempoold.socket");
+	else if (!is_same)
+		listener_set_access(&server->listener, conf->socket_mode, conf->socket_group);
+}
+
+void server_conf_changed(struct server *server, const struct conf *before)
+{
+	const struct conf *conf = server->conf;
+
+	quota_set_limits(&server->quota, conf->max_clients, conf->max_clients_per_user);
+	log_set_level(conf->log_level);
+	raise_fd_limit(conf);
+	socket_changed(server, before);
 }
 
 /* All locks first: nothing is touched unless all of it is ours. */
@@ -232,8 +262,9 @@ static int server_start(struct server *server)
 	event_add(&server->sigterm, NULL);
 	event_add(&server->sigint, NULL);
 	event_add(&server->sighup, NULL);
-	r = listener_open(&server->listener, conf->socket_path, conf->socket_mode,
-			  conf->socket_group);
+	r = listener_open(&server->listener,
+			  server->socket_path ? server->socket_path : conf->socket_path,
+			  conf->socket_mode, conf->socket_group);
 	if (r < 0)
 		return r;
 	listener_start(&server->listener, server->base, on_connection, server);
@@ -246,13 +277,17 @@ static int server_start(struct server *server)
 	return 0;
 }
 
-static int server_init(struct server *server, const struct conf *conf)
+static int server_init(struct server *server, struct conf *conf, const char *socket_path)
 {
 	struct host *host;
 	size_t i;
 	int r;
 
-	*server = (struct server){ .conf = conf, .listener = LISTENER_NULL };
+	*server = (struct server){
+		.conf = conf,
+		.listener = LISTENER_NULL,
+		.socket_path = socket_path,
+	};
 	TAILQ_INIT(&server->sessions);
 	TAILQ_INIT(&server->hosts);
 	quota_init(&server->quota, conf->max_clients, conf->max_clients_per_user);
@@ -287,6 +322,7 @@ static void server_deinit(struct server *server)
 	struct session *session;
 	struct host *host;
 
+	reload_deinit(&server->reload);
 	listener_close(&server->listener);
 	while ((session = TAILQ_FIRST(&server->sessions)))
 		session_free(session);
@@ -303,14 +339,15 @@ static void server_deinit(struct server *server)
 		event_del(&server->status);
 		event_base_free(server->base);
 	}
+	conf_free(server->conf);
 }
 
-int server_run(const struct conf *conf)
+int server_run(struct conf *conf, const char *socket_path)
 {
 	struct server server;
 	int r;
 
-	r = server_init(&server, conf);
+	r = server_init(&server, conf, socket_path);
 	if (r == 0)
 		r = server_start(&server);
 	if (r == 0 && event_base_dispatch(server.base) < 0) {

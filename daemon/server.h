@@ -17,18 +17,21 @@
 #include "host.h"
 #include "listener.h"
 #include "quota.h"
+#include "reload.h"
 #include "session.h"
 
 struct server {
-	const struct conf *conf;
+	struct conf *conf;		/* in force */
+	struct reload reload;
 	struct event_base *base;
 	uint8_t boot_id[16];
 	uint64_t pid_namespace;
 	struct listener listener;
+	const char *socket_path;	/* of the command line, or NULL */
 	struct session_list sessions;
 	uint32_t n_at_door;
 	struct quota quota;
-	struct host_list hosts;		/* in the order of the config */
+	struct host_list hosts;		/* in the order of the config; then those that left it */
 	uint64_t n_tenants;
 	uint64_t n_reaping;		/* of them: their process has ended, or left */
 	struct event sigterm;
@@ -40,10 +43,19 @@ struct server {
 	uint64_t status_ns;
 };
 
-/* Run until TERM or INT. Logs. Return: 0 or -errno. */
-int server_run(const struct conf *conf);
+/**
+ * server_run() - run until TERM or INT
+ * @conf:        taken over
+ * @socket_path: where to listen instead of where the config says, or NULL
+ *
+ * Logs. Return: 0 or -errno.
+ */
+int server_run(struct conf *conf, const char *socket_path);
 
-/* NULL: none of that name. An empty name: the first one. */
+/* For a reload: the conf in force is another one; hosts know already. */
+void server_conf_changed(struct server *server, const struct conf *before);
+
+/* In the config in force. NULL: none of that name. An empty name: the first one. */
 struct host *server_find_host(struct server *server, const char *name);
 
 /**

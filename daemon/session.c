@@ -196,6 +196,8 @@ static size_t message_size(uint16_t type)
 		return sizeof(struct mempool_msg_peer_fd);
 	case MEMPOOL_MSG_DRAIN:
 		return sizeof(struct mempool_msg_drain);
+	case MEMPOOL_MSG_RELOAD:
+		return sizeof(struct mempool_msg_reload);
 	default:
 		return 0;
 	}
@@ -239,9 +241,9 @@ static void on_message(struct session *session, const union message *message, si
 {
 	if (check_message(session, &message->msg, size) < 0)
 		return;
-	if (session->state == SESSION_WAITING) {
+	if (session->state == SESSION_WAITING || session->awaits_reload) {
 		session_refuse(session, -EBADMSG,
-			       "a message before the answer to the hello");
+			       "a message before the answer to the last one");
 		return;
 	}
 	/* It has spoken: no longer at the door, no longer timed. */
@@ -267,6 +269,9 @@ static void on_message(struct session *session, const union message *message, si
 		break;
 	case MEMPOOL_MSG_DRAIN:
 		session_observer_drain(session, &message->drain);
+		break;
+	case MEMPOOL_MSG_RELOAD:
+		session_observer_reload(session);
 		break;
 	}
 }

@@ -58,6 +58,7 @@ struct session {
 	struct tenant *tenant;		/* ATTACHED */
 	struct generation *waiting_for;	/* WAITING for a reap */
 	bool has_waited;		/* for a moment, before a refusal */
+	uint64_t awaits_reload;		/* its number; OBSERVER; 0: none */
 
 	/* Of the hello. */
 	int pidfd;			/* until a tenant has it */

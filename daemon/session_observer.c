@@ -59,6 +59,16 @@ void session_observer_list(struct session *session)
 
 /* ---- drain ---- */
 
+/* false: the session was refused. */
+static bool may_administer(struct session *session)
+{
+	if (access_may_administer(session->server->conf, &session->peer))
+		return true;
+	session_refuse(session, -EACCES, "user %u may not administer mempoold (admin)",
+		       (unsigned int)session->peer.uid);
+	return false;
+}
+
 static void drain(struct session *session, struct host *host, uint32_t ring)
 {
 	struct mempool_msg_drained drained = { .n_messages = 0 };
@@ -107,4 +117,30 @@ void session_observer_drain(struct session *session, const struct mempool_msg_dr
 			       host->name, message->topic);
 	else
 		drain(session, host, (uint32_t)ring);
+}
+
+/* ---- reload ---- */
+
+void session_observer_reload(struct session *session)
+{
+	if (!become_observer(session) || !may_administer(session))
+		return;
+	log_notice("uid %u asks for a reload", (unsigned int)session->peer.uid);
+	reload_ask(&session->server->reload, session);
+}
+
+void session_observer_reloaded(struct server *server, uint64_t number,
+			       struct mempool_msg_reloaded *result)
+{
+	struct session *session, *next;
+
+	session_fill(&result->msg, MEMPOOL_MSG_RELOADED, sizeof(*result));
+	for (session = TAILQ_FIRST(&server->sessions); session; session = next) {
+		next = TAILQ_NEXT(session, link);
+		if (session->awaits_reload != number)
+			continue;
+		session->awaits_reload = 0;
+		if (session_send(session, result, sizeof(*result)) < 0)
+			session_free(session);
+	}
 }

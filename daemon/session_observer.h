@@ -9,11 +9,19 @@
 
 #include "mempool_protocol.h"
 
+struct server;
 struct session;
 
 void session_observer_list(struct session *session);
 
 /* For root, the daemon's own user, and whom `admin` names. */
 void session_observer_drain(struct session *session, const struct mempool_msg_drain *message);
+
+/* For the same. It is answered when it is over, */
+void session_observer_reload(struct session *session);
+
+/* by this: all who await that one are. */
+void session_observer_reloaded(struct server *server, uint64_t number,
+			       struct mempool_msg_reloaded *result);
 
 #endif

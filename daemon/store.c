@@ -136,7 +136,8 @@ void store_lock_deinit(struct store_lock *lock)
 
 void store_lock_remove(struct store_lock *lock)
 {
-	unlink(lock->path);
+	if (lock->fd >= 0)
+		unlink(lock->path);
 	store_lock_deinit(lock);
 }
 

@@ -39,7 +39,7 @@ struct store_lock {
 int store_lock_take(struct store_lock *lock, const char *segment_name);
 void store_lock_deinit(struct store_lock *lock);
 
-/* Remove the lock's name, too: nothing of the segment is left. */
+/* Remove the lock's name, too, if it is ours: nothing of the segment is left. */
 void store_lock_remove(struct store_lock *lock);
 
 /* An object's name, "/mempool-NAME.GENERATION" or with its folder before it. */

@@ -22,6 +22,8 @@
  *	DRAIN		->				an observer who may: a topic lets go of what
  *							it keeps
  *			<-	DRAINED or REFUSED
+ *	RELOAD		->				an observer who may: read the config again
+ *			<-	RELOADED, once it is in force or was found not to do; or REFUSED
  *
  * A HELLO with a nonce that a living record of the same process has gets that record again:
  * so a lost WELCOME or a restarted daemon costs the client nothing.
@@ -46,6 +48,7 @@ enum mempool_message_type {
 	MEMPOOL_MSG_WAKE_FD = 0x04,
 	MEMPOOL_MSG_PEER_FD = 0x05,
 	MEMPOOL_MSG_DRAIN = 0x06,
+	MEMPOOL_MSG_RELOAD = 0x07,
 
 	MEMPOOL_MSG_WELCOME = 0x81,
 	MEMPOOL_MSG_REFUSED = 0x82,
@@ -53,6 +56,7 @@ enum mempool_message_type {
 	MEMPOOL_MSG_NEWS = 0x84,
 	MEMPOOL_MSG_PEER = 0x85,
 	MEMPOOL_MSG_DRAINED = 0x86,
+	MEMPOOL_MSG_RELOADED = 0x87,
 };
 
 struct mempool_msg {
@@ -90,6 +94,21 @@ struct mempool_msg_drained {
 	struct mempool_msg msg;
 	uint64_t n_messages;		/* let go of */
 	uint64_t n_freed;		/* of them nobody else held */
+};
+
+struct mempool_msg_reload {
+	struct mempool_msg msg;
+};
+
+struct mempool_msg_reloaded {
+	struct mempool_msg msg;
+	int32_t error;			/* 0; negative errno: nothing was changed */
+	uint32_t n_segments;		/* that the config has; 0 if it cannot be told */
+	uint32_t n_relaid;		/* of them, with a new layout: a new generation each */
+	uint32_t n_added;
+	uint32_t n_removed;
+	uint32_t reserved;
+	char text[400];			/* for a person: the error; else what is not in force yet */
 };
 
 /* With one descriptor, an eventfd, as SCM_RIGHTS. */
@@ -160,5 +179,7 @@ static_assert(sizeof(struct mempool_msg_peer_fd) == 24, "protocol");
 static_assert(sizeof(struct mempool_msg_peer) == 32, "protocol");
 static_assert(sizeof(struct mempool_msg_drain) == 80, "protocol");
 static_assert(sizeof(struct mempool_msg_drained) == 32, "protocol");
+static_assert(sizeof(struct mempool_msg_reload) == 16, "protocol");
+static_assert(sizeof(struct mempool_msg_reloaded) == 440, "protocol");
 
 #endif

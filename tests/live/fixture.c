@@ -102,6 +102,7 @@ static void remove_all(const struct fixture *fixture)
 	unlink(fixture->socket_path);
 	unlink(fixture->config_path);
 	unlink(fixture->log_path);
+	unlink(fixture->notify_path);
 	rmdir(fixture->folder);
 }
 
@@ -141,6 +142,8 @@ void fixture_init(struct fixture *fixture)
 	snprintf(fixture->config_path, sizeof(fixture->config_path), "%s/mempool.yaml",
 		 fixture->folder);
 	snprintf(fixture->log_path, sizeof(fixture->log_path), "%s/log", fixture->folder);
+	snprintf(fixture->notify_path, sizeof(fixture->notify_path), "%s/notify",
+		 fixture->folder);
 	snprintf(fixture->segment, sizeof(fixture->segment), "test-%d", (int)getpid());
 	fixture_configure(fixture, "", NULL);
 	start_janitor(fixture);
@@ -244,6 +247,44 @@ int fixture_run(struct fixture *fixture, const char *const *arguments)
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 	ck_assert(WIFEXITED(status));
 	return WEXITSTATUS(status);
+}
+
+static void set_notify(void *userdata)
+{
+	const struct fixture *fixture = userdata;
+	char text[16];
+
+	setenv("NOTIFY_SOCKET", fixture->notify_path, 1);
+	setenv("WATCHDOG_USEC", "200000", 1);
+	snprintf(text, sizeof(text), "%d", (int)getpid());
+	setenv("WATCHDOG_PID", text, 1);
+}
+
+int fixture_listen(struct fixture *fixture)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	ck_assert_int_ge(fd, 0);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", fixture->notify_path);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	fixture->in_child = set_notify;
+	fixture->userdata = fixture;
+	return fd;
+}
+
+void fixture_expect_notification(int fd, const char *text)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+	char got[1024];
+	ssize_t n;
+
+	do {
+		ck_assert_msg(poll(&poll_fd, 1, 5000) > 0, "no '%s'", text);
+		n = recv(fd, got, sizeof(got) - 1, 0);
+		ck_assert_int_ge(n, 0);
+		got[n] = '\0';
+	} while (!strstr(got, text));
 }
 
 static void print_log(const struct fixture *fixture)
@@ -401,6 +442,17 @@ void wire_expect_welcome(int fd, struct mempool_msg_welcome *ret_welcome)
 	*ret_welcome = answer.welcome;
 }
 
+void wire_expect_reloaded(int fd, struct mempool_msg_reloaded *ret_reloaded)
+{
+	union wire_answer answer;
+	ssize_t n = wire_receive(fd, &answer);
+
+	ck_assert_int_eq(n, sizeof(answer.reloaded));
+	ck_assert_int_eq(answer.msg.type, MEMPOOL_MSG_RELOADED);
+	ck_assert_ptr_nonnull(memchr(answer.reloaded.text, 0, sizeof(answer.reloaded.text)));
+	*ret_reloaded = answer.reloaded;
+}
+
 void wire_expect_refused(int fd, int error, const char *text)
 {
 	union wire_answer answer;
@@ -427,6 +479,18 @@ int wire_attach(const struct fixture *fixture, uint64_t nonce,
 	wire_send(fd, &hello, sizeof(hello));
 	wire_expect_welcome(fd, ret_welcome);
 	return fd;
+}
+
+void wire_reload(const struct fixture *fixture, struct mempool_msg_reloaded *ret_reloaded)
+{
+	struct mempool_msg_reload reload = {
+		.msg = wire_msg(MEMPOOL_MSG_RELOAD, sizeof(reload)),
+	};
+	int fd = wire_connect(fixture);
+
+	wire_send(fd, &reload, sizeof(reload));
+	wire_expect_reloaded(fd, ret_reloaded);
+	close(fd);
 }
 
 struct segment *wire_map(const struct mempool_msg_welcome *welcome)

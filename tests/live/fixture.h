@@ -24,6 +24,7 @@ struct fixture {
 	char socket_path[96];
 	char config_path[96];
 	char log_path[96];
+	char notify_path[96];
 	char segment[32];		/* a name that is ours alone */
 	void (*in_child)(void *userdata); /* before the daemon's exec; may be NULL */
 	void *userdata;
@@ -63,6 +64,13 @@ int fixture_run(struct fixture *fixture, const char *const *arguments);
 /* Whether what it has written since fixture_init() holds the text. */
 bool fixture_log_has(const struct fixture *fixture, const char *text);
 
+/*
+ * Be its service manager: before the start, a socket where it says what it does; then wait
+ * for a notification with that text, and pass over those before it.
+ */
+int fixture_listen(struct fixture *fixture);
+void fixture_expect_notification(int fd, const char *text);
+
 /* How many objects of the segment are in /dev/shm; "/mempool-NAME.N". */
 unsigned int fixture_count_objects(const struct fixture *fixture);
 bool fixture_object_exists(const struct fixture *fixture, uint64_t generation);
@@ -76,6 +84,7 @@ union wire_answer {
 	struct mempool_msg_welcome welcome;
 	struct mempool_msg_refused refused;
 	struct mempool_msg_segment segment;
+	struct mempool_msg_reloaded reloaded;
 	unsigned char bytes[MEMPOOL_MSG_MAX_BYTES];
 };
 
@@ -90,10 +99,14 @@ ssize_t wire_receive(int fd, union wire_answer *ret_answer);
 /* The next answer must be that. Refused: the daemon must have hung up behind it. */
 void wire_expect_welcome(int fd, struct mempool_msg_welcome *ret_welcome);
 void wire_expect_refused(int fd, int error, const char *text);
+void wire_expect_reloaded(int fd, struct mempool_msg_reloaded *ret_reloaded);
 
 /* Connect, say hello, be welcome. Return: the connection. */
 int wire_attach(const struct fixture *fixture, uint64_t nonce,
 		struct mempool_msg_welcome *ret_welcome);
+
+/* Ask for a reload, and wait for its result. */
+void wire_reload(const struct fixture *fixture, struct mempool_msg_reloaded *ret_reloaded);
 
 /* Map what the welcome names. */
 struct segment *wire_map(const struct mempool_msg_welcome *welcome);

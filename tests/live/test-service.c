@@ -256,31 +256,6 @@ START_TEST(test_socket_passed_of_wrong_kind_is_refused)
 }
 END_TEST
 
-static void set_notify(void *userdata)
-{
-	char text[16];
-
-	setenv("NOTIFY_SOCKET", userdata, 1);
-	setenv("WATCHDOG_USEC", "200000", 1);
-	snprintf(text, sizeof(text), "%d", (int)getpid());
-	setenv("WATCHDOG_PID", text, 1);
-}
-
-/* Until a notification with that text. Everything before it is passed over. */
-static void expect_notification(int fd, const char *text)
-{
-	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
-	char got[1024];
-	ssize_t n;
-
-	do {
-		ck_assert_msg(poll(&poll_fd, 1, 5000) > 0, "no '%s'", text);
-		n = recv(fd, got, sizeof(got) - 1, 0);
-		ck_assert_int_ge(n, 0);
-		got[n] = '\0';
-	} while (!strstr(got, text));
-}
-
 static unsigned int count_notifications(int fd, const char *text, int for_ms)
 {
 	double end = clock_ms() + for_ms;
@@ -302,24 +277,18 @@ static unsigned int count_notifications(int fd, const char *text, int for_ms)
 
 START_TEST(test_service_manager_is_told)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = fixture_listen(&fixture), i;
 	struct mempool_msg_welcome welcome;
 	unsigned int n;
-	int fd, i;
 
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s/notify", fixture.folder);
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	fixture.in_child = set_notify;
-	fixture.userdata = address.sun_path;
 	fixture_spawn(&fixture);
-	expect_notification(fd, "STATUS=taking memory");
-	expect_notification(fd, "READY=1");
-	expect_notification(fd, "STATUS=0 clients in 1 segment");
+	fixture_expect_notification(fd, "STATUS=taking memory");
+	fixture_expect_notification(fd, "READY=1");
+	fixture_expect_notification(fd, "STATUS=0 clients in 1 segment");
 	/* READY means that it serves. */
 	close(wire_attach(&fixture, 1, &welcome));
-	expect_notification(fd, "STATUS=1 client in 1 segment");
-	expect_notification(fd, "WATCHDOG=1");
+	fixture_expect_notification(fd, "STATUS=1 client in 1 segment");
+	fixture_expect_notification(fd, "WATCHDOG=1");
 	/* Not more than one line a second, whatever happens. */
 	for (i = 2; i < 100; i++)
 		wire_bye(wire_attach(&fixture, 1000 + (uint64_t)i, &welcome));
@@ -328,10 +297,9 @@ START_TEST(test_service_manager_is_told)
 	ck_assert_uint_le(n, 2);
 	ck_assert_uint_ge(count_notifications(fd, "WATCHDOG=1", 550), 4);
 	kill(fixture.pid, SIGTERM);
-	expect_notification(fd, "STOPPING=1");
+	fixture_expect_notification(fd, "STOPPING=1");
 	ck_assert_int_eq(fixture_wait(&fixture), 0);
 	close(fd);
-	unlink(address.sun_path);
 }
 END_TEST
 

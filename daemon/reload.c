@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: MIT */
+#include "reload.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "build.h"
+#include "generation.h"
+#include "host.h"
+#include "log.h"
+#include "server.h"
+#include "session.h"
+#include "session_observer.h"
+
+static const struct timeval tick_interval = { 1, 0 };
+
+/* One segment of the new config. */
+struct change {
+	struct host *host;
+	const struct conf_segment *conf;
+	bool is_added;			/* the host is ours until it is put in force */
+	bool is_made;			/* there is to be a new generation */
+	int r;				/* of the build */
+	struct build build;
+	struct segment *segment;
+	struct generation *generation;	/* has the segment */
+};
+
+static void begin(struct reload *reload);
+
+/* ---- undo, and say how it went ---- */
+
+static void undo(struct reload *reload)
+{
+	size_t i;
+
+	for (i = 0; i < reload->n_changes; i++) {
+		struct change *change = &reload->changes[i];
+
+		generation_free(change->generation);
+		segment_free(change->segment);
+		if (change->is_made)
+			build_deinit(&change->build);
+		if (!change->is_added)
+			continue;
+		if (TAILQ_EMPTY(&change->host->generations))
+			store_lock_remove(&change->host->lock);
+		host_free(change->host);
+	}
+	free(reload->changes);
+	reload->changes = NULL;
+	reload->n_changes = 0;
+	conf_free(reload->conf);
+	reload->conf = NULL;
+	conf_error_deinit(&reload->error);
+}
+
+static void finish(struct reload *reload, int error)
+{
+	struct mempool_msg_reloaded *result = &reload->result;
+	struct server *server = reload->server;
+
+	undo(reload);
+	event_del(&reload->tick);
+	log_keep(NULL, 0, 0);
+	reload->state = RELOAD_IDLE;
+	result->error = error;
+	/* Whoever found an error has logged it, but for want of memory or a thread. */
+	if (error < 0 && !result->text[0]) {
+		snprintf(result->text, sizeof(result->text), "%s", strerror(-error));
+		log_error("cannot reload: %s", result->text);
+	}
+	if (error < 0)
+		log_error("the reload has failed: nothing was changed");
+	else
+		log_notice("reloaded %s; segments: %u, with a new layout: %u, new: %u, gone: %u",
+			   server->conf->path, result->n_segments, result->n_relaid,
+			   result->n_added, result->n_removed);
+	sd_notify(0, "READY=1");
+	server_changed(server);
+	session_observer_reloaded(server, reload->number, result);
+	if (reload->is_wanted)
+		begin(reload);
+}
+
+int reload_describe(const struct reload *reload, char *text, size_t size)
+{
+	char taken[LOG_SIZE_BYTES], total[LOG_SIZE_BYTES];
+
+	switch (reload->state) {
+	case RELOAD_LOADING:
+		return snprintf(text, size, "; reloading");
+	case RELOAD_MAKING:
+		return snprintf(text, size, "; reloading: %s of %s taken",
+				log_size(taken, atomic_load_explicit(&reload->taken_bytes,
+								     memory_order_relaxed)),
+				log_size(total, reload->total_bytes));
+	case RELOAD_IDLE:
+		break;
+	}
+	if (reload->result.error == 0)
+		return snprintf(text, size, "%s", "");
+	return snprintf(text, size, "; the last reload failed: %s", reload->result.text);
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *userdata)
+{
+	struct reload *reload = userdata;
+
+	(void)fd;
+	(void)what;
+	/* Whoever waits for us to be ready again is to wait on. */
+	sd_notify(0, "EXTEND_TIMEOUT_USEC=30000000");
+	server_changed(reload->server);
+}
+
+/* ---- put in force ---- */
+
+/* Of a segment that stays; how its pages are is not changed while clients are in it. */
+static void tell_of_pages(const struct change *change)
+{
+	const struct pages *before = &change->host->conf->pages, *pages = &change->conf->pages;
+
+	if (pages->huge_bytes != before->huge_bytes || pages->prefault != before->prefault ||
+	    pages->lock != before->lock || pages->policy != before->policy ||
+	    memcmp(pages->nodes, before->nodes, sizeof(pages->nodes)) != 0)
+		log_warning("segment '%s': prefault, lock, huge_pages and numa stay as they are "
+			    "until a restart or a new layout", change->host->name);
+}
+
+static void put_generation_in_force(struct change *change)
+{
+	build_keep(&change->build);
+	host_take_up(change->host, change->generation);
+	change->generation = NULL;
+}
+
+/* The hosts in the new order; behind them those that no longer have a segment. */
+static void put_hosts_in_force(struct reload *reload)
+{
+	struct server *server = reload->server;
+	struct host_list before;
+	struct host *host;
+	size_t i;
+
+	TAILQ_INIT(&before);
+	TAILQ_CONCAT(&before, &server->hosts, link);
+	for (i = 0; i < reload->n_changes; i++) {
+		struct change *change = &reload->changes[i];
+
+		if (!change->is_added)
+			TAILQ_REMOVE(&before, change->host, link);
+		change->is_added = false;
+		TAILQ_INSERT_TAIL(&server->hosts, change->host, link);
+	}
+	TAILQ_FOREACH(host, &before, link) {
+		reload->result.n_removed += host->conf != NULL;
+		host->conf = NULL;
+		host->current = NULL;
+	}
+	TAILQ_CONCAT(&server->hosts, &before, link);
+}
+
+static void put_in_force(struct reload *reload)
+{
+	struct server *server = reload->server;
+	struct host *host, *next;
+	struct conf *before = server->conf;
+	size_t i;
+
+	/* Nothing of it is an error any more. */
+	log_keep(reload->result.text, sizeof(reload->result.text), LOG_WARNING);
+	put_hosts_in_force(reload);
+	for (i = 0; i < reload->n_changes; i++) {
+		struct change *change = &reload->changes[i];
+
+		if (!change->is_made)
+			tell_of_pages(change);
+		change->host->conf = change->conf;
+		if (change->is_made)
+			put_generation_in_force(change);
+		else
+			host_set_permissions(change->host);
+	}
+	/* The new ones are there: whoever hears that its own is retired finds them. */
+	for (host = TAILQ_FIRST(&server->hosts); host; host = next) {
+		next = TAILQ_NEXT(host, link);
+		host_settle(host);
+		host_free_if_over(host);
+	}
+	server->conf = reload->conf;
+	reload->conf = NULL;
+	server_conf_changed(server, before);
+	conf_free(before);
+	finish(reload, 0);
+}
+
+/* ---- make what is new ---- */
+
+struct progress {
+	struct reload *reload;
+	uint64_t before_bytes;
+};
+
+/* In the worker's thread. */
+static bool on_progress(uint64_t done_bytes, uint64_t total_bytes, void *userdata)
+{
+	const struct progress *progress = userdata;
+	struct reload *reload = progress->reload;
+
+	(void)total_bytes;
+	/* Relaxed, both: a figure for people, and a wish that may be seen a piece later. */
+	atomic_store_explicit(&reload->taken_bytes, progress->before_bytes + done_bytes,
+			      memory_order_relaxed);
+	return !atomic_load_explicit(&reload->is_given_up, memory_order_relaxed);
+}
+
+/* In the worker's thread. */
+static void make(void *userdata)
+{
+	struct progress progress = { .reload = userdata };
+	struct reload *reload = userdata;
+	size_t i;
+
+	for (i = 0; i < reload->n_changes && reload->r == 0; i++) {
+		struct change *change = &reload->changes[i];
+
+		if (!change->is_made)
+			continue;
+		change->r = build_make(&change->build, on_progress, &progress, &change->segment);
+		reload->r = change->r;
+		progress.before_bytes += change->build.size_bytes;
+	}
+}
+
+/* All that can fail is done here. Return: 0 or -errno. */
+static int make_generation(struct change *change)
+{
+	struct host *host = change->host;
+	int r = change->r;
+
+	/* Others may have been made meanwhile, for one that was lost. */
+	if (host->next_number < change->build.next_number)
+		host->next_number = change->build.next_number;
+	if (r < 0) {
+		build_log_error(&change->build, r);
+		return r;
+	}
+	r = generation_new(host, change->build.shm_name, change->segment, NULL,
+			   &change->generation);
+	if (r == 0)
+		change->segment = NULL;
+	return r;
+}
+
+static void on_made(void *userdata)
+{
+	struct reload *reload = userdata;
+	int r = 0;
+	size_t i;
+
+	log_keep(reload->result.text, sizeof(reload->result.text), LOG_ERR);
+	for (i = 0; i < reload->n_changes && r == 0; i++)
+		if (reload->changes[i].is_made)
+			r = make_generation(&reload->changes[i]);
+	if (r < 0)
+		finish(reload, r);
+	else
+		put_in_force(reload);
+}
+
+/* ---- what is to change ---- */
+
+/* Whether the group can be given to what is there already. */
+static int check_group(struct change *change)
+{
+	gid_t group = conf_segment_group(change->conf);
+	struct build build;
+
+	if (store_may_give(group))
+		return 0;
+	build_init(&build, change->conf, 0);
+	build_log_error(&build, -EPERM);
+	return -EPERM;
+}
+
+/* The host of that name, whether the config in force has it or not; or NULL. */
+static struct host *find_host(struct server *server, const char *name)
+{
+	struct host *host;
+
+	TAILQ_FOREACH(host, &server->hosts, link)
+		if (strcmp(host->name, name) == 0)
+			break;
+	return host;
+}
+
+static int plan_host(struct reload *reload, struct change *change)
+{
+	struct server *server = reload->server;
+	int r;
+
+	change->host = find_host(server, change->conf->shape.name);
+	if (change->host)
+		return 0;
+	change->host = host_new(server, change->conf);
+	if (!change->host)
+		return -ENOMEM;
+	change->is_added = true;
+	r = host_lock(change->host);
+	return r < 0 ? r : host_find(change->host);
+}
+
+static int plan(struct reload *reload, struct change *change)
+{
+	struct host *host;
+	bool is_new;
+	int r;
+
+	r = plan_host(reload, change);
+	if (r < 0)
+		return r;
+	host = change->host;
+	is_new = change->is_added || !host->conf;
+	reload->result.n_added += is_new;
+	if (host_fits(host, change->conf))
+		return check_group(change);
+	if (change->conf->open_mode == SEGMENT_OPEN) {
+		log_error("segment '%s': there is none with this layout, and open_mode is open",
+			  host->name);
+		return -ENOENT;
+	}
+	change->is_made = true;
+	build_init(&change->build, change->conf, host->next_number);
+	reload->total_bytes += change->build.size_bytes;
+	reload->result.n_relaid += !is_new;
+	return 0;
+}
+
+static int plan_all(struct reload *reload)
+{
+	size_t n = reload->conf->n_segments;
+	int r = 0;
+
+	reload->changes = calloc(n, sizeof(*reload->changes));
+	if (!reload->changes)
+		return -ENOMEM;
+	reload->result.n_segments = (uint32_t)n;
+	while (reload->n_changes < n && r == 0) {
+		struct change *change = &reload->changes[reload->n_changes++];
+
+		change->conf = &reload->conf->segments[reload->n_changes - 1];
+		r = plan(reload, change);
+	}
+	return r;
+}
+
+static void on_loaded(void *userdata)
+{
+	struct reload *reload = userdata;
+	int r = reload->r;
+
+	log_keep(reload->result.text, sizeof(reload->result.text), LOG_ERR);
+	if (r < 0) {
+		log_conf_error(LOG_ERR, &reload->error);
+		finish(reload, r);
+		return;
+	}
+	r = plan_all(reload);
+	if (r == 0 && reload->total_bytes == 0) {
+		put_in_force(reload);
+		return;
+	}
+	if (r == 0) {
+		reload->state = RELOAD_MAKING;
+		r = worker_start(&reload->worker, reload->server->base, make, on_made, reload);
+	}
+	/* What else is logged meanwhile has nothing to do with us. */
+	log_keep(NULL, 0, 0);
+	if (r < 0)
+		finish(reload, r);
+}
+
+/* ---- begin ---- */
+
+/* In the worker's thread. The path is that of the conf in force, which only we replace. */
+static void load(void *userdata)
+{
+	struct reload *reload = userdata;
+
+	reload->r = conf_load(reload->server->conf->path, log_conf_warning, NULL, &reload->conf,
+			      &reload->error);
+}
+
+static void begin(struct reload *reload)
+{
+	struct server *server = reload->server;
+	int r;
+
+	log_info("reloading %s", server->conf->path);
+	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, log_clock_ns() / 1000);
+	reload->state = RELOAD_LOADING;
+	reload->number++;
+	reload->is_wanted = false;
+	reload->result = (struct mempool_msg_reloaded){ .error = 0 };
+	reload->r = 0;
+	reload->total_bytes = 0;
+	atomic_store_explicit(&reload->taken_bytes, 0, memory_order_relaxed);
+	event_add(&reload->tick, &tick_interval);
+	r = worker_start(&reload->worker, server->base, load, on_loaded, reload);
+	if (r < 0)
+		finish(reload, r);
+}
+
+void reload_ask(struct reload *reload, struct session *session)
+{
+	bool is_idle = reload->state == RELOAD_IDLE;
+
+	if (session)
+		session->awaits_reload = reload->number + 1;
+	if (is_idle)
+		begin(reload);
+	else
+		reload->is_wanted = true;
+}
+
+void reload_init(struct reload *reload, struct server *server)
+{
+	*reload = (struct reload){ .server = server };
+	event_assign(&reload->tick, server->base, -1, EV_PERSIST, on_tick, reload);
+}
+
+void reload_deinit(struct reload *reload)
+{
+	if (!reload->server)
+		return;
+	atomic_store_explicit(&reload->is_given_up, true, memory_order_relaxed);
+	worker_stop(&reload->worker);
+	undo(reload);
+	event_del(&reload->tick);
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+#include "worker.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+static void *run(void *userdata)
+{
+	struct worker *worker = userdata;
+
+	worker->work(worker->userdata);
+	/* A counter of 0 has room for 1. */
+	eventfd_write(worker->fd, 1);
+	return NULL;
+}
+
+void worker_stop(struct worker *worker)
+{
+	if (!worker->is_running)
+		return;
+	pthread_join(worker->thread, NULL);
+	event_del(&worker->over);
+	close(worker->fd);
+	worker->is_running = false;
+}
+
+static void on_over(evutil_socket_t fd, short what, void *userdata)
+{
+	struct worker *worker = userdata;
+
+	(void)fd;
+	(void)what;
+	worker_stop(worker);
+	worker->done(worker->userdata);
+}
+
+int worker_start(struct worker *worker, struct event_base *base, worker_fn work,
+		 worker_fn done, void *userdata)
+{
+	sigset_t all, before;
+	int r;
+
+	assert(!worker->is_running);
+	worker->work = work;
+	worker->done = done;
+	worker->userdata = userdata;
+	worker->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (worker->fd < 0)
+		return -errno;
+	/* Signals are the loop's. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	r = -pthread_create(&worker->thread, NULL, run, worker);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (r < 0) {
+		close(worker->fd);
+		return r;
+	}
+	worker->is_running = true;
+	event_assign(&worker->over, base, worker->fd, EV_READ, on_over, worker);
+	event_add(&worker->over, NULL);
+	return 0;
+}

@@ -1,0 +1,604 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test-reload.c - the daemon reads its config again: all of it is put in force, or nothing
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "fixture.h"
+
+#define SECOND_MS 1000
+
+static struct fixture fixture;
+static struct mempool_msg_reloaded reloaded;
+
+static const char new_pools[] = "    pools: [ { chunk_size: 256, chunk_count: 50 } ]\n";
+
+static void setup(void)
+{
+	fixture_init(&fixture);
+}
+
+static void teardown(void)
+{
+	if (fixture.pid)
+		fixture_stop(&fixture);
+	fixture_deinit(&fixture);
+}
+
+static void reload(void)
+{
+	wire_reload(&fixture, &reloaded);
+	ck_assert_msg(reloaded.error == 0, "%s", reloaded.text);
+}
+
+/* Nothing has changed, and the text is why. */
+static void fail_to_reload(const char *text)
+{
+	wire_reload(&fixture, &reloaded);
+	ck_assert_int_lt(reloaded.error, 0);
+	ck_assert_msg(strstr(reloaded.text, text), "'%s' has no '%s'", reloaded.text, text);
+	ck_assert(fixture_log_has(&fixture, text));
+}
+
+/* Of the segment that new clients get. */
+static uint64_t current_generation(void)
+{
+	struct mempool_msg_welcome welcome;
+
+	wire_bye(wire_attach(&fixture, 77, &welcome));
+	return welcome.place.generation;
+}
+
+static bool is_gone(void *userdata)
+{
+	return !fixture_object_exists(&fixture, *(const uint64_t *)userdata);
+}
+
+/* ---- a file that will not do ---- */
+
+START_TEST(test_reload_bad_file_changes_nothing)
+{
+	fixture_start(&fixture);
+	fixture_configure(&fixture, "limits: { clients: 1 }\nno_such_key: 1\n", new_pools);
+	fail_to_reload("mempool.yaml:3:1: unknown key 'no_such_key'");
+	ck_assert_int_eq(reloaded.error, -EINVAL);
+	ck_assert(fixture_log_has(&fixture, "the reload has failed: nothing was changed"));
+	ck_assert_uint_eq(current_generation(), 1);
+	ck_assert_uint_eq(fixture_count_objects(&fixture), 1);
+
+	ck_assert_int_eq(unlink(fixture.config_path), 0);
+	fail_to_reload("mempool.yaml: cannot be read: No such file or directory");
+
+	/* And the next one is not held up by it. */
+	fixture_configure(&fixture, "", new_pools);
+	reload();
+	ck_assert_uint_eq(current_generation(), 2);
+}
+END_TEST
+
+START_TEST(test_reload_tells_the_service_manager)
+{
+	int fd = fixture_listen(&fixture);
+
+	fixture_start(&fixture);
+	fixture_expect_notification(fd, "READY=1");
+	fixture_configure(&fixture, "no_such_key: 1\n", NULL);
+	kill(fixture.pid, SIGHUP);
+	fixture_expect_notification(fd, "RELOADING=1\nMONOTONIC_USEC=");
+	fixture_expect_notification(fd, "READY=1");
+	fixture_expect_notification(fd, "STATUS=0 clients in 1 segment; the last reload failed: "
+				    "/tmp/");
+	fixture_configure(&fixture, "", new_pools);
+	kill(fixture.pid, SIGHUP);
+	fixture_expect_notification(fd, "RELOADING=1\nMONOTONIC_USEC=");
+	fixture_expect_notification(fd, "READY=1");
+	fixture_expect_notification(fd, "STATUS=0 clients in 1 segment");
+	ck_assert_uint_eq(current_generation(), 2);
+	close(fd);
+}
+END_TEST
+
+START_TEST(test_reload_is_for_administrators)
+{
+	struct mempool_msg_reload message = {
+		.msg = wire_msg(MEMPOOL_MSG_RELOAD, sizeof(message)),
+	};
+	int fd, i;
+
+	if (skip_unless_root("another user is needed"))
+		return;
+	fixture_start(&fixture);
+	for (i = 0; i < 2; i++) {
+		/* The connection is the kernel's word: made while we are that user. */
+		ck_assert_int_eq(seteuid(65534), 0);
+		fd = wire_connect(&fixture);
+		ck_assert_int_eq(seteuid(0), 0);
+		wire_send(fd, &message, sizeof(message));
+		if (i == 0) {
+			wire_expect_refused(fd, -EACCES, "may not administer");
+			fixture_configure(&fixture, "admin: { users: [65534] }\n", NULL);
+			reload();
+		} else {
+			wire_expect_reloaded(fd, &reloaded);
+			ck_assert_int_eq(reloaded.error, 0);
+		}
+		close(fd);
+	}
+}
+END_TEST
+
+/* ---- in place ---- */
+
+static void hello_as(uid_t uid, int error, const char *text)
+{
+	struct mempool_msg_hello hello = wire_hello(&fixture, 5);
+	struct mempool_msg_welcome welcome;
+	int fd;
+
+	ck_assert_int_eq(seteuid(uid), 0);
+	fd = wire_connect(&fixture);
+	ck_assert_int_eq(seteuid(0), 0);
+	wire_send(fd, &hello, sizeof(hello));
+	if (error) {
+		wire_expect_refused(fd, error, text);
+		close(fd);
+	} else {
+		wire_expect_welcome(fd, &welcome);
+		wire_bye(fd);
+	}
+}
+
+START_TEST(test_reload_limits_and_log_level_in_place)
+{
+	struct mempool_msg_hello hello = wire_hello(&fixture, 3);
+	struct mempool_msg_welcome welcome;
+	int first, second, third;
+
+	fixture_start(&fixture);
+	first = wire_attach(&fixture, 1, &welcome);
+	second = wire_attach(&fixture, 2, &welcome);
+	/* One for the reload itself. Who is there stays. */
+	fixture_configure(&fixture, "limits: { clients_per_user: 3 }\nlog_level: warning\n", NULL);
+	reload();
+	ck_assert_uint_eq(reloaded.n_segments, 1);
+	ck_assert_uint_eq(reloaded.n_relaid + reloaded.n_added + reloaded.n_removed, 0);
+	close(wire_attach(&fixture, 3, &welcome));
+	third = wire_connect(&fixture);
+	hello.nonce = 4;
+	wire_send(third, &hello, sizeof(hello));
+	wire_expect_refused(third, -EDQUOT, "the limit of one user");
+	close(third);
+	/* Below warning nothing is logged now: the third's coming was not. */
+	ck_assert(fixture_log_has(&fixture, "as holder 3"));
+	ck_assert(!fixture_log_has(&fixture, "as holder 4"));
+
+	ck_assert_uint_eq(welcome.place.generation, 1);
+	close(first);
+	close(second);
+}
+END_TEST
+
+START_TEST(test_reload_access_in_place)
+{
+	struct stat st;
+	char path[96];
+
+	if (skip_unless_root("other users are needed"))
+		return;
+	fixture_start(&fixture);
+	fixture_object_path(&fixture, 1, path);
+	hello_as(4321, 0, NULL);
+	fixture_configure(&fixture, "",
+			  "    group: 4322\n"
+			  "    allow: { users: [4323] }\n"
+			  "    pools:\n"
+			  "      - { chunk_size: 128, chunk_count: 1000 }\n"
+			  "      - { chunk_size: 1024, chunk_count: 100 }\n"
+			  "      - { chunk_size: 4096, chunk_count: 10 }\n");
+	reload();
+	ck_assert_uint_eq(reloaded.n_relaid, 0);
+	hello_as(4321, -EACCES, "may not attach");
+	hello_as(4323, 0, NULL);
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_uint_eq(st.st_gid, 4322);
+	ck_assert_uint_eq(st.st_mode & 07777, 0666);
+}
+END_TEST
+
+START_TEST(test_reload_socket_mode_in_place_its_path_not)
+{
+	struct stat st;
+	FILE *file;
+
+	fixture_start(&fixture);
+	file = fopen(fixture.config_path, "we");
+	ck_assert_ptr_nonnull(file);
+	fprintf(file, "socket: { path: %s.new, mode: \"0600\" }\n"
+		"segments:\n  - name: %s\n    mode: \"0666\"\n%s", fixture.socket_path,
+		fixture.segment, fixture_pools);
+	fclose(file);
+	reload();
+	ck_assert_ptr_nonnull(strstr(reloaded.text, "until mempoold is restarted"));
+	ck_assert_int_eq(stat(fixture.socket_path, &st), 0);
+	ck_assert_uint_eq(st.st_mode & 07777, 0600);
+	ck_assert_uint_eq(current_generation(), 1);
+}
+END_TEST
+
+/* ---- segments come and go ---- */
+
+static void configure_other(const char *layout)
+{
+	FILE *file = fopen(fixture.config_path, "ae");
+
+	/* Its objects begin as ours do, so that the fixture removes them. */
+	ck_assert_ptr_nonnull(file);
+	fprintf(file, "  - name: %s-b\n%s", fixture.segment, layout);
+	fclose(file);
+}
+
+static struct mempool_msg_hello hello_to_other(uint64_t nonce)
+{
+	struct mempool_msg_hello hello = wire_hello(&fixture, nonce);
+
+	strcat(hello.segment, "-b");
+	return hello;
+}
+
+static void remove_other(uint64_t n)
+{
+	char path[128];
+	uint64_t i;
+
+	for (i = 1; i <= n; i++) {
+		snprintf(path, sizeof(path), "/dev/shm/mempool-%s-b.%llu", fixture.segment,
+			 (unsigned long long)i);
+		unlink(path);
+	}
+	snprintf(path, sizeof(path), "/dev/shm/mempool-%s-b.%u.lock", fixture.segment,
+		 (unsigned int)geteuid());
+	unlink(path);
+}
+
+static bool has_no_lock(void *userdata)
+{
+	char path[128];
+
+	(void)userdata;
+	snprintf(path, sizeof(path), "/dev/shm/mempool-%s-b.%u.lock", fixture.segment,
+		 (unsigned int)geteuid());
+	return access(path, F_OK) < 0;
+}
+
+START_TEST(test_reload_adds_and_removes_segments)
+{
+	struct mempool_msg_hello hello = hello_to_other(1);
+	struct mempool_msg_welcome welcome, again;
+	struct segment *segment;
+	int fd, other;
+
+	fixture_start(&fixture);
+	configure_other(new_pools);
+	reload();
+	ck_assert_uint_eq(reloaded.n_segments, 2);
+	ck_assert_uint_eq(reloaded.n_added, 1);
+	ck_assert_uint_eq(reloaded.n_relaid, 0);
+	fd = wire_connect(&fixture);
+	wire_send(fd, &hello, sizeof(hello));
+	wire_expect_welcome(fd, &welcome);
+	segment = wire_map(&welcome);
+	ck_assert_int_eq(pool_claim(&segment->pools[0], 7, welcome.holder), 0);
+
+	/* It goes from the config: nobody new comes to it, who is there stays. */
+	fixture_configure(&fixture, "", NULL);
+	reload();
+	ck_assert_uint_eq(reloaded.n_removed, 1);
+	ck_assert_uint_eq(segment_state(segment), MEMPOOL_SEGMENT_RETIRED);
+	other = wire_connect(&fixture);
+	hello.nonce = 2;
+	wire_send(other, &hello, sizeof(hello));
+	wire_expect_refused(other, -ENOENT, "there is no segment");
+	close(other);
+	/* And may come back to it, over another connection. */
+	other = wire_connect(&fixture);
+	hello.nonce = 1;
+	hello.segment_id = welcome.place.segment_id;
+	wire_send(other, &hello, sizeof(hello));
+	wire_expect_welcome(other, &again);
+	ck_assert_mem_eq(&welcome, &again, sizeof(welcome));
+	close(fd);
+
+	/* It comes again while the old one is there: a new generation. */
+	configure_other(new_pools);
+	reload();
+	ck_assert_uint_eq(reloaded.n_added, 1);
+	hello = hello_to_other(3);
+	fd = wire_connect(&fixture);
+	wire_send(fd, &hello, sizeof(hello));
+	wire_expect_welcome(fd, &again);
+	ck_assert_uint_eq(again.place.generation, 2);
+	wire_bye(fd);
+
+	/* Gone for good: with its last client, and its lock. */
+	fixture_configure(&fixture, "", NULL);
+	reload();
+	ck_assert(!has_no_lock(NULL));
+	wire_bye(other);
+	wait_until(has_no_lock, NULL, SECOND_MS);
+	segment_free(segment);
+	ck_assert_uint_eq(current_generation(), 1);
+}
+END_TEST
+
+START_TEST(test_reload_takes_up_a_segment_that_was_left)
+{
+	struct mempool_msg_hello hello = hello_to_other(1);
+	struct mempool_msg_welcome welcome, again;
+	int fd;
+
+	configure_other(new_pools);
+	fixture_start(&fixture);
+	fd = wire_connect(&fixture);
+	wire_send(fd, &hello, sizeof(hello));
+	wire_expect_welcome(fd, &welcome);
+	fixture_stop(&fixture);
+	close(fd);
+	fixture_configure(&fixture, "", NULL);
+	fixture_start(&fixture);
+
+	configure_other(new_pools);
+	reload();
+	fd = wire_connect(&fixture);
+	hello.segment_id = welcome.place.segment_id;
+	wire_send(fd, &hello, sizeof(hello));
+	wire_expect_welcome(fd, &again);
+	ck_assert_mem_eq(&welcome, &again, sizeof(welcome));
+	wire_bye(fd);
+	fixture_stop(&fixture);
+	remove_other(1);
+}
+END_TEST
+
+/* ---- no room ---- */
+
+START_TEST(test_reload_without_room_for_both_changes_nothing)
+{
+	struct mempool_msg_welcome welcome;
+	char layout[256];
+	struct statvfs fs;
+	uint64_t n;
+	int fd;
+
+	fixture_start(&fixture);
+	fd = wire_attach(&fixture, 1, &welcome);
+	ck_assert_int_eq(statvfs("/dev/shm", &fs), 0);
+	n = fs.f_bavail * fs.f_frsize / (1 << 20) + 100;
+	/* The first one would fit, and the access would change. */
+	fixture_configure(&fixture, "limits: { clients_per_user: 1 }\n", new_pools);
+	snprintf(layout, sizeof(layout),
+		 "    pools: [ { chunk_size: 1MiB, chunk_count: %llu } ]\n",
+		 (unsigned long long)n);
+	configure_other(layout);
+	fail_to_reload("no room in /dev/shm: it needs");
+	ck_assert_int_eq(reloaded.error, -ENOSPC);
+	ck_assert_ptr_nonnull(strstr(reloaded.text, "MiB missing"));
+
+	ck_assert_uint_eq(fixture_count_objects(&fixture), 1);
+	ck_assert_uint_eq(current_generation(), 1);
+	wire_bye(fd);
+	ck_assert(has_no_lock(NULL));
+}
+END_TEST
+
+START_TEST(test_reload_one_segment_fails_all_stay)
+{
+	char path[96];
+
+	fixture_start(&fixture);
+	/* The lock of the second one is another's: it would have to be made after the first. */
+	snprintf(path, sizeof(path), "/dev/shm/mempool-%s-b.%u.lock", fixture.segment,
+		 (unsigned int)geteuid());
+	ck_assert_int_eq(mkdir(path, 0700), 0);
+	fixture_configure(&fixture, "", new_pools);
+	configure_other(new_pools);
+	fail_to_reload("cannot lock");
+	ck_assert_uint_eq(fixture_count_objects(&fixture), 1);
+	ck_assert_uint_eq(current_generation(), 1);
+	ck_assert_int_eq(rmdir(path), 0);
+
+	fixture_configure(&fixture, "", "    open_mode: open\n    pools: [ { chunk_size: 8, "
+			  "chunk_count: 8 } ]\n");
+	fail_to_reload("there is none with this layout, and open_mode is open");
+	ck_assert_uint_eq(current_generation(), 1);
+}
+END_TEST
+
+/* ---- meanwhile ---- */
+
+/*
+ * The config is a FIFO: a reload waits in its middle until it is written. Return: its end for
+ * that; the daemon has the other one open then.
+ */
+static int feed_begin(void)
+{
+	double start = clock_ms();
+	int fd;
+
+	while ((fd = open(fixture.config_path, O_WRONLY | O_NONBLOCK | O_CLOEXEC)) < 0) {
+		ck_assert_int_eq(errno, ENXIO);
+		ck_assert_msg(clock_ms() - start < 5 * SECOND_MS, "nobody reads the config");
+		usleep(500);
+	}
+	return fd;
+}
+
+static void feed_end(int fd, const char *layout)
+{
+	dprintf(fd, "socket: { path: %s, mode: \"0666\" }\nsegments:\n  - name: %s\n%s",
+		fixture.socket_path, fixture.segment, layout);
+	close(fd);
+}
+
+static void make_config_a_fifo(void)
+{
+	ck_assert_int_eq(unlink(fixture.config_path), 0);
+	ck_assert_int_eq(mkfifo(fixture.config_path, 0600), 0);
+}
+
+START_TEST(test_reload_while_one_is_under_way_reads_again)
+{
+	struct mempool_msg_reload message = {
+		.msg = wire_msg(MEMPOOL_MSG_RELOAD, sizeof(message)),
+	};
+	struct mempool_msg_list list = { .msg = wire_msg(MEMPOOL_MSG_LIST, sizeof(list)) };
+	int first, second, gone, rude, feed, i;
+	union wire_answer answer;
+
+	fixture_start(&fixture);
+	make_config_a_fifo();
+	first = wire_connect(&fixture);
+	wire_send(first, &message, sizeof(message));
+	feed = feed_begin();
+	second = wire_connect(&fixture);
+	wire_send(second, &message, sizeof(message));
+	/* However many ask, the next one is for all of them; and some do not wait for it. */
+	for (i = 0; i < 10; i++)
+		kill(fixture.pid, SIGHUP);
+	gone = wire_connect(&fixture);
+	wire_send(gone, &message, sizeof(message));
+	rude = wire_connect(&fixture);
+	wire_send(rude, &message, sizeof(message));
+	wire_send(rude, &list, sizeof(list));
+	wire_expect_refused(rude, -EBADMSG, "before the answer to the last one");
+	close(rude);
+	close(gone);
+
+	/* Clients come and go meanwhile. */
+	ck_assert_uint_eq(current_generation(), 1);
+	feed_end(feed, new_pools);
+	wire_expect_reloaded(first, &reloaded);
+	ck_assert_int_eq(reloaded.error, 0);
+	ck_assert_uint_eq(reloaded.n_relaid, 1);
+
+	feed = feed_begin();
+	ck_assert_uint_eq(current_generation(), 2);
+	feed_end(feed, "    pools: [ { chunk_size: 8, chunk_count: 8 } ]\n");
+	wire_expect_reloaded(second, &reloaded);
+	ck_assert_int_eq(reloaded.error, 0);
+	ck_assert_uint_eq(current_generation(), 3);
+
+	/* That was all: nobody reads again. And who was answered may go on. */
+	usleep(20000);
+	ck_assert_int_lt(open(fixture.config_path, O_WRONLY | O_NONBLOCK | O_CLOEXEC), 0);
+	wire_send(first, &list, sizeof(list));
+	ck_assert_int_eq(wire_receive(first, &answer), sizeof(answer.segment));
+	close(first);
+	close(second);
+}
+END_TEST
+
+/* A layout whose memory takes long enough to be met in the middle. */
+static const char large_layout[] =
+	"    pools: [ { chunk_size: 1MiB, chunk_count: 300 } ]\n";
+
+static void ask_for_a_large_one(void)
+{
+	struct mempool_msg_reload message = {
+		.msg = wire_msg(MEMPOOL_MSG_RELOAD, sizeof(message)),
+	};
+	double start = clock_ms();
+	int fd;
+
+	fixture_configure(&fixture, "", large_layout);
+	fd = wire_connect(&fixture);
+	wire_send(fd, &message, sizeof(message));
+	while (!fixture_object_exists(&fixture, 2)) {
+		ck_assert_msg(clock_ms() - start < 5 * SECOND_MS, "nothing is made");
+		usleep(100);
+	}
+	close(fd);
+}
+
+START_TEST(test_reload_stopped_in_its_middle_leaves_nothing)
+{
+	double start;
+
+	fixture_start(&fixture);
+	ask_for_a_large_one();
+	start = clock_ms();
+	fixture_stop(&fixture);
+	ck_assert_int_lt(clock_ms() - start, 5 * SECOND_MS);
+	/* Unless it was faster than we. */
+	if (!fixture_log_has(&fixture, "reloaded "))
+		ck_assert_uint_eq(fixture_count_objects(&fixture), 1);
+}
+END_TEST
+
+/* Killed sooner and later in it; with the old config at the next start, or the new one. */
+START_TEST(test_reload_killed_in_its_middle_the_next_start_goes_on)
+{
+	bool is_new = _i % 2;
+	struct victim victim;
+	uint64_t old = 1;
+
+	fixture_start(&fixture);
+	victim_start(&victim, &fixture, 10);
+	ask_for_a_large_one();
+	usleep((useconds_t)_i * 12000);
+	fixture_kill(&fixture);
+
+	fixture_configure(&fixture, "", is_new ? large_layout : NULL);
+	fixture_start(&fixture);
+	if (is_new) {
+		ck_assert_uint_ge(current_generation(), 2);
+		ck_assert_uint_eq(fixture_count_objects(&fixture), 2);
+	} else if (!fixture_log_has(&fixture, ".1 is retired")) {
+		/* It came before the end: the old one was taken up again, the other one went. */
+		ck_assert_uint_eq(current_generation(), 1);
+		ck_assert_uint_eq(fixture_count_objects(&fixture), 1);
+	}
+	ck_assert(fixture_object_exists(&fixture, old));
+	victim_kill(&victim);
+	if (current_generation() != old)
+		wait_until(is_gone, &old, SECOND_MS);
+	ck_assert_uint_eq(fixture_count_objects(&fixture), 1);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("reload");
+	TCase *tcase = tcase_create("reload");
+	SRunner *runner;
+	int n_failed;
+
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_set_timeout(tcase, 60);
+	tcase_add_test(tcase, test_reload_bad_file_changes_nothing);
+	tcase_add_test(tcase, test_reload_tells_the_service_manager);
+	tcase_add_test(tcase, test_reload_is_for_administrators);
+	tcase_add_test(tcase, test_reload_limits_and_log_level_in_place);
+	tcase_add_test(tcase, test_reload_access_in_place);
+	tcase_add_test(tcase, test_reload_socket_mode_in_place_its_path_not);
+	tcase_add_test(tcase, test_reload_adds_and_removes_segments);
+	tcase_add_test(tcase, test_reload_takes_up_a_segment_that_was_left);
+	tcase_add_test(tcase, test_reload_without_room_for_both_changes_nothing);
+	tcase_add_test(tcase, test_reload_one_segment_fails_all_stay);
+	tcase_add_test(tcase, test_reload_while_one_is_under_way_reads_again);
+	tcase_add_test(tcase, test_reload_stopped_in_its_middle_leaves_nothing);
+	tcase_add_loop_test(tcase, test_reload_killed_in_its_middle_the_next_start_goes_on, 0, 10);
+	suite_add_tcase(suite, tcase);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	n_failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return n_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
