@@ -27,6 +27,9 @@
  *	const void *topic_receive(int side);	NULL: nothing there
  *	void topic_done(int side, const void *message);
  *
+ * HAS_COUNT: for the kill test, in which many join at once, as side 0
+ *	uint64_t system_n_held(void);		chunks that are taken, by whomever
+ *
  * HAS_BROKER:
  *	double broker_start(void);		Return: seconds until it is ready
  *	void broker_stop(void);
@@ -34,8 +37,8 @@
  *	uint64_t broker_segment_bytes(void);	all that it has in /dev/shm
  *
  * HAS_MORE:
- *	MORE_WORKS				{ "name", function, kind }, of what no other
- *system has
+ *	MORE_WORKS				{ "name", function, kind }, of what no
+ *other system has
  */
 #ifndef BENCH_ADAPTER_H
 #define BENCH_ADAPTER_H
@@ -44,7 +47,7 @@
 
 #define IN_FLIGHT 256
 
-enum work_kind { WORK_POOL, WORK_CHANNELS, WORK_TOPIC, WORK_BROKER };
+enum work_kind { WORK_POOL, WORK_CHANNELS, WORK_TOPIC, WORK_KILL, WORK_BROKER };
 
 /* Filled in by main() before system_open(). */
 static struct {

@@ -15,6 +15,7 @@
 #define HAS_POOL
 #define HAS_CHANNELS
 #define HAS_BLOCKING
+#define HAS_COUNT
 
 using namespace boost::interprocess;
 
@@ -22,6 +23,7 @@ using namespace boost::interprocess;
 static std::optional<managed_shared_memory> segment;
 static std::optional<message_queue> queues[2];
 static char name[3][64];
+static size_t free_at_first;
 
 static void remove_all(void)
 {
@@ -41,6 +43,7 @@ static void system_open(void)
 	/* It puts 16 bytes before each. */
 	segment.emplace(create_only, name[2],
 			setup.n_chunks * (setup.bytes + 16) + 65536);
+	free_at_first = segment->get_free_memory();
 	for (int i = 0; i < 2; i++)
 		queues[i].emplace(create_only, name[i], IN_FLIGHT, sizeof(uint64_t));
 	remove_all();
@@ -68,6 +71,12 @@ static inline void *system_alloc(size_t bytes)
 static inline void system_free(void *chunk)
 {
 	segment->deallocate(chunk);
+}
+
+/* It puts 16 bytes before each. */
+static uint64_t system_n_held(void)
+{
+	return (free_at_first - segment->get_free_memory()) / (setup.bytes + 16);
 }
 
 static inline void *channel_begin(int channel, size_t bytes)

@@ -11,13 +11,15 @@
 #include <grp.h>
 #include <sys/stat.h>
 
-#include <memory>
+#include <filesystem>
 #include <optional>
 #include <string>
 
 #include "iceoryx_posh/popo/untyped_publisher.hpp"
 #include "iceoryx_posh/popo/untyped_subscriber.hpp"
 #include "iceoryx_posh/popo/wait_set.hpp"
+#include "iceoryx_posh/popo/subscriber.hpp"
+#include "iceoryx_posh/roudi/introspection_types.hpp"
 #include "iceoryx_posh/runtime/posh_runtime.hpp"
 
 #include "adapter.h"
@@ -26,11 +28,13 @@
 #define HAS_CHANNELS
 #define HAS_BLOCKING
 #define HAS_TOPIC
+#define HAS_COUNT
 #define HAS_BROKER
 
 using namespace iox;
 
 static pid_t broker;
+static std::string names; /* of the processes, less their number */
 static std::optional<popo::UntypedPublisher> publisher;
 static std::optional<popo::UntypedSubscriber> subscriber;
 static std::optional<popo::WaitSet<>> waitset;
@@ -73,7 +77,7 @@ static double broker_start(void)
 		fail("no temporary file");
 	broker = fork();
 	if (broker == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGTERM);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		dup2(fileno(said), STDOUT_FILENO);
 		dup2(fileno(said), STDERR_FILENO);
 		execlp("iox-roudi", "iox-roudi", "-c", config.c_str(), (char *)nullptr);
@@ -81,8 +85,10 @@ static double broker_start(void)
 	}
 	while (!is_ready(said)) {
 		if (waitpid(broker, &status, WNOHANG) != 0 ||
-		    clock_ns() - begin > 10000000000)
+		    clock_ns() - begin > 10000000000) {
+			unlink(config.c_str());
 			skip("iox-roudi does not start (another one runs?)");
+		}
 		usleep(100);
 	}
 	begin = clock_ns() - begin;
@@ -91,9 +97,16 @@ static double broker_start(void)
 	return (double)begin / 1e9;
 }
 
+/* One that hangs, as when a process died with a lock, does not end by itself. */
 static void broker_stop(void)
 {
 	kill(broker, SIGTERM);
+	for (int i = 0; i < 3000; i++) {
+		if (waitpid(broker, nullptr, WNOHANG) != 0)
+			return;
+		usleep(1000);
+	}
+	kill(broker, SIGKILL);
 	waitpid(broker, nullptr, 0);
 }
 
@@ -119,6 +132,14 @@ static uint64_t broker_segment_bytes(void)
 
 /* ---- sides ---- */
 
+/* Who is killed leaves a socket and a lock in /tmp. */
+static void remove_sockets(void)
+{
+	for (auto &entry : std::filesystem::directory_iterator("/tmp"))
+		if (entry.path().filename().string().rfind(names, 0) == 0)
+			std::filesystem::remove(entry.path());
+}
+
 /*
  * RouDi, when it ends, kills every process that has a runtime, and a runtime goes with
  * exit() only. So this process has none: a child measures, and RouDi is stopped when it
@@ -131,6 +152,7 @@ static void system_open(void)
 
 	if (setup.is_threads)
 		skip("measured as processes");
+	names = "bench-iceoryx-" + std::to_string(getpid()) + "-";
 	broker_start();
 	fflush(stdout);
 	pid = fork();
@@ -140,6 +162,7 @@ static void system_open(void)
 	}
 	waitpid(pid, &status, 0);
 	broker_stop();
+	remove_sockets();
 	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
 }
 
@@ -190,11 +213,14 @@ static void await_each_other(void)
 
 static void system_join(int side)
 {
-	std::string name = "bench-" + std::to_string(getpid());
+	std::string name = names + std::to_string(getpid());
 
 	runtime::PoshRuntime::initRuntime(RuntimeName_t(cxx::TruncateToCapacity, name));
 	if (setup.kind == WORK_TOPIC) {
 		side == 0 ? open_publisher("topic") : open_subscriber("topic");
+	} else if (setup.kind == WORK_KILL) {
+		open_publisher("kill");
+		open_subscriber("kill");
 	} else {
 		open_publisher(side == 0 ? "there" : "back");
 		if (setup.kind == WORK_CHANNELS)
@@ -223,6 +249,25 @@ static inline void *system_alloc(size_t bytes)
 static inline void system_free(void *chunk)
 {
 	publisher->release(chunk);
+}
+
+/* As RouDi says, once a second. */
+static uint64_t system_n_held(void)
+{
+	static popo::Subscriber<roudi::MemPoolIntrospectionInfoContainer> pools(
+		roudi::IntrospectionMempoolService);
+	uint64_t n_held = UINT64_MAX;
+
+	while (n_held == UINT64_MAX) {
+		usleep(1000);
+		pools.take().and_then([&](auto &sample) {
+			for (auto &segment : *sample)
+				for (auto &pool : segment.m_mempoolInfo)
+					if (pool.m_numChunks == setup.n_chunks)
+						n_held = pool.m_usedChunks;
+		});
+	}
+	return n_held;
 }
 
 static inline void *channel_begin(int channel, size_t bytes)

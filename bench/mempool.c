@@ -15,6 +15,7 @@
 #define HAS_CHANNELS
 #define HAS_BLOCKING
 #define HAS_TOPIC
+#define HAS_COUNT
 #define HAS_BROKER
 
 static struct private_daemon broker;
@@ -110,6 +111,15 @@ static inline void *system_alloc(size_t bytes)
 static inline void system_free(void *chunk)
 {
 	mempool_free(client, chunk);
+}
+
+static uint64_t system_n_held(void)
+{
+	struct mempool_pool_info pool;
+
+	if (mempool_client_pools(client, &pool, 1) != 1)
+		die("no pool");
+	return pool.used;
 }
 
 static inline void *channel_begin(int channel, size_t bytes)

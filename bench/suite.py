@@ -42,6 +42,7 @@ POOLS = ['mempool', 'dpdk', 'dpdk-nocache', 'iceoryx', 'iceoryx-raw', 'boost', '
 CONTENDED = OURS + POOLS[1:]
 CHANNELS = OURS + ['dpdk', 'dpdk-sp-sc', 'iceoryx', 'boost', 'libqb', 'zeromq',
                    'zeromq-inproc']
+SLEEPERS = [name for name in CHANNELS if not name.startswith('dpdk')]
 SIZES = [128, 4096, 1048576]
 
 Case = namedtuple('Case', 'name arguments systems')
@@ -68,7 +69,7 @@ def _cases():
                        CHANNELS + (['limits'] if (size, how) == (128, '8') else []))
     for size in SIZES:
         yield Case(f'blocking-{size}', ['blocking', str(size), '8'],
-                   _without(_without(CHANNELS, 'dpdk'), 'dpdk-sp-sc') + (['limits'] if size == 128 else []))
+                   SLEEPERS + (['limits'] if size == 128 else []))
     for size in SIZES[1:]:
         yield Case(f'copy-{size}', ['copy', str(size)], ['limits'])
     for n in [1, 4, 16]:
@@ -82,6 +83,8 @@ def _cases():
                OURS + ['dpdk', 'dpdk-nocache', 'iceoryx-raw', 'boost'])
     yield Case('exhausted', ['exhausted', '128', '1000000'],
                ['mempool', 'dpdk', 'dpdk-nocache', 'iceoryx-raw', 'boost'])
+    for work in ['kill-alloc', 'kill']:
+        yield Case(work, [work, '128', '10000'], ['mempool', 'iceoryx', 'boost'])
     yield Case('start', ['start', '1024', '10000'], ['mempool', 'iceoryx'])
     yield Case('attach', ['attach', '128', '10000'], ['mempool', 'iceoryx'])
     yield Case('memory-128', ['memory', '128', '1000000'], ['mempool', 'iceoryx'])
@@ -90,6 +93,8 @@ def _cases():
 
 
 CASES = list(_cases())
+# In the first round only: they take long, where something hangs.
+ONCE = ['kill-alloc', 'kill']
 LARGE = ['chunks-10000000']  # more than a gigabyte: not for a quick run
 
 # A table: one column per figure, one row per system.
@@ -114,8 +119,10 @@ TABLES = [
     Table('full', [('nearly-empty', '1 of 100 000 free'),
                    ('exhausted/first', 'none of 1 million: first'),
                    ('exhausted/then', 'then'), ('exhausted/obtained', 'obtained')]),
-    Table('kill', [('kill/clients', 'killed'), ('kill/lost', 'chunks lost'),
-                   ('kill/hangs', 'hangs')]),
+    Table('kill', [(f'{work}/{name}', f'{title}: {what}')
+                   for work, title in [('kill-alloc', 'alloc, free'), ('kill', 'hand-over')]
+                   for name, what in [('killed', 'killed'), ('lost', 'chunks lost'),
+                                      ('hangs', 'hangs')]]),
     Table('broker', [('start', 'start to ready'), ('attach/attach', 'attach'),
                      ('attach/close', 'close'), ('memory-128/RssAnon', 'RssAnon'),
                      ('memory-128/segment', 'segment, 128 B'),
