@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """report.py - tables of the figures that bench/run measured: medians, ranges, ratios, targets
 
-Ratios are taken within a round, then their median. A figure is "CASE" or "CASE/NAME".
+Ratios are taken within a round, and only where the cache line took about as long beside both
+figures, as it jumps when the host moves a CPU; then their median. A figure is "CASE" or
+"CASE/NAME".
 """
 import os
 import re
@@ -11,7 +13,13 @@ from collections import defaultdict
 
 import suite
 
+# How far apart the line may be beside two figures that are compared.
+LINE_FACTOR = 1.5
+
 FIELDS = ['round', 'figure', 'system', 'value', 'unit', 'line_ns', 'load']
+
+
+TO_NS = {'us': 1e3, 'ms': 1e6}
 
 
 def last_round(path):
@@ -33,14 +41,15 @@ class Figures:
 
     def __init__(self, folder):
         self.values = defaultdict(dict)
-        self.lines = defaultdict(list)
+        self.lines = defaultdict(dict)
         self.units = {}
         for row in _rows(os.path.join(folder, 'figures.tsv')):
             key = row['figure'], row['system']
-            self.values[key][int(row['round'])] = float(row['value'])
-            self.units[row['figure']] = row['unit']
+            scale = TO_NS.get(row['unit'])
+            self.values[key][int(row['round'])] = float(row['value']) * (scale or 1)
+            self.units[row['figure']] = 'ns' if scale else row['unit']
             if float(row['line_ns']) > 0:
-                self.lines[key].append(float(row['line_ns']))
+                self.lines[key][int(row['round'])] = float(row['line_ns'])
         self.n_rounds = len({number for values in self.values.values() for number in values})
 
     def has(self, figure, system):
@@ -53,16 +62,25 @@ class Figures:
         return statistics.median(self.of(figure, system))
 
     def ratios(self, figure, system, other_figure, other_system):
+        """Of the rounds that have both, with the line alike; of all, if it never was."""
         these = self.values.get((figure, system), {})
         those = self.values.get((other_figure, other_system), {})
-        return sorted(these[k] / those[k] for k in these if those.get(k))
+        lines = self.lines.get((figure, system), {})
+        other_lines = self.lines.get((other_figure, other_system), {})
+
+        def is_alike(number):
+            if number not in lines or number not in other_lines:
+                return True
+            low, high = sorted([lines[number], other_lines[number]])
+            return high <= LINE_FACTOR * low
+        both = [number for number in these if those.get(number)]
+        both = [number for number in both if is_alike(number)] or both
+        return sorted(these[number] / those[number] for number in both)
 
 
-def amount(value, unit, with_unit=True):
+def amount(value, unit):
     """Three digits or so, and a unit that suits."""
-    if unit in ('ns', 'us', 'ms'):
-        scale = {'ns': 1, 'us': 1e3, 'ms': 1e6}[unit]
-        value *= scale
+    if unit == 'ns':
         for unit, size in ('ns', 1), ('µs', 1e3), ('ms', 1e6), ('s', 1e9):
             if value < 1000 * size or unit == 's':
                 value /= size
@@ -75,7 +93,7 @@ def amount(value, unit, with_unit=True):
         text = f'{value:.0f}'
     else:
         text = f'{value:.1f}' if value >= 10 else f'{value:.2f}'
-    return f'{text} {unit}'.rstrip() if with_unit else text
+    return f'{text} {unit}'.rstrip()
 
 
 def _cell(figures, figure, system):
@@ -114,41 +132,42 @@ def lines_table(figures):
     lines = ['| | line, there and back, beside it |', '|---|---|']
     for case in suite.CASES:
         seen = [value for (figure, _), values in figures.lines.items()
-                if figure.split('/')[0] == case.name for value in values]
+                if figure.split('/')[0] == case.name for value in values.values()]
         if seen and case.name != 'line':
             lines.append(f'| {case.name} | {amount(statistics.median(seen), "ns")} '
                          f'({amount(min(seen), "ns")} to {amount(max(seen), "ns")}) |')
     return lines
 
 
-def targets_table(figures):
-    lines = ['| target | asked for | measured | |', '|---|---|---|---|']
-    for target in suite.TARGETS:
-        at_least = target.rate
-        if target.against and target.rate:
-            values = figures.ratios(*target.against, target.figure, target.system)
-        elif target.against:
-            values = figures.ratios(target.figure, target.system, *target.against)
-        else:
-            values = figures.of(target.figure, target.system)
-        sign = 'at least' if at_least else 'at most'
+def _target_row(figures, target):
+    at_least = target.rate
+    if target.against and target.rate:
+        values = figures.ratios(*target.against, target.figure, target.system)
+    elif target.against:
+        values = figures.ratios(target.figure, target.system, *target.against)
+    else:
+        values = figures.of(target.figure, target.system)
 
-        def show(value):
-            return f'{value:.2f}' if target.against else amount(value, target.unit)
-        asked = f'{sign} {target.limit:g}' if target.against \
-            else f'{sign} {amount(target.limit, target.unit)}'
-        if not values:
-            lines.append(f'| {target.what} | {asked} | not measured | – |')
-            continue
-        median = statistics.median(values)
-        reached = median >= target.limit if at_least else median <= target.limit
-        measured = f'{show(median)} ({show(values[0])} to {show(values[-1])})'
-        if target.against:
-            measured += (f': {amount(figures.median(target.figure, target.system), figures.units[target.figure])}'
-                         f' against {amount(figures.median(*target.against), figures.units[target.against[0]])}')
-        lines.append(f'| {target.what} | {asked} | {measured} | '
-                     f'{"reached" if reached else "**not reached**"} |')
-    return lines
+    def show(value):
+        return f'{value:.2f}' if target.against else amount(value, target.unit)
+    asked = f'{"at least" if at_least else "at most"} ' + \
+        (f'{target.limit:g}' if target.against else amount(target.limit, target.unit))
+    if not values:
+        return f'| {target.what} | {asked} | not measured | – |'
+    median = statistics.median(values)
+    measured = f'**{show(median)}** ({show(values[0])} to {show(values[-1])})'
+    if target.against:
+        pair = [(target.figure, target.system), target.against]
+        measured += ': ' + ' against '.join(
+            amount(figures.median(*key), figures.units[key[0]]) for key in pair)
+    reached = median >= target.limit if at_least else median <= target.limit
+    return f'| {target.what} | {asked} | {measured} | ' + \
+        ('reached |' if reached else '**not reached** |')
+
+
+def targets_table(figures):
+    return ['| target | asked for | measured | |', '|---|---|---|---|'] + \
+        [_target_row(figures, target) for target in suite.TARGETS]
 
 
 def parts(folder):
