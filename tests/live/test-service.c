@@ -98,7 +98,7 @@ START_TEST(test_signals_stop_and_hangup_does_not)
 	kill(fixture.pid, SIGPIPE);
 	usleep(20000);
 	close(wire_attach(&fixture, 1, &welcome));
-	ck_assert(fixture_log_has(&fixture, "reload is not implemented"));
+	ck_assert(fixture_log_has(&fixture, "reloaded "));
 	kill(fixture.pid, stopping[_i]);
 	ck_assert_int_eq(fixture_wait(&fixture), 0);
 	ck_assert(fixture_object_exists(&fixture, 1));
