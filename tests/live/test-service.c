@@ -87,6 +87,12 @@ START_TEST(test_option_socket_overrides_config)
 }
 END_TEST
 
+static bool has_reloaded(void *userdata)
+{
+	(void)userdata;
+	return fixture_log_has(&fixture, "reloaded ");
+}
+
 START_TEST(test_signals_stop_and_hangup_does_not)
 {
 	static const int stopping[] = { SIGTERM, SIGINT };
@@ -96,9 +102,8 @@ START_TEST(test_signals_stop_and_hangup_does_not)
 	fixture_start(&fixture);
 	kill(fixture.pid, SIGHUP);
 	kill(fixture.pid, SIGPIPE);
-	usleep(20000);
+	wait_until(has_reloaded, NULL, 5000);
 	close(wire_attach(&fixture, 1, &welcome));
-	ck_assert(fixture_log_has(&fixture, "reloaded "));
 	kill(fixture.pid, stopping[_i]);
 	ck_assert_int_eq(fixture_wait(&fixture), 0);
 	ck_assert(fixture_object_exists(&fixture, 1));
