@@ -12,6 +12,7 @@
 #include "build_config.h"
 #include "mempool_protocol.h"
 
+#define LOOKS (READS | OPTION_INTERVAL | OPTION_COUNT)
 #define READS (OPTION_JSON | OPTION_SEGMENT | OPTION_SHM | OPTION_SOCKET)
 #define ASKS (OPTION_JSON | OPTION_SEGMENT | OPTION_SOCKET)
 
@@ -24,6 +25,8 @@ static const struct command commands[] = {
 	  "who holds my chunks: what each has of each pool" },
 	{ "queues", "", 0, 0, READS, ctl_queues, "queues, and what is on its way in them" },
 	{ "topics", "", 0, 0, READS, ctl_topics, "topics, and what they keep" },
+	{ "top", "", 0, 0, LOOKS, ctl_top, "a live view; its keys are in its last line" },
+	{ "watch", "", 0, 0, LOOKS, ctl_watch, "a line at each look, for logs" },
 	{ "audit", "", 0, 0, READS, ctl_audit, "check every word, and say what is wrong" },
 	{ "metrics", "", 0, 0, READS, ctl_metrics, "all of it for Prometheus" },
 	{ "topic drain", "NAME", 1, 1, ASKS, ctl_topic_drain,
@@ -40,12 +43,14 @@ static const struct {
 	const char *argument;		/* NULL: none */
 	const char *help;
 } options[N_OPTIONS] = {
+	{ OPTION_INTERVAL, "interval", "SECONDS", "time between two looks (default: 1)" },
+	{ OPTION_COUNT, "count", "N", "end after so many looks" },
 	{ OPTION_JSON, "json", NULL, "print JSON" },
 	{ OPTION_SEGMENT, "segment", "NAME", "only this segment of the daemon" },
 	{ OPTION_SHM, "shm", "NAME", "read this object in /dev/shm and ask no daemon" },
 	{ OPTION_SOCKET, "socket", "PATH",
 	  "the daemon's socket (default: $MEMPOOL_SOCKET, else\n"
-	  "                     " MEMPOOL_DEFAULT_SOCKET ")" },
+	  "                           " MEMPOOL_DEFAULT_SOCKET ")" },
 	{ OPTION_VERSION, "version", NULL, "print the version" },
 	{ OPTION_HELP, "help", NULL, "print this, or more about a command" },
 };
@@ -111,9 +116,10 @@ static void print_options(FILE *file, unsigned int wanted)
 
 		if (!(wanted & options[i].bit))
 			continue;
-		snprintf(name, sizeof(name), "--%s %s", options[i].name,
+		snprintf(name, sizeof(name), "%s--%s %s",
+			 options[i].bit == OPTION_INTERVAL ? "-n, " : "    ", options[i].name,
 			 options[i].argument ? options[i].argument : "");
-		fprintf(file, "  %-18s %s\n", name, options[i].help);
+		fprintf(file, "  %-24s %s\n", name, options[i].help);
 	}
 }
 

@@ -10,7 +10,7 @@
 
 #include "ctl.h"
 
-/* The options, as a command says which it takes; every one takes the last two. */
+/* The options, as a command says which it takes; every one takes the version and help. */
 enum option_bit {
 	OPTION_JSON = 1 << 0,
 	OPTION_SEGMENT = 1 << 1,
@@ -18,8 +18,10 @@ enum option_bit {
 	OPTION_SOCKET = 1 << 3,
 	OPTION_VERSION = 1 << 4,
 	OPTION_HELP = 1 << 5,
+	OPTION_INTERVAL = 1 << 6,
+	OPTION_COUNT = 1 << 7,
 };
-#define N_OPTIONS 6
+#define N_OPTIONS 8
 
 struct command {
 	const char *name;		/* one word, or two */
@@ -33,6 +35,7 @@ struct command {
 
 /* For getopt_long(): an option's value is its bit in option_bit, beyond all characters. */
 #define OPTION_VALUE(bit) (256 + (bit))
+#define OPTION_LETTERS "n:"		/* of --interval */
 void options_for_getopt(struct option ret_options[static N_OPTIONS + 1]);
 
 /**

@@ -8,6 +8,8 @@
 #define CTL_CTL_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 enum ctl_exit {
 	CTL_OK = 0,
@@ -22,11 +24,16 @@ struct ctl_options {
 	const char *shm_name;		/* not NULL: read this object, ask no daemon */
 	bool json;
 	bool audit;			/* check the segments, too */
+	uint64_t interval_ns;		/* between two looks */
+	uint64_t count;			/* of looks; 0: without end */
 	char **arguments;		/* of the command, closed by a NULL */
 };
 
 /* A line on standard error, with the program's name before it and a newline behind. */
 void ctl_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Keep what ctl_error() says instead of printing it, the last message only; NULL: print. */
+void ctl_error_keep(char *buffer, size_t size);
 
 /* Say why the daemon could not be asked, or what it refused. */
 enum ctl_exit ctl_explain(const char *socket_path, int error, const char *reason);
@@ -38,7 +45,9 @@ enum ctl_exit ctl_pools(const struct ctl_options *options);
 enum ctl_exit ctl_queues(const struct ctl_options *options);
 enum ctl_exit ctl_reload(const struct ctl_options *options);
 enum ctl_exit ctl_status(const struct ctl_options *options);
+enum ctl_exit ctl_top(const struct ctl_options *options);
 enum ctl_exit ctl_topic_drain(const struct ctl_options *options);
 enum ctl_exit ctl_topics(const struct ctl_options *options);
+enum ctl_exit ctl_watch(const struct ctl_options *options);
 
 #endif

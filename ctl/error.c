@@ -12,6 +12,11 @@
 #include "ctl.h"
 #include "observer.h"
 
+static struct {
+	char *text;
+	size_t size;
+} kept;
+
 /* What a peer, a file or a name service sent must not steer the terminal. */
 static void print_safe(FILE *file, const char *text)
 {
@@ -34,6 +39,22 @@ static void print_safe(FILE *file, const char *text)
 	}
 }
 
+static void keep_safe(const char *text)
+{
+	FILE *file = fmemopen(kept.text, kept.size, "w");
+
+	if (!file)
+		return;
+	print_safe(file, text);
+	fclose(file);
+}
+
+void ctl_error_keep(char *buffer, size_t size)
+{
+	kept.text = buffer;
+	kept.size = size;
+}
+
 void ctl_error(const char *format, ...)
 {
 	char text[1024];
@@ -43,6 +64,10 @@ void ctl_error(const char *format, ...)
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 
+	if (kept.text) {
+		keep_safe(text);
+		return;
+	}
 	fputs("mempoolctl: ", stderr);
 	print_safe(stderr, text);
 	fputc('\n', stderr);

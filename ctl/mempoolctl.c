@@ -20,6 +20,34 @@ static enum ctl_exit usage_error(void)
 	return CTL_USAGE;
 }
 
+/* Return: whether it is one. */
+static bool read_interval(const char *text, uint64_t *ret_ns)
+{
+	char *end;
+	double seconds = strtod(text, &end);
+
+	/* As it stands, nan is refused, too. */
+	if (end == text || *end != '\0' || !(seconds >= 0.1 && seconds <= 86400)) {
+		ctl_error("--interval takes seconds, from 0.1 to 86400, and not '%s'", text);
+		return false;
+	}
+	*ret_ns = (uint64_t)(seconds * 1e9);
+	return true;
+}
+
+static bool read_count(const char *text, uint64_t *ret_count)
+{
+	char *end;
+
+	errno = 0;
+	*ret_count = strtoull(text, &end, 10);
+	if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || *ret_count == 0) {
+		ctl_error("--count takes a number, from 1 on, and not '%s'", text);
+		return false;
+	}
+	return true;
+}
+
 /* Return: false wrong usage, which was said. *ret_given: the bits of what was there. */
 static bool read_options(int argc, char **argv, struct ctl_options *options,
 			 unsigned int *ret_given)
@@ -28,13 +56,22 @@ static bool read_options(int argc, char **argv, struct ctl_options *options,
 	int c;
 
 	options_for_getopt(longs);
-	while ((c = getopt_long(argc, argv, "", longs, NULL)) >= 0) {
-		enum option_bit bit = (enum option_bit)(c - OPTION_VALUE(0));
+	while ((c = getopt_long(argc, argv, OPTION_LETTERS, longs, NULL)) >= 0) {
+		enum option_bit bit = c == 'n' ? OPTION_INTERVAL :
+						 (enum option_bit)(c - OPTION_VALUE(0));
 
 		if (c == '?')
 			return false;
 		*ret_given |= bit;
 		switch (bit) {
+		case OPTION_INTERVAL:
+			if (!read_interval(optarg, &options->interval_ns))
+				return false;
+			break;
+		case OPTION_COUNT:
+			if (!read_count(optarg, &options->count))
+				return false;
+			break;
 		case OPTION_JSON:
 			options->json = true;
 			break;
@@ -103,6 +140,7 @@ int main(int argc, char **argv)
 	struct ctl_options options = {
 		.socket_path = from_environment && *from_environment ? from_environment :
 								       MEMPOOL_DEFAULT_SOCKET,
+		.interval_ns = 1000000000,
 	};
 	unsigned int given = 0;
 

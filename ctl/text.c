@@ -56,6 +56,18 @@ void text_bytes(uint64_t bytes, char *ret_text, size_t size)
 	snprintf(ret_text, size, "%.1f %s", value, units[unit]);
 }
 
+void text_rate(double rate, char ret_text[static TEXT_RATE_BYTES])
+{
+	static const char units[] = { '\0', 'k', 'M', 'G', 'T' };
+	size_t unit = 0;
+
+	for (; rate >= 999.5 && unit + 1 < sizeof(units); unit++)
+		rate /= 1000;
+	/* A digit behind the point where it says something. */
+	snprintf(ret_text, TEXT_RATE_BYTES, "%.*f%c", rate > 0 && rate < 99.95 && (unit || rate < 9.95),
+		 rate, units[unit]);
+}
+
 void text_label(const struct holder *record, char ret_label[static TEXT_LABEL_BYTES])
 {
 	bool is_client = record->kind == MEMPOOL_HOLDER_CLIENT;

@@ -29,6 +29,10 @@ bool text_is_utf8(void);
 /* "19.5 MiB"; exact below 1 KiB. */
 void text_bytes(uint64_t bytes, char *ret_text, size_t size);
 
+/* "0", "7.5", "120", "12.3k", "1.2M" a second. */
+#define TEXT_RATE_BYTES 12
+void text_rate(double rate, char ret_text[static TEXT_RATE_BYTES]);
+
 /* "camera", "daemon mempoold", "(reaping) camera"; "~" at its end: cut. */
 #define TEXT_LABEL_BYTES 33
 void text_label(const struct holder *record, char ret_label[static TEXT_LABEL_BYTES]);
