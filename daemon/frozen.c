@@ -133,3 +133,18 @@ int64_t frozen_count_living(const struct frozen *frozen)
 	}
 	return n;
 }
+
+int frozen_check_origin(const struct frozen *frozen, const uint8_t boot_id[16],
+			uint64_t pid_namespace)
+{
+	int64_t n;
+
+	if (frozen->pid_namespace != pid_namespace)
+		return -EXDEV;
+	if (memcmp(frozen->boot_id, boot_id, sizeof(frozen->boot_id)) == 0)
+		return 0;
+	n = frozen_count_living(frozen);
+	if (n < 0)
+		return (int)n;
+	return n == 0 ? -ESTALE : 0;
+}

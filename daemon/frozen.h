@@ -55,4 +55,20 @@ int frozen_read(const struct frozen *frozen, uint32_t id, struct frozen_holder *
  */
 int64_t frozen_count_living(const struct frozen *frozen);
 
+/**
+ * frozen_check_origin() - whether processes of ours can be in it
+ * @boot_id, @pid_namespace: this process's
+ *
+ * A boot id alone proves nothing: in a container of systemd-nspawn, a unit with
+ * ProtectKernelTunables= reads the machine's, and a shell beside it the container's. So a
+ * segment with somebody in it is of this boot.
+ *
+ * Return: 0 they can;
+ *	-EXDEV	it is of a daemon in another pid namespace: who lives there cannot be seen
+ *	-ESTALE	it is from before the last boot: nobody lives
+ *	-ENODATA and others of frozen_read()
+ */
+int frozen_check_origin(const struct frozen *frozen, const uint8_t boot_id[16],
+			uint64_t pid_namespace);
+
 #endif

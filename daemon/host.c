@@ -326,10 +326,12 @@ static int consider_ours(struct host *host, struct find *find)
 	default:
 		return find_leave(host, find, strerror(-r));
 	}
-	if (memcmp(find->frozen.boot_id, server->boot_id, sizeof(server->boot_id)) != 0)
+	r = frozen_check_origin(&find->frozen, server->boot_id, server->pid_namespace);
+	if (r == -ESTALE)
 		return find_unlink(host, find, "it is from before the last boot");
-	if (find->frozen.pid_namespace != server->pid_namespace)
-		return find_leave(host, find, "of a mempoold in another pid namespace");
+	if (r < 0)
+		return find_leave(host, find, r == -EXDEV ?
+				  "of a mempoold in another pid namespace" : strerror(-r));
 	if (find->frozen.generation != find->number)
 		return find_leave(host, find, "damaged: it says another generation");
 	return consider_whole(host, find);

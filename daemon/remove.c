@@ -35,13 +35,14 @@ static int check_deserted(int fd, const char *shm_name)
 		log_error("cannot read /proc: %s", strerror(-r));
 		return r;
 	}
-	if (memcmp(frozen.boot_id, boot_id, sizeof(boot_id)) != 0)
+	r = frozen_check_origin(&frozen, boot_id, pid_namespace);
+	if (r == -ESTALE)
 		return 0;
-	if (frozen.pid_namespace != pid_namespace) {
+	if (r == -EXDEV) {
 		log_warning("%s left: of a mempoold in another pid namespace", store_label(shm_name));
 		return -EBUSY;
 	}
-	n = frozen_count_living(&frozen);
+	n = r < 0 ? r : frozen_count_living(&frozen);
 	if (n > 0)
 		log_warning("%s left: %" PRId64 " living clients are in it", store_label(shm_name), n);
 	if (n < 0)

@@ -408,6 +408,26 @@ START_TEST(test_object_of_other_boot_is_removed)
 }
 END_TEST
 
+/* As in a container where not everybody sees the same boot id. */
+START_TEST(test_object_of_other_boot_with_a_living_holder_is_adopted)
+{
+	struct victim victim;
+
+	fixture_start(&fixture);
+	victim_start(&victim, &fixture, 1);
+	fixture_stop(&fixture);
+	map_header(1)->boot_id[3] ^= 1;
+	ck_assert_int_eq(run_remove(), 1);
+	ck_assert(fixture_log_has(&fixture, "left: 1 living clients"));
+	fixture_start(&fixture);
+	ck_assert(fixture_log_has(&fixture, "adopted mempool-"));
+	fixture_stop(&fixture);
+	victim_kill(&victim);
+	ck_assert_int_eq(run_remove(), 0);
+	ck_assert(!fixture_object_exists(&fixture, 1));
+}
+END_TEST
+
 START_TEST(test_object_of_other_pid_namespace_is_left)
 {
 	struct mempool_msg_welcome welcome;
@@ -687,6 +707,7 @@ int main(void)
 	tcase_add_test(tcase, test_object_that_is_not_ours_is_stepped_over);
 	tcase_add_test(tcase, test_many_names_in_the_way_are_stepped_over);
 	tcase_add_test(tcase, test_object_of_other_boot_is_removed);
+	tcase_add_test(tcase, test_object_of_other_boot_with_a_living_holder_is_adopted);
 	tcase_add_test(tcase, test_object_of_other_pid_namespace_is_left);
 	tcase_add_test(tcase, test_object_with_contradicting_header_is_left);
 	tcase_add_test(tcase, test_object_with_other_mode_is_given_it);
