@@ -22,10 +22,14 @@ FIELDS = ['round', 'figure', 'system', 'value', 'unit', 'line_ns', 'load']
 TO_NS = {'us': 1e3, 'ms': 1e6}
 
 
-def last_round(path):
-    if not os.path.exists(path):
-        return 0
-    return max((int(row['round']) for row in _rows(path)), default=0)
+def rounds_of(path):
+    """How many rounds each case has had."""
+    rounds = defaultdict(int)
+    if os.path.exists(path):
+        for row in _rows(path):
+            name = row['figure'].split('/')[0]
+            rounds[name] = max(rounds[name], int(row['round']))
+    return rounds
 
 
 def _rows(path):
@@ -50,7 +54,7 @@ class Figures:
             self.units[row['figure']] = 'ns' if scale else row['unit']
             if float(row['line_ns']) > 0:
                 self.lines[key][int(row['round'])] = float(row['line_ns'])
-        self.n_rounds = len({number for values in self.values.values() for number in values})
+        self.n_rounds = max((len(values) for values in self.values.values()), default=0)
 
     def has(self, figure, system):
         return bool(self.values.get((figure, system)))
@@ -104,10 +108,12 @@ def _cell(figures, figure, system):
     text = f'**{amount(statistics.median(values), unit)}**'
     if len(values) > 1 and values[0] != values[-1]:
         text += f' ({amount(values[0], unit)} to {amount(values[-1], unit)})'
-    if system not in ('mempool', 'limits', 'reap'):
+    if system not in ('mempool', 'limits', 'reap') and unit == 'ns':
         ratios = figures.ratios(figure, system, figure, 'mempool')
         if ratios:
-            text += f' ×{statistics.median(ratios):.2f}'
+            ratio = statistics.median(ratios)
+            text += f' ×{ratio:.0f}' if ratio >= 100 else f' ×{ratio:.2f}' \
+                if ratio >= 0.1 else f' ×{ratio:.1g}'
     return text
 
 
@@ -177,6 +183,7 @@ def parts(folder):
     result['targets'] = targets_table(figures)
     result['lines'] = lines_table(figures)
     result['skipped'] = _skipped(folder)
+    result['machine'] = _machine(folder) + [f'{figures.n_rounds} rounds.']
     return figures, result
 
 
@@ -194,11 +201,19 @@ def _skipped(folder):
             for (system, reason), cases in why.items()]
 
 
+def _machine(folder):
+    path = os.path.join(folder, 'machine.md')
+    if not os.path.exists(path):
+        return []
+    with open(path, encoding='utf-8') as file:
+        return file.read().splitlines()
+
+
 def write(folder):
     """report.md and the plots."""
     figures, tables = parts(folder)
     with open(os.path.join(folder, 'report.md'), 'w', encoding='utf-8') as out:
-        out.write(f'# Figures of {figures.n_rounds} rounds\n\n'
+        out.write('# Figures\n\n'
                   'Median (least to most), ×: times mempool in the same round.\n')
         for name, lines in tables.items():
             if lines:
