@@ -31,6 +31,8 @@ static const struct command commands[] = {
 	{ "metrics", "", 0, 0, READS, ctl_metrics, "all of it for Prometheus" },
 	{ "topic drain", "NAME", 1, 1, ASKS, ctl_topic_drain,
 	  "let go of the messages that a topic keeps" },
+	{ "check-config", "[FILE]", 0, 1, OPTION_JSON, ctl_check_config,
+	  "what mempoold says of a config, and of its mistakes" },
 	{ "reload", "", 0, 0, OPTION_JSON | OPTION_SOCKET, ctl_reload,
 	  "read the config again, and put it in force" },
 	{ "help", "[COMMAND]", 0, 2, 0, ctl_help, "this, or more about one command" },
@@ -143,7 +145,7 @@ void help_print(FILE *file)
 	      "Environment: MEMPOOL_SOCKET; NO_COLOR (not empty: no colour).\n"
 	      "\n"
 	      "Exit status: 0 done; 1 failed, or the audit found a fault; 64 wrong usage; 69 no\n"
-	      "daemon answers.\n",
+	      "daemon answers; 78 a config that cannot be used.\n",
 	      file);
 }
 

@@ -16,6 +16,7 @@ enum ctl_exit {
 	CTL_FAILED = 1,
 	CTL_USAGE = 64,			/* EX_USAGE of sysexits(3) */
 	CTL_NO_DAEMON = 69,		/* EX_UNAVAILABLE */
+	CTL_CONFIG = 78,		/* EX_CONFIG */
 };
 
 struct ctl_options {
@@ -39,6 +40,7 @@ void ctl_error_keep(char *buffer, size_t size);
 enum ctl_exit ctl_explain(const char *socket_path, int error, const char *reason);
 
 enum ctl_exit ctl_audit(const struct ctl_options *options);
+enum ctl_exit ctl_check_config(const struct ctl_options *options);
 enum ctl_exit ctl_holders(const struct ctl_options *options);
 enum ctl_exit ctl_metrics(const struct ctl_options *options);
 enum ctl_exit ctl_pools(const struct ctl_options *options);

@@ -10,7 +10,6 @@
  */
 #include <errno.h>
 #include <getopt.h>
-#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +18,7 @@
 
 #include "build_config.h"
 #include "conf.h"
+#include "conf_check.h"
 #include "log.h"
 #include "remove.h"
 #include "server.h"
@@ -105,28 +105,6 @@ static int parse_options(int argc, char **argv, struct options *options)
 	return -1;
 }
 
-static void print_summary(const struct conf *conf)
-{
-	char size[LOG_SIZE_BYTES];
-	size_t i, k;
-
-	printf("%s: ok\nsocket %s\n", conf->path, conf->socket_path);
-	for (i = 0; i < conf->n_segments; i++) {
-		const struct config *shape = &conf->segments[i].shape;
-		uint64_t size_bytes = conf_segment_bytes(&conf->segments[i]);
-
-		printf("segment '%s': %s (%" PRIu64 " bytes), %" PRIu32 " holders\n", shape->name,
-		       log_size(size, size_bytes), size_bytes, config_n_holders(shape));
-		for (k = 0; k < shape->n_pools; k++)
-			printf("  pool %zu: %" PRIu64 " x %" PRIu64 " bytes\n", k,
-			       shape->pools[k].n_chunks, shape->pools[k].chunk_size);
-		for (k = 0; k < shape->n_rings; k++)
-			printf("  %s '%s': %" PRIu64 " messages\n",
-			       shape->rings[k].kind == MEMPOOL_RING_TOPIC ? "topic" : "queue",
-			       shape->rings[k].name, shape->rings[k].capacity);
-	}
-}
-
 /* Return: the exit status. */
 static int serve(const struct options *options, struct conf *conf)
 {
@@ -138,18 +116,11 @@ static int serve(const struct options *options, struct conf *conf)
 /* Return: the exit status. */
 static int run(const struct options *options, struct conf *conf)
 {
-	int r = 0;
+	int r;
 
-	switch (options->mode) {
-	case MODE_SERVE:
+	if (options->mode == MODE_SERVE)
 		return serve(options, conf);
-	case MODE_CHECK:
-		print_summary(conf);
-		break;
-	case MODE_REMOVE:
-		r = remove_segments(conf);
-		break;
-	}
+	r = remove_segments(conf);
 	conf_free(conf);
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
@@ -165,6 +136,8 @@ int main(int argc, char **argv)
 	if (r >= 0)
 		return r;
 	log_init(options.foreground);
+	if (options.mode == MODE_CHECK)
+		return conf_check(options.config_path);
 	r = conf_load(options.config_path, log_conf_warning, NULL, &conf, &error);
 	if (r == 0)
 		return run(&options, conf);
