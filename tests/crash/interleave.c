@@ -19,6 +19,7 @@
 
 #define A 3
 #define B 4
+#define C 5
 #define RING_OF_TOPIC 1
 
 /* The segment, and what it looks like when nothing has happened yet. */
@@ -82,6 +83,7 @@ static void make_image(void)
 	add_holder(segment, MEMPOOL_HOLDER_DAEMON_ID, MEMPOOL_HOLDER_DAEMON);
 	add_holder(segment, A, MEMPOOL_HOLDER_CLIENT);
 	add_holder(segment, B, MEMPOOL_HOLDER_CLIENT);
+	add_holder(segment, C, MEMPOOL_HOLDER_CLIENT);
 	segment_free(segment);
 
 	image = shared_memory(memory.size);
@@ -189,6 +191,8 @@ static void judge_side(struct judge *judge, const struct side *side)
 	const struct pool *pool = &judge->segment->pools[0];
 	uint32_t n = 0, index;
 
+	if (side->is_refused)
+		wrong(judge, "%u was refused what must work", side->holder);
 	for (index = 0; index < pool->n_chunks; index++)
 		n += has(judge->segment, atomic_load(&pool->entries[index].word), side->holder);
 	if (n != side->n_held)
@@ -236,6 +240,47 @@ static void judge_rest(struct judge *judge)
 		wrong(judge, "%lu owned, %lu given, %lu shared chunks are left",
 		      (unsigned long)audit.n_owned, (unsigned long)audit.n_given,
 		      (unsigned long)audit.n_shared);
+}
+
+/* A third one empties the queue, fills and empties it, publishes and reads. */
+static void judge_use(struct judge *judge)
+{
+	struct side c = { .holder = 0 };
+	uint32_t n_sent, n_received;
+	const void *message;
+	void *chunk;
+	int r;
+
+	enter(&c, C);
+	while ((r = mempool_queue_receive(c.queue, &chunk, NULL, 0)) == 0)
+		mempool_free(c.client, chunk);
+	if (r != -EAGAIN)
+		wrong(judge, "the queue says %d", r);
+	for (n_sent = 0; n_sent <= MEETING_QUEUE; n_sent++) {
+		chunk = mempool_alloc(c.client, 1);
+		if (!chunk || mempool_queue_send(c.queue, chunk, n_sent, 0) < 0)
+			break;
+	}
+	for (n_received = 0; n_received < n_sent; n_received++) {
+		size_t length;
+
+		if (mempool_queue_receive(c.queue, &chunk, &length, 0) < 0 ||
+		    length != n_received)
+			break;
+		mempool_free(c.client, chunk);
+	}
+	if (n_sent != MEETING_QUEUE || n_received != n_sent)
+		wrong(judge, "the queue took %u messages and gave %u", n_sent, n_received);
+
+	mempool_subscriber_close(c.subscriber);
+	chunk = mempool_alloc(c.client, 1);
+	if (mempool_topic_subscribe(c.topic, MEMPOOL_TOPIC_NEW, &c.subscriber) < 0)
+		die("subscribe", EINVAL);
+	if (!chunk || mempool_topic_publish(c.topic, chunk, 1) < 0 ||
+	    mempool_subscriber_next(c.subscriber, &message, NULL, NULL, 0) < 0 ||
+	    message != chunk)
+		wrong(judge, "the topic took or gave no new message");
+	leave(&c);
 }
 
 /* ---- meeting ---- */
@@ -315,6 +360,7 @@ static bool meet(const struct meeting *meeting, const struct path *path, uint64_
 	if (n != (int)scene->b.n_held)
 		wrong(&judge, "B's close freed %d chunks", n);
 	judge_rest(&judge);
+	judge_use(&judge);
 	segment_free(segment);
 	return !judge.is_wrong;
 }

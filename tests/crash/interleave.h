@@ -11,7 +11,8 @@
  *	none is lost, what was acquired is the incarnation that was asked for
  *	the audit finds nothing, and no leaf of hints stands under a clear summary bit
  *	what the meeting itself demands, that nobody was told "exhausted" for instance
- *	when A is dead and reaped, and B closed, all is free but what queue and topic keep
+ *	when A is dead and reaped, and B closed, all is free but what queue and topic keep,
+ *	and a third one can use both as if nothing had been
  */
 #ifndef TESTS_CRASH_INTERLEAVE_H
 #define TESTS_CRASH_INTERLEAVE_H
@@ -39,6 +40,7 @@ struct side {
 	void *held[2 * MEETING_CHUNKS];
 	uint32_t n_held;
 	int result;			/* of the operation, if it matters */
+	bool is_refused;		/* something that must work did not */
 	uint64_t n_missed;
 };
 
