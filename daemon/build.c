@@ -117,7 +117,7 @@ void build_log_error(const struct build *build, int error)
 	else if (error == -EINVAL && pages_are_filled(&build->conf->pages))
 		log_error("segment '%s': this kernel cannot prefault or lock (Linux 5.14)",
 			  build_name(build));
-	else if (error == -EPERM)
+	else if (error == -EPERM && !store_may_give(conf_segment_group(build->conf)))
 		log_error("segment '%s': cannot give it to group %u: make mempoold a member of "
 			  "it (SupplementaryGroups= in its unit)", build_name(build),
 			  (unsigned int)conf_segment_group(build->conf));

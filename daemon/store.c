@@ -22,6 +22,7 @@
 #define STORE_FOLDER "/dev/shm"
 #define STORE_PREFIX (&MEMPOOL_SHM_PREFIX[1])	/* as a file name */
 #define STORE_LOCK_TRIES 16
+#define STORE_MAX_FOLDERS 32		/* mounts of huge pages; more are not looked into */
 
 static_assert(sizeof(MEMPOOL_SHM_PREFIX) - 1 + MEMPOOL_NAME_BYTES - 1 + 1 + 18 + 1 <=
 	      STORE_NAME_BYTES, "longest name of an object");
@@ -168,9 +169,11 @@ static int compare_descending(const void *a, const void *b)
 	return (left->generation < right->generation) - (left->generation > right->generation);
 }
 
-/* The entries found so far. */
+/* The entries found so far, and the folders they were found in. */
 struct scan {
 	const char *segment_name;
+	struct stat folders[STORE_MAX_FOLDERS];
+	size_t n_folders;
 	struct store_entry *entries;
 	size_t n;
 	size_t room;
@@ -194,6 +197,21 @@ static int scan_add(struct scan *scan, const char *folder, uint64_t generation)
 	return 0;
 }
 
+/* One file system may be mounted in several places, or several times in one. */
+static bool is_new_folder(struct scan *scan, int fd)
+{
+	struct stat *st = &scan->folders[scan->n_folders];
+
+	if (scan->n_folders == STORE_MAX_FOLDERS || fstat(fd, st) < 0)
+		return false;
+	for (size_t i = 0; i < scan->n_folders; i++)
+		if (scan->folders[i].st_dev == st->st_dev &&
+		    scan->folders[i].st_ino == st->st_ino)
+			return false;
+	scan->n_folders++;
+	return true;
+}
+
 static int scan_folder(struct scan *scan, const char *folder)
 {
 	DIR *stream = opendir(folder[0] ? folder : STORE_FOLDER);
@@ -203,6 +221,10 @@ static int scan_folder(struct scan *scan, const char *folder)
 
 	if (!stream)
 		return -errno;
+	if (!is_new_folder(scan, dirfd(stream))) {
+		closedir(stream);
+		return 0;
+	}
 	while (r == 0 && (entry = readdir(stream))) {
 		generation = parse_generation(entry->d_name, scan->segment_name);
 		if (generation)

@@ -227,6 +227,44 @@ check 'who is in the group may' opens player team
 check 'who is not may not' refused EACCES member team
 check 'but has the other segment' opens member default
 
+echo '# Pages'
+# add_segment KEYS: to the installed config; KEYS as YAML wants them between braces
+add_segment() { printf '%s\n  - { %s, group: mempool }\n' "$installed" "$1" >"$config"; }
+pools='pools: [ { chunk_size: 1KiB, chunk_count: 1000 } ]'
+add_segment "name: paged, prefault: true, lock: true, numa: { policy: bind, nodes: [ 0 ] }, $pools"
+check 'locked, prefaulted and bound to a node it starts' systemctl restart $service
+check 'is served' opens member paged
+check 'and is locked' test "$(status_of VmLck)" -ge 1000
+check 'without a limit, if there is none for PID 1' same \
+	"$(awk '/^Max locked memory/ { print $5 }' /proc/1/limits)" \
+	"$(awk '/^Max locked memory/ { print $5 }' "/proc/$(daemon)/limits")"
+add_segment "name: other, numa: { policy: bind, nodes: [ 1000 ] }, $pools"
+mark
+check 'bound to a node that is not there it does not' not systemctl restart $service
+check 'and says so' complained 'there is no node 1000 with memory'
+add_segment "name: huge, huge_pages: 2MiB, $pools"
+mark
+check 'without a hugetlbfs, or huge pages, it does not' not systemctl restart $service
+check 'and says so, too' said 'huge pages of 2.0 MiB'
+check 'nothing of it is left' same '' "$(compgen -G '/dev/shm/mempool-huge.[0-9]')"
+free=/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages
+if [[ -r $free ]] && (($(<$free) >= 4)); then
+	# As mempool.yaml(5) has it.
+	echo 'hugetlbfs /run/mempool/huge hugetlbfs' \
+		'uid=mempool,gid=mempool,mode=0755,pagesize=2M 0 0' >/etc/fstab
+	mkdir /run/mempool/huge
+	check 'a hugetlbfs is mounted' mount /run/mempool/huge
+	check 'on huge pages it starts' systemctl restart $service
+	check 'is served' opens member huge
+	check 'from there' same '660 mempool mempool' \
+		"$(stat -c '%a %U %G' /run/mempool/huge/mempool-huge.1)"
+	check 'after another restart' systemctl restart $service
+	check 'as well' opens member huge
+	check 'in the same file' same 1 "$(find /run/mempool/huge -type f | wc -l)"
+else
+	echo '# skipped: no 4 huge pages of 2 MiB are free'
+fi
+
 echo '# The end'
 check 'the program closes' ask living close 'closed 100'
 launch last member && answers last open >/dev/null
