@@ -401,11 +401,25 @@ int host_open(struct host *host)
 {
 	int r = host_find(host);
 
-	if (r == 0 && !host->current)
+	if (r == 0 && !host->current) {
 		r = host_create(host);
+		host->is_fresh = r == 0;
+	}
 	if (r == 0)
 		host_settle(host);
 	return r;
+}
+
+void host_undo(struct host *host)
+{
+	const struct generation *generation = host->current;
+
+	if (!host->is_fresh)
+		return;
+	if (store_unlink(generation->place.shm_name, generation->place.device,
+			 generation->place.inode) == 0)
+		log_info("segment '%s': removed %s: %s", host->name,
+			 generation_label(generation), "the start failed");
 }
 
 /* ---- later ---- */

@@ -9,6 +9,7 @@
 #ifndef DAEMON_HOST_H
 #define DAEMON_HOST_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
 
@@ -28,6 +29,7 @@ struct host {
 	TAILQ_HEAD(, generation) generations;
 	uint64_t next_number;
 	uint64_t not_before_ns;		/* a new one for a lost one */
+	bool is_fresh;			/* host_open() created it */
 };
 
 TAILQ_HEAD(host_list, host);
@@ -66,6 +68,9 @@ void host_set_permissions(const struct host *host);
 
 /* Free it, and remove its lock, if it is not in the config and nobody lives in it. */
 void host_free_if_over(struct host *host);
+
+/* The start failed later on: remove what host_open() created, which nobody can be in yet. */
+void host_undo(struct host *host);
 
 /* The generation for new clients, after another try for one that was lost; or NULL. */
 struct generation *host_current(struct host *host);

@@ -249,6 +249,15 @@ static int open_hosts(struct server *server)
 	return 0;
 }
 
+/* A start that fails leaves no memory taken that was free before. */
+static void undo_hosts(struct server *server)
+{
+	struct host *host;
+
+	TAILQ_FOREACH(host, &server->hosts, link)
+		host_undo(host);
+}
+
 static int server_start(struct server *server)
 {
 	const struct conf *conf = server->conf;
@@ -348,8 +357,11 @@ int server_run(struct conf *conf, const char *socket_path)
 	int r;
 
 	r = server_init(&server, conf, socket_path);
-	if (r == 0)
+	if (r == 0) {
 		r = server_start(&server);
+		if (r < 0)
+			undo_hosts(&server);
+	}
 	if (r == 0 && event_base_dispatch(server.base) < 0) {
 		log_error("the event loop failed");
 		r = -EIO;
