@@ -118,7 +118,8 @@ static uint64_t number(struct json_object *object, const char *key)
 static struct json_object *run_mempoolctl(const struct fixture *fixture)
 {
 	struct json_object *root = NULL;
-	char command[512], text[65536];
+	static char text[1 << 20];	/* of a full table, each holder with its pools */
+	char command[512];
 	size_t n;
 	FILE *pipe;
 
