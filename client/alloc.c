@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stddef.h>
 
+#include "alloc.h"
 #include "cache.h"
 #include "share.h"
 #include "wait.h"
@@ -19,16 +20,6 @@
 static bool is_aligned(const struct pool *pool, size_t alignment)
 {
 	return (pool->stride & (alignment - 1)) == 0;
-}
-
-static inline void *prepare(const struct pool *pool, uint32_t index, size_t size)
-{
-	struct mempool_entry *entry = &pool->entries[index];
-
-	/* Relaxed: they go with the chunk, whose word orders them. */
-	atomic_store_explicit(&entry->length, (uint32_t)size, memory_order_relaxed);
-	atomic_store_explicit(&entry->tag, 0, memory_order_relaxed);
-	return pool_chunk(pool, index);
 }
 
 /* Relaxed: counters, for people. */
@@ -40,7 +31,7 @@ static void count_one(_Atomic uint64_t *counter)
 /* Nothing left in the pool at this rank: the larger ones, if the segment says so. */
 static void *alloc_larger(struct cache *cache, uint32_t rank, size_t size, size_t alignment)
 {
-	struct mempool_client *client = cache->client;
+	struct mempool_client *client = cache_client(cache);
 	const struct pool *fitting = &cache->magazines[rank].pool;
 	uint32_t index;
 
@@ -51,7 +42,7 @@ static void *alloc_larger(struct cache *cache, uint32_t rank, size_t size, size_
 			continue;
 		if (cache_claim(cache, magazine, &index) == 0) {
 			count_one(&fitting->state->n_served_larger);
-			return prepare(&magazine->pool, index, size);
+			return alloc_prepare(&magazine->pool, index, size);
 		}
 	}
 	count_one(&fitting->state->n_exhausted);
@@ -60,13 +51,31 @@ static void *alloc_larger(struct cache *cache, uint32_t rank, size_t size, size_
 	return NULL;
 }
 
-/* The rank to begin at for a size of at least 1, by the bits of size - 1. */
-static inline uint32_t first_rank(const struct cache *cache, size_t size)
+/*
+ * Bits of size - 1, by which first_fit says where to begin. Below 33 for all that a pool could
+ * hold; for size 0 and most of the larger ones a number that leads to no pool.
+ */
+static inline uint32_t size_bits(size_t size)
 {
-	/* 0 for size 1; below 64 for all that a pool could hold. */
-	uint32_t bits = 63 - (uint32_t)__builtin_clzll((size - 1) << 1 | 1);
+	return 63 - (uint32_t)__builtin_clzll((size - 1) << 1 | 1);
+}
 
-	return cache->first_fit[bits];
+int alloc_rank(const struct mempool_client *client, size_t size, size_t alignment)
+{
+	const struct pool *pools = client->segment->pools;
+	uint32_t rank;
+
+	if (size == 0)
+		return -EINVAL;
+	if (size >= MEMPOOL_MAX_CHUNK_BYTES)
+		return -EMSGSIZE;
+	for (rank = client->first_fit[size_bits(size)]; rank < client->n_pools; rank++) {
+		const struct pool *pool = &pools[client->pool_id[rank]];
+
+		if (pool->chunk_size >= size && is_aligned(pool, alignment))
+			return (int)rank;
+	}
+	return -EMSGSIZE;
 }
 
 /* Not simply the first hint of the first pool: all other cases, errors among them. */
@@ -75,51 +84,46 @@ static __attribute__((noinline)) void *alloc_slowly(struct mempool_client *clien
 {
 	struct cache *cache = cache_get(client);
 	struct magazine *magazine;
-	uint32_t rank, index;
+	uint32_t index;
+	int rank;
 
 	if (!cache)
 		return NULL;
-	if (size == 0) {
-		errno = EINVAL;
-		return NULL;
-	}
-
-	for (rank = size < MEMPOOL_MAX_CHUNK_BYTES ? first_rank(cache, size) : client->n_pools;
-	     rank < client->n_pools; rank++) {
-		const struct pool *pool = &cache->magazines[rank].pool;
-
-		if (pool->chunk_size >= size && is_aligned(pool, alignment))
-			break;
-	}
-	if (rank == client->n_pools) {
-		errno = EMSGSIZE;
+	rank = alloc_rank(client, size, alignment);
+	if (rank < 0) {
+		errno = -rank;
 		return NULL;
 	}
 	magazine = &cache->magazines[rank];
 	if (cache_claim(cache, magazine, &index) < 0)
-		return alloc_larger(cache, rank, size, alignment);
-	return prepare(&magazine->pool, index, size);
+		return alloc_larger(cache, (uint32_t)rank, size, alignment);
+	return alloc_prepare(&magazine->pool, index, size);
 }
 
 PUBLIC void *mempool_alloc(struct mempool_client *client, size_t size_bytes)
 {
-	struct cache *cache = cache_current.cache;
+	struct cache *cache = cache_current;
 	struct magazine *magazine;
+	_Atomic uint64_t *word;
 	uint32_t index;
+	uint64_t seen;
 
-	if (unlikely(!client || cache_current.serial != client->serial ||
-		     size_bytes - 1 >= MEMPOOL_MAX_CHUNK_BYTES - 1))
+	if (unlikely(cache_client(cache) != client))
 		return alloc_slowly(client, size_bytes, 1);
 
-	/* One past the ranks, first_fit leads to a pool of no chunks and size 0. */
-	magazine = &cache->magazines[first_rank(cache, size_bytes)];
-	if (unlikely(magazine->pool.chunk_size < size_bytes || magazine->n == 0))
+	/* Beyond the pools, first_fit leads to a magazine that has never anything in it. */
+	magazine = (void *)((unsigned char *)cache + cache->first_fit[size_bits(size_bytes)]);
+	if (unlikely(magazine->n == 0 || magazine->pool.chunk_size < size_bytes))
 		return alloc_slowly(client, size_bytes, 1);
 
+	/* As pool_claim(); what is in the stack was in range when it came. */
 	index = magazine->indices[--magazine->n];
-	if (unlikely(pool_claim(&magazine->pool, index, cache->holder) < 0))
+	word = &magazine->pool.entries[index].word;
+	seen = atomic_load_explicit(word, memory_order_relaxed);
+	if (unlikely(!word_is_free(seen) ||
+		     !pool_claim_word(word, seen, seen | cache->owned)))
 		return alloc_slowly(client, size_bytes, 1);
-	return prepare(&magazine->pool, index, size_bytes);
+	return alloc_prepare(&magazine->pool, index, size_bytes);
 }
 
 PUBLIC void *mempool_alloc_aligned(struct mempool_client *client, size_t size_bytes,
@@ -130,29 +134,6 @@ PUBLIC void *mempool_alloc_aligned(struct mempool_client *client, size_t size_by
 		return NULL;
 	}
 	return alloc_slowly(client, size_bytes, alignment);
-}
-
-/* In another pool than the last one, or no chunk at all. */
-static __attribute__((noinline)) int locate_slowly(struct cache *cache, const void *chunk,
-						   uint32_t *ret_index)
-{
-	struct mempool_client *client = cache->client;
-	const struct pool *pool;
-	int r = client_locate(client, chunk, &pool, ret_index);
-
-	if (r == 0)
-		cache->last = &cache->magazines[client->rank[pool->id]];
-	return r;
-}
-
-/* Not OWNED by us: then it may be shared. */
-static __attribute__((noinline)) int free_shared(struct mempool_client *client,
-						 struct mempool_entry *entry)
-{
-	/* Relaxed: if we share it, it does not change. */
-	uint64_t word = atomic_load_explicit(&entry->word, memory_order_relaxed);
-
-	return share_holds(client, word) ? share_drop(client, word_value(word)) : -EPERM;
 }
 
 /* One call of alloc_wait. */
@@ -187,34 +168,64 @@ PUBLIC void *mempool_alloc_wait(struct mempool_client *client, size_t size_bytes
 	return request.chunk;
 }
 
-PUBLIC int mempool_free(struct mempool_client *client, const void *chunk)
+/* All that is not the straight line of mempool_free(). */
+static __attribute__((noinline)) int free_slowly(struct mempool_client *client,
+						 const void *chunk)
 {
 	struct cache *cache = cache_get(client);
 	struct magazine *magazine;
+	const struct pool *pool;
 	uint32_t index;
+	uint64_t word;
 	int r;
 
-	if (unlikely(!cache))
+	if (!cache)
 		return -errno;
-	magazine = cache->last;
-	r = pool_index(&magazine->pool, (uintptr_t)chunk - (uintptr_t)magazine->pool.data,
-		       &index);
-	if (unlikely(r < 0)) {
-		r = locate_slowly(cache, chunk, &index);
-		if (r < 0)
-			return r;
-		magazine = cache->last;
-	}
+	r = client_locate(client, chunk, &pool, &index);
+	if (r < 0)
+		return r;
+	/* The next one is likely there, too. */
+	magazine = cache->last = &cache->magazines[client->rank[pool->id]];
 
-	if (unlikely(cache->checked))
-		r = pool_release_checked(&magazine->pool, index, cache->holder);
+	if (cache->checked)
+		r = pool_release_checked(pool, index, cache->holder);
 	else
-		r = pool_release(&magazine->pool, index, cache->holder, cache->seq_cst);
-	if (likely(r == 0)) {
+		r = pool_release(pool, index, cache->holder, cache->seq_cst);
+	if (r == 0) {
 		cache_keep(magazine, index);
 		return 0;
 	}
-	return free_shared(client, &magazine->pool.entries[index]);
+	/* Relaxed: if we share it, it does not change. */
+	word = atomic_load_explicit(&pool->entries[index].word, memory_order_relaxed);
+	return share_holds(client, word) ? share_drop(client, word_value(word)) : -EPERM;
+}
+
+PUBLIC int mempool_free(struct mempool_client *client, const void *chunk)
+{
+	struct cache *cache = cache_current;
+	struct magazine *magazine;
+	_Atomic uint64_t *word;
+	uint32_t index;
+	uint64_t seen;
+
+	if (unlikely(cache_client(cache) != client))
+		return free_slowly(client, chunk);
+	magazine = cache->last;
+	if (unlikely(pool_index(&magazine->pool,
+				(uintptr_t)chunk - (uintptr_t)magazine->pool.data,
+				&index) < 0))
+		return free_slowly(client, chunk);
+	word = &magazine->pool.entries[index].word;
+	seen = atomic_load_explicit(word, memory_order_relaxed);
+	if (unlikely((uint32_t)seen != cache->freeable || magazine->n == magazine->capacity))
+		return free_slowly(client, chunk);
+
+	/* R1 and D1, as in pool_release(). */
+	atomic_store_explicit(word, word_freed(seen), memory_order_release);
+	magazine->indices[magazine->n++] = index;
+	if (unlikely(pool_is_dry(&magazine->pool)))
+		cache_pass_on(magazine);
+	return 0;
 }
 
 /* The entry of a chunk that we hold, alone or with others. */

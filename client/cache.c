@@ -8,12 +8,12 @@
 
 #include "barrier.h"
 
-_Thread_local struct cache_current cache_current;
+static struct cache cache_none = { .client = CACHE_ORPHAN };
+_Thread_local struct cache *cache_current = &cache_none;
 
 /* Guards the list of clients, and which thread has which caches. */
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct mempool_client *clients;
-static uint64_t last_serial;
 
 static pthread_once_t key_once = PTHREAD_ONCE_INIT;
 static pthread_key_t thread_key;	/* a thread's first cache */
@@ -30,18 +30,14 @@ static void magazine_flush(struct magazine *magazine, uint32_t n)
 		magazine->n * sizeof(*magazine->indices));
 }
 
-/* Hints from the list, in descending order, so that they are used in ascending order. */
+/* Hints from the list: they come highest first, and so are used in ascending order. */
 static bool magazine_refill(struct magazine *magazine)
 {
-	uint32_t indices[64];
 	uint32_t max = magazine->capacity < 128 ? magazine->capacity / 2 : 64;
-	uint32_t n;
 
-	n = free_list_pop(&magazine->pool.list, &magazine->start, indices, max);
-	for (uint32_t i = 0; i < n; i++)
-		magazine->indices[i] = indices[n - 1 - i];
-	magazine->n = n;
-	return n > 0;
+	magazine->n = free_list_pop(&magazine->pool.list, &magazine->start, magazine->indices,
+				    max);
+	return magazine->n > 0;
 }
 
 /* The list is empty too: ask the words, and remember a failure (pool.h, dry). */
@@ -101,6 +97,11 @@ void cache_keep_slowly(struct magazine *magazine, uint32_t index)
 	magazine->indices[magazine->n++] = index;
 }
 
+void cache_pass_on(struct magazine *magazine)
+{
+	pool_hint(&magazine->pool, magazine->indices[--magazine->n]);
+}
+
 /* ---- which thread has which ---- */
 
 /* Room for at least two, so that half of it is one: `cache: 0` keeps next to nothing. */
@@ -144,11 +145,18 @@ static struct cache *cache_new(struct mempool_client *client)
 	*cache = (struct cache){
 		.client = client,
 		.holder = client->holder,
+		.owned = (uint32_t)word_claimed(0, client->holder),
+		.freeable = client->seq_cst || client->checked
+				    ? UINT32_MAX
+				    : (uint32_t)word_claimed(0, client->holder),
 		.seq_cst = client->seq_cst,
 		.checked = client->checked,
 		.last = cache->magazines,
 	};
-	memcpy(cache->first_fit, client->first_fit, sizeof(cache->first_fit));
+	for (size_t i = 0; i < 64; i++)
+		cache->first_fit[i] =
+			(uint16_t)(offsetof(struct cache, magazines) +
+				   client->first_fit[i] * sizeof(struct magazine));
 	cache->magazines[client->n_pools] = (struct magazine){ .n = 0 };
 	indices = (uint32_t *)&cache->magazines[client->n_pools + 1];
 	for (uint32_t i = 0; i < client->n_pools; i++) {
@@ -163,7 +171,7 @@ static struct cache *cache_new(struct mempool_client *client)
 
 static void cache_flush(struct cache *cache)
 {
-	for (uint32_t i = 0; i < cache->client->n_pools; i++)
+	for (uint32_t i = 0; i < cache_client(cache)->n_pools; i++)
 		magazine_flush(&cache->magazines[i], cache->magazines[i].n);
 	magazine_flush(&cache->managers, cache->managers.n);
 }
@@ -174,15 +182,15 @@ static void forget_thread(void *first)
 	struct cache *cache, *next;
 
 	pthread_mutex_lock(&registry_lock);
-	cache_current.serial = 0;
+	cache_current = &cache_none;
 	for (cache = first; cache; cache = next) {
 		next = cache->next_of_thread;
-		if (cache->client) {
+		if (cache_client(cache) != CACHE_ORPHAN) {
 			*cache->previous_of_client = cache->next_of_client;
 			if (cache->next_of_client)
 				cache->next_of_client->previous_of_client =
 					cache->previous_of_client;
-			if (!cache->client->forked)
+			if (!cache_client(cache)->forked)
 				cache_flush(cache);
 		}
 		free(cache);
@@ -204,7 +212,7 @@ static void after_fork_in_child(void)
 {
 	for (struct mempool_client *client = clients; client; client = client->next)
 		client->forked = true;
-	cache_current.serial = 0;
+	cache_current = &cache_none;
 	pthread_mutex_unlock(&registry_lock);
 }
 
@@ -224,7 +232,7 @@ static struct cache *without_orphans(struct cache *first)
 	while (*link) {
 		struct cache *cache = *link;
 
-		if (cache->client) {
+		if (cache_client(cache) != CACHE_ORPHAN) {
 			link = &cache->next_of_thread;
 			continue;
 		}
@@ -240,7 +248,7 @@ static struct cache *find_locked(struct mempool_client *client)
 	struct cache *cache;
 
 	for (cache = first; cache; cache = cache->next_of_thread)
-		if (cache->client == client)
+		if (cache_client(cache) == client)
 			return cache;
 
 	cache = cache_new(client);
@@ -285,8 +293,7 @@ struct cache *cache_find(struct mempool_client *client)
 		errno = ENOMEM;
 		return NULL;
 	}
-	cache_current.serial = client->serial;
-	cache_current.cache = cache;
+	cache_current = cache;
 	return cache;
 }
 
@@ -297,7 +304,6 @@ int cache_register(struct mempool_client *client)
 		return -key_error;
 
 	pthread_mutex_lock(&registry_lock);
-	client->serial = ++last_serial;
 	client->next = clients;
 	if (clients)
 		clients->previous = &client->next;
@@ -311,13 +317,12 @@ void cache_close(struct mempool_client *client)
 {
 	pthread_mutex_lock(&registry_lock);
 	client->closed = true;
-	client->serial = UINT64_MAX;	/* as no thread remembers it */
 	/*
 	 * Other threads' lists still lead to these caches, and only those threads may unlink
 	 * them: orphaned here, freed when the thread ends.
 	 */
 	for (struct cache *cache = client->caches; cache; cache = cache->next_of_client)
-		cache->client = NULL;
+		atomic_store_explicit(&cache->client, CACHE_ORPHAN, memory_order_relaxed);
 	pthread_mutex_unlock(&registry_lock);
 }
 

@@ -12,13 +12,17 @@
 
 #include "client.h"
 
-/* The calling thread's cache of the client it used last. */
-struct cache_current {
-	uint64_t serial;
-	struct cache *cache;
-};
-extern _Thread_local struct cache_current cache_current
+/* The calling thread's cache of the client it used last, or of none. Never NULL. */
+extern _Thread_local struct cache *cache_current
 	__attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+/* Whether a cache is the one to use for this client; NULL has none. */
+/* Whose it is; CACHE_ORPHAN of a closed client. */
+static inline struct mempool_client *cache_client(const struct cache *cache)
+{
+	/* Relaxed: it changes when its client is closed, which is the last use of it. */
+	return atomic_load_explicit(&cache->client, memory_order_relaxed);
+}
 
 /* Not the client used last. Return: its cache; NULL and errno EINVAL, ECHILD, ENOMEM. */
 struct cache *cache_find(struct mempool_client *client);
@@ -26,8 +30,8 @@ struct cache *cache_find(struct mempool_client *client);
 /* The calling thread's cache. As cache_find(). */
 static inline struct cache *cache_get(struct mempool_client *client)
 {
-	if (likely(client && cache_current.serial == client->serial))
-		return cache_current.cache;
+	if (likely(cache_client(cache_current) == client))
+		return cache_current;
 	return cache_find(client);
 }
 
@@ -36,6 +40,9 @@ int cache_claim_slowly(struct cache *cache, struct magazine *magazine, uint32_t 
 
 /* What cache_keep() does when the stack is full, or somebody waits. */
 void cache_keep_slowly(struct magazine *magazine, uint32_t index);
+
+/* Somebody waits for what was just kept: pass it on. */
+void cache_pass_on(struct magazine *magazine);
 
 /**
  * cache_claim() - claim a chunk of one pool
@@ -69,7 +76,7 @@ static inline void cache_keep(struct magazine *magazine, uint32_t index)
 }
 
 /*
- * Enter a new client, its serial included; close it, so that no thread finds its caches any
+ * Enter a new client; close it, so that no thread finds its caches any
  * more; remove it, with its last handle: until then a forked child must be told.
  */
 int cache_register(struct mempool_client *client);

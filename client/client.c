@@ -73,7 +73,7 @@ static void sort_pools(struct mempool_client *client)
 		client->rank[client->pool_id[rank]] = (uint8_t)rank;
 
 	/* Sizes of b bits are above 2^(b-1): no pool before the first that holds more fits. */
-	for (uint32_t bits = 0; bits < sizeof(client->first_fit); bits++) {
+	for (uint32_t bits = 0; bits < 64; bits++) {
 		uint64_t above = bits == 0 ? 0 : UINT64_C(1) << (bits - 1);
 
 		for (rank = 0; rank < client->n_pools; rank++)

@@ -44,12 +44,17 @@ struct magazine {
 	struct pool pool;		/* a copy, at hand */
 };
 
+/* No client is there, but NULL is somebody's mistake. */
+#define CACHE_ORPHAN ((struct mempool_client *)1)
+
 struct cache {
-	struct mempool_client *client;
+	_Atomic(struct mempool_client *) client;	/* CACHE_ORPHAN: closed */
 	uint32_t holder;		/* copies of the client's, at hand */
+	uint32_t owned;			/* the low half of a word that says OWNED(holder) */
+	uint32_t freeable;		/* the same, where a plain store may free; else no word's */
 	bool seq_cst;
 	bool checked;
-	uint8_t first_fit[64];
+	uint16_t first_fit[64];		/* by bits of size - 1: bytes from here to the magazine */
 	struct magazine *last;		/* of the last free: the next one is likely there too */
 	struct cache *next_of_thread;
 	struct cache *next_of_client;
@@ -60,7 +65,6 @@ struct cache {
 };
 
 struct mempool_client {
-	uint64_t serial;		/* never used twice in a process, never 0 */
 	struct segment *segment;
 	uint32_t holder;
 	uint32_t n_pools;

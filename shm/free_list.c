@@ -158,24 +158,15 @@ static uint64_t take_bits(const struct free_list *list, uint32_t leaf, uint32_t 
 	return 0;
 }
 
-static uint32_t unpack(const struct free_list *list, uint32_t leaf, uint64_t bits,
-		       uint32_t *indices)
+/* Of bits that were taken, those that name a chunk: a hostile client may set any. */
+static uint64_t in_range(const struct free_list *list, uint32_t leaf, uint64_t bits)
 {
-	uint32_t n = 0;
-
-	for (; bits != 0; bits &= bits - 1) {
-		uint32_t index = leaf * BITS + (uint32_t)__builtin_ctzll(bits);
-
-		/* A bit past the end is not ours: a hostile client set it. */
-		if (index < list->n)
-			indices[n++] = index;
-	}
-	return n;
+	return leaf == list->n / BITS ? bits & low_bits(list->n % BITS) : bits;
 }
 
 /* Look where one summary word points, from a leaf on. */
-static uint32_t pop_summary(const struct free_list *list, uint32_t word, uint64_t allowed,
-			    uint32_t *start, uint32_t *indices, uint32_t max)
+static uint64_t pop_summary(const struct free_list *list, uint32_t word, uint64_t allowed,
+			    uint32_t *leaf_at, uint32_t max)
 {
 	/* Relaxed: each leaf it points to is looked at by itself. */
 	uint64_t bits = atomic_load_explicit(&list->summary[word], memory_order_relaxed) &
@@ -184,7 +175,6 @@ static uint32_t pop_summary(const struct free_list *list, uint32_t word, uint64_
 	for (; bits != 0; bits &= bits - 1) {
 		uint32_t leaf = word * BITS + (uint32_t)__builtin_ctzll(bits);
 		uint64_t got;
-		uint32_t n;
 
 		if (leaf >= list->n_leaves)
 			break;
@@ -193,10 +183,10 @@ static uint32_t pop_summary(const struct free_list *list, uint32_t word, uint64_
 			clear_summary(list, leaf);
 			continue;
 		}
-		n = unpack(list, leaf, got, indices);
-		if (n > 0) {
-			*start = leaf;
-			return n;
+		got = in_range(list, leaf, got);
+		if (got != 0) {
+			*leaf_at = leaf;
+			return got;
 		}
 	}
 	return 0;
@@ -206,46 +196,63 @@ static uint32_t pop_summary(const struct free_list *list, uint32_t word, uint64_
  * The summary says empty. A process killed between its two steps, in push or in
  * clear_summary(), leaves a leaf with bits under a clear summary bit: read all leaves once.
  */
-static uint32_t pop_leaves(const struct free_list *list, uint32_t *start, uint32_t *indices,
-			   uint32_t max)
+static uint64_t pop_leaves(const struct free_list *list, uint32_t *leaf_at, uint32_t max)
 {
 	for (uint32_t leaf = 0; leaf < list->n_leaves; leaf++) {
-		uint64_t got;
-		uint32_t n;
+		uint64_t got = take_bits(list, leaf, max);
 
-		got = take_bits(list, leaf, max);
 		if (got == 0)
 			continue;
 		/* The rest of the leaf becomes visible again. */
 		if (atomic_load_explicit(&list->leaves[leaf], memory_order_relaxed) != 0)
 			free_list_push_mask(list, leaf, 0);
-		n = unpack(list, leaf, got, indices);
-		if (n > 0) {
-			*start = leaf;
-			return n;
+		got = in_range(list, leaf, got);
+		if (got != 0) {
+			*leaf_at = leaf;
+			return got;
 		}
 	}
 	return 0;
 }
 
+uint64_t free_list_pop_bits(const struct free_list *list, uint32_t *leaf, uint32_t max)
+{
+	uint32_t first = *leaf < list->n_leaves ? *leaf : 0;
+	uint32_t word = first / BITS;
+	uint64_t from = ~UINT64_C(0) << first % BITS;
+	uint64_t bits;
+
+	/* The first word from our place on, all others, and the first's other half. */
+	bits = pop_summary(list, word, from, leaf, max);
+	for (uint32_t i = 1; bits == 0 && i < list->n_summary; i++) {
+		if (++word == list->n_summary)
+			word = 0;
+		bits = pop_summary(list, word, ~UINT64_C(0), leaf, max);
+	}
+	if (bits == 0)
+		bits = pop_summary(list, first / BITS, ~from, leaf, max);
+	if (bits == 0)
+		bits = pop_leaves(list, leaf, max);
+	return bits;
+}
+
+uint32_t free_list_unpack(uint32_t leaf, uint64_t bits, uint32_t *indices)
+{
+	uint32_t n = 0;
+
+	while (bits != 0) {
+		uint32_t bit = BITS - 1 - (uint32_t)__builtin_clzll(bits);
+
+		indices[n++] = leaf * BITS + bit;
+		bits ^= UINT64_C(1) << bit;
+	}
+	return n;
+}
+
 uint32_t free_list_pop(const struct free_list *list, uint32_t *start, uint32_t *indices,
 		       uint32_t max)
 {
-	uint32_t first = *start < list->n_leaves ? *start : 0;
-	uint32_t word = first / BITS;
-	uint64_t from = ~UINT64_C(0) << first % BITS;
-	uint32_t n;
+	uint64_t bits = free_list_pop_bits(list, start, max);
 
-	/* The first word from our place on, all others, and the first's other half. */
-	n = pop_summary(list, word, from, start, indices, max);
-	for (uint32_t i = 1; n == 0 && i < list->n_summary; i++) {
-		if (++word == list->n_summary)
-			word = 0;
-		n = pop_summary(list, word, ~UINT64_C(0), start, indices, max);
-	}
-	if (n == 0)
-		n = pop_summary(list, first / BITS, ~from, start, indices, max);
-	if (n == 0)
-		n = pop_leaves(list, start, indices, max);
-	return n;
+	return free_list_unpack(*start, bits, indices);
 }

@@ -41,7 +41,8 @@ void free_list_fill(struct free_list *list);
  * free_list_pop() - take up to @max hints out of one leaf
  * @start:   in: the leaf to look at first; out: where bits were found. Threads that start
  *	     at different places do not meet.
- * @indices: room for @max of them, filled from 0
+ * @indices: room for @max of them, filled from 0 with the highest first: who uses them from
+ *	     the end of the array gets them in ascending order
  * @max:     in [1, 64]
  *
  * Threads:  any. Lock-free: each retry means that another thread took or set bits.
@@ -52,6 +53,12 @@ void free_list_fill(struct free_list *list);
  */
 uint32_t free_list_pop(const struct free_list *list, uint32_t *start, uint32_t *indices,
 		       uint32_t max);
+
+/* The same as bits of the leaf that *leaf names then; 0: none. */
+uint64_t free_list_pop_bits(const struct free_list *list, uint32_t *leaf, uint32_t max);
+
+/* The indices of bits of a leaf, the highest first. Returns how many. */
+uint32_t free_list_unpack(uint32_t leaf, uint64_t bits, uint32_t *indices);
 
 /* Set the bit of one index in [0, n). Any thread; wait-free. */
 void free_list_push(const struct free_list *list, uint32_t index);

@@ -150,7 +150,7 @@ static bool scan_leaf(struct scan *scan, uint32_t leaf, uint32_t *ret_index)
 		scan->all_held = false;
 		if (found) {
 			hints |= UINT64_C(1) << (i - first);
-		} else if (pool_claim_word(word, seen, scan->holder)) {
+		} else if (pool_claim_word(word, seen, word_claimed(seen, scan->holder))) {
 			*ret_index = i;
 			found = true;
 		}

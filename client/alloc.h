@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * alloc.h - what one allocation and many have in common
+ */
+#ifndef CLIENT_ALLOC_H
+#define CLIENT_ALLOC_H
+
+#include "client.h"
+
+/**
+ * alloc_rank() - the smallest pool for a size, as its rank among the magazines
+ * @alignment: a power of two; pools whose chunks are not aligned so are passed over
+ *
+ * Return: the rank; -EINVAL size 0; -EMSGSIZE no such pool.
+ */
+int alloc_rank(const struct mempool_client *client, size_t size, size_t alignment);
+
+/* A chunk that was just claimed, as the caller gets it. */
+static inline void *alloc_prepare(const struct pool *pool, uint32_t index, size_t size)
+{
+	struct mempool_entry *entry = &pool->entries[index];
+
+	/* Relaxed: they go with the chunk, whose word orders them. */
+	atomic_store_explicit(&entry->length, (uint32_t)size, memory_order_relaxed);
+	atomic_store_explicit(&entry->tag, 0, memory_order_relaxed);
+	return pool_chunk(pool, index);
+}
+
+#endif
