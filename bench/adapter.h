@@ -15,6 +15,10 @@
  *	void *system_alloc(size_t bytes);	NULL: none is left
  *	void system_free(void *chunk);
  *
+ * HAS_MANY:
+ *	void system_alloc_many(size_t bytes, void **chunks, size_t n);
+ *	void system_free_many(void **chunks, size_t n);
+ *
  * HAS_CHANNELS: channel 0 from side 0 to side 1, channel 1 back, each for IN_FLIGHT
  *messages void *channel_begin(int channel, size_t bytes);	memory to write a message
  *into, or NULL: not now bool channel_send(int channel, void *message, size_t bytes);

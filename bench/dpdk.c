@@ -15,6 +15,7 @@
 #include "adapter.h"
 
 #define HAS_POOL
+#define HAS_MANY
 #define HAS_CHANNELS
 
 static struct rte_mempool *pool;
@@ -81,6 +82,18 @@ static inline void *system_alloc(size_t bytes)
 static inline void system_free(void *chunk)
 {
 	rte_mempool_put(pool, chunk);
+}
+
+static inline void system_alloc_many(size_t bytes, void **chunks, size_t n)
+{
+	(void)bytes;
+	if (rte_mempool_get_bulk(pool, chunks, (unsigned int)n) != 0)
+		fail("rte_mempool_get_bulk");
+}
+
+static inline void system_free_many(void **chunks, size_t n)
+{
+	rte_mempool_put_bulk(pool, chunks, (unsigned int)n);
 }
 
 static inline void *channel_begin(int channel, size_t bytes)

@@ -8,6 +8,7 @@
  *
  *	pair BYTES CHUNKS	alloc and free, one after the other, of a pool of CHUNKS
  *	batch BYTES CHUNKS	1000 allocs, then 1000 frees in the same order
+ *	batch-many BYTES CHUNKS	the same, but two calls
  *	contended BYTES CHUNKS	pairs on both CPUs at once, out of one pool
  *	contended-batch BYTES CHUNKS
  *	clients BYTES N		pairs in one of N attached processes; the others sleep
@@ -155,6 +156,29 @@ static double run_batches(uint64_t ms)
 	return ns;
 }
 
+#ifdef HAS_MANY
+static double run_batches_many(uint64_t ms)
+{
+	struct slices *slices = slices_new();
+	uint64_t until = ms_from_now(ms), begin = clock_ns(), end;
+	void *chunks[BATCH];
+	double ns;
+
+	do {
+		system_alloc_many(setup.bytes, chunks, BATCH);
+		for (int i = 0; i < BATCH; i++)
+			use(chunks[i]);
+		system_free_many(chunks, BATCH);
+		end = clock_ns();
+		slices_add(slices, (double)(end - begin) / BATCH);
+		begin = end;
+	} while (end < until);
+	ns = slices_median(slices);
+	free(slices);
+	return ns;
+}
+#endif
+
 /* Each one before it is measured: whether there are such chunks, and first touches. */
 static void warm_up(double (*run)(uint64_t ms))
 {
@@ -191,6 +215,12 @@ static void batch(void)
 {
 	alone(run_batches);
 }
+#ifdef HAS_MANY
+static void batch_many(void)
+{
+	alone(run_batches_many);
+}
+#endif
 
 static void batches_of_side(struct meeting *meeting, int side)
 {
@@ -778,6 +808,9 @@ static const struct work {
 #ifdef HAS_POOL
 	{"pair", pair, WORK_POOL},
 	{"batch", batch, WORK_POOL},
+#ifdef HAS_MANY
+	{"batch-many", batch_many, WORK_POOL},
+#endif
 	{"contended", contended_pairs, WORK_POOL},
 	{"contended-batch", contended_batches, WORK_POOL},
 	{"clients", clients, WORK_POOL},

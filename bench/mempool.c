@@ -12,6 +12,7 @@
 #include "support/private_daemon.h"
 
 #define HAS_POOL
+#define HAS_MANY
 #define HAS_CHANNELS
 #define HAS_BLOCKING
 #define HAS_TOPIC
@@ -120,6 +121,17 @@ static uint64_t system_n_held(void)
 	if (mempool_client_pools(client, &pool, 1) != 1)
 		die("no pool");
 	return pool.used;
+}
+
+static inline void system_alloc_many(size_t bytes, void **chunks, size_t n)
+{
+	if (mempool_alloc_many(client, bytes, chunks, n) != (ssize_t)n)
+		die("no chunks");
+}
+
+static inline void system_free_many(void **chunks, size_t n)
+{
+	mempool_free_many(client, chunks, n);
 }
 
 static inline void *channel_begin(int channel, size_t bytes)

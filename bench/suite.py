@@ -55,6 +55,7 @@ def _cases():
     yield Case('pair', ['pair', '128', '10000'], POOLS + ['limits'])
     # A publisher of iceoryx has 8 loans at most.
     yield Case('batch', ['batch', '128', '10000'], _without(POOLS, 'iceoryx'))
+    yield Case('batch-many', ['batch-many', '128', '10000'], ['mempool', 'dpdk', 'dpdk-nocache'])
     yield Case('contended', ['contended', '128', '10000'], CONTENDED)
     yield Case('contended-batch', ['contended-batch', '128', '10000'],
                _without(CONTENDED, 'iceoryx'))
@@ -99,6 +100,7 @@ LARGE = ['chunks-10000000']  # more than a gigabyte: not for a quick run
 Table = namedtuple('Table', 'name columns')
 TABLES = [
     Table('pool', [('pair', 'pair'), ('batch', '1000 and 1000'),
+                   ('batch-many', '1000 and 1000 in two calls'),
                    ('contended', 'pair, both CPUs'),
                    ('contended-batch', '1000 and 1000, both CPUs')]),
     Table('throughput', [(f'throughput-{size}-{how}', f'{title}, {what}')
@@ -152,6 +154,8 @@ TARGETS = [
     _ratio('pair contended, two threads, against alone', 'contended', 'mempool-threads', 1.1,
            'pair', 'mempool'),
     _ratio('batch of 1000 against mimalloc', 'batch', 'mempool', 1.0, 'batch', 'mimalloc'),
+    _ratio('batch of 1000 in two calls against mimalloc', 'batch-many', 'mempool', 1.0, 'batch',
+           'mimalloc'),
     _ratio("messages a second against DPDK's MP/MC ring, two threads each",
            'throughput-128-all', 'mempool-threads', 1.0, 'throughput-128-all', 'dpdk', True),
     _ratio("messages a second against DPDK's SP/SC ring, two threads each (near)",

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * many.c - many chunks in one call
+ *
+ * The same steps as in alloc.c, word by word: each chunk is claimed and freed by its own word,
+ * so a kill leaves no more than there. What is saved is what lies around them: hints come from
+ * and go to the free list as whole leaves, past the thread's stack of them.
+ */
+#include <errno.h>
+#include <limits.h>
+
+#include "alloc.h"
+#include "cache.h"
+
+/* One call of alloc_many: what there is so far. */
+struct harvest {
+	struct cache *cache;
+	struct magazine *magazine;
+	size_t size;
+	void **chunks;
+	size_t n;
+	size_t n_wanted;
+};
+
+static void claim(struct harvest *harvest, uint32_t index)
+{
+	const struct pool *pool = &harvest->magazine->pool;
+
+	if (pool_claim(pool, index, harvest->cache->holder) == 0)
+		harvest->chunks[harvest->n++] = alloc_prepare(pool, index, harvest->size);
+}
+
+/* From the stack, then leaf by leaf. */
+static void claim_hints(struct harvest *harvest)
+{
+	struct magazine *magazine = harvest->magazine;
+
+	while (magazine->n > 0 && harvest->n < harvest->n_wanted)
+		claim(harvest, magazine->indices[--magazine->n]);
+
+	/* Each turn uses up hints that others must have set: lock-free. */
+	while (harvest->n < harvest->n_wanted) {
+		size_t missing = harvest->n_wanted - harvest->n;
+		uint64_t bits = free_list_pop_bits(&magazine->pool.list, &magazine->start,
+						   missing < 64 ? (uint32_t)missing : 64);
+
+		if (bits == 0)
+			return;
+		for (; bits != 0; bits &= bits - 1)
+			claim(harvest, magazine->start * 64 + (uint32_t)__builtin_ctzll(bits));
+	}
+}
+
+PUBLIC ssize_t mempool_alloc_many(struct mempool_client *client, size_t size_bytes,
+				  void **ret_chunks, size_t n)
+{
+	struct cache *cache = cache_get(client);
+	struct harvest harvest = { cache, NULL, size_bytes, ret_chunks, 0, n };
+	int rank;
+
+	if (!cache)
+		return -errno;
+	if (!ret_chunks || n > SSIZE_MAX)
+		return -EINVAL;
+	rank = alloc_rank(client, size_bytes, 1);
+	if (rank < 0)
+		return rank;
+
+	harvest.magazine = &cache->magazines[rank];
+	/* The rest as single ones: they ask the words, larger pools, and count what is missing. */
+	for (claim_hints(&harvest); harvest.n < n; harvest.n++) {
+		void *chunk = mempool_alloc(client, size_bytes);
+
+		if (!chunk)
+			return harvest.n > 0 ? (ssize_t)harvest.n : -errno;
+		ret_chunks[harvest.n] = chunk;
+	}
+	return (ssize_t)n;
+}
+
+/* Freed chunks of one leaf, whose hints are still to be pushed. */
+struct leaf {
+	const struct pool *pool;
+	uint32_t number;
+	uint64_t bits;
+};
+
+static void push_leaf(const struct leaf *leaf)
+{
+	if (leaf->bits == 0)
+		return;
+	free_list_push_mask(&leaf->pool->list, leaf->number, leaf->bits);
+	/* D1: after the stores of the words; D3: after the hints. */
+	if (pool_is_dry(leaf->pool))
+		pool_move_dry(leaf->pool);
+}
+
+PUBLIC ssize_t mempool_free_many(struct mempool_client *client, void *const *chunks, size_t n)
+{
+	struct cache *cache = cache_get(client);
+	struct leaf leaf = { .bits = 0 };
+	size_t i;
+	int r = 0;
+
+	if (!cache)
+		return -errno;
+	if (!chunks || n > SSIZE_MAX)
+		return -EINVAL;
+	for (i = 0; i < n; i++) {
+		const struct pool *pool = &cache->last->pool;
+		uint32_t index;
+
+		if (pool_index(pool, (uintptr_t)chunks[i] - (uintptr_t)pool->data, &index) < 0 ||
+		    cache->checked ||
+		    pool_release(pool, index, cache->holder, cache->seq_cst) < 0) {
+			/* Another pool, shared, or a mistake. */
+			r = mempool_free(client, chunks[i]);
+			if (r < 0)
+				break;
+			continue;
+		}
+		if (pool != leaf.pool || index / 64 != leaf.number) {
+			push_leaf(&leaf);
+			leaf = (struct leaf){ .pool = pool, .number = index / 64 };
+		}
+		leaf.bits |= UINT64_C(1) << index % 64;
+	}
+	push_leaf(&leaf);
+	return i > 0 || n == 0 ? (ssize_t)i : r;
+}
