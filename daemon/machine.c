@@ -191,17 +191,18 @@ void machine_nodes(const char *root, char ret_list[static MACHINE_LIST_BYTES],
 		   uint64_t ret_nodes[PAGES_MAX_NODES / 64])
 {
 	FILE *file = open_file(root, "/sys/devices/system/node/has_memory");
-	const char *at = ret_list;
+	char list[MACHINE_LIST_BYTES];
+	const char *at = list;
 	unsigned int first, last;
 	int n;
 
 	/* Without NUMA all of it is node 0. */
-	strcpy(ret_list, "0");
-	if (file && !fgets(ret_list, MACHINE_LIST_BYTES, file))
-		strcpy(ret_list, "0");
+	if (!file || !fgets(list, sizeof(list), file))
+		strcpy(list, "0");
 	if (file)
 		fclose(file);
-	ret_list[strcspn(ret_list, "\n")] = '\0';
+	list[strcspn(list, "\n")] = '\0';
+	memcpy(ret_list, list, sizeof(list));
 
 	memset(ret_nodes, 0, PAGES_MAX_NODES / 8);
 	while (sscanf(at, "%u%n", &first, &n) == 1) {

@@ -20,7 +20,9 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -173,17 +175,52 @@ START_TEST(test_progress_is_a_bar_at_a_terminal)
 }
 END_TEST
 
-START_TEST(test_progress_is_no_bar_elsewhere)
+static void to_service_manager(void *userdata)
 {
+	setenv("NOTIFY_SOCKET", userdata, 1);
+	slowly(NULL);
+}
+
+/* Until it is ready. Return: how often it said how far it is, lived and asked for time. */
+static unsigned int read_notifications(int fd)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+	unsigned int n = 0;
+	char got[512] = "";
+	ssize_t size;
+
+	while (!strstr(got, "READY=1")) {
+		ck_assert_int_gt(poll(&poll_fd, 1, 30000), 0);
+		size = recv(fd, got, sizeof(got) - 1, 0);
+		ck_assert_int_gt(size, 0);
+		got[size] = '\0';
+		n += strstr(got, "WATCHDOG=1\nEXTEND_TIMEOUT_USEC=30000000\n"
+				 "STATUS=taking memory for segment") != NULL;
+	}
+	return n;
+}
+
+START_TEST(test_progress_is_no_bar_elsewhere_but_a_status)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
 	if (large_is_too_large(2048 * MIB))
 		return;
-	fixture.in_child = slowly;
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/notify", fixture.folder);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	fixture.in_child = to_service_manager;
+	fixture.userdata = address.sun_path;
 	fixture_configure(&fixture, "", "    prefault: true\n"
 			  "    pools: [ { chunk_size: 1MiB, chunk_count: 2048 } ]\n");
-	fixture_start(&fixture);
+	fixture_spawn(&fixture);
+	/* After each 64 MiB. */
+	ck_assert_uint_ge(read_notifications(fd), 32);
 	fixture_stop(&fixture);
 	ck_assert(!fixture_log_has(&fixture, "\r"));
 	ck_assert(!fixture_log_has(&fixture, "["));
+	unlink(address.sun_path);
+	close(fd);
 }
 END_TEST
 
@@ -597,7 +634,7 @@ int main(void)
 	tcase_add_checked_fixture(plain, setup, teardown);
 	tcase_add_test(plain, test_prefault_brings_all_of_it_in);
 	tcase_add_test(plain, test_progress_is_a_bar_at_a_terminal);
-	tcase_add_test(plain, test_progress_is_no_bar_elsewhere);
+	tcase_add_test(plain, test_progress_is_no_bar_elsewhere_but_a_status);
 	tcase_add_test(plain, test_lock_keeps_all_of_it_in_memory);
 	tcase_add_test(plain, test_lock_beyond_the_limit_fails_and_leaves_nothing);
 	tcase_add_test(plain, test_lock_beyond_the_limit_of_one_that_lives_warns);

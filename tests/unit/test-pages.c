@@ -33,6 +33,8 @@ static void setup(void)
 
 static void teardown(void)
 {
+	if (getuid() == 0)
+		ck_assert_int_eq(seteuid(0), 0);
 	segment_memory_deinit(&memory);
 	shm_unlink(name);
 	ck_assert_uint_eq(test_shm_count(), 0);
