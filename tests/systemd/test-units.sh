@@ -198,7 +198,7 @@ check 'it is tried again' soon 10 restarts 2
 check 'the program still has its chunks' ask living check 'whole 100'
 mount -o remount,size=2G /dev/shm
 check 'with room it starts by itself' soon 10 runs
-check 'in a new segment' said 'another layout and 1 client'
+check 'in a new segment' said 'is retired, with 1 client'
 check 'which a new program gets' opens member
 check 'the old one keeps its own' ask living check 'whole 100'
 check 'and is told' ask living stale stale
