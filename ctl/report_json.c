@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "json.h"
+#include "split.h"
 
 static struct json_object *pool_object(const struct snapshot_pool *pool)
 {
@@ -224,6 +225,58 @@ static struct json_object *segment_object(const struct snapshot *snapshot, unsig
 			 json_add(object, "rings", ring_array(snapshot, members))));
 }
 
+static struct json_object *split_pid_array(const struct snapshot *old)
+{
+	struct json_object *array = json_object_new_array();
+	int failed = 0;
+
+	if (!array)
+		return NULL;
+	for (size_t i = 0; i < old->n_holders && !failed; i++)
+		if (split_is_client(&old->holders[i]))
+			failed = json_append(array, json_object_new_int64(
+							    old->holders[i].record.pid));
+	return json_complete(array, failed);
+}
+
+static struct json_object *split_object(const struct snapshot *old,
+					const struct snapshot *newer,
+					const struct snapshot_ring *ring)
+{
+	struct json_object *object = json_object_new_object();
+
+	if (!object)
+		return NULL;
+	return json_complete(
+		object,
+		json_add_string(object, "segment", old->name) ||
+			json_add_string(object, "kind", report_ring_kind(ring->kind)) ||
+			json_add_string(object, "name", ring->name) ||
+			json_add_number(object, "old_generation", old->generation) ||
+			json_add_number(object, "new_generation", newer->generation) ||
+			json_add(object, "old_pids", split_pid_array(old)));
+}
+
+/* Queues and topics that are in two generations. */
+static struct json_object *split_array(const struct snapshot *snapshots, size_t n)
+{
+	struct json_object *array = json_object_new_array();
+	int failed = 0;
+
+	if (!array)
+		return NULL;
+	for (size_t i = 0; i < n; i++) {
+		const struct snapshot *old = &snapshots[i];
+		const struct snapshot *newer = split_newer(snapshots, n, old);
+
+		for (size_t k = 0; newer && k < old->n_rings && !failed; k++)
+			if (split_has_ring(newer, &old->rings[k]))
+				failed = json_append(array,
+						     split_object(old, newer, &old->rings[k]));
+	}
+	return json_complete(array, failed);
+}
+
 struct json_object *report_json_object(const struct snapshot *snapshots, size_t n,
 				       unsigned int members)
 {
@@ -239,6 +292,8 @@ struct json_object *report_json_object(const struct snapshot *snapshots, size_t 
 	failed = json_add(root, "segments", array);
 	for (size_t i = 0; i < n && !failed; i++)
 		failed = json_append(array, segment_object(&snapshots[i], members));
+	if (!failed && (members & (REPORT_QUEUES | REPORT_TOPICS)))
+		failed = json_add(root, "split", split_array(snapshots, n));
 	return json_complete(root, failed);
 }
 

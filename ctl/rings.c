@@ -10,6 +10,7 @@
 #include "ctl.h"
 #include "report.h"
 #include "report_json.h"
+#include "split.h"
 #include "table.h"
 #include "text.h"
 
@@ -90,12 +91,18 @@ static int print_topics_of(const struct snapshot *snapshot, struct text_style st
 
 static int print_queues(const struct snapshot *snapshots, size_t n)
 {
-	return report_each(snapshots, n, print_queues_of);
+	int r = report_each(snapshots, n, print_queues_of);
+
+	split_print(snapshots, n);
+	return r;
 }
 
 static int print_topics(const struct snapshot *snapshots, size_t n)
 {
-	return report_each(snapshots, n, print_topics_of);
+	int r = report_each(snapshots, n, print_topics_of);
+
+	split_print(snapshots, n);
+	return r;
 }
 
 static int print_queues_json(const struct snapshot *snapshots, size_t n)

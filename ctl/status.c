@@ -8,6 +8,7 @@
 #include "ctl.h"
 #include "report.h"
 #include "report_json.h"
+#include "split.h"
 #include "table.h"
 #include "text.h"
 
@@ -136,7 +137,10 @@ static int print_segment(const struct snapshot *snapshot, struct text_style styl
 
 static int print_text(const struct snapshot *snapshots, size_t n)
 {
-	return report_each(snapshots, n, print_segment);
+	int r = report_each(snapshots, n, print_segment);
+
+	split_print(snapshots, n);
+	return r;
 }
 
 static int print_json(const struct snapshot *snapshots, size_t n)

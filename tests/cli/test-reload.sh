@@ -1,0 +1,66 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# test-reload.sh - mempoolctl reload, and what there is to see of two generations
+# shellcheck source-path=SCRIPTDIR source=daemon.sh
+. "${0%/*}/daemon.sh"
+
+ctl=$MEMPOOLCTL
+config=$dir/mempool.yaml
+
+check 'reload without a daemon' exits 69 "$ctl" reload
+check 'reload takes no segment' exits 64 "$ctl" reload --segment default
+
+start_daemon <<CONFIG
+  - name: $name
+    pools: [ { chunk_size: 128, chunk_count: 10 } ]
+    queues: [ { name: work, capacity: 4 }, { name: old, capacity: 4 } ]
+    topics: [ { name: camera, capacity: 4 } ]
+CONFIG
+cp "$config" "$dir/first.yaml"
+
+check 'an unchanged file' exits 0 "$ctl" reload
+check 'changes nothing' same 'in force; segments: 1, with a new layout: 0, new: 0, gone: 0' \
+	"$(cat "$dir/stdout")"
+check 'the same in JSON' same '{"segments":1,"new_layout":0,"new":0,"gone":0,"note":""}' \
+	"$("$ctl" reload --json)"
+
+echo 'no_such_key: 1' >>"$config"
+check 'a bad file' exits 1 "$ctl" reload
+check 'is told with its place' \
+	grep -q "^mempoolctl: nothing was changed: $config:7:1: unknown key 'no_such_key'" "$dir/stderr"
+check 'and nothing else is printed' same '' "$(cat "$dir/stdout")"
+check 'and changed nothing' same 1 "$(status_json 's[0]["generation"]')"
+
+# One who stays in the old generation, and one who comes to the new one.
+"$HOLDER" stayer alloc 128 2 >"$dir/stayer" &
+stayer=$!
+soon grep -q ready "$dir/stayer"
+sed -e 's/chunk_count: 10 /chunk_count: 20 /' -e 's/{ name: old, capacity: 4 }/{ name: new, capacity: 4 }/' \
+	"$dir/first.yaml" >"$config"
+check 'a changed layout' exits 0 "$ctl" reload
+check 'is told' grep -q 'with a new layout: 1' "$dir/stdout"
+"$HOLDER" comer alloc 128 3 >"$dir/comer" &
+comer=$!
+soon grep -q ready "$dir/comer"
+
+check 'both generations are there' same "[(1, 'retired'), (2, 'ready')]" \
+	"$(status_json '[(g["generation"], g["state"]) for g in s]')"
+check 'each with its client' same "[[$stayer], [$comer]]" \
+	"$(status_json '[[h["pid"] for h in g["holders"] if h["kind"] == "client"] for g in s]')"
+check 'a queue in both is flagged' grep -qx \
+	"$name: queue work is in generation 2, too. Still in 1: pid $stayer" <("$ctl" status)
+check 'a topic, too' grep -qx \
+	"$name: topic camera is in generation 2, too. Still in 1: pid $stayer" <("$ctl" status)
+check 'not one in the old alone' same 2 "$("$ctl" queues | grep -c 'too. Still in')"
+check 'and in JSON' same "[('queue', 'work', 1, 2, [$stayer]), ('topic', 'camera', 1, 2, [$stayer])]" \
+	"$("$ctl" status --json | python3 -c 'import json, sys
+print([(x["kind"], x["name"], x["old_generation"], x["new_generation"], x["old_pids"])
+       for x in json.load(sys.stdin)["split"]])')"
+
+kill "$stayer"
+is_alone() { [[ $(status_json '[g["generation"] for g in s]') == '[2]' ]]; }
+check 'the old one goes with its last client' soon is_alone
+check 'and nothing is flagged any more' same 0 "$("$ctl" status | grep -c 'too. Still in')"
+
+finish
