@@ -68,17 +68,14 @@ static size_t rows_of_holder(const struct snapshot *snapshot,
 
 static void add_row(struct table *table, const struct row *row)
 {
-	char label[TEXT_LABEL_BYTES], since[TEXT_SINCE_BYTES], bytes[16];
+	char pid[TEXT_PID_BYTES], label[TEXT_LABEL_BYTES], since[TEXT_SINCE_BYTES], bytes[16];
 
+	text_pid(&row->holder->record, pid);
 	text_label(&row->holder->record, label);
 	text_since(row->holder->record.attached_ns, since);
 	text_bytes(row->bytes, bytes, sizeof(bytes));
 
-	/* A topic is no process. */
-	if (row->holder->record.pid == 0)
-		table_add(table, "-");
-	else
-		table_add(table, "%u", row->holder->record.pid);
+	table_add(table, "%s", pid);
 	table_add(table, "%s", label);
 	table_add(table, "%s", since);
 	if (row->pool == NO_POOL)

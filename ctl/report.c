@@ -56,6 +56,12 @@ const char *report_ring_kind(enum mempool_ring_kind kind)
 	return kind == MEMPOOL_RING_TOPIC ? "topic" : "queue";
 }
 
+enum text_level report_ring_level(const struct snapshot_ring *ring)
+{
+	return ring->kind == MEMPOOL_RING_TOPIC ? TEXT_PLENTY :
+						  text_level(ring->n_messages, ring->capacity);
+}
+
 void report_user(uint32_t uid, char *ret_name, size_t size)
 {
 	const struct passwd *user = getpwuid(uid);

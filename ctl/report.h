@@ -35,6 +35,9 @@ const char *report_holder_state(uint32_t state);
 const char *report_holder_kind(uint32_t kind);
 const char *report_ring_kind(enum mempool_ring_kind kind);
 
+/* Of a queue; a topic that is full is as it should be. */
+enum text_level report_ring_level(const struct snapshot_ring *ring);
+
 /* Name of a user in printable ASCII, or the number. */
 void report_user(uint32_t uid, char *ret_name, size_t size);
 

@@ -23,7 +23,8 @@ static void print_pool_bar(size_t row, int room, void *userdata)
 	const struct census_pool *counts = &bars->snapshot->pools[row].counts;
 
 	if (row != TABLE_HEADINGS)
-		text_print_bar(bars->style, counts->used, counts->total, room);
+		text_print_bar(bars->style, text_level(counts->used, counts->total), counts->used,
+			       counts->total, room);
 }
 
 static int print_pools(const struct snapshot *snapshot, struct text_style style)
@@ -57,14 +58,15 @@ static int print_pools(const struct snapshot *snapshot, struct text_style style)
 static void add_holder(struct table *table, const struct snapshot_holder *holder)
 {
 	const struct holder *record = &holder->record;
-	char user[11], bytes[16], label[TEXT_LABEL_BYTES];
+	char pid[TEXT_PID_BYTES], user[11], bytes[16], label[TEXT_LABEL_BYTES];
 
+	text_pid(record, pid);
 	report_user(record->uid, user, sizeof(user));
 	text_bytes(holder->counts.bytes, bytes, sizeof(bytes));
 	text_label(record, label);
 
 	table_add(table, "%u", record->id);
-	table_add(table, "%u", record->pid);
+	table_add(table, "%s", pid);
 	table_add(table, "%s", user);
 	table_add(table, "%s", label);
 	table_add(table, "%" PRIu64, holder->counts.all.chunks);

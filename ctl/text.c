@@ -82,6 +82,14 @@ void text_label(const struct holder *record, char ret_label[static TEXT_LABEL_BY
 		ret_label[TEXT_LABEL_BYTES - 2] = '~';
 }
 
+void text_pid(const struct holder *record, char ret_text[static TEXT_PID_BYTES])
+{
+	if (record->pid == 0)
+		snprintf(ret_text, TEXT_PID_BYTES, "-");
+	else
+		snprintf(ret_text, TEXT_PID_BYTES, "%u", record->pid);
+}
+
 void text_since(uint64_t realtime_ns, char ret_text[static TEXT_SINCE_BYTES])
 {
 	time_t then = (time_t)(realtime_ns / 1000000000);
@@ -151,7 +159,8 @@ int text_bar_columns(int room)
 	return columns < BAR_LONG_COLUMNS ? columns : BAR_LONG_COLUMNS;
 }
 
-void text_print_bar(struct text_style style, uint64_t used, uint64_t total, int room)
+void text_print_bar(struct text_style style, enum text_level level, uint64_t used,
+		    uint64_t total, int room)
 {
 	static const char *const colours[] = {
 		[TEXT_PLENTY] = "\033[32m",
@@ -164,6 +173,6 @@ void text_print_bar(struct text_style style, uint64_t used, uint64_t total, int 
 	if (columns == 0)
 		return;
 	text_bar(style.utf8, used, total, columns, bar);
-	printf("  %s%s%s %3d%%", style.colour ? colours[text_level(used, total)] : "", bar,
+	printf("  %s%s%s %3d%%", style.colour ? colours[level] : "", bar,
 	       style.colour ? "\033[0m" : "", text_percent(used, total));
 }

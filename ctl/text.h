@@ -37,6 +37,10 @@ void text_rate(double rate, char ret_text[static TEXT_RATE_BYTES]);
 #define TEXT_LABEL_BYTES 33
 void text_label(const struct holder *record, char ret_label[static TEXT_LABEL_BYTES]);
 
+/* "-" of what is no process, as a topic. */
+#define TEXT_PID_BYTES 12
+void text_pid(const struct holder *record, char ret_text[static TEXT_PID_BYTES]);
+
 /* Of CLOCK_REALTIME: "14:03:59" within the last day, else "Nov 25", else "2026-11". */
 #define TEXT_SINCE_BYTES 12
 void text_since(uint64_t realtime_ns, char ret_text[static TEXT_SINCE_BYTES]);
@@ -71,7 +75,8 @@ int text_percent(uint64_t used, uint64_t total);
  */
 int text_bar_columns(int room);
 
-/* Such a bar to standard output, in its colour. */
-void text_print_bar(struct text_style style, uint64_t used, uint64_t total, int room);
+/* Such a bar to standard output, in the colour of its level. */
+void text_print_bar(struct text_style style, enum text_level level, uint64_t used,
+		    uint64_t total, int room);
 
 #endif

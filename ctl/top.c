@@ -20,7 +20,6 @@
 
 #include "ctl.h"
 #include "gather.h"
-#include "text.h"
 #include "view.h"
 #include "watch.h"
 
@@ -123,7 +122,7 @@ static void draw_bar(int row, int column, const struct top *top, const struct vi
 	char bar[TEXT_BAR_BYTES];
 
 	text_bar(top->is_utf8, line->used, line->total, line->bar_columns, bar);
-	attrset((int)colour_of(PAIR_PLENTY + (int)text_level(line->used, line->total)));
+	attrset((int)colour_of(PAIR_PLENTY + (int)line->level));
 	mvaddstr(row, column + 2, bar);
 	attrset(A_NORMAL);
 	printw(" %3d%%", text_percent(line->used, line->total));

@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "report.h"
-#include "text.h"
 #include "watch.h"
 
 const char *view_sort_name(enum view_sort sort)
@@ -99,6 +98,7 @@ static void add_pools(struct view *view, const struct snapshot *before,
 		lines[i].bar_columns = bar_columns;
 		lines[i].used = now->pools[i].counts.used;
 		lines[i].total = now->pools[i].counts.total;
+		lines[i].level = text_level(lines[i].used, lines[i].total);
 		lines[i].is_alarm = before &&
 				    now->pools[i].n_exhausted > before->pools[i].n_exhausted;
 	}
@@ -139,6 +139,7 @@ static void add_rings(struct view *view, const struct snapshot *before,
 		lines[i].bar_columns = bar_columns;
 		lines[i].used = now->rings[i].n_messages;
 		lines[i].total = now->rings[i].capacity;
+		lines[i].level = report_ring_level(&now->rings[i]);
 	}
 }
 
@@ -192,13 +193,15 @@ static void add_holder(struct table *table, const struct row *row, bool is_first
 {
 	const struct holder *record = &row->holder->record;
 	char user[11], label[TEXT_LABEL_BYTES], since[TEXT_SINCE_BYTES], bytes[16];
+	char pid[TEXT_PID_BYTES];
 
+	text_pid(record, pid);
 	report_user(record->uid, user, sizeof(user));
 	text_label(record, label);
 	text_since(record->attached_ns, since);
 	text_bytes(row->holder->counts.bytes, bytes, sizeof(bytes));
 
-	table_add(table, "%u", record->pid);
+	table_add(table, "%s", pid);
 	table_add(table, "%s", user);
 	table_add(table, "%s", label);
 	table_add(table, "%s", since);

@@ -11,6 +11,7 @@
 
 #include "snapshot.h"
 #include "table.h"
+#include "text.h"
 
 /* What the holders are sorted by, the largest first. */
 enum view_sort {
@@ -27,6 +28,7 @@ struct view_line {
 	bool is_heading;
 	bool is_alarm;			/* an allocation failed there since the last look */
 	int bar_columns;		/* 0: none; two blanks before it, a percentage behind */
+	enum text_level level;		/* of the bar */
 	uint64_t used;
 	uint64_t total;
 };
