@@ -714,6 +714,66 @@ static void kill_clients(void)
 	system_close();
 }
 
+/* Return: whether there were such a number within a time. */
+static bool awaits(bool (*is_wanted)(uint64_t n_held))
+{
+	uint64_t until = ms_from_now(HANG_MS);
+
+	while (!is_wanted(system_n_held())) {
+		if (clock_ns() > until)
+			return false;
+		usleep(100);
+	}
+	return true;
+}
+
+static bool is_some(uint64_t n_held)
+{
+	return n_held > 0;
+}
+
+static bool is_none(uint64_t n_held)
+{
+	return n_held == 0;
+}
+
+static void death(void)
+{
+	uint64_t begin;
+	int ready[2];
+	char byte;
+	pid_t pid;
+
+	if (pipe(ready) < 0)
+		fail("pipe");
+	system_open();
+	pid = fork();
+	if (pid < 0)
+		fail("no child");
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		system_join(0);
+		for (int i = 0; i < BATCH && system_alloc(setup.bytes); i++)
+			;
+		if (write(ready[1], "", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	if (read(ready[0], &byte, 1) != 1)
+		fail("none is ready");
+	system_join(0);
+	if (!awaits(is_some))
+		fail("it holds nothing");
+	kill(pid, SIGKILL);
+	begin = clock_ns();
+	waitpid(pid, NULL, 0);
+	if (!awaits(is_none))
+		skip("what the dead one held is never free again");
+	print_figure(bench_work, (double)(clock_ns() - begin) / 1e6, "ms", 0);
+	leave_alone();
+}
+
 #endif /* HAS_COUNT */
 
 /* ---- the broker ---- */
@@ -830,6 +890,7 @@ static const struct work {
 #ifdef HAS_COUNT
 	{"kill", kill_clients, WORK_KILL},
 	{"kill-alloc", kill_clients, WORK_KILL},
+	{"death", death, WORK_KILL},
 #endif
 #ifdef HAS_BROKER
 	{"start", start, WORK_BROKER},

@@ -7,7 +7,7 @@ import matplotlib
 
 matplotlib.use('svg')
 import matplotlib.pyplot as plt  # noqa: E402
-from matplotlib.ticker import FuncFormatter, NullFormatter  # noqa: E402
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter  # noqa: E402
 
 import suite  # noqa: E402
 
@@ -120,6 +120,9 @@ def _lines(axes, figures, points, title, value_of=lambda ns: ns, formatter=_time
     axes.set_yscale('log')
     axes.set_xticks(range(len(points)), [label for label, _ in points])
     axes.set_xlim(-0.15, len(points) - 1 + 0.1)
+    low, high = axes.get_ylim()
+    if high < 50 * low:  # too few powers of ten to read it by
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter(FuncFormatter(formatter))
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.tick_params(axis='y', colors=MUTED)

@@ -82,7 +82,7 @@ def _cases():
                OURS + ['dpdk', 'dpdk-nocache', 'iceoryx-raw', 'boost'])
     yield Case('exhausted', ['exhausted', '128', '1000000'],
                ['mempool', 'dpdk', 'dpdk-nocache', 'iceoryx-raw', 'boost'])
-    for work in ['kill-alloc', 'kill']:
+    for work in ['kill-alloc', 'kill', 'death']:
         yield Case(work, [work, '128', '10000'], ['mempool', 'iceoryx', 'boost'])
     yield Case('start', ['start', '1024', '10000'], ['mempool', 'iceoryx'])
     yield Case('attach', ['attach', '128', '10000'], ['mempool', 'iceoryx'])
@@ -93,7 +93,7 @@ def _cases():
 
 CASES = list(_cases())
 # In the first round only: they take long, where something hangs.
-ONCE = ['kill-alloc', 'kill']
+ONCE = ['kill-alloc', 'kill', 'death']
 LARGE = ['chunks-10000000']  # more than a gigabyte: not for a quick run
 
 # A table: one column per figure, one row per system.
@@ -122,7 +122,7 @@ TABLES = [
     Table('kill', [(f'{work}/{name}', f'{title}: {what}')
                    for work, title in [('kill-alloc', 'alloc, free'), ('kill', 'hand-over')]
                    for name, what in [('killed', 'killed'), ('lost', 'chunks lost'),
-                                      ('hangs', 'hangs')]]),
+                                      ('hangs', 'hangs')]] + [('death', 'free again after')]),
     Table('broker', [('start', 'start to ready'), ('attach/attach', 'attach'),
                      ('attach/close', 'close'), ('memory-128/RssAnon', 'RssAnon'),
                      ('memory-128/segment', 'segment, 128 B'),
