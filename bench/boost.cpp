@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * boost.cpp - Boost.Interprocess: managed_shared_memory, and a message_queue that carries
- *where in it a message is
+ *	       where in it a message is
  *
  * allocate() and deallocate() search a tree under a mutex in the segment; the queue has
  * another one. Who dies with one of them stops all others.

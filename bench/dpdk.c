@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * dpdk.c - DPDK: rte_mempool with a cache per core, rte_ring for many senders and
- * receivers
+ *	    receivers
  *
  * Variants: `nocache`, a mempool without caches; `sp-sc`, rings for one sender and one
  * receiver. Two pinned threads of one process, always: its secondary processes need

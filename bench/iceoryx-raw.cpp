@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * iceoryx-raw.cpp - iceoryx's MemPool by itself: no publisher, no RouDi, in memory that
- * is shared
+ *		     is shared
  *
  * Not its public API, but the part of it that answers to a pool here: a free list and a
  * count. Nobody knows who has what.

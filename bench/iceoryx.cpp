@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * iceoryx.cpp - iceoryx 2, by its C++ API: a RouDi of its own, untyped publishers and
- * subscribers
+ *		 subscribers
  *
  * Alloc and free are loan and release of a publisher, which may have 8 loans at a time.
  * The subscribers' queues hold IN_FLIGHT samples and hold the publisher up when they are

@@ -2,11 +2,12 @@
 /*
  * limits.c - what the machine can do at best, measured by the same loops
  *
- *	pair		one compare-and-swap that nobody else wants, and one plain store:
- *the least that a claim and a free of a word in shared memory cost roundtrip	one word
- *there and one back blocking	the same between two processes that wake each other by a
- *futex copy BYTES	memcpy, what it takes to hand over by copying once line		a
- *cache line from CPU 0 to CPU 1 and back
+ *	pair		one compare-and-swap that nobody else wants, and a plain store:
+ *			the least that claim and free of a word in shared memory cost
+ *	roundtrip	one word there and one back
+ *	blocking	the same between two processes that wake each other by a futex
+ *	copy		memcpy, what it takes to hand over by copying once
+ *	line		a cache line from CPU 0 to CPU 1 and back
  */
 #include <limits.h>
 #include <linux/futex.h>
@@ -115,7 +116,7 @@ static inline void channel_done(int channel, void *message)
 
 static void copy(void);
 static void line(void);
-#define MORE_WORKS {"copy", copy, WORK_POOL}, {"line", line, WORK_POOL},
+#define MORE_WORKS { "copy", copy, WORK_POOL }, { "line", line, WORK_POOL },
 
 #include "loops.h"
 
@@ -143,7 +144,9 @@ static void copy(void)
 		slices_add(slices, (double)(end - begin) / n);
 		begin = end;
 	} while (end < until);
-	print_figure("copy", slices_median(slices), "ns", 0);
+	print_figure("copy", slices_finish(slices), "ns", 0);
+	free(from);
+	free(to);
 }
 
 static void nothing(struct meeting *meeting, int side)

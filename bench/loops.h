@@ -4,28 +4,42 @@
  *
  * Included once, by the program of a system, after it has defined what adapter.h says.
  *
- *	PROGRAM [--threads] [--variant NAME] [--ms N] WORK [ARGUMENT...]
+ *	PROGRAM [--threads] [--variant NAME] [--ms N] WORK [BYTES [N]]
  *
- *	pair BYTES CHUNKS	alloc and free, one after the other, of a pool of CHUNKS
- *	batch BYTES CHUNKS	1000 allocs, then 1000 frees in the same order
- *	batch-many BYTES CHUNKS	the same, but two calls
- *	contended BYTES CHUNKS	pairs on both CPUs at once, out of one pool
- *	contended-batch BYTES CHUNKS
- *	clients BYTES N		pairs in one of N attached processes; the others sleep
- *	exhausted BYTES CHUNKS	all are taken; what one more alloc costs: the first one
- *that fails, then those after it nearly-empty BYTES CHUNKS	two sides hold all chunks
- *but one; in turns one frees a random one and the other allocs: its time, the clock's
- *included throughput BYTES 8|all	messages one way, as fast as they go, IN_FLIGHT at
- *most on their way; the sender writes the first 8 bytes or all, the receiver reads and
- *checks the same roundtrip BYTES 8|all	one message there and one back; both sides look
- *all the time blocking BYTES 8|all	the same, both asleep until it comes publish BYTES
- *N		bursts of messages to N subscribers, processes on CPU 1: what one costs
- *the publisher, and until all have it start			broker: fork to ready
- *	attach			broker: open in a process, and close
- *	memory BYTES CHUNKS	broker: its RssAnon, and bytes in /dev/shm a payload byte
+ * The pool; N: its chunks
+ *	pair		alloc and free, one after the other
+ *	batch		1000 allocs, then 1000 frees in the same order
+ *	batch-many	the same in two calls
+ *	contended	pairs on both CPUs at once, out of one pool
+ *	contended-batch	batches on both CPUs at once
+ *	clients		pairs in one of N attached processes; the others sleep
+ *	exhausted	all are taken; what one more alloc costs: the first one that
+ *			fails, then those after it
+ *	nearly-empty	two sides hold all chunks but one; in turns one frees a random
+ *			one and the other allocs: its time, the clock's included
+ *
+ * Messages; N: 8 or all, how much of them is written, read and checked
+ *	throughput	one way, as fast as they go, IN_FLIGHT at most on their way
+ *	roundtrip	one there and one back; both sides look all the time
+ *	blocking	the same, both asleep until it comes
+ *	publish		bursts to N subscribers: what a message costs the publisher, and
+ *			until all have it
+ *
+ * Death; N: chunks of the pool
+ *	kill		200 processes, some at a time, that alloc, free, send and receive
+ *			are killed; after each lot another one joins and does the same
+ *			for a while, or hangs. In the end: what is not free again
+ *	kill-alloc	the same, but they only alloc and free
+ *	death		one that holds 1000, or as many as it may, is killed: until all
+ *			are free again
+ *
+ * The broker; N: chunks of the pool
+ *	start		fork to ready
+ *	attach		open in a process, and close
+ *	memory		its RssAnon, and bytes in /dev/shm a payload byte
  *
  * Side 0 is on CPU 0, all others on CPU 1. One-sided figures are the median of slices of
- *some microseconds or more, of which each has many operations; two-sided ones the mean.
+ * some microseconds or more, of which each has many operations; two-sided ones the mean.
  */
 #ifndef BENCH_LOOPS_H
 #define BENCH_LOOPS_H
@@ -38,15 +52,6 @@ static size_t n_written; /* words of a message that are written and read */
 static inline uint64_t ms_from_now(uint64_t ms)
 {
 	return clock_ns() + ms * 1000000;
-}
-
-static inline struct slices *slices_new(void)
-{
-	struct slices *slices = (struct slices *)calloc(1, sizeof(*slices));
-
-	if (!slices)
-		fail("no memory");
-	return slices;
 }
 
 static void join_alone(void)
@@ -117,7 +122,6 @@ static double run_pairs(uint64_t ms)
 {
 	struct slices *slices = slices_new();
 	uint64_t until = ms_from_now(ms), begin = clock_ns(), end;
-	double ns;
 
 	do {
 		for (int i = 0; i < PAIRS; i++) {
@@ -130,9 +134,7 @@ static double run_pairs(uint64_t ms)
 		slices_add(slices, (double)(end - begin) / PAIRS);
 		begin = end;
 	} while (end < until);
-	ns = slices_median(slices);
-	free(slices);
-	return ns;
+	return slices_finish(slices);
 }
 
 static double run_batches(uint64_t ms)
@@ -140,7 +142,6 @@ static double run_batches(uint64_t ms)
 	struct slices *slices = slices_new();
 	uint64_t until = ms_from_now(ms), begin = clock_ns(), end;
 	void *chunks[BATCH];
-	double ns;
 
 	do {
 		for (int i = 0; i < BATCH; i++)
@@ -151,9 +152,7 @@ static double run_batches(uint64_t ms)
 		slices_add(slices, (double)(end - begin) / BATCH);
 		begin = end;
 	} while (end < until);
-	ns = slices_median(slices);
-	free(slices);
-	return ns;
+	return slices_finish(slices);
 }
 
 #ifdef HAS_MANY
@@ -162,7 +161,6 @@ static double run_batches_many(uint64_t ms)
 	struct slices *slices = slices_new();
 	uint64_t until = ms_from_now(ms), begin = clock_ns(), end;
 	void *chunks[BATCH];
-	double ns;
 
 	do {
 		system_alloc_many(setup.bytes, chunks, BATCH);
@@ -173,9 +171,7 @@ static double run_batches_many(uint64_t ms)
 		slices_add(slices, (double)(end - begin) / BATCH);
 		begin = end;
 	} while (end < until);
-	ns = slices_median(slices);
-	free(slices);
-	return ns;
+	return slices_finish(slices);
 }
 #endif
 
@@ -325,9 +321,9 @@ static void exhausted(void)
 		begin = end;
 	} while (end < until);
 	print_figure("first", (double)first, "ns", 0);
-	print_figure("then", slices_median(slices), "ns", 0);
+	print_figure("then", slices_finish(slices), "ns", 0);
 	print_figure("obtained", (double)n, "chunks", 0);
-	free(slices);
+	free(chunks);
 	leave_alone();
 }
 
@@ -382,12 +378,13 @@ static void nearly_empty_side(struct meeting *meeting, int side)
 		}
 		word_store(&meeting->there.word, give_up ? UINT64_MAX : turn + 1);
 	}
-	meeting->result[side] = slices_median(slices);
+	meeting->result[side] = slices_finish(slices);
 	if (give_up == UINT64_MAX)
 		word_store(&meeting->stop.word, 1);
 	meet(meeting);
 	word_store(&meeting->there.word, 0);
-	/* What is not given back here, the end of the system's memory gives back. */
+	free(chunks);
+	/* What they name is not given back: the system ends with all of it. */
 }
 
 static void nearly_empty(void)
@@ -561,13 +558,15 @@ static void publish_one(uint64_t number)
 
 static void publish_side(struct meeting *meeting, int side)
 {
-	struct slices *publishing = slices_new(), *delivering = slices_new();
+	struct slices *publishing, *delivering;
 	uint64_t until = ms_from_now(setup.ms), number = 0, begin;
 
 	if (side > 0) {
 		read_topic(meeting, side);
 		return;
 	}
+	publishing = slices_new();
+	delivering = slices_new();
 	do {
 		begin = clock_ns();
 		for (int i = 0; i < BURST; i++)
@@ -578,8 +577,8 @@ static void publish_side(struct meeting *meeting, int side)
 				;
 		slices_add(delivering, (double)(clock_ns() - begin) / BURST);
 	} while (clock_ns() < until);
-	meeting->result[0] = slices_median(publishing);
-	meeting->result[1] = slices_median(delivering);
+	meeting->result[0] = slices_finish(publishing);
+	meeting->result[1] = slices_finish(delivering);
 	publish_one(LAST);
 }
 
@@ -791,8 +790,7 @@ static void start(void)
 		slices_add(slices, broker_start());
 		broker_stop();
 	}
-	print_figure(bench_work, slices_median(slices) * 1e3, "ms", 0);
-	free(slices);
+	print_figure(bench_work, slices_finish(slices) * 1e3, "ms", 0);
 }
 
 /* Each time in a process that has not been attached before. */
@@ -823,8 +821,8 @@ static void attach(void)
 		slices_add(opens, meeting->result[0]);
 		slices_add(closes, meeting->result[1]);
 	}
-	print_figure("attach", slices_median(opens) / 1e3, "us", 0);
-	print_figure("close", slices_median(closes) / 1e3, "us", 0);
+	print_figure("attach", slices_finish(opens) / 1e3, "us", 0);
+	print_figure("close", slices_finish(closes) / 1e3, "us", 0);
 	system_close();
 }
 
@@ -866,41 +864,41 @@ static const struct work {
 	enum work_kind kind;
 } works[] = {
 #ifdef HAS_POOL
-	{"pair", pair, WORK_POOL},
-	{"batch", batch, WORK_POOL},
+	{ "pair", pair, WORK_POOL },
+	{ "batch", batch, WORK_POOL },
 #ifdef HAS_MANY
-	{"batch-many", batch_many, WORK_POOL},
+	{ "batch-many", batch_many, WORK_POOL },
 #endif
-	{"contended", contended_pairs, WORK_POOL},
-	{"contended-batch", contended_batches, WORK_POOL},
-	{"clients", clients, WORK_POOL},
-	{"exhausted", exhausted, WORK_POOL},
-	{"nearly-empty", nearly_empty, WORK_POOL},
+	{ "contended", contended_pairs, WORK_POOL },
+	{ "contended-batch", contended_batches, WORK_POOL },
+	{ "clients", clients, WORK_POOL },
+	{ "exhausted", exhausted, WORK_POOL },
+	{ "nearly-empty", nearly_empty, WORK_POOL },
 #endif
 #ifdef HAS_CHANNELS
-	{"throughput", throughput, WORK_CHANNELS},
-	{"roundtrip", roundtrip, WORK_CHANNELS},
+	{ "throughput", throughput, WORK_CHANNELS },
+	{ "roundtrip", roundtrip, WORK_CHANNELS },
 #endif
 #ifdef HAS_BLOCKING
-	{"blocking", roundtrip, WORK_CHANNELS},
+	{ "blocking", roundtrip, WORK_CHANNELS },
 #endif
 #ifdef HAS_TOPIC
-	{"publish", publish, WORK_TOPIC},
+	{ "publish", publish, WORK_TOPIC },
 #endif
 #ifdef HAS_COUNT
-	{"kill", kill_clients, WORK_KILL},
-	{"kill-alloc", kill_clients, WORK_KILL},
-	{"death", death, WORK_KILL},
+	{ "kill", kill_clients, WORK_KILL },
+	{ "kill-alloc", kill_clients, WORK_KILL },
+	{ "death", death, WORK_KILL },
 #endif
 #ifdef HAS_BROKER
-	{"start", start, WORK_BROKER},
-	{"attach", attach, WORK_BROKER},
-	{"memory", memory, WORK_BROKER},
+	{ "start", start, WORK_BROKER },
+	{ "attach", attach, WORK_BROKER },
+	{ "memory", memory, WORK_BROKER },
 #endif
 #ifdef HAS_MORE
 	MORE_WORKS
 #endif
-	{NULL, NULL, WORK_POOL},
+	{ NULL, NULL, WORK_POOL },
 };
 
 /* What the third word means depends on the work. */

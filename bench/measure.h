@@ -7,7 +7,7 @@
  *	NAME	VALUE	UNIT	LINE_NS
  *
  * LINE_NS is the time that a cache line took from CPU 0 to CPU 1 and back, before and
- *after the measurement (mean), or 0 if one CPU was enough. What cannot be measured prints
+ * after the measurement (mean), or 0 if one CPU was enough. What cannot be measured prints
  * "skipped: WHY" instead, and ends with status 77.
  */
 #ifndef BENCH_MEASURE_H
@@ -83,6 +83,15 @@ struct slices {
 	double ns[1 << 14];
 };
 
+static inline struct slices *slices_new(void)
+{
+	struct slices *slices = (struct slices *)calloc(1, sizeof(*slices));
+
+	if (!slices)
+		fail("no memory");
+	return slices;
+}
+
 static inline void slices_add(struct slices *slices, double ns)
 {
 	if (slices->n < sizeof(slices->ns) / sizeof(slices->ns[0]))
@@ -96,10 +105,15 @@ static inline int compare_doubles(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static inline double slices_median(struct slices *slices)
+/* Return: their median. They are gone. */
+static inline double slices_finish(struct slices *slices)
 {
+	double median;
+
 	qsort(slices->ns, slices->n, sizeof(slices->ns[0]), compare_doubles);
-	return slices->n ? slices->ns[slices->n / 2] : 0;
+	median = slices->n ? slices->ns[slices->n / 2] : 0;
+	free(slices);
+	return median;
 }
 
 /* ---- two sides, or more: processes or threads ---- */

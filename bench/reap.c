@@ -6,7 +6,7 @@
  *
  * A real shm object, its space taken, holder table as by default. The sweep is
  * reap_holder(), the daemon's less its slices. It ends with the chunks free again:
- *checked each time.
+ * checked each time.
  */
 #include "measure.h"
 #include "shm/reap.h"
@@ -62,7 +62,7 @@ static double sweep_ms(struct segment *segment)
 
 int main(int argc, char *argv[])
 {
-	static struct slices slices;
+	struct slices *slices = slices_new();
 	struct segment *segment;
 	uint64_t ms = 200, until;
 	int first = 1;
@@ -78,9 +78,9 @@ int main(int argc, char *argv[])
 	pin(0);
 	until = clock_ns() + ms * 1000000;
 	do {
-		slices_add(&slices, sweep_ms(segment));
-	} while (slices.n < 5 || clock_ns() < until);
-	print_figure("reap", slices_median(&slices), "ms", 0);
+		slices_add(slices, sweep_ms(segment));
+	} while (slices->n < 5 || clock_ns() < until);
+	print_figure("reap", slices_finish(slices), "ms", 0);
 	segment_free(segment);
 	return 0;
 }

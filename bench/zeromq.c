@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * zeromq.c - ZeroMQ: PAIR sockets over ipc://, with --threads over inproc://; XPUB and
- * SUB for topics
+ *	      SUB for topics
  *
  * Messages are malloc's; between processes they are copied into a Unix socket and out of
  * it, by a thread of ZeroMQ's on each side.
