@@ -20,6 +20,10 @@ static bool become_observer(struct session *session)
 		return false;
 	}
 	r = session_ensure_unit(session);
+	/* At the limit somebody must be able to look, and to raise it. */
+	if (r < 0 && access_may_administer(session->server->conf, &session->peer))
+		r = quota_take_anyway(&session->server->quota, session->peer.uid,
+				      &session->unit);
 	if (r < 0) {
 		session_refuse_quota(session, r);
 		return false;
