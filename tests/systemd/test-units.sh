@@ -13,6 +13,7 @@ installed=$(<"$config")
 daemon() { property "$service" MainPID; }
 runs() { [[ $(property "$service" SubState) == running ]]; }
 restarts() { (($(property "$service" NRestarts) >= $1)); }
+status_says() { [[ $(property "$service" StatusText) == *"$1"* ]]; }
 inodes() { segments | sort; }
 
 # Not running, its pid would be 0, and the signal ours.
@@ -43,7 +44,7 @@ check 'the service runs' is $service SubState running
 check 'it says what it does' is $service StatusText '0 clients in 1 segment'
 check 'no unit has failed' same '' "$(systemctl --failed --quiet --plain)"
 for unit in $(systemctl list-unit-files --no-legend 'mempool*' | awk '{ print $1 }'); do
-	check "$unit is right" same '' "$(systemd-analyze verify "$unit" 2>&1 | grep mempool)"
+	check "$unit is right" same '' "$(systemd-analyze verify --man=no "$unit" 2>&1 | grep mempool)"
 	[[ $unit == *.service ]] || continue
 	check "$unit is exposed by at most 1.5" exposed_at_most 15 "$unit"
 done
@@ -112,6 +113,34 @@ check 'inside only what it needs is' same "$(cat <<-'ALLOWED'
 	user namespace: EPERM
 ALLOWED
 )" "$(journalctl --output=cat _SYSTEMD_UNIT=probe.service _TRANSPORT=stdout)"
+
+echo '# Reload'
+launch early member
+check 'a program' answers early open
+check 'holds chunks' ask early 'hold 100' 'held 100'
+old=$(daemon)
+echo "${installed/\#limits: \{ clients: 1024/limits: { clients: 1}" >"$config"
+check 'limits change in place' systemctl reload $service
+check 'in the same process' is $service MainPID "$old"
+check 'and are in force' refused EUSERS member
+echo "${installed/chunk_count: 5000/chunk_cuont: 5000}" >"$config"
+mark
+check 'a wrong config fails the reload' not systemctl reload $service
+check 'the service runs on' is $service SubState running
+check 'and says so' soon 5 status_says 'the last reload failed'
+check 'the error is one in the journal' complained "unknown key 'chunk_cuont'"
+check 'what was in force still is' refused EUSERS member
+echo "${installed/chunk_count: 5000/chunk_count: 5001}" >"$config"
+check 'a new layout, at the limit of clients' systemctl reload $service
+check 'is there when reload returns' opens member
+check 'in the same process' is $service MainPID "$old"
+check 'the program has its chunks' ask early check 'whole 100'
+check 'and is told' ask early stale stale
+check 'it closes' ask early close 'closed 100'
+check 'and its segment is gone' soon 5 test ! -e /dev/shm/mempool-default.1
+echo "$installed" >"$config"
+check 'back to the first layout' systemctl reload $service
+check 'a program is served' opens member
 
 echo '# Restart, with a program that lives'
 launch living member
