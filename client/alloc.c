@@ -223,7 +223,7 @@ PUBLIC int mempool_free(struct mempool_client *client, const void *chunk)
 	/* R1 and D1, as in pool_release(). */
 	atomic_store_explicit(word, word_freed(seen), memory_order_release);
 	magazine->indices[magazine->n++] = index;
-	if (unlikely(pool_is_dry(&magazine->pool)))
+	if (unlikely(pool_wants_hints(&magazine->pool)))
 		cache_pass_on(magazine);
 	return 0;
 }

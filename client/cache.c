@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "barrier.h"
+#include "clock.h"
 
 static struct cache cache_none = { .client = CACHE_ORPHAN };
 _Thread_local struct cache *cache_current = &cache_none;
@@ -37,6 +38,8 @@ static bool magazine_refill(struct magazine *magazine)
 
 	magazine->n = free_list_pop(&magazine->pool.list, &magazine->start, magazine->indices,
 				    max);
+	if (magazine->n == max)
+		pool_clear_scarce(&magazine->pool);
 	return magazine->n > 0;
 }
 
@@ -48,13 +51,22 @@ static int claim_scanned(struct magazine *magazine, uint32_t holder, uint32_t *r
 	bool reached_all = barrier_all();
 
 	if (pool_claim_scan(pool, magazine->start * 64, holder, ret_index) == 0) {
+		pool_set_scarce(pool);
 		pool_move_dry(pool);
 		return 0;
 	}
 	/* Without the barrier a free may have missed the bit: then remember nothing. */
 	magazine->dry = reached_all ? dry : 0;
 	magazine->n_dry_calls = 0;
+	magazine->scanned_ns = clock_now_ns();
 	return -EAGAIN;
+}
+
+/* So long ago that a scan, a nanosecond a word or so, is a small part of the time since. */
+static bool is_scan_due(const struct magazine *magazine)
+{
+	return magazine->pool.n_chunks <= CACHE_SMALL_POOL ||
+	       clock_now_ns() - magazine->scanned_ns >= (int64_t)magazine->pool.n_chunks * 16;
 }
 
 static bool is_still_dry(struct magazine *magazine)
@@ -66,7 +78,7 @@ static bool is_still_dry(struct magazine *magazine)
 	return magazine->dry != 0 &&
 	       atomic_load_explicit(&magazine->pool.state->dry, memory_order_seq_cst) ==
 		       magazine->dry &&
-	       ++magazine->n_dry_calls % CACHE_DRY_CALLS != 0;
+	       (++magazine->n_dry_calls % CACHE_DRY_CALLS != 0 || !is_scan_due(magazine));
 }
 
 int cache_claim_slowly(struct cache *cache, struct magazine *magazine, uint32_t *ret_index)
@@ -88,7 +100,7 @@ int cache_claim_slowly(struct cache *cache, struct magazine *magazine, uint32_t 
 
 void cache_keep_slowly(struct magazine *magazine, uint32_t index)
 {
-	if (pool_is_dry(&magazine->pool)) {
+	if (pool_wants_hints(&magazine->pool)) {
 		pool_hint(&magazine->pool, index);
 		return;
 	}

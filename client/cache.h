@@ -49,7 +49,9 @@ void cache_pass_on(struct magazine *magazine);
  *
  * Return: 0 and *ret_index; -EAGAIN every chunk was held, now or when the remembered scan
  *         found it so and no free has moved the dry word since. Each CACHE_DRY_CALLS'th
- *         call scans in any case, as a freer may be stopped before it moves the word.
+ *         call scans in any case, as a freer may be stopped before it moves the word; in a
+ *         large pool each of them that is late enough for a scan to be a small part of the
+ *         time.
  */
 static inline int cache_claim(struct cache *cache, struct magazine *magazine,
 			      uint32_t *ret_index)
@@ -69,7 +71,7 @@ static inline int cache_claim(struct cache *cache, struct magazine *magazine,
 /* Keep the hint of a chunk that was just freed, or pass it on if somebody waits for it. */
 static inline void cache_keep(struct magazine *magazine, uint32_t index)
 {
-	if (likely(magazine->n < magazine->capacity && !pool_is_dry(&magazine->pool)))
+	if (likely(magazine->n < magazine->capacity && !pool_wants_hints(&magazine->pool)))
 		magazine->indices[magazine->n++] = index;
 	else
 		cache_keep_slowly(magazine, index);

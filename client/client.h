@@ -31,14 +31,16 @@
 #define likely(condition) __builtin_expect(!!(condition), 1)
 #define unlikely(condition) __builtin_expect(!!(condition), 0)
 
-/* A failing allocation looks again at least this often; see cache_claim(). */
+/* A failing allocation looks again so often, in a pool up to this size; see cache_claim(). */
 #define CACHE_DRY_CALLS 64
+#define CACHE_SMALL_POOL 4096
 
 struct magazine {
 	uint32_t n;			/* hints in it */
 	uint32_t capacity;
 	uint32_t *indices;
 	uint64_t dry;			/* the dry word remembered from a failed scan; 0: none */
+	int64_t scanned_ns;		/* when that was */
 	uint32_t n_dry_calls;		/* failed at once since */
 	uint32_t start;			/* where in the free list to look first */
 	struct pool pool;		/* a copy, at hand */

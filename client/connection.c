@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
+
 #define NS_PER_SECOND INT64_C(1000000000)
 
 /* A daemon that accepted may be taking memory, or sweeping: so long it has to answer. */
@@ -18,14 +20,6 @@
 #define PEER_ANSWER_NS (NS_PER_SECOND / 20)
 /* Between tries while there is no daemon. */
 #define RETRY_NS (10 * 1000000)
-
-static int64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * NS_PER_SECOND + now.tv_nsec;
-}
 
 void connection_close(struct connection *connection)
 {
@@ -166,7 +160,7 @@ int connection_open(struct connection *connection, int64_t timeout_ns,
 		    struct mempool_msg_welcome *ret_welcome)
 {
 	struct timespec pause = { .tv_nsec = RETRY_NS };
-	int64_t start = now_ns();
+	int64_t start = clock_now_ns();
 	int r;
 
 	for (;;) {
@@ -175,7 +169,7 @@ int connection_open(struct connection *connection, int64_t timeout_ns,
 		r = say_hello(connection, ret_welcome);
 		if (r != -ENOTCONN)
 			return r;
-		waited = now_ns() - start;
+		waited = clock_now_ns() - start;
 		if (timeout_ns >= 0 && waited >= timeout_ns)
 			return r;
 		if (timeout_ns >= 0 && timeout_ns - waited < RETRY_NS)

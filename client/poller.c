@@ -6,23 +6,15 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "client.h"
+#include "clock.h"
 #include "shm/eventcount.h"
 #include "shm/holder.h"
 
 /* A descriptor that the daemon did not have is asked for again so much later. */
 #define ASK_AGAIN_NS INT64_C(1000000000)
-
-static int64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
-}
 
 int poller_init(struct poller *poller)
 {
@@ -223,7 +215,7 @@ void poller_forget(struct mempool_client *client, const void *handle)
 
 static bool is_long_ago(int64_t then_ns)
 {
-	return then_ns == 0 || now_ns() - then_ns >= ASK_AGAIN_NS;
+	return then_ns == 0 || clock_now_ns() - then_ns >= ASK_AGAIN_NS;
 }
 
 /* A daemon that has just let one question go by is not asked for the other peers, either. */
@@ -237,10 +229,10 @@ static void ask(struct mempool_client *client, struct poller_peer *peer,
 		return;
 	fd = connection_peer_fd(&client->connection, holder->id, holder->incarnation);
 	peer->incarnation = holder->incarnation;
-	peer->asked_ns = now_ns();
+	peer->asked_ns = clock_now_ns();
 	peer->fd = fd < 0 ? -1 : fd;
 	if (fd == -EAGAIN)
-		poller->unanswered_ns = now_ns();
+		poller->unanswered_ns = clock_now_ns();
 }
 
 /* The eventfd of a holder as it lives now, or -1. Under the lock. */

@@ -2,17 +2,9 @@
 #include "wait.h"
 
 #include <errno.h>
-#include <time.h>
 
 #include "client.h"
-
-static int64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
-}
+#include "clock.h"
 
 static bool is_retired(const struct wait_place *place)
 {
@@ -47,7 +39,7 @@ int wait_for(const struct wait_place *place, wait_try_fn try, void *userdata,
 	if (was_retired && (timeout_ns < 0 || timeout_ns > EVENTCOUNT_SLICE_NS))
 		timeout_ns = EVENTCOUNT_SLICE_NS;
 	left = timeout_ns;
-	start = now_ns();
+	start = clock_now_ns();
 	for (;;) {
 		uint32_t prepared = eventcount_prepare(place->eventcount);
 		int slept;
@@ -59,7 +51,7 @@ int wait_for(const struct wait_place *place, wait_try_fn try, void *userdata,
 		if (!was_retired && is_retired(place))
 			return try_armed(place, try, userdata);
 		if (timeout_ns > 0) {
-			left = timeout_ns - (now_ns() - start);
+			left = timeout_ns - (clock_now_ns() - start);
 			if (left <= 0)
 				return try_armed(place, try, userdata);
 		}

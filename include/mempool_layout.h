@@ -79,7 +79,8 @@ static_assert(sizeof(struct mempool_entry) == 16, "layout");
 
 /* What changes in a pool besides words and hints; one cache line, written on slow paths. */
 struct mempool_pool_state {
-	_Atomic uint64_t dry;		/* bit 0: somebody found nothing; above: sequence */
+	_Atomic uint64_t dry;		/* bit 0: somebody found nothing; bit 1: hints were
+					 * all in others' caches; above: sequence */
 	_Atomic uint64_t n_exhausted;	/* allocations that found every fitting chunk held */
 	_Atomic uint64_t n_served_larger; /* requests that fit here but took a larger chunk */
 	_Atomic uint64_t peak_used;	/* the most that were seen held; all, once it ran dry */

@@ -93,7 +93,8 @@ uint64_t pool_set_dry(const struct pool *pool)
 	 * freer either sees the bit or has its store seen by the scan (D1). Freers that store
 	 * with release only are reached by the membarrier that the caller issues next.
 	 */
-	return atomic_fetch_or_explicit(&pool->state->dry, 1, memory_order_seq_cst) | 1;
+	return atomic_fetch_or_explicit(&pool->state->dry, POOL_DRY, memory_order_seq_cst) |
+	       POOL_DRY;
 }
 
 void pool_move_dry(const struct pool *pool)
@@ -101,7 +102,7 @@ void pool_move_dry(const struct pool *pool)
 	/* D1 (seq_cst), as in pool_is_dry(). */
 	uint64_t seen = atomic_load_explicit(&pool->state->dry, memory_order_seq_cst);
 
-	if (!(seen & 1))
+	if (!(seen & POOL_DRY))
 		return;
 	/*
 	 * One try is enough: if it fails, somebody else has moved the word since, and nobody
@@ -110,10 +111,23 @@ void pool_move_dry(const struct pool *pool)
 	 * that follows: one who saw the old word has announced himself before (E1, E2).
 	 */
 	atomic_compare_exchange_strong_explicit(&pool->state->dry, &seen,
-						(seen + 2) & ~UINT64_C(1),
+						(seen + POOL_SEQUENCE_STEP) & ~POOL_DRY,
 						memory_order_seq_cst, memory_order_seq_cst);
 	if (pool->freed)
 		eventcount_wake(pool->freed);
+}
+
+void pool_set_scarce(const struct pool *pool)
+{
+	/* Relaxed, here and below: no more than advice. */
+	if (!(atomic_load_explicit(&pool->state->dry, memory_order_relaxed) & POOL_SCARCE))
+		atomic_fetch_or_explicit(&pool->state->dry, POOL_SCARCE, memory_order_relaxed);
+}
+
+void pool_clear_scarce(const struct pool *pool)
+{
+	if (atomic_load_explicit(&pool->state->dry, memory_order_relaxed) & POOL_SCARCE)
+		atomic_fetch_and_explicit(&pool->state->dry, ~POOL_SCARCE, memory_order_relaxed);
 }
 
 /* One reading of all words, a leaf's worth at a time. */

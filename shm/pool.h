@@ -16,6 +16,11 @@
  * remember" means: nobody has freed since, as far as frees saw the bit. Who sets the bit
  * must issue a membarrier, or rely on frees that are seq_cst, before it scans.
  *
+ * scarce: bit 1 of the same word asks frees to put their hint into the list rather than into
+ * a cache. Set by who found a chunk only by a scan, cleared by who finds the list well
+ * filled. It steers hints and decides nothing; that it changes the word makes those who
+ * remember it look once more.
+ *
  * What alloc and free run through every time is inline: a call costs as much as the swap.
  */
 #ifndef SHM_POOL_H
@@ -219,14 +224,29 @@ uint64_t pool_set_dry(const struct pool *pool);
 /* A chunk is free, or was found: whoever remembers this dry word looks again, asleep or not. */
 void pool_move_dry(const struct pool *pool);
 
-/* Whether somebody may remember the dry word; asked after every release. */
-static inline bool pool_is_dry(const struct pool *pool)
+#define POOL_DRY UINT64_C(1)
+#define POOL_SCARCE UINT64_C(2)
+#define POOL_SEQUENCE_STEP UINT64_C(4)
+
+/* A chunk was found by a scan alone; or the list has plenty. */
+void pool_set_scarce(const struct pool *pool);
+void pool_clear_scarce(const struct pool *pool);
+
+/* Whether somebody may remember the dry word, or hints are scarce; asked after every release. */
+static inline bool pool_wants_hints(const struct pool *pool)
 {
 	/*
 	 * D1 (seq_cst, a plain load on x86): not before the store of pool_release(), by the
 	 * membarrier of the one who set the bit, or by that store being seq_cst as well.
 	 */
-	return atomic_load_explicit(&pool->state->dry, memory_order_seq_cst) & 1;
+	return atomic_load_explicit(&pool->state->dry, memory_order_seq_cst) &
+	       (POOL_DRY | POOL_SCARCE);
+}
+
+/* Whether somebody may remember the dry word; as above. */
+static inline bool pool_is_dry(const struct pool *pool)
+{
+	return atomic_load_explicit(&pool->state->dry, memory_order_seq_cst) & POOL_DRY;
 }
 
 /* So many were held at once: remember it if it is the most so far. On slow paths only. */

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "client/cache.h"
 
@@ -199,6 +200,36 @@ START_TEST(test_cache_dry_looks_again_at_least_every_64th_call)
 }
 END_TEST
 
+/* A scan of a large pool is not worth it that often; but it comes. */
+START_TEST(test_cache_dry_large_pool_looks_again_in_time)
+{
+	static const struct test_pool large[] = {
+		{ .chunk_size = 8, .n_chunks = 40 * CACHE_SMALL_POOL },
+	};
+	struct segment *of = test_segment_new(large, 1);
+	struct mempool_client *own;
+	struct timespec begin, end;
+	int64_t ns;
+	int n = 0;
+
+	ck_assert_int_eq(client_new(test_segment_view(of), TEST_HOLDER, 0, &own), 0);
+	for (uint32_t i = 0; i < large[0].n_chunks; i++)
+		ck_assert_ptr_nonnull(mempool_alloc(own, 8));
+	ck_assert_ptr_null(mempool_alloc(own, 8));
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	ck_assert_int_eq(pool_release(&of->pools[0], 500, TEST_HOLDER, true), 0);
+	while (!mempool_alloc(own, 8))
+		n++;
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	ns = (end.tv_sec - begin.tv_sec) * INT64_C(1000000000) + end.tv_nsec - begin.tv_nsec;
+	ck_assert_int_ge(ns, (int64_t)large[0].n_chunks * 16 / 2);
+	ck_assert_int_lt(ns, INT64_C(1000000000));
+	ck_assert_int_ge(n, CACHE_DRY_CALLS - 1);
+	mempool_client_close(own);
+	segment_free(of);
+}
+END_TEST
+
 START_TEST(test_cache_free_into_a_dry_pool_goes_to_the_list)
 {
 	void *chunk = must_alloc(client);
@@ -225,6 +256,35 @@ START_TEST(test_cache_scan_that_finds_one_clears_dry)
 	ck_assert(!pool_is_dry(&segment->pools[0]));
 	ck_assert_uint_eq(drain(other), N - 1);
 	ck_assert_int_eq(mempool_client_close(other), 0);
+}
+END_TEST
+
+/* Whoever had to scan for a chunk need not scan for the next one that is freed elsewhere. */
+START_TEST(test_cache_free_where_hints_are_scarce_goes_to_the_list)
+{
+	struct mempool_client *other = client_of(TEST_HOLDER + 1);
+	const struct pool *pool = &segment->pools[0];
+	void *chunks[N];
+
+	for (uint32_t i = 0; i < N; i++)
+		chunks[i] = must_alloc(other);
+	ck_assert(!pool_wants_hints(pool));
+	ck_assert_int_eq(mempool_free(other, chunks[0]), 0);
+	ck_assert_ptr_eq(must_alloc(client), chunks[0]);	/* out of the other's stack */
+	for (uint32_t i = 1; i < CACHE / 2; i++) {
+		ck_assert(pool_wants_hints(pool));
+		ck_assert_int_eq(mempool_free(other, chunks[i]), 0);
+		ck_assert_int_eq(free_list_has(&pool->list, index_of(chunks[i])), 1);
+		ck_assert_ptr_eq(must_alloc(client), chunks[i]);
+	}
+	/* Plenty again: caches keep what is freed. */
+	for (uint32_t i = CACHE; i < N; i++)
+		ck_assert_int_eq(mempool_free(other, chunks[i]), 0);
+	must_alloc(client);
+	ck_assert(!pool_wants_hints(pool));
+	ck_assert_int_eq(mempool_free(other, chunks[CACHE - 1]), 0);
+	ck_assert_int_eq(free_list_has(&pool->list, index_of(chunks[CACHE - 1])), 0);
+	ck_assert_int_eq(mempool_client_close(other), CACHE / 2 - 1);
 }
 END_TEST
 
@@ -427,8 +487,10 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_cache_stale_hints_are_dropped);
 	tcase_add_test(tcase, test_cache_of_0_and_of_4096);
 	tcase_add_test(tcase, test_cache_dry_looks_again_at_least_every_64th_call);
+	tcase_add_test(tcase, test_cache_dry_large_pool_looks_again_in_time);
 	tcase_add_test(tcase, test_cache_free_into_a_dry_pool_goes_to_the_list);
 	tcase_add_test(tcase, test_cache_scan_that_finds_one_clears_dry);
+	tcase_add_test(tcase, test_cache_free_where_hints_are_scarce_goes_to_the_list);
 	tcase_add_test(tcase, test_cache_threads_begin_far_apart);
 	tcase_add_test(tcase, test_cache_of_an_ended_thread_gives_its_hints_back);
 	tcase_add_test(tcase, test_cache_of_others_never_hides_a_chunk);
