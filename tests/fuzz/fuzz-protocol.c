@@ -25,11 +25,13 @@
 #define N_LINKS 6
 #define N_SEGMENTS 2
 #define MAX_STEPS 100
+#define RELOAD_STEPS 0xf3		/* and above */
 /* More than a deferred step, a sweep and what it wakes ever take. */
 #define MAX_ROUNDS 50
 
 static struct server server;
-static struct conf *conf;
+static char names[N_SEGMENTS][MEMPOOL_NAME_BYTES];
+static int conf_fd;			/* the config: whatever is in it is what a reload finds */
 static int links[N_LINKS];
 
 /* ---- the server ---- */
@@ -41,30 +43,58 @@ static void on_status(evutil_socket_t fd, short what, void *userdata)
 	(void)userdata;
 }
 
-static void load_conf(void)
+/* What a step puts into the config, before somebody asks for a reload. */
+enum conf_kind {
+	CONF_FIRST,
+	CONF_OTHER_LAYOUT,
+	CONF_ONE_SEGMENT,
+	CONF_BAD,
+	N_CONF_KINDS,
+};
+
+static void write_conf(enum conf_kind kind)
 {
-	struct conf_error error = { .line = 0 };
 	char text[512];
 	int n = snprintf(text, sizeof(text),
 			 "limits: { clients: 5, clients_per_user: 4 }\n"
+			 "log_level: error\n"
 			 "segments:\n"
-			 "- { name: fuzz-%d-a, max_clients: 3,\n"
-			 "    pools: [{ chunk_size: 100, chunk_count: 70 }],\n"
-			 "    topics: [{ name: t, capacity: 2 }] }\n"
-			 "- { name: fuzz-%d-b,\n"
-			 "    pools: [{ chunk_size: 8, chunk_count: 1 }] }\n",
-			 (int)getpid(), (int)getpid());
+			 "- { name: %s, max_clients: 3,\n"
+			 "    pools: [{ chunk_size: 100, chunk_count: %d }],\n"
+			 "    topics: [{ name: t, capacity: 2 }] }\n",
+			 names[0], kind == CONF_OTHER_LAYOUT ? 7 : 70);
 
-	FUZZ_CHECK(conf_load_memory("fuzz.yaml", text, (size_t)n, NULL, NULL, &conf, &error) ==
-		   0);
+	if (kind != CONF_ONE_SEGMENT)
+		n += snprintf(text + n, sizeof(text) - (size_t)n,
+			      "- { name: %s, %s: [{ chunk_size: 8, chunk_count: 1 }] }\n",
+			      names[1], kind == CONF_BAD ? "puddles" : "pools");
+	FUZZ_CHECK(ftruncate(conf_fd, 0) == 0);
+	FUZZ_CHECK(pwrite(conf_fd, text, (size_t)n, 0) == n);
+}
+
+static struct conf *load_conf(void)
+{
+	struct conf_error error = { .line = 0 };
+	struct conf *conf;
+	char path[32];
+
+	for (size_t i = 0; i < N_SEGMENTS; i++)
+		snprintf(names[i], sizeof(names[i]), "fuzz-%d-%zu", (int)getpid(), i);
+	conf_fd = memfd_create("conf", MFD_CLOEXEC);
+	FUZZ_CHECK(conf_fd >= 0);
+	write_conf(CONF_FIRST);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", conf_fd);
+	FUZZ_CHECK(conf_load(path, NULL, NULL, &conf, &error) == 0);
 	FUZZ_CHECK(conf->n_segments == N_SEGMENTS);
+	return conf;
 }
 
 static struct host *host_at(size_t number)
 {
 	struct host *host = TAILQ_FIRST(&server.hosts);
 
-	for (number %= N_SEGMENTS; number > 0; number--)
+	/* One may be gone with a reload. */
+	if (number % N_SEGMENTS != 0 && TAILQ_NEXT(host, link))
 		host = TAILQ_NEXT(host, link);
 	return host;
 }
@@ -75,16 +105,18 @@ static void unlink_objects(void)
 	struct generation *generation;
 	struct host *host;
 
-	TAILQ_FOREACH(host, &server.hosts, link)
+	TAILQ_FOREACH(host, &server.hosts, link) {
+		unlink(host->lock.path);
 		TAILQ_FOREACH(generation, &host->generations, link)
 			shm_unlink(generation->place.shm_name);
+	}
 }
 
 static void start_server(void)
 {
+	struct conf *conf = load_conf();
 	struct host *host;
 
-	load_conf();
 	/* Below what the daemon ever says. */
 	log_set_level(LOG_EMERG);
 	server = (struct server){ .conf = conf, .listener = LISTENER_NULL };
@@ -93,6 +125,7 @@ static void start_server(void)
 	quota_init(&server.quota, conf->max_clients, conf->max_clients_per_user);
 	server.base = event_base_new();
 	FUZZ_CHECK(server.base);
+	reload_init(&server.reload, &server);
 	evtimer_assign(&server.status, server.base, on_status, NULL);
 	FUZZ_CHECK(segment_boot_id(server.boot_id) == 0);
 	FUZZ_CHECK(segment_pid_namespace(&server.pid_namespace) == 0);
@@ -112,6 +145,10 @@ static void run_server(void)
 {
 	for (int i = 0; i < 3; i++)
 		event_base_loop(server.base, EVLOOP_NONBLOCK);
+	while (server.reload.state != RELOAD_IDLE)
+		event_base_loop(server.base, EVLOOP_ONCE);
+	/* A reload has set it as the config says. */
+	log_set_level(LOG_EMERG);
 	unlink_objects();
 }
 
@@ -130,6 +167,7 @@ union answer {
 	struct mempool_msg_welcome welcome;
 	struct mempool_msg_refused refused;
 	struct mempool_msg_segment segment;
+	struct mempool_msg_reloaded reloaded;
 	char room[2 * MEMPOOL_MSG_MAX_BYTES];
 };
 
@@ -162,6 +200,11 @@ static void check_answer(const union answer *answer, size_t size)
 		FUZZ_CHECK(answer->segment.index < answer->segment.n);
 		check_place(&answer->segment.place);
 		break;
+	case MEMPOOL_MSG_RELOADED:
+		FUZZ_CHECK(size == sizeof(answer->reloaded) && answer->reloaded.error <= 0);
+		FUZZ_CHECK(memchr(answer->reloaded.text, '\0', sizeof(answer->reloaded.text)));
+		FUZZ_CHECK(answer->reloaded.error == 0 || answer->reloaded.text[0] != '\0');
+		break;
 	default:
 		FUZZ_CHECK(!"a known type");
 	}
@@ -186,8 +229,8 @@ static void check_counts(void)
 	TAILQ_FOREACH(session, &server.sessions, link)
 		n_at_door += session->is_at_door;
 	FUZZ_CHECK(server.n_at_door == n_at_door && n_at_door <= SESSION_DOOR_MAX);
-	FUZZ_CHECK(server.quota.n <= conf->max_clients);
-	FUZZ_CHECK(server.n_tenants <= conf->max_clients);
+	FUZZ_CHECK(server.quota.n <= server.conf->max_clients);
+	FUZZ_CHECK(server.n_tenants <= server.conf->max_clients);
 }
 
 /* ---- what comes ---- */
@@ -263,7 +306,7 @@ static void send_message(int fd, struct fuzz_input *input)
 		if (what & 0x10)
 			packet.hello.segment_id = known_segment_id(what >> 5);
 		else if (what & 0x20)
-			memcpy(packet.hello.segment, conf->segments[what >> 7].shape.name,
+			memcpy(packet.hello.segment, names[what >> 7],
 			       sizeof(packet.hello.segment));
 		memcpy(packet.hello.name, "fuzz", 4);
 		break;
@@ -342,15 +385,26 @@ static void truncate_object(struct host *host, struct fuzz_input *input)
 				     size % (off_t)host->current->place.size_bytes) == 0);
 }
 
-static void step(struct fuzz_input *input)
+static void reload(int fd, uint8_t kind)
 {
-	uint8_t what = fuzz_u8(input), number = fuzz_u8(input);
+	const struct mempool_msg_reload reload = {
+		.msg = {
+			.magic = MEMPOOL_PROTOCOL_MAGIC,
+			.version = MEMPOOL_PROTOCOL_VERSION,
+			.type = MEMPOOL_MSG_RELOAD,
+			.size = sizeof(reload),
+		},
+	};
+
+	write_conf(kind % N_CONF_KINDS);
+	send_packet(fd, &reload, sizeof(reload), false);
+}
+
+static void act(uint8_t what, uint8_t number, struct fuzz_input *input)
+{
 	struct host *host = host_at(number);
 	size_t i = number % N_LINKS;
 
-	/* What is said over a connection needs one. */
-	if (what % 9 < 4 && links[i] < 0)
-		open_link(i);
 	switch (what % 9) {
 	case 0:
 	case 1:
@@ -378,6 +432,20 @@ static void step(struct fuzz_input *input)
 		truncate_object(host, input);
 		break;
 	}
+}
+
+static void step(struct fuzz_input *input)
+{
+	uint8_t what = fuzz_u8(input), number = fuzz_u8(input);
+	size_t i = number % N_LINKS;
+
+	/* What is said over a connection needs one. */
+	if ((what % 9 < 4 || what >= RELOAD_STEPS) && links[i] < 0)
+		open_link(i);
+	if (what >= RELOAD_STEPS)
+		reload(links[i], number / N_LINKS);
+	else
+		act(what, number, input);
 	/* Or the next comes before this one is looked at. */
 	if (what < 0xc0)
 		run_server();
@@ -400,6 +468,15 @@ static bool is_idle(void)
 	return true;
 }
 
+/* All as it was at first, whatever the reloads left. */
+static void restore_conf(void)
+{
+	write_conf(CONF_FIRST);
+	reload_ask(&server.reload, NULL);
+	run_server();
+	FUZZ_CHECK(server.reload.result.error == 0);
+}
+
 static void clean_up(void)
 {
 	struct generation *generation;
@@ -407,11 +484,12 @@ static void clean_up(void)
 
 	for (size_t i = 0; i < N_LINKS; i++)
 		close_link(i);
+	restore_conf();
 	for (int n = 0; n < MAX_ROUNDS && !is_idle(); n++) {
 		TAILQ_FOREACH(host, &server.hosts, link) {
 			/* The pause after a truncation is not ours to wait for. */
 			host->not_before_ns = 0;
-			generation = host_current(host);
+			generation = host->conf ? host_current(host) : NULL;
 			/* One that was truncated and nobody has looked at since. */
 			if (generation)
 				generation_check(generation);
@@ -427,7 +505,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz_input input = { data, size };
 
-	if (!conf)
+	if (!server.conf)
 		start_server();
 	for (size_t i = 0; i < MAX_STEPS && input.size > 0; i++)
 		step(&input);
