@@ -33,6 +33,8 @@ static const struct command commands[] = {
 	  "let go of the messages that a topic keeps" },
 	{ "check-config", "[FILE]", 0, 1, OPTION_JSON, ctl_check_config,
 	  "what mempoold says of a config, and of its mistakes" },
+	{ "dump", "", 0, 0, OPTION_JSON | OPTION_SOCKET, ctl_dump,
+	  "the config in force, with all that was left out" },
 	{ "reload", "", 0, 0, OPTION_JSON | OPTION_SOCKET, ctl_reload,
 	  "read the config again, and put it in force" },
 	{ "help", "[COMMAND]", 0, 2, 0, ctl_help, "this, or more about one command" },

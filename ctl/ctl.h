@@ -41,6 +41,7 @@ enum ctl_exit ctl_explain(const char *socket_path, int error, const char *reason
 
 enum ctl_exit ctl_audit(const struct ctl_options *options);
 enum ctl_exit ctl_check_config(const struct ctl_options *options);
+enum ctl_exit ctl_dump(const struct ctl_options *options);
 enum ctl_exit ctl_holders(const struct ctl_options *options);
 enum ctl_exit ctl_metrics(const struct ctl_options *options);
 enum ctl_exit ctl_pools(const struct ctl_options *options);

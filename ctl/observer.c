@@ -61,13 +61,28 @@ static bool place_is_valid(const struct mempool_msg_place *place)
 }
 
 /* One message, whole if not longer than @buffer, whose head agrees with its length. */
-static int receive(int fd, void *buffer, struct mempool_msg *ret_head)
+static int receive(int fd, void *buffer, struct mempool_msg *ret_head, int *ret_passed)
 {
+	struct iovec iov = { .iov_base = buffer, .iov_len = MEMPOOL_MSG_MAX_BYTES };
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = { .room = { 0 } };
+	struct msghdr msghdr = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct cmsghdr *header;
 	ssize_t n;
 
+	*ret_passed = -1;
+	msghdr.msg_control = &control;
+	/* Not CMSG_SPACE(), whose padding has room for a second one. */
+	msghdr.msg_controllen = CMSG_LEN(sizeof(int));
 	do {
-		n = recv(fd, buffer, MEMPOOL_MSG_MAX_BYTES, MSG_TRUNC);
+		n = recvmsg(fd, &msghdr, MSG_TRUNC | MSG_CMSG_CLOEXEC);
 	} while (n < 0 && errno == EINTR);
+	header = n < 0 ? NULL : CMSG_FIRSTHDR(&msghdr);
+	if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS &&
+	    header->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(ret_passed, CMSG_DATA(header), sizeof(int));
 
 	if (n < 0)
 		return errno == EAGAIN ? -ETIMEDOUT : -errno;
@@ -81,16 +96,16 @@ static int receive(int fd, void *buffer, struct mempool_msg *ret_head)
 	return 0;
 }
 
-/* The next answer, which must be of this type and size, or a refusal. */
-static int receive_answer(int fd, enum mempool_message_type type, void *ret_answer, size_t size,
-			  char reterr_reason[static 240])
+/* The next answer, which must be of this type and size, or a refusal; and a descriptor, or -1. */
+static int receive_passed(int fd, enum mempool_message_type type, void *ret_answer, size_t size,
+			  int *ret_passed, char reterr_reason[static 240])
 {
 	_Alignas(8) unsigned char buffer[MEMPOOL_MSG_MAX_BYTES] = { 0 };
 	struct mempool_msg_refused refused;
 	struct mempool_msg head;
 	int r;
 
-	r = receive(fd, buffer, &head);
+	r = receive(fd, buffer, &head, ret_passed);
 	if (r < 0)
 		return r;
 
@@ -105,6 +120,18 @@ static int receive_answer(int fd, enum mempool_message_type type, void *ret_answ
 		return -EPROTO;
 	memcpy(ret_answer, buffer, size);
 	return 0;
+}
+
+/* The same of one that passes nothing. */
+static int receive_answer(int fd, enum mempool_message_type type, void *ret_answer, size_t size,
+			  char reterr_reason[static 240])
+{
+	int passed, r;
+
+	r = receive_passed(fd, type, ret_answer, size, &passed, reterr_reason);
+	if (passed >= 0)
+		close(passed);
+	return r;
 }
 
 static int receive_places(int fd, struct mempool_msg_place **ret_places,
@@ -240,5 +267,36 @@ int observer_reload(const char *socket_path, struct mempool_msg_reloaded *ret_re
 	if (r == 0)
 		ret_reloaded->text[sizeof(ret_reloaded->text) - 1] = '\0';
 	close(fd);
+	return r;
+}
+
+int observer_dump(const char *socket_path, bool as_json, int *ret_fd,
+		  char reterr_reason[static 240])
+{
+	const struct mempool_msg_dump dump = {
+		.msg = {
+			.magic = MEMPOOL_PROTOCOL_MAGIC,
+			.version = MEMPOOL_PROTOCOL_VERSION,
+			.type = MEMPOOL_MSG_DUMP,
+			.size = sizeof(dump),
+		},
+		.as_json = as_json,
+	};
+	struct mempool_msg_dumped dumped;
+	int fd, passed, r;
+
+	reterr_reason[0] = '\0';
+	fd = observer_ask(socket_path, &dump, sizeof(dump));
+	if (fd < 0)
+		return fd;
+	r = receive_passed(fd, MEMPOOL_MSG_DUMPED, &dumped, sizeof(dumped), &passed,
+			   reterr_reason);
+	close(fd);
+	if (r == 0 && passed < 0)
+		r = -EPROTO;
+	if (r == 0)
+		*ret_fd = passed;
+	else if (passed >= 0)
+		close(passed);
 	return r;
 }

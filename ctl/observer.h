@@ -5,6 +5,7 @@
 #ifndef CTL_OBSERVER_H
 #define CTL_OBSERVER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "mempool_protocol.h"
@@ -47,5 +48,14 @@ int observer_drain(const char *socket_path, const char *segment, const char *top
  */
 int observer_reload(const char *socket_path, struct mempool_msg_reloaded *ret_reloaded,
 		    char reterr_reason[static 240]);
+
+/**
+ * observer_dump() - the config in force
+ * @ret_fd: a file that nobody can change, if mempoold is at the other end; the caller's
+ *
+ * Return: 0; else as observer_list().
+ */
+int observer_dump(const char *socket_path, bool as_json, int *ret_fd,
+		  char reterr_reason[static 240]);
 
 #endif

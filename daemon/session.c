@@ -178,6 +178,7 @@ union message {
 	struct mempool_msg_list list;
 	struct mempool_msg_peer_fd peer_fd;
 	struct mempool_msg_drain drain;
+	struct mempool_msg_dump dump;
 	unsigned char bytes[MEMPOOL_MSG_MAX_BYTES + 1];
 };
 
@@ -198,6 +199,8 @@ static size_t message_size(uint16_t type)
 		return sizeof(struct mempool_msg_drain);
 	case MEMPOOL_MSG_RELOAD:
 		return sizeof(struct mempool_msg_reload);
+	case MEMPOOL_MSG_DUMP:
+		return sizeof(struct mempool_msg_dump);
 	default:
 		return 0;
 	}
@@ -272,6 +275,9 @@ static void on_message(struct session *session, const union message *message, si
 		break;
 	case MEMPOOL_MSG_RELOAD:
 		session_observer_reload(session);
+		break;
+	case MEMPOOL_MSG_DUMP:
+		session_observer_dump(session, &message->dump);
 		break;
 	}
 }

@@ -2,7 +2,12 @@
 #include "session_observer.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
+#include "conf_dump.h"
 #include "host.h"
 #include "log.h"
 #include "server.h"
@@ -147,4 +152,27 @@ void session_observer_reloaded(struct server *server, uint64_t number,
 		if (session_send(session, result, sizeof(*result)) < 0)
 			session_free(session);
 	}
+}
+
+/* ---- dump ---- */
+
+void session_observer_dump(struct session *session, const struct mempool_msg_dump *message)
+{
+	struct mempool_msg_dumped dumped;
+	int fd, r;
+
+	if (!become_observer(session) || !may_administer(session))
+		return;
+	fd = memfd_create("mempool.yaml", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	r = fd < 0 ? -errno : conf_dump(session->server->conf, message->as_json != 0, fd);
+	if (r == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK |
+					     F_SEAL_SEAL) < 0)
+		r = -errno;
+	session_fill(&dumped.msg, MEMPOOL_MSG_DUMPED, sizeof(dumped));
+	if (r < 0)
+		session_refuse(session, r, "cannot write the config: %s", strerror(-r));
+	else if (session_send_fd(session, &dumped, sizeof(dumped), fd) < 0)
+		session_free(session);
+	if (fd >= 0)
+		close(fd);
 }

@@ -17,6 +17,9 @@ void session_observer_list(struct session *session);
 /* For root, the daemon's own user, and whom `admin` names. */
 void session_observer_drain(struct session *session, const struct mempool_msg_drain *message);
 
+/* For the same: the config in force. */
+void session_observer_dump(struct session *session, const struct mempool_msg_dump *message);
+
 /* For the same. It is answered when it is over, */
 void session_observer_reload(struct session *session);
 

@@ -25,6 +25,9 @@
  *	RELOAD		->				an observer who may: read the config again
  *			<-	RELOADED, once it is in force or was found not to do; or REFUSED
  *
+ *	DUMP		->				an observer who may
+ *			<-	DUMPED with a file: the config in force; or REFUSED
+ *
  * A HELLO with a nonce that a living record of the same process has gets that record again:
  * so a lost WELCOME or a restarted daemon costs the client nothing.
  * A connection that breaks says nothing about its process; death is seen by pidfd.
@@ -49,6 +52,7 @@ enum mempool_message_type {
 	MEMPOOL_MSG_PEER_FD = 0x05,
 	MEMPOOL_MSG_DRAIN = 0x06,
 	MEMPOOL_MSG_RELOAD = 0x07,
+	MEMPOOL_MSG_DUMP = 0x08,
 
 	MEMPOOL_MSG_WELCOME = 0x81,
 	MEMPOOL_MSG_REFUSED = 0x82,
@@ -57,6 +61,7 @@ enum mempool_message_type {
 	MEMPOOL_MSG_PEER = 0x85,
 	MEMPOOL_MSG_DRAINED = 0x86,
 	MEMPOOL_MSG_RELOADED = 0x87,
+	MEMPOOL_MSG_DUMPED = 0x88,
 };
 
 struct mempool_msg {
@@ -109,6 +114,17 @@ struct mempool_msg_reloaded {
 	uint32_t n_removed;
 	uint32_t reserved;
 	char text[400];			/* for a person: the error; else what is not in force yet */
+};
+
+struct mempool_msg_dump {
+	struct mempool_msg msg;
+	uint32_t as_json;		/* 0: as YAML */
+	uint32_t reserved;		/* 0 */
+};
+
+/* With one descriptor, of a sealed memfd, as SCM_RIGHTS. */
+struct mempool_msg_dumped {
+	struct mempool_msg msg;
 };
 
 /* With one descriptor, an eventfd, as SCM_RIGHTS. */
@@ -179,6 +195,7 @@ static_assert(sizeof(struct mempool_msg_peer_fd) == 24, "protocol");
 static_assert(sizeof(struct mempool_msg_peer) == 32, "protocol");
 static_assert(sizeof(struct mempool_msg_drain) == 80, "protocol");
 static_assert(sizeof(struct mempool_msg_drained) == 32, "protocol");
+static_assert(sizeof(struct mempool_msg_dump) == 24, "protocol");
 static_assert(sizeof(struct mempool_msg_reload) == 16, "protocol");
 static_assert(sizeof(struct mempool_msg_reloaded) == 440, "protocol");
 

@@ -25,6 +25,14 @@ check 'changes nothing' same 'in force; segments: 1, with a new layout: 0, new: 
 check 'the same in JSON' same '{"segments":1,"new_layout":0,"new":0,"gone":0,"note":""}' \
 	"$("$ctl" reload --json)"
 
+check 'the config in force' exits 0 "$ctl" dump
+cp "$dir/stdout" "$dir/dumped.yaml"
+check 'can be read again' exits 0 "$MEMPOOLD" --check-config --config "$dir/dumped.yaml"
+check 'and is the same in JSON' same "[('$name', [128], ['work', 'old'], ['camera'])]" \
+	"$("$ctl" dump --json | python3 -c 'import json, sys
+print([(s["name"], [p["chunk_size"] for p in s["pools"]], [q["name"] for q in s["queues"]],
+	[t["name"] for t in s["topics"]]) for s in json.load(sys.stdin)["segments"]])')"
+
 echo 'no_such_key: 1' >>"$config"
 check 'a bad file' exits 1 "$ctl" reload
 check 'is told with its place' \

@@ -205,6 +205,9 @@ static void check_answer(const union answer *answer, size_t size)
 		FUZZ_CHECK(memchr(answer->reloaded.text, '\0', sizeof(answer->reloaded.text)));
 		FUZZ_CHECK(answer->reloaded.error == 0 || answer->reloaded.text[0] != '\0');
 		break;
+	case MEMPOOL_MSG_DUMPED:
+		FUZZ_CHECK(size == sizeof(struct mempool_msg_dumped));
+		break;
 	default:
 		FUZZ_CHECK(!"a known type");
 	}

@@ -13,11 +13,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
 
 #include "daemon/conf.h"
+#include "daemon/conf_dump.h"
 #include "shm/segment.h"
 
 #define MAX_TEXT_BYTES (4u << 20)
@@ -263,6 +265,42 @@ START_TEST(test_load_everything_is_read)
 	ck_assert_int_eq(conf->segments[1].pages.policy, PAGES_ANYWHERE);
 	ck_assert_uint_eq(conf->segments[1].shape.pools[0].chunk_size, 1u << 20);
 	conf_free(conf);
+}
+END_TEST
+
+static char *dump(const struct conf *conf, bool as_json)
+{
+	int fd = memfd_create("dump", MFD_CLOEXEC);
+	char *text = calloc(1, 65536);
+
+	ck_assert_ptr_nonnull(text);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(conf_dump(conf, as_json, fd), 0);
+	ck_assert_int_gt(pread(fd, text, 65535, 0), 0);
+	close(fd);
+	return text;
+}
+
+/* As YAML and as JSON: the same conf, and so the same text again. */
+START_TEST(test_dump_loads_again)
+{
+	struct conf_error error;
+	struct conf *conf, *again;
+	char *text, *second;
+
+	ck_assert_int_eq(conf_load("good-everything.yaml", NULL, NULL, &conf, &error), 0);
+	text = dump(conf, _i);
+	ck_assert_int_eq(conf_load_memory("dump", text, strlen(text), NULL, NULL, &again,
+					  &error), 0);
+	ck_assert_uint_eq(again->n_segments, conf->n_segments);
+	ck_assert_uint_eq(segment_size_bytes(&again->segments[0].shape),
+			  segment_size_bytes(&conf->segments[0].shape));
+	second = dump(again, _i);
+	ck_assert_str_eq(text, second);
+	free(text);
+	free(second);
+	conf_free(conf);
+	conf_free(again);
 }
 END_TEST
 
@@ -596,6 +634,7 @@ int main(void)
 	tcase_add_test(files, test_load_without_callback_no_warning);
 	tcase_add_test(files, test_load_minimal_has_defaults);
 	tcase_add_test(files, test_load_everything_is_read);
+	tcase_add_loop_test(files, test_dump_loads_again, 0, 2);
 	tcase_add_test(files, test_load_more_than_memory_warns);
 	tcase_add_test(files, test_load_missing_file_enoent);
 	tcase_add_test(files, test_load_directory_eisdir);
