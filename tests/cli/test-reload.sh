@@ -43,14 +43,14 @@ check 'and changed nothing' same 1 "$(status_json 's[0]["generation"]')"
 # One who stays in the old generation, and one who comes to the new one.
 "$HOLDER" stayer alloc 128 2 >"$dir/stayer" &
 stayer=$!
-soon grep -q ready "$dir/stayer"
+soon grep -qs ready "$dir/stayer"
 sed -e 's/chunk_count: 10 /chunk_count: 20 /' -e 's/{ name: old, capacity: 4 }/{ name: new, capacity: 4 }/' \
 	"$dir/first.yaml" >"$config"
 check 'a changed layout' exits 0 "$ctl" reload
 check 'is told' grep -q 'with a new layout: 1' "$dir/stdout"
 "$HOLDER" comer alloc 128 3 >"$dir/comer" &
 comer=$!
-soon grep -q ready "$dir/comer"
+soon grep -qs ready "$dir/comer"
 
 check 'both generations are there' same "[(1, 'retired'), (2, 'ready')]" \
 	"$(status_json '[(g["generation"], g["state"]) for g in s]')"

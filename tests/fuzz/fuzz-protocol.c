@@ -474,6 +474,12 @@ static bool is_idle(void)
 /* All as it was at first, whatever the reloads left. */
 static void restore_conf(void)
 {
+	static uint64_t restored_by;
+
+	run_server();
+	if (server.reload.number == restored_by)
+		return;
+	restored_by = server.reload.number + 1;
 	write_conf(CONF_FIRST);
 	reload_ask(&server.reload, NULL);
 	run_server();
