@@ -21,9 +21,8 @@ static void print_peak_bar(size_t row, int room, void *userdata)
 	const struct bars *bars = userdata;
 	const struct snapshot_pool *pool = &bars->snapshot->pools[row];
 
-	if (row != TABLE_HEADINGS)
-		text_print_bar(bars->style, text_level(pool->peak_used, pool->counts.total),
-			       pool->peak_used, pool->counts.total, room);
+	text_print_bar(bars->style, text_level(pool->peak_used, pool->counts.total),
+		       pool->peak_used, pool->counts.total, room);
 }
 
 static int print_segment(const struct snapshot *snapshot, struct text_style style)

@@ -25,9 +25,8 @@ static void print_ring_bar(size_t row, int room, void *userdata)
 {
 	const struct rows *rows = userdata;
 
-	if (row != TABLE_HEADINGS)
-		text_print_bar(rows->style, report_ring_level(rows->of[row]),
-			       rows->of[row]->n_messages, rows->of[row]->capacity, room);
+	text_print_bar(rows->style, report_ring_level(rows->of[row]),
+		       rows->of[row]->n_messages, rows->of[row]->capacity, room);
 }
 
 static void add_ring(struct table *table, const struct snapshot_ring *ring)

@@ -22,9 +22,8 @@ static void print_pool_bar(size_t row, int room, void *userdata)
 	const struct bars *bars = userdata;
 	const struct census_pool *counts = &bars->snapshot->pools[row].counts;
 
-	if (row != TABLE_HEADINGS)
-		text_print_bar(bars->style, text_level(counts->used, counts->total), counts->used,
-			       counts->total, room);
+	text_print_bar(bars->style, text_level(counts->used, counts->total), counts->used,
+		       counts->total, room);
 }
 
 static int print_pools(const struct snapshot *snapshot, struct text_style style)

@@ -134,7 +134,7 @@ int table_print(struct table *table, table_tail_fn tail, void *userdata)
 	     row++) {
 		table_row(table, row, text);
 		fputs(text, stdout);
-		if (tail)
+		if (tail && row != TABLE_HEADINGS)
 			tail(row, room, userdata);
 		putchar('\n');
 	}

@@ -53,7 +53,7 @@ int table_layout(struct table *table, int line_columns, int *ret_room);
 /* One row of a table that is laid out, or TABLE_HEADINGS. */
 void table_row(const struct table *table, size_t row, char ret_text[static TABLE_ROW_BYTES]);
 
-/* Called at the end of each row, before its newline; room: columns left of 80. */
+/* Called at the end of each row but the headings; room: columns left of 80. */
 typedef void (*table_tail_fn)(size_t row, int room, void *userdata);
 
 /**
