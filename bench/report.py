@@ -65,8 +65,8 @@ class Figures:
     def median(self, figure, system):
         return statistics.median(self.of(figure, system))
 
-    def ratios(self, figure, system, other_figure, other_system):
-        """Of the rounds that have both, with the line alike; of all, if it never was."""
+    def alike(self, figure, system, other_figure, other_system):
+        """The rounds that have both, with the line alike beside them."""
         these = self.values.get((figure, system), {})
         those = self.values.get((other_figure, other_system), {})
         lines = self.lines.get((figure, system), {})
@@ -77,9 +77,15 @@ class Figures:
                 return True
             low, high = sorted([lines[number], other_lines[number]])
             return high <= LINE_FACTOR * low
-        both = [number for number in these if those.get(number)]
-        both = [number for number in both if is_alike(number)] or both
-        return sorted(these[number] / those[number] for number in both)
+        return [number for number in these if those.get(number) and is_alike(number)]
+
+    def ratios(self, figure, system, other_figure, other_system):
+        """Of the rounds that are alike; of all, if none is."""
+        these = self.values.get((figure, system), {})
+        those = self.values.get((other_figure, other_system), {})
+        rounds = self.alike(figure, system, other_figure, other_system) or \
+            [number for number in these if those.get(number)]
+        return sorted(these[number] / those[number] for number in rounds)
 
 
 def amount(value, unit):
@@ -166,6 +172,8 @@ def _target_row(figures, target):
         pair = [(target.figure, target.system), target.against]
         measured += ': ' + ' against '.join(
             amount(figures.median(*key), figures.units[key[0]]) for key in pair)
+        if not figures.alike(target.figure, target.system, *target.against):
+            measured += ' (but the line differed in every round)'
     reached = median >= target.limit if at_least else median <= target.limit
     return f'| {target.what} | {asked} | {measured} | ' + \
         ('reached |' if reached else '**not reached** |')
