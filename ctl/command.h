@@ -20,8 +20,9 @@ enum option_bit {
 	OPTION_HELP = 1 << 5,
 	OPTION_INTERVAL = 1 << 6,
 	OPTION_COUNT = 1 << 7,
+	OPTION_LISTEN = 1 << 8,
 };
-#define N_OPTIONS 8
+#define N_OPTIONS 9
 
 struct command {
 	const char *name;		/* one word, or two */

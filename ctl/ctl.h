@@ -8,8 +8,9 @@
 #define CTL_CTL_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
+
+#define CTL_DEFAULT_LISTEN "127.0.0.1:9764"
 
 enum ctl_exit {
 	CTL_OK = 0,
@@ -27,14 +28,19 @@ struct ctl_options {
 	bool audit;			/* check the segments, too */
 	uint64_t interval_ns;		/* between two looks */
 	uint64_t count;			/* of looks; 0: without end */
+	const char *listen;		/* where to serve */
 	char **arguments;		/* of the command, closed by a NULL */
 };
 
 /* A line on standard error, with the program's name before it and a newline behind. */
 void ctl_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Keep what ctl_error() says instead of printing it, the last message only; NULL: print. */
-void ctl_error_keep(char *buffer, size_t size);
+/*
+ * What this thread says goes to a function instead, a line without the program's name and the
+ * newline at a time; NULL: to standard error again.
+ */
+typedef void (*ctl_error_fn)(const char *text, void *userdata);
+void ctl_error_to(ctl_error_fn function, void *userdata);
 
 /* Say why the daemon could not be asked, or what it refused. */
 enum ctl_exit ctl_explain(const char *socket_path, int error, const char *reason);
@@ -47,6 +53,7 @@ enum ctl_exit ctl_metrics(const struct ctl_options *options);
 enum ctl_exit ctl_pools(const struct ctl_options *options);
 enum ctl_exit ctl_queues(const struct ctl_options *options);
 enum ctl_exit ctl_reload(const struct ctl_options *options);
+enum ctl_exit ctl_serve(const struct ctl_options *options);
 enum ctl_exit ctl_status(const struct ctl_options *options);
 enum ctl_exit ctl_top(const struct ctl_options *options);
 enum ctl_exit ctl_topic_drain(const struct ctl_options *options);

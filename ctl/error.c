@@ -12,13 +12,17 @@
 #include "ctl.h"
 #include "observer.h"
 
-static struct {
-	char *text;
-	size_t size;
-} kept;
+static _Thread_local ctl_error_fn error_function;
+static _Thread_local void *error_userdata;
+
+void ctl_error_to(ctl_error_fn function, void *userdata)
+{
+	error_function = function;
+	error_userdata = userdata;
+}
 
 /* What a peer, a file or a name service sent must not steer the terminal. */
-static void print_safe(FILE *file, const char *text)
+static void make_safe(const char *text, char *ret_safe)
 {
 	mbstate_t state = { 0 };
 	wchar_t c;
@@ -29,48 +33,32 @@ static void print_safe(FILE *file, const char *text)
 		if (n == (size_t)-1 || n == (size_t)-2) {
 			state = (mbstate_t){ 0 };
 			n = 1;
-			fputc('?', file);
+			*ret_safe++ = '?';
 		} else if (iswprint((wint_t)c)) {
-			fwrite(text, 1, n, file);
+			memcpy(ret_safe, text, n);
+			ret_safe += n;
 		} else {
-			fputc('?', file);
+			*ret_safe++ = '?';
 		}
 		text += n;
 	}
-}
-
-static void keep_safe(const char *text)
-{
-	FILE *file = fmemopen(kept.text, kept.size, "w");
-
-	if (!file)
-		return;
-	print_safe(file, text);
-	fclose(file);
-}
-
-void ctl_error_keep(char *buffer, size_t size)
-{
-	kept.text = buffer;
-	kept.size = size;
+	*ret_safe = '\0';
 }
 
 void ctl_error(const char *format, ...)
 {
-	char text[1024];
+	char text[1024], safe[sizeof(text)];
 	va_list args;
 
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 
-	if (kept.text) {
-		keep_safe(text);
-		return;
-	}
-	fputs("mempoolctl: ", stderr);
-	print_safe(stderr, text);
-	fputc('\n', stderr);
+	make_safe(text, safe);
+	if (error_function)
+		error_function(safe, error_userdata);
+	else
+		fprintf(stderr, "mempoolctl: %s\n", safe);
 }
 
 enum ctl_exit ctl_explain(const char *socket_path, int error, const char *reason)

@@ -75,6 +75,9 @@ static bool read_options(int argc, char **argv, struct ctl_options *options,
 		case OPTION_JSON:
 			options->json = true;
 			break;
+		case OPTION_LISTEN:
+			options->listen = optarg;
+			break;
 		case OPTION_SEGMENT:
 			options->segment = optarg;
 			break;
@@ -141,6 +144,7 @@ int main(int argc, char **argv)
 		.socket_path = from_environment && *from_environment ? from_environment :
 								       MEMPOOL_DEFAULT_SOCKET,
 		.interval_ns = 1000000000,
+		.listen = CTL_DEFAULT_LISTEN,
 	};
 	unsigned int given = 0;
 

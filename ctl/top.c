@@ -70,6 +70,13 @@ static const struct snapshot *shown(const struct top *top)
 	return top->now.n_snapshots > 0 ? &top->now.snapshots[shown_index(top)] : NULL;
 }
 
+static void keep_complaint(const char *text, void *userdata)
+{
+	struct top *top = userdata;
+
+	snprintf(top->complaint, sizeof(top->complaint), "%s", text);
+}
+
 /* What cannot be read now stays on the screen as it was, under a complaint. */
 static enum ctl_exit look(struct top *top)
 {
@@ -390,9 +397,9 @@ static enum ctl_exit show(struct top *top)
 		close(top->signal_fd);
 		return CTL_FAILED;
 	}
-	ctl_error_keep(top->complaint, sizeof(top->complaint));
+	ctl_error_to(keep_complaint, top);
 	signal_number = run(top);
-	ctl_error_keep(NULL, 0);
+	ctl_error_to(NULL, NULL);
 	endwin();
 	delscreen(screen);
 	close(top->signal_fd);
