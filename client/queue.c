@@ -11,6 +11,7 @@
  */
 #include <errno.h>
 #include <limits.h>
+#include <stdalign.h>
 #include <stdlib.h>
 
 #include "cache.h"
@@ -36,7 +37,7 @@ PUBLIC int mempool_queue_open(struct mempool_client *client, const char *name,
 	ring = queue_find(client->segment, name, MEMPOOL_RING_QUEUE);
 	if (ring < 0)
 		return ring;
-	queue = malloc(sizeof(*queue));
+	queue = aligned_alloc(alignof(struct mempool_queue), sizeof(*queue));
 	if (!queue)
 		return -ENOMEM;
 	queue->client = client_ref(client);
@@ -100,7 +101,7 @@ static void unseal(const struct mempool_queue *queue, const struct parcel *parce
 			      memory_order_release);
 }
 
-static int send_once(const struct mempool_queue *queue, void *chunk, size_t length)
+static int send_once(struct mempool_queue *queue, void *chunk, size_t length)
 {
 	struct parcel parcel;
 	int r;
@@ -114,7 +115,7 @@ static int send_once(const struct mempool_queue *queue, void *chunk, size_t leng
 	return r;
 }
 
-static int receive_once(const struct mempool_queue *queue, void **ret_chunk,
+static int receive_once(struct mempool_queue *queue, void **ret_chunk,
 			size_t *ret_length)
 {
 	const struct pool *pool;
@@ -135,7 +136,7 @@ static int receive_once(const struct mempool_queue *queue, void **ret_chunk,
 
 /* One call of send or receive: what is left of it to do. */
 struct job {
-	const struct mempool_queue *queue;
+	struct mempool_queue *queue;
 	void **chunks;
 	size_t *lengths;
 	size_t n;

@@ -64,17 +64,14 @@ static void copy_ring(const struct segment *segment, const struct census *census
 	memcpy(ring->name, config->name, sizeof(ring->name));
 	ring->kind = config->kind;
 	ring->capacity = config->capacity;
-	ring->n_sent = read_figure(&segment->rings[i].tail);
 	if (queue_view(&queue, segment, i) == 0) {
 		ring->n_messages = queue_length(&queue);
-		ring->n_received = read_figure(&segment->rings[i].head);
-		/* The tail may lag behind the head for a moment. */
-		if (ring->n_sent < ring->n_received)
-			ring->n_sent = ring->n_received;
+		queue_count(&queue, &ring->n_sent, &ring->n_received);
 		ring->chunks = census->rings[i].chunks;
 		ring->bytes = census->rings[i].bytes;
 	} else if (topic_view(&topic, segment, i) == 0) {
 		ring->n_messages = topic_length(&topic);
+		ring->n_sent = read_figure(&segment->rings[i].tail);
 		ring->chunks = census->holders[topic.holder].all.shared;
 		ring->bytes = census->holders[topic.holder].shared_bytes;
 	}

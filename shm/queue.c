@@ -8,6 +8,14 @@
 /* See queue.h: one order of all steps. */
 #define ORDER memory_order_seq_cst
 
+/*
+ * Q1 (release) pairs with Q2 (acquire) of another thread that uses the view: what was true of
+ * the ring when the place was stored is so for who reads it. Relaxed, a slot could be read
+ * from before the head that was seen, taken for one that somebody has sent to, and be skipped.
+ */
+#define PLACE_STORE memory_order_release	/* Q1 */
+#define PLACE_LOAD memory_order_acquire		/* Q2 */
+
 /* EMPTY(round): pool 63, which is no pool; the round fills the 58 other bits. */
 static uint64_t slot_empty(uint64_t round)
 {
@@ -49,6 +57,8 @@ int queue_view(struct queue *queue, const struct segment *segment, uint32_t ring
 		.slots = (void *)((unsigned char *)segment->header +
 				  segment->ring_places[ring].slots_off),
 		.mask = segment->config.rings[ring].capacity - 1,
+		.line_mask = (QUEUE_LINE < segment->config.rings[ring].capacity ?
+			      QUEUE_LINE : segment->config.rings[ring].capacity) - 1,
 		.shift = (uint32_t)__builtin_ctzll(segment->config.rings[ring].capacity),
 		.id = ring + 1,
 	};
@@ -60,102 +70,167 @@ static _Atomic uint64_t *slot_at(const struct queue *queue, uint64_t position)
 	return &queue->slots[position & queue->mask];
 }
 
-static void advance(_Atomic uint64_t *end, uint64_t from)
+/* What stands at a position before it is sent to, and when its message is gone. */
+static uint64_t empty_before(const struct queue *queue, uint64_t position)
 {
-	/* A failure is somebody who did it for us. */
-	atomic_compare_exchange_strong_explicit(end, &from, from + 1, ORDER, ORDER);
+	return slot_empty(position >> queue->shift);
+}
+
+static uint64_t empty_after(const struct queue *queue, uint64_t position)
+{
+	return slot_empty((position >> queue->shift) + 1);
+}
+
+static bool is_before(uint64_t position, uint64_t other)
+{
+	return (int64_t)(position - other) < 0;
+}
+
+/* Move an end on, unless somebody has moved it there or further. */
+static void advance(_Atomic uint64_t *end, uint64_t to)
+{
+	uint64_t seen = atomic_load_explicit(end, ORDER);
+
+	/* Ends: each failure is somebody who moved it on. */
+	while (is_before(seen, to) &&
+	       !atomic_compare_exchange_weak_explicit(end, &seen, to, ORDER, ORDER))
+		;
+}
+
+/* The entry of a handle, or NULL: it is none. */
+static struct mempool_entry *entry_of(const struct queue *queue, uint64_t handle)
+{
+	const struct segment *segment = queue->segment;
+	uint32_t pool = handle_pool(handle);
+
+	if (pool >= segment->n_pools || handle_index(handle) >= segment->pools[pool].n_chunks)
+		return NULL;
+	return &segment->pools[pool].entries[handle_index(handle)];
 }
 
 /* What the handle in a slot was sent as is received, or it is no handle at all. */
 static bool is_stale(const struct queue *queue, uint64_t handle, _Atomic uint64_t **ret_word,
 		     uint64_t *ret_seen)
 {
-	const struct segment *segment = queue->segment;
-	uint32_t pool = handle_pool(handle);
+	struct mempool_entry *entry = entry_of(queue, handle);
 
-	if (pool >= segment->n_pools || handle_index(handle) >= segment->pools[pool].n_chunks)
+	if (!entry)
 		return true;
-	*ret_word = &segment->pools[pool].entries[handle_index(handle)].word;
-	*ret_seen = atomic_load_explicit(*ret_word, ORDER);
+	*ret_word = &entry->word;
+	*ret_seen = atomic_load_explicit(&entry->word, ORDER);
 	return word_kind(*ret_seen) != MEMPOOL_SENT ||
 	       word_sent_queue(*ret_seen) != queue->id ||
 	       word_generation(*ret_seen) != handle_generation(handle);
 }
 
-/* Finish for who received at this position: slot handle -> EMPTY of the next round, head on. */
-static void finish(const struct queue *queue, uint64_t head, uint64_t handle)
+static bool is_received(const struct queue *queue, uint64_t slot)
 {
-	atomic_compare_exchange_strong_explicit(slot_at(queue, head), &handle,
-						slot_empty((head >> queue->shift) + 1), ORDER,
-						ORDER);
-	advance(&queue->ring->head, head);
-}
-
-/*
- * Every slot between head and tail was taken when we looked: -EAGAIN. Unless the first one was
- * received by somebody who stopped half-way: then finish for him, and 0: look again.
- */
-static int make_room(const struct queue *queue, uint64_t head)
-{
-	uint64_t first = atomic_load_explicit(slot_at(queue, head), ORDER);
 	_Atomic uint64_t *word;
 	uint64_t seen;
 
-	if (atomic_load_explicit(&queue->ring->head, ORDER) != head)
-		return 0;
-	if (!slot_is_empty(first)) {
-		if (!is_stale(queue, first, &word, &seen))
-			return -EAGAIN;
-		finish(queue, head, first);
-		return 0;
-	}
-	/* The tail has come past it, so it was filled: it is of no other round than the next. */
-	if (first != slot_empty((head >> queue->shift) + 1))
-		return -EBADMSG;
-	advance(&queue->ring->head, head);
-	return 0;
+	return is_stale(queue, slot, &word, &seen);
 }
 
 /*
- * The slot at the tail is not empty for this round, though there is room: it is filled already,
- * and perhaps received, and only the tail stands back. 0: look again.
+ * Empty the slots from the head on whose messages are gone, and move the head past them: those
+ * before known, which the caller knows to be received, and of the line behind the head also
+ * those that turn out to be. Several may do it at once, and each does it for all.
+ * Return: false: somebody has moved the head meanwhile; what is left begins there.
  */
-static int help_tail(const struct queue *queue, uint64_t tail, uint64_t head, uint64_t slot)
+static bool tidy(const struct queue *queue, uint64_t known)
 {
-	bool is_sound = (int64_t)(tail - head) >= -1 &&
-			(!slot_is_empty(slot) ||
-			 slot == slot_empty((tail >> queue->shift) + 1));
+	uint64_t head = atomic_load_explicit(&queue->ring->head, ORDER);
+	uint64_t at = head;
 
-	/* Three looks at three times say nothing, unless the tail stood still meanwhile. */
-	if (!is_sound)
-		return atomic_load_explicit(&queue->ring->tail, ORDER) == tail ? -EBADMSG : 0;
-	advance(&queue->ring->tail, tail);
+	/* Ends: at known, which is a round away at most, or a line behind the head. */
+	for (; at - head <= queue->line_mask || is_before(at, known); at++) {
+		uint64_t slot = atomic_load_explicit(slot_at(queue, at), ORDER);
+
+		/* After the slot: else it may be of a later round, and its message waiting. */
+		if (atomic_load_explicit(&queue->ring->head, ORDER) != head)
+			return false;
+		if (slot == empty_after(queue, at))
+			continue;
+		if (slot_is_empty(slot) || (!is_before(at, known) && !is_received(queue, slot)))
+			break;
+		/* A swap: who was faster may have made room for the next round. */
+		atomic_compare_exchange_strong_explicit(slot_at(queue, at), &slot,
+							empty_after(queue, at), ORDER, ORDER);
+	}
+	/* From where it stood: a step back would be somebody's who writes what he likes. */
+	return at == head || atomic_compare_exchange_strong_explicit(&queue->ring->head, &head, at,
+								     ORDER, ORDER);
+}
+
+/*
+ * All from the head to before end was sent, which is a round: full, unless the first message
+ * is received already and its slot only waits to be emptied.
+ * Return: 0 look again, the head has moved; -EAGAIN full; -EBADMSG.
+ */
+static int make_room(const struct queue *queue, uint64_t head, uint64_t end)
+{
+	uint64_t first = atomic_load_explicit(slot_at(queue, head), ORDER);
+
+	if (atomic_load_explicit(&queue->ring->head, ORDER) != head)
+		return 0;
+	if (end - head != queue->mask + 1)
+		return -EBADMSG;
+	if (slot_is_empty(first)) {
+		if (first != empty_after(queue, head))
+			return -EBADMSG;
+	} else if (!is_received(queue, first)) {
+		return -EAGAIN;
+	}
+	tidy(queue, head);
 	return 0;
 }
 
-int queue_push(const struct queue *queue, uint64_t handle)
+int queue_push(struct queue *queue, uint64_t handle)
 {
 	struct mempool_ring *ring = queue->ring;
-	int r = 0;
+	uint64_t at = atomic_load_explicit(&ring->tail, ORDER);
+	uint64_t head = atomic_load_explicit(&queue->head_seen, PLACE_LOAD);
+	uint64_t mine = atomic_load_explicit(&queue->sent_to, PLACE_LOAD);
 
+	if (is_before(at, mine))
+		at = mine;
 	/* Lock-free: each turn follows somebody's progress, or makes it for him. */
-	while (r == 0) {
-		/* In this order: the head may be old, the slot must not be older than the head. */
-		uint64_t tail = atomic_load_explicit(&ring->tail, ORDER);
-		uint64_t head = atomic_load_explicit(&ring->head, ORDER);
-		uint64_t slot = atomic_load_explicit(slot_at(queue, tail), ORDER);
+	for (;;) {
+		uint64_t empty, slot;
 
-		if ((int64_t)(tail - head) > (int64_t)queue->mask) {
-			r = make_room(queue, head);
-		} else if (slot != slot_empty(tail >> queue->shift)) {
-			r = help_tail(queue, tail, head, slot);
-		} else if (atomic_compare_exchange_strong_explicit(slot_at(queue, tail), &slot,
-								   handle, ORDER, ORDER)) {
-			advance(&ring->tail, tail);
-			return 0;
+		/* Only an old head can make a ring look full that is not. */
+		if (at - head > queue->mask) {
+			head = atomic_load_explicit(&ring->head, ORDER);
+			if (is_before(at, head))
+				at = head;
+			atomic_store_explicit(&queue->head_seen, head, PLACE_STORE);
 		}
+		if (at - head > queue->mask) {
+			int r = make_room(queue, head, at);
+
+			/* Led astray: begin at the tail again. */
+			if (r == -EBADMSG)
+				atomic_store_explicit(&queue->sent_to, 0, PLACE_STORE);
+			if (r < 0)
+				return r;
+			continue;
+		}
+
+		/* After the head: what stands there is not of the round before. */
+		empty = empty_before(queue, at);
+		slot = atomic_load_explicit(slot_at(queue, at), ORDER);
+		if (slot == empty &&
+		    atomic_compare_exchange_strong_explicit(slot_at(queue, at), &slot, handle,
+							    ORDER, ORDER))
+			break;
+		/* Somebody has sent here. */
+		at++;
 	}
-	return r;
+	at++;
+	atomic_store_explicit(&queue->sent_to, at, PLACE_STORE);
+	if ((at & queue->line_mask) == 0)
+		advance(&ring->tail, at);
+	return 0;
 }
 
 /* Move the word of a handle to OWNED(holder). false: somebody else has it. */
@@ -177,56 +252,49 @@ static bool take(const struct queue *queue, uint64_t handle, uint32_t holder,
 	return true;
 }
 
-int queue_pop(const struct queue *queue, uint32_t holder, uint64_t *ret_handle)
+int queue_pop(struct queue *queue, uint32_t holder, uint64_t *ret_handle)
 {
-	struct mempool_ring *ring = queue->ring;
+	uint64_t at = atomic_load_explicit(&queue->received_to, PLACE_LOAD);
+	int r = -EINPROGRESS;
 
 	/* Lock-free, as queue_push(). */
-	for (;;) {
-		uint64_t head = atomic_load_explicit(&ring->head, ORDER);
-		uint64_t slot = atomic_load_explicit(slot_at(queue, head), ORDER);
-		bool is_ours;
+	while (r == -EINPROGRESS) {
+		uint64_t slot = atomic_load_explicit(slot_at(queue, at), ORDER);
+		uint64_t head = atomic_load_explicit(&queue->ring->head, ORDER);
 
-		/* Else the slot may be of a later round, and its message out of turn. */
-		if (atomic_load_explicit(&ring->head, ORDER) != head)
-			continue;
-		if (slot_is_empty(slot)) {
-			if (slot == slot_empty(head >> queue->shift))
-				return -EAGAIN;
-			if (slot != slot_empty((head >> queue->shift) + 1))
-				return -EBADMSG;
-			/* Emptied by who received it; only the head stands back. */
-			advance(&ring->head, head);
+		/* After the slot: else it may be of a later round, and its message out of turn. */
+		if (at - head > queue->mask) {
+			at = head;
 			continue;
 		}
-		is_ours = take(queue, slot, holder, ret_handle);
-		finish(queue, head, slot);
-		if (is_ours)
-			return 0;
+		if (slot == empty_before(queue, at)) {
+			r = -EAGAIN;
+		} else if (slot_is_empty(slot)) {
+			if (slot != empty_after(queue, at))
+				return -EBADMSG;
+			at++;
+		} else {
+			if (take(queue, slot, holder, ret_handle))
+				r = 0;
+			at++;
+		}
+		/* Until the head is there: who starts from this place relies on it. */
+		if ((at & queue->line_mask) == 0 && r != -EAGAIN)
+			while (!tidy(queue, at))
+				;
 	}
+	atomic_store_explicit(&queue->received_to, at, PLACE_STORE);
+	return r;
 }
 
 void queue_help(const struct queue *queue)
 {
-	struct mempool_ring *ring = queue->ring;
-	_Atomic uint64_t *word;
-	uint64_t seen;
-
 	/* Bounded, since a hostile client may keep it going: a round is all that can lag. */
-	for (uint64_t i = 0; i <= queue->mask; i++) {
-		uint64_t head = atomic_load_explicit(&ring->head, ORDER);
-		uint64_t slot = atomic_load_explicit(slot_at(queue, head), ORDER);
+	for (uint64_t n = 0; n <= queue->mask; n += queue->line_mask + 1) {
+		uint64_t head = atomic_load_explicit(&queue->ring->head, ORDER);
 
-		/* As in queue_pop(): else it would be emptied for a round that is over. */
-		if (atomic_load_explicit(&ring->head, ORDER) != head)
-			continue;
-		if (slot == slot_empty(head >> queue->shift))
-			return;
-		if (slot_is_empty(slot))
-			advance(&ring->head, head);
-		else if (is_stale(queue, slot, &word, &seen))
-			finish(queue, head, slot);
-		else
+		tidy(queue, head);
+		if (atomic_load_explicit(&queue->ring->head, ORDER) == head)
 			return;
 	}
 }
@@ -235,10 +303,40 @@ uint64_t queue_length(const struct queue *queue)
 {
 	uint64_t n = 0;
 
-	for (uint64_t i = 0; i <= queue->mask; i++)
-		n += !slot_is_empty(atomic_load_explicit(&queue->slots[i],
-							 memory_order_relaxed));
+	for (uint64_t i = 0; i <= queue->mask; i++) {
+		uint64_t slot = atomic_load_explicit(&queue->slots[i], memory_order_relaxed);
+
+		n += !slot_is_empty(slot) && !is_received(queue, slot);
+	}
 	return n;
+}
+
+void queue_count(const struct queue *queue, uint64_t *ret_sent, uint64_t *ret_received)
+{
+	uint64_t head = atomic_load_explicit(&queue->ring->head, ORDER);
+	uint64_t at = head, received = 0;
+	bool is_waiting = false;
+
+	/* Bounded, whoever moves the head meanwhile: a round of jumps, and one of steps. */
+	for (uint64_t n = 0; n <= 2 * queue->mask + 1 && at - head <= queue->mask; n++) {
+		uint64_t slot = atomic_load_explicit(slot_at(queue, at), ORDER);
+
+		/* After the slot, as in tidy(). */
+		head = atomic_load_explicit(&queue->ring->head, ORDER);
+		if (is_before(at, head)) {
+			at = head;
+			continue;
+		}
+		if (slot == empty_before(queue, at))
+			break;
+		if (!is_waiting && !slot_is_empty(slot) && !is_received(queue, slot)) {
+			is_waiting = true;
+			received = at;
+		}
+		at++;
+	}
+	*ret_sent = at;
+	*ret_received = is_waiting ? received : at;
 }
 
 static int compare_handles(const void *a, const void *b)

@@ -8,17 +8,32 @@
  *
  * The word of the chunk is the truth, the slot only says where to look: a message is sent when
  * its handle stands in a slot, and received by whoever moves its word from SENT(queue, *) to
- * OWNED(himself). A receiver that stops half-way leaves a handle whose word has moved on; the
- * next one, sender or receiver, empties that slot for him.
+ * OWNED(himself). So what a receiver leaves in the slot is a handle whose word has moved on,
+ * and whoever comes across it knows.
  *
- * Each step that looks like a detail is there because a model broke without it. The order
- * of the loads (tail, head, slot), the second look at the head, the help at an emptied slot:
- * see tests/model/queue.pml and its mutants. The model has one order of all steps; so do
- * these accesses: all are seq_cst.
+ * That allows each side to be lazy with what the other one reads, a cache line of slots
+ * (QUEUE_LINE) at a time:
+ *
+ *	sender		keeps a place of his own, before which all was sent, and the last head
+ *			that he saw; asks the head only when the ring looks full, and moves the
+ *			tail once a line
+ *	receiver	keeps a place of his own, before which all was received; at the end of
+ *			a line he empties its slots and moves the head past them
+ *
+ * Between the head and a receiver's place stand received messages; a sender who finds the
+ * ring full empties those himself, so the capacity is exact. Who is killed before he emptied
+ * or moved anything leaves it to the next one who passes. Places are hints, in private
+ * memory: threads that share a view may set them back, which costs a look at the slots. What
+ * a damaged ring has made of a place goes with the call that ends in -EBADMSG, or stays astray.
+ *
+ * Each step that looks like a detail is there because a model broke without it: which is
+ * loaded first of head and slot, and what stands in a slot for whom. See
+ * tests/model/queue.pml and its mutants. The model has one order of all steps; so do these
+ * accesses: all are seq_cst.
  *
  * What a hostile client has written into head, tail and slots may lead a call astray, but not
- * keep it: where nobody writes meanwhile, each further turn empties a slot or moves an end
- * towards it, twice the capacity at most, or finds a state that no queue leaves.
+ * keep it: where nobody writes meanwhile, each further turn empties a slot or passes one,
+ * some rounds at most, or finds a state that no queue leaves: -EBADMSG.
  *
  * Source: DESIGN.md section 5.
  */
@@ -31,14 +46,24 @@
 #include "eventcount.h"
 #include "segment.h"
 
-/* A private view; what was checked once. */
+/* So many slots share a cache line. */
+#define QUEUE_LINE (MEMPOOL_LINE_BYTES / sizeof(uint64_t))
+
+/*
+ * A private view; what was checked once, and the places of those who use it, each of which was
+ * true when it was stored; on lines of their own, as they change.
+ */
 struct queue {
 	const struct segment *segment;
 	struct mempool_ring *ring;
 	_Atomic uint64_t *slots;
 	uint64_t mask;			/* capacity - 1 */
+	uint64_t line_mask;		/* slots of a line, or of all the ring, - 1 */
 	uint32_t shift;			/* log2 of the capacity */
 	uint32_t id;			/* as in words: place in the ring table, from 1 */
+	_Alignas(MEMPOOL_LINE_BYTES) _Atomic uint64_t sent_to;	/* all before it was sent */
+	_Atomic uint64_t head_seen;
+	_Alignas(MEMPOOL_LINE_BYTES) _Atomic uint64_t received_to; /* before it, received */
 };
 
 /* The slots of a queue that nobody sees yet: EMPTY(0). */
@@ -56,9 +81,9 @@ int queue_find(const struct segment *segment, const char *name, enum mempool_rin
  * Lock-free. Crash: before the swap of the slot the reaper frees the chunk, after it the
  * message is sent.
  * Return: 0; -EAGAIN the queue was full at one moment of the call; -EBADMSG no queue leaves
- *         head, tail and slots like that: somebody wrote there.
+ *	   head, tail and slots like that: somebody wrote there.
  */
-int queue_push(const struct queue *queue, uint64_t handle);
+int queue_push(struct queue *queue, uint64_t handle);
 
 /**
  * queue_pop() - receive the first message
@@ -67,13 +92,16 @@ int queue_push(const struct queue *queue, uint64_t handle);
  * Lock-free. Crash: after the swap of the word the dead owns the chunk, and it is freed.
  * Return: 0; -EAGAIN the queue was empty at one moment of the call; -EBADMSG as queue_push().
  */
-int queue_pop(const struct queue *queue, uint32_t holder, uint64_t *ret_handle);
+int queue_pop(struct queue *queue, uint32_t holder, uint64_t *ret_handle);
 
 /* For the reaper: move the head past what was received by those who died before they moved it. */
 void queue_help(const struct queue *queue);
 
-/* Messages in it, about. */
+/* Messages that wait in it; exact when nothing moves. */
 uint64_t queue_length(const struct queue *queue);
+
+/* How many were sent and received since the segment was made; the ends themselves lag behind. */
+void queue_count(const struct queue *queue, uint64_t *ret_sent, uint64_t *ret_received);
 
 /*
  * What stood in each queue when it was first asked for: which of the words that say SENT were

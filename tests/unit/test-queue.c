@@ -21,7 +21,7 @@
 #include "shm/queue.h"
 #include "shm/reap.h"
 
-enum { N_CHUNKS = 100, CHUNK_SIZE = 64, CAPACITY = 8 };
+enum { N_CHUNKS = 100, CHUNK_SIZE = 64, CAPACITY = 8, LONG = 32 };
 #define MS INT64_C(1000000)
 
 static struct segment *segment;
@@ -56,6 +56,7 @@ static void setup(void)
 	ck_assert_int_eq(config_add_ring(&config, "t", MEMPOOL_RING_TOPIC, 4), 0);
 	ck_assert_int_eq(config_add_ring(&config, "q", MEMPOOL_RING_QUEUE, CAPACITY), 0);
 	ck_assert_int_eq(config_add_ring(&config, "one", MEMPOOL_RING_QUEUE, 1), 0);
+	ck_assert_int_eq(config_add_ring(&config, "long", MEMPOOL_RING_QUEUE, LONG), 0);
 	segment = test_segment_new_of(&config);
 	config_deinit(&config);
 	sender = client_of(holder_first_client(segment));
@@ -125,6 +126,16 @@ static struct queue view_of(const char *name)
 	return queue;
 }
 
+static void must_count(const struct queue *queue, uint64_t sent, uint64_t received)
+{
+	uint64_t n_sent, n_received;
+
+	queue_count(queue, &n_sent, &n_received);
+	ck_assert_uint_eq(n_sent, sent);
+	ck_assert_uint_eq(n_received, received);
+	ck_assert_uint_eq(queue_length(queue), sent - received);
+}
+
 static void must_be_sound(void)
 {
 	struct audit audit;
@@ -143,33 +154,59 @@ static int64_t now_ns(void)
 
 /* ---- one after the other ---- */
 
+static const struct {
+	const char *name;
+	uint32_t capacity;
+} queues[] = { { "one", 1 }, { "q", CAPACITY }, { "long", LONG } };
+
 START_TEST(test_queue_holds_exactly_its_capacity)
 {
-	struct mempool_queue *one_in = open_queue(sender, "one");
-	struct mempool_queue *one_out = open_queue(receiver, "one");
-	uint32_t sent = 0, received = 0;
+	struct mempool_queue *in = open_queue(sender, queues[_i].name);
+	struct mempool_queue *out = open_queue(receiver, queues[_i].name);
+	uint32_t capacity = queues[_i].capacity, sent = 0, received = 0;
 
 	/* At every place of the ring, for several rounds. */
-	for (int turn = 0; turn < 5 * CAPACITY; turn++) {
-		while (send_number(to, sent, 0) == 0)
+	for (uint32_t turn = 0; turn < 5 * capacity; turn++) {
+		while (send_number(in, sent, 0) == 0)
 			sent++;
-		ck_assert_uint_eq(sent - received, CAPACITY);
-		for (int i = 0; i <= turn % CAPACITY; i++)
-			must_receive(from, received++);
+		ck_assert_uint_eq(sent - received, capacity);
+		for (uint32_t i = 0; i <= turn % capacity; i++)
+			must_receive(out, received++);
 	}
 	while (received < sent)
-		must_receive(from, received++);
-	must_be_empty(from);
-
-	for (uint32_t i = 0; i < 20; i++) {
-		must_send(one_in, i);
-		ck_assert_int_eq(send_number(one_in, 99, 0), -EAGAIN);
-		must_receive(one_out, i);
-		must_be_empty(one_out);
-	}
-	mempool_queue_close(one_in);
-	mempool_queue_close(one_out);
+		must_receive(out, received++);
+	must_be_empty(out);
+	mempool_queue_close(in);
+	mempool_queue_close(out);
 	ck_assert_uint_eq(test_segment_used(segment, 0), 0);
+	must_be_sound();
+}
+END_TEST
+
+/* The receiver has moved nothing yet, but the words of what it received have moved on. */
+START_TEST(test_queue_full_gives_the_room_there_is)
+{
+	struct queue queue = view_of("long");
+	struct mempool_queue *in = open_queue(sender, "long");
+	struct mempool_queue *out = open_queue(receiver, "long");
+	uint32_t sent = 0;
+
+	while (sent < LONG)
+		must_send(in, sent++);
+	for (uint32_t i = 0; i < QUEUE_LINE - 1; i++)
+		must_receive(out, i);
+	ck_assert_uint_eq(atomic_load(&queue.ring->head), 0);
+	must_count(&queue, LONG, QUEUE_LINE - 1);
+	for (uint32_t i = 0; i < QUEUE_LINE - 1; i++)
+		must_send(in, sent++);
+	ck_assert_int_eq(send_number(in, 99, 0), -EAGAIN);
+	must_count(&queue, sent, QUEUE_LINE - 1);
+	for (uint32_t i = QUEUE_LINE - 1; i < sent; i++)
+		must_receive(out, i);
+	must_be_empty(out);
+	must_count(&queue, sent, sent);
+	mempool_queue_close(in);
+	mempool_queue_close(out);
 	must_be_sound();
 }
 END_TEST
@@ -474,15 +511,22 @@ START_TEST(test_queue_published_outlives_its_sender)
 }
 END_TEST
 
+static struct mempool_entry *entry_of(uint64_t handle)
+{
+	return &segment->pools[handle_pool(handle)].entries[handle_index(handle)];
+}
+
 /* Received, but its slot not emptied: whoever comes next does that. */
 static void receive_half(uint32_t number)
 {
 	struct queue queue = view_of("q");
-	uint64_t head = atomic_load(&queue.ring->head);
-	uint64_t handle = atomic_load(&queue.slots[head & queue.mask]);
-	struct mempool_entry *entry =
-		&segment->pools[handle_pool(handle)].entries[handle_index(handle)];
+	uint64_t at = atomic_load(&queue.ring->head), handle;
+	struct mempool_entry *entry;
 
+	do {
+		handle = atomic_load(&queue.slots[at++ & queue.mask]);
+		entry = entry_of(handle);
+	} while (word_kind(atomic_load(&entry->word)) != MEMPOOL_SENT);
 	ck_assert_uint_eq(*(uint32_t *)pool_chunk(&segment->pools[0], handle_index(handle)),
 			  number);
 	atomic_store(&entry->word, word_taken(atomic_load(&entry->word), receiver->holder));
@@ -511,36 +555,136 @@ START_TEST(test_queue_half_received_is_finished_by_the_next)
 }
 END_TEST
 
-START_TEST(test_queue_head_and_tail_left_behind_are_helped)
+/* A slot as it is when the message of this position is gone. */
+static uint64_t empty_after(uint64_t position)
+{
+	uint64_t round = position / CAPACITY + 1;
+
+	return handle_make(0, MEMPOOL_POOL_NONE, (uint32_t)round);
+}
+
+START_TEST(test_queue_line_half_emptied_is_finished_by_the_next)
 {
 	struct queue queue = view_of("q");
+	struct mempool_queue *other;
 
 	for (uint32_t i = 0; i < CAPACITY; i++)
 		must_send(to, i);
-	/* The last sender was killed before it moved the tail. */
-	atomic_store(&queue.ring->tail, CAPACITY - 1);
-	ck_assert_int_eq(send_number(to, 99, 0), -EAGAIN);
-	ck_assert_uint_eq(atomic_load(&queue.ring->tail), CAPACITY);
+	for (uint32_t i = 0; i < 5; i++)
+		receive_half(i);
+	/* Killed when it had emptied two of the five, and the head not moved. */
+	for (uint64_t i = 0; i < 2; i++)
+		atomic_store(&queue.slots[i], empty_after(i));
 
-	must_receive(from, 0);
-	atomic_store(&queue.ring->head, 0);
-	must_send(to, CAPACITY);
-	ck_assert_uint_eq(atomic_load(&queue.ring->head), 1);
-	must_receive(from, 1);
-	atomic_store(&queue.ring->head, 1);
-	must_receive(from, 2);
-	ck_assert_uint_eq(atomic_load(&queue.ring->head), 3);
-
-	/* And in an empty queue: the tail is behind the head. */
-	for (uint32_t i = 3; i <= CAPACITY; i++)
+	/* Somebody who was not there before. */
+	other = open_queue(sender, "q");
+	if (_i == 0)
+		queue_help(&queue);
+	for (uint32_t i = CAPACITY; i < CAPACITY + 5; i++)
+		must_send(other, i);
+	ck_assert_int_eq(send_number(other, 99, 0), -EAGAIN);
+	for (uint32_t i = 5; i < CAPACITY + 5; i++)
 		must_receive(from, i);
-	must_send(to, 1);
-	atomic_store(&queue.ring->tail, atomic_load(&queue.ring->tail) - 1);
+	must_be_empty(from);
+	mempool_queue_close(other);
+	ck_assert_int_eq(reap_holder(segment, receiver->holder), 5);
+	must_be_sound();
+}
+END_TEST
+
+START_TEST(test_queue_head_and_tail_left_behind_are_helped)
+{
+	struct queue queue = view_of("q");
+	struct mempool_queue *other = open_queue(sender, "q");
+
+	for (uint32_t i = 0; i < CAPACITY; i++)
+		must_send(to, i);
+	ck_assert_uint_eq(atomic_load(&queue.ring->tail), CAPACITY);
+	/* The last sender was killed before it moved the tail. */
+	atomic_store(&queue.ring->tail, 0);
+	ck_assert_int_eq(send_number(other, 99, 0), -EAGAIN);
+	must_receive(from, 0);
+	must_send(other, CAPACITY);
+	ck_assert_int_eq(send_number(other, 99, 0), -EAGAIN);
+
+	/* The last receiver of a line, when it had emptied all of it. */
+	for (uint32_t i = 1; i <= CAPACITY; i++)
+		must_receive(from, i);
+	must_be_empty(from);
+	for (uint32_t i = CAPACITY + 1; i < 2 * CAPACITY; i++) {
+		must_send(other, i);
+		must_receive(from, i);
+	}
+	ck_assert_uint_eq(atomic_load(&queue.ring->head), 2 * CAPACITY);
+	atomic_store(&queue.ring->head, CAPACITY);
+	mempool_queue_close(other);
+	other = open_queue(sender, "q");
+	must_send(other, 1);
+	ck_assert_uint_eq(atomic_load(&queue.ring->head), 2 * CAPACITY);
+	atomic_store(&queue.ring->head, CAPACITY);
+	mempool_queue_close(from);
+	from = open_queue(receiver, "q");
 	must_receive(from, 1);
 	must_be_empty(from);
-	must_send(to, 2);
-	must_receive(from, 2);
-	must_be_empty(from);
+	ck_assert_uint_eq(atomic_load(&queue.ring->head), 2 * CAPACITY);
+	mempool_queue_close(other);
+}
+END_TEST
+
+/* Word and ring of a send, without the client. */
+static int push(struct queue *queue, uint32_t number)
+{
+	void *chunk = message(number);
+	const struct pool *pool;
+	uint32_t index;
+	uint64_t word;
+	int r;
+
+	ck_assert_int_eq(client_locate(sender, chunk, &pool, &index), 0);
+	word = word_sent(atomic_load(&pool->entries[index].word), queue->id, sender->holder);
+	atomic_store(&pool->entries[index].word, word);
+	r = queue_push(queue, handle_make(word_generation(word), pool->id, index));
+	if (r < 0) {
+		atomic_store(&pool->entries[index].word, word_claimed(word, sender->holder));
+		ck_assert_int_eq(mempool_free(sender, chunk), 0);
+	}
+	return r;
+}
+
+/* Another thread, slow to store a place of long ago: any true one will do. */
+static void set_back(_Atomic uint64_t *place, uint32_t *random)
+{
+	*random = *random * 1664525 + 1013904223;
+	atomic_store(place, *random >> 8 & 1 ? 0 : atomic_load(place) * (*random >> 16) >> 16);
+}
+
+START_TEST(test_queue_old_places_do_no_harm)
+{
+	struct queue queue = view_of(queues[_i].name);
+	uint32_t capacity = queues[_i].capacity, sent = 0, received = 0, random = 1;
+	uint64_t handle;
+
+	for (uint32_t turn = 0; turn < 20 * capacity; turn++) {
+		for (int r = 0; r == 0; sent += r == 0) {
+			set_back(&queue.sent_to, &random);
+			set_back(&queue.head_seen, &random);
+			r = push(&queue, sent);
+			ck_assert(r == 0 || r == -EAGAIN);
+		}
+		ck_assert_uint_eq(sent - received, capacity);
+		for (uint32_t n = turn % (capacity + 1); n > 0; n--) {
+			void *chunk;
+
+			set_back(&queue.received_to, &random);
+			ck_assert_int_eq(queue_pop(&queue, receiver->holder, &handle), 0);
+			chunk = pool_chunk(&segment->pools[0], handle_index(handle));
+			ck_assert_uint_eq(*(uint32_t *)chunk, received++);
+			ck_assert_int_eq(mempool_free(receiver, chunk), 0);
+		}
+		if (sent == received)
+			ck_assert_int_eq(queue_pop(&queue, receiver->holder, &handle), -EAGAIN);
+	}
+	must_be_sound();
 }
 END_TEST
 
@@ -557,11 +701,8 @@ START_TEST(test_queue_garbage_in_slots_is_skipped)
 	struct queue queue = view_of("q");
 
 	for (uint32_t i = 0; i < ARRAY_SIZE(garbage); i++) {
-		uint64_t tail = atomic_load(&queue.ring->tail);
-
 		must_send(to, 2 * i);
-		atomic_store(&queue.slots[(tail + 1) & queue.mask], garbage[i]);
-		atomic_store(&queue.ring->tail, tail + 2);
+		atomic_store(&queue.slots[(3 * i + 1) & queue.mask], garbage[i]);
 		must_send(to, 2 * i + 1);
 		must_receive(from, 2 * i);
 		must_receive(from, 2 * i + 1);
@@ -580,8 +721,17 @@ START_TEST(test_queue_garbage_in_slots_is_skipped)
 }
 END_TEST
 
-/* A handle that was received long ago, put in again: it fits nothing any more. */
-/* Each of these kept a call busy for ever. */
+static void damage(uint64_t head, uint64_t tail, uint64_t slots)
+{
+	struct queue queue = view_of("q");
+
+	atomic_store(&queue.ring->head, head);
+	atomic_store(&queue.ring->tail, tail);
+	for (uint64_t slot = 0; slot <= queue.mask; slot++)
+		atomic_store(&queue.slots[slot], slots);
+}
+
+/* Each of these could keep a call busy for ever. */
 START_TEST(test_queue_damaged_ring_ebadmsg)
 {
 	static const struct {
@@ -593,54 +743,61 @@ START_TEST(test_queue_damaged_ring_ebadmsg)
 		{ 9 * CAPACITY, 9 * CAPACITY, UINT64_C(0x00000000fc000001), -EBADMSG, -EBADMSG },
 		{ 0, CAPACITY, UINT64_C(0x00000000fc000007), -EBADMSG, -EBADMSG },
 		/* Further from each other than a queue lets them. */
-		{ 1000, 0, 1, -EBADMSG, -EAGAIN },
-		{ UINT64_C(1) << 62, 3, 1, -EBADMSG, -EAGAIN },
+		{ 1000, 0, UINT64_C(0x00000000fc000000), 0, -EBADMSG },
 		{ 0, UINT64_C(1) << 62, UINT64_C(0x00000000fc000000), -EBADMSG, -EAGAIN },
-		/* Handles of nothing, everywhere: they are let go. */
 		{ 7, UINT64_C(1) << 62, 1, -EBADMSG, -EAGAIN },
+		/* Handles of nothing, everywhere: they are let go. */
+		{ 1000, 0, 1, 0, -EAGAIN },
+		{ UINT64_C(1) << 62, 3, 1, 0, -EAGAIN },
 		{ 7, 7 + CAPACITY, 1, 0, -EAGAIN },
+		/* The first of them emptied: half a line, but of no round. */
+		{ 3, 9, UINT64_C(0x00000000fc000009), -EBADMSG, -EBADMSG },
 	};
-	struct queue queue = view_of("q");
-	void *chunk = message(1), *got;
+	void *got;
 
 	for (uint32_t i = 0; i < ARRAY_SIZE(damages); i++) {
-		for (int is_send = 0; is_send < 2; is_send++) {
-			atomic_store(&queue.ring->head, damages[i].head);
-			atomic_store(&queue.ring->tail, damages[i].tail);
-			for (uint64_t slot = 0; slot <= queue.mask; slot++)
-				atomic_store(&queue.slots[slot], damages[i].slots);
-			if (is_send)
-				ck_assert_int_eq(mempool_queue_send(to, chunk, 4, 0),
-						 damages[i].send);
-			else
-				ck_assert_int_eq(mempool_queue_receive(from, &got, NULL, 0),
-						 damages[i].receive);
-		}
+		struct mempool_queue *in = open_queue(sender, "q");
+		struct mempool_queue *out = open_queue(receiver, "q");
+
+		damage(damages[i].head, damages[i].tail, damages[i].slots);
+		ck_assert_int_eq(mempool_queue_receive(out, &got, NULL, 0),
+				 damages[i].receive);
+		damage(damages[i].head, damages[i].tail, damages[i].slots);
+		ck_assert_int_eq(send_number(in, i, 0), damages[i].send);
+		if (damages[i].send == 0)
+			must_receive(from, i);
+
+		/* Empty: whom the damage led astray comes back, once it is gone. */
+		damage(4 * CAPACITY, 4 * CAPACITY, empty_after(3 * CAPACITY));
+		if (send_number(in, i, 0) < 0)
+			must_send(in, i);
+		must_receive(out, i);
+		must_be_empty(out);
+		mempool_queue_close(in);
+		mempool_queue_close(out);
 	}
-	/* The last one was sent, once the handles of nothing had gone. */
-	must_receive(from, 1);
 }
 END_TEST
 
 START_TEST(test_queue_old_handle_is_not_received_again)
 {
 	struct queue queue = view_of("q");
-	uint64_t tail, handle;
+	uint64_t handle;
 	void *chunk;
 
-	tail = atomic_load(&queue.ring->tail);
 	must_send(to, 1);
-	handle = atomic_load(&queue.slots[tail & queue.mask]);
+	handle = atomic_load(&queue.slots[0]);
 	ck_assert_int_eq(mempool_queue_receive(from, &chunk, NULL, 0), 0);
-	atomic_store(&queue.slots[(tail + 1) & queue.mask], handle);
+	atomic_store(&queue.slots[1], handle);
 	must_be_empty(from);
 	/* Nor that of a message to another queue. */
 	handle = handle_make(7, 0, 50);
 	atomic_store(&segment->pools[0].entries[50].word,
 		     word_make(7, MEMPOOL_SENT, (queue.id + 1) << 15 | sender->holder));
-	tail = atomic_load(&queue.ring->head);
-	atomic_store(&queue.slots[tail & queue.mask], handle);
+	atomic_store(&queue.slots[2], handle);
 	must_be_empty(from);
+	must_send(to, 2);
+	must_receive(from, 2);
 	ck_assert_int_eq(mempool_free(receiver, chunk), 0);
 }
 END_TEST
@@ -650,7 +807,7 @@ START_TEST(test_queue_view_checks_the_ring)
 	struct queue queue;
 
 	ck_assert_int_eq(queue_view(&queue, segment, 0), -ENOENT);	/* the topic */
-	ck_assert_int_eq(queue_view(&queue, segment, 3), -EINVAL);
+	ck_assert_int_eq(queue_view(&queue, segment, 4), -EINVAL);
 	ck_assert_int_eq(queue_view(&queue, segment, UINT32_MAX), -EINVAL);
 	ck_assert_int_eq(queue_find(segment, "q", MEMPOOL_RING_TOPIC), -ENOENT);
 	ck_assert_int_eq(queue_find(segment, "t", MEMPOOL_RING_QUEUE), -ENOENT);
@@ -668,7 +825,6 @@ enum {
 
 static _Atomic unsigned char n_seen[THREADS][MESSAGES];
 static _Atomic uint32_t n_ended;
-static const char *const both[] = { "q", "one" };
 
 struct worker {
 	struct mempool_client *client;
@@ -780,11 +936,11 @@ static void join(struct worker workers[THREADS])
 START_TEST(test_queue_threads_lose_double_reorder_nothing)
 {
 	struct worker senders[THREADS], receivers[THREADS];
-	struct mempool_queue *queue = open_queue(sender, both[_i]);
+	struct mempool_queue *queue = open_queue(sender, queues[_i].name);
 	void *chunk;
 
-	start(receivers, receiver, both[_i], receive_all);
-	start(senders, sender, both[_i], send_all);
+	start(receivers, receiver, queues[_i].name, receive_all);
+	start(senders, sender, queues[_i].name, send_all);
 	join(senders);
 	while (n_ended < THREADS)
 		send_number(queue, STOP, MS);
@@ -860,7 +1016,9 @@ END_TEST
 static void add_tests(TCase *tcase)
 {
 	tcase_add_checked_fixture(tcase, setup, teardown);
-	tcase_add_test(tcase, test_queue_holds_exactly_its_capacity);
+	tcase_add_loop_test(tcase, test_queue_holds_exactly_its_capacity, 0,
+			    ARRAY_SIZE(queues));
+	tcase_add_test(tcase, test_queue_full_gives_the_room_there_is);
 	tcase_add_test(tcase, test_queue_keeps_order_over_many_rounds);
 	tcase_add_test(tcase, test_queue_carries_length_and_tag);
 	tcase_add_test(tcase, test_queue_bad_calls_change_nothing);
@@ -874,13 +1032,15 @@ static void add_tests(TCase *tcase)
 		       test_queue_of_closed_client_closed_in_forked_child_unmaps_nothing);
 	tcase_add_test(tcase, test_queue_published_outlives_its_sender);
 	tcase_add_test(tcase, test_queue_half_received_is_finished_by_the_next);
+	tcase_add_loop_test(tcase, test_queue_line_half_emptied_is_finished_by_the_next, 0, 2);
 	tcase_add_test(tcase, test_queue_head_and_tail_left_behind_are_helped);
+	tcase_add_loop_test(tcase, test_queue_old_places_do_no_harm, 0, ARRAY_SIZE(queues));
 	tcase_add_test(tcase, test_queue_garbage_in_slots_is_skipped);
 	tcase_add_test(tcase, test_queue_damaged_ring_ebadmsg);
 	tcase_add_test(tcase, test_queue_old_handle_is_not_received_again);
 	tcase_add_test(tcase, test_queue_view_checks_the_ring);
 	tcase_add_loop_test(tcase, test_queue_threads_lose_double_reorder_nothing, 0,
-			    ARRAY_SIZE(both));
+			    ARRAY_SIZE(queues));
 	tcase_add_test(tcase, test_queue_help_interrupted_for_a_round_costs_no_slot);
 }
 
