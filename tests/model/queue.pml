@@ -3,21 +3,29 @@
  * queue.pml - the ring of handles (shm/queue.c, client/queue.c, and the reaper's part in
  * shm/reap.c) for spin.
  *
- * A ring of CAP slots, NCHUNK chunks, NPROD senders who each send SENDS messages, two receivers
- * until all is received, and the reaper. A slot holds a handle (chunk and generation), or
- * EMPTY and its round; who has which chunk is in the chunk's word alone. Any sender or
- * receiver may be killed between any two accesses to shared memory (KILLS). The reaper notes
- * what stands in the slots after a death, then goes through the words, then helps the head.
+ * A ring of CAP slots, LINE of them a line, NCHUNK chunks, NPROD senders who each send SENDS
+ * messages (the second SENDS2), two receivers until all is received, and the reaper. A slot
+ * holds a handle (chunk and generation), or EMPTY and its round; who has which chunk is in the
+ * chunk's word alone. Any sender or receiver may be killed before any access to shared memory
+ * (KILLS). The reaper notes what stands in the slots after a death, then goes through the
+ * words, then helps the head.
  *
- * A sender to a full queue takes its chunk back and tries again, as after a wait (TAKE_BACK;
- * else it tries again at once). Several messages in one call are several calls.
+ * Places persist from call to call. With OLD they may be set back to any older value before
+ * each; with THREADS the senders are threads of one process and share a view, and so do the
+ * receivers: each look at a place is then a step, too.
  *
- * Each step has one access to shared memory; all are seq_cst in the code.
+ * Who found the queue empty, or full, sleeps until it is not; a sender takes his chunk back
+ * before he sleeps (TAKE_BACK; else he leaves the word as it is). Several messages in one call
+ * are several calls.
+ *
+ * Each step has one access to shared memory; all are seq_cst in the code. The tail is moved by
+ * a loop that ends as soon as the tail is far enough: here a step.
  *
  * Checked:
- *   messages are received in the order of the ring, each once; none is lost unless the
- *   receivers are dead;
- *   head and tail never pass a slot that was not emptied, or filled;
+ *   messages are sent and received in the order of the ring, each once; none is lost unless
+ *   the receivers are dead;
+ *   the head passes what was received, the tail what was sent, and a slot is emptied whose
+ *   message was received;
  *   who finds the queue empty, or full: at some moment of the call it was; nobody takes what
  *   others have just left for damage (-EBADMSG);
  *   no chunk has two owners; when all stands still and the dead are reaped, each is free, or
@@ -26,26 +34,40 @@
  *
  * tests/model/run builds and runs all of this. Each of these must give an assertion
  * violation:
- *   -DSLOT_FIRST     the sender reads the slot before the head
- *   -DNO_HEAD        the sender fills an emptied slot without asking the head
- *   -DNO_LOOK        the receiver does not look at the head again
- *   -DNO_EMPTYHELP   the receiver takes an emptied slot at a lagging head for an empty queue
+ *   -DSLOT_FIRST     the sender reads the slot before he asks the head anew
  *   -DNO_FULLHELP    the sender takes a received, not yet emptied slot for a full queue
+ *   -DROOM_NO_LOOK   the sender to a full queue does not look at the head again
+ *   -DTAIL_LINE      the sender moves the tail past the line that he has begun
+ *   -DHEAD_FIRST     the receiver looks at the head before the slot
+ *   -DNO_LAP         the receiver trusts his place, and does not look at the head
+ *   -DNO_EMPTYHELP   the receiver takes an emptied slot for an empty queue
  *   -DONE_TAKE       a receiver whose swap failed takes the message for received by another
- *   -DBLIND_EMPTY    a receiver empties its slot by a store
+ *   -DNO_TIDY        the receiver does not move the head at the end of a line
+ *   -DTIDY_NO_LOOK   who empties slots does not look at the head again
+ *   -DTIDY_STORE     ... empties them by a store
+ *   -DTIDY_TRUSTS    ... also empties one behind those that he knows to be received
+ *   -DTIDY_HEAD      ... moves the head before
+ *   -DTIDY_ONCE      ... leaves the head behind if somebody else has moved it meanwhile
  *   -DREAP_FREES     the reaper frees also what the dead had published
  *   -DREAP_KEEPS     the reaper keeps also what the dead had not published
  *   -DREAP_STORE     the reaper writes the word by a store
- *   -DHELP_NO_LOOK   the reaper's help does not look at the head again
- * and this one a non-progress cycle:
+ * and these a non-progress cycle:
+ *   -DOLD_HEAD       the sender does not ask the head anew
  *   -DWAIT           the receiver waits for the one who stopped half-way
  */
 #ifndef CAP
 #define CAP 2
 #endif
+#ifndef LINE
+#define LINE 2
+#endif
 #ifndef SENDS
 #define SENDS 1
 #endif
+#ifndef SENDS2
+#define SENDS2 SENDS
+#endif
+#define N_SENDS(id) (id == 1 -> SENDS : SENDS2)
 #ifndef NPROD
 #define NPROD 2
 #endif
@@ -61,294 +83,420 @@
 #define EMPTY  15			/* in a slot, with the round */
 
 byte cg[NCHUNK], ck[NCHUNK], cv[NCHUNK];	/* words: generation, kind, value */
+byte n_free = NCHUNK;
 byte place[NCHUNK];			/* ghost: which message it is */
 byte sc[CAP], sg[CAP];			/* slots: chunk and generation, or EMPTY and round */
 byte head, tail;
-bool killed[5], reaped[5], is_over[5];
+bool killed[5], reaped[5];
 byte running = NPROD + 2, senders = NPROD, kills_left = KILLS;
 byte nsent, nrecv;			/* ghosts: published, received */
 bool saw_empty[5], saw_full[5];		/* ghosts: it was so at some moment of the call */
+#ifdef THREADS
+byte sent_to, head_seen, received_to;
+#endif
 
 inline note() {
 	if :: nsent == nrecv -> saw_empty[3] = 1; saw_empty[4] = 1 :: else fi;
 	if :: nsent - nrecv == CAP -> saw_full[1] = 1; saw_full[2] = 1 :: else fi
 }
 
-inline advance_tail(t) {
-	d_step {
-		if
-		:: tail == t -> assert(sc[t % CAP] != EMPTY || sg[t % CAP] != t / CAP); tail = t + 1
-		:: else
-		fi
-	}
+/* Before each access of who is mortal. */
+inline die(mortal) {
+#if KILLS > 0
+	if
+	:: mortal && kills_left > 0 -> kills_left--; killed[id] = 1; goto dead
+	:: true
+	fi
+#else
+	skip
+#endif
 }
 
-inline advance_head(h) {
-	d_step {
-		if
-		:: head == h ->
-			assert(nrecv > h);
-			assert(sc[h % CAP] != EMPTY || sg[h % CAP] != h / CAP);
-			head = h + 1
-		:: else
-		fi
-	}
+inline free_chunk(c) {
+	ck[c] = FREE; cv[c] = 0; cg[c]++; place[c] = 0; n_free++
 }
 
-/* What was received at h: slot to EMPTY, head on. */
-inline finish(h, c, g) {
+/* at - head > mask, unsigned */
+#define IS_OUT(at, head) ((at) < (head) || (at) - (head) >= CAP)
+
+#define IS_EMPTY_BEFORE(c, g, at) (c == EMPTY && g == (at) / CAP)
+#define IS_EMPTY_AFTER(c, g, at) (c == EMPTY && g == (at) / CAP + 1)
+#define IS_WAITING(c, g) (ck[c] == SENT && cg[c] == g)
+
+inline set_back(p) {
+#ifdef OLD
+	do :: p > 0 -> p-- :: break od
+#else
+	skip
+#endif
+}
+
+inline move_head(from, to) {
+	if
+	:: head == from -> assert(nrecv >= to); head = to; ok = 1
+	:: else -> ok = 0
+	fi
+}
+
+#define IN_TIDY(known) (ta - th < LINE || ta < known)
+
+/* tidy(); ok: what is to be done is done. */
+inline tidy(known, mortal) {
+	atomic { die(mortal); th = head; ta = th; ok = 1 };
+#ifdef TIDY_HEAD
+	atomic { if :: known > th -> move_head(th, known); th = head :: else fi };
+#endif
+	do
+	:: atomic { !IN_TIDY(known) -> break }
+	:: atomic { IN_TIDY(known) -> die(mortal); tc = sc[ta % CAP]; tg = sg[ta % CAP] };
+#ifndef TIDY_NO_LOOK
+		atomic { die(mortal); if :: head != th -> ok = 0; break :: else fi };
+#endif
+		atomic {
+			if
+			:: IS_EMPTY_AFTER(tc, tg, ta) -> goto passed
+			:: tc == EMPTY && !IS_EMPTY_AFTER(tc, tg, ta) -> assert(ta >= known); break
+			:: else
+			fi;
+			if
+#ifdef TIDY_TRUSTS
+			:: ta < known + 1
+#else
+			:: ta < known
+#endif
+			:: else -> die(mortal); if :: IS_WAITING(tc, tg) -> break :: else fi
+			fi
+		};
+		atomic {
+			die(mortal);
+			if
+#ifdef TIDY_STORE
+			:: true ->
+#else
+			:: sc[ta % CAP] == tc && sg[ta % CAP] == tg ->
+#endif
+				assert(head <= ta && nrecv > ta);
+				sc[ta % CAP] = EMPTY; sg[ta % CAP] = ta / CAP + 1
+			:: else
+			fi;
+passed:			ta++; tc = 0; tg = 0
+		}
+	od;
 	atomic {
 		if
-#ifdef BLIND_EMPTY
-		:: true ->
-#else
-		:: sc[h % CAP] == c && sg[h % CAP] == g ->
-#endif
-			assert(head == h && nrecv > h);
-			sc[h % CAP] = EMPTY; sg[h % CAP] = h / CAP + 1
+		:: ok && ta != th -> die(mortal); move_head(th, ta)
 		:: else
-		fi
-	};
-	advance_head(h)
+		fi;
+		ta = 0; th = 0; tc = 0; tg = 0
+	}
 }
 
 proctype Sender(byte id) {
-	byte n, c, g, t, h, s_c, s_g;
+	byte n, c, g, at, h, s_c, s_g, ta, th, tc, tg;
 	bool ok;
-	{
-		do
-		:: n == SENDS -> break
-		:: n < SENDS ->
-			/* any that is free, when one is */
-			c = 0;
-			do
-			:: d_step { ck[c] == FREE -> ck[c] = OWNED; cv[c] = id }; break
-			:: d_step { ck[c] != FREE -> c = (c + 1) % NCHUNK }
-			od;
-seal:			atomic { assert(ck[c] == OWNED && cv[c] == id); cg[c]++; g = cg[c]; ck[c] = SENT };
-			saw_full[id] = (nsent - nrecv == CAP);
-look:			t = tail;
+#ifndef THREADS
+	byte sent_to, head_seen;
+#endif
+	do
+	:: atomic { n == N_SENDS(id) -> break }
+	:: n < N_SENDS(id) ->
+		/* Any that is free, when one is: claimed and sealed. */
+		atomic {
+			n_free > 0;
+			do :: ck[c] == FREE -> break :: else -> c++ od;
+			n_free--; cv[c] = id;
+seal:			die(1);
+			cg[c]++; g = cg[c]; ck[c] = SENT;
+			saw_full[id] = (nsent - nrecv == CAP)
+		};
+again:
+#ifdef THREADS
+		at = tail;
+		atomic { h = head_seen; set_back(h) };
+		atomic { s_c = sent_to; set_back(s_c); if :: at < s_c -> at = s_c :: else fi; s_c = 0 };
+#else
+		atomic {
+			die(1);
+			at = tail;
+			h = head_seen; set_back(h);
+			s_c = sent_to; set_back(s_c);
+			if :: at < s_c -> at = s_c :: else fi;
+			s_c = 0
+		};
+#endif
+look:
 #ifdef SLOT_FIRST
-			d_step { s_c = sc[t % CAP]; s_g = sg[t % CAP] };
-			h = head;
-#else
-			h = head;
-			d_step { s_c = sc[t % CAP]; s_g = sg[t % CAP] };
+		atomic { die(1); s_c = sc[at % CAP]; s_g = sg[at % CAP] };
 #endif
-			ok = (s_c == EMPTY && s_g == t / CAP);
-			if
-#ifdef NO_HEAD
-			:: t - h >= CAP && !ok ->
-#else
-			:: t - h >= CAP ->
+		if
+#ifndef OLD_HEAD
+		:: atomic { IS_OUT(at, h) -> die(1); h = head; if :: at < h -> at = h :: else fi };
+			head_seen = h
 #endif
-				d_step { s_c = sc[h % CAP]; s_g = sg[h % CAP] };
-				if :: head != h -> goto look :: else fi;
+		:: else
+		fi;
+		if
+		:: atomic { IS_OUT(at, h) -> die(1); s_c = sc[h % CAP]; s_g = sg[h % CAP] };
+#ifndef ROOM_NO_LOOK
+			atomic { die(1); if :: head != h -> s_c = 0; s_g = 0; goto look :: else fi };
+#endif
+			atomic {
+				assert(at - h == CAP);
 				if
-				:: s_c == EMPTY -> assert(s_g == h / CAP + 1); advance_head(h); goto look
-				:: else
-				fi;
-#ifdef NO_FULLHELP
-				ok = 1;
-#else
-				ok = (ck[s_c] == SENT && cg[s_c] == s_g);
-#endif
-				if
-				:: !ok -> finish(h, s_c, s_g); goto look
-				:: ok ->
-progress_full:				assert(saw_full[id]);
-#ifdef TAKE_BACK
-					d_step { assert(ck[c] == SENT && cv[c] == id && cg[c] == g); ck[c] = OWNED };
-					goto seal
-#else
-					saw_full[id] = (nsent - nrecv == CAP);
-					goto look
-#endif
-				fi
-#ifdef NO_HEAD
-			:: ok ->
-#else
-			:: t - h < CAP && ok ->
-#endif
-				d_step {
+				:: s_c == EMPTY -> assert(IS_EMPTY_AFTER(s_c, s_g, h))
+				:: s_c != EMPTY ->
+					die(1);
 					if
-					:: sc[t % CAP] == EMPTY && sg[t % CAP] == s_g ->
-						sc[t % CAP] = c; sg[t % CAP] = g; ok = 1;
-						place[c] = nsent; nsent++; note()
-					:: else -> ok = 0
+#ifndef NO_FULLHELP
+					:: !IS_WAITING(s_c, s_g)
+					:: IS_WAITING(s_c, s_g) ->
+#else
+					:: true ->
+#endif
+						assert(saw_full[id]); goto is_full
 					fi
-				};
-				if :: !ok -> goto look :: ok -> advance_tail(t) fi
-			:: t - h < CAP && !ok ->
-				if
-				:: h - t > 1 || (s_c == EMPTY && s_g != t / CAP + 1) -> assert(tail != t)
-				:: else -> advance_tail(t)
 				fi;
-				goto look
+				s_c = 0; s_g = 0
+			};
+			tidy(h, 1);
+			goto look
+		:: else
+		fi;
+#ifndef SLOT_FIRST
+		atomic { die(1); s_c = sc[at % CAP]; s_g = sg[at % CAP] };
+#endif
+		atomic {
+			ok = 0;
+			if
+			:: IS_EMPTY_BEFORE(s_c, s_g, at) ->
+				die(1);
+				if
+				:: sc[at % CAP] == s_c && sg[at % CAP] == s_g ->
+					assert(at == nsent && nsent - nrecv < CAP);
+					sc[at % CAP] = c; sg[at % CAP] = g; ok = 1;
+					place[c] = at; nsent++; note()
+				:: else
+				fi
+			:: else
 			fi;
-progress_sent:		n++
-		od
-	} unless { killed[id] };
-	atomic { is_over[id] = 1; running--; senders--; n = 0; c = 0; g = 0; t = 0; h = 0; s_c = 0; s_g = 0; ok = 0 }
+			at++; s_c = 0; s_g = 0;
+			if :: !ok -> goto look :: ok -> c = 0; g = 0; h = 0 fi
+		};
+		sent_to = at;
+#ifdef TAIL_LINE
+		at = at + LINE - 1 - (at + LINE - 1) % LINE;
+#endif
+progress_sent:	atomic {
+			die(1);
+			if
+			:: at % LINE == 0 ->
+				if :: tail < at -> assert(at <= nsent); tail = at :: else fi
+			:: else
+			fi;
+			at = 0; n++
+		};
+		goto next;
+is_full:	atomic { at = 0; h = 0; s_c = 0; s_g = 0 };
+#ifdef TAKE_BACK
+		atomic { die(1); assert(ck[c] == SENT && cv[c] == id && cg[c] == g); ck[c] = OWNED };
+		/* Asleep until there is room. */
+progress_full:	atomic { nsent - nrecv < CAP -> goto seal };
+#else
+progress_full:	atomic { nsent - nrecv < CAP -> saw_full[id] = 0; goto again };
+#endif
+next:		skip
+	od;
+dead:	atomic {
+		running--; senders--;
+		n = 0; c = 0; g = 0; at = 0; h = 0; s_c = 0; s_g = 0; ok = 0;
+		ta = 0; th = 0; tc = 0; tg = 0;
+#ifndef THREADS
+		sent_to = 0; head_seen = 0
+#endif
+	}
 }
 
 proctype Receiver(byte id) {
-	byte h, c, g, v, state;
-	{
-		do
-		:: true ->
-			saw_empty[id] = (nsent == nrecv);
-look:			h = head;
-			d_step { c = sc[h % CAP]; g = sg[h % CAP] };
-#ifndef NO_LOOK
-			if :: head != h -> goto look :: else fi;
+	byte at, h, c, g, v, ta, th, tc, tg;
+	bool ok, is_mine;
+#ifndef THREADS
+	byte received_to;
+#endif
+	do
+	:: true ->
+		atomic { saw_empty[id] = (nsent == nrecv); at = received_to; set_back(at) };
+look:
+#ifdef HEAD_FIRST
+		atomic { die(1); h = head };
+#endif
+		atomic { die(1); c = sc[at % CAP]; g = sg[at % CAP] };
+		atomic {
+#ifndef NO_LAP
+#ifndef HEAD_FIRST
+			die(1); h = head;
+#endif
+			if :: IS_OUT(at, h) -> at = h; h = 0; c = 0; g = 0; goto look :: else fi;
+			h = 0;
 #endif
 			if
+#ifdef NO_EMPTYHELP
 			:: c == EMPTY ->
+#else
+			:: IS_EMPTY_BEFORE(c, g, at) ->
+#endif
+				assert(saw_empty[id]); goto is_empty
 #ifndef NO_EMPTYHELP
-				if
-				:: g != h / CAP -> assert(g == h / CAP + 1); advance_head(h); goto look
-				:: else
-				fi;
+			:: c == EMPTY && !IS_EMPTY_BEFORE(c, g, at) ->
+				assert(IS_EMPTY_AFTER(c, g, at)); goto pass
 #endif
-progress_empty:			assert(saw_empty[id]);
-				atomic { if :: senders == 0 && nsent == nrecv -> break :: else fi }
-			:: else ->
-				do
-				:: d_step { v = cv[c]; state = ((ck[c] == SENT && cg[c] == g) -> 0 : 1) };
-				   if
-				   :: state == 1 ->
-#ifdef WAIT
-					if :: head == h -> state = 3 :: else fi;
-#endif
-					break
-				   :: else
-				   fi;
-				   d_step {
-					if
-					:: ck[c] == SENT && cv[c] == v && cg[c] == g ->
-						assert(place[c] == nrecv);
-						cg[c]++; ck[c] = OWNED; cv[c] = id; state = 2;
-						nrecv++; note()
-					:: else
-#ifdef ONE_TAKE
-						-> state = 1
-#endif
-					fi
-				   };
-				   if :: state != 0 -> break :: else fi
-				od;
-#ifdef WAIT
-				if :: state == 3 -> goto look :: else fi;
-#endif
-				finish(h, c, g);
-				if :: state == 1 -> goto look :: else fi;
-progress_received:		d_step { assert(ck[c] == OWNED && cv[c] == id && cg[c] == g + 1); ck[c] = FREE; cv[c] = 0; cg[c]++ }
+			:: c != EMPTY
 			fi
-		od
-	} unless { killed[id] };
-	atomic { is_over[id] = 1; running--; h = 0; c = 0; g = 0; v = 0; state = 0 }
+		};
+		do
+		:: atomic { die(1); if :: IS_WAITING(c, g) -> v = cv[c] :: else -> break fi };
+			atomic {
+				die(1);
+				if
+				:: ck[c] == SENT && cv[c] == v && cg[c] == g ->
+					assert(place[c] == nrecv && at == nrecv);
+					cg[c]++; ck[c] = OWNED; cv[c] = id; is_mine = 1;
+					nrecv++; note(); v = 0; break
+				:: else ->
+					v = 0
+#ifdef ONE_TAKE
+					; break
+#endif
+				fi
+			}
+		od;
+#ifdef WAIT
+		if :: !is_mine && head <= at -> goto look :: else fi;
+#endif
+pass:		at++;
+#ifndef NO_TIDY
+		if
+		:: at % LINE == 0 ->
+			do
+			:: tidy(at, 1);
+				if
+#ifndef TIDY_ONCE
+				:: !ok
+#endif
+				:: else -> break
+				fi
+			od;
+			ok = 0
+		:: else
+		fi;
+#endif
+		if :: !is_mine -> c = 0; g = 0; goto look :: is_mine fi;
+		received_to = at;
+progress_received:
+		atomic {
+			die(1);
+			assert(ck[c] == OWNED && cv[c] == id && cg[c] == g + 1);
+			free_chunk(c); at = 0; c = 0; g = 0; is_mine = 0
+		};
+		goto next;
+is_empty:	atomic { received_to = at; at = 0; c = 0; g = 0 };
+		/* Asleep until there is something, or nothing will come. */
+progress_empty:	atomic {
+			if
+			:: nsent > nrecv
+			:: nsent == nrecv && senders == 0 -> break
+			fi
+		};
+next:		skip
+	od;
+dead:	atomic {
+		running--;
+		at = 0; h = 0; c = 0; g = 0; v = 0; ok = 0; is_mine = 0;
+		ta = 0; th = 0; tc = 0; tg = 0;
+#ifndef THREADS
+		received_to = 0
+#endif
+	}
 }
 
-#define IS_DUE(id) (killed[id] && is_over[id] && !reaped[id])
+#define IS_DUE(id) (killed[id] && !reaped[id])
 
-inline reap(dead) {
-	/* what stood in the slots after the death */
-	i = 0;
+inline reap() {
+	/* What stood in the slots after the death. */
 	do
-	:: i == CAP -> break
-	:: i < CAP -> d_step { nc[i] = sc[i]; ng[i] = sg[i] }; i++
+	:: atomic { i == CAP -> i = 0; break }
+	:: atomic { i < CAP -> nc[i] = sc[i]; ng[i] = sg[i]; i++ }
 	od;
-	i = 0;
 	do
-	:: i == NCHUNK -> break
-	:: i < NCHUNK ->
-		d_step { k = ck[i]; v = cv[i]; g = cg[i] };
-		if
-		:: k == OWNED && v == dead ->
-			d_step { assert(ck[i] == OWNED && cv[i] == dead && cg[i] == g); ck[i] = FREE; cv[i] = 0; cg[i]++ }
-		:: k == SENT && v == dead ->
-			d_step {
-				found = (nc[0] == i && ng[0] == g);
-#if CAP > 1
-				found = (found || (nc[1] == i && ng[1] == g));
-#endif
+	:: atomic { i == NCHUNK -> i = 0; break }
+	:: atomic { i < NCHUNK -> k = ck[i]; v = cv[i]; g = cg[i] };
+		atomic {
+			if
+			:: k == OWNED && v == id ->
+				assert(ck[i] == OWNED && cv[i] == id && cg[i] == g); free_chunk(i)
+			:: k == SENT && v == id ->
+				n = 0;
+				do
+				:: n == CAP -> break
+				:: n < CAP -> ok = (ok || (nc[n] == i && ng[n] == g)); n++
+				od;
+				n = 0;
 #ifdef REAP_FREES
-				found = 0;
+				ok = 0;
 #endif
 #ifdef REAP_KEEPS
-				found = 1;
+				ok = 1;
 #endif
-			};
-			d_step {
 				if
 #ifdef REAP_STORE
 				:: true ->
 #else
-				:: ck[i] == SENT && cv[i] == dead && cg[i] == g ->
+				:: ck[i] == SENT && cv[i] == id && cg[i] == g ->
 #endif
 					if
-					:: found -> ck[i] = SENT; cv[i] = 0; cg[i] = g
-					:: else -> ck[i] = FREE; cv[i] = 0; cg[i] = g + 1
+					:: ok -> ck[i] = SENT; cv[i] = 0; cg[i] = g
+					:: else -> cg[i] = g; free_chunk(i)
 					fi
 				:: else
 				fi
-			}
-		:: else
-		fi;
-		d_step { i++; k = 0; v = 0; g = 0; found = 0 }
+			:: else
+			fi;
+			i++; k = 0; v = 0; g = 0; ok = 0
+		}
 	od;
 	/* queue_help() */
-	i = 0;
 	do
-	:: i == CAP -> break
-	:: i < CAP ->
-		i++;
-		h = head;
-		d_step { k = sc[h % CAP]; g = sg[h % CAP] };
-#ifndef HELP_NO_LOOK
-		if
-		:: head != h
-		:: head == h && k == EMPTY && g == h / CAP -> break
-		:: head == h && k == EMPTY && g != h / CAP -> advance_head(h)
-		:: head == h && k != EMPTY ->
-#else
-		if
-		:: k == EMPTY && g == h / CAP -> break
-		:: k == EMPTY && g != h / CAP -> advance_head(h)
-		:: k != EMPTY ->
-#endif
-			found = (ck[k] == SENT && cg[k] == g);
-			if :: found -> break :: else finish(h, k, g) fi
-		fi
+	:: atomic { i >= CAP -> break }
+	:: atomic { i < CAP -> i = i + LINE; h = head };
+		tidy(h, 0);
+		atomic { if :: head == h -> break :: else fi }
 	od;
-	atomic { reaped[dead] = 1; i = 0; k = 0; v = 0; g = 0; h = 0; found = 0 }
+	atomic {
+		reaped[id] = 1; i = 0; h = 0; ok = 0; id = 0;
+		do :: n == CAP -> break :: n < CAP -> nc[n] = 0; ng[n] = 0; n++ od;
+		n = 0
+	}
 }
 
 proctype Reaper() {
-	byte i, k, v, g, h, dead;
+	byte i, k, v, g, h, n, id, ta, th, tc, tg;
 	byte nc[CAP], ng[CAP];
-	bool found;
+	bool ok;
+#if KILLS > 0
 	do
 	:: atomic { IS_DUE(1) || IS_DUE(2) || IS_DUE(3) || IS_DUE(4) ->
-		dead = (IS_DUE(1) -> 1 : (IS_DUE(2) -> 2 : (IS_DUE(3) -> 3 : 4))) };
-		reap(dead)
+		id = (IS_DUE(1) -> 1 : (IS_DUE(2) -> 2 : (IS_DUE(3) -> 3 : 4))) };
+		reap()
 	:: atomic { running == 0 && !IS_DUE(1) && !IS_DUE(2) && !IS_DUE(3) && !IS_DUE(4) -> break }
 	od;
-	i = 0;
-	do
-	:: i == NCHUNK -> break
-	:: i < NCHUNK -> assert(ck[i] == FREE || (ck[i] == SENT && killed[3] && killed[4])); i++
-	od;
-	assert(nsent == nrecv || (killed[3] && killed[4]))
-}
-
-proctype Killer() {
-	do
-	:: kills_left > 0 -> kills_left--;
-		if :: killed[1] = 1 :: killed[NPROD] = 1 :: killed[3] = 1 :: killed[4] = 1 fi
-	:: break
-	od
+#endif
+dead:	atomic {
+		running == 0;
+		do
+		:: i == NCHUNK -> break
+		:: i < NCHUNK -> assert(ck[i] == FREE || (ck[i] == SENT && killed[3] && killed[4])); i++
+		od;
+		assert(nsent == nrecv || (killed[3] && killed[4]))
+	}
 }
 
 init {
@@ -362,6 +510,6 @@ init {
 		run Sender(2);
 #endif
 		run Receiver(3); run Receiver(4);
-		run Reaper(); run Killer()
+		run Reaper()
 	}
 }
