@@ -200,6 +200,14 @@ static void receive(struct scene *scene, int expected)
 	check(mempool_queue_receive(scene->queue, &chunk, NULL, 0) == expected);
 }
 
+/* The next receiver empties all slots, and moves the head. */
+static void prepare_end_of_line(struct scene *scene)
+{
+	prepare_full_queue(scene);
+	for (int i = 0; i < QUEUE_CAPACITY - 1; i++)
+		receive(scene, 0);
+}
+
 /* Somebody was killed after he had received: the word has moved on, the slot has not. */
 static void prepare_half_received(struct scene *scene)
 {
@@ -394,6 +402,7 @@ static const struct operation operations[] = {
 	{ "send, one half received", prepare_half_received, run_send, false, false },
 	{ "receive", prepare_queue, run_receive, false, false },
 	{ "receive all", prepare_queue, run_receive_all, false, false },
+	{ "receive, the end of a line", prepare_end_of_line, run_receive, false, false },
 	{ "receive, one half received", prepare_half_received, run_receive, false, false },
 	{ "publish, evicting", prepare_topic, run_publish, false, false },
 	{ "next, and release", prepare_topic, run_next, false, false },

@@ -305,6 +305,11 @@ static bool none_of_three_is_lost(const struct scene *scene)
 	       (scene->a.result == 0 || scene->a.result == -EAGAIN);
 }
 
+static bool a_has_the_round_b_has_one(const struct scene *scene)
+{
+	return scene->a.n_held == MEETING_QUEUE && scene->b.n_held == 1;
+}
+
 static bool a_has_one_message_b_the_rest(const struct scene *scene)
 {
 	return scene->a.n_held == 1 && scene->b.n_held == MEETING_QUEUE - 1;
@@ -415,6 +420,8 @@ static const struct meeting meetings[] = {
 	  one_is_held },
 	{ "receive; receive and send on", fill_queue, warm_up, receive, receive_and_send_on, NULL,
 	  receive_all, a_has_one_message_b_the_rest },
+	{ "receive the end of a round; send", fill_queue, receive, receive, alloc_and_send, NULL,
+	  receive_all, a_has_the_round_b_has_one },
 	{ "publish; publish many", publish_round, warm_up, publish, publish_many,
 	  NULL, NULL, none_is_held },
 	{ "publish; read all", publish_round, warm_up, publish, read_all, NULL, read_all,
