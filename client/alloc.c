@@ -173,7 +173,6 @@ static __attribute__((noinline)) int free_slowly(struct mempool_client *client,
 						 const void *chunk)
 {
 	struct cache *cache = cache_get(client);
-	struct magazine *magazine;
 	const struct pool *pool;
 	uint32_t index;
 	uint64_t word;
@@ -181,18 +180,17 @@ static __attribute__((noinline)) int free_slowly(struct mempool_client *client,
 
 	if (!cache)
 		return -errno;
-	r = client_locate(client, chunk, &pool, &index);
+	r = cache_locate(cache, chunk, &index);
 	if (r < 0)
 		return r;
-	/* The next one is likely there, too. */
-	magazine = cache->last = &cache->magazines[client->rank[pool->id]];
+	pool = &cache->last->pool;
 
 	if (cache->checked)
 		r = pool_release_checked(pool, index, cache->holder);
 	else
 		r = pool_release(pool, index, cache->holder, cache->seq_cst);
 	if (r == 0) {
-		cache_keep(magazine, index);
+		cache_keep(cache->last, index);
 		return 0;
 	}
 	/* Relaxed: if we share it, it does not change. */

@@ -81,6 +81,17 @@ static bool is_still_dry(struct magazine *magazine)
 	       (++magazine->n_dry_calls % CACHE_DRY_CALLS != 0 || !is_scan_due(magazine));
 }
 
+int cache_locate_slowly(struct cache *cache, const void *chunk, uint32_t *ret_index)
+{
+	struct mempool_client *client = cache_client(cache);
+	const struct pool *pool;
+	int r = client_locate(client, chunk, &pool, ret_index);
+
+	if (r == 0)
+		cache->last = &cache->magazines[client->rank[pool->id]];
+	return r;
+}
+
 int cache_claim_slowly(struct cache *cache, struct magazine *magazine, uint32_t *ret_index)
 {
 	if (is_still_dry(magazine))

@@ -35,6 +35,23 @@ static inline struct cache *cache_get(struct mempool_client *client)
 	return cache_find(client);
 }
 
+/* A chunk that is not of the pool where the last one was: client_locate(), remembered. */
+int cache_locate_slowly(struct cache *cache, const void *chunk, uint32_t *ret_index);
+
+/**
+ * cache_locate() - which chunk an address is; of the pool of cache->last then
+ *
+ * Return: 0 and *ret_index; -EINVAL not the start of a chunk of this segment.
+ */
+static inline int cache_locate(struct cache *cache, const void *chunk, uint32_t *ret_index)
+{
+	const struct pool *pool = &cache->last->pool;
+
+	if (likely(pool_index(pool, (uintptr_t)chunk - (uintptr_t)pool->data, ret_index) == 0))
+		return 0;
+	return cache_locate_slowly(cache, chunk, ret_index);
+}
+
 /* What cache_claim() does when the stack has nothing. */
 int cache_claim_slowly(struct cache *cache, struct magazine *magazine, uint32_t *ret_index);
 

@@ -57,7 +57,7 @@ struct cache {
 	bool seq_cst;
 	bool checked;
 	uint16_t first_fit[64];		/* by bits of size - 1: bytes from here to the magazine */
-	struct magazine *last;		/* of the last free: the next one is likely there too */
+	struct magazine *last;		/* of the last free or send: the next is likely there */
 	struct cache *next_of_thread;
 	struct cache *next_of_client;
 	struct cache **previous_of_client;	/* who points to us */

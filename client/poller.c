@@ -285,12 +285,9 @@ static void wake_pollers(struct mempool_client *client, uint32_t ring)
 	}
 }
 
-void poller_wake(struct mempool_client *client, uint32_t ring,
-		 struct mempool_eventcount *eventcount)
+void poller_wake_slowly(struct mempool_client *client, uint32_t ring,
+			struct mempool_eventcount *eventcount)
 {
-	/* E1, as in eventcount_wake(). */
-	if (likely(!atomic_load_explicit(&eventcount->has_sleeper, memory_order_seq_cst)))
-		return;
 	eventcount_wake_slowly(eventcount);
 	wake_pollers(client, ring);
 }

@@ -78,7 +78,16 @@ void poller_arm(struct mempool_client *client, const void *handle, uint32_t ring
 void poller_forget(struct mempool_client *client, const void *handle);
 
 /* After a publishing write: wake who sleeps on this ring, in a futex or in poll(2). */
-void poller_wake(struct mempool_client *client, uint32_t ring,
-		 struct mempool_eventcount *eventcount);
+void poller_wake_slowly(struct mempool_client *client, uint32_t ring,
+			struct mempool_eventcount *eventcount);
+
+static inline void poller_wake(struct mempool_client *client, uint32_t ring,
+			       struct mempool_eventcount *eventcount)
+{
+	/* E1, as in eventcount_wake(). */
+	if (__builtin_expect(atomic_load_explicit(&eventcount->has_sleeper,
+						  memory_order_seq_cst) != 0, 0))
+		poller_wake_slowly(client, ring, eventcount);
+}
 
 #endif

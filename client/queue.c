@@ -63,29 +63,29 @@ struct parcel {
 };
 
 /* OWNED(me) -> SENT(queue, me). */
-static int seal(const struct mempool_queue *queue, void *chunk, size_t length,
-		struct parcel *ret_parcel)
+static inline int seal(const struct mempool_queue *queue, struct cache *cache, void *chunk,
+		       size_t length, struct parcel *ret_parcel)
 {
-	const struct mempool_client *client = queue->client;
 	struct mempool_entry *entry;
 	const struct pool *pool;
 	uint32_t index;
 	uint64_t seen;
 	int r;
 
-	r = client_locate(client, chunk, &pool, &index);
-	if (r < 0)
+	r = cache_locate(cache, chunk, &index);
+	if (unlikely(r < 0))
 		return r;
+	pool = &cache->last->pool;
 	entry = &pool->entries[index];
 	/* Relaxed: if it is ours, we or a thread that told us wrote it last. */
 	seen = atomic_load_explicit(&entry->word, memory_order_relaxed);
-	if (!word_is_owned_by(seen, client->holder))
-		return share_holds(client, seen) ? -EBUSY : -EPERM;
-	if (length > pool->chunk_size)
+	if (unlikely((uint32_t)seen != cache->owned))
+		return share_holds(queue->client, seen) ? -EBUSY : -EPERM;
+	if (unlikely(length > pool->chunk_size))
 		return -EMSGSIZE;
 
 	ret_parcel->word = &entry->word;
-	ret_parcel->sent = word_sent(seen, queue->queue.id, client->holder);
+	ret_parcel->sent = word_sent(seen, queue->queue.id, cache->holder);
 	ret_parcel->handle = handle_make(word_generation(ret_parcel->sent), pool->id, index);
 	/* Relaxed: G1 below publishes it with the content. */
 	atomic_store_explicit(&entry->length, (uint32_t)length, memory_order_relaxed);
@@ -101,32 +101,33 @@ static void unseal(const struct mempool_queue *queue, const struct parcel *parce
 			      memory_order_release);
 }
 
-static int send_once(struct mempool_queue *queue, void *chunk, size_t length)
+static inline int send_once(struct mempool_queue *queue, struct cache *cache, void *chunk,
+			    size_t length)
 {
 	struct parcel parcel;
 	int r;
 
-	r = seal(queue, chunk, length, &parcel);
-	if (r < 0)
+	r = seal(queue, cache, chunk, length, &parcel);
+	if (unlikely(r < 0))
 		return r;
 	r = queue_push(&queue->queue, parcel.handle);
-	if (r < 0)
+	if (unlikely(r < 0))
 		unseal(queue, &parcel);
 	return r;
 }
 
-static int receive_once(struct mempool_queue *queue, void **ret_chunk,
-			size_t *ret_length)
+static inline int receive_once(struct mempool_queue *queue, struct cache *cache,
+			       void **ret_chunk, size_t *ret_length)
 {
 	const struct pool *pool;
 	uint64_t handle;
 	uint32_t index;
 	int r;
 
-	r = queue_pop(&queue->queue, queue->client->holder, &handle);
+	r = queue_pop(&queue->queue, cache->holder, &handle);
 	if (r < 0)
 		return r;
-	pool = &queue->client->segment->pools[handle_pool(handle)];
+	pool = &queue->queue.segment->pools[handle_pool(handle)];
 	index = handle_index(handle);
 	*ret_chunk = pool_chunk(pool, index);
 	if (ret_length)
@@ -137,23 +138,23 @@ static int receive_once(struct mempool_queue *queue, void **ret_chunk,
 /* One call of send or receive: what is left of it to do. */
 struct job {
 	struct mempool_queue *queue;
+	struct cache *cache;
 	void **chunks;
 	size_t *lengths;
 	size_t n;
 	size_t n_done;
 };
 
-static void wake(const struct mempool_queue *queue, struct mempool_eventcount *eventcount)
+static inline void wake(const struct mempool_queue *queue,
+			struct mempool_eventcount *eventcount)
 {
 	poller_wake(queue->client, queue->queue.id - 1, eventcount);
 }
 
-static int wait(const struct mempool_queue *queue, struct mempool_eventcount *eventcount,
-		wait_try_fn try, struct job *job, int64_t timeout_ns)
+static struct wait_place place_of(const struct mempool_queue *queue,
+				  struct mempool_eventcount *eventcount)
 {
-	struct wait_place place = { queue->client, eventcount, queue->queue.id - 1, queue };
-
-	return wait_for(&place, try, job, timeout_ns);
+	return (struct wait_place){ queue->client, eventcount, queue->queue.id - 1, queue };
 }
 
 static int try_send(void *userdata)
@@ -163,7 +164,7 @@ static int try_send(void *userdata)
 	int r = 0;
 
 	for (; job->n_done < job->n && r == 0; job->n_done += r == 0)
-		r = send_once(job->queue, job->chunks[job->n_done], job->lengths[job->n_done]);
+		r = send_once(job->queue, job->cache, job->chunks[job->n_done], job->lengths[job->n_done]);
 	/* One wake for all of them. The swap of the slot was seq_cst, as a publish must be. */
 	if (job->n_done > before)
 		wake(job->queue, &job->queue->queue.ring->filled);
@@ -176,7 +177,7 @@ static int try_receive(void *userdata)
 	int r = 0;
 
 	for (; job->n_done < job->n && r == 0; job->n_done += r == 0)
-		r = receive_once(job->queue, &job->chunks[job->n_done],
+		r = receive_once(job->queue, job->cache, &job->chunks[job->n_done],
 				 job->lengths ? &job->lengths[job->n_done] : NULL);
 	if (job->n_done == 0)
 		return r;
@@ -184,55 +185,92 @@ static int try_receive(void *userdata)
 	return 0;
 }
 
-/* Whether a call on this handle makes sense here and now. */
-static int check_call(const struct mempool_queue *queue)
+/* The calling thread's cache, where a call on this handle makes sense; NULL and errno. */
+static inline struct cache *cache_of(const struct mempool_queue *queue)
 {
-	if (!queue)
-		return -EINVAL;
-	return cache_get(queue->client) ? 0 : -errno;
+	if (likely(queue != NULL))
+		return cache_get(queue->client);
+	errno = EINVAL;
+	return NULL;
 }
 
 PUBLIC ssize_t mempool_queue_send_many(struct mempool_queue *queue, void *const *chunks,
 				       const size_t *lengths, size_t n, int64_t timeout_ns)
 {
+	struct cache *cache = cache_of(queue);
 	/* Only read by try_send(). */
-	struct job job = { queue, (void **)chunks, (size_t *)lengths, n, 0 };
-	int r = check_call(queue);
+	struct job job = { queue, cache, (void **)chunks, (size_t *)lengths, n, 0 };
+	struct wait_place place;
+	int r;
 
-	if (r < 0)
-		return r;
+	if (!cache)
+		return -errno;
 	if (!chunks || !lengths || n > SSIZE_MAX)
 		return -EINVAL;
-	r = wait(queue, &queue->queue.ring->emptied, try_send, &job, timeout_ns);
+	place = place_of(queue, &queue->queue.ring->emptied);
+	r = wait_for(&place, try_send, &job, timeout_ns);
 	return job.n_done > 0 ? (ssize_t)job.n_done : r;
 }
 
 PUBLIC ssize_t mempool_queue_receive_many(struct mempool_queue *queue, void **ret_chunks,
 					  size_t *ret_lengths, size_t n, int64_t timeout_ns)
 {
-	struct job job = { queue, ret_chunks, ret_lengths, n, 0 };
-	int r = check_call(queue);
+	struct cache *cache = cache_of(queue);
+	struct job job = { queue, cache, ret_chunks, ret_lengths, n, 0 };
+	struct wait_place place;
+	int r;
 
-	if (r < 0)
-		return r;
+	if (!cache)
+		return -errno;
 	if (!ret_chunks || n > SSIZE_MAX)
 		return -EINVAL;
-	r = wait(queue, &queue->queue.ring->filled, try_receive, &job, timeout_ns);
+	place = place_of(queue, &queue->queue.ring->filled);
+	r = wait_for(&place, try_receive, &job, timeout_ns);
 	return r < 0 ? r : (ssize_t)job.n_done;
 }
 
 PUBLIC int mempool_queue_send(struct mempool_queue *queue, void *chunk, size_t length,
 			      int64_t timeout_ns)
 {
-	ssize_t n = mempool_queue_send_many(queue, &chunk, &length, 1, timeout_ns);
+	struct cache *cache = cache_of(queue);
+	struct wait_place place;
+	struct job job;
+	int r;
 
-	return n < 0 ? (int)n : 0;
+	if (unlikely(!cache))
+		return -errno;
+	r = send_once(queue, cache, chunk, length);
+	if (likely(r == 0)) {
+		wake(queue, &queue->queue.ring->filled);
+		return 0;
+	}
+	if (r != -EAGAIN)
+		return r;
+	job = (struct job){ queue, cache, &chunk, &length, 1, 0 };
+	place = place_of(queue, &queue->queue.ring->emptied);
+	return wait_on(&place, try_send, &job, timeout_ns);
 }
 
 PUBLIC int mempool_queue_receive(struct mempool_queue *queue, void **ret_chunk,
 				 size_t *ret_length, int64_t timeout_ns)
 {
-	ssize_t n = mempool_queue_receive_many(queue, ret_chunk, ret_length, 1, timeout_ns);
+	struct cache *cache = cache_of(queue);
+	struct wait_place place;
+	struct job job;
+	int r;
 
-	return n < 0 ? (int)n : 0;
+	if (unlikely(!cache))
+		return -errno;
+	if (unlikely(!ret_chunk))
+		return -EINVAL;
+	r = receive_once(queue, cache, ret_chunk, ret_length);
+	if (likely(r == 0)) {
+		wake(queue, &queue->queue.ring->emptied);
+		return 0;
+	}
+	if (r != -EAGAIN)
+		return r;
+	job = (struct job){ queue, cache, ret_chunk, ret_length, 1, 0 };
+	place = place_of(queue, &queue->queue.ring->filled);
+	return wait_on(&place, try_receive, &job, timeout_ns);
 }

@@ -22,16 +22,12 @@ static int try_armed(const struct wait_place *place, wait_try_fn try, void *user
 	return try(userdata);
 }
 
-int wait_for(const struct wait_place *place, wait_try_fn try, void *userdata,
-	     int64_t timeout_ns)
+int wait_on(const struct wait_place *place, wait_try_fn try, void *userdata, int64_t timeout_ns)
 {
 	int64_t left, start;
 	bool was_retired;
 	int r;
 
-	r = try(userdata);
-	if (r != -EAGAIN)
-		return r;
 	if (timeout_ns == 0)
 		return try_armed(place, try, userdata);
 

@@ -5,6 +5,7 @@
 #ifndef CLIENT_WAIT_H
 #define CLIENT_WAIT_H
 
+#include <errno.h>
 #include <stdint.h>
 
 #include "shm/eventcount.h"
@@ -24,8 +25,8 @@ struct wait_place {
 typedef int (*wait_try_fn)(void *userdata);
 
 /**
- * wait_for() - try until it works, or time is over
- * @timeout_ns: 0 tries once; negative for ever (in a segment that is not retired)
+ * wait_on() - after a first try that said -EAGAIN: try until it works, or time is over
+ * @timeout_ns: 0 tries no more; negative for ever (in a segment that is not retired)
  *
  * Between two tries it sleeps, and no longer than a slice (shm/eventcount.h). Before it says
  * -EAGAIN, a client with a pollable descriptor sees to it that this tells when to try again.
@@ -35,7 +36,16 @@ typedef int (*wait_try_fn)(void *userdata);
  * slice at most.
  * Return: what the try says, -EAGAIN after that; -EINTR a signal handler ran.
  */
-int wait_for(const struct wait_place *place, wait_try_fn try, void *userdata,
-	     int64_t timeout_ns);
+int wait_on(const struct wait_place *place, wait_try_fn try, void *userdata,
+	    int64_t timeout_ns);
+
+/* The same with the first try. */
+static inline int wait_for(const struct wait_place *place, wait_try_fn try, void *userdata,
+			   int64_t timeout_ns)
+{
+	int r = try(userdata);
+
+	return r == -EAGAIN ? wait_on(place, try, userdata, timeout_ns) : r;
+}
 
 #endif
