@@ -65,6 +65,9 @@ int queue_view(struct queue *queue, const struct segment *segment, uint32_t ring
 	return 0;
 }
 
+/* Source: bench, one way on two CPUs; 4 and 8 are alike, 12 is too far for a short queue. */
+#define QUEUE_AHEAD 4
+
 static _Atomic uint64_t *slot_at(const struct queue *queue, uint64_t position)
 {
 	return &queue->slots[position & queue->mask];
@@ -233,6 +236,23 @@ int queue_push(struct queue *queue, uint64_t handle)
 	return 0;
 }
 
+/*
+ * Lines that a receiver needs soon come from the sender's cache: ask for them all at once.
+ * The entry for writing, as its word is swapped. A prefetch of anything never faults.
+ */
+static void prefetch(const struct queue *queue, uint64_t slot)
+{
+	struct mempool_entry *entry = entry_of(queue, slot);
+	const unsigned char *chunk;
+
+	if (!entry)
+		return;
+	chunk = pool_chunk(&queue->segment->pools[handle_pool(slot)], handle_index(slot));
+	__builtin_prefetch(entry, 1);
+	__builtin_prefetch(chunk);
+	__builtin_prefetch(chunk + MEMPOOL_LINE_BYTES);
+}
+
 /* Move the word of a handle to OWNED(holder). false: somebody else has it. */
 static bool take(const struct queue *queue, uint64_t handle, uint32_t holder,
 		 uint64_t *ret_handle)
@@ -274,6 +294,10 @@ int queue_pop(struct queue *queue, uint32_t holder, uint64_t *ret_handle)
 				return -EBADMSG;
 			at++;
 		} else {
+			prefetch(queue, slot);
+			/* Relaxed: only a place to fetch from. */
+			prefetch(queue, atomic_load_explicit(slot_at(queue, at + QUEUE_AHEAD),
+							     memory_order_relaxed));
 			if (take(queue, slot, holder, ret_handle))
 				r = 0;
 			at++;
