@@ -194,6 +194,8 @@ static void warn_pool_order(struct conf_reader *reader, const struct conf_node *
 			  "pools are easier to read from small to large");
 }
 
+#define CACHE_NOT_SAID UINT32_MAX
+
 static int read_pool(struct conf_reader *reader, const struct conf_node *node,
 		     void *object)
 {
@@ -201,13 +203,15 @@ static int read_pool(struct conf_reader *reader, const struct conf_node *node,
 	struct config *shape = &draft->segment->shape;
 	struct config_pool pool = {
 		.alignment = CONFIG_DEFAULT_ALIGNMENT,
-		.cache = CONFIG_DEFAULT_CACHE,
+		.cache = CACHE_NOT_SAID,
 	};
 	int r;
 
 	r = conf_read_mapping(reader, node, "a pool", pool_keys, &pool);
 	if (r < 0)
 		return r;
+	if (pool.cache == CACHE_NOT_SAID)
+		pool.cache = config_default_cache(pool.chunk_size);
 
 	r = config_add_pool(shape, pool.chunk_size, pool.n_chunks);
 	if (r == -E2BIG)

@@ -63,13 +63,23 @@ static const char *ring_mistake(const struct config_ring *ring)
 	return NULL;
 }
 
+uint32_t config_default_cache(uint64_t chunk_size)
+{
+	const uint64_t bytes = UINT64_C(256) << 10;
+	uint64_t cache = bytes / chunk_size;
+
+	if (cache < 2)
+		return 2;
+	return cache < CONFIG_DEFAULT_CACHE ? (uint32_t)cache : CONFIG_DEFAULT_CACHE;
+}
+
 int config_add_pool(struct config *config, uint64_t chunk_size, uint64_t n_chunks)
 {
 	struct config_pool pool = {
 		.chunk_size = chunk_size,
 		.n_chunks = n_chunks,
 		.alignment = CONFIG_DEFAULT_ALIGNMENT,
-		.cache = CONFIG_DEFAULT_CACHE,
+		.cache = chunk_size > 0 ? config_default_cache(chunk_size) : 0,
 	};
 
 	if (pool_mistake(&pool))

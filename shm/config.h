@@ -16,7 +16,7 @@
 #include "mempool_layout.h"
 
 #define CONFIG_DEFAULT_ALIGNMENT 64
-#define CONFIG_DEFAULT_CACHE 64
+#define CONFIG_DEFAULT_CACHE 64			/* of small chunks */
 #define CONFIG_DEFAULT_MAX_CLIENTS 192
 #define CONFIG_MAX_CACHE 4096
 
@@ -46,6 +46,13 @@ struct config {
 /* The defaults of every key, no pools. -EINVAL: not a segment's name. */
 int config_init(struct config *config, const char *name);
 void config_deinit(struct config *config);
+
+/*
+ * Hints that a thread keeps of a pool, unless the config says it: fewer of large chunks, so
+ * that they go round while they are warm. What they save counts for nothing there.
+ * Source: bench, one way of 1 MiB all written: half the time with 2 of what 64 take.
+ */
+uint32_t config_default_cache(uint64_t chunk_size);
 
 /**
  * config_add_pool() - one more pool, with default alignment and cache

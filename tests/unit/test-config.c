@@ -40,6 +40,10 @@ START_TEST(test_config_init_sets_the_defaults)
 	ck_assert_uint_eq(config.n_pools, 1);
 	ck_assert_uint_eq(config.pools[0].alignment, 64);
 	ck_assert_uint_eq(config.pools[0].cache, 64);
+	ck_assert_uint_eq(config_default_cache(4096), 64);
+	ck_assert_uint_eq(config_default_cache(4097), 63);
+	ck_assert_uint_eq(config_default_cache(64 << 10), 4);
+	ck_assert_uint_eq(config_default_cache(UINT64_C(1) << 31), 2);
 	ck_assert_uint_eq(config_n_holders(&config), 256);
 }
 END_TEST
