@@ -147,6 +147,7 @@ static int try_alloc(void *userdata)
 {
 	struct request *request = userdata;
 
+	cache_doubt(cache_get(request->client));
 	/* A failure has left the dry bit in every pool that fits: the next free moves it. */
 	request->chunk = mempool_alloc(request->client, request->size);
 	return request->chunk ? 0 : -errno;

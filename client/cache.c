@@ -69,6 +69,15 @@ static bool is_scan_due(const struct magazine *magazine)
 	       clock_now_ns() - magazine->scanned_ns >= (int64_t)magazine->pool.n_chunks * 16;
 }
 
+void cache_doubt(struct cache *cache)
+{
+	int64_t now_ns = clock_now_ns();
+
+	for (uint32_t i = 0; i < cache_client(cache)->n_pools; i++)
+		if (now_ns - cache->magazines[i].scanned_ns >= EVENTCOUNT_SLICE_NS)
+			cache->magazines[i].dry = 0;
+}
+
 static bool is_still_dry(struct magazine *magazine)
 {
 	/*
@@ -170,7 +179,7 @@ static struct cache *cache_new(struct mempool_client *client)
 		.holder = client->holder,
 		.owned = (uint32_t)word_claimed(0, client->holder),
 		.freeable = client->seq_cst || client->checked
-				    ? UINT32_MAX
+				    ? CACHE_NO_WORD
 				    : (uint32_t)word_claimed(0, client->holder),
 		.seq_cst = client->seq_cst,
 		.checked = client->checked,

@@ -58,6 +58,12 @@ int cache_claim_slowly(struct cache *cache, struct magazine *magazine, uint32_t 
 /* What cache_keep() does when the stack is full, or somebody waits. */
 void cache_keep_slowly(struct magazine *magazine, uint32_t index);
 
+/*
+ * Forget the scans of a slice ago and more: who slept so long looks at the words, in case that
+ * somebody was stopped or killed before it moved the dry word.
+ */
+void cache_doubt(struct cache *cache);
+
 /* Somebody waits for what was just kept: pass it on. */
 void cache_pass_on(struct magazine *magazine);
 

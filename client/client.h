@@ -35,6 +35,9 @@
 #define CACHE_DRY_CALLS 64
 #define CACHE_SMALL_POOL 4096
 
+/* The low half of no word: FREE has no value. */
+#define CACHE_NO_WORD 1
+
 struct magazine {
 	uint32_t n;			/* hints in it */
 	uint32_t capacity;

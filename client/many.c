@@ -113,7 +113,9 @@ PUBLIC ssize_t mempool_free_many(struct mempool_client *client, void *const *chu
 		if (pool_index(pool, (uintptr_t)chunks[i] - (uintptr_t)pool->data, &index) < 0 ||
 		    cache->checked ||
 		    pool_release(pool, index, cache->holder, cache->seq_cst) < 0) {
-			/* Another pool, shared, or a mistake. */
+			/* Another pool, shared, or a mistake; nobody waits for it with our hints. */
+			push_leaf(&leaf);
+			leaf.bits = 0;
 			r = mempool_free(client, chunks[i]);
 			if (r < 0)
 				break;

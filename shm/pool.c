@@ -97,22 +97,32 @@ uint64_t pool_set_dry(const struct pool *pool)
 	       POOL_DRY;
 }
 
+static bool is_dry_of(uint64_t dry, uint64_t sequence)
+{
+	return (dry & POOL_DRY) && dry / POOL_SEQUENCE_STEP == sequence;
+}
+
 void pool_move_dry(const struct pool *pool)
 {
 	/* D1 (seq_cst), as in pool_is_dry(). */
 	uint64_t seen = atomic_load_explicit(&pool->state->dry, memory_order_seq_cst);
+	uint64_t sequence = seen / POOL_SEQUENCE_STEP;
 
 	if (!(seen & POOL_DRY))
 		return;
 	/*
-	 * One try is enough: if it fails, somebody else has moved the word since, and nobody
-	 * remembers what we saw. D3 pairs with D4 in client/cache.c: who remembers the word and
-	 * looks again finds the word and hint of our chunk. seq_cst, as the look at the sleepers
-	 * that follows: one who saw the old word has announced himself before (E1, E2).
+	 * Until it is moved, by us or by somebody else: then nobody remembers what we saw. The
+	 * scarce bit may come and go meanwhile, and bring back a value that somebody remembers;
+	 * each time it does, a chunk was claimed. D3 pairs with D4 in client/cache.c: who
+	 * remembers the word and looks again finds the word and hint of our chunk. seq_cst, as
+	 * the look at the sleepers that follows: one who saw the old word has announced himself
+	 * before (E1, E2).
 	 */
-	atomic_compare_exchange_strong_explicit(&pool->state->dry, &seen,
-						(seen + POOL_SEQUENCE_STEP) & ~POOL_DRY,
-						memory_order_seq_cst, memory_order_seq_cst);
+	while (is_dry_of(seen, sequence) &&
+	       !atomic_compare_exchange_strong_explicit(
+		       &pool->state->dry, &seen, (seen + POOL_SEQUENCE_STEP) & ~POOL_DRY,
+		       memory_order_seq_cst, memory_order_seq_cst))
+		;
 	if (pool->freed)
 		eventcount_wake(pool->freed);
 }

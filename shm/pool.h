@@ -27,6 +27,7 @@
 #define SHM_POOL_H
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -235,6 +236,8 @@ void pool_clear_scarce(const struct pool *pool);
 /* Whether somebody may remember the dry word, or hints are scarce; asked after every release. */
 static inline bool pool_wants_hints(const struct pool *pool)
 {
+	/* D1 stands after the store of the word, in the program's order too: see pool_release(). */
+	atomic_signal_fence(memory_order_seq_cst);
 	/*
 	 * D1 (seq_cst, a plain load on x86): not before the store of pool_release(), by the
 	 * membarrier of the one who set the bit, or by that store being seq_cst as well.
@@ -246,6 +249,7 @@ static inline bool pool_wants_hints(const struct pool *pool)
 /* Whether somebody may remember the dry word; as above. */
 static inline bool pool_is_dry(const struct pool *pool)
 {
+	atomic_signal_fence(memory_order_seq_cst);
 	return atomic_load_explicit(&pool->state->dry, memory_order_seq_cst) & POOL_DRY;
 }
 

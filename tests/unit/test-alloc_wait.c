@@ -194,6 +194,24 @@ START_TEST(test_alloc_wait_woken_by_a_larger_chunk)
 }
 END_TEST
 
+/* Freed by one who was stopped before he could tell: found when the slice is over. */
+START_TEST(test_alloc_wait_looks_again_after_a_slice)
+{
+	struct sleeper sleeper;
+	uint32_t index;
+	const struct pool *pool;
+
+	start(&sleeper, SMALL, 5 * EVENTCOUNT_SLICE_NS);
+	wait_until_asleep();
+	ck_assert_int_eq(client_locate(owner, small[1], &pool, &index), 0);
+	ck_assert_int_eq(pool_release(pool, index, owner->holder, true), 0);
+	pthread_join(sleeper.thread, NULL);
+	ck_assert_ptr_eq(sleeper.chunk, small[1]);
+	ck_assert_int_lt(sleeper.took_ns, 2 * EVENTCOUNT_SLICE_NS);
+	ck_assert_int_eq(mempool_free(waiter, small[1]), 0);
+}
+END_TEST
+
 START_TEST(test_alloc_wait_without_fallback_waits_for_its_pool)
 {
 	struct sleeper sleeper;
@@ -434,6 +452,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_alloc_wait_bad_calls_do_not_wait);
 	tcase_add_test(tcase, test_alloc_wait_woken_by_another_threads_free);
 	tcase_add_test(tcase, test_alloc_wait_woken_by_a_larger_chunk);
+	tcase_add_test(tcase, test_alloc_wait_looks_again_after_a_slice);
 	tcase_add_test(tcase, test_alloc_wait_too_small_wakes_for_nothing);
 	tcase_add_test(tcase, test_alloc_wait_each_free_serves_one_of_several);
 	tcase_add_test(tcase, test_alloc_wait_woken_when_the_dead_are_reaped);

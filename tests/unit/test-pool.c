@@ -342,6 +342,36 @@ START_TEST(test_pool_hint_moves_a_dry_word)
 }
 END_TEST
 
+static _Atomic bool is_over;
+
+static void *flip_scarce(void *unused)
+{
+	(void)unused;
+	while (!atomic_load(&is_over)) {
+		pool_set_scarce(&pool);
+		pool_clear_scarce(&pool);
+	}
+	return NULL;
+}
+
+/* One try failed when the scarce bit changed, and the bit changed back: nothing had moved. */
+START_TEST(test_pool_move_dry_moves_whatever_the_scarce_bit_does)
+{
+	pthread_t thread;
+
+	ck_assert_int_eq(pthread_create(&thread, NULL, flip_scarce, NULL), 0);
+	for (int i = 0; i < 200000; i++) {
+		uint64_t dry = pool_set_dry(&pool);
+
+		pool_move_dry(&pool);
+		ck_assert_uint_ne(atomic_load(&state.dry) / POOL_SEQUENCE_STEP,
+				  dry / POOL_SEQUENCE_STEP);
+	}
+	atomic_store(&is_over, true);
+	pthread_join(thread, NULL);
+}
+END_TEST
+
 /* ---- addresses ---- */
 
 START_TEST(test_pool_chunk_and_index_agree)
@@ -423,6 +453,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_pool_dry_is_remembered_until_moved);
 	tcase_add_test(tcase, test_pool_move_dry_unset_does_nothing);
 	tcase_add_test(tcase, test_pool_hint_moves_a_dry_word);
+	tcase_add_test(tcase, test_pool_move_dry_moves_whatever_the_scarce_bit_does);
 	tcase_add_test(tcase, test_pool_chunk_and_index_agree);
 	tcase_add_test(tcase, test_pool_index_out_of_bounds_einval);
 	tcase_add_test(tcase, test_pool_index_of_odd_strides_and_huge_offsets);
