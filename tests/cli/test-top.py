@@ -19,8 +19,9 @@ except ModuleNotFoundError as missing:
 
 FIRST, SECOND, WORKER = sys.argv[1:4]
 TOP = [os.environ["MEMPOOLCTL"], "top"]
-# What ncurses does in its handler of SIGTSTP is its own, as far as a thread sanitizer minds.
-os.environ["TSAN_OPTIONS"] = os.environ.get("TSAN_OPTIONS", "") + ":report_signal_unsafe=0"
+os.environ["TSAN_OPTIONS"] = (os.environ.get("TSAN_OPTIONS", "") + ":suppressions=" +
+                              os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                                           "tsan-ncurses.supp"))
 n_failed = 0
 
 
