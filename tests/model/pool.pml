@@ -13,6 +13,8 @@
  * it waits in its process's store buffer: later loads may overtake it (D1), whatever
  * happens at the end of the call. It becomes visible at any time, but not later than the
  * process's next read-modify-write (they release), or a membarrier of another process.
+ * The scarce bit, which stands in the dry word and steers only hints, is set and cleared
+ * FLIPS times, whenever it likes.
  * NOBARRIER names a client that has no membarrier: its stores do not wait, its
  * own barrier reaches nobody.
  *
@@ -44,6 +46,7 @@
  *   -DFREE_NO_MOVE     a freer that sees the bit pushes, but does not move the dry word
  *   -DCLEAR_ONLY       the dry bit is cleared, the sequence stays
  *   -DBLIND_MOVE       the dry word is moved by a store
+ *   -DONE_TRY          nor is it tried again when the swap fails (-DFLIPS=2)
  *   -DHINT_FIRST       the freer pushes its hint before its store
  *   -DPUSH_RELAXED     the push may overtake the store (leaf bit without release)
  *   -DREAP_NO_BITS     the reaper sets no hints
@@ -60,7 +63,7 @@
  *   who finds a chunk moves the dry word (the bit stays set, so frees go on moving it);
  *   a freer that sees the bit pushes its hint to the list instead of its cache (who
  *   remembered looks again, and its scan finds the chunk); the hints of free chunks that a
- *   scan passes; a second try to move the dry word; a full cache that pushes to the list.
+ *   scan passes; a full cache that pushes to the list.
  */
 #define FREE 0
 #define SENT 8                   /* SENT+i: given away by i, and not yet taken */
@@ -92,6 +95,9 @@
 #ifndef RKILLS
 #define RKILLS 0
 #endif
+#ifndef FLIPS
+#define FLIPS 0                  /* of the scarce bit */
+#endif
 #ifndef REBORN
 #define REBORN 0
 #endif
@@ -114,7 +120,7 @@
 #define NONE   255
 
 byte wk[N], wg[N];               /* the words: kind and value in one, generation */
-byte dry=2;                      /* bit 0: somebody found nothing; above: sequence */
+byte dry=4;                      /* bit 0: somebody found nothing; 1: scarce; above: sequence */
 byte list;                       /* hints for all, one bit each */
 byte cache[CLIENTS+1];           /* hints, private */
 byte rem[CLIENTS+1];             /* the dry word remembered, private; 0: none */
@@ -122,7 +128,7 @@ byte buf[CLIENTS+1];             /* chunk + 1 whose free waits in the store buff
 byte hc=NONE, hg;                /* the last handle that was given: chunk, generation */
 
 bool kill[CLIENTS+1], dead[CLIENTS+1], reaped[CLIENTS+1], rkill;
-byte running = CLIENTS, kills_left = KILLS, rkills_left = RKILLS;
+byte running = CLIENTS, kills_left = KILLS, rkills_left = RKILLS, flips_left = FLIPS;
 
 /* ghosts */
 byte own[N];                     /* who uses the chunk */
@@ -202,17 +208,25 @@ inline hint(i) {
 #endif
 }
 
-/* The swap of pool_move_dry(), after a load that saw d; one try. */
+/*
+ * The swap of pool_move_dry(), after a load that saw d with the bit set; inside an atomic step.
+ * d stays if it must be tried again, and is 0 when the word was moved.
+ */
 inline cas_dry(i) {
 	if :: i!=REAPER -> drain(i) :: else -> skip fi;
 #ifdef BLIND_MOVE
-	dry=(d+2)&254;
+	dry=(d+4)&254; d=0
 #elif defined(CLEAR_ONLY)
-	if :: dry==d -> dry=d&254 :: else -> skip fi;
+	if :: dry==d -> dry=d&254 :: else -> skip fi; d=0
+#elif defined(ONE_TRY)
+	if :: dry==d -> dry=(d+4)&254 :: else -> skip fi; d=0
 #else
-	if :: dry==d -> dry=(d+2)&254 :: else -> skip fi;
+	if
+	:: dry==d -> dry=(d+4)&254; d=0
+	:: dry!=d && (dry&1) && dry/4==d/4 -> d=dry
+	:: else -> d=0
+	fi
 #endif
-	d=0
 }
 
 inline set_dry(i) {
@@ -306,7 +320,7 @@ looked:
 #endif
 	};
 	atomic { d=dry; if :: d&1 -> skip :: else -> complete(id); goto next fi };
-	atomic { cas_dry(id); complete(id); goto next };
+moving:	atomic { cas_dry(id); if :: d!=0 -> goto moving :: else -> complete(id); goto next fi };
 
 overflow: /* its cache is full */
 	atomic { drain(id); list=list|cache[id]; cache[id]=(1<<c); complete(id); goto next };
@@ -398,7 +412,8 @@ scanned:
 	};
 found:	if :: hints!=0 -> atomic { drain(id); list=list|hints; hints=0 } :: else -> skip fi;
 	atomic { d=dry; if :: d&1 -> skip :: else -> goto next fi };
-	atomic { cas_dry(id); goto next };
+found_moving:
+	atomic { cas_dry(id); if :: d!=0 -> goto found_moving :: else -> goto next fi };
 exhausted:
 #ifdef SCAN_FIRST
 	atomic { set_dry(id) };
@@ -494,7 +509,7 @@ again:
 #endif
 #ifdef REAP_MOVE_FIRST
 	   d = dry;
-	   if :: d&1 -> atomic { cas_dry(REAPER) } :: else -> d=0 fi;
+	   do :: d&1 -> atomic { cas_dry(REAPER) } :: else -> d=0; break od;
 #endif
 #ifdef REAP_BITS_FIRST
 	   list = (1<<N)-1;
@@ -533,10 +548,11 @@ swept:	   atomic { c++; k=0; g=0; if :: c<N -> goto word :: else -> c=0 fi };
 	   if :: hints!=0 -> atomic { list=list|hints; hints=0 } :: else -> skip fi;
 #endif
 #ifdef REAP_LOOK_FIRST
-	   if :: d&1 -> atomic { cas_dry(REAPER) } :: else -> skip fi;
+	   do :: d&1 -> atomic { cas_dry(REAPER) } :: else -> break od;
 #elif !defined(REAP_NO_MOVE) && !defined(REAP_MOVE_FIRST)
 	   atomic { d=dry; if :: d&1 -> skip :: else -> goto end_sweep fi };
-	   atomic { cas_dry(REAPER) };
+reap_moving:
+	   atomic { cas_dry(REAPER); if :: d!=0 -> goto reap_moving :: else -> skip fi };
 #endif
 end_sweep: atomic { end_of_sweep(); d=0; hints=0; set=0 }
 	od
@@ -565,6 +581,15 @@ end_sweep: atomic { end_of_sweep(); d=0; hints=0; set=0 }
 		od
 	}
 }
+
+/* pool_set_scarce(), pool_clear_scarce(): each by some client that has found a chunk. */
+proctype Scarcity() {
+	do
+	:: flips_left>0 -> atomic { flips_left--; dry=dry^2 }
+	:: break
+	od
+}
+
 proctype Killer() {
 	do
 	:: kills_left>0 -> kills_left--;
@@ -592,5 +617,6 @@ init { atomic {
 	run Client(3);
 #endif
 	run Memory(); run Reaper();
-	if :: KILLS+RKILLS -> run Killer() :: else -> skip fi
+	if :: KILLS+RKILLS -> run Killer() :: else -> skip fi;
+	if :: FLIPS -> run Scarcity() :: else -> skip fi
 } }
