@@ -140,6 +140,7 @@ PUBLIC void *mempool_alloc_aligned(struct mempool_client *client, size_t size_by
 struct request {
 	struct mempool_client *client;
 	size_t size;
+	uint32_t n_tries;
 	void *chunk;
 };
 
@@ -147,7 +148,9 @@ static int try_alloc(void *userdata)
 {
 	struct request *request = userdata;
 
-	cache_doubt(cache_get(request->client));
+	/* The first two tries are before it sleeps. */
+	if (++request->n_tries > 2)
+		cache_doubt(cache_get(request->client));
 	/* A failure has left the dry bit in every pool that fits: the next free moves it. */
 	request->chunk = mempool_alloc(request->client, request->size);
 	return request->chunk ? 0 : -errno;

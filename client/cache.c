@@ -58,11 +58,15 @@ static int claim_scanned(struct magazine *magazine, uint32_t holder, uint32_t *r
 	/* Without the barrier a free may have missed the bit: then remember nothing. */
 	magazine->dry = reached_all ? dry : 0;
 	magazine->n_dry_calls = 0;
-	magazine->scanned_ns = clock_now_ns();
+	if (pool->n_chunks > CACHE_SMALL_POOL)
+		magazine->scanned_ns = clock_now_ns();
 	return -EAGAIN;
 }
 
-/* So long ago that a scan, a nanosecond a word or so, is a small part of the time since. */
+/*
+ * Whether a scan, a nanosecond a word or so, takes next to no time, or was so long ago that it
+ * is a small part of the time since.
+ */
 static bool is_scan_due(const struct magazine *magazine)
 {
 	return magazine->pool.n_chunks <= CACHE_SMALL_POOL ||
@@ -71,10 +75,8 @@ static bool is_scan_due(const struct magazine *magazine)
 
 void cache_doubt(struct cache *cache)
 {
-	int64_t now_ns = clock_now_ns();
-
 	for (uint32_t i = 0; i < cache_client(cache)->n_pools; i++)
-		if (now_ns - cache->magazines[i].scanned_ns >= EVENTCOUNT_SLICE_NS)
+		if (is_scan_due(&cache->magazines[i]))
 			cache->magazines[i].dry = 0;
 }
 

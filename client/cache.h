@@ -59,8 +59,8 @@ int cache_claim_slowly(struct cache *cache, struct magazine *magazine, uint32_t 
 void cache_keep_slowly(struct magazine *magazine, uint32_t index);
 
 /*
- * Forget the scans of a slice ago and more: who slept so long looks at the words, in case that
- * somebody was stopped or killed before it moved the dry word.
+ * Forget what scans have found, where another one is not too soon: who has slept looks at the
+ * words, in case that somebody was stopped or killed before it moved the dry word.
  */
 void cache_doubt(struct cache *cache);
 

@@ -43,7 +43,7 @@ struct magazine {
 	uint32_t capacity;
 	uint32_t *indices;
 	uint64_t dry;			/* the dry word remembered from a failed scan; 0: none */
-	int64_t scanned_ns;		/* when that was */
+	int64_t scanned_ns;		/* when that was; of a pool that is not small */
 	uint32_t n_dry_calls;		/* failed at once since */
 	uint32_t start;			/* where in the free list to look first */
 	struct pool pool;		/* a copy, at hand */
