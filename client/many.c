@@ -38,8 +38,11 @@ static void claim_hints(struct harvest *harvest)
 	while (magazine->n > 0 && harvest->n < harvest->n_wanted)
 		claim(harvest, magazine->indices[--magazine->n]);
 
-	/* Each turn uses up hints that others must have set: lock-free. */
-	while (harvest->n < harvest->n_wanted) {
+	/*
+	 * Each turn uses up hints that others must have set: lock-free. Where a scan has found
+	 * nothing, the single ones know whether to look again: an empty list is slow to read.
+	 */
+	while (harvest->n < harvest->n_wanted && magazine->dry == 0) {
 		size_t missing = harvest->n_wanted - harvest->n;
 		uint64_t bits = free_list_pop_bits(&magazine->pool.list, &magazine->start,
 						   missing < 64 ? (uint32_t)missing : 64);
