@@ -204,7 +204,7 @@ int mempool_free(struct mempool_client *client, const void *chunk);
  * @size_bytes: of each, at least
  * @ret_chunks: room for @n
  *
- * As @n calls of mempool_alloc(), at about half the time for each.
+ * As @n calls of mempool_alloc(), in less time for each (docs/performance.md).
  *
  * Threads: any. Lock-free, as mempool_alloc().
  * Crash:   killed inside, each chunk is free, or is freed by the reaper.
