@@ -24,6 +24,7 @@
  *	blocking	the same, both asleep until it comes
  *	publish		bursts to N subscribers: what a message costs the publisher, and
  *			until all have it
+ *	publish-stopped	to N that were stopped after they had subscribed: what it costs
  *
  * Death; N: chunks of the pool
  *	kill		200 processes, some at a time, that alloc, free, send and receive
@@ -244,8 +245,8 @@ static void contended_batches(void)
 	contended(batches_of_side);
 }
 
-/* The others have joined, and sleep until they are killed. */
-static void clients(void)
+/* The others have joined, and stand still until they are killed. */
+static void among_stopped(double (*run)(uint64_t ms))
 {
 	int n = setup.n_clients;
 	pid_t *pids = (pid_t *)calloc((size_t)n, sizeof(*pids));
@@ -271,16 +272,23 @@ static void clients(void)
 	for (int i = 1; i < n; i++)
 		if (read(fds[0], &byte, 1) != 1)
 			fail("a client has ended");
+	for (int i = 1; i < n; i++)
+		kill(pids[i], SIGSTOP);
 	pin(0);
 	system_join(0);
-	warm_up(run_pairs);
-	print_figure(bench_work, run_pairs(setup.ms), "ns", 0);
+	warm_up(run);
+	print_figure(bench_work, run(setup.ms), "ns", 0);
 	for (int i = 1; i < n; i++) {
 		kill(pids[i], SIGKILL);
 		waitpid(pids[i], NULL, 0);
 	}
 	free(pids);
 	leave_alone();
+}
+
+static void clients(void)
+{
+	among_stopped(run_pairs);
 }
 
 /* Until there are none. Return: how many, in *ret_chunks. */
@@ -591,6 +599,28 @@ static void publish(void)
 	print_figure("deliver", meeting->result[1], "ns", line_ns);
 }
 
+#ifdef HAS_POOL
+static double run_published(uint64_t ms)
+{
+	struct slices *slices = slices_new();
+	uint64_t until = ms_from_now(ms), begin = clock_ns(), end;
+
+	do {
+		for (int i = 0; i < BURST; i++)
+			publish_one(1);
+		end = clock_ns();
+		slices_add(slices, (double)(end - begin) / BURST);
+		begin = end;
+	} while (end < until);
+	return slices_finish(slices);
+}
+
+static void publish_stopped(void)
+{
+	among_stopped(run_published);
+}
+#endif
+
 #endif /* HAS_TOPIC */
 
 /* ---- death ---- */
@@ -884,6 +914,9 @@ static const struct work {
 #endif
 #ifdef HAS_TOPIC
 	{ "publish", publish, WORK_TOPIC },
+#ifdef HAS_POOL
+	{ "publish-stopped", publish_stopped, WORK_TOPIC },
+#endif
 #endif
 #ifdef HAS_COUNT
 	{ "kill", kill_clients, WORK_KILL },
@@ -913,7 +946,7 @@ static void set_up(const char *work, const char *bytes, const char *last)
 	n_written = strcmp(last, "all") == 0 ? setup.bytes / 8 : 1;
 	if (strcmp(work, "clients") == 0)
 		setup.n_clients = (int)n;
-	else if (strcmp(work, "publish") == 0)
+	else if (strncmp(work, "publish", 7) == 0)
 		setup.n_clients = (int)n + 1;
 	else if (n >= 1000)
 		setup.n_chunks = n;

@@ -73,6 +73,9 @@ def _cases():
         yield Case(f'copy-{size}', ['copy', str(size)], ['limits'])
     for n in [1, 4, 16]:
         yield Case(f'publish-{n}', ['publish', '128', str(n)], ['mempool', 'iceoryx', 'zeromq'])
+    for n in [0, 16]:
+        yield Case(f'publish-stopped-{n}', ['publish-stopped', '128', str(n)],
+                   ['mempool', 'iceoryx'])
     for n in [1000, 1000000, 10000000]:
         yield Case(f'chunks-{n}', ['pair', '128', str(n)],
                    ['mempool', 'dpdk', 'iceoryx-raw', 'boost'])
@@ -112,7 +115,8 @@ TABLES = [
     Table('blocking', [(f'blocking-{size}', title)
                        for size, title in zip(SIZES, ['128 B', '4 KiB', '1 MiB'])]),
     Table('publish', [(f'publish-{n}/{what}', f'{what}, {n}')
-                      for what in ['publish', 'deliver'] for n in [1, 4, 16]]),
+                      for what in ['publish', 'deliver'] for n in [1, 4, 16]] +
+          [('publish-stopped-0', 'publish, none'), ('publish-stopped-16', '16 stopped')]),
     Table('chunks', [('chunks-1000', '1000 chunks'), ('chunks-1000000', '1 million'),
                      ('chunks-10000000', '10 million')]),
     Table('clients', [(f'clients-{n}', f'{n} attached') for n in [1, 16, 64, 256]]),
@@ -169,6 +173,8 @@ TARGETS = [
            1.1, 'roundtrip-128-8', 'mempool'),
     _ratio('blocking round trip against a bare futex', 'blocking-128', 'mempool', 1.1,
            'blocking-128', 'limits'),
+    _ratio('publish, 16 stopped subscribers against none', 'publish-stopped-16', 'mempool', 1.1,
+           'publish-stopped-0', 'mempool'),
     _value('start to READY', 'start', 15e6, 'ns'),
     _value('attach', 'attach/attach', 200e3, 'ns'),
     _value('RssAnon of the daemon', 'memory-128/RssAnon', 4, 'MiB'),
