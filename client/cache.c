@@ -224,7 +224,7 @@ static void forget_thread(void *first)
 			if (cache->next_of_client)
 				cache->next_of_client->previous_of_client =
 					cache->previous_of_client;
-			if (!cache_client(cache)->forked)
+			if (!client_is_forked(cache_client(cache)))
 				cache_flush(cache);
 		}
 		free(cache);
@@ -311,7 +311,7 @@ struct cache *cache_find(struct mempool_client *client)
 		errno = EINVAL;
 		return NULL;
 	}
-	if (client->forked) {
+	if (client_is_forked(client)) {
 		errno = ECHILD;
 		return NULL;
 	}

@@ -142,7 +142,7 @@ void client_unref(struct mempool_client *client)
 	if (atomic_fetch_sub_explicit(&client->n_references, 1, memory_order_acq_rel) != 1)
 		return;
 	cache_unregister(client);
-	if (client->forked)
+	if (client_is_forked(client))
 		/* Not mapped here (MADV_DONTFORK): something else may be in its place. */
 		client->segment->memory.base = NULL;
 	share_deinit(client);
@@ -156,7 +156,7 @@ int client_close(struct mempool_client *client)
 {
 	uint64_t n_held = 0;
 
-	if (!client->forked) {
+	if (!client_is_forked(client)) {
 		reap_add(&client->reap, client->holder);
 		while (!reap_step(&client->reap, UINT32_MAX))
 			;
@@ -379,7 +379,7 @@ PUBLIC int mempool_client_close(struct mempool_client *client)
 
 PUBLIC bool mempool_client_is_stale(struct mempool_client *client)
 {
-	return client && !client->forked &&
+	return client && !client_is_forked(client) &&
 	       segment_state(client->segment) == MEMPOOL_SEGMENT_RETIRED;
 }
 

@@ -112,6 +112,12 @@ int client_close(struct mempool_client *client);
 struct mempool_client *client_ref(struct mempool_client *client);
 void client_unref(struct mempool_client *client);
 
+/* Whether this is a child of the process that opened the client: then there is no segment. */
+static inline bool client_is_forked(const struct mempool_client *client)
+{
+	return client->forked;
+}
+
 /* Which chunk an address is. Return: 0; -EINVAL not the start of a chunk of this segment. */
 int client_locate(const struct mempool_client *client, const void *chunk,
 		  const struct pool **ret_pool, uint32_t *ret_index);

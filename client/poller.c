@@ -199,7 +199,7 @@ void poller_forget(struct mempool_client *client, const void *handle)
 	struct poller *poller = &client->poller;
 
 	/* In a child the lock may be held by a thread that is not there. */
-	if (client->forked)
+	if (client_is_forked(client))
 		return;
 	pthread_mutex_lock(&poller->lock);
 	for (size_t i = 0; i < poller->n_looks;) {
@@ -296,7 +296,7 @@ PUBLIC int mempool_client_fd(struct mempool_client *client)
 {
 	if (!client)
 		return -EINVAL;
-	if (client->forked)
+	if (client_is_forked(client))
 		return -ECHILD;
 	return poller_open(client);
 }
