@@ -269,6 +269,8 @@ static int map_place(const struct mempool_msg_place *place, struct segment **ret
 	r = segment_map(place->shm_name, SEGMENT_READ_WRITE, &memory);
 	if (r < 0)
 		return r == -ENOENT ? -ESTALE : r;
+	/* A write to the descriptor, by whatever mistake of the program, would be one to the header. */
+	segment_memory_close_fd(&memory);
 	if (is_that_one(&memory, place))
 		r = segment_attach(&memory, ret_segment);
 	else

@@ -25,9 +25,15 @@ void segment_memory_deinit(struct segment_memory *memory)
 		return;
 	if (memory->base)
 		munmap(memory->base, memory->size);
+	segment_memory_close_fd(memory);
+	*memory = SEGMENT_MEMORY_NULL;
+}
+
+void segment_memory_close_fd(struct segment_memory *memory)
+{
 	if (memory->fd >= 0)
 		close(memory->fd);
-	*memory = SEGMENT_MEMORY_NULL;
+	memory->fd = -1;
 }
 
 /* The descriptor becomes ret_memory's, also on error. */

@@ -98,6 +98,9 @@ int segment_map(const char *shm_name, enum segment_access access,
 /* Map an object that is open already; the descriptor becomes ret_memory's, also on error. */
 int segment_map_fd(int fd, enum segment_access access, struct segment_memory *ret_memory);
 
+/* Close the descriptor; the mapping stays. */
+void segment_memory_close_fd(struct segment_memory *memory);
+
 /* Unmap and close. NULL and SEGMENT_MEMORY_NULL are fine. */
 void segment_memory_deinit(struct segment_memory *memory);
 

@@ -88,6 +88,27 @@ static long rss_anon_kib(pid_t pid)
 	return kib;
 }
 
+/* ---- descriptors ---- */
+
+START_TEST(test_client_keeps_no_descriptor_of_the_segment)
+{
+	struct mempool_client *client = open_client(&fixture);
+	char path[64], target[96];
+
+	for (int fd = 0; fd < 100; fd++) {
+		ssize_t n;
+
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		n = readlink(path, target, sizeof(target) - 1);
+		target[n < 0 ? 0 : n] = '\0';
+		ck_assert_msg(strncmp(target, "/dev/shm/", 9) != 0,
+			      "descriptor %d leads to %s", fd, target);
+	}
+	hold(client, 1);
+	ck_assert_int_eq(mempool_client_close(client), 1);
+}
+END_TEST
+
 /* ---- coming and going ---- */
 
 static void run_sitter(const struct fixture *with, int fd)
@@ -479,6 +500,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_set_timeout(tcase, 60);
+	tcase_add_test(tcase, test_client_keeps_no_descriptor_of_the_segment);
 	tcase_add_test(tcase, test_clients_one_after_the_other_use_ids_again);
 	tcase_add_test(tcase, test_clients_at_once_fill_the_table_and_leave_it_empty);
 	tcase_add_test(tcase, test_client_opened_and_closed_often_leaks_nothing);
