@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "shm/fd.h"
 
 #define NS_PER_SECOND INT64_C(1000000000)
 
@@ -63,7 +64,7 @@ static int connect_once(struct connection *connection)
 
 	static_assert(sizeof(connection->socket_path) == sizeof(address.sun_path), "path");
 	memcpy(address.sun_path, connection->socket_path, sizeof(address.sun_path));
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	fd = fd_above_stdio(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
 	if (fd < 0)
 		return -errno;
 	r = set_timeout(fd, ANSWER_NS);
@@ -293,6 +294,7 @@ static int receive_with_fd(int fd, struct mempool_msg_peer *ret_message, int fla
 		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
 		    c->cmsg_len == CMSG_LEN(sizeof(int)))
 			memcpy(ret_passed, CMSG_DATA(c), sizeof(int));
+	*ret_passed = fd_above_stdio(*ret_passed);
 	return n == 0 ? -ENOTCONN : 0;
 }
 

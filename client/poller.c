@@ -11,6 +11,7 @@
 #include "client.h"
 #include "clock.h"
 #include "shm/eventcount.h"
+#include "shm/fd.h"
 #include "shm/holder.h"
 
 /* A descriptor that the daemon did not have is asked for again so much later. */
@@ -73,9 +74,10 @@ static int make(struct poller *poller)
 	};
 	int r = 0;
 
-	poller->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	poller->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	poller->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	poller->epoll_fd = fd_above_stdio(epoll_create1(EPOLL_CLOEXEC));
+	poller->event_fd = fd_above_stdio(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+	poller->timer_fd = fd_above_stdio(timerfd_create(CLOCK_MONOTONIC,
+							 TFD_CLOEXEC | TFD_NONBLOCK));
 	if (poller->epoll_fd < 0 || poller->event_fd < 0 || poller->timer_fd < 0 ||
 	    timerfd_settime(poller->timer_fd, 0, &slice, NULL) < 0)
 		r = -errno;

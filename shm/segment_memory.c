@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "fd.h"
 #include "mempool_protocol.h"
 
 /* How long an object may be too short before that is not its maker's slowness: 1 s. */
@@ -124,7 +125,7 @@ static int open_in_folder(const char *path, int flags, mode_t mode)
 	return r;
 }
 
-static int open_object(const char *shm_name, int flags, mode_t mode)
+static int open_named(const char *shm_name, int flags, mode_t mode)
 {
 	int fd;
 
@@ -132,6 +133,18 @@ static int open_object(const char *shm_name, int flags, mode_t mode)
 		return open_in_folder(shm_name, flags, mode);
 	fd = shm_open(shm_name, flags, mode);
 	return fd < 0 ? -errno : fd;
+}
+
+/* Never as 0 to 2: another thread may be printing, and 1 be closed. */
+static int open_object(const char *shm_name, int flags, mode_t mode)
+{
+	struct fd_stdio_hold hold;
+	int fd;
+
+	fd_hold_stdio(&hold);
+	fd = open_named(shm_name, flags, mode);
+	fd_release_stdio(&hold);
+	return fd;
 }
 
 static void unlink_object(const char *shm_name)

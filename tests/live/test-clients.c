@@ -4,8 +4,11 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,7 +91,104 @@ static long rss_anon_kib(pid_t pid)
 	return kib;
 }
 
-/* ---- descriptors ---- */
+/* ---- descriptors 0 to 2 closed ---- */
+
+#define OPENS 200
+
+static void close_stdio(void *userdata)
+{
+	(void)userdata;
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		close(fd);
+}
+
+static void read_header(unsigned char ret_bytes[static 64])
+{
+	char path[96];
+	int fd;
+
+	fixture_object_path(&fixture, 1, path);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(pread(fd, ret_bytes, 64, 0), 64);
+	close(fd);
+}
+
+/* Prints while clients are opened: whatever has number 1 or 2 for a moment gets it. */
+static void *print_on(void *userdata)
+{
+	const atomic_bool *stop = userdata;
+
+	while (!atomic_load(stop))
+		if (write(STDOUT_FILENO, "print", 5) == 5 || write(STDERR_FILENO, "error", 5) == 5)
+			return (void *)1;
+	return NULL;
+}
+
+/* How many of our descriptors are below 3, or lead to an object in /dev/shm. */
+static uint64_t count_wrong_fds(void)
+{
+	DIR *folder = opendir("/proc/self/fd");
+	struct dirent *entry;
+	uint64_t n = 0;
+
+	if (!folder)
+		return 1000;
+	while ((entry = readdir(folder))) {
+		char path[96] = "";
+		int fd = (int)strtol(entry->d_name, NULL, 10);
+
+		if (entry->d_name[0] == '.' || fd == dirfd(folder) ||
+		    readlinkat(dirfd(folder), entry->d_name, path, sizeof(path) - 1) < 0)
+			continue;
+		n += fd <= STDERR_FILENO || strncmp(path, "/dev/shm/", 9) == 0;
+	}
+	closedir(folder);
+	return n;
+}
+
+static void run_without_stdio(const struct fixture *with, int fd)
+{
+	struct mempool_client *client = NULL;
+	atomic_bool stop = false;
+	pthread_t printer;
+	void *printed;
+
+	close_stdio(NULL);
+	if (pthread_create(&printer, NULL, print_on, &stop) != 0)
+		_exit(1);
+	for (int i = 0; i < OPENS; i++) {
+		mempool_client_close(client);
+		if (try_open(with, 0, &client) < 0)
+			_exit(1);
+	}
+	atomic_store(&stop, true);
+	pthread_join(printer, &printed);
+	tell(fd, (uint64_t)(uintptr_t)printed);
+
+	tell(fd, (uint64_t)(mempool_client_fd(client) < 0));
+	tell(fd, count_wrong_fds());
+	tell(fd, printf("a program prints\n") > 0 && fflush(stdout) == 0);
+	tell(fd, (uint64_t)mempool_client_close(client));
+}
+
+START_TEST(test_client_without_stdio_lets_nothing_print_into_the_segment)
+{
+	unsigned char before[64], after[64];
+	struct actor actor;
+
+	read_header(before);
+	actor_start(&actor, &fixture, run_without_stdio);
+	expect_to_hear(actor.fd, 0);	/* nothing was printed anywhere */
+	expect_to_hear(actor.fd, 0);	/* there is a descriptor to poll */
+	expect_to_hear(actor.fd, 0);	/* no descriptor is where it must not be */
+	expect_to_hear(actor.fd, 0);	/* a printf fails, as without the library */
+	expect_to_hear(actor.fd, 0);
+	actor_join(&actor);
+	read_header(after);
+	ck_assert_mem_eq(before, after, sizeof(before));
+}
+END_TEST
 
 START_TEST(test_client_keeps_no_descriptor_of_the_segment)
 {
@@ -500,6 +600,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_set_timeout(tcase, 60);
+	tcase_add_test(tcase, test_client_without_stdio_lets_nothing_print_into_the_segment);
 	tcase_add_test(tcase, test_client_keeps_no_descriptor_of_the_segment);
 	tcase_add_test(tcase, test_clients_one_after_the_other_use_ids_again);
 	tcase_add_test(tcase, test_clients_at_once_fill_the_table_and_leave_it_empty);

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+#include "fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+int fd_above_stdio(int fd)
+{
+	int moved, error;
+
+	if (fd < 0 || fd > STDERR_FILENO)
+		return fd;
+	moved = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	error = errno;
+	close(fd);
+	errno = error;
+	return moved;
+}
+
+void fd_hold_stdio(struct fd_stdio_hold *hold)
+{
+	int fd;
+
+	/* O_PATH: open, but not for reading or writing. The lowest free number comes first. */
+	hold->n = 0;
+	while ((fd = open("/", O_PATH | O_CLOEXEC)) >= 0 && fd <= STDERR_FILENO)
+		hold->fds[hold->n++] = fd;
+	if (fd >= 0)
+		close(fd);
+}
+
+void fd_release_stdio(const struct fd_stdio_hold *hold)
+{
+	for (int i = 0; i < hold->n; i++)
+		close(hold->fds[i]);
+}
