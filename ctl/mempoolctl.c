@@ -12,6 +12,7 @@
 #include "build_config.h"
 #include "command.h"
 #include "mempool_protocol.h"
+#include "shm/fd.h"
 #include "shm/sigbus.h"
 
 static enum ctl_exit usage_error(void)
@@ -148,6 +149,8 @@ int main(int argc, char **argv)
 	};
 	unsigned int given = 0;
 
+	if (fd_fill_stdio() < 0)
+		return CTL_FAILED;
 	setlocale(LC_CTYPE, "");
 	if (!read_options(argc, argv, &options, &given))
 		return (int)usage_error();

@@ -22,6 +22,7 @@
 #include "log.h"
 #include "remove.h"
 #include "server.h"
+#include "shm/fd.h"
 #include "shm/segment.h"
 
 enum mode {
@@ -132,6 +133,8 @@ int main(int argc, char **argv)
 	struct conf *conf;
 	int r;
 
+	if (fd_fill_stdio() < 0)
+		return EX_OSERR;
 	r = parse_options(argc, argv, &options);
 	if (r >= 0)
 		return r;

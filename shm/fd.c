@@ -35,3 +35,13 @@ void fd_release_stdio(const struct fd_stdio_hold *hold)
 	for (int i = 0; i < hold->n; i++)
 		close(hold->fds[i]);
 }
+
+int fd_fill_stdio(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		/* The lowest free number is fd: those below it are open by now. */
+		if (fcntl(fd, F_GETFD) < 0 &&
+		    open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0)
+			return -errno;
+	return 0;
+}

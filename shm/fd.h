@@ -30,4 +30,10 @@ struct fd_stdio_hold {
 void fd_hold_stdio(struct fd_stdio_hold *hold);
 void fd_release_stdio(const struct fd_stdio_hold *hold);
 
+/*
+ * For a program's main(), before it opens anything: /dev/null where 0 to 2 are closed, the
+ * wrong way round, so that a write to standard output still fails. Return: 0 or -errno.
+ */
+int fd_fill_stdio(void);
+
 #endif

@@ -42,6 +42,14 @@ start_daemon <<CONFIG
       - { chunk_size: 1000000, chunk_count: 3 }
 CONFIG
 
+without_output() {
+	"$ctl" status >&- 2>&- <&-
+}
+header=$(head -c 64 /dev/shm/mempool-"$name".1 | od -An -tx1)
+check 'standard output closed is a failure' exits 1 without_output
+check 'and nothing is printed into a segment' same "$header" \
+	"$(head -c 64 /dev/shm/mempool-"$name".1 | od -An -tx1)"
+
 check 'both segments' same "$name $name-other" "$(status_json '*(g["name"] for g in s)')"
 check 'the pools of the guide' same '[(128, 10000), (1024, 5000), (4096, 1000)]' \
 	"$(status_json '[(p["chunk_size"], p["total"]) for p in s[0]["pools"]]')"

@@ -209,6 +209,30 @@ START_TEST(test_client_keeps_no_descriptor_of_the_segment)
 }
 END_TEST
 
+START_TEST(test_daemon_without_stdio_serves)
+{
+	unsigned char before[64], after[64];
+	struct mempool_client *client;
+
+	read_header(before);
+	fixture_stop(&fixture);
+	fixture.in_child = close_stdio;
+	fixture_start(&fixture);
+	client = open_client(&fixture);
+	hold(client, 1);
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		char path[64], target[96] = "";
+
+		snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)fixture.pid, fd);
+		ck_assert_int_gt(readlink(path, target, sizeof(target) - 1), 0);
+		ck_assert_str_eq(target, "/dev/null");
+	}
+	ck_assert_int_eq(mempool_client_close(client), 1);
+	read_header(after);
+	ck_assert_mem_eq(before, after, sizeof(before));
+}
+END_TEST
+
 /* ---- coming and going ---- */
 
 static void run_sitter(const struct fixture *with, int fd)
@@ -602,6 +626,7 @@ int main(void)
 	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, test_client_without_stdio_lets_nothing_print_into_the_segment);
 	tcase_add_test(tcase, test_client_keeps_no_descriptor_of_the_segment);
+	tcase_add_test(tcase, test_daemon_without_stdio_serves);
 	tcase_add_test(tcase, test_clients_one_after_the_other_use_ids_again);
 	tcase_add_test(tcase, test_clients_at_once_fill_the_table_and_leave_it_empty);
 	tcase_add_test(tcase, test_client_opened_and_closed_often_leaks_nothing);

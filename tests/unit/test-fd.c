@@ -97,6 +97,25 @@ START_TEST(test_hold_stdio_leaves_no_low_number)
 }
 END_TEST
 
+START_TEST(test_fill_stdio_opens_what_is_closed)
+{
+	unsigned int closed = (unsigned int)_i;
+	int fd;
+
+	close_these(closed);
+	if (fd_fill_stdio() != 0)
+		_exit(1);
+	for (int i = 0; i < 3; i++)
+		if (!is_open(i))
+			_exit(2);
+	/* What is printed is still lost with an error. */
+	if ((closed & 2) && (write(STDOUT_FILENO, "x", 1) != -1 || errno != EBADF))
+		_exit(3);
+	fd = new_socket();
+	_exit(fd > STDERR_FILENO ? 0 : 4);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("fd");
@@ -109,6 +128,7 @@ int main(void)
 	tcase_add_test(tcase, test_above_stdio_keeps_errors);
 	tcase_add_exit_test(tcase, test_above_stdio_no_number_left_emfile, 0);
 	tcase_add_loop_exit_test(tcase, test_hold_stdio_leaves_no_low_number, 0, 0, 8);
+	tcase_add_loop_exit_test(tcase, test_fill_stdio_opens_what_is_closed, 0, 0, 8);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
