@@ -5,11 +5,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -60,8 +62,44 @@ bool skip_unless_root(const char *why)
 {
 	if (geteuid() == 0)
 		return false;
-	fprintf(stderr, "skipped, needs root: %s\n", why);
+	fprintf(stderr, "skipped: needs root: %s\n", why);
 	return true;
+}
+
+/* ---- namespaces ---- */
+
+/*
+ * In a chroot "/" need not be a mount point, so it has no propagation to set. The namespace's
+ * root has. It is found above a root that is put below the current folder; then our own root
+ * is put back. In this copy of the mounts alone: others do not see it.
+ */
+static int make_mounts_private(void)
+{
+	struct stat here, above;
+	int root, r = 0;
+
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0)
+		return 0;
+	root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0 || chdir("/") < 0 || chroot("tmp") < 0)
+		return -errno;
+	do {
+		if (stat(".", &here) < 0 || stat("..", &above) < 0 || chdir("..") < 0)
+			return -errno;
+	} while (here.st_dev != above.st_dev || here.st_ino != above.st_ino);
+	if (mount(NULL, ".", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		r = -errno;
+	if (fchdir(root) < 0 || chroot(".") < 0)
+		r = -errno;
+	close(root);
+	return r;
+}
+
+int fixture_own_mounts(int flags)
+{
+	if (unshare(CLONE_NEWNS | flags) < 0)
+		return -errno;
+	return make_mounts_private();
 }
 
 /* ---- folder and config ---- */

@@ -136,6 +136,12 @@ struct fixture_used {
 };
 bool fixture_no_longer_used(void *userdata);
 
+/*
+ * A mount namespace of our own, and what other namespaces of clone(2) @flags asks for; what is
+ * mounted in it is seen nowhere else. Return: 0; -errno.
+ */
+int fixture_own_mounts(int flags);
+
 /* Print why, and leave the test program with 77 if this is the only reason to run it. */
 bool skip_unless_root(const char *why);
 

@@ -237,8 +237,7 @@ static void enter_pid_namespace(void *userdata)
 	pid_t pid;
 
 	(void)userdata;
-	if (unshare(CLONE_NEWPID | CLONE_NEWNS) < 0 ||
-	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+	if (fixture_own_mounts(CLONE_NEWPID) < 0)
 		_exit(1);
 	pid = fork();
 	if (pid == 0) {

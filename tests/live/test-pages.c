@@ -412,7 +412,7 @@ static bool huge_is_missing(unsigned int kib, uint64_t n)
 
 	if (huge_number(kib, "free_hugepages") < n)
 		return skip("there are no huge pages, or none to be had");
-	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+	if (fixture_own_mounts(0) < 0)
 		return skip("needs root: a mount namespace");
 	snprintf(huge_folder, sizeof(huge_folder), "%s/huge", fixture.folder);
 	ck_assert_int_eq(mkdir(huge_folder, 0755), 0);

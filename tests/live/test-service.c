@@ -345,7 +345,7 @@ END_TEST
 static void small_shm(void *userdata)
 {
 	(void)userdata;
-	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	if (fixture_own_mounts(0) < 0 ||
 	    mount("tmpfs", "/dev/shm", "tmpfs", 0, "size=1M") < 0)
 		_exit(77);
 }
