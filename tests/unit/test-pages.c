@@ -208,7 +208,8 @@ START_TEST(test_lock_locks_every_page)
 	int r = create(&pages);
 
 	if (r == -ENOMEM || r == -EPERM) {
-		printf("skipped: RLIMIT_MEMLOCK is too small here\n");
+		printf("skipped: no %llu bytes may be locked here: %s\n",
+		       (unsigned long long)size, strerror(-r));
 		return;
 	}
 	ck_assert_int_eq(r, 0);
@@ -224,11 +225,25 @@ static bool refuse_progress(uint64_t done, uint64_t total, void *userdata)
 	return false;
 }
 
+/* Within the limit; the system call filter of a container may refuse it all the same. */
+static bool may_lock_a_page(void)
+{
+	void *page = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int r = mlock(page, 4096);
+
+	if (r < 0)
+		printf("skipped: no memory may be locked here: %s\n", strerror(errno));
+	munmap(page, 4096);
+	return r == 0;
+}
+
 START_TEST(test_lock_not_allowed_fails_before_anything_is_taken)
 {
 	const struct pages pages = { .lock = true };
 
 	limit_memlock(64 << 10);
+	if (!may_lock_a_page())
+		return;
 	ck_assert_int_eq(segment_create_paged(name, size, &private_perms, &pages,
 					      refuse_progress, NULL, &memory), -ENOMEM);
 	ck_assert_ptr_null(memory.base);
