@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,13 +12,16 @@
 #include <unistd.h>
 
 #include "conf.h"
+#include "writer.h"
 
 #define LOG_TEXT_BYTES 1024
+#define LOG_PREFIX_BYTES 32
 #define LOG_WINDOW_NS UINT64_C(10000000000)
 
 static int log_level = LOG_INFO;
 static bool log_to_journal;
-static bool log_bar_is_shown;
+static struct writer log_writer = WRITER_NULL(STDERR_FILENO);
+static atomic_bool log_bar_is_shown;
 static char *log_kept;			/* while it is empty the next line goes there */
 static size_t log_kept_size;
 static int log_kept_priority;
@@ -46,13 +50,31 @@ void log_set_level(int priority)
 	log_level = priority;
 }
 
+int log_start_writer(void)
+{
+	return writer_start(&log_writer, log_to_journal ? "<4>" : "mempoold: warning: ");
+}
+
+void log_finish(void)
+{
+	writer_finish(&log_writer);
+}
+
 void log_bar(const char *text)
 {
-	if (text)
-		dprintf(STDERR_FILENO, "\r%s\033[K", text);
-	else if (log_bar_is_shown)
-		dprintf(STDERR_FILENO, "\r\033[K");
-	log_bar_is_shown = text != NULL;
+	char line[LOG_TEXT_BYTES + LOG_PREFIX_BYTES];
+
+	/* A terminal that is stopped is not sent each bar of the past once it goes on. */
+	if (text && writer_is_behind(&log_writer))
+		return;
+	if (text) {
+		snprintf(line, sizeof(line), "\r%s\033[K", text);
+		writer_put(&log_writer, line);
+	}
+	/* Relaxed: two threads' lines may come in any order, and the bar is gone in each. */
+	if (atomic_exchange_explicit(&log_bar_is_shown, text != NULL, memory_order_relaxed) &&
+	    !text)
+		writer_put(&log_writer, "\r\033[K");
 }
 
 void log_keep(char *text, size_t size, int priority)
@@ -64,21 +86,22 @@ void log_keep(char *text, size_t size, int priority)
 		text[0] = '\0';
 }
 
-/* One write a line, so that lines of several processes on one stderr stay whole. */
+/* One text a line, so that lines of several processes on one stderr stay whole. */
 static void write_line(int priority, const char *text, size_t length)
 {
+	char line[LOG_TEXT_BYTES + LOG_PREFIX_BYTES];
 	const char *word = "";
 
 	log_bar(NULL);
-	if (log_to_journal) {
-		dprintf(STDERR_FILENO, "<%d>%.*s\n", priority, (int)length, text);
-		return;
-	}
 	if (priority <= LOG_ERR)
 		word = "error: ";
 	else if (priority == LOG_WARNING)
 		word = "warning: ";
-	dprintf(STDERR_FILENO, "mempoold: %s%.*s\n", word, (int)length, text);
+	if (log_to_journal)
+		snprintf(line, sizeof(line), "<%d>%.*s\n", priority, (int)length, text);
+	else
+		snprintf(line, sizeof(line), "mempoold: %s%.*s\n", word, (int)length, text);
+	writer_put(&log_writer, line);
 }
 
 __attribute__((format(printf, 2, 0))) static void

@@ -3,7 +3,8 @@
  * log.h - lines on stderr, for a person or for the journal
  *
  * Into the journal each line goes with its priority in front ("<6>"), as sd-daemon(3) has
- * it; elsewhere plain, with the program's name. Every call keeps errno.
+ * it; elsewhere plain, with the program's name. Every call keeps errno. A command waits until
+ * its line is written; the daemon never does (writer.h).
  */
 #ifndef DAEMON_LOG_H
 #define DAEMON_LOG_H
@@ -15,6 +16,12 @@
 
 /* plain: no prefixes even if stderr is the journal's. */
 void log_init(bool plain);
+
+/* For a daemon: nobody waits for stderr any more. Return: 0 or -errno: no thread. */
+int log_start_writer(void);
+
+/* Before the end: wait until all lines are written, but not for a stderr that takes none. */
+void log_finish(void);
 
 /* Up to which priority lines are written; LOG_INFO until then. */
 void log_set_level(int priority);

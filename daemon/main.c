@@ -115,22 +115,32 @@ static int serve(const struct options *options, struct conf *conf)
 }
 
 /* Return: the exit status. */
-static int run(const struct options *options, struct conf *conf)
+static int remove_all(struct conf *conf)
 {
-	int r;
+	int r = remove_segments(conf);
 
-	if (options->mode == MODE_SERVE)
-		return serve(options, conf);
-	r = remove_segments(conf);
 	conf_free(conf);
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/* Return: the exit status. */
+static int run(const struct options *options)
+{
+	struct conf_error error;
+	struct conf *conf;
+	int r;
+
+	r = conf_load(options->config_path, log_conf_warning, NULL, &conf, &error);
+	if (r == 0)
+		return options->mode == MODE_SERVE ? serve(options, conf) : remove_all(conf);
+	log_conf_error(LOG_ERR, &error);
+	conf_error_deinit(&error);
+	return r == -ENOMEM ? EXIT_FAILURE : EX_CONFIG;
 }
 
 int main(int argc, char **argv)
 {
 	struct options options = { .config_path = MEMPOOL_SYSCONFDIR_FILE };
-	struct conf_error error;
-	struct conf *conf;
 	int r;
 
 	if (fd_fill_stdio() < 0)
@@ -141,10 +151,12 @@ int main(int argc, char **argv)
 	log_init(options.foreground);
 	if (options.mode == MODE_CHECK)
 		return conf_check(options.config_path);
-	r = conf_load(options.config_path, log_conf_warning, NULL, &conf, &error);
-	if (r == 0)
-		return run(&options, conf);
-	log_conf_error(LOG_ERR, &error);
-	conf_error_deinit(&error);
-	return r == -ENOMEM ? EXIT_FAILURE : EX_CONFIG;
+	r = options.mode == MODE_SERVE ? log_start_writer() : 0;
+	if (r < 0) {
+		log_error("cannot start: %s", strerror(-r));
+		return EXIT_FAILURE;
+	}
+	r = run(&options);
+	log_finish();
+	return r;
 }

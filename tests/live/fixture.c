@@ -228,12 +228,42 @@ bool fixture_object_exists(const struct fixture *fixture, uint64_t generation)
 	return access(path, F_OK) == 0;
 }
 
+/* Whether a thread runs, or is about to: it was woken, or it waits for a disk. */
+static bool is_busy(pid_t pid)
+{
+	char path[64], line[1024];
+	struct dirent *entry;
+	bool found = false;
+	const char *state;
+	FILE *file;
+	DIR *folder;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	folder = opendir(path);
+	while (folder && !found && (entry = readdir(folder))) {
+		snprintf(path, sizeof(path), "/proc/%d/task/%.16s/stat", (int)pid, entry->d_name);
+		file = fopen(path, "re");
+		if (!file)
+			continue;
+		/* The state is behind the name, which is in parentheses. */
+		state = fgets(line, sizeof(line), file) ? strrchr(line, ')') : NULL;
+		found = state && strchr("RD", state[2]);
+		fclose(file);
+	}
+	if (folder)
+		closedir(folder);
+	return found;
+}
+
 bool fixture_log_has(const struct fixture *fixture, const char *text)
 {
 	FILE *file = fopen(fixture->log_path, "re");
+	double start = clock_ms();
 	char line[2048];
 	bool found = false;
 
+	while (fixture->pid && is_busy(fixture->pid) && clock_ms() - start < ANSWER_MS)
+		usleep(500);
 	while (file && !found && fgets(line, sizeof(line), file))
 		found = strstr(line, text) != NULL;
 	if (file)

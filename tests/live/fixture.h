@@ -61,7 +61,8 @@ void fixture_kill(struct fixture *fixture);
 /* Run it with these arguments (the last one NULL) to its end. Return: its exit status. */
 int fixture_run(struct fixture *fixture, const char *const *arguments);
 
-/* Whether what it has written since fixture_init() holds the text. */
+/* Whether what it has said since fixture_init() holds the text. Its lines are written by a
+ * thread: waits until none of its threads runs. */
 bool fixture_log_has(const struct fixture *fixture, const char *text);
 
 /*

@@ -339,6 +339,81 @@ START_TEST(test_journal_gets_priorities)
 }
 END_TEST
 
+/* ---- standard error ---- */
+
+static int log_pipe[2] = { -1, -1 };
+
+static void log_to_pipe(void *userdata)
+{
+	(void)userdata;
+	dup2(log_pipe[1], STDERR_FILENO);
+}
+
+/* Until nothing fits. Whoever shares the open file waits, as before. */
+static void fill_log_pipe(void)
+{
+	char lines[4096];
+	size_t size = sizeof(lines);
+
+	memset(lines, '\n', sizeof(lines));
+	fcntl(log_pipe[1], F_SETFL, O_NONBLOCK);
+	while (size > 0)
+		if (write(log_pipe[1], lines, size) < 0)
+			size /= 2;
+	fcntl(log_pipe[1], F_SETFL, 0);
+}
+
+/* A supervisor that makes a pipe and forgets it. Lines of clients are limited, those of
+ * reloads are not: more of them than the daemon keeps. */
+START_TEST(test_stderr_that_nobody_reads_holds_up_nobody)
+{
+	struct mempool_msg_reloaded reloaded;
+	struct mempool_msg_welcome welcome;
+	unsigned int n_dropped = 0;
+	char line[2048];
+	FILE *reader;
+
+	ck_assert_int_eq(pipe2(log_pipe, O_CLOEXEC), 0);
+	fill_log_pipe();
+	fixture.in_child = log_to_pipe;
+	fixture_start(&fixture);
+	for (uint64_t i = 1; i <= 2000; i++)
+		wire_bye(wire_attach(&fixture, i, &welcome));
+	for (int i = 0; i < 1000; i++)
+		wire_reload(&fixture, &reloaded);
+
+	/* Somebody reads it after all, and learns what is missing. */
+	reader = fdopen(log_pipe[0], "r");
+	ck_assert_ptr_nonnull(reader);
+	while (n_dropped == 0 && fgets(line, sizeof(line), reader))
+		sscanf(line, "mempoold: warning: %u messages were dropped", &n_dropped);
+	ck_assert_uint_gt(n_dropped, 1000);
+	wire_reload(&fixture, &reloaded);
+	while (!strstr(line, "reloaded "))
+		ck_assert_ptr_nonnull(fgets(line, sizeof(line), reader));
+
+	/* Full again: it ends all the same. */
+	fill_log_pipe();
+	fixture_stop(&fixture);
+	fclose(reader);
+	close(log_pipe[1]);
+}
+END_TEST
+
+START_TEST(test_stderr_whose_reader_is_gone_ends_nobody)
+{
+	struct mempool_msg_welcome welcome;
+
+	ck_assert_int_eq(pipe2(log_pipe, O_CLOEXEC), 0);
+	close(log_pipe[0]);
+	fixture.in_child = log_to_pipe;
+	fixture_start(&fixture);
+	wire_bye(wire_attach(&fixture, 1, &welcome));
+	fixture_stop(&fixture);
+	close(log_pipe[1]);
+}
+END_TEST
+
 /* ---- memory and descriptors ---- */
 
 /* A /dev/shm of its own, of 1 MiB; what is in it goes with the daemon. */
@@ -436,6 +511,8 @@ int main(void)
 	tcase_add_test(tcase, test_socket_passed_of_wrong_kind_is_refused);
 	tcase_add_test(tcase, test_service_manager_is_told);
 	tcase_add_test(tcase, test_journal_gets_priorities);
+	tcase_add_test(tcase, test_stderr_that_nobody_reads_holds_up_nobody);
+	tcase_add_test(tcase, test_stderr_whose_reader_is_gone_ends_nobody);
 	if (!skip_unless_root("a small /dev/shm"))
 		tcase_add_test(tcase, test_full_shm_is_an_error_at_start);
 	tcase_add_test(tcase, test_no_descriptors_puts_accepting_off);
