@@ -42,6 +42,11 @@ void ctl_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 typedef void (*ctl_error_fn)(const char *text, void *userdata);
 void ctl_error_to(ctl_error_fn function, void *userdata);
 
+/* For what serves: from now on nobody waits for standard error (daemon/writer.h). Return: 0 or
+ * -errno. Before the end, wait until all is written, but not for ever. */
+int ctl_error_start_writer(void);
+void ctl_error_finish(void);
+
 /* Say why the daemon could not be asked, or what it refused. */
 enum ctl_exit ctl_explain(const char *socket_path, int error, const char *reason);
 

@@ -6,12 +6,17 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include <wchar.h>
 #include <wctype.h>
 
 #include "ctl.h"
+#include "daemon/writer.h"
 #include "observer.h"
 
+#define ERROR_TEXT_BYTES 1024
+
+static struct writer error_writer = WRITER_NULL(STDERR_FILENO);
 static _Thread_local ctl_error_fn error_function;
 static _Thread_local void *error_userdata;
 
@@ -19,6 +24,16 @@ void ctl_error_to(ctl_error_fn function, void *userdata)
 {
 	error_function = function;
 	error_userdata = userdata;
+}
+
+int ctl_error_start_writer(void)
+{
+	return writer_start(&error_writer, "mempoolctl: ");
+}
+
+void ctl_error_finish(void)
+{
+	writer_finish(&error_writer);
 }
 
 /* What a peer, a file or a name service sent must not steer the terminal. */
@@ -47,7 +62,7 @@ static void make_safe(const char *text, char *ret_safe)
 
 void ctl_error(const char *format, ...)
 {
-	char text[1024], safe[sizeof(text)];
+	char text[ERROR_TEXT_BYTES], safe[sizeof(text)], line[sizeof(text) + 16];
 	va_list args;
 
 	va_start(args, format);
@@ -55,10 +70,12 @@ void ctl_error(const char *format, ...)
 	va_end(args);
 
 	make_safe(text, safe);
-	if (error_function)
+	if (error_function) {
 		error_function(safe, error_userdata);
-	else
-		fprintf(stderr, "mempoolctl: %s\n", safe);
+		return;
+	}
+	snprintf(line, sizeof(line), "mempoolctl: %s\n", safe);
+	writer_put(&error_writer, line);
 }
 
 enum ctl_exit ctl_explain(const char *socket_path, int error, const char *reason)

@@ -481,9 +481,12 @@ enum ctl_exit ctl_serve(const struct ctl_options *options)
 
 	TAILQ_INIT(&server.connections);
 	signal(SIGPIPE, SIG_IGN);
-	r = serve(&server, options);
+	r = ctl_error_start_writer();
+	if (r == 0)
+		r = serve(&server, options);
 	server_deinit(&server);
-	if (r == -ENOMEM)
-		ctl_error("%s", strerror(ENOMEM));
+	if (r == -ENOMEM || r == -EAGAIN)
+		ctl_error("%s", strerror(-r));
+	ctl_error_finish();
 	return r == 0 ? CTL_OK : r == -EINVAL ? CTL_USAGE : CTL_FAILED;
 }
