@@ -266,9 +266,11 @@ static int peer_fd(struct mempool_client *client, uint32_t id)
 	return peer->fd;
 }
 
-static void wake_pollers(struct mempool_client *client, uint32_t ring)
+/* Whether each of them has been reached. */
+static bool wake_pollers(struct mempool_client *client, uint32_t ring)
 {
 	_Atomic uint64_t *pollers = pollers_of(client, ring);
+	bool has_reached_all = true;
 
 	for (uint32_t i = 0; i < client->segment->n_holders / 64; i++) {
 		uint64_t bits = atomic_load_explicit(&pollers[i], memory_order_seq_cst);
@@ -282,16 +284,22 @@ static void wake_pollers(struct mempool_client *client, uint32_t ring)
 			/* Nonblocking: at its largest, it is readable as well. */
 			if (fd >= 0)
 				eventfd_write(fd, 1);
+			else
+				has_reached_all = false;
 			pthread_mutex_unlock(&client->poller.lock);
 		}
 	}
+	return has_reached_all;
 }
 
 void poller_wake_slowly(struct mempool_client *client, uint32_t ring,
 			struct mempool_eventcount *eventcount)
 {
-	eventcount_wake_slowly(eventcount);
-	wake_pollers(client, ring);
+	uint32_t armed = eventcount_move(eventcount);
+
+	/* Else the next sender finds it armed, and may have what this one has not. */
+	if (wake_pollers(client, ring))
+		eventcount_disarm(eventcount, armed);
 }
 
 PUBLIC int mempool_client_fd(struct mempool_client *client)

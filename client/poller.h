@@ -23,7 +23,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "mempool_layout.h"
+#include "shm/eventcount.h"
 
 struct mempool_client;
 
@@ -84,9 +84,7 @@ void poller_wake_slowly(struct mempool_client *client, uint32_t ring,
 static inline void poller_wake(struct mempool_client *client, uint32_t ring,
 			       struct mempool_eventcount *eventcount)
 {
-	/* E1, as in eventcount_wake(). */
-	if (__builtin_expect(atomic_load_explicit(&eventcount->has_sleeper,
-						  memory_order_seq_cst) != 0, 0))
+	if (__builtin_expect(eventcount_is_armed(eventcount), 0))
 		poller_wake_slowly(client, ring, eventcount);
 }
 

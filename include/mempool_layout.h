@@ -66,7 +66,7 @@ enum mempool_kind {
 
 /* Where sleepers wait for news; see shm/eventcount.h. */
 struct mempool_eventcount {
-	_Atomic uint32_t has_sleeper;
+	_Atomic uint32_t armed;		/* bit 0: somebody sleeps; above it: how often armed */
 	_Atomic uint32_t sequence;	/* a futex */
 };
 

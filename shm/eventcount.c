@@ -10,11 +10,19 @@
 
 uint32_t eventcount_prepare(struct mempool_eventcount *eventcount)
 {
-	/* Before the flag: a waker who sees the flag moves the sequence past this. */
+	/* Before arming: a waker that sees the word armed moves the sequence past this. */
 	uint32_t sequence = atomic_load_explicit(&eventcount->sequence, memory_order_seq_cst);
+	/* Relaxed: only what the swap expects. */
+	uint32_t seen = atomic_load_explicit(&eventcount->armed, memory_order_relaxed);
 
-	/* E2 (seq_cst), see E1. The look that follows must be seq_cst as well. */
-	atomic_store_explicit(&eventcount->has_sleeper, 1, memory_order_seq_cst);
+	/*
+	 * E2 (seq_cst), see E1. The look that follows must be seq_cst as well. Each further turn
+	 * follows another one's arming, or disarming: lock-free.
+	 */
+	while (!atomic_compare_exchange_weak_explicit(&eventcount->armed, &seen, (seen + 2) | 1,
+						      memory_order_seq_cst,
+						      memory_order_relaxed))
+		;
 	return sequence;
 }
 
@@ -35,10 +43,25 @@ int eventcount_sleep(struct mempool_eventcount *eventcount, uint32_t prepared,
 	return 0;
 }
 
-void eventcount_wake_slowly(struct mempool_eventcount *eventcount)
+uint32_t eventcount_move(struct mempool_eventcount *eventcount)
 {
-	/* The flag first: a sleeper who comes later sets it again, and has the new sequence. */
-	atomic_store_explicit(&eventcount->has_sleeper, 0, memory_order_seq_cst);
+	/* E3 (seq_cst), before the wake: whoever arms later changes the word, and E4 fails. */
+	uint32_t armed = atomic_load_explicit(&eventcount->armed, memory_order_seq_cst);
+
 	atomic_fetch_add_explicit(&eventcount->sequence, 1, memory_order_seq_cst);
 	syscall(SYS_futex, &eventcount->sequence, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+	return armed;
+}
+
+void eventcount_disarm(struct mempool_eventcount *eventcount, uint32_t armed)
+{
+	/* E4 (seq_cst), see E3; relaxed on failure: somebody has armed, or another waker was here. */
+	atomic_compare_exchange_strong_explicit(&eventcount->armed, &armed,
+						armed & ~UINT32_C(1), memory_order_seq_cst,
+						memory_order_relaxed);
+}
+
+void eventcount_wake_slowly(struct mempool_eventcount *eventcount)
+{
+	eventcount_disarm(eventcount, eventcount_move(eventcount));
 }

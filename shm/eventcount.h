@@ -4,17 +4,23 @@
  *
  *	sleeper				waker
  *	s := sequence			publish (a seq_cst write)
- *	flag := 1 (seq_cst)		flag set? then:
- *	look again (seq_cst reads)	  flag := 0
- *	sleep while sequence = s	  sequence + 1, wake all
+ *	arm (seq_cst)			armed? then, with a := the word that says so:
+ *	look again (seq_cst reads)	  sequence + 1, wake all
+ *	sleep while sequence = s	  disarm, if the word is still a
  *
- * Who has published and finds no flag makes no system call. Either the waker sees the flag,
- * or the sleeper's second look sees what was published. Several may sleep on one: all wake,
- * all look again.
+ * A waker that has published and finds nobody armed makes no system call. Either the waker
+ * sees that the sleeper has armed, or the sleeper's second look sees what was published.
+ * Several may sleep on one: all wake, all look again.
  *
- * Crash: a killed sleeper leaves the flag set: one wake for nobody. A waker killed before its
- * wake owes it: the reaper wakes everyone after each sweep, and nobody sleeps longer than a
- * slice (EVENTCOUNT_SLICE_NS) without looking again, in case the daemon is down too.
+ * Arming counts, so that a waker disarms only what it has woken: a sleeper that arms meanwhile
+ * changes the word. And a waker that cannot wake all (client/poller.h) disarms nobody: the
+ * next waker tries as well. So who has armed and sees the old sequence is armed still.
+ *
+ * Crash: a sleeper that is killed stays armed: one wake for nobody. A waker that is killed
+ * before its wake leaves the sleepers armed for the next waker; if none comes, the reaper
+ * wakes everyone after each sweep, and nobody sleeps longer than a slice (EVENTCOUNT_SLICE_NS)
+ * without looking again, in case the daemon is down too. tests/model/poller.pml is this for
+ * spin.
  */
 #ifndef SHM_EVENTCOUNT_H
 #define SHM_EVENTCOUNT_H
@@ -26,7 +32,7 @@
 
 #define EVENTCOUNT_SLICE_NS INT64_C(1000000000)
 
-/* Announce a sleeper; what it returns goes to eventcount_sleep(). Then look again. */
+/* Arm; what it returns goes to eventcount_sleep(). Then look again. */
 uint32_t eventcount_prepare(struct mempool_eventcount *eventcount);
 
 /**
@@ -40,11 +46,25 @@ int eventcount_sleep(struct mempool_eventcount *eventcount, uint32_t prepared,
 
 void eventcount_wake_slowly(struct mempool_eventcount *eventcount);
 
+/*
+ * A wake in its two halves, for a waker that has more to wake than a futex can:
+ *
+ * eventcount_move()   - the sequence on, and the futex; returns the word for the second half
+ * eventcount_disarm() - all were woken; whoever has armed since then stays armed
+ */
+uint32_t eventcount_move(struct mempool_eventcount *eventcount);
+void eventcount_disarm(struct mempool_eventcount *eventcount, uint32_t armed);
+
+static inline bool eventcount_is_armed(const struct mempool_eventcount *eventcount)
+{
+	/* E1 (seq_cst) pairs with E2 in eventcount_prepare(): one of the two sees the other. */
+	return atomic_load_explicit(&eventcount->armed, memory_order_seq_cst) & 1;
+}
+
 /* After each publishing write, which must be seq_cst. */
 static inline void eventcount_wake(struct mempool_eventcount *eventcount)
 {
-	/* E1 (seq_cst) pairs with E2 in eventcount_prepare(): one of the two sees the other. */
-	if (atomic_load_explicit(&eventcount->has_sleeper, memory_order_seq_cst))
+	if (eventcount_is_armed(eventcount))
 		eventcount_wake_slowly(eventcount);
 }
 

@@ -511,13 +511,14 @@ uint32_t segment_state(const struct segment *segment)
 	return atomic_load_explicit(&segment->header->state, memory_order_acquire);
 }
 
+/* Disarms nobody: of those who poll, it reaches none. */
 void segment_wake(struct segment *segment)
 {
 	for (uint32_t i = 0; i < segment->config.n_rings; i++) {
-		eventcount_wake_slowly(&segment->rings[i].filled);
-		eventcount_wake_slowly(&segment->rings[i].emptied);
+		eventcount_move(&segment->rings[i].filled);
+		eventcount_move(&segment->rings[i].emptied);
 	}
-	eventcount_wake_slowly(&segment->header->chunk_freed);
+	eventcount_move(&segment->header->chunk_freed);
 }
 
 void segment_retire(struct segment *segment)

@@ -100,7 +100,10 @@ static inline struct pool *segment_managers(struct segment *segment)
 /* State of the object now (enum mempool_segment_state); acquire. */
 uint32_t segment_state(const struct segment *segment);
 
-/* Wake whoever sleeps for a chunk, a message or room: there is reason to look again. */
+/*
+ * Wake whoever sleeps for a chunk, a message or room: there is reason to look again. Those who
+ * sleep in poll(2) need a word of the daemon's besides, and stay armed.
+ */
 void segment_wake(struct segment *segment);
 
 /* It works on for those in it, takes nobody new; and who sleeps in it is woken to see that. */

@@ -108,7 +108,7 @@ static void start(struct sleeper *sleeper, size_t size, int64_t timeout_ns)
 /* Until it, or some other one, has said that it sleeps; and a while, to really do so. */
 static void wait_until_asleep(void)
 {
-	while (!atomic_load(&segment->header->chunk_freed.has_sleeper))
+	while (!eventcount_is_armed(&segment->header->chunk_freed))
 		pause_ms(1);
 	pause_ms(20);
 }
@@ -131,7 +131,7 @@ START_TEST(test_alloc_wait_something_free_returns_at_once)
 	chunk = mempool_alloc_wait(waiter, SMALL, -1);
 	ck_assert_ptr_eq(chunk, small[1]);
 	/* And nothing was announced. */
-	ck_assert_uint_eq(atomic_load(&segment->header->chunk_freed.has_sleeper), 0);
+	ck_assert(!eventcount_is_armed(&segment->header->chunk_freed));
 	errno = 0;
 	ck_assert_ptr_null(mempool_alloc_wait(waiter, SMALL, 0));
 	ck_assert_int_eq(errno, EAGAIN);

@@ -36,12 +36,32 @@ START_TEST(test_eventcount_wake_before_sleep_is_not_lost)
 	uint32_t prepared = eventcount_prepare(&eventcount);
 	int64_t begin = now_ns();
 
-	ck_assert_uint_eq(eventcount.has_sleeper, 1);
+	ck_assert(eventcount_is_armed(&eventcount));
 	eventcount_wake(&eventcount);
-	ck_assert_uint_eq(eventcount.has_sleeper, 0);
+	ck_assert(!eventcount_is_armed(&eventcount));
 	ck_assert_uint_ne(eventcount.sequence, prepared);
 	ck_assert_int_eq(eventcount_sleep(&eventcount, prepared, 500 * MS), 0);
 	ck_assert_int_lt(now_ns() - begin, 400 * MS);
+}
+END_TEST
+
+/* A waker that is slow, or dead, or does not reach all, must not answer for the next one. */
+START_TEST(test_eventcount_stays_armed_until_woken)
+{
+	uint32_t armed;
+
+	eventcount_prepare(&eventcount);
+	armed = eventcount_move(&eventcount);
+	ck_assert(eventcount_is_armed(&eventcount));
+	/* Somebody comes to sleep before the waker is done. */
+	eventcount_prepare(&eventcount);
+	eventcount_disarm(&eventcount, armed);
+	ck_assert(eventcount_is_armed(&eventcount));
+	eventcount_wake(&eventcount);
+	ck_assert(!eventcount_is_armed(&eventcount));
+	/* And one that is late finds what others have done. */
+	eventcount_disarm(&eventcount, armed);
+	ck_assert(!eventcount_is_armed(&eventcount));
 }
 END_TEST
 
@@ -74,14 +94,14 @@ START_TEST(test_eventcount_wake_of_nobody_changes_nothing)
 END_TEST
 
 /* In strict seccomp any system call but read, write and exit is death. */
-static int status_of_wake(uint32_t has_sleeper)
+static int status_of_wake(uint32_t armed)
 {
 	int status;
 	pid_t pid = fork();
 
 	ck_assert_int_ge(pid, 0);
 	if (pid == 0) {
-		eventcount.has_sleeper = has_sleeper;
+		eventcount.armed = armed;
 		if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) < 0)
 			_exit(77);
 		for (int i = 0; i < 100; i++)
@@ -176,18 +196,18 @@ START_TEST(test_eventcount_wait_for_tries_as_told)
 	ready_at = 1;
 	ck_assert_int_eq(wait_for(&place, try, NULL, 0), 7);
 	ck_assert_int_eq(n_tries, 1);
-	ck_assert_uint_eq(eventcount.has_sleeper, 0);
+	ck_assert(!eventcount_is_armed(&eventcount));
 
 	/* With 0 once, and nobody is announced; else once more after the announcement. */
 	n_tries = 0;
 	ready_at = 2;
 	ck_assert_int_eq(wait_for(&place, try, NULL, 0), -EAGAIN);
 	ck_assert_int_eq(n_tries, 1);
-	ck_assert_uint_eq(eventcount.has_sleeper, 0);
+	ck_assert(!eventcount_is_armed(&eventcount));
 	n_tries = 0;
 	ck_assert_int_eq(wait_for(&place, try, NULL, -1), 7);
 	ck_assert_int_eq(n_tries, 2);
-	ck_assert_uint_eq(eventcount.has_sleeper, 1);
+	ck_assert(eventcount_is_armed(&eventcount));
 
 	ready_at = 1000;
 	ck_assert_int_eq(wait_for(&place, try, NULL, 5 * MS), -EAGAIN);
@@ -235,6 +255,7 @@ END_TEST
 static void add_tests(TCase *tcase)
 {
 	tcase_add_test(tcase, test_eventcount_wake_before_sleep_is_not_lost);
+	tcase_add_test(tcase, test_eventcount_stays_armed_until_woken);
 	tcase_add_test(tcase, test_eventcount_sleep_ends_with_its_timeout);
 	tcase_add_test(tcase, test_eventcount_wake_of_nobody_changes_nothing);
 	/* A sanitizer's run-time makes system calls of its own, and its threads outlive the kill. */
