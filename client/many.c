@@ -90,12 +90,8 @@ struct leaf {
 
 static void push_leaf(const struct leaf *leaf)
 {
-	if (leaf->bits == 0)
-		return;
-	free_list_push_mask(&leaf->pool->list, leaf->number, leaf->bits);
-	/* D1: after the stores of the words; D3: after the hints. */
-	if (pool_is_dry(leaf->pool))
-		pool_move_dry(leaf->pool);
+	if (leaf->bits != 0)
+		pool_hint_leaf(leaf->pool, leaf->number, leaf->bits);
 }
 
 PUBLIC ssize_t mempool_free_many(struct mempool_client *client, void *const *chunks, size_t n)

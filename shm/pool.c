@@ -82,6 +82,14 @@ int pool_release_checked(const struct pool *pool, uint32_t index, uint32_t holde
 void pool_hint(const struct pool *pool, uint32_t index)
 {
 	free_list_push(&pool->list, index);
+	/* D1: after the store of the word; D3: after the hint. */
+	if (pool_is_dry(pool))
+		pool_move_dry(pool);
+}
+
+void pool_hint_leaf(const struct pool *pool, uint32_t leaf, uint64_t bits)
+{
+	free_list_push_mask(&pool->list, leaf, bits);
 	if (pool_is_dry(pool))
 		pool_move_dry(pool);
 }

@@ -206,6 +206,9 @@ int pool_release_checked(const struct pool *pool, uint32_t index, uint32_t holde
 /* Put one free chunk's hint where every process sees it, and move the dry word if set. */
 void pool_hint(const struct pool *pool, uint32_t index);
 
+/* The same for chunks of one leaf of the free list, a bit for each. */
+void pool_hint_leaf(const struct pool *pool, uint32_t leaf, uint64_t bits);
+
 /**
  * pool_claim_scan() - claim by reading the words; the last word on "exhausted"
  * @start: index to begin at, for threads to spread; any value

@@ -138,7 +138,12 @@ static bool reap_manager(struct reap *reap, const struct pool *managers, uint32_
 	return word_is_free(atomic_load_explicit(word, memory_order_relaxed));
 }
 
-/* The words of one leaf, and the hints of those that are free. */
+/*
+ * The words of one leaf, and the hints of those that are free. The dry word is moved, and
+ * sleepers are woken, leaf by leaf: a sweep of a large pool takes a while, and who remembers
+ * the pool as dry, or sleeps, is not to wait for its end. That covers the dead, too, who
+ * freed a chunk and were killed before they moved the word.
+ */
 static void reap_leaf(struct reap *reap, struct pool *pool, uint32_t leaf)
 {
 	uint32_t first = leaf * LEAF_BITS;
@@ -152,7 +157,7 @@ static void reap_leaf(struct reap *reap, struct pool *pool, uint32_t leaf)
 			hints |= UINT64_C(1) << (i - first);
 	/* Always, even if all are set: the summary bit may be the one that was lost. */
 	if (hints)
-		free_list_push_mask(&pool->list, leaf, hints);
+		pool_hint_leaf(pool, leaf, hints);
 }
 
 /* Those who wait for what the dead may have freed, sent or owed; not the dead. */
@@ -189,8 +194,6 @@ bool reap_step(struct reap *reap, uint32_t max_words)
 		if (reap->index < pool->n_chunks)
 			continue;
 
-		/* All words of the pool: whoever remembers it as dry looks again. */
-		pool_move_dry(pool);
 		reap->index = 0;
 		reap->pool = reap->n_pools_done++;
 	}

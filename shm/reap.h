@@ -11,8 +11,9 @@
  *	sharer bit	cleared; every SHARED manager is collected, in the name of the dead
  *	manager OWNED(dead)	freed, with the chunk that is still SHARED by it
  *	FREE		its hint is set again: the dead may have had it in a cache
- *	then every dry word is moved, queue heads are helped along, and all sleepers are woken,
- *	since the dead may have owed a wake
+ *	after each leaf with free words the pool's dry word is moved
+ *	in the end queue heads are helped along, and all sleepers are woken, since the dead may
+ *	have owed a wake
  *
  * Managers go before chunks, so that whoever gets a chunk can share it. Every step is
  * decided by words alone, so a sweep that was cut short, by a kill or for its slice, is

@@ -24,15 +24,11 @@ static struct segment *segment;
 static struct mempool_client *owner, *waiter;
 static void *small[N_SMALL], *large;		/* all there are, held by the owner */
 
-static void make(bool fallback)
+static void make_clients(const struct test_pool *pools, size_t n_pools, bool fallback)
 {
-	static const struct test_pool pools[] = {
-		{ .chunk_size = SMALL, .n_chunks = N_SMALL, .cache = 4 },
-		{ .chunk_size = LARGE, .n_chunks = N_LARGE, .cache = 4 },
-	};
 	struct config config;
 
-	test_config_init(&config, pools, ARRAY_SIZE(pools));
+	test_config_init(&config, pools, n_pools);
 	config.fallback = fallback;
 	segment = test_segment_new_of(&config);
 	config_deinit(&config);
@@ -40,6 +36,16 @@ static void make(bool fallback)
 				    &owner), 0);
 	ck_assert_int_eq(client_new(test_segment_view(segment), holder_first_client(segment) + 1,
 				    0, &waiter), 0);
+}
+
+static void make(bool fallback)
+{
+	static const struct test_pool pools[] = {
+		{ .chunk_size = SMALL, .n_chunks = N_SMALL, .cache = 4 },
+		{ .chunk_size = LARGE, .n_chunks = N_LARGE, .cache = 4 },
+	};
+
+	make_clients(pools, ARRAY_SIZE(pools), fallback);
 	large = mempool_alloc(owner, LARGE);
 	ck_assert_ptr_nonnull(large);
 	for (int i = 0; i < N_SMALL; i++) {
@@ -285,6 +291,30 @@ START_TEST(test_alloc_wait_woken_when_the_dead_are_reaped)
 }
 END_TEST
 
+START_TEST(test_alloc_wait_woken_before_a_sweep_is_over)
+{
+	static const struct test_pool two_leaves[] = {
+		{ .chunk_size = SMALL, .n_chunks = 128 },
+	};
+	struct sleeper sleeper;
+	struct reap reap;
+
+	make_clients(two_leaves, 1, false);
+	for (uint32_t i = 0; i < two_leaves[0].n_chunks; i++)
+		ck_assert_ptr_nonnull(mempool_alloc(owner, SMALL));
+	start(&sleeper, SMALL, -1);
+	wait_until_asleep();
+	ck_assert_int_eq(reap_init(&reap, segment), 0);
+	reap_add(&reap, owner->holder);
+	do
+		ck_assert(!reap_step(&reap, 64));
+	while (reap.n_freed == 0);
+	must_have_woken(&sleeper, pool_chunk(&segment->pools[0], 0));
+	reap_deinit(&reap);
+	teardown();
+}
+END_TEST
+
 static void on_signal(int number)
 {
 	(void)number;
@@ -442,6 +472,7 @@ END_TEST
 static void add_tests_of_config(TCase *tcase)
 {
 	tcase_add_test(tcase, test_alloc_wait_without_fallback_waits_for_its_pool);
+	tcase_add_test(tcase, test_alloc_wait_woken_before_a_sweep_is_over);
 }
 
 static void add_tests(TCase *tcase)

@@ -2,9 +2,11 @@
 /* test-reap.c - what the dead held is free again, what the living hold is not */
 #include "test_segment.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <string.h>
 
+#include "client/client.h"
 #include "shm/reap.h"
 
 enum { DEAD = TEST_HOLDER, ALIVE = TEST_HOLDER + 1, N = 1000 };
@@ -209,6 +211,46 @@ START_TEST(test_reap_in_slices_frees_all_managers_first)
 }
 END_TEST
 
+/*
+ * A sweep of a large pool takes a while. Who has found it dry before gets what is free
+ * already: all of it, after each leaf.
+ */
+START_TEST(test_reap_half_swept_pool_is_not_exhausted)
+{
+	enum { N_TRIES = 1000 };
+	static const struct test_pool large[] = {
+		{ .chunk_size = 8, .n_chunks = 64 * N_TRIES },
+	};
+	struct segment *of = test_segment_new(large, 1);
+	uint64_t n_got = 0, n_failed = 0;
+	struct mempool_client *client;
+	struct reap reap;
+	bool is_over;
+
+	for (uint32_t i = 0; i < large[0].n_chunks; i++)
+		set_word(&of->pools[0], i, MEMPOOL_OWNED, DEAD);
+	ck_assert_int_eq(client_new(test_segment_view(of), ALIVE, 0, &client), 0);
+	ck_assert_ptr_null(mempool_alloc(client, 8));
+
+	ck_assert_int_eq(reap_init(&reap, of), 0);
+	reap_add(&reap, DEAD);
+	do {
+		is_over = reap_step(&reap, 64);
+		if (reap.n_freed == n_got)
+			continue;	/* the managers */
+		while (mempool_alloc(client, 8))
+			n_got++;
+		ck_assert_int_eq(errno, EAGAIN);
+		n_failed += n_got < reap.n_freed;
+	} while (!is_over);
+	ck_assert_uint_eq(n_failed, 0);
+	ck_assert_uint_eq(n_got, large[0].n_chunks);
+	reap_deinit(&reap);
+	ck_assert_int_eq(mempool_client_close(client), large[0].n_chunks);
+	segment_free(of);
+}
+END_TEST
+
 START_TEST(test_reap_cut_short_and_done_again)
 {
 	struct reap reap;
@@ -279,6 +321,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_reap_several_dead_in_one_sweep);
 	tcase_add_test(tcase, test_reap_add_out_of_range_ignored);
 	tcase_add_test(tcase, test_reap_in_slices_frees_all_managers_first);
+	tcase_add_test(tcase, test_reap_half_swept_pool_is_not_exhausted);
 	tcase_add_test(tcase, test_reap_cut_short_and_done_again);
 	tcase_add_test(tcase, test_reap_races_a_taker_each_chunk_goes_once);
 }
