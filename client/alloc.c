@@ -13,6 +13,7 @@
 
 #include "alloc.h"
 #include "cache.h"
+#include "clock.h"
 #include "share.h"
 #include "wait.h"
 
@@ -140,26 +141,53 @@ PUBLIC void *mempool_alloc_aligned(struct mempool_client *client, size_t size_by
 struct request {
 	struct mempool_client *client;
 	size_t size;
+	int64_t timeout_ns;
+	int64_t until_ns;
 	uint32_t n_tries;
 	void *chunk;
 };
 
+/*
+ * When the scans of this try are to stop. The first try reads all words once, as mempool_alloc()
+ * does, however short the timeout; if others have freed chunks meanwhile and were faster, it
+ * leaves it to the next try. Those stop when the time is over, in the middle of a scan too.
+ */
+static void limit_scans(struct request *request, struct cache *cache)
+{
+	if (request->n_tries == 1) {
+		cache->again_until_ns = request->timeout_ns == 0 ? INT64_MAX : INT64_MIN;
+		return;
+	}
+	if (request->n_tries == 2 && request->timeout_ns > 0)
+		request->until_ns = clock_now_ns() + request->timeout_ns;
+	cache->first_until_ns = cache->again_until_ns = request->until_ns;
+}
+
 static int try_alloc(void *userdata)
 {
 	struct request *request = userdata;
+	struct cache *cache = cache_get(request->client);
 
+	request->n_tries++;
+	limit_scans(request, cache);
 	/* The first two tries are before it sleeps. */
-	if (++request->n_tries > 2)
-		cache_doubt(cache_get(request->client));
+	if (request->n_tries > 2)
+		cache_doubt(cache);
 	/* A failure has left the dry bit in every pool that fits: the next free moves it. */
 	request->chunk = mempool_alloc(request->client, request->size);
+	cache->first_until_ns = cache->again_until_ns = INT64_MAX;
 	return request->chunk ? 0 : -errno;
 }
 
 PUBLIC void *mempool_alloc_wait(struct mempool_client *client, size_t size_bytes,
 				int64_t timeout_ns)
 {
-	struct request request = { .client = client, .size = size_bytes };
+	struct request request = {
+		.client = client,
+		.size = size_bytes,
+		.timeout_ns = timeout_ns,
+		.until_ns = INT64_MAX,
+	};
 	int r;
 
 	if (!cache_get(client))

@@ -20,6 +20,9 @@ static pthread_once_t key_once = PTHREAD_ONCE_INIT;
 static pthread_key_t thread_key;	/* a thread's first cache */
 static int key_error;
 
+/* Of a scan, between two looks at the clock: some 60 us. */
+#define SCAN_SLICE_WORDS 65536
+
 /* ---- a thread's stacks ---- */
 
 static void magazine_flush(struct magazine *magazine, uint32_t n)
@@ -43,20 +46,32 @@ static bool magazine_refill(struct magazine *magazine)
 	return magazine->n > 0;
 }
 
-/* The list is empty too: ask the words, and remember a failure (pool.h, dry). */
-static int claim_scanned(struct magazine *magazine, uint32_t holder, uint32_t *ret_index)
+/*
+ * The list is empty too: ask the words, and remember a failure (pool.h, dry). -EBUSY as
+ * pool_scan_step(); -ETIMEDOUT the time is over.
+ */
+static int claim_scanned(struct cache *cache, struct magazine *magazine, int64_t until_ns,
+			 uint32_t *ret_index)
 {
 	const struct pool *pool = &magazine->pool;
-	uint64_t dry = pool_set_dry(pool);
-	bool reached_all = barrier_all();
+	struct pool_scan scan;
+	bool reached_all;
+	int r;
 
-	if (pool_claim_scan(pool, magazine->start * 64, holder, ret_index) == 0) {
+	pool_scan_begin(&scan, pool, magazine->start * 64, cache->holder);
+	reached_all = barrier_all();
+	while ((r = pool_scan_step(&scan, SCAN_SLICE_WORDS, ret_index)) == -EINPROGRESS)
+		if (clock_now_ns() >= until_ns)
+			return -ETIMEDOUT;
+	if (r == 0) {
 		pool_set_scarce(pool);
 		pool_move_dry(pool);
-		return 0;
 	}
+	if (r != -EAGAIN)
+		return r;
+
 	/* Without the barrier a free may have missed the bit: then remember nothing. */
-	magazine->dry = reached_all ? dry : 0;
+	magazine->dry = reached_all ? scan.dry : 0;
 	magazine->n_dry_calls = 0;
 	if (pool->n_chunks > CACHE_SMALL_POOL)
 		magazine->scanned_ns = clock_now_ns();
@@ -103,12 +118,8 @@ int cache_locate_slowly(struct cache *cache, const void *chunk, uint32_t *ret_in
 	return r;
 }
 
-int cache_claim_slowly(struct cache *cache, struct magazine *magazine, uint32_t *ret_index)
+static int claim_listed(struct cache *cache, struct magazine *magazine, uint32_t *ret_index)
 {
-	if (is_still_dry(magazine))
-		return -EAGAIN;
-	magazine->dry = 0;
-
 	/* Each round uses up hints that others must have set: lock-free. */
 	while (magazine_refill(magazine)) {
 		while (magazine->n > 0) {
@@ -117,7 +128,26 @@ int cache_claim_slowly(struct cache *cache, struct magazine *magazine, uint32_t 
 				return 0;
 		}
 	}
-	return claim_scanned(magazine, cache->holder, ret_index);
+	return -EAGAIN;
+}
+
+int cache_claim_slowly(struct cache *cache, struct magazine *magazine, uint32_t *ret_index)
+{
+	int64_t until_ns = cache->first_until_ns;
+	int r;
+
+	if (is_still_dry(magazine))
+		return -EAGAIN;
+	magazine->dry = 0;
+
+	/* Again only if another has freed or found a chunk during the whole reading: lock-free. */
+	do {
+		if (claim_listed(cache, magazine, ret_index) == 0)
+			return 0;
+		r = claim_scanned(cache, magazine, until_ns, ret_index);
+		until_ns = cache->again_until_ns;
+	} while (r == -EBUSY && clock_now_ns() < until_ns);
+	return r == 0 ? 0 : -EAGAIN;
 }
 
 void cache_keep_slowly(struct magazine *magazine, uint32_t index)
@@ -185,6 +215,8 @@ static struct cache *cache_new(struct mempool_client *client)
 				    : (uint32_t)word_claimed(0, client->holder),
 		.seq_cst = client->seq_cst,
 		.checked = client->checked,
+		.first_until_ns = INT64_MAX,
+		.again_until_ns = INT64_MAX,
 		.last = cache->magazines,
 	};
 	for (size_t i = 0; i < 64; i++)

@@ -71,7 +71,8 @@ void cache_pass_on(struct magazine *magazine);
  * cache_claim() - claim a chunk of one pool
  *
  * Return: 0 and *ret_index; -EAGAIN every chunk was held, now or when the remembered scan
- *         found it so and no free has moved the dry word since. Each CACHE_DRY_CALLS'th
+ *         found it so and no free has moved the dry word since; or the time of alloc_wait()
+ *         was over while others freed chunks and were faster. Each CACHE_DRY_CALLS'th
  *         call scans in any case, as a freer may be stopped before it moves the word; in a
  *         large pool each of them that is late enough for a scan to be a small part of the
  *         time.

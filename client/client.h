@@ -60,6 +60,9 @@ struct cache {
 	bool seq_cst;
 	bool checked;
 	uint16_t first_fit[64];		/* by bits of size - 1: bytes from here to the magazine */
+	/* Of alloc_wait(), else INT64_MAX: when to stop the first scan of a pool, and further ones. */
+	int64_t first_until_ns;
+	int64_t again_until_ns;
 	struct magazine *last;		/* of the last free or send: the next is likely there */
 	struct cache *next_of_thread;
 	struct cache *next_of_client;

@@ -155,7 +155,8 @@ const char *mempool_version(void);
  * Source:  DESIGN.md section 3.
  * Return:  the chunk, aligned as the pool says (64 by default); or NULL and errno
  *	EAGAIN		every chunk that fits was held: in each pool that fits, there was a
- *			moment during the call at which all of its chunks were
+ *			moment during the call at which all of its chunks were. A chunk that
+ *			is handed over is held, and so is one that a free is still at work on
  *	EMSGSIZE	no pool has such large chunks
  *	EINVAL		size 0, or no client
  *	ECHILD		forked child

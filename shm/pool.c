@@ -97,9 +97,9 @@ void pool_hint_leaf(const struct pool *pool, uint32_t leaf, uint64_t bits)
 uint64_t pool_set_dry(const struct pool *pool)
 {
 	/*
-	 * D2 (seq_cst): before the scan in the order of all seq_cst operations, so that a
-	 * freer either sees the bit or has its store seen by the scan (D1). Freers that store
-	 * with release only are reached by the membarrier that the caller issues next.
+	 * D2 (seq_cst): before the reading in the order of all seq_cst operations, so that a
+	 * freer either sees the bit or has its store seen by the reading (D1). Freers that store
+	 * with release only are reached by the membarrier that comes next.
 	 */
 	return atomic_fetch_or_explicit(&pool->state->dry, POOL_DRY, memory_order_seq_cst) |
 	       POOL_DRY;
@@ -148,38 +148,38 @@ void pool_clear_scarce(const struct pool *pool)
 		atomic_fetch_and_explicit(&pool->state->dry, ~POOL_SCARCE, memory_order_relaxed);
 }
 
-/* One reading of all words, a leaf's worth at a time. */
-struct scan {
-	const struct pool *pool;
-	uint32_t holder;
-	uint64_t generations;		/* sum over the words read */
-	bool all_held;			/* no word was seen FREE */
-};
+void pool_scan_begin(struct pool_scan *scan, const struct pool *pool, uint32_t start,
+		     uint32_t holder)
+{
+	*scan = (struct pool_scan){
+		.pool = pool,
+		.dry = pool_set_dry(pool),
+		.holder = holder,
+		.leaf = start % pool->n_chunks / LEAF_BITS,
+		.n_left = pool->list.n_leaves,
+	};
+}
 
 /*
  * Read the words of one leaf. The first free one that can be claimed is taken, the hints of
  * the others are set. true: *ret_index is ours.
  */
-static bool scan_leaf(struct scan *scan, uint32_t leaf, uint32_t *ret_index)
+static bool scan_leaf(const struct pool_scan *scan, uint32_t *ret_index)
 {
 	const struct pool *pool = scan->pool;
-	uint32_t first = leaf * LEAF_BITS;
+	uint32_t first = scan->leaf * LEAF_BITS;
 	uint32_t end = first + LEAF_BITS < pool->n_chunks ? first + LEAF_BITS : pool->n_chunks;
 	uint64_t hints = 0;
 	bool found = false;
 
 	for (uint32_t i = first; i < end; i++) {
 		_Atomic uint64_t *word = &pool->entries[i].word;
-		/*
-		 * D5 (seq_cst): a plain load on common machines; see D2. It also keeps the two
-		 * readings in order.
-		 */
+		/* D5 (seq_cst): a plain load on common machines; see D2 and D6. */
 		uint64_t seen = atomic_load_explicit(word, memory_order_seq_cst);
 
-		scan->generations += word_generation(seen);
 		if (!word_is_free(seen))
 			continue;
-		scan->all_held = false;
+		/* Who fails here has met another claim: the chunk was held at that moment. */
 		if (found) {
 			hints |= UINT64_C(1) << (i - first);
 		} else if (pool_claim_word(word, seen, word_claimed(seen, scan->holder))) {
@@ -188,52 +188,30 @@ static bool scan_leaf(struct scan *scan, uint32_t leaf, uint32_t *ret_index)
 		}
 	}
 	if (hints)
-		free_list_push_mask(&pool->list, leaf, hints);
+		free_list_push_mask(&pool->list, scan->leaf, hints);
 	return found;
 }
 
-/* All words once, from a leaf on and round. 0, or -EAGAIN. */
-static int scan_all(struct scan *scan, uint32_t first_leaf, uint32_t *ret_index)
+int pool_scan_step(struct pool_scan *scan, uint32_t max_words, uint32_t *ret_index)
 {
-	uint32_t n_leaves = scan->pool->list.n_leaves;
+	const struct pool *pool = scan->pool;
+	uint64_t dry;
 
-	scan->generations = 0;
-	scan->all_held = true;
-	for (uint32_t i = 0; i < n_leaves; i++) {
-		uint32_t leaf = first_leaf + i;
-
-		if (leaf >= n_leaves)
-			leaf -= n_leaves;
-		if (scan_leaf(scan, leaf, ret_index))
+	for (uint32_t n = 0; scan->n_left > 0; n += LEAF_BITS) {
+		if (n >= max_words)
+			return -EINPROGRESS;
+		if (scan_leaf(scan, ret_index))
 			return 0;
+		scan->leaf = scan->leaf + 1 < pool->list.n_leaves ? scan->leaf + 1 : 0;
+		scan->n_left--;
 	}
-	return -EAGAIN;
-}
-
-int pool_claim_scan(const struct pool *pool, uint32_t start, uint32_t holder,
-		    uint32_t *ret_index)
-{
-	struct scan scan = { .pool = pool, .holder = holder };
-	uint32_t first_leaf = start % pool->n_chunks / LEAF_BITS;
-	uint64_t before;
-	bool held;
-
-	if (scan_all(&scan, first_leaf, ret_index) == 0)
-		return 0;
-
 	/*
-	 * Every word was held when it was read, but not all at one moment: a chunk may have
-	 * been freed behind us and another taken before us. Generations only go up, and each
-	 * free moves one, so if two readings in a row find every word held and the same sum,
-	 * nothing was freed from the end of the first to the start of the second: at that
-	 * moment all were held. Otherwise somebody else made progress: read again.
+	 * D6 (seq_cst): after D5. A free that D5 missed has seen the bit, or something later in
+	 * the dry word, and moves it as its last step (D3). The scarce bit says nothing.
 	 */
-	do {
-		before = scan.generations;
-		held = scan.all_held;
-		if (scan_all(&scan, first_leaf, ret_index) == 0)
-			return 0;
-	} while (!held || !scan.all_held || scan.generations != before);
+	dry = atomic_load_explicit(&pool->state->dry, memory_order_seq_cst);
+	if (!is_dry_of(dry, scan->dry / POOL_SEQUENCE_STEP))
+		return -EBUSY;
 	pool_saw_used(pool, pool->n_chunks);
 	return -EAGAIN;
 }

@@ -10,11 +10,17 @@
  * segment. Words change as the table in mempool_layout.h says; every claim is a
  * compare-and-swap of the word, and a hint from a list or cache is only a place to try.
  *
- * dry: bit 0 of pool->state->dry says that an allocator found nothing and remembers the
- * whole value; every change of it (a free that saw the bit, a scan that found a chunk, the
- * reaper) clears the bit and moves the sequence above it. So "the value is still what I
- * remember" means: nobody has freed since, as far as frees saw the bit. Who sets the bit
- * must issue a membarrier, or rely on frees that are seq_cst, before it scans.
+ * dry: bit 0 of pool->state->dry says that an allocator reads all words, or has read them,
+ * and remembers the whole value; every change of it (a free that saw the bit, a scan that
+ * found a chunk, the reaper) clears the bit and moves the sequence above it. So "bit and
+ * sequence are still what I remember" means: no free that saw the bit is complete. Who sets
+ * the bit must issue a membarrier, or rely on frees that are seq_cst, before it reads.
+ *
+ * exhausted: a chunk counts as held until its free is complete, hint and dry word moved, and
+ * while it is handed over. A reading that claimed nothing has seen each word held at some
+ * moment after the bit was set; if bit and sequence stand still at its end, whatever was
+ * freed behind the reading is not free yet: at that moment all were held. That one chunk
+ * goes from hand to hand, as often as it likes, does not matter.
  *
  * scarce: bit 1 of the same word asks frees to put their hint into the list rather than into
  * a cache. Set by who found a chunk only by a scan, cleared by who finds the list well
@@ -209,21 +215,36 @@ void pool_hint(const struct pool *pool, uint32_t index);
 /* The same for chunks of one leaf of the free list, a bit for each. */
 void pool_hint_leaf(const struct pool *pool, uint32_t leaf, uint64_t bits);
 
+/* Set the dry bit; returns the dry word to remember. For pool_scan_begin(), and tests. */
+uint64_t pool_set_dry(const struct pool *pool);
+
+/* One reading of all words, the last word on "exhausted". */
+struct pool_scan {
+	const struct pool *pool;
+	uint64_t dry;			/* to remember, if it ends with -EAGAIN */
+	uint32_t holder;
+	uint32_t leaf;			/* the next one to read */
+	uint32_t n_left;		/* leaves */
+};
+
 /**
- * pool_claim_scan() - claim by reading the words; the last word on "exhausted"
+ * pool_scan_begin() - set the dry bit; then a membarrier, then pool_scan_step()
  * @start: index to begin at, for threads to spread; any value
+ */
+void pool_scan_begin(struct pool_scan *scan, const struct pool *pool, uint32_t start,
+		     uint32_t holder);
+
+/**
+ * pool_scan_step() - read on, and claim the first chunk that is free
+ * @max_words: after so many or a few more it comes back, to look at the clock
  *
  * Sets the hints of the free chunks that it passes in the leaf where it finds one.
- * Threads: any. Lock-free: reads on only as long as others free chunks meanwhile.
+ * Threads: any. Wait-free.
  *
- * Return: 0 and *ret_index; -EAGAIN: two readings in a row found every chunk held and
- *         no generation moved, so there was a moment at which all were held.
+ * Return: 0 and *ret_index; -EINPROGRESS there are more words; -EAGAIN exhausted, see above;
+ *         -EBUSY somebody freed or found a chunk meanwhile: look into the list, begin again.
  */
-int pool_claim_scan(const struct pool *pool, uint32_t start, uint32_t holder,
-		    uint32_t *ret_index);
-
-/* Say that nothing was found; returns the dry word to remember. Then a membarrier, then scan. */
-uint64_t pool_set_dry(const struct pool *pool);
+int pool_scan_step(struct pool_scan *scan, uint32_t max_words, uint32_t *ret_index);
 
 /* A chunk is free, or was found: whoever remembers this dry word looks again, asleep or not. */
 void pool_move_dry(const struct pool *pool);

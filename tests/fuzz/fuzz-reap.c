@@ -126,12 +126,14 @@ static void claim(struct daemon_side *side, struct fuzz_input *input)
 		&side->segment->pools[fuzz_u8(input) % (side->segment->n_pools + 1)];
 	uint32_t holder = 1 + fuzz_u8(input) % (side->segment->n_holders - 1);
 	uint32_t indices[64], start = fuzz_u32(input), index;
+	struct pool_scan scan;
 	uint8_t what = fuzz_u8(input);
 	uint32_t n;
 
 	switch (what % 4) {
 	case 0:
-		if (pool_claim_scan(pool, start, holder, &index) == 0) {
+		pool_scan_begin(&scan, pool, start, holder);
+		if (pool_scan_step(&scan, UINT32_MAX, &index) == 0) {
 			FUZZ_CHECK(index < pool->n_chunks);
 			FUZZ_CHECK(pool_release(pool, index, holder, what & 4) == 0);
 		}

@@ -18,12 +18,20 @@
  * NOBARRIER names a client that has no membarrier: its stores do not wait, its
  * own barrier reaches nobody.
  *
+ * A free is under way from its store to its last step (cache_keep()). Until then the chunk
+ * counts as held, as does one that is handed over. The reaper's free is under way until it
+ * has moved the dry word for the leaf; a leaf has one word here. For a client without a
+ * membarrier, a free whose store had not arrived when it set the dry bit is under way for
+ * the whole call.
+ *
  * Checked:
  *   no chunk has two owners;
- *   an allocation that fails after its scans: at some moment of the call all were held;
+ *   an allocation that fails after its scan: at some moment of the call all were held;
  *   one that fails at once, by the dry word that it remembers: no chunk is free whose free
- *   is complete, or whose dead freer is reaped (a freer that is stopped between its store
- *   and the dry word is the exception that the scan of every 64th call bounds);
+ *   is not under way (a freer that is stopped between its store and the dry word is the
+ *   exception that the scan of every 64th call bounds);
+ *   a call reads the words twice at the most, and once more for each time that another
+ *   moved the dry word meanwhile, whatever is handed over (-DGIVE=1);
  *   when everything stands still and the dead are reaped: each word is FREE or names a
  *   living holder that has it, each FREE chunk has its hint in the list, and nobody
  *   remembers a dry word that would make it fail in spite of a FREE chunk;
@@ -34,8 +42,9 @@
  *   -DHINT_TRUTH       a hint is taken for the truth: claimed by a store
  *   -DCLAIM_UNSEEN     the claim looks, then stores
  *   -DNO_OWNER_CHECK   free does not look whether the chunk is the caller's (-DWILD)
- *   -DNO_GENERATION    a free does not move the generation, as the scans see it
- *   -DONE_SCAN         one scan that found all held is enough
+ *   -DSUMS             read until two scans agree on the generations (-DGIVE=1)
+ *   -DTRUST_SCAN       what a scan found counts, whether the dry word was moved or not
+ *   -DFLAG_ALONE       or if the dry bit is set, whatever the sequence says (-DCLIENTS=3)
  *   -DSCAN_FIRST       the scan comes before the dry bit
  *   -DLATE_SEQUENCE    the dry word to remember is read after the scan
  *   -DNO_FLAG          the scan sets no dry bit
@@ -53,6 +62,7 @@
  *   -DREAP_BITS_FIRST  the reaper sets the hints, then frees
  *   -DREAP_NO_MOVE     the reaper does not move the dry word
  *   -DREAP_MOVE_FIRST  the reaper moves the dry word, then sweeps
+ *   -DREAP_MOVE_LAST   the reaper moves the dry word when all is swept
  *   -DREAP_LOOK_FIRST  the reaper's look at the dry word overtakes its sweep
  *   -DREAP_STORE       the reaper frees by a store what it saw some time ago
  *   -DREAP_ALL         the reaper does not ask whose the word is
@@ -132,18 +142,21 @@ byte running = CLIENTS, kills_left = KILLS, rkills_left = RKILLS, flips_left = F
 
 /* ghosts */
 byte own[N];                     /* who uses the chunk */
-byte who[N];                     /* who freed it last */
-bool fin[N];                     /* that free is complete */
-bool saw_all[CLIENTS+1];            /* all were held at some moment of my call */
+byte who[N];                     /* who has freed it */
+bool fin[N];                     /* it is free, and no free of it is under way */
+bool late[N];                    /* the store had not arrived, see NOBARRIER */
+bool saw_all[CLIENTS+1];         /* all were held at some moment of my call */
+byte moves;                      /* of the dry word */
 
+#define held(i, x)  (!fin[x] || (i==NOBARRIER && late[x]))
 #if N == 2
-#define all_held   (wk[0]!=FREE && wk[1]!=FREE)
-#define some_done  ((wk[0]==FREE && fin[0]) || (wk[1]==FREE && fin[1]))
-#define some_free  (wk[0]==FREE || wk[1]==FREE)
+#define all_held(i) (held(i, 0) && held(i, 1))
+#define some_done   (fin[0] || fin[1])
+#define some_free   (wk[0]==FREE || wk[1]==FREE)
 #else
-#define all_held   (wk[0]!=FREE && wk[1]!=FREE && wk[2]!=FREE)
-#define some_done  ((wk[0]==FREE && fin[0]) || (wk[1]==FREE && fin[1]) || (wk[2]==FREE && fin[2]))
-#define some_free  (wk[0]==FREE || wk[1]==FREE || wk[2]==FREE)
+#define all_held(i) (held(i, 0) && held(i, 1) && held(i, 2))
+#define some_done   (fin[0] || fin[1] || fin[2])
+#define some_free   (wk[0]==FREE || wk[1]==FREE || wk[2]==FREE)
 #endif
 
 /* Inside atomic steps: the waiting store of one process becomes visible; of all. */
@@ -168,14 +181,12 @@ inline drain_all() {
 inline owned(i, x) {
 	wk[x]=i;
 	assert(own[x]==0);
-	own[x]=i; fin[x]=0;
-	if
-	:: all_held -> saw_all[1]=1; saw_all[2]=1;
+	own[x]=i; who[x]=0; fin[x]=0; late[x]=0;
+	if :: all_held(1) -> saw_all[1]=1 :: else -> skip fi;
+	if :: all_held(2) -> saw_all[2]=1 :: else -> skip fi;
 #if CLIENTS > 2
-		       saw_all[3]=1
+	if :: all_held(3) -> saw_all[3]=1 :: else -> skip fi
 #endif
-	:: else -> skip
-	fi
 }
 
 /* The swap of pool_claim_word(), after a load that saw the word FREE with generation g. */
@@ -215,14 +226,14 @@ inline hint(i) {
 inline cas_dry(i) {
 	if :: i!=REAPER -> drain(i) :: else -> skip fi;
 #ifdef BLIND_MOVE
-	dry=(d+4)&254; d=0
+	dry=(d+4)&254; d=0; moves++
 #elif defined(CLEAR_ONLY)
-	if :: dry==d -> dry=d&254 :: else -> skip fi; d=0
+	if :: dry==d -> dry=d&254; moves++ :: else -> skip fi; d=0
 #elif defined(ONE_TRY)
-	if :: dry==d -> dry=(d+4)&254 :: else -> skip fi; d=0
+	if :: dry==d -> dry=(d+4)&254; moves++ :: else -> skip fi; d=0
 #else
 	if
-	:: dry==d -> dry=(d+4)&254; d=0
+	:: dry==d -> dry=(d+4)&254; d=0; moves++
 	:: dry!=d && (dry&1) && dry/4==d/4 -> d=dry
 	:: else -> d=0
 	fi
@@ -234,18 +245,30 @@ inline set_dry(i) {
 #ifndef NO_FLAG
 	dry=dry|1;
 #endif
-	v=dry
+	v=dry;
+#if NOBARRIER
+	if :: i==NOBARRIER && buf[3-i]!=0 -> late[buf[3-i]-1]=1 :: else -> skip fi;
+#endif
+	if :: all_held(i) -> saw_all[i]=1 :: else -> skip fi
 }
+
+/* What says that nobody has freed since set_dry(). */
+#if defined(TRUST_SCAN) || defined(SCAN_FIRST)
+#define unmoved 1
+#elif defined(FLAG_ALONE)
+#define unmoved (dry&1)
+#elif defined(NO_FLAG)
+#define unmoved (dry/4==v/4)
+#else
+#define unmoved ((dry&1) && dry/4==v/4)
+#endif
 
 /* Ghost: the free is complete, unless another has the chunk already. */
 inline complete(i) {
 	if :: (who[c]==i && own[c]==0) -> fin[c]=1 :: else -> skip fi
 }
 
-inline forget() { c=0; g=0; v=0; d=0; sum=0; before=0; hints=0; held=0; was=0; ok=0 }
-
-/* What a scan has read; the first reading has nothing before it to agree with. */
-#define SCAN_START  c=0; sum=0; held=1; before=0; was=0
+inline forget() { c=0; g=0; v=0; d=0; sum=0; before=0; hints=0; n_read=0; moved=0; ok=0 }
 
 /*
  * Each atomic has one access to shared memory; the rest of it is private, or ghost.
@@ -253,16 +276,20 @@ inline forget() { c=0; g=0; v=0; d=0; sum=0; before=0; hints=0; held=0; was=0; o
  */
 proctype Client(byte id) {
 	byte n, c, g, v, d, sum, before, hints;
-	bool ok, held, was;
+	byte n_read, moved;      /* ghosts: readings in this call; moves before it */
+	bool ok;
 again:
 	{
 	skip;
 next:	atomic {
-		saw_all[id]=0; forget();
+		saw_all[id]=0; forget(); moved=moves;
+#if NOBARRIER
+		if :: id==NOBARRIER -> late[0]=0; late[1]=0 :: else -> skip fi;
+#endif
 		if
 		:: n==OPS_OF(id) -> goto ended
 		:: n<OPS_OF(id) && (!MODEST || (own[0]!=id && own[1]!=id)) ->
-			n++; saw_all[id]=all_held; hint(id); goto hint_claim
+			n++; saw_all[id]=all_held(id); hint(id); goto hint_claim
 		:: GIVE && n<OPS_OF(id) && own[0]==id -> n++; c=0; goto give
 		:: GIVE && n<OPS_OF(id) && hc!=NONE -> n++; c=hc; goto take
 		:: n<OPS_OF(id) && (own[0]==id || WILD) -> c=0
@@ -361,7 +388,7 @@ no_hint:
 	:: atomic { rem[id]!=0 -> rem[id]=0 }
 	fi;
 	/* refill; client 2's cache holds one */
-	atomic {
+refill:	atomic {
 		if
 		:: list==0 -> skip
 		:: list!=0 && id!=2 -> drain(id); cache[id]=list; list=0; goto hinted
@@ -380,19 +407,20 @@ no_hint:
 	atomic { if :: id!=NOBARRIER -> drain_all() :: else -> skip fi };
 #endif
 #endif
-	/* pool_claim_scan(): ok says that this reading has found one */
-	atomic { SCAN_START };
+	/* pool_scan_step(): ok says that this reading has found one */
+	atomic { c=0; sum=0; n_read++; assert(n_read <= 2 + moves - moved) };
 scan:	atomic {
-#ifndef NO_GENERATION
+#ifdef SUMS
 		sum=sum+wg[c];
 #endif
 		g=(wk[c]==FREE -> wg[c] : 0);
 		if
 		:: g==0 -> goto scanned
 		:: g!=0 && ok -> hints=hints|(1<<c); g=0; goto scanned
-		:: g!=0 && !ok -> held=0
+		:: g!=0 && !ok -> skip
 		fi
 	};
+	/* who is too late counts it as held: freed since, it moves the dry word */
 	atomic { claim(id, c) };
 scanned:
 	atomic {
@@ -400,14 +428,18 @@ scanned:
 		if
 		:: c<N -> goto scan
 		:: c==N && ok -> goto found
-#ifdef ONE_SCAN
-		:: c==N && !ok && held -> goto exhausted
-		:: c==N && !ok && !held -> SCAN_START; goto scan
+		:: c==N && !ok -> c=0
+		fi
+	};
+	/* nobody has freed since the dry bit was set? else from the list on */
+	atomic {
+		if
+#ifdef SUMS
+		:: sum!=before -> before=sum; goto refill
 #else
-		:: c==N && !ok && was && held && sum==before -> goto exhausted
-		:: c==N && !ok && !(was && held && sum==before) ->
-			was=held; before=sum; c=0; sum=0; held=1; goto scan
+		:: !unmoved -> goto refill
 #endif
+		:: else -> goto exhausted
 		fi
 	};
 found:	if :: hints!=0 -> atomic { drain(id); list=list|hints; hints=0 } :: else -> skip fi;
@@ -468,18 +500,8 @@ proctype Memory() {
 #define names_the_dead(w) (w!=FREE && (set&(1<<w)))
 #endif
 
-/* The ids may be given to others; what the dead had begun to free counts as freed. */
+/* The ids may be given to others. */
 inline end_of_sweep() {
-	c = 0;
-	do
-	:: c==N -> break
-	:: c<N ->
-	   if
-	   :: (wk[c]==FREE && (who[c]==REAPER || (set&(1<<who[c])))) -> fin[c]=1
-	   :: else -> skip
-	   fi;
-	   c++
-	od;
 	if :: set&2 -> reaped[1]=1 :: else -> skip fi;
 	if :: set&4 -> reaped[2]=1 :: else -> skip fi;
 #if CLIENTS > 2
@@ -488,9 +510,17 @@ inline end_of_sweep() {
 	c = 0
 }
 
+/* Ghost: the frees of this leaf are complete, the reaper's and what the dead had begun. */
+inline leaf_done() {
+	if
+	:: (wk[c]==FREE && own[c]==0 && (who[c]==REAPER || (set&(1<<who[c])))) -> fin[c]=1
+	:: else -> skip
+	fi
+}
+
 /* One sweep serves all that were dead at its start. */
 proctype Reaper() {
-	byte c, k, g, d, hints, set;
+	byte c, k, g, d, set;
 again:
 	{
 	do
@@ -504,9 +534,6 @@ again:
 #ifdef REAP_EARLY_END
 	   atomic { end_of_sweep() };
 #endif
-#ifdef REAP_LOOK_FIRST
-	   d = dry;
-#endif
 #ifdef REAP_MOVE_FIRST
 	   d = dry;
 	   do :: d&1 -> atomic { cas_dry(REAPER) } :: else -> d=0; break od;
@@ -514,7 +541,11 @@ again:
 #ifdef REAP_BITS_FIRST
 	   list = (1<<N)-1;
 #endif
-word:	   atomic {
+leaf:
+#ifdef REAP_LOOK_FIRST
+	   d = dry;
+#endif
+	   atomic {
 		k=wk[c]; g=wg[c];
 		if
 #ifdef REAP_ALL
@@ -523,7 +554,7 @@ word:	   atomic {
 		:: k!=FREE && (set&(1<<(k&7))) -> skip
 		:: k!=FREE && !(set&(1<<(k&7))) -> goto swept
 #endif
-		:: k==FREE -> hints=hints|(1<<c); goto swept
+		:: k==FREE -> goto hinting
 		fi
 	   };
 	   atomic {
@@ -536,29 +567,34 @@ word:	   atomic {
 #endif
 		   wk[c]=FREE; wg[c]=g+1;
 		   assert(own[c]==0 || (set&(1<<own[c])));
-		   own[c]=0; who[c]=REAPER; fin[c]=0;
-		   hints=hints|(1<<c)
+		   own[c]=0; who[c]=REAPER; fin[c]=0
 #ifndef REAP_STORE
-		:: else -> skip
+		:: else -> goto swept
 #endif
 		fi
 	   };
-swept:	   atomic { c++; k=0; g=0; if :: c<N -> goto word :: else -> c=0 fi };
+hinting:
 #if !defined(REAP_NO_BITS) && !defined(REAP_BITS_FIRST)
-	   if :: hints!=0 -> atomic { list=list|hints; hints=0 } :: else -> skip fi;
+	   atomic { list=list|(1<<c) };
 #endif
 #ifdef REAP_LOOK_FIRST
 	   do :: d&1 -> atomic { cas_dry(REAPER) } :: else -> break od;
-#elif !defined(REAP_NO_MOVE) && !defined(REAP_MOVE_FIRST)
-	   atomic { d=dry; if :: d&1 -> skip :: else -> goto end_sweep fi };
+#elif !defined(REAP_NO_MOVE) && !defined(REAP_MOVE_FIRST) && !defined(REAP_MOVE_LAST)
+	   atomic { d=dry; if :: d&1 -> skip :: else -> leaf_done(); goto swept fi };
 reap_moving:
 	   atomic { cas_dry(REAPER); if :: d!=0 -> goto reap_moving :: else -> skip fi };
 #endif
-end_sweep: atomic { end_of_sweep(); d=0; hints=0; set=0 }
+	   atomic { leaf_done() };
+swept:	   atomic { c++; k=0; g=0; d=0; if :: c<N -> goto leaf :: else -> c=0 fi };
+#ifdef REAP_MOVE_LAST
+	   d = dry;
+	   do :: d&1 -> atomic { cas_dry(REAPER) } :: else -> d=0; break od;
+#endif
+	   atomic { end_of_sweep(); set=0 }
 	od
 	} unless { rkill };
 	if
-	:: rkill -> atomic { rkill=0; c=0; k=0; g=0; d=0; hints=0; set=0 }; goto again
+	:: rkill -> atomic { rkill=0; c=0; k=0; g=0; d=0; set=0 }; goto again
 	:: else -> skip
 	fi;
 	/* quiescence: nothing is lost */
@@ -604,8 +640,10 @@ init { atomic {
 	do :: j==N -> break :: j<N -> wg[j]=1; j++ od;
 	/* a new pool, or one that is all in use */
 	if
-	:: START==4 -> wk[0]=1; own[0]=1; cache[2]=2
-	:: START&1 -> list=(1<<N)-1
+	:: START==4 -> wk[0]=1; own[0]=1; fin[1]=1; cache[2]=2
+	:: START&1 -> list=(1<<N)-1;
+	   j=0;
+	   do :: j==N -> break :: j<N -> fin[j]=1; j++ od
 	:: START&2 -> j=0;
 	   do
 	   :: j==N -> break

@@ -4,11 +4,14 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <time.h>
 
 #include "client/cache.h"
+#include "client/clock.h"
 
 enum { N = 1024, N_LEAVES = N / 64, CACHE = 16, N_THREADS = 8 };
 
@@ -288,6 +291,159 @@ START_TEST(test_cache_free_where_hints_are_scarce_goes_to_the_list)
 }
 END_TEST
 
+/* ---- others who go on while the words are read ---- */
+
+/*
+ * A signal handler is the others: it comes several times in each reading of the words,
+ * however busy the machine is. After N_TURNS it gives up, so that a call that does not return
+ * does so in the end.
+ */
+enum { N_LARGE = 200000, N_TURNS = 20000, TURNS_A_READING = 4, OTHER = TEST_HOLDER + 1 };
+
+static const struct pool *large_pool;
+static void (*turn)(void);
+static _Atomic int n_turns;
+
+static void on_turn(int number)
+{
+	(void)number;
+	if (n_turns < N_TURNS) {
+		turn();
+		n_turns++;
+	}
+}
+
+/* A given chunk is taken. */
+static void hand_over(void)
+{
+	_Atomic uint64_t *word = &large_pool->entries[0].word;
+
+	atomic_store(word, word_taken(word_sent(atomic_load(word), 0, OTHER), OTHER));
+}
+
+/* A chunk is freed, and by the same one claimed again. */
+static void free_and_claim(void)
+{
+	if (pool_release(large_pool, 0, OTHER, true) == 0) {
+		pool_hint(large_pool, 0);
+		pool_claim(large_pool, 0, OTHER);
+	}
+}
+
+/* How long a reading takes with nobody there: the shortest of several, as the first is cold. */
+static int64_t reading_ns(struct mempool_client *own)
+{
+	int64_t shortest_ns = INT64_MAX;
+
+	for (int i = 0; i < 5; i++) {
+		int64_t begin_ns = clock_now_ns(), ns;
+
+		mempool_free(own, mempool_alloc(own, 8));
+		ns = clock_now_ns() - begin_ns;
+		shortest_ns = ns < shortest_ns ? ns : shortest_ns;
+		cache_get(own)->magazines[0].dry = 0;
+	}
+	return shortest_ns;
+}
+
+static struct segment *begin_turns(void (*what)(void), bool fallback,
+				   struct mempool_client **ret_client)
+{
+	static const struct test_pool pools[] = {
+		{ .chunk_size = 8, .n_chunks = N_LARGE, .alignment = 8 },
+		{ .chunk_size = 1000, .n_chunks = 1 },
+	};
+	struct sigaction action = { .sa_handler = on_turn, .sa_flags = SA_RESTART };
+	struct itimerval interval = { { 0, 0 }, { 0, 0 } };
+	struct config config;
+	struct segment *of;
+
+	test_config_init(&config, pools, ARRAY_SIZE(pools));
+	config.fallback = fallback;
+	of = test_segment_new_of(&config);
+	config_deinit(&config);
+	ck_assert_int_eq(client_new(test_segment_view(of), TEST_HOLDER, 0, ret_client), 0);
+	for (uint32_t i = 0; i < N_LARGE; i++)
+		ck_assert_int_eq(pool_claim(&of->pools[0], i, OTHER), 0);
+
+	interval.it_value.tv_usec = reading_ns(*ret_client) / 1000 / TURNS_A_READING + 1;
+	interval.it_interval = interval.it_value;
+	atomic_store(&of->pools[0].state->peak_used, 0);
+
+	large_pool = &of->pools[0];
+	turn = what;
+	n_turns = 0;
+	ck_assert_int_eq(sigaction(SIGALRM, &action, NULL), 0);
+	ck_assert_int_eq(setitimer(ITIMER_REAL, &interval, NULL), 0);
+	while (n_turns == 0)
+		;
+	return of;
+}
+
+static void end_turns(struct segment *of, struct mempool_client *own)
+{
+	struct itimerval never = { { 0, 0 }, { 0, 0 } };
+
+	ck_assert_int_eq(setitimer(ITIMER_REAL, &never, NULL), 0);
+	ck_assert_int_lt(n_turns, N_TURNS);
+	mempool_client_close(own);
+	segment_free(of);
+}
+
+START_TEST(test_cache_scan_ends_while_chunks_are_handed_over)
+{
+	struct mempool_client *own;
+	struct segment *of = begin_turns(hand_over, false, &own);
+
+	ck_assert_ptr_null(mempool_alloc(own, 8));
+	ck_assert_int_eq(errno, EAGAIN);
+	end_turns(of, own);
+}
+END_TEST
+
+START_TEST(test_cache_falls_back_while_chunks_are_handed_over)
+{
+	struct mempool_client *own;
+	struct segment *of = begin_turns(hand_over, true, &own);
+
+	ck_assert_ptr_nonnull(mempool_alloc(own, 8));
+	end_turns(of, own);
+}
+END_TEST
+
+/* A chunk is freed behind each reading, and taken again: none proves anything. */
+START_TEST(test_cache_scans_end_with_the_time_while_chunks_are_freed)
+{
+	struct mempool_client *own;
+	struct segment *of = begin_turns(free_and_claim, false, &own);
+	struct cache *cache = cache_get(own);
+
+	cache->again_until_ns = clock_now_ns() + 20000000;
+	mempool_free(own, mempool_alloc(own, 8));
+	cache->again_until_ns = INT64_MAX;
+	mempool_free(own, mempool_alloc_wait(own, 8, 1));
+	end_turns(of, own);
+}
+END_TEST
+
+START_TEST(test_cache_first_scan_ends_with_the_time)
+{
+	struct mempool_client *own;
+	struct segment *of = begin_turns(hand_over, false, &own);
+	struct cache *cache = cache_get(own);
+
+	cache->first_until_ns = 0;
+	ck_assert_ptr_null(mempool_alloc(own, 8));
+	/* It was not read to its end, and so not found exhausted. */
+	ck_assert_uint_eq(atomic_load(&large_pool->state->peak_used), 0);
+	ck_assert_uint_eq(cache->magazines[0].dry, 0);
+	cache->first_until_ns = INT64_MAX;
+	ck_assert_ptr_null(mempool_alloc(own, 8));
+	ck_assert_uint_eq(atomic_load(&large_pool->state->peak_used), N_LARGE);
+	end_turns(of, own);
+}
+END_TEST
+
 /* ---- threads ---- */
 
 static pthread_barrier_t together;
@@ -491,6 +647,10 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_cache_free_into_a_dry_pool_goes_to_the_list);
 	tcase_add_test(tcase, test_cache_scan_that_finds_one_clears_dry);
 	tcase_add_test(tcase, test_cache_free_where_hints_are_scarce_goes_to_the_list);
+	tcase_add_test(tcase, test_cache_scan_ends_while_chunks_are_handed_over);
+	tcase_add_test(tcase, test_cache_falls_back_while_chunks_are_handed_over);
+	tcase_add_test(tcase, test_cache_scans_end_with_the_time_while_chunks_are_freed);
+	tcase_add_test(tcase, test_cache_first_scan_ends_with_the_time);
 	tcase_add_test(tcase, test_cache_threads_begin_far_apart);
 	tcase_add_test(tcase, test_cache_of_an_ended_thread_gives_its_hints_back);
 	tcase_add_test(tcase, test_cache_of_others_never_hides_a_chunk);

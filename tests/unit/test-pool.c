@@ -213,11 +213,11 @@ START_TEST(test_pool_claim_scan_finds_the_last_free_from_any_start)
 	lose_hints();
 	for (uint32_t i = 0; i < N; i += 13) {
 		ck_assert_int_eq(pool_release(&pool, i, ALICE, true), 0);
-		ck_assert_int_eq(pool_claim_scan(&pool, i * 7919, BOB, &index), 0);
+		ck_assert_int_eq(test_claim_scan(&pool, i * 7919, BOB, &index), 0);
 		ck_assert_uint_eq(index, i);
 		ck_assert_uint_eq(word_value(word(i)), BOB);
 	}
-	ck_assert_int_eq(pool_claim_scan(&pool, UINT32_MAX, BOB, &index), -EAGAIN);
+	ck_assert_int_eq(test_claim_scan(&pool, UINT32_MAX, BOB, &index), -EAGAIN);
 }
 END_TEST
 
@@ -228,7 +228,7 @@ START_TEST(test_pool_claim_scan_all_held_in_any_way_eagain)
 	claim_all(ALICE);
 	atomic_store(&pool.entries[1].word, word_make(9, MEMPOOL_SENT, ALICE));
 	atomic_store(&pool.entries[2].word, word_make(9, MEMPOOL_SHARED, 0));
-	ck_assert_int_eq(pool_claim_scan(&pool, 0, BOB, &index), -EAGAIN);
+	ck_assert_int_eq(test_claim_scan(&pool, 0, BOB, &index), -EAGAIN);
 	ck_assert_uint_eq(index, 12345);
 }
 END_TEST
@@ -252,6 +252,7 @@ static void *move_the_free_one(void *unused)
 		if (next == vacant)
 			continue;
 		pool_release(&pool, next, ALICE, true);
+		pool_hint(&pool, next);
 		/* The scanner may have it for a moment. */
 		while (!is_over && pool_claim(&pool, vacant, ALICE) < 0)
 			sched_yield();
@@ -269,11 +270,80 @@ START_TEST(test_pool_claim_scan_finds_the_free_one_however_it_moves)
 	ck_assert_int_eq(pool_release(&pool, 0, ALICE, true), 0);
 	ck_assert_int_eq(pthread_create(&thread, NULL, move_the_free_one, NULL), 0);
 	for (int i = 0; i < (MEMPOOL_SANITIZED ? 2000 : 20000); i++) {
-		ck_assert_int_eq(pool_claim_scan(&pool, (uint32_t)i, BOB, &index), 0);
+		ck_assert_int_eq(test_claim_scan(&pool, (uint32_t)i, BOB, &index), 0);
 		ck_assert_int_eq(pool_release(&pool, index, BOB, true), 0);
 	}
 	is_over = true;
 	pthread_join(thread, NULL);
+}
+END_TEST
+
+/* A scan has read all that is held; then something comes to pass before it ends. */
+static int scan_and_meanwhile(void (*meanwhile)(void))
+{
+	struct pool_scan scan;
+	uint32_t index;
+	int r;
+
+	pool_scan_begin(&scan, &pool, 64, BOB);
+	for (uint32_t n = 0; n < pool.list.n_leaves - 1; n++) {
+		ck_assert_int_eq(pool_scan_step(&scan, 64, &index), -EINPROGRESS);
+		if (n == 0)
+			meanwhile();
+	}
+	r = pool_scan_step(&scan, 64, &index);
+	ck_assert_uint_eq(scan.dry & POOL_DRY, POOL_DRY);
+	return r;
+}
+
+/* Of chunk 64, which has been read: given and taken, and so of another generation. */
+static void hand_over(void)
+{
+	atomic_store(&pool.entries[64].word, word_taken(word_sent(word(64), 0, ALICE), ALICE));
+}
+
+static void flip_the_scarce_bit(void)
+{
+	pool_set_scarce(&pool);
+}
+
+static void begin_to_free(void)
+{
+	ck_assert_int_eq(pool_release(&pool, 64, ALICE, true), 0);
+}
+
+static void free_behind(void)
+{
+	begin_to_free();
+	pool_hint(&pool, 64);
+}
+
+/* The dry word is moved, and another sets the bit again. */
+static void free_and_run_dry(void)
+{
+	free_behind();
+	ck_assert_int_eq(pool_claim(&pool, 64, ALICE), 0);
+	pool_set_dry(&pool);
+}
+
+/* The sums of two readings never agreed while a chunk was handed on: no end to it. */
+START_TEST(test_pool_scan_one_reading_is_enough_whatever_is_handed_over)
+{
+	claim_all(ALICE);
+	ck_assert_int_eq(scan_and_meanwhile(hand_over), -EAGAIN);
+	ck_assert_int_eq(scan_and_meanwhile(flip_the_scarce_bit), -EAGAIN);
+	ck_assert_uint_eq(state.peak_used, N);
+	/* Not free before its freer has told. */
+	ck_assert_int_eq(scan_and_meanwhile(begin_to_free), -EAGAIN);
+}
+END_TEST
+
+START_TEST(test_pool_scan_a_free_behind_it_is_not_missed)
+{
+	claim_all(ALICE);
+	ck_assert_int_eq(scan_and_meanwhile(free_and_run_dry), -EBUSY);
+	ck_assert_int_eq(scan_and_meanwhile(free_behind), -EBUSY);
+	ck_assert_uint_eq(state.peak_used, 0);
 }
 END_TEST
 
@@ -282,7 +352,7 @@ START_TEST(test_pool_claim_scan_sets_hints_of_the_leaf)
 	uint32_t index;
 
 	lose_hints();
-	ck_assert_int_eq(pool_claim_scan(&pool, 70, ALICE, &index), 0);
+	ck_assert_int_eq(test_claim_scan(&pool, 70, ALICE, &index), 0);
 	ck_assert_uint_eq(index, 64);
 	ck_assert_int_eq(free_list_has(&pool.list, 64), 0);
 	for (uint32_t i = 65; i < 128; i++)
@@ -449,6 +519,8 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_pool_claim_scan_all_held_in_any_way_eagain);
 	tcase_add_test(tcase, test_pool_claim_scan_finds_the_free_one_however_it_moves);
 	tcase_add_test(tcase, test_pool_claim_scan_sets_hints_of_the_leaf);
+	tcase_add_test(tcase, test_pool_scan_one_reading_is_enough_whatever_is_handed_over);
+	tcase_add_test(tcase, test_pool_scan_a_free_behind_it_is_not_missed);
 	tcase_add_test(tcase, test_pool_hint_sets_the_bit);
 	tcase_add_test(tcase, test_pool_dry_is_remembered_until_moved);
 	tcase_add_test(tcase, test_pool_move_dry_unset_does_nothing);

@@ -644,8 +644,8 @@ START_TEST(test_topic_publisher_killed_at_every_stop)
 			publish(&stage);
 			stage_close(&stage);
 		}
-		ck_assert_int_eq(pool_claim_scan(pool, 0, dead, &index), 0);
-		ck_assert_int_eq(pool_claim_scan(managers, 0, dead, &manager), 0);
+		ck_assert_int_eq(test_claim_scan(pool, 0, dead, &index), 0);
+		ck_assert_int_eq(test_claim_scan(managers, 0, dead, &manager), 0);
 		if (stop >= 1)
 			chunk_manager_share(segment, (struct chunk_ref){ 0, index }, manager,
 					    dead, topic.holder);

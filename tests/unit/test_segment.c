@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "test_segment.h"
 
+#include <errno.h>
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -142,4 +143,18 @@ struct segment *test_segment_view(const struct segment *segment)
 uint32_t test_segment_used(const struct segment *segment, uint32_t id)
 {
 	return pool_count_used(&segment->pools[id]);
+}
+
+int test_claim_scan(const struct pool *pool, uint32_t start, uint32_t holder,
+		    uint32_t *ret_index)
+{
+	struct pool_scan scan;
+	int r;
+
+	do {
+		pool_scan_begin(&scan, pool, start, holder);
+		while ((r = pool_scan_step(&scan, 64, ret_index)) == -EINPROGRESS)
+			;
+	} while (r == -EBUSY);
+	return r;
 }

@@ -52,6 +52,10 @@ struct segment *test_segment_map_again(const struct segment *segment);
  */
 struct segment *test_segment_view(const struct segment *segment);
 
+/* pool_scan_step() until it says something; every free here is seq_cst. */
+int test_claim_scan(const struct pool *pool, uint32_t start, uint32_t holder,
+		    uint32_t *ret_index);
+
 /* How many chunks of data pool @id are held, by the words. */
 uint32_t test_segment_used(const struct segment *segment, uint32_t id);
 
