@@ -118,7 +118,7 @@ static enum ctl_exit check_json(const char *path)
 		ctl_error("%s", strerror(ENOMEM));
 		return CTL_FAILED;
 	}
-	r = conf_load(path, keep_warning, &warnings, &conf, &error);
+	r = conf_load_once(path, keep_warning, &warnings, &conf, &error);
 	failed = json_add(root, "warnings", warnings.array) || warnings.failed ||
 		 json_add_string(root, "path", path) || json_add_bool(root, "ok", r == 0) ||
 		 (r == 0 ? add_conf(root, conf) : add_error(root, &error));

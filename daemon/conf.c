@@ -14,9 +14,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/vfs.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -267,14 +270,50 @@ int conf_load_memory(const char *name, const char *data, size_t size, conf_warn_
 	return 0;
 }
 
-/* All of a file, pipe or whatever @path is; one byte more than allowed says too large. */
-static int read_file(const char *path, char *data, size_t room, size_t *ret_size)
+/* A pipe between two programs, and no name in a file system: it has, or had, a writer. */
+static bool is_unnamed_pipe(const char *path, const struct stat *st)
 {
+	struct statfs fs;
+
+	return S_ISFIFO(st->st_mode) && statfs(path, &fs) == 0 && fs.f_type == PIPEFS_MAGIC;
+}
+
+static const char *kind_of(const struct stat *st)
+{
+	switch (st->st_mode & S_IFMT) {
+	case S_IFDIR:
+		return "a directory";
+	case S_IFIFO:
+		return "a pipe";
+	case S_IFSOCK:
+		return "a socket";
+	default:
+		return "a device";
+	}
+}
+
+/*
+ * All of a file; one byte more than allowed says too large. Anything else is not even opened:
+ * a named pipe would wait for a writer, and a device may do who knows what. Whoever puts one
+ * there between the two calls could as well write to the file.
+ *
+ * Return: 0; -errno; -EINVAL and *ret_kind: no file.
+ */
+static int read_file(const char *path, bool takes_pipe, char *data, size_t room, size_t *ret_size,
+		     const char **ret_kind)
+{
+	struct stat st;
 	size_t size = 0;
 	ssize_t n;
 	int fd, r;
 
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (stat(path, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode) && !(takes_pipe && is_unnamed_pipe(path, &st))) {
+		*ret_kind = kind_of(&st);
+		return -EINVAL;
+	}
+	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	do {
@@ -288,17 +327,20 @@ static int read_file(const char *path, char *data, size_t room, size_t *ret_size
 	return r;
 }
 
-int conf_load(const char *path, conf_warn_fn warn, void *userdata, struct conf **ret_conf,
-	      struct conf_error *reterr_error)
+static int load(const char *path, bool takes_pipe, conf_warn_fn warn, void *userdata,
+		struct conf **ret_conf, struct conf_error *reterr_error)
 {
 	struct conf_text text = { .path = path };
+	const char *kind = NULL;
 	size_t size = 0;
 	char *data;
 	int r;
 
 	data = malloc(MAX_FILE_BYTES + 1);
-	r = data ? read_file(path, data, MAX_FILE_BYTES + 1, &size) : -ENOMEM;
-	if (r < 0) {
+	r = data ? read_file(path, takes_pipe, data, MAX_FILE_BYTES + 1, &size, &kind) : -ENOMEM;
+	if (kind) {
+		conf_error_set(reterr_error, &text, 0, 0, "is %s, and no file", kind);
+	} else if (r < 0) {
 		conf_error_set(reterr_error, &text, 0, 0, "cannot be read: %s",
 			       strerror(-r));
 	} else if (size > MAX_FILE_BYTES) {
@@ -311,4 +353,16 @@ int conf_load(const char *path, conf_warn_fn warn, void *userdata, struct conf *
 	}
 	free(data);
 	return r;
+}
+
+int conf_load(const char *path, conf_warn_fn warn, void *userdata, struct conf **ret_conf,
+	      struct conf_error *reterr_error)
+{
+	return load(path, false, warn, userdata, ret_conf, reterr_error);
+}
+
+int conf_load_once(const char *path, conf_warn_fn warn, void *userdata, struct conf **ret_conf,
+		   struct conf_error *reterr_error)
+{
+	return load(path, true, warn, userdata, ret_conf, reterr_error);
 }

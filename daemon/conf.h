@@ -63,7 +63,7 @@ typedef void (*conf_warn_fn)(const struct conf_error *warning, void *userdata);
 
 /**
  * conf_load() - read a config file
- * @path: a file
+ * @path: a regular file, so that it can be read again
  * @warn: NULL, or called for what is legal but probably not meant
  *
  * Return: 0; -errno from reading the file; -EINVAL a mistake in it; -ENOMEM. On error
@@ -72,6 +72,10 @@ typedef void (*conf_warn_fn)(const struct conf_error *warning, void *userdata);
  */
 int conf_load(const char *path, conf_warn_fn warn, void *userdata, struct conf **ret_conf,
 	      struct conf_error *reterr_error);
+
+/* For who only looks at it: a pipe will do, as of /dev/stdin or <(...), until its end. */
+int conf_load_once(const char *path, conf_warn_fn warn, void *userdata, struct conf **ret_conf,
+		   struct conf_error *reterr_error);
 
 /**
  * conf_load_memory() - conf_load() of a text that has been read already

@@ -53,6 +53,27 @@ sed 's/frames/no name/' "$dir/good.yaml" >"$dir/bad.yaml"
 check 'a wrong one in JSON' exits 78 "$ctl" check-config --json "$dir/bad.yaml"
 check 'says where' same '(False, 6, 23)' "$(python3 -c "import json, sys
 c = json.load(sys.stdin); print((c['ok'], c['error']['line'], c['error']['column']))" <"$dir/stdout")"
+# What is no file is refused, and not waited for; but both take the end of a pipe.
+mkfifo "$dir/fifo"
+for program in "$MEMPOOLD --check-config --config" "$ctl check-config" "$ctl check-config --json" \
+	"$MEMPOOLD --config" "$MEMPOOLD --remove --config"; do
+	for config in "$dir/fifo" "$dir" /dev/null; do
+		# shellcheck disable=SC2086
+		check "${program##*/} ${config##*/} is refused" exits 78 timeout 20 $program "$config"
+		check 'and it is said' grep -qE 'is a (pipe|directory|device), and no file' \
+			"$dir/stdout" "$dir/stderr"
+	done
+done
+for program in "$MEMPOOLD --check-config --config" "$ctl check-config" "$ctl check-config --json"; do
+	# shellcheck disable=SC2086
+	check "${program##*/} takes a pipe" exits 0 $program /dev/stdin < <(cat "$dir/good.yaml")
+	# shellcheck disable=SC2086
+	check 'of a shell, too' exits 0 $program <(cat "$dir/good.yaml")
+	# shellcheck disable=SC2086
+	check 'and standard input that is a file' exits 0 $program /dev/stdin <"$dir/good.yaml"
+done
+check 'a daemon takes no pipe' exits 78 timeout 20 "$MEMPOOLD" --config /dev/stdin \
+	< <(cat "$dir/good.yaml")
 check 'one file at a time' exits 64 "$ctl" check-config a b
 check 'it asks no daemon' exits 64 "$ctl" check-config --socket a
 

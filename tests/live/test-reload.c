@@ -424,33 +424,39 @@ END_TEST
 /* ---- meanwhile ---- */
 
 /*
- * The config is a FIFO: a reload waits in its middle until it is written. Return: its end for
- * that; the daemon has the other one open then.
+ * Another config, with a write lease: whoever opens it waits until we give that up (the kernel
+ * gives it up for us only after /proc/sys/fs/lease-break-time, 45 s). Return: its descriptor.
  */
-static int feed_begin(void)
+static int lease_begin(const char *layout)
 {
-	double start = clock_ms();
+	char path[128];
 	int fd;
 
-	while ((fd = open(fixture.config_path, O_WRONLY | O_NONBLOCK | O_CLOEXEC)) < 0) {
-		ck_assert_int_eq(errno, ENXIO);
-		ck_assert_msg(clock_ms() - start < 5 * SECOND_MS, "nobody reads the config");
-		usleep(500);
-	}
+	/* How the kernel tells us that it is wanted. */
+	signal(SIGIO, SIG_IGN);
+	snprintf(path, sizeof(path), "%s.leased", fixture.config_path);
+	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	ck_assert_int_ge(fd, 0);
+	dprintf(fd, "socket: { path: %s, mode: \"0666\" }\nsegments:\n  - name: %s\n%s",
+		fixture.socket_path, fixture.segment, layout);
+	ck_assert_int_eq(fcntl(fd, F_SETLEASE, F_WRLCK), 0);
+	ck_assert_int_eq(rename(path, fixture.config_path), 0);
 	return fd;
 }
 
-static void feed_end(int fd, const char *layout)
+static bool lease_is_wanted(int fd)
 {
-	dprintf(fd, "socket: { path: %s, mode: \"0666\" }\nsegments:\n  - name: %s\n%s",
-		fixture.socket_path, fixture.segment, layout);
-	close(fd);
+	return fcntl(fd, F_GETLEASE) != F_WRLCK;
 }
 
-static void make_config_a_fifo(void)
+static void lease_wait(int fd)
 {
-	ck_assert_int_eq(unlink(fixture.config_path), 0);
-	ck_assert_int_eq(mkfifo(fixture.config_path, 0600), 0);
+	double start = clock_ms();
+
+	while (!lease_is_wanted(fd)) {
+		ck_assert_msg(clock_ms() - start < 5 * SECOND_MS, "nobody reads the config");
+		usleep(500);
+	}
 }
 
 START_TEST(test_reload_while_one_is_under_way_reads_again)
@@ -459,14 +465,15 @@ START_TEST(test_reload_while_one_is_under_way_reads_again)
 		.msg = wire_msg(MEMPOOL_MSG_RELOAD, sizeof(message)),
 	};
 	struct mempool_msg_list list = { .msg = wire_msg(MEMPOOL_MSG_LIST, sizeof(list)) };
-	int first, second, gone, rude, feed, i;
+	int first, second, gone, rude, leases[3], i;
 	union wire_answer answer;
 
 	fixture_start(&fixture);
-	make_config_a_fifo();
+	leases[0] = lease_begin(new_pools);
 	first = wire_connect(&fixture);
 	wire_send(first, &message, sizeof(message));
-	feed = feed_begin();
+	lease_wait(leases[0]);
+	leases[1] = lease_begin("    pools: [ { chunk_size: 8, chunk_count: 8 } ]\n");
 	second = wire_connect(&fixture);
 	wire_send(second, &message, sizeof(message));
 	/* However many ask, the next one is for all of them; and some do not wait for it. */
@@ -483,21 +490,23 @@ START_TEST(test_reload_while_one_is_under_way_reads_again)
 
 	/* Clients come and go meanwhile. */
 	ck_assert_uint_eq(current_generation(), 1);
-	feed_end(feed, new_pools);
+	close(leases[0]);
 	wire_expect_reloaded(first, &reloaded);
 	ck_assert_int_eq(reloaded.error, 0);
 	ck_assert_uint_eq(reloaded.n_relaid, 1);
 
-	feed = feed_begin();
+	lease_wait(leases[1]);
 	ck_assert_uint_eq(current_generation(), 2);
-	feed_end(feed, "    pools: [ { chunk_size: 8, chunk_count: 8 } ]\n");
+	leases[2] = lease_begin(new_pools);
+	close(leases[1]);
 	wire_expect_reloaded(second, &reloaded);
 	ck_assert_int_eq(reloaded.error, 0);
 	ck_assert_uint_eq(current_generation(), 3);
 
 	/* That was all: nobody reads again. And who was answered may go on. */
 	usleep(20000);
-	ck_assert_int_lt(open(fixture.config_path, O_WRONLY | O_NONBLOCK | O_CLOEXEC), 0);
+	ck_assert(!lease_is_wanted(leases[2]));
+	close(leases[2]);
 	wire_send(first, &list, sizeof(list));
 	ck_assert_int_eq(wire_receive(first, &answer), sizeof(answer.segment));
 	close(first);
