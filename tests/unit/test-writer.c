@@ -63,23 +63,24 @@ static void expect_line(const char *expected)
 	ck_assert_str_eq(line, expected);
 }
 
-/* The texts in their order from this one on, up to the line of another kind. */
-static unsigned int expect_numbers(unsigned int number, char ret_line[static 256])
+/* The texts in their order from this one up to the end, or to a line of another kind. */
+static unsigned int expect_numbers(unsigned int number, unsigned int end, char ret_line[static 256])
 {
 	char expected[64];
 
-	for (;; number++) {
+	for (ret_line[0] = '\0'; number < end; number++) {
 		ck_assert_ptr_nonnull(fgets(ret_line, 256, reader));
 		snprintf(expected, sizeof(expected), "text number %u\n", number);
 		if (strcmp(ret_line, expected) != 0)
-			return number;
+			break;
 	}
+	return number;
 }
 
 /* Had put waited, the test would not end. */
 START_TEST(test_put_full_pipe_counts_what_it_drops)
 {
-	unsigned int i, n_read, n_dropped;
+	unsigned int i, number = 0, n_dropped, n_lines = 0;
 	char line[256], expected[256];
 
 	make_pipe(0);
@@ -89,17 +90,24 @@ START_TEST(test_put_full_pipe_counts_what_it_drops)
 		put_number(i);
 	ck_assert(writer_is_behind(&writer));
 
+	/* The count stands where the texts are missing: the next number is behind those. There
+	 * are two if the thread came to take the first buffer when that was full already. */
 	drain_pipe();
-	n_read = expect_numbers(0, line);
-	ck_assert_int_eq(sscanf(line, "prefix: %u messages were dropped", &n_dropped), 1);
-	snprintf(expected, sizeof(expected),
-		 "prefix: %u messages were dropped: standard error did not take them\n",
-		 N_TEXTS - n_read);
-	ck_assert_str_eq(line, expected);
+	while ((number = expect_numbers(number, N_TEXTS, line)) < N_TEXTS) {
+		ck_assert_int_eq(sscanf(line, "prefix: %u messages were dropped", &n_dropped), 1);
+		snprintf(expected, sizeof(expected),
+			 "prefix: %u messages were dropped: standard error did not take them\n",
+			 n_dropped);
+		ck_assert_str_eq(line, expected);
+		number += n_dropped;
+		n_lines++;
+	}
+	ck_assert_uint_eq(number, N_TEXTS);
+	ck_assert(n_lines == 1 || n_lines == 2);
 	writer_finish(&writer);
 	ck_assert(!writer_is_behind(&writer));
 
-	/* It is said once, and nothing is missing from then on. */
+	/* Nothing is missing from then on. */
 	writer_put(&writer, "behind it\n");
 	expect_line("behind it\n");
 }
@@ -150,8 +158,8 @@ START_TEST(test_put_nonblocking_descriptor_loses_nothing)
 		put_number(i);
 	writer_put(&writer, "the end\n");
 	drain_pipe();
-	ck_assert_uint_eq(expect_numbers(0, line), 1000);
-	ck_assert_str_eq(line, "the end\n");
+	ck_assert_uint_eq(expect_numbers(0, 1000, line), 1000);
+	expect_line("the end\n");
 }
 END_TEST
 
