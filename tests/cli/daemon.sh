@@ -8,6 +8,8 @@
 # gone at the end. `finish` ends the test with 0 if every check held.
 set -uo pipefail
 export LC_ALL=C.UTF-8
+# shellcheck source-path=SCRIPTDIR source=../support/within.sh
+. "${BASH_SOURCE[0]%/*}/../support/within.sh"
 
 name=cli-$$
 dir=$(mktemp -d /tmp/mempool-cli.XXXXXX)
@@ -64,12 +66,7 @@ same() {
 
 # soon COMMAND...: holds within ten seconds
 soon() {
-	local i
-
-	for ((i = 0; i < 200; i++)); do
-		"$@" && return
-		sleep 0.05
-	done
+	within 10 "$@" && return
 	echo "# not within 10 s: $*"
 	return 1
 }

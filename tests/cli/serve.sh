@@ -14,7 +14,7 @@ start_server() {
 # fetch PATH
 fetch() {
 	python3 -c 'import sys, urllib.request
-sys.stdout.write(urllib.request.urlopen(sys.argv[1], timeout=10).read().decode())' \
+sys.stdout.write(urllib.request.urlopen(sys.argv[1], timeout=600).read().decode())' \
 		"http://127.0.0.1:$port$1"
 }
 

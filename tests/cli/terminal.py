@@ -6,10 +6,13 @@ import pty
 import select
 import signal
 import struct
+import sys
 import termios
-import time
 
 import pyte
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
+from control import Control  # noqa: E402
 
 WAIT_SECONDS = 20
 
@@ -43,12 +46,12 @@ class Terminal:
 
     def shows(self, found):
         """Whether found(text) holds soon."""
-        end = time.monotonic() + WAIT_SECONDS
-        while time.monotonic() < end:
-            if found(self.text()):
-                return True
-            if not self.read():
-                break
+        with Control() as control:
+            while control.seconds() < WAIT_SECONDS:
+                if found(self.text()):
+                    return True
+                if not self.read():
+                    break
         return found(self.text())
 
     def press(self, keys):
@@ -66,15 +69,15 @@ class Terminal:
 
     def ends(self):
         """How: the exit status, or minus the signal. None: not soon."""
-        end = time.monotonic() + WAIT_SECONDS
-        while time.monotonic() < end:
-            self.read()
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid:
-                self.status = os.waitstatus_to_exitcode(status)
-                while self.read(0) and select.select([self.fd], [], [], 0)[0]:
-                    pass
-                return self.status
+        with Control() as control:
+            while control.seconds() < WAIT_SECONDS:
+                self.read()
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+                if pid:
+                    self.status = os.waitstatus_to_exitcode(status)
+                    while self.read(0) and select.select([self.fd], [], [], 0)[0]:
+                        pass
+                    return self.status
         return None
 
     def close(self):

@@ -16,7 +16,7 @@ browser=$(command -v chromium || command -v chromium-headless-shell) || {
 
 # browse ARGUMENT...: the page, after some of its time
 browse() {
-	timeout 60 "$browser" --headless --no-sandbox --disable-gpu --disable-quic --no-first-run \
+	"$browser" --headless --no-sandbox --disable-gpu --disable-quic --no-first-run \
 		--disable-background-networking --disable-component-update --disable-sync \
 		--user-data-dir="$dir/browser" --virtual-time-budget=3000 --window-size=1240,900 \
 		"$@" "http://127.0.0.1:$port/" 2>"$dir/browser.log"

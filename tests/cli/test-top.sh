@@ -44,9 +44,9 @@ import json, sys
 looks = [json.loads(line) for line in sys.stdin]
 print([(len(look['segments']), 'moves' in look['segments'][0]) for look in looks])" <"$dir/stdout")"
 check 'the object without a daemon' exits 0 "$ctl" watch --count 1 --shm "mempool-$name.1"
-check 'no daemon' exits 69 timeout 10 "$ctl" watch --socket "$dir/none"
-check 'no such segment' exits 1 timeout 10 "$ctl" watch --segment none
-check 'an output that is full' exits 1 timeout 10 bash -c "$ctl watch -n 0.1 >/dev/full"
+check 'no daemon' exits 69 "$ctl" watch --socket "$dir/none"
+check 'no such segment' exits 1 "$ctl" watch --segment none
+check 'an output that is full' exits 1 bash -c "$ctl watch -n 0.1 >/dev/full"
 for wrong in '-n 0' '-n 0.01' '-n nan' '-n x' '-n 1s' '-n 86401' '--count 0' '--count -1' '--count 1x'; do
 	# shellcheck disable=SC2086
 	check "watch $wrong is wrong usage" exits 64 "$ctl" watch $wrong

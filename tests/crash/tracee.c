@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 /* From one call to the next it takes milliseconds. */
-#define HANG_SECONDS 30
+#define HANG_SECONDS 120
 
 #define EXIT_NO_PTRACE 98
 

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <json-c/json.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +14,7 @@
 
 #include "shm/holder.h"
 #include "shm/pool.h"
+#include "support/control.h"
 
 #define HEAR_MS 30000
 
@@ -25,10 +25,9 @@ void tell(int fd, uint64_t number)
 
 uint64_t hear(int fd)
 {
-	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
 	uint64_t number;
 
-	ck_assert_msg(poll(&poll_fd, 1, HEAR_MS) == 1, "nothing heard for %d ms", HEAR_MS);
+	ck_assert_msg(patience_poll(fd, HEAR_MS), "nothing heard for %d ms", HEAR_MS);
 	ck_assert_msg(recv(fd, &number, sizeof(number), 0) == sizeof(number),
 		      "the other process has ended");
 	return number;

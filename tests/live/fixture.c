@@ -4,7 +4,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -21,6 +20,7 @@
 #include <unistd.h>
 
 #include "build_config.h"
+#include "support/control.h"
 
 #define ANSWER_MS 5000
 #define START_MS 20000
@@ -41,14 +41,15 @@ double clock_ms(void)
 
 double wait_until(bool (*condition)(void *userdata), void *userdata, int timeout_ms)
 {
-	double start = clock_ms();
+	struct patience patience;
 
+	patience_begin(&patience);
 	while (!condition(userdata)) {
-		ck_assert_msg(clock_ms() - start < timeout_ms, "waited %d ms in vain",
+		ck_assert_msg(patience_ms(&patience) < timeout_ms, "waited %d ms in vain",
 			      timeout_ms);
 		usleep(500);
 	}
-	return clock_ms() - start;
+	return patience_end(&patience);
 }
 
 bool fixture_no_longer_used(void *userdata)
@@ -343,12 +344,11 @@ int fixture_listen(struct fixture *fixture)
 
 void fixture_expect_notification(int fd, const char *text)
 {
-	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
 	char got[1024];
 	ssize_t n;
 
 	do {
-		ck_assert_msg(poll(&poll_fd, 1, 5000) > 0, "no '%s'", text);
+		ck_assert_msg(patience_poll(fd, ANSWER_MS), "no '%s'", text);
 		n = recv(fd, got, sizeof(got) - 1, 0);
 		ck_assert_int_ge(n, 0);
 		got[n] = '\0';
@@ -384,19 +384,21 @@ static int try_connect(const struct fixture *fixture)
 
 void fixture_start(struct fixture *fixture)
 {
-	double start = clock_ms();
+	struct patience patience;
 	int fd, status;
 
+	patience_begin(&patience);
 	fixture_spawn(fixture);
 	while ((fd = try_connect(fixture)) < 0) {
 		if (waitpid(fixture->pid, &status, WNOHANG) != 0 ||
-		    clock_ms() - start > START_MS) {
+		    patience_ms(&patience) > START_MS) {
 			print_log(fixture);
 			fixture->pid = 0;
 			ck_abort_msg("mempoold did not start");
 		}
 		usleep(1000);
 	}
+	patience_end(&patience);
 	close(fd);
 }
 
@@ -489,10 +491,9 @@ void wire_send(int fd, const void *message, size_t size)
 
 ssize_t wire_receive(int fd, union wire_answer *ret_answer)
 {
-	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
 	ssize_t n;
 
-	if (poll(&poll_fd, 1, ANSWER_MS) <= 0)
+	if (!patience_poll(fd, ANSWER_MS))
 		return -ETIMEDOUT;
 	n = recv(fd, ret_answer, sizeof(*ret_answer), 0);
 	return n < 0 ? -errno : n;

@@ -94,7 +94,7 @@ struct mempool_msg wire_msg(enum mempool_message_type type, size_t size);
 struct mempool_msg_hello wire_hello(const struct fixture *fixture, uint64_t nonce);
 void wire_send(int fd, const void *message, size_t size);
 
-/* Return: bytes; 0 the daemon hung up; -ETIMEDOUT nothing within 5 s; -errno. */
+/* Return: bytes; 0 the daemon hung up; -ETIMEDOUT nothing within 5 s (control.h); -errno. */
 ssize_t wire_receive(int fd, union wire_answer *ret_answer);
 
 /* The next answer must be that. Refused: the daemon must have hung up behind it. */
@@ -126,7 +126,8 @@ struct victim {
 void victim_start(struct victim *victim, const struct fixture *fixture, uint32_t n_chunks);
 void victim_kill(struct victim *victim);
 
-/* Until the condition holds; fails the test after so long. Return: milliseconds it took. */
+/* Until the condition holds; fails the test after so long. Return: milliseconds it took. Both
+ * as a control beside it counts them, see control.h. */
 double wait_until(bool (*condition)(void *userdata), void *userdata, int timeout_ms);
 double clock_ms(void);
 

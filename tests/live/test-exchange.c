@@ -107,6 +107,14 @@ static void run_giver(const struct fixture *with, int fd)
 	tell(fd, (uint64_t)mempool_client_close(client));
 }
 
+static bool has_none_used(void *userdata)
+{
+	struct mempool_pool_info info;
+
+	ck_assert_int_eq(mempool_client_pools(userdata, &info, 1), 1);
+	return info.used == 0;
+}
+
 START_TEST(test_chunk_given_is_freed_with_its_giver)
 {
 	struct mempool_client *client = open_client(&fixture);
@@ -128,11 +136,7 @@ START_TEST(test_chunk_given_is_freed_with_its_giver)
 	ck_assert_int_eq(mempool_take(client, of_closing, &chunk, NULL), -ESTALE);
 
 	actor_kill(&killed);
-	for (int i = 0; i < 1000 && info.used > 0; i++) {
-		usleep(1000);
-		mempool_client_pools(client, &info, 1);
-	}
-	ck_assert_uint_eq(info.used, 0);
+	wait_until(has_none_used, client, 1000);
 	ck_assert_int_eq(mempool_take(client, of_killed, &chunk, NULL), -ESTALE);
 	mempool_client_close(client);
 }

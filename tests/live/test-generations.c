@@ -15,6 +15,7 @@
 
 #include "actor.h"
 #include "build_config.h"
+#include "support/control.h"
 
 /* Well below the second after which a wait in a retired segment ends in any case. */
 #define AT_ONCE_MS 500
@@ -58,11 +59,11 @@ static bool is_gone(void *userdata)
 	return !fixture_object_exists(&fixture, *(const uint64_t *)userdata);
 }
 
-static bool is_readable(int fd, int timeout_ms)
+static bool is_readable(int fd)
 {
 	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
 
-	return poll(&poll_fd, 1, timeout_ms) == 1;
+	return poll(&poll_fd, 1, 0) == 1;
 }
 
 static uint64_t pool_size(struct mempool_client *client)
@@ -146,7 +147,6 @@ struct sleeper {
 	struct mempool_client *client;
 	_Atomic bool is_asleep;		/* nearly */
 	int r;
-	double ended_ms;
 };
 
 static int sleep_in_queue(struct sleeper *sleeper)
@@ -210,7 +210,6 @@ static void *run_sleeper(void *userdata)
 	default:
 		sleeper->r = sleep_for_chunk(sleeper);
 	}
-	sleeper->ended_ms = clock_ms();
 	return NULL;
 }
 
@@ -227,23 +226,23 @@ START_TEST(test_reload_wakes_who_sleeps_in_the_old_segment)
 {
 	static const int64_t timeouts[] = { -1, INT64_C(20000000000) };
 	struct sleeper sleepers[N_WHAT];
-	double begin;
+	struct control control;
 
 	/* The one that takes all chunks comes last. */
 	for (enum what what = 0; what < N_WHAT; what++)
 		start_sleeper(&sleepers[what], what, timeouts[_i]);
 	usleep(50000);
-	begin = clock_ms();
+	control_start(&control);
 	reload(layouts[1]);
 	for (enum what what = 0; what < N_WHAT; what++) {
 		pthread_join(sleepers[what].thread, NULL);
 		ck_assert_int_eq(sleepers[what].r, -EAGAIN);
 		ck_assert(mempool_client_is_stale(sleepers[what].client));
 		if (!MEMPOOL_SANITIZED)
-			ck_assert_msg(sleepers[what].ended_ms - begin < AT_ONCE_MS,
-				      "%d slept for %.0f ms more", what,
-				      sleepers[what].ended_ms - begin);
+			ck_assert_msg(control_ms(&control) < AT_ONCE_MS,
+				      "%d slept for %.0f ms more", what, control_ms(&control));
 	}
+	control_stop(&control);
 	for (enum what what = 0; what < N_WHAT; what++)
 		mempool_client_close(sleepers[what].client);
 }
@@ -260,13 +259,13 @@ START_TEST(test_reload_makes_descriptors_readable)
 	fd = mempool_client_fd(client);
 	ck_assert_int_ge(fd, 0);
 	/* Just behind a tick of its timer, which would make it readable as well. */
-	for (i = 0; i < 2 || is_readable(fd, 0); i++) {
-		ck_assert(is_readable(fd, 5 * SECOND_MS));
+	for (i = 0; i < 2 || is_readable(fd); i++) {
+		ck_assert(patience_poll(fd, 5 * SECOND_MS));
 		ck_assert_int_eq(mempool_queue_receive(queue, &chunk, NULL, 0), -EAGAIN);
 	}
 	fixture_configure(&fixture, "", layouts[1]);
 	kill(fixture.pid, SIGHUP);
-	ck_assert(is_readable(fd, AT_ONCE_MS));
+	ck_assert(patience_poll(fd, AT_ONCE_MS));
 	ck_assert(mempool_client_is_stale(client));
 	mempool_queue_close(queue);
 	mempool_client_close(client);
@@ -323,7 +322,7 @@ static uint64_t work_until_stale(const struct fixture *with, int fd)
 	must(mempool_queue_open(client, "work", &queue), "open of the queue");
 	must(mempool_topic_open(client, "camera", &topic), "open of the topic");
 	must(mempool_topic_subscribe(topic, MEMPOOL_TOPIC_NEW, &subscriber), "subscribe");
-	while (!mempool_client_is_stale(client) && !is_readable(fd, 0)) {
+	while (!mempool_client_is_stale(client) && !is_readable(fd)) {
 		work(client, queue, subscriber, topic);
 		n++;
 	}
@@ -339,7 +338,7 @@ static void run_worker(const struct fixture *with, int fd)
 	uint64_t n = 0;
 
 	tell(fd, 1);
-	while (!is_readable(fd, 0))
+	while (!is_readable(fd))
 		n += work_until_stale(with, fd);
 	hear(fd);
 	tell(fd, n);

@@ -28,6 +28,7 @@
 
 #include "actor.h"
 #include "build_config.h"
+#include "support/control.h"
 
 #define MIB (UINT64_C(1) << 20)
 #define SYS_HUGE "/sys/kernel/mm/hugepages/hugepages-"
@@ -102,13 +103,12 @@ END_TEST
 /* What a terminal shows until the daemon says that it is ready. */
 static void read_terminal(int fd, char *text, size_t size)
 {
-	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
 	size_t n = 0;
 	ssize_t got;
 
 	do {
 		text[n] = '\0';
-		ck_assert_msg(poll(&poll_fd, 1, 30000) > 0, "nothing more than: %s", text);
+		ck_assert_msg(patience_poll(fd, 30000), "nothing more than: %s", text);
 		got = read(fd, text + n, size - 1 - n);
 		ck_assert_msg(got > 0, "ended with: %s", text);
 		n += (size_t)got;
@@ -432,6 +432,12 @@ static void huge_teardown(void)
 	fixture_deinit(&fixture);
 }
 
+static bool has_no_object(void *userdata)
+{
+	(void)userdata;
+	return fixture_count_objects(&fixture) == 0;
+}
+
 static unsigned int count_huge_objects(void)
 {
 	char path[192];
@@ -594,9 +600,7 @@ START_TEST(test_huge_pages_wanted_later_count_for_the_next)
 	ck_assert_uint_eq(fixture_count_objects(&fixture), 1);
 	ck_assert_uint_eq(count_huge_objects(), 1);
 	victim_kill(&victim);
-	for (int i = 0; i < 5000 && fixture_count_objects(&fixture); i++)
-		usleep(1000);
-	ck_assert_uint_eq(fixture_count_objects(&fixture), 0);
+	wait_until(has_no_object, NULL, 5000);
 	fixture_stop(&fixture);
 	/* And back: found on the hugetlbfs, which nobody asks for any more. */
 	fixture_configure(&fixture, "", POOL_OF_8_MIB);

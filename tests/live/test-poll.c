@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "actor.h"
+#include "support/control.h"
 
 /* Well below the second after which the timer would make it readable in any case. */
 #define AT_ONCE_MS 500
@@ -138,13 +139,16 @@ static bool is_quiet(struct waiter *waiter)
 /* Readable at once after this word, with one message to be found; and quiet after it. */
 static void expect_wake(struct waiter *waiter, const struct actor *sender, enum word word)
 {
-	double start = clock_ms();
+	struct control control;
 
+	control_start(&control);
 	tell(sender->fd, word);
-	ck_assert(is_readable(waiter->fd, AT_ONCE_MS));
+	ck_assert(patience_poll(waiter->fd, AT_ONCE_MS));
 	/* Perhaps spuriously first. */
 	while (look(waiter) == 0)
-		ck_assert(clock_ms() - start < AT_ONCE_MS && is_readable(waiter->fd, AT_ONCE_MS));
+		ck_assert(control_ms(&control) < AT_ONCE_MS &&
+			  patience_poll(waiter->fd, AT_ONCE_MS));
+	control_stop(&control);
 	ck_assert(is_quiet(waiter));
 }
 
@@ -181,7 +185,7 @@ START_TEST(test_poll_a_look_at_one_does_not_lose_the_other)
 		ck_assert_int_eq(look(&waiter), 0);
 	} while (is_readable(waiter.fd, QUIET_MS));
 	tell(sender.fd, PUBLISH);
-	ck_assert(is_readable(waiter.fd, AT_ONCE_MS));
+	ck_assert(patience_poll(waiter.fd, AT_ONCE_MS));
 	for (int i = 0; i < 3; i++) {
 		ck_assert_int_eq(mempool_queue_receive(waiter.queue, &chunk, NULL, 0), -EAGAIN);
 		ck_assert_int_eq(mempool_queue_receive(other, &chunk, NULL, 0), -EAGAIN);
@@ -214,7 +218,7 @@ START_TEST(test_poll_one_subscriber_does_not_lose_the_other)
 		ck_assert_int_eq(look(&waiter), 0);
 	} while (is_readable(waiter.fd, QUIET_MS));
 	tell(sender.fd, PUBLISH);
-	ck_assert(is_readable(waiter.fd, AT_ONCE_MS));
+	ck_assert(patience_poll(waiter.fd, AT_ONCE_MS));
 	ck_assert_int_eq(look(&waiter), 1);
 	ck_assert(is_readable(waiter.fd, 0));
 	ck_assert_int_eq(mempool_subscriber_next(second, &message, NULL, NULL, 0), 0);
@@ -245,7 +249,7 @@ START_TEST(test_poll_room_in_a_full_queue_is_readable)
 	while (is_readable(waiter.fd, QUIET_MS))
 		ck_assert_int_eq(mempool_queue_send(waiter.queue, chunk, 8, 0), -EAGAIN);
 	tell(receiver.fd, RECEIVE);
-	ck_assert(is_readable(waiter.fd, AT_ONCE_MS));
+	ck_assert(patience_poll(waiter.fd, AT_ONCE_MS));
 	ck_assert_int_eq(mempool_queue_send(waiter.queue, chunk, 8, 1000000000), 0);
 	tell(receiver.fd, 0);
 	actor_join(&receiver);
@@ -265,15 +269,15 @@ START_TEST(test_poll_survives_daemon_restart)
 
 	/* While it is away: one who has the descriptor keeps it. */
 	fixture_kill(&fixture);
-	ck_assert(is_readable(waiter.fd, AT_ONCE_MS));
+	ck_assert(patience_poll(waiter.fd, AT_ONCE_MS));
 	ck_assert_int_eq(look(&waiter), 0);
 	tell(old_sender.fd, PUBLISH);
-	ck_assert(is_readable(waiter.fd, AT_ONCE_MS));
+	ck_assert(patience_poll(waiter.fd, AT_ONCE_MS));
 	ck_assert_int_eq(look(&waiter), 1);
 
 	/* When it is back, and the waiter has looked again, newcomers get it as well. */
 	fixture_start(&fixture);
-	ck_assert(is_readable(waiter.fd, 2000));
+	ck_assert(patience_poll(waiter.fd, 2000));
 	look(&waiter);
 	actor_start(&new_sender, &fixture, run_sender);
 	expect_wake(&waiter, &new_sender, SEND);
@@ -296,7 +300,7 @@ START_TEST(test_poll_retired_segment_is_news)
 	fixture_stop(&fixture);
 	fixture_configure(&fixture, "", "    pools: [ { chunk_size: 256, chunk_count: 50 } ]\n");
 	fixture_start(&fixture);
-	ck_assert(is_readable(waiter.fd, 2000));
+	ck_assert(patience_poll(waiter.fd, 2000));
 	ck_assert_int_eq(look(&waiter), 0);
 	ck_assert(mempool_client_is_stale(waiter.client));
 	waiter_close(&waiter);
@@ -336,7 +340,7 @@ START_TEST(test_poll_killed_senders_leave_nobody_asleep)
 			ck_assert_uint_eq(hear(senders[i].fd), 1);
 		}
 		for (end = clock_ms() + 50; clock_ms() < end;) {
-			ck_assert(is_readable(waiter.fd, 2000));
+			ck_assert(patience_poll(waiter.fd, 2000));
 			n_received += look(&waiter);
 		}
 		for (int i = 0; i < 2; i++)
@@ -364,7 +368,8 @@ START_TEST(test_poll_works_inside_epoll)
 	ck_assert(is_quiet(&waiter));
 	ck_assert_int_eq(epoll_wait(outer, &got, 1, 0), 0);
 	tell(sender.fd, SEND);
-	ck_assert_int_eq(epoll_wait(outer, &got, 1, AT_ONCE_MS), 1);
+	ck_assert(patience_poll(outer, AT_ONCE_MS));
+	ck_assert_int_eq(epoll_wait(outer, &got, 1, 0), 1);
 	ck_assert_int_eq(look(&waiter), 1);
 	close(outer);
 	tell(sender.fd, 0);
@@ -384,7 +389,7 @@ START_TEST(test_poll_bye_behind_unread_news_is_heard)
 	ck_assert_int_eq(look(&waiter), 0);
 	victim_start(&victim, &fixture, 1);
 	victim_kill(&victim);
-	ck_assert(is_readable(waiter.fd, AT_ONCE_MS));
+	ck_assert(patience_poll(waiter.fd, AT_ONCE_MS));
 	/* It reads the bye only when the connection has been closed behind it. */
 	ck_assert_int_eq(kill(fixture.pid, SIGSTOP), 0);
 	waiter_close(&waiter);
@@ -405,7 +410,7 @@ START_TEST(test_poll_stopped_daemon_holds_up_a_sender_once)
 	struct mempool_client *client = open_client(&fixture);
 	struct waiter waiters[N_WAITERS];
 	struct mempool_queue *queue;
-	double start;
+	struct control control;
 	void *chunk;
 
 	ck_assert_int_eq(mempool_queue_open(client, "work", &queue), 0);
@@ -416,10 +421,10 @@ START_TEST(test_poll_stopped_daemon_holds_up_a_sender_once)
 	chunk = mempool_alloc(client, 8);
 	ck_assert_ptr_nonnull(chunk);
 	ck_assert_int_eq(kill(fixture.pid, SIGSTOP), 0);
-	start = clock_ms();
+	control_start(&control);
 	ck_assert_int_eq(mempool_queue_send(queue, chunk, 8, 0), 0);
 	/* 50 ms each. */
-	ck_assert_double_lt(clock_ms() - start, 50 * N_WAITERS * 0.75);
+	ck_assert_double_lt(control_stop(&control), 50 * N_WAITERS * 0.75);
 	mempool_queue_close(queue);
 	mempool_client_close(client);
 	ck_assert_int_eq(kill(fixture.pid, SIGCONT), 0);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "fixture.h"
+#include "support/control.h"
 
 #define SECOND_MS 1000
 
@@ -451,12 +452,14 @@ static bool lease_is_wanted(int fd)
 
 static void lease_wait(int fd)
 {
-	double start = clock_ms();
+	struct patience patience;
 
+	patience_begin(&patience);
 	while (!lease_is_wanted(fd)) {
-		ck_assert_msg(clock_ms() - start < 5 * SECOND_MS, "nobody reads the config");
+		ck_assert_msg(patience_ms(&patience) < 5 * SECOND_MS, "nobody reads the config");
 		usleep(500);
 	}
+	patience_end(&patience);
 }
 
 START_TEST(test_reload_while_one_is_under_way_reads_again)
@@ -523,28 +526,30 @@ static void ask_for_a_large_one(void)
 	struct mempool_msg_reload message = {
 		.msg = wire_msg(MEMPOOL_MSG_RELOAD, sizeof(message)),
 	};
-	double start = clock_ms();
+	struct patience patience;
 	int fd;
 
 	fixture_configure(&fixture, "", large_layout);
 	fd = wire_connect(&fixture);
 	wire_send(fd, &message, sizeof(message));
+	patience_begin(&patience);
 	while (!fixture_object_exists(&fixture, 2)) {
-		ck_assert_msg(clock_ms() - start < 5 * SECOND_MS, "nothing is made");
+		ck_assert_msg(patience_ms(&patience) < 5 * SECOND_MS, "nothing is made");
 		usleep(100);
 	}
+	patience_end(&patience);
 	close(fd);
 }
 
 START_TEST(test_reload_stopped_in_its_middle_leaves_nothing)
 {
-	double start;
+	struct control control;
 
 	fixture_start(&fixture);
 	ask_for_a_large_one();
-	start = clock_ms();
+	control_start(&control);
 	fixture_stop(&fixture);
-	ck_assert_int_lt(clock_ms() - start, 5 * SECOND_MS);
+	ck_assert_double_lt(control_stop(&control), 5 * SECOND_MS);
 	/* Unless it was faster than we. */
 	if (!fixture_log_has(&fixture, "reloaded "))
 		ck_assert_uint_eq(fixture_count_objects(&fixture), 1);

@@ -5,6 +5,8 @@
 #
 # Sourced by test-*.sh. `finish` says how many checks there were, and ends the test.
 set -uo pipefail
+# shellcheck source-path=SCRIPTDIR source=../support/within.sh
+. /run/support/within.sh
 
 service=mempoold.service socket=mempoold.socket
 n_passed=0 n_failed=0 n_skipped=0 begin=@0
@@ -40,16 +42,7 @@ same() {
 not() { ! "$@" >/dev/null; }
 
 # soon SECONDS COMMAND...: holds within them
-soon() {
-	local end=$((SECONDS + $1))
-	shift
-
-	until "$@" >/dev/null; do
-		((SECONDS < end)) && sleep 0.05 && continue
-		"$@"
-		return
-	done
-}
+soon() { within "$@" >/dev/null || "${@:2}"; }
 
 property() { systemctl show -P "$2" "$1"; }
 
@@ -99,7 +92,7 @@ launch() {
 answers() {
 	local answer=nothing
 
-	IFS= read -r -t 20 -u "${from[$1]}" answer
+	IFS= read -r -t 600 -u "${from[$1]}" answer
 	same "$2" "$answer"
 }
 

@@ -12,7 +12,7 @@ page=http://127.0.0.1:9764
 
 fetch() {
 	python3 -c 'import sys, urllib.request
-sys.stdout.write(urllib.request.urlopen(sys.argv[1], timeout=10).read().decode())' "$page$1" 2>/dev/null
+sys.stdout.write(urllib.request.urlopen(sys.argv[1], timeout=600).read().decode())' "$page$1" 2>/dev/null
 }
 served() { fetch /metrics | grep -qxF "$1"; }
 server() { property $unit.service MainPID; }

@@ -18,8 +18,10 @@
 #include "client/client.h"
 #include "client/wait.h"
 #include "shm/eventcount.h"
+#include "support/control.h"
 
 #define MS INT64_C(1000000)
+#define SLICE_MS ((double)EVENTCOUNT_SLICE_NS / MS)
 
 static struct mempool_eventcount eventcount;
 
@@ -34,14 +36,15 @@ static int64_t now_ns(void)
 START_TEST(test_eventcount_wake_before_sleep_is_not_lost)
 {
 	uint32_t prepared = eventcount_prepare(&eventcount);
-	int64_t begin = now_ns();
+	struct control control;
 
+	control_start(&control);
 	ck_assert(eventcount_is_armed(&eventcount));
 	eventcount_wake(&eventcount);
 	ck_assert(!eventcount_is_armed(&eventcount));
 	ck_assert_uint_ne(eventcount.sequence, prepared);
 	ck_assert_int_eq(eventcount_sleep(&eventcount, prepared, 500 * MS), 0);
-	ck_assert_int_lt(now_ns() - begin, 400 * MS);
+	ck_assert_double_lt(control_stop(&control), 400);
 }
 END_TEST
 
@@ -68,16 +71,18 @@ END_TEST
 START_TEST(test_eventcount_sleep_ends_with_its_timeout)
 {
 	int64_t begin = now_ns();
+	struct control control;
 
 	ck_assert_int_eq(eventcount_sleep(&eventcount, eventcount_prepare(&eventcount), 20 * MS),
 			 0);
 	ck_assert_int_ge(now_ns() - begin, 20 * MS);
 
 	/* And with the slice, however long it was asked for. */
+	control_start(&control);
 	begin = now_ns();
 	ck_assert_int_eq(eventcount_sleep(&eventcount, eventcount_prepare(&eventcount), -1), 0);
 	ck_assert_int_ge(now_ns() - begin, EVENTCOUNT_SLICE_NS);
-	ck_assert_int_lt(now_ns() - begin, 10 * EVENTCOUNT_SLICE_NS);
+	ck_assert_double_lt(control_stop(&control), 10 * SLICE_MS);
 }
 END_TEST
 
@@ -216,35 +221,38 @@ END_TEST
 
 START_TEST(test_eventcount_wait_for_ends_when_the_segment_is_retired)
 {
-	int64_t begin = now_ns();
+	struct control control;
 
+	control_start(&control);
 	/* In the look after the announcement, which is the last one before a sleep. */
 	atomic_store(&header.state, MEMPOOL_SEGMENT_READY);
 	ready_at = 1000;
 	retired_at = 2;
 	ck_assert_int_eq(wait_for(&place, try, NULL, -1), -EAGAIN);
 	ck_assert_int_eq(n_tries, 2);
-	ck_assert_int_lt(now_ns() - begin, EVENTCOUNT_SLICE_NS / 2);
+	ck_assert_double_lt(control_stop(&control), SLICE_MS / 2);
 }
 END_TEST
 
 START_TEST(test_eventcount_wait_for_in_a_retired_segment_is_short)
 {
+	struct control control;
 	int64_t begin;
 
 	atomic_store(&header.state, MEMPOOL_SEGMENT_RETIRED);
 	ready_at = 1000;
 	for (int i = 0; i < 2; i++) {
+		control_start(&control);
 		begin = now_ns();
 		ck_assert_int_eq(wait_for(&place, try, NULL, i ? 100 * EVENTCOUNT_SLICE_NS : -1),
 				 -EAGAIN);
 		/* But not so short that whoever tries again and again keeps a processor busy. */
 		ck_assert_int_ge(now_ns() - begin, EVENTCOUNT_SLICE_NS);
-		ck_assert_int_lt(now_ns() - begin, 3 * EVENTCOUNT_SLICE_NS);
+		ck_assert_double_lt(control_stop(&control), 3 * SLICE_MS);
 	}
-	begin = now_ns();
+	control_start(&control);
 	ck_assert_int_eq(wait_for(&place, try, NULL, 5 * MS), -EAGAIN);
-	ck_assert_int_lt(now_ns() - begin, EVENTCOUNT_SLICE_NS / 2);
+	ck_assert_double_lt(control_stop(&control), SLICE_MS / 2);
 	/* What is there, is had. */
 	n_tries = 0;
 	ready_at = 2;

@@ -18,7 +18,6 @@ int test_run(const char *name, void (*add_tests)(TCase *tcase))
 	SRunner *runner;
 	int n_failed;
 
-	/* Sanitizers and two busy cores: the default of 4 s is for neither. */
 	tcase_set_timeout(tcase, 60);
 	add_tests(tcase);
 	suite_add_tcase(suite, tcase);
