@@ -63,7 +63,8 @@ struct cache {
 	/* Of alloc_wait(), else INT64_MAX: when to stop the first scan of a pool, and further ones. */
 	int64_t first_until_ns;
 	int64_t again_until_ns;
-	struct magazine *last;		/* of the last free or send: the next is likely there */
+	struct magazine *last;		/* of the last free, give, share or send: the next is
+					 * likely there */
 	struct cache *next_of_thread;
 	struct cache *next_of_client;
 	struct cache **previous_of_client;	/* who points to us */

@@ -16,19 +16,21 @@
 PUBLIC int mempool_give(struct mempool_client *client, void *chunk, size_t length,
 			uint64_t *ret_handle)
 {
+	struct cache *cache = cache_get(client);
 	const struct pool *pool;
 	struct mempool_entry *entry;
 	uint32_t index;
 	uint64_t seen, sent;
 	int r;
 
-	if (!cache_get(client))
+	if (!cache)
 		return -errno;
 	if (!ret_handle)
 		return -EINVAL;
-	r = client_locate(client, chunk, &pool, &index);
+	r = cache_locate(cache, chunk, &index);
 	if (r < 0)
 		return r;
+	pool = &cache->last->pool;
 	entry = &pool->entries[index];
 	/* Relaxed: if it is ours, we or a thread that told us wrote it last. */
 	seen = atomic_load_explicit(&entry->word, memory_order_relaxed);
@@ -67,8 +69,7 @@ PUBLIC int mempool_take(struct mempool_client *client, uint64_t handle, void **r
 	/* Relaxed: a first guess, the swap decides. */
 	seen = atomic_load_explicit(&entry->word, memory_order_relaxed);
 	do {
-		if (word_kind(seen) != MEMPOOL_SENT || word_sent_queue(seen) != 0 ||
-		    word_generation(seen) != handle_generation(handle))
+		if (!word_is_given(seen, handle_generation(handle)))
 			return -ESTALE;
 		/*
 		 * G2 (acquire) pairs with G1. Relaxed on failure: another taker, or the reaper,

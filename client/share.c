@@ -145,9 +145,10 @@ PUBLIC int mempool_share(struct mempool_client *client, void *chunk, size_t leng
 		return -errno;
 	if (!ret_handle)
 		return -EINVAL;
-	r = client_locate(client, chunk, &pool, &index);
+	r = cache_locate(cache, chunk, &index);
 	if (r < 0)
 		return r;
+	pool = &cache->last->pool;
 	/* Relaxed: if it is ours, we or a thread that told us wrote it, or acquired it. */
 	word = atomic_load_explicit(&pool->entries[index].word, memory_order_relaxed);
 	if (word_is_owned_by(word, client->holder))
@@ -181,8 +182,7 @@ PUBLIC int mempool_acquire(struct mempool_client *client, uint64_t handle,
 	/* seq_cst, here and below: as all of chunk_manager.c. It also acquires M1. */
 	seen = atomic_load_explicit(word, memory_order_seq_cst);
 	manager = word_value(seen);
-	if (word_kind(seen) != MEMPOOL_SHARED || manager >= n_managers(client) ||
-	    word_generation(seen) != handle_generation(handle))
+	if (!word_is_shared(seen, handle_generation(handle)) || manager >= n_managers(client))
 		return -ESTALE;
 
 	share_add(client, manager);

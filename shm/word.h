@@ -85,6 +85,18 @@ static inline uint32_t word_sent_sender(uint64_t word)
 	return (uint32_t)word & WORD_ID_MASK;
 }
 
+/* Whether a handle of that generation names it. One comparison: of all but the sender ... */
+static inline bool word_is_given(uint64_t word, uint32_t generation)
+{
+	return (word | WORD_ID_MASK) == word_make(generation, MEMPOOL_SENT, WORD_ID_MASK);
+}
+
+/* ... and of all but the manager. */
+static inline bool word_is_shared(uint64_t word, uint32_t generation)
+{
+	return (word | WORD_VALUE_MASK) == word_make(generation, MEMPOOL_SHARED, WORD_VALUE_MASK);
+}
+
 /* Handle: generation(32) | pool(6) | index(26). */
 
 static inline uint32_t handle_chunk(uint32_t pool, uint32_t index)
