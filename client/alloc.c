@@ -204,7 +204,7 @@ PUBLIC void *mempool_alloc_wait(struct mempool_client *client, size_t size_bytes
 static __attribute__((noinline)) int free_slowly(struct mempool_client *client,
 						 const void *chunk)
 {
-	struct cache *cache = cache_get(client);
+	struct cache *cache = cache_get_quickly(client);
 	const struct pool *pool;
 	uint32_t index;
 	uint64_t word;

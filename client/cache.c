@@ -12,12 +12,11 @@
 static struct cache cache_none = { .client = CACHE_ORPHAN };
 _Thread_local struct cache *cache_current = &cache_none;
 
-/* Guards the list of clients, and which thread has which caches. */
-static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct mempool_client *clients;
+/* The calling thread's caches, the newest first. Only it walks and changes its list. */
+static _Thread_local struct cache *thread_caches __attribute__((tls_model("initial-exec")));
 
-static pthread_once_t key_once = PTHREAD_ONCE_INIT;
-static pthread_key_t thread_key;	/* a thread's first cache */
+/* Set in each thread that has caches, for the sake of its destructor. */
+static pthread_key_t thread_key;
 static int key_error;
 
 /* Of a scan, between two looks at the clock: some 60 us. */
@@ -111,8 +110,11 @@ int cache_locate_slowly(struct cache *cache, const void *chunk, uint32_t *ret_in
 {
 	struct mempool_client *client = cache_client(cache);
 	const struct pool *pool;
-	int r = client_locate(client, chunk, &pool, ret_index);
+	int r;
 
+	if (!client)
+		return -EINVAL;
+	r = client_locate(client, chunk, &pool, ret_index);
 	if (r == 0)
 		cache->last = &cache->magazines[client->rank[pool->id]];
 	return r;
@@ -187,6 +189,9 @@ static void magazine_init(struct magazine *magazine, const struct pool *pool,
 	};
 }
 
+/* The head of a cache, which a child keeps. */
+#define CACHE_KEPT_BYTES offsetof(struct cache, client)
+
 static struct cache *cache_new(struct mempool_client *client)
 {
 	/* Where threads begin in the lists: far apart, whatever their number. */
@@ -196,17 +201,23 @@ static struct cache *cache_new(struct mempool_client *client)
 	const struct pool *pools = client->segment->pools;
 	const struct pool *managers = segment_managers(client->segment);
 	uint64_t n_indices = magazine_capacity(managers);
+	size_t wiped_bytes;
 	struct cache *cache;
 	uint32_t *indices;
+	void *border;
 
 	for (uint32_t i = 0; i < client->n_pools; i++)
 		n_indices += magazine_capacity(&pools[i]);
-	cache = malloc(sizeof(*cache) + (client->n_pools + 1) * sizeof(struct magazine) +
-		       n_indices * sizeof(*indices));
-	if (!cache)
+	wiped_bytes = sizeof(*cache) - CACHE_KEPT_BYTES +
+		      (client->n_pools + 1) * sizeof(struct magazine) +
+		      n_indices * sizeof(*indices);
+	if (process_map(CACHE_KEPT_BYTES, wiped_bytes, &border) < 0)
 		return NULL;
 
+	cache = (struct cache *)((unsigned char *)border - CACHE_KEPT_BYTES);
 	*cache = (struct cache){
+		.wiped_bytes = wiped_bytes,
+		.last = cache->magazines,
 		.client = client,
 		.holder = client->holder,
 		.owned = (uint32_t)word_claimed(0, client->holder),
@@ -217,7 +228,6 @@ static struct cache *cache_new(struct mempool_client *client)
 		.checked = client->checked,
 		.first_until_ns = INT64_MAX,
 		.again_until_ns = INT64_MAX,
-		.last = cache->magazines,
 	};
 	for (size_t i = 0; i < 64; i++)
 		cache->first_fit[i] =
@@ -242,161 +252,156 @@ static void cache_flush(struct cache *cache)
 	magazine_flush(&cache->managers, cache->managers.n);
 }
 
-/* A thread ends: its hints go back to the lists. */
-static void forget_thread(void *first)
+static void cache_free(struct cache *cache)
 {
-	struct cache *cache, *next;
-
-	pthread_mutex_lock(&registry_lock);
-	cache_current = &cache_none;
-	for (cache = first; cache; cache = next) {
-		next = cache->next_of_thread;
-		if (cache_client(cache) != CACHE_ORPHAN) {
-			*cache->previous_of_client = cache->next_of_client;
-			if (cache->next_of_client)
-				cache->next_of_client->previous_of_client =
-					cache->previous_of_client;
-			if (!client_is_forked(cache_client(cache)))
-				cache_flush(cache);
-		}
-		free(cache);
-	}
-	pthread_mutex_unlock(&registry_lock);
+	if (cache_current == cache)
+		cache_current = &cache_none;
+	process_unmap((unsigned char *)cache + CACHE_KEPT_BYTES, CACHE_KEPT_BYTES,
+		      cache->wiped_bytes);
 }
 
-static void before_fork(void)
+/* Of a closed client, or of the process that we were forked from. */
+static bool is_dead(const struct cache *cache)
 {
-	pthread_mutex_lock(&registry_lock);
+	return cache_client(cache) == NULL || cache_client(cache) == CACHE_ORPHAN;
 }
 
-static void after_fork_in_parent(void)
+static void link_to_client(struct cache *cache, struct mempool_client *client)
 {
-	pthread_mutex_unlock(&registry_lock);
-}
-
-static void after_fork_in_child(void)
-{
-	for (struct mempool_client *client = clients; client; client = client->next)
-		client->forked = true;
-	cache_current = &cache_none;
-	pthread_mutex_unlock(&registry_lock);
-}
-
-static void make_key(void)
-{
-	key_error = pthread_key_create(&thread_key, forget_thread);
-	if (key_error == 0)
-		key_error = pthread_atfork(before_fork, after_fork_in_parent,
-					   after_fork_in_child);
-}
-
-/* Drop this thread's caches of closed clients. */
-static struct cache *without_orphans(struct cache *first)
-{
-	struct cache **link = &first;
-
-	while (*link) {
-		struct cache *cache = *link;
-
-		if (cache_client(cache) != CACHE_ORPHAN) {
-			link = &cache->next_of_thread;
-			continue;
-		}
-		*link = cache->next_of_thread;
-		free(cache);
-	}
-	return first;
-}
-
-static struct cache *find_locked(struct mempool_client *client)
-{
-	struct cache *first = pthread_getspecific(thread_key);
-	struct cache *cache;
-
-	for (cache = first; cache; cache = cache->next_of_thread)
-		if (cache_client(cache) == client)
-			return cache;
-
-	cache = cache_new(client);
-	if (!cache)
-		return NULL;
-	/* First with the whole list, so that a failure leaves it as it was. */
-	cache->next_of_thread = first;
-	if (pthread_setspecific(thread_key, cache) != 0) {
-		free(cache);
-		return NULL;
-	}
-	cache->next_of_thread = without_orphans(first);
+	pthread_mutex_lock(&process->lock);
 	cache->next_of_client = client->caches;
 	if (client->caches)
 		client->caches->previous_of_client = &cache->next_of_client;
 	cache->previous_of_client = &client->caches;
 	client->caches = cache;
-	return cache;
+	pthread_mutex_unlock(&process->lock);
+}
+
+/* Its hints go back to the lists. */
+static void unlink_from_client(struct cache *cache)
+{
+	pthread_mutex_lock(&process->lock);
+	/* Under the lock, as another thread may be closing the client. */
+	if (!is_dead(cache)) {
+		*cache->previous_of_client = cache->next_of_client;
+		if (cache->next_of_client)
+			cache->next_of_client->previous_of_client =
+				cache->previous_of_client;
+		cache_flush(cache);
+	}
+	pthread_mutex_unlock(&process->lock);
+}
+
+/* A thread ends. */
+static void forget_thread(void *unused)
+{
+	struct cache *cache;
+
+	(void)unused;
+	while ((cache = thread_caches)) {
+		thread_caches = cache->next_of_thread;
+		unlink_from_client(cache);
+		cache_free(cache);
+	}
+}
+
+static void free_dead(void)
+{
+	struct cache **link = &thread_caches;
+
+	while (*link) {
+		struct cache *cache = *link;
+
+		if (!is_dead(cache)) {
+			link = &cache->next_of_thread;
+			continue;
+		}
+		*link = cache->next_of_thread;
+		cache_free(cache);
+	}
+}
+
+/* The thread's first call with this client. */
+static int begin(struct mempool_client *client, struct cache **ret_cache)
+{
+	struct cache *cache;
+
+	if (!client)
+		return -EINVAL;
+	if (client_is_forked(client))
+		return -ECHILD;
+	if (client->closed)
+		return -ENOTCONN;
+
+	free_dead();
+	if (pthread_setspecific(thread_key, &thread_key) != 0)
+		return -ENOMEM;
+	cache = cache_new(client);
+	if (!cache)
+		return -ENOMEM;
+	link_to_client(cache, client);
+	cache->next_of_thread = thread_caches;
+	thread_caches = cache;
+	*ret_cache = cache;
+	return 0;
+}
+
+/* No lock: the list is the thread's own. NULL, as a wiped cache says, is no client. */
+static struct cache *find(const struct mempool_client *client)
+{
+	for (struct cache *cache = thread_caches; client && cache; cache = cache->next_of_thread)
+		if (cache_client(cache) == client)
+			return cache;
+	return NULL;
 }
 
 struct cache *cache_find(struct mempool_client *client)
 {
-	struct cache *cache;
+	struct cache *cache = find(client);
+	int r = cache ? 0 : begin(client, &cache);
 
-	if (!client) {
-		errno = EINVAL;
-		return NULL;
-	}
-	if (client_is_forked(client)) {
-		errno = ECHILD;
-		return NULL;
-	}
-	if (client->closed) {
-		errno = ENOTCONN;
-		return NULL;
-	}
-
-	pthread_mutex_lock(&registry_lock);
-	cache = find_locked(client);
-	pthread_mutex_unlock(&registry_lock);
-	if (!cache) {
-		errno = ENOMEM;
+	if (r < 0) {
+		errno = -r;
 		return NULL;
 	}
 	cache_current = cache;
 	return cache;
 }
 
+static void make_key(void)
+{
+	key_error = pthread_key_create(&thread_key, forget_thread);
+}
+
 int cache_register(struct mempool_client *client)
 {
-	pthread_once(&key_once, make_key);
-	if (key_error != 0)
-		return -key_error;
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-	pthread_mutex_lock(&registry_lock);
-	client->next = clients;
-	if (clients)
-		clients->previous = &client->next;
-	client->previous = &clients;
-	clients = client;
-	pthread_mutex_unlock(&registry_lock);
-	return 0;
+	pthread_once(&once, make_key);
+	return key_error != 0 ? -key_error : process_enter(&client->process);
+}
+
+/*
+ * Other threads' lists still lead to these caches, and only those threads may unlink them:
+ * orphaned here, freed with the thread's next first call or its end.
+ */
+static void orphan_caches(struct mempool_client *client)
+{
+	pthread_mutex_lock(&process->lock);
+	for (struct cache *cache = client->caches; cache; cache = cache->next_of_client)
+		atomic_store_explicit(&cache->client, CACHE_ORPHAN, memory_order_relaxed);
+	client->caches = NULL;
+	pthread_mutex_unlock(&process->lock);
 }
 
 void cache_close(struct mempool_client *client)
 {
-	pthread_mutex_lock(&registry_lock);
 	client->closed = true;
 	/*
-	 * Other threads' lists still lead to these caches, and only those threads may unlink
-	 * them: orphaned here, freed when the thread ends.
+	 * In a child its list may be half changed. Those of other threads are lost there, as
+	 * all memory is that they had; of wiped pages nothing but addresses.
 	 */
-	for (struct cache *cache = client->caches; cache; cache = cache->next_of_client)
-		atomic_store_explicit(&cache->client, CACHE_ORPHAN, memory_order_relaxed);
-	pthread_mutex_unlock(&registry_lock);
-}
-
-void cache_unregister(struct mempool_client *client)
-{
-	pthread_mutex_lock(&registry_lock);
-	*client->previous = client->next;
-	if (client->next)
-		client->next->previous = client->previous;
-	pthread_mutex_unlock(&registry_lock);
+	if (!client_is_forked(client))
+		orphan_caches(client);
+	free_dead();
 }

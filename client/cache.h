@@ -16,8 +16,7 @@
 extern _Thread_local struct cache *cache_current
 	__attribute__((tls_model("initial-exec"), visibility("hidden")));
 
-/* Whether a cache is the one to use for this client; NULL has none. */
-/* Whose it is; CACHE_ORPHAN of a closed client. */
+/* Whose it is; CACHE_ORPHAN of a closed client, NULL in a forked child. */
 static inline struct mempool_client *cache_client(const struct cache *cache)
 {
 	/* Relaxed: it changes when its client is closed, which is the last use of it. */
@@ -27,12 +26,21 @@ static inline struct mempool_client *cache_client(const struct cache *cache)
 /* Not the client used last. Return: its cache; NULL and errno EINVAL, ECHILD, ENOMEM. */
 struct cache *cache_find(struct mempool_client *client);
 
-/* The calling thread's cache. As cache_find(). */
-static inline struct cache *cache_get(struct mempool_client *client)
+/*
+ * The calling thread's cache. As cache_find(), but in a forked child NULL may bring a wiped
+ * one: for the client of a handle; or with cache_locate(), for which it has no chunk.
+ */
+static inline struct cache *cache_get_quickly(struct mempool_client *client)
 {
 	if (likely(cache_client(cache_current) == client))
 		return cache_current;
 	return cache_find(client);
+}
+
+/* The calling thread's cache. As cache_find(). */
+static inline struct cache *cache_get(struct mempool_client *client)
+{
+	return likely(client != NULL) ? cache_get_quickly(client) : cache_find(NULL);
 }
 
 /* A chunk that is not of the pool where the last one was: client_locate(), remembered. */
@@ -101,12 +109,10 @@ static inline void cache_keep(struct magazine *magazine, uint32_t index)
 		cache_keep_slowly(magazine, index);
 }
 
-/*
- * Enter a new client; close it, so that no thread finds its caches any
- * more; remove it, with its last handle: until then a forked child must be told.
- */
+/* Before the first use of a client. Return: 0, or an error of process_enter(). */
 int cache_register(struct mempool_client *client);
+
+/* It is closed: from now on no thread finds its caches. */
 void cache_close(struct mempool_client *client);
-void cache_unregister(struct mempool_client *client);
 
 #endif

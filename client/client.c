@@ -141,7 +141,6 @@ void client_unref(struct mempool_client *client)
 	/* C1 (acq_rel) pairs with itself: all that the others did is before the freeing. */
 	if (atomic_fetch_sub_explicit(&client->n_references, 1, memory_order_acq_rel) != 1)
 		return;
-	cache_unregister(client);
 	if (client_is_forked(client))
 		/* Not mapped here (MADV_DONTFORK): something else may be in its place. */
 		client->segment->memory.base = NULL;

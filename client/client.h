@@ -9,8 +9,8 @@
  * Everything here is private memory: it vanishes with the process, and nothing in the
  * segment depends on it. A magazine holds hints, no chunks: a freed chunk is FREE at once.
  *
- * Locks: only registry_lock (cache.c), for opening, closing, a thread's first and last call
- * and fork; never in alloc, free or hand-over.
+ * Locks: only process->lock, for opening, closing, and a thread's first and last call with a
+ * client; never in alloc, free or hand-over, and not by a fork.
  */
 #ifndef CLIENT_CLIENT_H
 #define CLIENT_CLIENT_H
@@ -21,6 +21,7 @@
 #include "connection.h"
 #include "mempool.h"
 #include "poller.h"
+#include "process.h"
 #include "shm/reap.h"
 #include "shm/segment.h"
 
@@ -53,6 +54,17 @@ struct magazine {
 #define CACHE_ORPHAN ((struct mempool_client *)1)
 
 struct cache {
+	/* A forked child has a copy of these: */
+	uint32_t none;			/* 0 in the place of a magazine's n: where a wiped first_fit
+					 * leads */
+	size_t wiped_bytes;
+	struct magazine *last;		/* of the last free, give, share or send: the next is
+					 * likely there */
+	struct cache *next_of_thread;
+	struct cache *next_of_client;
+	struct cache **previous_of_client;	/* who points to us */
+
+	/* From here on it is wiped there (process.h): nobody's cache, with nothing in it. */
 	_Atomic(struct mempool_client *) client;	/* CACHE_ORPHAN: closed */
 	uint32_t holder;		/* copies of the client's, at hand */
 	uint32_t owned;			/* the low half of a word that says OWNED(holder) */
@@ -63,11 +75,6 @@ struct cache {
 	/* Of alloc_wait(), else INT64_MAX: when to stop the first scan of a pool, and further ones. */
 	int64_t first_until_ns;
 	int64_t again_until_ns;
-	struct magazine *last;		/* of the last free, give, share or send: the next is
-					 * likely there */
-	struct cache *next_of_thread;
-	struct cache *next_of_client;
-	struct cache **previous_of_client;	/* who points to us */
 	struct magazine managers;
 	struct magazine magazines[];		/* by rank: data pools from small to large; then
 						 * an empty one, for sizes that no pool has */
@@ -80,8 +87,8 @@ struct mempool_client {
 	bool seq_cst;			/* no membarrier: stores order themselves */
 	bool checked;			/* MEMPOOL_CLIENT_DEBUG */
 	bool fallback;			/* to a larger pool */
-	bool forked;			/* we are in a child: there is no segment here */
 	bool closed;			/* only kept for the handles on its queues */
+	uint64_t process;		/* the number of the one that has the segment */
 	_Atomic uint32_t n_references;	/* the user's, and those handles */
 	uint8_t rank[MEMPOOL_MAX_DATA_POOLS];	/* of a pool id, by chunk size */
 	uint8_t pool_id[MEMPOOL_MAX_DATA_POOLS]; /* of a rank */
@@ -90,9 +97,7 @@ struct mempool_client {
 	struct poller poller;
 	_Atomic uint32_t *references;	/* by manager; see share.h */
 	struct reap reap;		/* for close, so that it needs no memory then */
-	struct cache *caches;		/* under registry_lock, as are the links: */
-	struct mempool_client *next;
-	struct mempool_client **previous;
+	struct cache *caches;		/* under process->lock, as are the links */
 };
 
 /**
@@ -119,7 +124,8 @@ void client_unref(struct mempool_client *client);
 /* Whether this is a child of the process that opened the client: then there is no segment. */
 static inline bool client_is_forked(const struct mempool_client *client)
 {
-	return client->forked;
+	/* Relaxed: no child ever has the number that stands here in its parent. */
+	return atomic_load_explicit(&process->number, memory_order_relaxed) != client->process;
 }
 
 /* Which chunk an address is. Return: 0; -EINVAL not the start of a chunk of this segment. */

@@ -189,7 +189,7 @@ static int try_receive(void *userdata)
 static inline struct cache *cache_of(const struct mempool_queue *queue)
 {
 	if (likely(queue != NULL))
-		return cache_get(queue->client);
+		return cache_get_quickly(queue->client);
 	errno = EINVAL;
 	return NULL;
 }

@@ -114,7 +114,7 @@ PUBLIC int mempool_topic_publish(struct mempool_topic *topic, void *chunk, size_
 
 	if (!topic)
 		return -EINVAL;
-	cache = cache_get(topic->client);
+	cache = cache_get_quickly(topic->client);
 	if (!cache)
 		return -errno;
 	r = client_locate(topic->client, chunk, &pool, &index);
@@ -145,7 +145,7 @@ PUBLIC int mempool_topic_subscribe(struct mempool_topic *topic, enum mempool_top
 	if (!topic || !ret_subscriber ||
 	    (start != MEMPOOL_TOPIC_NEW && start != MEMPOOL_TOPIC_OLDEST))
 		return -EINVAL;
-	if (!cache_get(topic->client))
+	if (!cache_get_quickly(topic->client))
 		return -errno;
 	subscriber = malloc(sizeof(*subscriber));
 	if (!subscriber)
@@ -211,7 +211,7 @@ PUBLIC int mempool_subscriber_next(struct mempool_subscriber *subscriber,
 
 	if (!subscriber || !ret_chunk)
 		return -EINVAL;
-	if (!cache_get(subscriber->client))
+	if (!cache_get_quickly(subscriber->client))
 		return -errno;
 	r = wait_for(&(struct wait_place){ subscriber->client, &subscriber->topic.ring->filled,
 					   subscriber->topic.ring_index, subscriber },

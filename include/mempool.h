@@ -25,8 +25,9 @@
  *   Threads: any thread may use a client, and free what another allocated, except that
  *            mempool_client_close() must be the last call. Not for signal handlers; not
  *            with asynchronous cancellation.
- *   fork:    the child of a fork has no segment. Every call there returns -ECHILD, except
- *            mempool_client_close(), which frees memory and descriptors and tells nobody.
+ *   fork:    the child of a fork has no segment, also that of _Fork() or clone() without
+ *            CLONE_VM. Every call there returns -ECHILD, except mempool_client_close(), which
+ *            frees memory and descriptors and tells nobody. A fork takes no lock of ours.
  *            Open after daemonizing; close before exec.
  *   Daemon:  may stop, crash and start again; open clients go on without it.
  */
@@ -87,6 +88,7 @@ struct mempool_pool_info {
  *	-EDQUOT			your user has as many clients as one may have
  *	-EPROTONOSUPPORT	daemon or segment of another version than this library
  *	-EBADMSG		the segment, or an answer of the daemon, failed a check
+ *	-ENOSYS			the kernel cannot wipe memory for a child (Linux 4.14)
  *	-ENOMEM, -EMFILE, -ENFILE
  */
 int mempool_client_open(const struct mempool_client_options *options,

@@ -721,6 +721,8 @@ static int every_call_says_echild(void)
 
 START_TEST(test_fork_child_has_no_client_parent_keeps_its_chunks)
 {
+	if (!test_fork_wipes())
+		return;
 	/* As mempool_client_open() does: the memory is not there in the child. */
 	ck_assert_int_eq(madvise(segment->memory.base, segment->memory.size, MADV_DONTFORK), 0);
 	held = must_alloc(client, 10);
@@ -768,6 +770,8 @@ static int child_may_open_its_own(void)
 
 START_TEST(test_fork_child_opens_its_own)
 {
+	if (!test_fork_wipes())
+		return;
 	mempool_client_close(other);
 	other = NULL;
 	must_alloc(client, 10);

@@ -434,6 +434,8 @@ START_TEST(test_queue_in_forked_child_echild)
 	int status;
 	pid_t pid;
 
+	if (!test_fork_wipes())
+		return;
 	ck_assert_int_eq(madvise(segment->memory.base, segment->memory.size, MADV_DONTFORK), 0);
 	pid = fork();
 	if (pid == 0) {
@@ -466,6 +468,8 @@ START_TEST(test_queue_of_closed_client_closed_in_forked_child_unmaps_nothing)
 	int status;
 	pid_t pid;
 
+	if (!test_fork_wipes())
+		return;
 	ck_assert_int_eq(madvise(base, size, MADV_DONTFORK), 0);
 	ck_assert_int_eq(client_new(again, holder_first_client(segment) + 2, 0, &client), 0);
 	queue = open_queue(client, "q");

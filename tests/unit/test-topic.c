@@ -607,6 +607,8 @@ START_TEST(test_topic_in_forked_child_echild)
 	int status;
 	pid_t pid;
 
+	if (!test_fork_wipes())
+		return;
 	ck_assert_int_eq(madvise(segment->memory.base, segment->memory.size, MADV_DONTFORK), 0);
 	pid = fork();
 	if (pid == 0) {

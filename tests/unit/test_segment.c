@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "shm/holder.h"
@@ -137,6 +138,28 @@ struct segment *test_segment_view(const struct segment *segment)
 		view->topic_rings = copy_of(segment->topic_rings, n * sizeof(*view->topic_rings));
 	}
 	return view;
+}
+
+bool test_fork_wipes(void)
+{
+	int status = 0, *word = mmap(NULL, sizeof(*word), PROT_READ | PROT_WRITE,
+				     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	pid_t pid;
+
+	/* No assertions: also used between the tests. */
+	if (word == MAP_FAILED)
+		abort();
+	madvise(word, sizeof(*word), MADV_WIPEONFORK);
+	*word = 1;
+	pid = fork();
+	if (pid == 0)
+		_exit(*word);
+	if (waitpid(pid, &status, 0) != pid)
+		abort();
+	munmap(word, sizeof(*word));
+	if (status != 0)
+		printf("skipped: fork does not wipe memory here (qemu-user before 8)\n");
+	return status == 0;
 }
 
 uint32_t test_segment_used(const struct segment *segment, uint32_t id)

@@ -56,6 +56,9 @@ struct segment *test_segment_view(const struct segment *segment);
 int test_claim_scan(const struct pool *pool, uint32_t start, uint32_t holder,
 		    uint32_t *ret_index);
 
+/* Whether memory is wiped for a child, as the library needs it; prints why it is not. */
+bool test_fork_wipes(void);
+
 /* How many chunks of data pool @id are held, by the words. */
 uint32_t test_segment_used(const struct segment *segment, uint32_t id);
 
