@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "build.h"
+#include "daemon/build.h"
 
 #include <errno.h>
 #include <string.h>
 
-#include "log.h"
+#include "daemon/log.h"
 
 #define BUILD_TRIES 64			/* numbers that others may have taken */
 #define BUILD_NEIGHBOURS 16		/* tries one by one, before the steps double */

@@ -13,10 +13,10 @@
 
 #include <stdint.h>
 
-#include "conf.h"
+#include "daemon/conf.h"
+#include "daemon/space.h"
+#include "daemon/store.h"
 #include "shm/segment.h"
-#include "space.h"
-#include "store.h"
 
 struct build {
 	const struct conf_segment *conf;

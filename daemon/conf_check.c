@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "conf_check.h"
+#include "daemon/conf_check.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <sysexits.h>
 
-#include "conf.h"
-#include "log.h"
+#include "daemon/conf.h"
+#include "daemon/log.h"
 
 static void print_summary(const struct conf *conf)
 {

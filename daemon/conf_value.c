@@ -6,7 +6,7 @@
  * spelling that can not. YAML's own types play no part, every scalar comes as its text,
  * so quotes make no difference.
  */
-#include "conf_value.h"
+#include "daemon/conf_value.h"
 
 #include <ctype.h>
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "frozen.h"
+#include "daemon/frozen.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -7,8 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/process.h"
 #include "mempool_layout.h"
-#include "process.h"
 
 /* What the first version had; a later one may only be larger. */
 #define FROZEN_HOLDER_BYTES 16

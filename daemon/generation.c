@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "generation.h"
+#include "daemon/generation.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -10,12 +10,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "host.h"
-#include "log.h"
-#include "process.h"
-#include "server.h"
-#include "session.h"
-#include "session_client.h"
+#include "daemon/host.h"
+#include "daemon/log.h"
+#include "daemon/process.h"
+#include "daemon/server.h"
+#include "daemon/session.h"
+#include "daemon/session_client.h"
 #include "shm/holder.h"
 
 static const struct timeval at_once = { 0, 0 };

@@ -28,15 +28,15 @@
 #include <sys/queue.h>
 #include <sys/types.h>
 
-#include "frozen.h"
+#include "daemon/frozen.h"
+#include "daemon/peak.h"
+#include "daemon/quota.h"
+#include "daemon/reaper.h"
+#include "daemon/store.h"
 #include "mempool_layout.h"
 #include "mempool_protocol.h"
-#include "peak.h"
-#include "quota.h"
-#include "reaper.h"
 #include "shm/segment.h"
 #include "shm/sigbus.h"
-#include "store.h"
 
 struct host;
 struct session;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "host.h"
+#include "daemon/host.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -11,11 +11,11 @@
 #include <sys/statfs.h>
 #include <unistd.h>
 
-#include "build.h"
-#include "frozen.h"
-#include "log.h"
-#include "server.h"
-#include "space.h"
+#include "daemon/build.h"
+#include "daemon/frozen.h"
+#include "daemon/log.h"
+#include "daemon/server.h"
+#include "daemon/space.h"
 
 #define HOST_PAUSE_NS UINT64_C(1000000000)
 #define HOST_PAUSE_FACTOR 10		/* a tenth of the time at most goes into new segments */

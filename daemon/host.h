@@ -13,9 +13,9 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
-#include "conf.h"
-#include "generation.h"
-#include "store.h"
+#include "daemon/conf.h"
+#include "daemon/generation.h"
+#include "daemon/store.h"
 
 struct server;
 

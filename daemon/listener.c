@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "listener.h"
+#include "daemon/listener.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -12,7 +12,7 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
-#include "log.h"
+#include "daemon/log.h"
 
 #define LISTENER_BACKLOG 512
 #define LISTENER_BURST 16		/* connections taken before others get their turn */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "machine.h"
+#include "daemon/machine.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -17,11 +17,11 @@
 #include <sysexits.h>
 
 #include "build_config.h"
-#include "conf.h"
-#include "conf_check.h"
-#include "log.h"
-#include "remove.h"
-#include "server.h"
+#include "daemon/conf.h"
+#include "daemon/conf_check.h"
+#include "daemon/log.h"
+#include "daemon/remove.h"
+#include "daemon/server.h"
 #include "shm/fd.h"
 #include "shm/segment.h"
 

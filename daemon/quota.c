@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "quota.h"
+#include "daemon/quota.h"
 
 #include <assert.h>
 #include <errno.h>

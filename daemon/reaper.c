@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include "reaper.h"
+#include "daemon/reaper.h"
 
 #include "build_config.h"
-#include "generation.h"
-#include "log.h"
+#include "daemon/generation.h"
+#include "daemon/log.h"
 #include "shm/audit.h"
 #include "shm/holder.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "reload.h"
+#include "daemon/reload.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -9,13 +9,13 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
-#include "build.h"
-#include "generation.h"
-#include "host.h"
-#include "log.h"
-#include "server.h"
-#include "session.h"
-#include "session_observer.h"
+#include "daemon/build.h"
+#include "daemon/generation.h"
+#include "daemon/host.h"
+#include "daemon/log.h"
+#include "daemon/server.h"
+#include "daemon/session.h"
+#include "daemon/session_observer.h"
 
 static const struct timeval tick_interval = { 1, 0 };
 

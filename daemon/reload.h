@@ -22,9 +22,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "conf.h"
+#include "daemon/conf.h"
+#include "daemon/worker.h"
 #include "mempool_protocol.h"
-#include "worker.h"
 
 struct change;
 struct server;

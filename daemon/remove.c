@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "remove.h"
+#include "daemon/remove.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -7,10 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "frozen.h"
-#include "log.h"
+#include "daemon/frozen.h"
+#include "daemon/log.h"
+#include "daemon/store.h"
 #include "shm/segment.h"
-#include "store.h"
 
 /* Whether nobody can be in it. Return: 0; -EBUSY somebody is; -errno cannot tell. */
 static int check_deserted(int fd, const char *shm_name)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "server.h"
+#include "daemon/server.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -11,8 +11,8 @@
 #include <systemd/sd-daemon.h>
 
 #include "build_config.h"
-#include "log.h"
-#include "progress.h"
+#include "daemon/log.h"
+#include "daemon/progress.h"
 #include "shm/segment.h"
 
 #define FDS_PER_CLIENT 3		/* its connection, its pidfd, and an eventfd to come */

@@ -13,12 +13,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "conf.h"
-#include "host.h"
-#include "listener.h"
-#include "quota.h"
-#include "reload.h"
-#include "session.h"
+#include "daemon/conf.h"
+#include "daemon/host.h"
+#include "daemon/listener.h"
+#include "daemon/quota.h"
+#include "daemon/reload.h"
+#include "daemon/session.h"
 
 struct server {
 	struct conf *conf;		/* in force */

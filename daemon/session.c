@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "session.h"
+#include "daemon/session.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -10,10 +10,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "log.h"
-#include "server.h"
-#include "session_client.h"
-#include "session_observer.h"
+#include "daemon/log.h"
+#include "daemon/server.h"
+#include "daemon/session_client.h"
+#include "daemon/session_observer.h"
 
 /* Clients come and go as often as they like; the journal is not to be filled with it. */
 static struct log_limit refusals = { .burst = 20 };

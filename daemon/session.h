@@ -27,10 +27,10 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
-#include "access.h"
+#include "daemon/access.h"
+#include "daemon/quota.h"
 #include "mempool_layout.h"
 #include "mempool_protocol.h"
-#include "quota.h"
 
 struct generation;
 struct server;

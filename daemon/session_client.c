@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-#include "session_client.h"
+#include "daemon/session_client.h"
 
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "host.h"
-#include "log.h"
-#include "process.h"
-#include "server.h"
-#include "session.h"
+#include "daemon/host.h"
+#include "daemon/log.h"
+#include "daemon/process.h"
+#include "daemon/server.h"
+#include "daemon/session.h"
 
 /* Clients come and go as often as they like; the journal is not to be filled with it. */
 static struct log_limit arrivals = { .burst = 500 };

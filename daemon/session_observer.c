@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "session_observer.h"
+#include "daemon/session_observer.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -7,11 +7,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "conf_dump.h"
-#include "host.h"
-#include "log.h"
-#include "server.h"
-#include "session.h"
+#include "daemon/conf_dump.h"
+#include "daemon/host.h"
+#include "daemon/log.h"
+#include "daemon/server.h"
+#include "daemon/session.h"
 #include "shm/queue.h"
 #include "shm/topic.h"
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-#include "space.h"
+#include "daemon/space.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "log.h"
-#include "machine.h"
+#include "daemon/log.h"
+#include "daemon/machine.h"
 
 /* A segment whose memory is looked for. */
 struct space {

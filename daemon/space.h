@@ -9,8 +9,8 @@
 #ifndef DAEMON_SPACE_H
 #define DAEMON_SPACE_H
 
-#include "conf.h"
-#include "store.h"
+#include "daemon/conf.h"
+#include "daemon/store.h"
 
 #define SPACE_TEXT_BYTES 400
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "worker.h"
+#include "daemon/worker.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "writer.h"
+#include "daemon/writer.h"
 
 #include <errno.h>
 #include <inttypes.h>
