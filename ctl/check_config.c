@@ -10,9 +10,9 @@
 
 #include "build_config.h"
 #include "ctl.h"
+#include "daemon/base/log.h"
 #include "daemon/conf.h"
 #include "daemon/conf_check.h"
-#include "daemon/log.h"
 #include "json.h"
 #include "report.h"
 

@@ -42,7 +42,7 @@ void ctl_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 typedef void (*ctl_error_fn)(const char *text, void *userdata);
 void ctl_error_to(ctl_error_fn function, void *userdata);
 
-/* For what serves: from now on nobody waits for standard error (daemon/writer.h). Return: 0 or
+/* For what serves: from now on nobody waits for standard error (base/writer.h). Return: 0 or
  * -errno. Before the end, wait until all is written, but not for ever. */
 int ctl_error_start_writer(void);
 void ctl_error_finish(void);

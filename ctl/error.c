@@ -11,7 +11,7 @@
 #include <wctype.h>
 
 #include "ctl.h"
-#include "daemon/writer.h"
+#include "daemon/base/writer.h"
 #include "observer.h"
 
 #define ERROR_TEXT_BYTES 1024

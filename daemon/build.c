@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "daemon/log.h"
+#include "daemon/base/log.h"
 
 #define BUILD_TRIES 64			/* numbers that others may have taken */
 #define BUILD_NEIGHBOURS 16		/* tries one by one, before the steps double */

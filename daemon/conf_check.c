@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <sysexits.h>
 
+#include "daemon/base/log.h"
 #include "daemon/conf.h"
-#include "daemon/log.h"
 
 static void print_summary(const struct conf *conf)
 {

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "daemon/process.h"
+#include "daemon/base/process.h"
 #include "mempool_layout.h"
 
 /* What the first version had; a later one may only be larger. */

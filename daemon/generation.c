@@ -10,9 +10,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "daemon/base/log.h"
+#include "daemon/base/process.h"
 #include "daemon/host.h"
-#include "daemon/log.h"
-#include "daemon/process.h"
 #include "daemon/server.h"
 #include "daemon/session.h"
 #include "daemon/session_client.h"

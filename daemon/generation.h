@@ -28,9 +28,9 @@
 #include <sys/queue.h>
 #include <sys/types.h>
 
+#include "daemon/base/quota.h"
 #include "daemon/frozen.h"
 #include "daemon/peak.h"
-#include "daemon/quota.h"
 #include "daemon/reaper.h"
 #include "daemon/store.h"
 #include "mempool_layout.h"

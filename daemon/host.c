@@ -11,9 +11,9 @@
 #include <sys/statfs.h>
 #include <unistd.h>
 
+#include "daemon/base/log.h"
 #include "daemon/build.h"
 #include "daemon/frozen.h"
-#include "daemon/log.h"
 #include "daemon/server.h"
 #include "daemon/space.h"
 

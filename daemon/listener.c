@@ -12,7 +12,7 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
-#include "daemon/log.h"
+#include "daemon/base/log.h"
 
 #define LISTENER_BACKLOG 512
 #define LISTENER_BURST 16		/* connections taken before others get their turn */

@@ -17,9 +17,9 @@
 #include <sysexits.h>
 
 #include "build_config.h"
+#include "daemon/base/log.h"
 #include "daemon/conf.h"
 #include "daemon/conf_check.h"
-#include "daemon/log.h"
 #include "daemon/remove.h"
 #include "daemon/server.h"
 #include "shm/fd.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/peak.h"
 
-#include "daemon/log.h"
+#include "daemon/base/log.h"
 
 #define PEAK_SLICE_WORDS (UINT32_C(1) << 16)
 #define PEAK_INTERVAL_NS UINT64_C(1000000000)

@@ -2,8 +2,8 @@
 #include "daemon/reaper.h"
 
 #include "build_config.h"
+#include "daemon/base/log.h"
 #include "daemon/generation.h"
-#include "daemon/log.h"
 #include "shm/audit.h"
 #include "shm/holder.h"
 

@@ -9,10 +9,10 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "daemon/base/log.h"
 #include "daemon/build.h"
 #include "daemon/generation.h"
 #include "daemon/host.h"
-#include "daemon/log.h"
 #include "daemon/server.h"
 #include "daemon/session.h"
 #include "daemon/session_observer.h"

@@ -22,8 +22,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "daemon/base/worker.h"
 #include "daemon/conf.h"
-#include "daemon/worker.h"
 #include "mempool_protocol.h"
 
 struct change;

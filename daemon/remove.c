@@ -7,8 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/base/log.h"
 #include "daemon/frozen.h"
-#include "daemon/log.h"
 #include "daemon/store.h"
 #include "shm/segment.h"
 

@@ -11,8 +11,8 @@
 #include <systemd/sd-daemon.h>
 
 #include "build_config.h"
-#include "daemon/log.h"
-#include "daemon/progress.h"
+#include "daemon/base/log.h"
+#include "daemon/base/progress.h"
 #include "shm/segment.h"
 
 #define FDS_PER_CLIENT 3		/* its connection, its pidfd, and an eventfd to come */

@@ -13,10 +13,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "daemon/base/quota.h"
 #include "daemon/conf.h"
 #include "daemon/host.h"
 #include "daemon/listener.h"
-#include "daemon/quota.h"
 #include "daemon/reload.h"
 #include "daemon/session.h"
 

@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "daemon/log.h"
+#include "daemon/base/log.h"
 #include "daemon/server.h"
 #include "daemon/session_client.h"
 #include "daemon/session_observer.h"

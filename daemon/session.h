@@ -28,7 +28,7 @@
 #include <sys/queue.h>
 
 #include "daemon/access.h"
-#include "daemon/quota.h"
+#include "daemon/base/quota.h"
 #include "mempool_layout.h"
 #include "mempool_protocol.h"
 

@@ -5,9 +5,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/base/log.h"
+#include "daemon/base/process.h"
 #include "daemon/host.h"
-#include "daemon/log.h"
-#include "daemon/process.h"
 #include "daemon/server.h"
 #include "daemon/session.h"
 

@@ -7,9 +7,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "daemon/base/log.h"
 #include "daemon/conf_dump.h"
 #include "daemon/host.h"
-#include "daemon/log.h"
 #include "daemon/server.h"
 #include "daemon/session.h"
 #include "shm/queue.h"

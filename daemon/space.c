@@ -6,8 +6,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "daemon/log.h"
-#include "daemon/machine.h"
+#include "daemon/base/log.h"
+#include "daemon/base/machine.h"
 
 /* A segment whose memory is looked for. */
 struct space {

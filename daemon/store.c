@@ -16,7 +16,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "daemon/log.h"
+#include "daemon/base/log.h"
 #include "mempool_protocol.h"
 
 #define STORE_FOLDER "/dev/shm"

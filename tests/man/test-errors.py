@@ -49,7 +49,7 @@ def message(argument):
 
 def messages():
     for folder in ("daemon", "ctl"):
-        for path in sorted((SOURCE / folder).glob("*.c")):
+        for path in sorted((SOURCE / folder).rglob("*.c")):
             text = path.read_text(encoding="utf-8")
             for call in CALL.finditer(text):
                 found = [message(part) for part in arguments(text, call.end())]

@@ -155,7 +155,7 @@ def statuses(program, name):
 def variables(name, folder):
     in_page = [words[0] for words in items(section(page(name), "ENVIRONMENT"), "Ev")]
     in_code = []
-    for path in (SOURCE / folder).glob("*.c"):
+    for path in (SOURCE / folder).rglob("*.c"):
         in_code += re.findall(r'\bgetenv\("(\w+)"\)', path.read_text(encoding="utf-8"))
     # Read for them by libc and libsystemd.
     library = {"LISTEN_FDS", "LISTEN_PID", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"}

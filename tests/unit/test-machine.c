@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "daemon/machine.h"
+#include "daemon/base/machine.h"
 #include "daemon/space.h"
 
 #define MIB (UINT64_C(1) << 20)

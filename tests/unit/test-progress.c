@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/progress.h"
+#include "daemon/base/progress.h"
 
 #define GIB (UINT64_C(1) << 30)
 

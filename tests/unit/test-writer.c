@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "daemon/writer.h"
+#include "daemon/base/writer.h"
 
 #define N_TEXTS 10000			/* more than the pipe and both buffers hold */
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/quota.h"
+#include "daemon/base/quota.h"
 
 #include <assert.h>
 #include <errno.h>

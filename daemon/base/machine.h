@@ -5,8 +5,8 @@
  * root is "", or for tests a folder that holds such files. What cannot be read limits
  * nothing: the kernel has the last word anyway.
  */
-#ifndef DAEMON_MACHINE_H
-#define DAEMON_MACHINE_H
+#ifndef DAEMON_BASE_MACHINE_H
+#define DAEMON_BASE_MACHINE_H
 
 #include <stdbool.h>
 #include <stdint.h>

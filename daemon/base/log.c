@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/log.h"
+#include "daemon/base/log.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -11,8 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "daemon/base/writer.h"
 #include "daemon/conf.h"
-#include "daemon/writer.h"
 
 #define LOG_TEXT_BYTES 1024
 #define LOG_PREFIX_BYTES 32

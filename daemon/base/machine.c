@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/machine.h"
+#include "daemon/base/machine.h"
 
 #include <errno.h>
 #include <inttypes.h>

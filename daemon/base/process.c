@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/process.h"
+#include "daemon/base/process.h"
 
 #include <errno.h>
 #include <fcntl.h>

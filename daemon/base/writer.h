@@ -15,8 +15,8 @@
  *
  * Before writer_start() a text is written at once by its caller, as a command wants it.
  */
-#ifndef DAEMON_WRITER_H
-#define DAEMON_WRITER_H
+#ifndef DAEMON_BASE_WRITER_H
+#define DAEMON_BASE_WRITER_H
 
 #include <pthread.h>
 #include <stdbool.h>

@@ -6,8 +6,8 @@
  * it; elsewhere plain, with the program's name. Every call keeps errno. A command waits until
  * its line is written; the daemon never does (writer.h).
  */
-#ifndef DAEMON_LOG_H
-#define DAEMON_LOG_H
+#ifndef DAEMON_BASE_LOG_H
+#define DAEMON_BASE_LOG_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -2,8 +2,8 @@
 /*
  * progress.h - how far a segment's memory is taken, for the person at the terminal
  */
-#ifndef DAEMON_PROGRESS_H
-#define DAEMON_PROGRESS_H
+#ifndef DAEMON_BASE_PROGRESS_H
+#define DAEMON_BASE_PROGRESS_H
 
 #include <stdint.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/worker.h"
+#include "daemon/base/worker.h"
 
 #include <assert.h>
 #include <errno.h>

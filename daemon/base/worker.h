@@ -6,8 +6,8 @@
  * from the watchdog. The work touches nothing but what it was given, and when it is over the
  * loop goes on with it. One piece of work at a time.
  */
-#ifndef DAEMON_WORKER_H
-#define DAEMON_WORKER_H
+#ifndef DAEMON_BASE_WORKER_H
+#define DAEMON_BASE_WORKER_H
 
 #include <event2/event_struct.h>
 #include <pthread.h>

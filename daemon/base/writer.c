@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/writer.h"
+#include "daemon/base/writer.h"
 
 #include <errno.h>
 #include <inttypes.h>

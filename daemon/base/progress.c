@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/progress.h"
+#include "daemon/base/progress.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "daemon/log.h"
+#include "daemon/base/log.h"
 
 #define PROGRESS_BLINK_NS UINT64_C(200000000)
 #define PROGRESS_PAUSE_NS UINT64_C(100000000)

@@ -7,8 +7,8 @@
  * the client has died and was reaped. So neither hellos that never come nor clients that
  * hang up and stay can be more than the limits say.
  */
-#ifndef DAEMON_QUOTA_H
-#define DAEMON_QUOTA_H
+#ifndef DAEMON_BASE_QUOTA_H
+#define DAEMON_BASE_QUOTA_H
 
 #include <stdint.h>
 #include <sys/queue.h>

@@ -9,8 +9,8 @@
  * Dead means exactly: pidfd_open() says ESRCH, the pidfd is readable, or the start time is
  * another. Whatever else goes wrong, the process counts as alive.
  */
-#ifndef DAEMON_PROCESS_H
-#define DAEMON_PROCESS_H
+#ifndef DAEMON_BASE_PROCESS_H
+#define DAEMON_BASE_PROCESS_H
 
 #include <stdbool.h>
 #include <stdint.h>
