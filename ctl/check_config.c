@@ -11,8 +11,8 @@
 #include "build_config.h"
 #include "ctl.h"
 #include "daemon/base/log.h"
-#include "daemon/conf.h"
-#include "daemon/conf_check.h"
+#include "daemon/config/check.h"
+#include "daemon/config/conf.h"
 #include "json.h"
 #include "report.h"
 

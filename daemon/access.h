@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#include "daemon/conf.h"
+#include "daemon/config/conf.h"
 
 struct peer {
 	pid_t pid;			/* 0: not visible from our pid namespace */

@@ -13,7 +13,7 @@
 
 #include <stdint.h>
 
-#include "daemon/conf.h"
+#include "daemon/config/conf.h"
 #include "daemon/space.h"
 #include "daemon/store.h"
 #include "shm/segment.h"

@@ -13,7 +13,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
-#include "daemon/conf.h"
+#include "daemon/config/conf.h"
 #include "daemon/generation.h"
 #include "daemon/store.h"
 

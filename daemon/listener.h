@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#include "daemon/conf.h"
+#include "daemon/config/conf.h"
 
 /* A connection, for the callee to keep. */
 typedef void (*listener_fn)(int fd, void *userdata);

@@ -18,8 +18,8 @@
 
 #include "build_config.h"
 #include "daemon/base/log.h"
-#include "daemon/conf.h"
-#include "daemon/conf_check.h"
+#include "daemon/config/check.h"
+#include "daemon/config/conf.h"
 #include "daemon/remove.h"
 #include "daemon/server.h"
 #include "shm/fd.h"

@@ -23,7 +23,7 @@
 #include <stdint.h>
 
 #include "daemon/base/worker.h"
-#include "daemon/conf.h"
+#include "daemon/config/conf.h"
 #include "mempool_protocol.h"
 
 struct change;

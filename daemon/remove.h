@@ -8,7 +8,7 @@
 #ifndef DAEMON_REMOVE_H
 #define DAEMON_REMOVE_H
 
-#include "daemon/conf.h"
+#include "daemon/config/conf.h"
 
 /* Return: 0; -EBUSY something was left since it is in use; -errno. Logs what it does. */
 int remove_segments(const struct conf *conf);

@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #include "daemon/base/quota.h"
-#include "daemon/conf.h"
+#include "daemon/config/conf.h"
 #include "daemon/host.h"
 #include "daemon/listener.h"
 #include "daemon/reload.h"

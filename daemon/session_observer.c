@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "daemon/base/log.h"
-#include "daemon/conf_dump.h"
+#include "daemon/config/dump.h"
 #include "daemon/host.h"
 #include "daemon/server.h"
 #include "daemon/session.h"

@@ -9,7 +9,7 @@
 #ifndef DAEMON_SPACE_H
 #define DAEMON_SPACE_H
 
-#include "daemon/conf.h"
+#include "daemon/config/conf.h"
 #include "daemon/store.h"
 
 #define SPACE_TEXT_BYTES 400

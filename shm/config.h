@@ -4,7 +4,7 @@
  *
  * The daemon fills it from its file, a test from literals, segment_attach() from what a
  * header says. config_check() holds for all three, so nothing past it meets a count that
- * overflows. (The daemon's own settings, sockets and users, are daemon/conf.h.)
+ * overflows. (The daemon's own settings, sockets and users, are daemon/config/conf.h.)
  */
 #ifndef SHM_CONFIG_H
 #define SHM_CONFIG_H

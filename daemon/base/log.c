@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "daemon/base/writer.h"
-#include "daemon/conf.h"
+#include "daemon/config/conf.h"
 
 #define LOG_TEXT_BYTES 1024
 #define LOG_PREFIX_BYTES 32

@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "daemon/conf.h"
+#include "daemon/config/conf.h"
 #include "fuzz.h"
 
 /* Mistakes are put into words for a person: no line longer than its source. */

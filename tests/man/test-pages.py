@@ -183,7 +183,7 @@ def configs():
 
 def keys():
     in_code = set()
-    for path in (SOURCE / "daemon").glob("conf*.c"):
+    for path in (SOURCE / "daemon/config").glob("*.c"):
         in_code |= set(re.findall(r'^\t\{ "(\w+)", read_\w+, (?:true|false) \},$',
                                   path.read_text(encoding="utf-8"), re.M))
     in_config = set()
@@ -192,8 +192,8 @@ def keys():
         if not re.match(r"\s*#(\s|$)", line):
             in_config |= set(re.findall(r"(\w+):(?=\s|$)", line))
     in_page = {words[0] for words in items(page("mempool.yaml.5"), "Cm")}
-    yield from same("daemon/conf*.c", in_code, "mempool.yaml(5)", in_page)
-    yield from same("daemon/conf*.c", in_code, "conf/mempool.yaml", in_config)
+    yield from same("daemon/config", in_code, "mempool.yaml(5)", in_page)
+    yield from same("daemon/config", in_code, "conf/mempool.yaml", in_config)
 
 
 if sys.argv[1:] == ["lint"]:

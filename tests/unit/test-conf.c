@@ -20,8 +20,8 @@
 #include <syslog.h>
 #include <unistd.h>
 
-#include "daemon/conf.h"
-#include "daemon/conf_dump.h"
+#include "daemon/config/conf.h"
+#include "daemon/config/dump.h"
 #include "shm/segment.h"
 
 #define MAX_TEXT_BYTES (4u << 20)

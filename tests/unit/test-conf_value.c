@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/conf_value.h"
+#include "daemon/config/yaml/value.h"
 
 typedef int (*number_fn)(const char *value, uint64_t *ret_number,
 			 const char **reterr_text);

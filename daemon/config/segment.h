@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef DAEMON_CONF_SEGMENT_H
-#define DAEMON_CONF_SEGMENT_H
+#ifndef DAEMON_CONFIG_SEGMENT_H
+#define DAEMON_CONFIG_SEGMENT_H
 
-#include "daemon/conf_reader.h"
+#include "daemon/config/yaml/reader.h"
 
 /* Of sockets and segments. */
 #define CONF_DEFAULT_MODE 0660

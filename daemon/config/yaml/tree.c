@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * conf_yaml.c - from libyaml's events to a tree
+ * tree.c - from libyaml's events to a tree
  *
  * We build the tree ourselves because libyaml's own documents forget which nodes were
  * aliases: they may be graphs with cycles. A node hangs in the tree from the moment it is
  * placed, so whatever ends the parse, freeing the root frees all.
  */
-#include "daemon/conf_yaml.h"
+#include "daemon/config/yaml/tree.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * conf_access.c - lists of users and groups: who may attach, who may administer
+ * access.c - lists of users and groups: who may attach, who may administer
  */
-#include "daemon/conf_access.h"
+#include "daemon/config/access.h"
 
 #include <stdlib.h>
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * conf_segment.c - the keys of `segments` and what they mean
+ * segment.c - the keys of `segments` and what they mean
  *
  * Ranges of single values are checked here, where their place is known; what only several
  * of them together can break is left to config_check() and reported at the segment. What
  * is legal but probably not meant is a warning, given once the segment is whole.
  */
-#include "daemon/conf_segment.h"
+#include "daemon/config/segment.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -16,9 +16,9 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
-#include "daemon/conf_access.h"
-#include "daemon/conf_pages.h"
-#include "daemon/conf_value.h"
+#include "daemon/config/access.h"
+#include "daemon/config/pages.h"
+#include "daemon/config/yaml/value.h"
 
 /* All segments while they are read. */
 struct list {

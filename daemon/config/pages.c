@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/conf_pages.h"
+#include "daemon/config/pages.h"
 
-#include "daemon/conf_value.h"
+#include "daemon/config/yaml/value.h"
 
 int conf_read_huge_pages(struct conf_reader *reader, const struct conf_node *node,
 			 struct pages *pages)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * conf_dump.c - see conf_dump.h
+ * dump.c - see dump.h
  *
  * One walk makes both: JSON is YAML in flow style with its texts in double quotes. What fails
  * is remembered, and the rest of the walk does nothing.
  */
-#include "daemon/conf_dump.h"
+#include "daemon/config/dump.h"
 
 #include <errno.h>
 #include <inttypes.h>

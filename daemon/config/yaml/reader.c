@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/conf_reader.h"
+#include "daemon/config/yaml/reader.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/conf_value.h"
+#include "daemon/config/yaml/value.h"
 
 /* Room for some words in a message: all keys of any table fit. */
 #define WORDS_BYTES 256

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef DAEMON_CONF_ACCESS_H
-#define DAEMON_CONF_ACCESS_H
+#ifndef DAEMON_CONFIG_ACCESS_H
+#define DAEMON_CONFIG_ACCESS_H
 
-#include "daemon/conf_reader.h"
+#include "daemon/config/yaml/reader.h"
 
 /* The mapping of `users` and `groups` into an empty access; free it also on error. */
 int conf_read_access(struct conf_reader *reader, const struct conf_node *node,

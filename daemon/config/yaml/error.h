@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * conf_error.h - the text of a config, and mistakes at a place in it
+ * error.h - the text of a config, and mistakes at a place in it
  *
  * Lines and columns count from 1, columns in characters. A line ends with LF, CRLF or CR.
  */
-#ifndef DAEMON_CONF_ERROR_H
-#define DAEMON_CONF_ERROR_H
+#ifndef DAEMON_CONFIG_YAML_ERROR_H
+#define DAEMON_CONFIG_YAML_ERROR_H
 
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "daemon/conf.h"
+#include "daemon/config/conf.h"
 
 struct conf_text {
 	const char *path;

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * conf_dump.h - a conf as a text, of which conf_load() makes the same conf
+ * dump.h - a conf as a text, of which conf_load() makes the same conf
  *
  * Every key is there, those that were left out of the file too; users and groups are numbers.
  */
-#ifndef DAEMON_CONF_DUMP_H
-#define DAEMON_CONF_DUMP_H
+#ifndef DAEMON_CONFIG_DUMP_H
+#define DAEMON_CONFIG_DUMP_H
 
 #include <stdbool.h>
 
-#include "daemon/conf.h"
+#include "daemon/config/conf.h"
 
 /* Into a file, as YAML, or as JSON. Printable ASCII. Return: 0; -ENOMEM, -EIO. */
 int conf_dump(const struct conf *conf, bool as_json, int fd);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * conf_error.c - mistakes in a config, as a person wants to see them
+ * error.c - mistakes in a config, as a person wants to see them
  *
  *	/etc/mempool.yaml:12:7: unknown key 'chunck_size', did you mean 'chunk_size'?
  *	    - chunck_size: 128
@@ -8,7 +8,7 @@
  *
  * An error owns copies of all it says: it outlives the text it was found in.
  */
-#include "daemon/conf_error.h"
+#include "daemon/config/yaml/error.h"
 
 #include <errno.h>
 #include <stdint.h>

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * conf_value.h - what one scalar of the config means: sizes, times, modes, users
+ * value.h - what one scalar of the config means: sizes, times, modes, users
  *
  * Each function reads a whole string. Return: 0; -EINVAL, and *reterr_text says what is
  * wrong with it, for a person, as in "chunk_size '1KB': write KiB, MiB or GiB". The texts
  * are constants.
  */
-#ifndef DAEMON_CONF_VALUE_H
-#define DAEMON_CONF_VALUE_H
+#ifndef DAEMON_CONFIG_YAML_VALUE_H
+#define DAEMON_CONFIG_YAML_VALUE_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -5,8 +5,8 @@
  * Users and groups are resolved to ids here, once, so that no name service is asked while
  * clients wait. A file that fails leaves nothing behind but a struct conf_error.
  */
-#ifndef DAEMON_CONF_H
-#define DAEMON_CONF_H
+#ifndef DAEMON_CONFIG_CONF_H
+#define DAEMON_CONFIG_CONF_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -2,15 +2,15 @@
 /*
  * conf.c - the keys of the config and what they mean
  *
- * A text is checked, parsed into a tree (conf_yaml.c), and the tree is read by tables,
+ * A text is checked, parsed into a tree (yaml/tree.c), and the tree is read by tables,
  * one for each kind of mapping: which keys there are and which function reads what they
  * map to. The tables' order is the order of reading. Segments have a file of their own
- * (conf_segment.c), the others are here.
+ * (segment.c), the others are here.
  *
  * The conf grows as it is read; an object is counted before it is filled, so conf_free()
  * can free it at any time.
  */
-#include "daemon/conf.h"
+#include "daemon/config/conf.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,12 +23,12 @@
 #include <syslog.h>
 #include <unistd.h>
 
-#include "daemon/conf_access.h"
-#include "daemon/conf_error.h"
-#include "daemon/conf_reader.h"
-#include "daemon/conf_segment.h"
-#include "daemon/conf_value.h"
-#include "daemon/conf_yaml.h"
+#include "daemon/config/access.h"
+#include "daemon/config/segment.h"
+#include "daemon/config/yaml/error.h"
+#include "daemon/config/yaml/reader.h"
+#include "daemon/config/yaml/tree.h"
+#include "daemon/config/yaml/value.h"
 
 /* Far more than anybody writes; a wrong path (/dev/zero, a log) is noticed at once. */
 #define MAX_FILE_BYTES (UINT64_C(1) << 20)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * conf_pages.h - what a segment's pages are to be: `huge_pages` and `numa`
+ * pages.h - what a segment's pages are to be: `huge_pages` and `numa`
  */
-#ifndef DAEMON_CONF_PAGES_H
-#define DAEMON_CONF_PAGES_H
+#ifndef DAEMON_CONFIG_PAGES_H
+#define DAEMON_CONFIG_PAGES_H
 
-#include "daemon/conf_reader.h"
+#include "daemon/config/yaml/reader.h"
 #include "shm/pages.h"
 
 int conf_read_huge_pages(struct conf_reader *reader, const struct conf_node *node,

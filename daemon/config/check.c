@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/conf_check.h"
+#include "daemon/config/check.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -8,7 +8,7 @@
 #include <sysexits.h>
 
 #include "daemon/base/log.h"
-#include "daemon/conf.h"
+#include "daemon/config/conf.h"
 
 static void print_summary(const struct conf *conf)
 {

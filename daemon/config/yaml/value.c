@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * conf_value.c - what one scalar of the config means
+ * value.c - what one scalar of the config means
  *
  * Strict on purpose: what can be read in two ways (1KB, 010, yes) is refused with the
  * spelling that can not. YAML's own types play no part, every scalar comes as its text,
  * so quotes make no difference.
  */
-#include "daemon/conf_value.h"
+#include "daemon/config/yaml/value.h"
 
 #include <ctype.h>
 #include <errno.h>

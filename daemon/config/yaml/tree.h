@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * conf_yaml.h - a YAML document as a tree in which everything knows its place
+ * tree.h - a YAML document as a tree in which everything knows its place
  *
  * Only what a config needs: scalars as their text, lists, and mappings from words.
  * Anchors, aliases and tags are refused, so the tree is one, no larger than its text.
  */
-#ifndef DAEMON_CONF_YAML_H
-#define DAEMON_CONF_YAML_H
+#ifndef DAEMON_CONFIG_YAML_TREE_H
+#define DAEMON_CONFIG_YAML_TREE_H
 
 #include <stdbool.h>
 
-#include "daemon/conf_error.h"
+#include "daemon/config/yaml/error.h"
 
 #define CONF_YAML_MAX_DEPTH 16
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * conf_check.h - mempoold --check-config and mempoolctl check-config: one check, one output
+ * check.h - mempoold --check-config and mempoolctl check-config: one check, one output
  */
-#ifndef DAEMON_CONF_CHECK_H
-#define DAEMON_CONF_CHECK_H
+#ifndef DAEMON_CONFIG_CHECK_H
+#define DAEMON_CONFIG_CHECK_H
 
 /**
  * conf_check() - whether a config file can be used, and what it makes

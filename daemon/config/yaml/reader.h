@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * conf_reader.h - from nodes to values: what any list, mapping or number has in common
+ * reader.h - from nodes to values: what any list, mapping or number has in common
  *
- * What may stand where is said in tables of keys (conf.c). A reader returns 0; -EINVAL,
+ * What may stand where is said in tables of keys. A reader returns 0; -EINVAL,
  * and the error of the reader is filled in; -ENOMEM. The first mistake ends it all.
  */
-#ifndef DAEMON_CONF_READER_H
-#define DAEMON_CONF_READER_H
+#ifndef DAEMON_CONFIG_YAML_READER_H
+#define DAEMON_CONFIG_YAML_READER_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-#include "daemon/conf.h"
-#include "daemon/conf_error.h"
-#include "daemon/conf_yaml.h"
+#include "daemon/config/conf.h"
+#include "daemon/config/yaml/error.h"
+#include "daemon/config/yaml/tree.h"
 
 struct conf_reader {
 	const struct conf_text *text;
