@@ -14,8 +14,8 @@
 #include "daemon/base/process.h"
 #include "daemon/host.h"
 #include "daemon/server.h"
-#include "daemon/session.h"
-#include "daemon/session_client.h"
+#include "daemon/sessions/client.h"
+#include "daemon/sessions/session.h"
 #include "shm/holder.h"
 
 static const struct timeval at_once = { 0, 0 };

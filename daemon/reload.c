@@ -14,8 +14,8 @@
 #include "daemon/generation.h"
 #include "daemon/host.h"
 #include "daemon/server.h"
-#include "daemon/session.h"
-#include "daemon/session_observer.h"
+#include "daemon/sessions/observer.h"
+#include "daemon/sessions/session.h"
 
 static const struct timeval tick_interval = { 1, 0 };
 

@@ -16,9 +16,9 @@
 #include "daemon/base/quota.h"
 #include "daemon/config/conf.h"
 #include "daemon/host.h"
-#include "daemon/listener.h"
 #include "daemon/reload.h"
-#include "daemon/session.h"
+#include "daemon/sessions/listener.h"
+#include "daemon/sessions/session.h"
 
 struct server {
 	struct conf *conf;		/* in force */

@@ -6,8 +6,8 @@
  * When descriptors or memory run out, accepting is put off for a moment rather than tried
  * again and again.
  */
-#ifndef DAEMON_LISTENER_H
-#define DAEMON_LISTENER_H
+#ifndef DAEMON_SESSIONS_LISTENER_H
+#define DAEMON_SESSIONS_LISTENER_H
 
 #include <event2/event_struct.h>
 #include <stdbool.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/session_observer.h"
+#include "daemon/sessions/observer.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,7 +11,7 @@
 #include "daemon/config/dump.h"
 #include "daemon/host.h"
 #include "daemon/server.h"
-#include "daemon/session.h"
+#include "daemon/sessions/session.h"
 #include "shm/queue.h"
 #include "shm/topic.h"
 

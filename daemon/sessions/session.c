@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/session.h"
+#include "daemon/sessions/session.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -12,8 +12,8 @@
 
 #include "daemon/base/log.h"
 #include "daemon/server.h"
-#include "daemon/session_client.h"
-#include "daemon/session_observer.h"
+#include "daemon/sessions/client.h"
+#include "daemon/sessions/observer.h"
 
 /* Clients come and go as often as they like; the journal is not to be filled with it. */
 static struct log_limit refusals = { .burst = 20 };

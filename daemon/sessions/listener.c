@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/listener.h"
+#include "daemon/sessions/listener.h"
 
 #include <errno.h>
 #include <event2/event.h>

@@ -2,7 +2,7 @@
 /*
  * session.h - one connection: its packets, its limits and its end
  *
- * What is said over it has files of its own: session_client.c, session_observer.c.
+ * What is said over it has files of its own: client.c, observer.c.
  *
  *	NEW		nothing was heard yet; a hello_timeout ends it
  *	WAITING		its hello waits for a holder id that is being reaped, or for a moment:
@@ -19,16 +19,16 @@
  * door", since it may be one that comes back to a record that is counted already. The door
  * is small; when it is full, who has stood there longest is refused.
  */
-#ifndef DAEMON_SESSION_H
-#define DAEMON_SESSION_H
+#ifndef DAEMON_SESSIONS_SESSION_H
+#define DAEMON_SESSIONS_SESSION_H
 
 #include <event2/event_struct.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
 
-#include "daemon/access.h"
 #include "daemon/base/quota.h"
+#include "daemon/sessions/permission.h"
 #include "mempool_layout.h"
 #include "mempool_protocol.h"
 
@@ -77,7 +77,7 @@ void session_free(struct session *session);
 /* For a tenant: its process has died. */
 void session_tenant_is_gone(struct session *session);
 
-/* ---- for what is said, session_client.c and session_observer.c ---- */
+/* ---- for what is said, client.c and observer.c ---- */
 
 /* The head of a message. */
 void session_fill(struct mempool_msg *msg, enum mempool_message_type type, size_t size);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * session_client.h - what a client says: hello, its wake descriptor, whose it wants, bye
+ * client.h - what a client says: hello, its wake descriptor, whose it wants, bye
  *
  * A handler may end the session that it is given.
  */
-#ifndef DAEMON_SESSION_CLIENT_H
-#define DAEMON_SESSION_CLIENT_H
+#ifndef DAEMON_SESSIONS_CLIENT_H
+#define DAEMON_SESSIONS_CLIENT_H
 
 #include "mempool_protocol.h"
 

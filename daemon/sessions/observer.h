@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * session_observer.h - what an observer says: mempoolctl, which takes no holder
+ * observer.h - what an observer says: mempoolctl, which takes no holder
  *
  * A handler may end the session that it is given.
  */
-#ifndef DAEMON_SESSION_OBSERVER_H
-#define DAEMON_SESSION_OBSERVER_H
+#ifndef DAEMON_SESSIONS_OBSERVER_H
+#define DAEMON_SESSIONS_OBSERVER_H
 
 #include "mempool_protocol.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/access.h"
+#include "daemon/sessions/permission.h"
 
 #include <errno.h>
 #include <stdlib.h>

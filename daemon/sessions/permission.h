@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * access.h - who is at the other end of a connection, and may it attach
+ * permission.h - who is at the other end of a connection, and may it attach
  *
  * Everything is the kernel's word about the process that connected, at that moment.
  */
-#ifndef DAEMON_ACCESS_H
-#define DAEMON_ACCESS_H
+#ifndef DAEMON_SESSIONS_PERMISSION_H
+#define DAEMON_SESSIONS_PERMISSION_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/session_client.h"
+#include "daemon/sessions/client.h"
 
 #include <errno.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 #include "daemon/base/process.h"
 #include "daemon/host.h"
 #include "daemon/server.h"
-#include "daemon/session.h"
+#include "daemon/sessions/session.h"
 
 /* Clients come and go as often as they like; the journal is not to be filled with it. */
 static struct log_limit arrivals = { .burst = 500 };
