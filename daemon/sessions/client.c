@@ -73,7 +73,7 @@ static void admit(struct session *session, struct host *host, const struct newco
 	struct tenant *tenant;
 	int r;
 
-	if (!access_may_attach(host->conf, &session->peer)) {
+	if (!permission_to_attach(host->conf, &session->peer)) {
 		session_refuse(session, -EACCES,
 			       "user %u may not attach to segment '%s' (its allow)",
 			       (unsigned int)session->peer.uid, host->name);

@@ -26,7 +26,7 @@ static bool become_observer(struct session *session)
 	}
 	r = session_ensure_unit(session);
 	/* At the limit somebody must be able to look, and to raise it. */
-	if (r < 0 && access_may_administer(session->server->conf, &session->peer))
+	if (r < 0 && permission_to_administer(session->server->conf, &session->peer))
 		r = quota_take_anyway(&session->server->quota, session->peer.uid,
 				      &session->unit);
 	if (r < 0) {
@@ -71,7 +71,7 @@ void session_observer_list(struct session *session)
 /* false: the session was refused. */
 static bool may_administer(struct session *session)
 {
-	if (access_may_administer(session->server->conf, &session->peer))
+	if (permission_to_administer(session->server->conf, &session->peer))
 		return true;
 	session_refuse(session, -EACCES, "user %u may not administer mempoold (admin)",
 		       (unsigned int)session->peer.uid);
@@ -108,7 +108,7 @@ void session_observer_drain(struct session *session, const struct mempool_msg_dr
 		session_refuse(session, -EBADMSG, "a name is not closed by NULs");
 		return;
 	}
-	if (!access_may_administer(session->server->conf, &session->peer)) {
+	if (!permission_to_administer(session->server->conf, &session->peer)) {
 		session_refuse(session, -EACCES,
 			       "user %u may not administer mempoold (admin)",
 			       (unsigned int)session->peer.uid);

@@ -45,14 +45,14 @@ void peer_deinit(struct peer *peer)
 	*peer = (struct peer){ .groups = NULL };
 }
 
-bool access_may_attach(const struct conf_segment *segment, const struct peer *peer)
+bool permission_to_attach(const struct conf_segment *segment, const struct peer *peer)
 {
 	if (peer->uid == 0 || peer->uid == geteuid() || segment->allow_all)
 		return true;
 	return conf_access_allows(&segment->allow, peer->uid, peer->groups, peer->n_groups);
 }
 
-bool access_may_administer(const struct conf *conf, const struct peer *peer)
+bool permission_to_administer(const struct conf *conf, const struct peer *peer)
 {
 	if (peer->uid == 0 || peer->uid == geteuid())
 		return true;

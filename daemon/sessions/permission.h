@@ -25,9 +25,9 @@ int peer_init(struct peer *peer, int socket_fd);
 void peer_deinit(struct peer *peer);
 
 /* root, the daemon's own user, and whom the config names */
-bool access_may_attach(const struct conf_segment *segment, const struct peer *peer);
+bool permission_to_attach(const struct conf_segment *segment, const struct peer *peer);
 
 /* The same, and whom `admin` names. */
-bool access_may_administer(const struct conf *conf, const struct peer *peer);
+bool permission_to_administer(const struct conf *conf, const struct peer *peer);
 
 #endif
