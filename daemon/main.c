@@ -20,7 +20,7 @@
 #include "daemon/base/log.h"
 #include "daemon/config/check.h"
 #include "daemon/config/conf.h"
-#include "daemon/remove.h"
+#include "daemon/segments/remove.h"
 #include "daemon/server.h"
 #include "shm/fd.h"
 #include "shm/segment.h"

@@ -10,9 +10,9 @@
 #include <unistd.h>
 
 #include "daemon/base/log.h"
-#include "daemon/build.h"
-#include "daemon/generation.h"
-#include "daemon/host.h"
+#include "daemon/segments/build.h"
+#include "daemon/segments/generation.h"
+#include "daemon/segments/host.h"
 #include "daemon/server.h"
 #include "daemon/sessions/observer.h"
 #include "daemon/sessions/session.h"

@@ -15,8 +15,8 @@
 
 #include "daemon/base/quota.h"
 #include "daemon/config/conf.h"
-#include "daemon/host.h"
 #include "daemon/reload.h"
+#include "daemon/segments/host.h"
 #include "daemon/sessions/listener.h"
 #include "daemon/sessions/session.h"
 

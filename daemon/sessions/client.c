@@ -7,7 +7,7 @@
 
 #include "daemon/base/log.h"
 #include "daemon/base/process.h"
-#include "daemon/host.h"
+#include "daemon/segments/host.h"
 #include "daemon/server.h"
 #include "daemon/sessions/session.h"
 

@@ -9,7 +9,7 @@
 
 #include "daemon/base/log.h"
 #include "daemon/config/dump.h"
-#include "daemon/host.h"
+#include "daemon/segments/host.h"
 #include "daemon/server.h"
 #include "daemon/sessions/session.h"
 #include "shm/queue.h"

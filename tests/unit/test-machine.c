@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "daemon/base/machine.h"
-#include "daemon/space.h"
+#include "daemon/segments/space.h"
 
 #define MIB (UINT64_C(1) << 20)
 #define GIB (UINT64_C(1) << 30)

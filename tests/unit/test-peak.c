@@ -2,7 +2,7 @@
 /* test-peak.c - the daemon's counting of what is used at once */
 #include <event2/event.h>
 
-#include "daemon/peak.h"
+#include "daemon/segments/peak.h"
 #include "test_segment.h"
 
 /* More words than one slice has, so that a pass takes several. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/host.h"
+#include "daemon/segments/host.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -12,10 +12,10 @@
 #include <unistd.h>
 
 #include "daemon/base/log.h"
-#include "daemon/build.h"
-#include "daemon/frozen.h"
+#include "daemon/segments/build.h"
+#include "daemon/segments/frozen.h"
+#include "daemon/segments/space.h"
 #include "daemon/server.h"
-#include "daemon/space.h"
 
 #define HOST_PAUSE_NS UINT64_C(1000000000)
 #define HOST_PAUSE_FACTOR 10		/* a tenth of the time at most goes into new segments */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/space.h"
+#include "daemon/segments/space.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/peak.h"
+#include "daemon/segments/peak.h"
 
 #include "daemon/base/log.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/store.h"
+#include "daemon/segments/store.h"
 
 #include <ctype.h>
 #include <dirent.h>

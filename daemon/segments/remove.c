@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/remove.h"
+#include "daemon/segments/remove.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "daemon/base/log.h"
-#include "daemon/frozen.h"
-#include "daemon/store.h"
+#include "daemon/segments/frozen.h"
+#include "daemon/segments/store.h"
 #include "shm/segment.h"
 
 /* Whether nobody can be in it. Return: 0; -EBUSY somebody is; -errno cannot tell. */

@@ -5,8 +5,8 @@
  * No daemon may have them, which their locks tell. What is not ours, lives in another pid
  * namespace, or cannot be read is left, and said so.
  */
-#ifndef DAEMON_REMOVE_H
-#define DAEMON_REMOVE_H
+#ifndef DAEMON_SEGMENTS_REMOVE_H
+#define DAEMON_SEGMENTS_REMOVE_H
 
 #include "daemon/config/conf.h"
 

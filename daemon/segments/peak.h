@@ -11,8 +11,8 @@
  * A large segment is read in slices, as the reaper does it, and then less often, so that the
  * counting takes no more than a fiftieth of one processor.
  */
-#ifndef DAEMON_PEAK_H
-#define DAEMON_PEAK_H
+#ifndef DAEMON_SEGMENTS_PEAK_H
+#define DAEMON_SEGMENTS_PEAK_H
 
 #include <event2/event.h>
 #include <event2/event_struct.h>

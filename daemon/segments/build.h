@@ -8,14 +8,14 @@
  *
  * Until build_keep() hears that somebody serves it, the object goes when the build does.
  */
-#ifndef DAEMON_BUILD_H
-#define DAEMON_BUILD_H
+#ifndef DAEMON_SEGMENTS_BUILD_H
+#define DAEMON_SEGMENTS_BUILD_H
 
 #include <stdint.h>
 
 #include "daemon/config/conf.h"
-#include "daemon/space.h"
-#include "daemon/store.h"
+#include "daemon/segments/space.h"
+#include "daemon/segments/store.h"
 #include "shm/segment.h"
 
 struct build {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/build.h"
+#include "daemon/segments/build.h"
 
 #include <errno.h>
 #include <string.h>

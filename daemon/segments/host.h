@@ -6,16 +6,16 @@
  * out. Numbers only go up, and a number that somebody else's file has is stepped over.
  * A host whose segment has left the config has none that is current, and goes with the last.
  */
-#ifndef DAEMON_HOST_H
-#define DAEMON_HOST_H
+#ifndef DAEMON_SEGMENTS_HOST_H
+#define DAEMON_SEGMENTS_HOST_H
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
 
 #include "daemon/config/conf.h"
-#include "daemon/generation.h"
-#include "daemon/store.h"
+#include "daemon/segments/generation.h"
+#include "daemon/segments/store.h"
 
 struct server;
 

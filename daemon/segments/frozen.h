@@ -6,8 +6,8 @@
  * layout nor a truncated one can hurt. What is read is input: it is copied once, checked,
  * and bounds every loop.
  */
-#ifndef DAEMON_FROZEN_H
-#define DAEMON_FROZEN_H
+#ifndef DAEMON_SEGMENTS_FROZEN_H
+#define DAEMON_SEGMENTS_FROZEN_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/generation.h"
+#include "daemon/segments/generation.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -12,7 +12,7 @@
 
 #include "daemon/base/log.h"
 #include "daemon/base/process.h"
-#include "daemon/host.h"
+#include "daemon/segments/host.h"
 #include "daemon/server.h"
 #include "daemon/sessions/client.h"
 #include "daemon/sessions/session.h"

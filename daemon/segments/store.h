@@ -10,8 +10,8 @@
  * one link and our euid; the UID in the name of the lock lets two users have segments of
  * one name. Whatever else stands under a name is left alone and stepped over.
  */
-#ifndef DAEMON_STORE_H
-#define DAEMON_STORE_H
+#ifndef DAEMON_SEGMENTS_STORE_H
+#define DAEMON_SEGMENTS_STORE_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -8,8 +8,8 @@
  * segment of many GiB is swept. Slices and sockets take turns on one priority, so that
  * neither a large sweep nor a client that never stops talking keeps the other waiting.
  */
-#ifndef DAEMON_REAPER_H
-#define DAEMON_REAPER_H
+#ifndef DAEMON_SEGMENTS_REAPER_H
+#define DAEMON_SEGMENTS_REAPER_H
 
 #include <stdbool.h>
 #include <stdint.h>

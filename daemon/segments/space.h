@@ -6,11 +6,11 @@
  * that is short is not refused: somebody is killed for it. What is asked may change before it
  * is taken; then the kernel has the last word, with less to say.
  */
-#ifndef DAEMON_SPACE_H
-#define DAEMON_SPACE_H
+#ifndef DAEMON_SEGMENTS_SPACE_H
+#define DAEMON_SEGMENTS_SPACE_H
 
 #include "daemon/config/conf.h"
-#include "daemon/store.h"
+#include "daemon/segments/store.h"
 
 #define SPACE_TEXT_BYTES 400
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/reaper.h"
+#include "daemon/segments/reaper.h"
 
 #include "build_config.h"
 #include "daemon/base/log.h"
-#include "daemon/generation.h"
+#include "daemon/segments/generation.h"
 #include "shm/audit.h"
 #include "shm/holder.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/frozen.h"
+#include "daemon/segments/frozen.h"
 
 #include <errno.h>
 #include <stddef.h>

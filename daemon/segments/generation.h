@@ -18,8 +18,8 @@
  * step, generation_kick(); whoever finds a process dead only marks it. So no caller has a
  * generation or tenant vanish under its feet, except in the step itself.
  */
-#ifndef DAEMON_GENERATION_H
-#define DAEMON_GENERATION_H
+#ifndef DAEMON_SEGMENTS_GENERATION_H
+#define DAEMON_SEGMENTS_GENERATION_H
 
 #include <event2/event.h>
 #include <event2/event_struct.h>
@@ -29,10 +29,10 @@
 #include <sys/types.h>
 
 #include "daemon/base/quota.h"
-#include "daemon/frozen.h"
-#include "daemon/peak.h"
-#include "daemon/reaper.h"
-#include "daemon/store.h"
+#include "daemon/segments/frozen.h"
+#include "daemon/segments/peak.h"
+#include "daemon/segments/reaper.h"
+#include "daemon/segments/store.h"
 #include "mempool_layout.h"
 #include "mempool_protocol.h"
 #include "shm/segment.h"
