@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * access.c - lists of users and groups: who may attach, who may administer
- */
 #include "daemon/config/access.h"
 
 #include <stdlib.h>
+
+#include "daemon/config/yaml/reader.h"
 
 static int read_user(struct conf_reader *reader, const struct conf_node *node,
 		     void *object)

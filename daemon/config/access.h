@@ -1,8 +1,24 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * access.h - lists of users and groups: who may attach, who may administer
+ */
 #ifndef DAEMON_CONFIG_ACCESS_H
 #define DAEMON_CONFIG_ACCESS_H
 
-#include "daemon/config/yaml/reader.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+struct conf_node;
+struct conf_reader;
+
+/* Who may. Empty: nobody is named. */
+struct conf_access {
+	uid_t *users;
+	size_t n_users;
+	gid_t *groups;
+	size_t n_groups;
+};
 
 /* The mapping of `users` and `groups` into an empty access; free it also on error. */
 int conf_read_access(struct conf_reader *reader, const struct conf_node *node,
@@ -10,5 +26,9 @@ int conf_read_access(struct conf_reader *reader, const struct conf_node *node,
 void conf_access_deinit(struct conf_access *access);
 
 bool conf_access_names_group(const struct conf_access *access, gid_t gid);
+
+/* Whether a user with these groups is named. */
+bool conf_access_allows(const struct conf_access *access, uid_t uid, const gid_t *groups,
+			size_t n_groups);
 
 #endif

@@ -23,9 +23,6 @@
 #include <syslog.h>
 #include <unistd.h>
 
-#include "daemon/config/access.h"
-#include "daemon/config/segment.h"
-#include "daemon/config/yaml/error.h"
 #include "daemon/config/yaml/reader.h"
 #include "daemon/config/yaml/tree.h"
 #include "daemon/config/yaml/value.h"
@@ -185,7 +182,9 @@ static int read_log_level(struct conf_reader *reader, const struct conf_node *no
 static int read_segments(struct conf_reader *reader, const struct conf_node *node,
 			 void *object)
 {
-	return conf_read_segments(reader, node, object);
+	struct conf *conf = object;
+
+	return conf_read_segments(reader, node, &conf->segments, &conf->n_segments);
 }
 
 static const struct conf_key root_keys[] = {
@@ -255,7 +254,12 @@ int conf_load_memory(const char *name, const char *data, size_t size, conf_warn_
 	if (conf)
 		r = conf_text_check(&text, reterr_error);
 	if (r == 0)
-		r = conf_yaml_parse(&text, &tree, reterr_error);
+		r = conf_tree_parse(&text, &tree, reterr_error);
+	if (r == 0 && !tree) {
+		r = -EINVAL;
+		conf_error_set(reterr_error, &text, 0, 0,
+			       "nothing in it: a config needs at least `segments`");
+	}
 	if (r == 0)
 		r = conf_read_mapping(&reader, tree, "a config", root_keys, conf);
 	conf_node_free(tree);

@@ -13,27 +13,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "shm/config.h"
-#include "shm/pages.h"
-#include "shm/segment.h"
-
-/* Who may. Empty: nobody is named. */
-struct conf_access {
-	uid_t *users;
-	size_t n_users;
-	gid_t *groups;
-	size_t n_groups;
-};
-
-struct conf_segment {
-	struct config shape;
-	struct segment_permissions perms;	/* group (gid_t)-1: the daemon's own */
-	bool allow_all;				/* no `allow`: whoever connects */
-	struct conf_access allow;
-	enum segment_open_mode open_mode;
-	struct pages pages;
-	unsigned int line;			/* where it stands in the file, from 1 */
-};
+#include "daemon/config/access.h"
+#include "daemon/config/segment.h"
+#include "daemon/config/yaml/error.h"
 
 struct conf {
 	char *path;
@@ -48,18 +30,6 @@ struct conf {
 	size_t n_segments;
 	struct conf_segment *segments;
 };
-
-/* A mistake or a warning. Lines and columns from 1; 0: about the whole file. */
-struct conf_error {
-	char *path;
-	unsigned int line;
-	unsigned int column;
-	char *text;
-	char *source;				/* the line, no newline; or NULL */
-};
-
-/* Called for each warning while loading; the error is the callee's only for the call. */
-typedef void (*conf_warn_fn)(const struct conf_error *warning, void *userdata);
 
 /**
  * conf_load() - read a config file
@@ -88,22 +58,5 @@ int conf_load_memory(const char *name, const char *data, size_t size, conf_warn_
 
 /* NULL is fine. */
 void conf_free(struct conf *conf);
-
-/*
- * path:line:column: text, the line, a caret, as compilers print it; no newline at the
- * end. Returns a malloc'ed string, or NULL.
- */
-char *conf_error_format(const struct conf_error *error);
-void conf_error_deinit(struct conf_error *error);
-
-/* Bytes that an object of it takes, in whole pages; 0: no machine is that large. */
-uint64_t conf_segment_bytes(const struct conf_segment *segment);
-
-/* The group that its objects are given. */
-gid_t conf_segment_group(const struct conf_segment *segment);
-
-/* Whether a user with these groups is named. */
-bool conf_access_allows(const struct conf_access *access, uid_t uid, const gid_t *groups,
-			size_t n_groups);
 
 #endif

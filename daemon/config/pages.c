@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/config/pages.h"
 
+#include "daemon/config/yaml/reader.h"
 #include "daemon/config/yaml/value.h"
 
 int conf_read_huge_pages(struct conf_reader *reader, const struct conf_node *node,

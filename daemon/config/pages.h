@@ -5,8 +5,10 @@
 #ifndef DAEMON_CONFIG_PAGES_H
 #define DAEMON_CONFIG_PAGES_H
 
-#include "daemon/config/yaml/reader.h"
 #include "shm/pages.h"
+
+struct conf_node;
+struct conf_reader;
 
 int conf_read_huge_pages(struct conf_reader *reader, const struct conf_node *node,
 			 struct pages *pages);

@@ -16,13 +16,14 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
-#include "daemon/config/access.h"
 #include "daemon/config/pages.h"
+#include "daemon/config/yaml/reader.h"
 #include "daemon/config/yaml/value.h"
 
 /* All segments while they are read. */
 struct list {
-	struct conf *conf;
+	struct conf_segment **segments;
+	size_t *n_segments;
 	const struct conf_node *node;
 	void *names;				/* tsearch(3) tree of nodes */
 	uint64_t total_bytes;
@@ -515,18 +516,17 @@ static int read_segment(struct conf_reader *reader, const struct conf_node *node
 			void *object)
 {
 	struct list *list = object;
-	struct conf *conf = list->conf;
 	struct draft draft = { .list = list, .node = node };
-	void *segments = conf->segments;
+	void *segments = *list->segments;
 	const char *text;
 	uint64_t size;
 	int r;
 
-	r = conf_grow(&segments, conf->n_segments, sizeof(*conf->segments));
+	r = conf_grow(&segments, *list->n_segments, sizeof(**list->segments));
 	if (r < 0)
 		return r;
-	conf->segments = segments;
-	draft.segment = &conf->segments[conf->n_segments++];
+	*list->segments = segments;
+	draft.segment = &(*list->segments)[(*list->n_segments)++];
 	*draft.segment = (struct conf_segment){
 		.perms = { .mode = CONF_DEFAULT_MODE, .group = (gid_t)-1 },
 		.allow_all = true,
@@ -575,16 +575,16 @@ static void warn_memory(struct conf_reader *reader, const struct list *list)
 }
 
 int conf_read_segments(struct conf_reader *reader, const struct conf_node *node,
-		       struct conf *conf)
+		       struct conf_segment **segments, size_t *n_segments)
 {
-	struct list list = { .conf = conf, .node = node };
+	struct list list = { .segments = segments, .n_segments = n_segments, .node = node };
 	int r;
 
 	r = conf_read_list(reader, node, read_segment, &list);
 	free_names(list.names);
 	if (r < 0)
 		return r;
-	if (conf->n_segments == 0)
+	if (*n_segments == 0)
 		return conf_fail(reader, node, "a config needs at least one segment");
 
 	warn_memory(reader, &list);

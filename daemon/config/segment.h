@@ -1,15 +1,45 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * segment.h - a segment of the config: what is to be made, and who may attach to it
+ */
 #ifndef DAEMON_CONFIG_SEGMENT_H
 #define DAEMON_CONFIG_SEGMENT_H
 
-#include "daemon/config/yaml/reader.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "daemon/config/access.h"
+#include "shm/config.h"
+#include "shm/pages.h"
+#include "shm/segment.h"
+
+struct conf_node;
+struct conf_reader;
 
 /* Of sockets and segments. */
 #define CONF_DEFAULT_MODE 0660
 
-/* The list of segments into a conf that has none; conf_free() frees them in any case. */
+struct conf_segment {
+	struct config shape;
+	struct segment_permissions perms;	/* group (gid_t)-1: the daemon's own */
+	bool allow_all;				/* no `allow`: whoever connects */
+	struct conf_access allow;
+	enum segment_open_mode open_mode;
+	struct pages pages;
+	unsigned int line;			/* where it stands in the file, from 1 */
+};
+
+/* The list of segments into an array that has none yet; free them and it also on error. */
 int conf_read_segments(struct conf_reader *reader, const struct conf_node *node,
-		       struct conf *conf);
+		       struct conf_segment **segments, size_t *n_segments);
 void conf_segment_deinit(struct conf_segment *segment);
+
+/* Bytes that an object of it takes, in whole pages; 0: no machine is that large. */
+uint64_t conf_segment_bytes(const struct conf_segment *segment);
+
+/* The group that its objects are given. */
+gid_t conf_segment_group(const struct conf_segment *segment);
 
 #endif

@@ -13,7 +13,7 @@
 
 #include <stdint.h>
 
-#include "daemon/config/conf.h"
+#include "daemon/config/segment.h"
 #include "daemon/segments/space.h"
 #include "daemon/segments/store.h"
 #include "shm/segment.h"

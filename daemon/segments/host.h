@@ -13,7 +13,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
-#include "daemon/config/conf.h"
+#include "daemon/config/segment.h"
 #include "daemon/segments/generation.h"
 #include "daemon/segments/store.h"
 

@@ -9,7 +9,7 @@
 #ifndef DAEMON_SEGMENTS_SPACE_H
 #define DAEMON_SEGMENTS_SPACE_H
 
-#include "daemon/config/conf.h"
+#include "daemon/config/segment.h"
 #include "daemon/segments/store.h"
 
 #define SPACE_TEXT_BYTES 400

@@ -11,13 +11,23 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "daemon/config/conf.h"
-
 struct conf_text {
 	const char *path;
 	const char *data;		/* not closed by a NUL */
 	size_t size;
 };
+
+/* A mistake or a warning. Lines and columns from 1; 0: about the whole file. */
+struct conf_error {
+	char *path;
+	unsigned int line;
+	unsigned int column;
+	char *text;
+	char *source;				/* the line, no newline; or NULL */
+};
+
+/* Called for each warning while loading; the error is the callee's only for the call. */
+typedef void (*conf_warn_fn)(const struct conf_error *warning, void *userdata);
 
 /**
  * conf_text_check() - whether it is text at all
@@ -44,5 +54,12 @@ void conf_error_set(struct conf_error *ret_error, const struct conf_text *text,
 void conf_error_vset(struct conf_error *ret_error, const struct conf_text *text,
 		     unsigned int line, unsigned int column, const char *format,
 		     va_list args) __attribute__((format(printf, 5, 0)));
+
+/*
+ * path:line:column: text, the line, a caret, as compilers print it; no newline at the
+ * end. Returns a malloc'ed string, or NULL.
+ */
+char *conf_error_format(const struct conf_error *error);
+void conf_error_deinit(struct conf_error *error);
 
 #endif

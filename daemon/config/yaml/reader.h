@@ -8,10 +8,11 @@
 #ifndef DAEMON_CONFIG_YAML_READER_H
 #define DAEMON_CONFIG_YAML_READER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
-#include "daemon/config/conf.h"
 #include "daemon/config/yaml/error.h"
 #include "daemon/config/yaml/tree.h"
 

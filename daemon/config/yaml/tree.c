@@ -24,7 +24,7 @@ struct builder {
 	const struct conf_text *text;
 	struct conf_error *reterr_error;
 	struct conf_node *root;
-	struct level levels[CONF_YAML_MAX_DEPTH];
+	struct level levels[CONF_TREE_MAX_DEPTH];
 	size_t depth;
 };
 
@@ -32,7 +32,7 @@ void conf_node_free(struct conf_node *node)
 {
 	struct conf_node *next;
 
-	/* Recursion goes down, CONF_YAML_MAX_DEPTH at most; siblings are a loop. */
+	/* Recursion goes down, CONF_TREE_MAX_DEPTH at most; siblings are a loop. */
 	for (; node; node = next) {
 		next = node->next;
 		conf_node_free(node->first);
@@ -106,7 +106,7 @@ static int add_node(struct builder *builder, enum conf_node_kind kind,
 	struct conf_node *node;
 	int r;
 
-	if (kind != CONF_SCALAR && builder->depth == CONF_YAML_MAX_DEPTH)
+	if (kind != CONF_SCALAR && builder->depth == CONF_TREE_MAX_DEPTH)
 		return fail_at(builder, &event->start_mark,
 			       "lists and mappings are nested too deeply");
 
@@ -240,7 +240,7 @@ static int build(struct builder *builder, yaml_parser_t *parser)
 	return r;
 }
 
-int conf_yaml_parse(const struct conf_text *text, struct conf_node **ret_root,
+int conf_tree_parse(const struct conf_text *text, struct conf_node **ret_root,
 		    struct conf_error *reterr_error)
 {
 	struct builder builder = { .text = text, .reterr_error = reterr_error };
@@ -256,11 +256,6 @@ int conf_yaml_parse(const struct conf_text *text, struct conf_node **ret_root,
 	r = build(&builder, &parser);
 	yaml_parser_delete(&parser);
 
-	if (r == 0 && !builder.root) {
-		conf_error_set(reterr_error, text, 0, 0,
-			       "nothing in it: a config needs at least `segments`");
-		r = -EINVAL;
-	}
 	if (r < 0) {
 		conf_node_free(builder.root);
 		return r;

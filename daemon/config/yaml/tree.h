@@ -12,7 +12,7 @@
 
 #include "daemon/config/yaml/error.h"
 
-#define CONF_YAML_MAX_DEPTH 16
+#define CONF_TREE_MAX_DEPTH 16
 
 enum conf_node_kind {
 	CONF_SCALAR,
@@ -33,11 +33,12 @@ struct conf_node {
 };
 
 /**
- * conf_yaml_parse() - the tree of the only document in a text
+ * conf_tree_parse() - the tree of the only document in a text
+ * @ret_root: the caller frees it; NULL: there is nothing in the text
  *
  * Return: 0; -EINVAL and *reterr_error; -ENOMEM.
  */
-int conf_yaml_parse(const struct conf_text *text, struct conf_node **ret_root,
+int conf_tree_parse(const struct conf_text *text, struct conf_node **ret_root,
 		    struct conf_error *reterr_error);
 
 /* NULL is fine. */
