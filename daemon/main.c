@@ -130,10 +130,10 @@ static int run(const struct options *options)
 	struct conf *conf;
 	int r;
 
-	r = conf_load(options->config_path, log_conf_warning, NULL, &conf, &error);
+	r = conf_load(options->config_path, conf_log_warning, NULL, &conf, &error);
 	if (r == 0)
 		return options->mode == MODE_SERVE ? serve(options, conf) : remove_all(conf);
-	log_conf_error(LOG_ERR, &error);
+	conf_log_error(LOG_ERR, &error);
 	conf_error_deinit(&error);
 	return r == -ENOMEM ? EXIT_FAILURE : EX_CONFIG;
 }

@@ -367,7 +367,7 @@ static void on_loaded(void *userdata)
 
 	log_keep(reload->result.text, sizeof(reload->result.text), LOG_ERR);
 	if (r < 0) {
-		log_conf_error(LOG_ERR, &reload->error);
+		conf_log_error(LOG_ERR, &reload->error);
 		finish(reload, r);
 		return;
 	}
@@ -393,7 +393,7 @@ static void load(void *userdata)
 {
 	struct reload *reload = userdata;
 
-	reload->r = conf_load(reload->server->conf->path, log_conf_warning, NULL, &reload->conf,
+	reload->r = conf_load(reload->server->conf->path, conf_log_warning, NULL, &reload->conf,
 			      &reload->error);
 }
 

@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "daemon/base/writer.h"
-#include "daemon/config/conf.h"
 
 #define LOG_TEXT_BYTES 1024
 #define LOG_PREFIX_BYTES 32
@@ -153,20 +152,6 @@ void log_limited(struct log_limit *limit, int priority, const char *format, ...)
 	va_start(args, format);
 	log_va(priority, format, args);
 	va_end(args);
-}
-
-void log_conf_error(int priority, const struct conf_error *error)
-{
-	char *text = conf_error_format(error);
-
-	log_at(priority, "%s", text ? text : error->text);
-	free(text);
-}
-
-void log_conf_warning(const struct conf_error *warning, void *userdata)
-{
-	(void)userdata;
-	log_conf_error(LOG_WARNING, warning);
 }
 
 const char *log_size(char text[static LOG_SIZE_BYTES], uint64_t bytes)

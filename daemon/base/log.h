@@ -49,11 +49,6 @@ void log_limited(struct log_limit *limit, int priority, const char *format, ...)
  * none any more. */
 void log_bar(const char *text);
 
-/* What is wrong with a config, with the line that it is in. */
-struct conf_error;
-void log_conf_error(int priority, const struct conf_error *error);
-void log_conf_warning(const struct conf_error *warning, void *userdata);
-
 /*
  * From now on, until called with NULL, the first line of that priority or worse is also
  * copied there: for who asked for what goes wrong.

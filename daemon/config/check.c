@@ -36,10 +36,10 @@ int conf_check(const char *path)
 {
 	struct conf_error error;
 	struct conf *conf;
-	int r = conf_load_once(path, log_conf_warning, NULL, &conf, &error);
+	int r = conf_load_once(path, conf_log_warning, NULL, &conf, &error);
 
 	if (r < 0) {
-		log_conf_error(LOG_ERR, &error);
+		conf_log_error(LOG_ERR, &error);
 		conf_error_deinit(&error);
 		return r == -ENOMEM ? EXIT_FAILURE : EX_CONFIG;
 	}

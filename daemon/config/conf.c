@@ -23,6 +23,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "daemon/base/log.h"
 #include "daemon/config/yaml/reader.h"
 #include "daemon/config/yaml/tree.h"
 #include "daemon/config/yaml/value.h"
@@ -369,4 +370,18 @@ int conf_load_once(const char *path, conf_warn_fn warn, void *userdata, struct c
 		   struct conf_error *reterr_error)
 {
 	return load(path, true, warn, userdata, ret_conf, reterr_error);
+}
+
+void conf_log_error(int priority, const struct conf_error *error)
+{
+	char *text = conf_error_format(error);
+
+	log_at(priority, "%s", text ? text : error->text);
+	free(text);
+}
+
+void conf_log_warning(const struct conf_error *warning, void *userdata)
+{
+	(void)userdata;
+	conf_log_error(LOG_WARNING, warning);
 }

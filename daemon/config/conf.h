@@ -59,4 +59,8 @@ int conf_load_memory(const char *name, const char *data, size_t size, conf_warn_
 /* NULL is fine. */
 void conf_free(struct conf *conf);
 
+/* What is wrong with a config, with the line that it is in, to the log. */
+void conf_log_error(int priority, const struct conf_error *error);
+void conf_log_warning(const struct conf_error *warning, void *userdata);
+
 #endif
