@@ -9,6 +9,7 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/segments/build.h"
 #include "daemon/segments/generation.h"
@@ -403,7 +404,7 @@ static void begin(struct reload *reload)
 	int r;
 
 	log_info("reloading %s", server->conf->path);
-	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, log_clock_ns() / 1000);
+	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_monotonic_ns() / 1000);
 	reload->state = RELOAD_LOADING;
 	reload->number++;
 	reload->is_wanted = false;

@@ -11,6 +11,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "build_config.h"
+#include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/base/progress.h"
 #include "shm/segment.h"
@@ -75,7 +76,7 @@ static void send_status(struct server *server)
 		TAILQ_FOREACH(generation, &host->generations, link)
 			n_retired += generation->state != GENERATION_CURRENT;
 	server->status_is_due = false;
-	server->status_ns = log_clock_ns();
+	server->status_ns = clock_monotonic_ns();
 	if (n_retired)
 		snprintf(retired, sizeof(retired), "; %" PRIu64 " retired generation%s",
 			 n_retired, plural(n_retired));
@@ -93,7 +94,7 @@ static void on_status(evutil_socket_t fd, short what, void *userdata)
 
 void server_changed(struct server *server)
 {
-	uint64_t next = server->status_ns + STATUS_INTERVAL_NS, now = log_clock_ns();
+	uint64_t next = server->status_ns + STATUS_INTERVAL_NS, now = clock_monotonic_ns();
 	struct timeval delay = { 0, 0 };
 
 	if (server->status_is_due)

@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "daemon/base/clock.h"
 #include "daemon/base/writer.h"
 
 #define LOG_TEXT_BYTES 1024
@@ -133,7 +133,7 @@ void log_at(int priority, const char *format, ...)
 
 void log_limited(struct log_limit *limit, int priority, const char *format, ...)
 {
-	uint64_t now = log_clock_ns();
+	uint64_t now = clock_monotonic_ns();
 	va_list args;
 
 	if (now - limit->window_ns >= LOG_WINDOW_NS) {
@@ -170,12 +170,4 @@ const char *log_size(char text[static LOG_SIZE_BYTES], uint64_t bytes)
 	}
 	snprintf(text, LOG_SIZE_BYTES, "%.1f %s", value, units[unit]);
 	return text;
-}
-
-uint64_t log_clock_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }

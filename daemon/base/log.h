@@ -59,6 +59,4 @@ void log_keep(char *text, size_t size, int priority);
 #define LOG_SIZE_BYTES 16
 const char *log_size(char text[static LOG_SIZE_BYTES], uint64_t bytes);
 
-uint64_t log_clock_ns(void);		/* CLOCK_MONOTONIC */
-
 #endif

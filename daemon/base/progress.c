@@ -6,6 +6,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 
 #define PROGRESS_BLINK_NS UINT64_C(200000000)
@@ -61,7 +62,7 @@ void progress_format(char ret_text[static PROGRESS_TEXT_BYTES], unsigned int n_c
 
 void progress_show(const char *segment_name, uint64_t done_bytes, uint64_t total_bytes)
 {
-	uint64_t now = log_clock_ns(), run_ns = now - progress_run.first_ns;
+	uint64_t now = clock_monotonic_ns(), run_ns = now - progress_run.first_ns;
 	char text[PROGRESS_TEXT_BYTES];
 
 	if (done_bytes <= progress_run.done_bytes || progress_run.done_bytes == 0) {

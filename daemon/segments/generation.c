@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/base/process.h"
 #include "daemon/segments/host.h"
@@ -412,14 +412,6 @@ int generation_adopt_tenants(struct generation *generation, const struct frozen 
 	return adopt_frozen(generation, frozen);
 }
 
-static uint64_t realtime_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 void generation_set_daemon(struct generation *generation)
 {
 	struct holder holder = {
@@ -427,7 +419,7 @@ void generation_set_daemon(struct generation *generation)
 		.kind = MEMPOOL_HOLDER_DAEMON,
 		.pid = (uint32_t)getpid(),
 		.uid = geteuid(),
-		.attached_ns = realtime_ns(),
+		.attached_ns = clock_realtime_ns(),
 		.name = "mempoold",
 	};
 
@@ -499,7 +491,7 @@ int generation_admit(struct generation *generation, const struct newcomer *newco
 		.start_time = newcomer->start_time,
 		.uid = newcomer->uid,
 		.nonce = newcomer->nonce,
-		.attached_ns = realtime_ns(),
+		.attached_ns = clock_realtime_ns(),
 	};
 	memcpy(holder.name, tenant->name, sizeof(holder.name));
 	tenant->incarnation = holder_set_live(generation->segment, &holder);

@@ -11,6 +11,7 @@
 #include <sys/statfs.h>
 #include <unistd.h>
 
+#include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/segments/build.h"
 #include "daemon/segments/frozen.h"
@@ -426,7 +427,7 @@ void host_undo(struct host *host)
 
 struct generation *host_current(struct host *host)
 {
-	uint64_t now = log_clock_ns();
+	uint64_t now = clock_monotonic_ns();
 
 	/* Before one more client is told to map it. */
 	if (host->current)
@@ -434,8 +435,8 @@ struct generation *host_current(struct host *host)
 	/* Not as often as somebody likes to truncate: taking memory takes time. */
 	if (!host->current && now >= host->not_before_ns) {
 		host_create(host);
-		host->not_before_ns = log_clock_ns() + HOST_PAUSE_NS +
-				      HOST_PAUSE_FACTOR * (log_clock_ns() - now);
+		host->not_before_ns = clock_monotonic_ns() + HOST_PAUSE_NS +
+				      HOST_PAUSE_FACTOR * (clock_monotonic_ns() - now);
 	}
 	return host->current;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/segments/peak.h"
 
-#include "daemon/base/log.h"
+#include "daemon/base/clock.h"
 
 #define PEAK_SLICE_WORDS (UINT32_C(1) << 16)
 #define PEAK_INTERVAL_NS UINT64_C(1000000000)
@@ -42,13 +42,13 @@ static void wait_ns(struct peak *peak, uint64_t ns)
 static void on_timer(evutil_socket_t fd, short what, void *userdata)
 {
 	struct peak *peak = userdata;
-	uint64_t begun_ns = log_clock_ns();
+	uint64_t begun_ns = clock_monotonic_ns();
 	bool is_done = count_slice(peak, PEAK_SLICE_WORDS);
 	uint64_t rest_ns;
 
 	(void)fd;
 	(void)what;
-	peak->busy_ns += log_clock_ns() - begun_ns;
+	peak->busy_ns += clock_monotonic_ns() - begun_ns;
 	if (!is_done) {
 		wait_ns(peak, 0);
 		return;

@@ -2,6 +2,7 @@
 #include "daemon/segments/reaper.h"
 
 #include "build_config.h"
+#include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/segments/generation.h"
 #include "shm/audit.h"
@@ -39,7 +40,7 @@ static bool reaper_begin(struct generation *generation)
 		reap_deinit(&reaper->reap);
 		return false;
 	}
-	reaper->begun_ns = log_clock_ns();
+	reaper->begun_ns = clock_monotonic_ns();
 	reaper->is_running = true;
 	return true;
 }
@@ -93,7 +94,7 @@ static void reaper_finish(struct generation *generation)
 	log_at(reaper->reap.n_freed ? LOG_INFO : LOG_DEBUG,
 	       "segment %s: freed %llu chunks of %u holders that are gone, in %.1f ms",
 	       generation_label(generation), (unsigned long long)reaper->reap.n_freed,
-	       reaper->n_dead, (double)(log_clock_ns() - reaper->begun_ns) / 1e6);
+	       reaper->n_dead, (double)(clock_monotonic_ns() - reaper->begun_ns) / 1e6);
 	reaper_stop(generation);
 }
 
