@@ -150,21 +150,21 @@ static void put_hosts_in_force(struct reload *reload)
 	size_t i;
 
 	TAILQ_INIT(&before);
-	TAILQ_CONCAT(&before, &server->hosts, link);
+	TAILQ_CONCAT(&before, &server->hosts.list, link);
 	for (i = 0; i < reload->n_changes; i++) {
 		struct change *change = &reload->changes[i];
 
 		if (!change->is_added)
 			TAILQ_REMOVE(&before, change->host, link);
 		change->is_added = false;
-		TAILQ_INSERT_TAIL(&server->hosts, change->host, link);
+		TAILQ_INSERT_TAIL(&server->hosts.list, change->host, link);
 	}
 	TAILQ_FOREACH(host, &before, link) {
 		reload->result.n_removed += host->conf != NULL;
 		host->conf = NULL;
 		host->current = NULL;
 	}
-	TAILQ_CONCAT(&server->hosts, &before, link);
+	TAILQ_CONCAT(&server->hosts.list, &before, link);
 }
 
 static void put_in_force(struct reload *reload)
@@ -189,7 +189,7 @@ static void put_in_force(struct reload *reload)
 			host_set_permissions(change->host);
 	}
 	/* The new ones are there: whoever hears that its own is retired finds them. */
-	for (host = TAILQ_FIRST(&server->hosts); host; host = next) {
+	for (host = TAILQ_FIRST(&server->hosts.list); host; host = next) {
 		next = TAILQ_NEXT(host, link);
 		host_settle(host);
 		host_free_if_over(host);
@@ -295,7 +295,7 @@ static struct host *find_host(struct server *server, const char *name)
 {
 	struct host *host;
 
-	TAILQ_FOREACH(host, &server->hosts, link)
+	TAILQ_FOREACH(host, &server->hosts.list, link)
 		if (strcmp(host->name, name) == 0)
 			break;
 	return host;
@@ -309,7 +309,7 @@ static int plan_host(struct reload *reload, struct change *change)
 	change->host = find_host(server, change->conf->shape.name);
 	if (change->host)
 		return 0;
-	change->host = host_new(server, change->conf);
+	change->host = host_new(&server->hosts, change->conf);
 	if (!change->host)
 		return -ENOMEM;
 	change->is_added = true;

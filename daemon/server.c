@@ -22,41 +22,6 @@
 #define STATUS_INTERVAL_NS UINT64_C(1000000000)
 #define STATUS_RELOAD_BYTES 512
 
-/* ---- find ---- */
-
-struct host *server_find_host(struct server *server, const char *name)
-{
-	struct host *host;
-
-	TAILQ_FOREACH(host, &server->hosts, link)
-		if (host->conf && (!*name || strcmp(host->name, name) == 0))
-			return host;
-	return NULL;
-}
-
-struct tenant *server_find_tenant(struct server *server, const char *name,
-				  uint64_t segment_id, const struct newcomer *newcomer)
-{
-	const struct host *wanted = server_find_host(server, name);
-	struct generation *generation;
-	struct tenant *tenant;
-	struct host *host;
-
-	TAILQ_FOREACH(host, &server->hosts, link) {
-		TAILQ_FOREACH(generation, &host->generations, link) {
-			if (generation->state == GENERATION_LOST || !generation->segment)
-				continue;
-			if (segment_id ? generation->place.segment_id != segment_id
-				       : wanted != generation->host)
-				continue;
-			tenant = generation_find(generation, newcomer);
-			if (tenant)
-				return tenant;
-		}
-	}
-	return NULL;
-}
-
 /* ---- what the service manager is told ---- */
 
 static const char *plural(uint64_t n)
@@ -72,7 +37,7 @@ static void send_status(struct server *server)
 	uint64_t n_retired = 0;
 	struct host *host;
 
-	TAILQ_FOREACH(host, &server->hosts, link)
+	TAILQ_FOREACH(host, &server->hosts.list, link)
 		TAILQ_FOREACH(generation, &host->generations, link)
 			n_retired += generation->state != GENERATION_CURRENT;
 	server->status_is_due = false;
@@ -81,8 +46,8 @@ static void send_status(struct server *server)
 		snprintf(retired, sizeof(retired), "; %" PRIu64 " retired generation%s",
 			 n_retired, plural(n_retired));
 	reload_describe(&server->reload, reload, sizeof(reload));
-	sd_notifyf(0, "STATUS=%" PRIu64 " client%s in %zu segment%s%s%s", server->n_tenants,
-		   plural(server->n_tenants), n_segments, plural(n_segments), retired, reload);
+	sd_notifyf(0, "STATUS=%" PRIu64 " client%s in %zu segment%s%s%s", server->counters.n_tenants,
+		   plural(server->counters.n_tenants), n_segments, plural(n_segments), retired, reload);
 }
 
 static void on_status(evutil_socket_t fd, short what, void *userdata)
@@ -107,18 +72,16 @@ void server_changed(struct server *server)
 	evtimer_add(&server->status, &delay);
 }
 
-void server_count(struct server *server, int difference)
+static void on_changed(void *userdata)
 {
-	server->n_tenants += (uint64_t)(int64_t)difference;
-	server_changed(server);
+	server_changed(userdata);
 }
 
-void server_progress(struct server *server, const char *segment_name, uint64_t done_bytes,
-		     uint64_t total_bytes)
+/* It takes time: whoever waits for us to be ready is to wait on. */
+static void on_progress(const char *segment_name, uint64_t done_bytes, uint64_t total_bytes)
 {
 	char done[LOG_SIZE_BYTES], total[LOG_SIZE_BYTES];
 
-	(void)server;
 	sd_notifyf(0, "WATCHDOG=1\nEXTEND_TIMEOUT_USEC=30000000\n"
 		   "STATUS=taking memory for segment '%s': %s of %s", segment_name,
 		   log_size(done, done_bytes), log_size(total, total_bytes));
@@ -237,12 +200,12 @@ static int open_hosts(struct server *server)
 	struct host *host;
 	int r;
 
-	TAILQ_FOREACH(host, &server->hosts, link) {
+	TAILQ_FOREACH(host, &server->hosts.list, link) {
 		r = host_lock(host);
 		if (r < 0)
 			return r;
 	}
-	TAILQ_FOREACH(host, &server->hosts, link) {
+	TAILQ_FOREACH(host, &server->hosts.list, link) {
 		r = host_open(host);
 		if (r < 0)
 			return r;
@@ -255,7 +218,7 @@ static void undo_hosts(struct server *server)
 {
 	struct host *host;
 
-	TAILQ_FOREACH(host, &server->hosts, link)
+	TAILQ_FOREACH(host, &server->hosts.list, link)
 		host_undo(host);
 }
 
@@ -282,13 +245,18 @@ static int server_start(struct server *server)
 	sd_notify(0, "READY=1");
 	send_status(server);
 	log_info("mempoold " MEMPOOL_VERSION " is ready: %zu segment%s, %" PRIu64 " client%s",
-		 conf->n_segments, plural(conf->n_segments), server->n_tenants,
-		 plural(server->n_tenants));
+		 conf->n_segments, plural(conf->n_segments), server->counters.n_tenants,
+		 plural(server->counters.n_tenants));
 	return 0;
 }
 
-static int server_init(struct server *server, struct conf *conf, const char *socket_path)
+int server_init(struct server *server, struct conf *conf, const char *socket_path)
 {
+	static const struct environment_fns tell = {
+		.changed = on_changed,
+		.progress = on_progress,
+	};
+	struct environment *environment = &server->hosts.environment;
 	struct host *host;
 	size_t i;
 	int r;
@@ -299,11 +267,17 @@ static int server_init(struct server *server, struct conf *conf, const char *soc
 		.socket_path = socket_path,
 	};
 	TAILQ_INIT(&server->sessions);
-	TAILQ_INIT(&server->hosts);
+	TAILQ_INIT(&server->hosts.list);
 	quota_init(&server->quota, conf->max_clients, conf->max_clients_per_user);
-	r = segment_boot_id(server->boot_id);
+	*environment = (struct environment){
+		.quota = &server->quota,
+		.counters = &server->counters,
+		.tell = &tell,
+		.userdata = server,
+	};
+	r = segment_boot_id(environment->boot_id);
 	if (r == 0)
-		r = segment_pid_namespace(&server->pid_namespace);
+		r = segment_pid_namespace(&environment->pid_namespace);
 	if (r == 0)
 		r = sigbus_init();
 	if (r < 0) {
@@ -312,13 +286,14 @@ static int server_init(struct server *server, struct conf *conf, const char *soc
 	}
 	signal(SIGPIPE, SIG_IGN);
 	server->base = event_base_new();
+	environment->base = server->base;
 	if (server->base)
 		assign_events(server);
 	for (i = 0; server->base && i < conf->n_segments; i++) {
-		host = host_new(server, &conf->segments[i]);
+		host = host_new(&server->hosts, &conf->segments[i]);
 		if (!host)
 			break;
-		TAILQ_INSERT_TAIL(&server->hosts, host, link);
+		TAILQ_INSERT_TAIL(&server->hosts.list, host, link);
 	}
 	if (i < conf->n_segments) {
 		log_error("cannot start: out of memory");
@@ -336,8 +311,8 @@ static void server_deinit(struct server *server)
 	listener_close(&server->listener);
 	while ((session = TAILQ_FIRST(&server->sessions)))
 		session_free(session);
-	while ((host = TAILQ_FIRST(&server->hosts))) {
-		TAILQ_REMOVE(&server->hosts, host, link);
+	while ((host = TAILQ_FIRST(&server->hosts.list))) {
+		TAILQ_REMOVE(&server->hosts.list, host, link);
 		host_free(host);
 	}
 	quota_deinit(&server->quota);

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "daemon/base/counters.h"
 #include "daemon/base/quota.h"
 #include "daemon/config/conf.h"
 #include "daemon/reload.h"
@@ -24,16 +25,13 @@ struct server {
 	struct conf *conf;		/* in force */
 	struct reload reload;
 	struct event_base *base;
-	uint8_t boot_id[16];
-	uint64_t pid_namespace;
 	struct listener listener;
 	const char *socket_path;	/* of the command line, or NULL */
 	struct session_list sessions;
 	uint32_t n_at_door;
 	struct quota quota;
-	struct host_list hosts;		/* in the order of the config; then those that left it */
-	uint64_t n_tenants;
-	uint64_t n_reaping;		/* of them: their process has ended, or left */
+	struct counters counters;
+	struct hosts hosts;
 	struct event sigterm;
 	struct event sigint;
 	struct event sighup;
@@ -52,27 +50,13 @@ struct server {
  */
 int server_run(struct conf *conf, const char *socket_path);
 
+/* Its first half: everything is there, and nothing outside is touched. As server_run(). */
+int server_init(struct server *server, struct conf *conf, const char *socket_path);
+
 /* For a reload: the conf in force is another one; hosts know already. */
 void server_conf_changed(struct server *server, const struct conf *before);
 
-/* In the config in force. NULL: none of that name. An empty name: the first one. */
-struct host *server_find_host(struct server *server, const char *name);
-
-/**
- * server_find_tenant() - the living record of a client that says hello again
- * @name:       of a segment, or empty: the first one
- * @segment_id: 0: in whichever generation of the named segment; else in that one, whatever
- *		the name
- */
-struct tenant *server_find_tenant(struct server *server, const char *name,
-				  uint64_t segment_id, const struct newcomer *newcomer);
-
-/* So many more, or fewer, tenants; something that the status line tells has changed. */
-void server_count(struct server *server, int difference);
+/* Something that the status line tells has changed. */
 void server_changed(struct server *server);
-
-/* Memory is being taken: tell the service manager that we live. */
-void server_progress(struct server *server, const char *segment_name, uint64_t done_bytes,
-		     uint64_t total_bytes);
 
 #endif

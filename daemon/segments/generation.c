@@ -10,10 +10,10 @@
 #include <unistd.h>
 
 #include "daemon/base/clock.h"
+#include "daemon/base/counters.h"
 #include "daemon/base/log.h"
 #include "daemon/base/process.h"
 #include "daemon/segments/host.h"
-#include "daemon/server.h"
 #include "daemon/sessions/client.h"
 #include "daemon/sessions/session.h"
 #include "shm/holder.h"
@@ -38,6 +38,14 @@ void generation_retry_soon(struct generation *generation)
 
 /* ---- tenants ---- */
 
+static void count_tenant(const struct generation *generation, int difference)
+{
+	const struct environment *environment = generation->environment;
+
+	environment->counters->n_tenants += (uint64_t)(int64_t)difference;
+	environment->tell->changed(environment->userdata);
+}
+
 static int tenant_new(struct generation *generation, uint32_t id,
 		      const struct newcomer *newcomer, struct tenant **ret_tenant)
 {
@@ -60,7 +68,7 @@ static int tenant_new(struct generation *generation, uint32_t id,
 	generation->tenants[id] = tenant;
 	generation->n_tenants++;
 	peak_start(&generation->peak);
-	server_count(generation->host->server, 1);
+	count_tenant(generation, 1);
 	*ret_tenant = tenant;
 	return 0;
 }
@@ -87,8 +95,8 @@ void tenant_free(struct tenant *tenant)
 	generation->n_tenants--;
 	if (generation->n_tenants == 0)
 		peak_stop(&generation->peak);
-	generation->host->server->n_reaping -= tenant->state == TENANT_REAPING;
-	server_count(generation->host->server, -1);
+	generation->environment->counters->n_reaping -= tenant->state == TENANT_REAPING;
+	count_tenant(generation, -1);
 	free(tenant);
 }
 
@@ -98,7 +106,7 @@ void tenant_end(struct tenant *tenant)
 
 	assert(tenant->state == TENANT_LIVE);
 	tenant->state = TENANT_REAPING;
-	generation->host->server->n_reaping++;
+	generation->environment->counters->n_reaping++;
 	tenant_unwatch(tenant);
 	if (generation->segment && generation->state != GENERATION_LOST)
 		holder_set_state(generation->segment, tenant->id, MEMPOOL_HOLDER_REAPING);
@@ -124,7 +132,7 @@ static void on_death(evutil_socket_t fd, short what, void *userdata)
 
 static void tenant_watch(struct tenant *tenant, int pidfd)
 {
-	struct event_base *base = tenant->generation->host->server->base;
+	struct event_base *base = tenant->generation->environment->base;
 
 	tenant->pidfd = pidfd;
 	event_assign(&tenant->death, base, pidfd, EV_READ, on_death, tenant);
@@ -263,6 +271,7 @@ static void on_step(evutil_socket_t fd, short what, void *userdata)
 int generation_new(struct host *host, const char *shm_name, struct segment *segment,
 		   const struct frozen *frozen, struct generation **ret_generation)
 {
+	const struct environment *environment = &host->hosts->environment;
 	struct generation *generation;
 	struct stat st;
 	int fd = segment ? segment->memory.fd : frozen->fd;
@@ -279,6 +288,7 @@ int generation_new(struct host *host, const char *shm_name, struct segment *segm
 		return -ENOMEM;
 	}
 	generation->host = host;
+	generation->environment = environment;
 	generation->state = GENERATION_CURRENT;
 	generation->segment = segment;
 	generation->fd = fd;
@@ -297,9 +307,9 @@ int generation_new(struct host *host, const char *shm_name, struct segment *segm
 		sigbus_watch(&generation->range, segment->memory.base, segment->memory.size);
 	}
 	TAILQ_INIT(&generation->waiting);
-	peak_init(&generation->peak, host->server->base, segment);
-	evtimer_assign(&generation->step, host->server->base, on_step, generation);
-	evtimer_assign(&generation->rewatch, host->server->base, on_rewatch, generation);
+	peak_init(&generation->peak, environment->base, segment);
+	evtimer_assign(&generation->step, environment->base, on_step, generation);
+	evtimer_assign(&generation->rewatch, environment->base, on_rewatch, generation);
 	*ret_generation = generation;
 	return 0;
 }
@@ -330,7 +340,6 @@ void generation_free(struct generation *generation)
 static int adopt_tenant(struct generation *generation, uint32_t id,
 			const struct newcomer *newcomer, uint32_t incarnation, bool is_live)
 {
-	struct server *server = generation->host->server;
 	struct tenant *tenant;
 	int r;
 
@@ -340,7 +349,7 @@ static int adopt_tenant(struct generation *generation, uint32_t id,
 	tenant->incarnation = incarnation;
 	/* Clients of another layout cannot come back; what they have is not ours to count. */
 	if (generation->segment) {
-		r = quota_take_anyway(&server->quota, tenant->uid, &tenant->unit);
+		r = quota_take_anyway(generation->environment->quota, tenant->uid, &tenant->unit);
 		if (r < 0)
 			return r;
 	}

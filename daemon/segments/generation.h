@@ -29,6 +29,7 @@
 #include <sys/types.h>
 
 #include "daemon/base/quota.h"
+#include "daemon/segments/environment.h"
 #include "daemon/segments/frozen.h"
 #include "daemon/segments/peak.h"
 #include "daemon/segments/reaper.h"
@@ -81,6 +82,7 @@ enum generation_state {
 struct generation {
 	TAILQ_ENTRY(generation) link;
 	struct host *host;
+	const struct environment *environment;
 	enum generation_state state;
 	struct mempool_msg_place place;	/* what clients are told */
 	struct segment *segment;	/* NULL: a layout that is not ours to touch */

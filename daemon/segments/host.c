@@ -16,18 +16,50 @@
 #include "daemon/segments/build.h"
 #include "daemon/segments/frozen.h"
 #include "daemon/segments/space.h"
-#include "daemon/server.h"
 
 #define HOST_PAUSE_NS UINT64_C(1000000000)
 #define HOST_PAUSE_FACTOR 10		/* a tenth of the time at most goes into new segments */
 
-struct host *host_new(struct server *server, const struct conf_segment *conf)
+struct host *hosts_find(const struct hosts *hosts, const char *name)
+{
+	struct host *host;
+
+	TAILQ_FOREACH(host, &hosts->list, link)
+		if (host->conf && (!*name || strcmp(host->name, name) == 0))
+			return host;
+	return NULL;
+}
+
+struct tenant *hosts_find_tenant(const struct hosts *hosts, const char *name,
+				 uint64_t segment_id, const struct newcomer *newcomer)
+{
+	const struct host *wanted = hosts_find(hosts, name);
+	struct generation *generation;
+	struct tenant *tenant;
+	struct host *host;
+
+	TAILQ_FOREACH(host, &hosts->list, link) {
+		TAILQ_FOREACH(generation, &host->generations, link) {
+			if (generation->state == GENERATION_LOST || !generation->segment)
+				continue;
+			if (segment_id ? generation->place.segment_id != segment_id
+				       : wanted != host)
+				continue;
+			tenant = generation_find(generation, newcomer);
+			if (tenant)
+				return tenant;
+		}
+	}
+	return NULL;
+}
+
+struct host *host_new(struct hosts *hosts, const struct conf_segment *conf)
 {
 	struct host *host = calloc(1, sizeof(*host));
 
 	if (!host)
 		return NULL;
-	host->server = server;
+	host->hosts = hosts;
 	memcpy(host->name, conf->shape.name, sizeof(host->name));
 	host->conf = conf;
 	host->lock = STORE_LOCK_NULL;
@@ -53,10 +85,17 @@ int host_lock(struct host *host)
 	return store_lock_take(&host->lock, host->name);
 }
 
+static void tell_changed(const struct host *host)
+{
+	const struct environment *environment = &host->hosts->environment;
+
+	environment->tell->changed(environment->userdata);
+}
+
 static void host_add(struct host *host, struct generation *generation)
 {
 	TAILQ_INSERT_TAIL(&host->generations, generation, link);
-	server_changed(host->server);
+	tell_changed(host);
 }
 
 static void log_shape(const struct host *host, const struct generation *generation,
@@ -96,9 +135,9 @@ void host_set_permissions(const struct host *host)
 
 static bool on_progress(uint64_t done_bytes, uint64_t total_bytes, void *userdata)
 {
-	struct host *host = userdata;
+	const struct host *host = userdata;
 
-	server_progress(host->server, host->name, done_bytes, total_bytes);
+	host->hosts->environment.tell->progress(host->name, done_bytes, total_bytes);
 	return true;
 }
 
@@ -309,7 +348,7 @@ static int consider_whole(struct host *host, struct find *find)
 
 static int consider_ours(struct host *host, struct find *find)
 {
-	const struct server *server = host->server;
+	const struct environment *environment = &host->hosts->environment;
 	int r;
 
 	if (find->number >= host->next_number)
@@ -327,7 +366,8 @@ static int consider_ours(struct host *host, struct find *find)
 	default:
 		return find_leave(host, find, strerror(-r));
 	}
-	r = frozen_check_origin(&find->frozen, server->boot_id, server->pid_namespace);
+	r = frozen_check_origin(&find->frozen, environment->boot_id,
+				environment->pid_namespace);
 	if (r == -ESTALE)
 		return find_unlink(host, find, "it is from before the last boot");
 	if (r < 0)
@@ -464,7 +504,7 @@ void host_remove_generation(struct host *host, struct generation *generation)
 			 generation_label(generation));
 	TAILQ_REMOVE(&host->generations, generation, link);
 	generation_free(generation);
-	server_changed(host->server);
+	tell_changed(host);
 	host_free_if_over(host);
 }
 
@@ -474,6 +514,6 @@ void host_free_if_over(struct host *host)
 		return;
 	log_info("segment '%s': it is no longer in the config, and nobody is in it", host->name);
 	store_lock_remove(&host->lock);
-	TAILQ_REMOVE(&host->server->hosts, host, link);
+	TAILQ_REMOVE(&host->hosts->list, host, link);
 	host_free(host);
 }

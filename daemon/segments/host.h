@@ -14,14 +14,13 @@
 #include <sys/queue.h>
 
 #include "daemon/config/segment.h"
+#include "daemon/segments/environment.h"
 #include "daemon/segments/generation.h"
 #include "daemon/segments/store.h"
 
-struct server;
-
 struct host {
 	TAILQ_ENTRY(host) link;
-	struct server *server;
+	struct hosts *hosts;
 	char name[MEMPOOL_NAME_BYTES];
 	const struct conf_segment *conf;	/* NULL: no longer in the config */
 	struct store_lock lock;
@@ -34,8 +33,26 @@ struct host {
 
 TAILQ_HEAD(host_list, host);
 
-/* NULL: no memory. */
-struct host *host_new(struct server *server, const struct conf_segment *conf);
+/* All of a daemon. */
+struct hosts {
+	struct host_list list;		/* in the order of the config; then those that left it */
+	struct environment environment;
+};
+
+/* In the config in force. NULL: none of that name. An empty name: the first one. */
+struct host *hosts_find(const struct hosts *hosts, const char *name);
+
+/**
+ * hosts_find_tenant() - the living record of a client that says hello again
+ * @name:       of a segment, or empty: the first one
+ * @segment_id: 0: in whichever generation of the named segment; else in that one, whatever
+ *		the name
+ */
+struct tenant *hosts_find_tenant(const struct hosts *hosts, const char *name,
+				 uint64_t segment_id, const struct newcomer *newcomer);
+
+/* It is in no list yet. NULL: no memory. */
+struct host *host_new(struct hosts *hosts, const struct conf_segment *conf);
 
 /* Free what is private; the objects stay. */
 void host_free(struct host *host);

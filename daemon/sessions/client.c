@@ -59,7 +59,7 @@ static bool wait_a_moment(struct session *session)
 {
 	static const struct timeval moment = { 0, 10000 };
 
-	if (session->has_waited && session->server->n_reaping == 0)
+	if (session->has_waited && session->server->counters.n_reaping == 0)
 		return false;
 	session->has_waited = true;
 	session->state = SESSION_WAITING;
@@ -125,7 +125,8 @@ void session_client_answer(struct session *session)
 	struct host *host;
 
 	session_stop_waiting(session);
-	tenant = server_find_tenant(server, session->segment, session->segment_id, &newcomer);
+	tenant = hosts_find_tenant(&server->hosts, session->segment, session->segment_id,
+				   &newcomer);
 	if (tenant) {
 		welcome(session, tenant);
 		return;
@@ -135,7 +136,7 @@ void session_client_answer(struct session *session)
 			       "is gone, or was given up");
 		return;
 	}
-	host = server_find_host(server, session->segment);
+	host = hosts_find(&server->hosts, session->segment);
 	if (!host) {
 		session_refuse(session, -ENOENT, "there is no segment '%s'",
 			       session->segment);

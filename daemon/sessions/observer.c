@@ -48,11 +48,11 @@ void session_observer_list(struct session *session)
 	if (!become_observer(session))
 		return;
 	session_fill(&message.msg, MEMPOOL_MSG_SEGMENT, sizeof(message));
-	TAILQ_FOREACH(host, &server->hosts, link)
+	TAILQ_FOREACH(host, &server->hosts.list, link)
 		TAILQ_FOREACH(generation, &host->generations, link)
 			message.n += generation->state != GENERATION_LOST;
 	r = message.n == 0 ? session_send(session, &message, sizeof(message)) : 0;
-	TAILQ_FOREACH(host, &server->hosts, link) {
+	TAILQ_FOREACH(host, &server->hosts.list, link) {
 		TAILQ_FOREACH(generation, &host->generations, link) {
 			if (generation->state == GENERATION_LOST)
 				continue;
@@ -114,7 +114,7 @@ void session_observer_drain(struct session *session, const struct mempool_msg_dr
 			       (unsigned int)session->peer.uid);
 		return;
 	}
-	host = server_find_host(session->server, message->segment);
+	host = hosts_find(&session->server->hosts, message->segment);
 	if (!host || !host_current(host)) {
 		session_refuse(session, -ENOENT, "there is no segment '%.31s'",
 			       message->segment);

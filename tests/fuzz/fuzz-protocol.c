@@ -36,13 +36,6 @@ static int links[N_LINKS];
 
 /* ---- the server ---- */
 
-static void on_status(evutil_socket_t fd, short what, void *userdata)
-{
-	(void)fd;
-	(void)what;
-	(void)userdata;
-}
-
 /* What a step puts into the config, before somebody asks for a reload. */
 enum conf_kind {
 	CONF_FIRST,
@@ -91,7 +84,7 @@ static struct conf *load_conf(void)
 
 static struct host *host_at(size_t number)
 {
-	struct host *host = TAILQ_FIRST(&server.hosts);
+	struct host *host = TAILQ_FIRST(&server.hosts.list);
 
 	/* One may be gone with a reload. */
 	if (number % N_SEGMENTS != 0 && TAILQ_NEXT(host, link))
@@ -105,7 +98,7 @@ static void unlink_objects(void)
 	struct generation *generation;
 	struct host *host;
 
-	TAILQ_FOREACH(host, &server.hosts, link) {
+	TAILQ_FOREACH(host, &server.hosts.list, link) {
 		unlink(host->lock.path);
 		TAILQ_FOREACH(generation, &host->generations, link)
 			shm_unlink(generation->place.shm_name);
@@ -114,28 +107,13 @@ static void unlink_objects(void)
 
 static void start_server(void)
 {
-	struct conf *conf = load_conf();
 	struct host *host;
 
 	/* Below what the daemon ever says. */
 	log_set_level(LOG_EMERG);
-	server = (struct server){ .conf = conf, .listener = LISTENER_NULL };
-	TAILQ_INIT(&server.sessions);
-	TAILQ_INIT(&server.hosts);
-	quota_init(&server.quota, conf->max_clients, conf->max_clients_per_user);
-	server.base = event_base_new();
-	FUZZ_CHECK(server.base);
-	reload_init(&server.reload, &server);
-	evtimer_assign(&server.status, server.base, on_status, NULL);
-	FUZZ_CHECK(segment_boot_id(server.boot_id) == 0);
-	FUZZ_CHECK(segment_pid_namespace(&server.pid_namespace) == 0);
-	FUZZ_CHECK(sigbus_init() == 0);
-	for (size_t i = 0; i < N_SEGMENTS; i++) {
-		host = host_new(&server, &conf->segments[i]);
-		FUZZ_CHECK(host);
-		TAILQ_INSERT_TAIL(&server.hosts, host, link);
+	FUZZ_CHECK(server_init(&server, load_conf(), NULL) == 0);
+	TAILQ_FOREACH(host, &server.hosts.list, link)
 		FUZZ_CHECK(host_open(host) == 0);
-	}
 	unlink_objects();
 	for (size_t i = 0; i < N_LINKS; i++)
 		links[i] = -1;
@@ -233,7 +211,7 @@ static void check_counts(void)
 		n_at_door += session->is_at_door;
 	FUZZ_CHECK(server.n_at_door == n_at_door && n_at_door <= SESSION_DOOR_MAX);
 	FUZZ_CHECK(server.quota.n <= server.conf->max_clients);
-	FUZZ_CHECK(server.n_tenants <= server.conf->max_clients);
+	FUZZ_CHECK(server.counters.n_tenants <= server.conf->max_clients);
 }
 
 /* ---- what comes ---- */
@@ -462,9 +440,9 @@ static bool is_idle(void)
 {
 	const struct host *host;
 
-	if (!TAILQ_EMPTY(&server.sessions) || server.n_tenants > 0)
+	if (!TAILQ_EMPTY(&server.sessions) || server.counters.n_tenants > 0)
 		return false;
-	TAILQ_FOREACH(host, &server.hosts, link)
+	TAILQ_FOREACH(host, &server.hosts.list, link)
 		if (!host->current || host->current != TAILQ_FIRST(&host->generations) ||
 		    TAILQ_NEXT(host->current, link))
 			return false;
@@ -495,7 +473,7 @@ static void clean_up(void)
 		close_link(i);
 	restore_conf();
 	for (int n = 0; n < MAX_ROUNDS && !is_idle(); n++) {
-		TAILQ_FOREACH(host, &server.hosts, link) {
+		TAILQ_FOREACH(host, &server.hosts.list, link) {
 			/* The pause after a truncation is not ours to wait for. */
 			host->not_before_ns = 0;
 			generation = host->conf ? host_current(host) : NULL;

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * environment.h - what segments are given, and whom they tell
+ *
+ * Segments know nothing of what stands above them, neither of connections nor of the server.
+ * What they need is handed in here. What others have to know goes through a table of
+ * functions that the server fills in.
+ */
+#ifndef DAEMON_SEGMENTS_ENVIRONMENT_H
+#define DAEMON_SEGMENTS_ENVIRONMENT_H
+
+#include <stdint.h>
+
+struct counters;
+struct event_base;
+struct quota;
+
+struct environment_fns {
+	/* Something that is counted: generations, or tenants. */
+	void (*changed)(void *userdata);
+
+	/* Memory is being taken. */
+	void (*progress)(const char *segment_name, uint64_t done_bytes, uint64_t total_bytes);
+};
+
+struct environment {
+	struct event_base *base;
+	struct quota *quota;
+	struct counters *counters;
+	uint8_t boot_id[16];
+	uint64_t pid_namespace;
+	const struct environment_fns *tell;
+	void *userdata;			/* of changed */
+};
+
+#endif
