@@ -14,6 +14,7 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/base/progress.h"
+#include "daemon/sessions/client.h"
 #include "shm/segment.h"
 
 #define FDS_PER_CLIENT 3		/* its connection, its pidfd, and an eventfd to come */
@@ -253,6 +254,9 @@ static int server_start(struct server *server)
 int server_init(struct server *server, struct conf *conf, const char *socket_path)
 {
 	static const struct environment_fns tell = {
+		.tenant_died = session_tenant_died,
+		.try_again = session_client_try_again,
+		.look_again = session_client_look_again,
 		.changed = on_changed,
 		.progress = on_progress,
 	};

@@ -14,8 +14,15 @@
 struct counters;
 struct event_base;
 struct quota;
+struct visitor;
 
 struct environment_fns {
+	/* The process of a visitor's tenant has died, or the holder id that it waits for may be
+	 * free, or what it polls has changed. The first two may end it. */
+	void (*tenant_died)(struct visitor *visitor);
+	void (*try_again)(struct visitor *visitor);
+	void (*look_again)(struct visitor *visitor);
+
 	/* Something that is counted: generations, or tenants. */
 	void (*changed)(void *userdata);
 

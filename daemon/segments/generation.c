@@ -14,8 +14,6 @@
 #include "daemon/base/log.h"
 #include "daemon/base/process.h"
 #include "daemon/segments/host.h"
-#include "daemon/sessions/client.h"
-#include "daemon/sessions/session.h"
 #include "shm/holder.h"
 
 static const struct timeval at_once = { 0, 0 };
@@ -86,7 +84,7 @@ void tenant_free(struct tenant *tenant)
 {
 	struct generation *generation = tenant->generation;
 
-	assert(!tenant->session);
+	assert(!tenant->visitor);
 	tenant_unwatch(tenant);
 	if (tenant->wake_fd >= 0)
 		close(tenant->wake_fd);
@@ -119,8 +117,8 @@ static void tenant_is_dead(struct tenant *tenant)
 		 tenant->name, (int)tenant->pid, (unsigned int)tenant->uid, tenant->id,
 		 generation_label(tenant->generation));
 	tenant_end(tenant);
-	if (tenant->session)
-		session_tenant_is_gone(tenant->session);
+	if (tenant->visitor)
+		tenant->generation->environment->tell->tenant_died(tenant->visitor);
 }
 
 static void on_death(evutil_socket_t fd, short what, void *userdata)
@@ -191,8 +189,8 @@ void generation_tell_news(const struct generation *generation)
 	for (uint32_t id = generation->first_id; id < generation->n_ids; id++) {
 		const struct tenant *tenant = generation->tenants[id];
 
-		if (tenant && tenant->session && tenant->wake_fd >= 0)
-			session_client_tell_news(tenant->session);
+		if (tenant && tenant->visitor && tenant->wake_fd >= 0)
+			generation->environment->tell->look_again(tenant->visitor);
 	}
 }
 
@@ -233,16 +231,32 @@ void generation_check(struct generation *generation)
 	host_lost_generation(generation->host, generation);
 }
 
-/* Each once: those who have to go on waiting put themselves at the end again. */
+void generation_wait(struct generation *generation, struct visitor *visitor)
+{
+	assert(!visitor->waits_for);
+	visitor->waits_for = generation;
+	TAILQ_INSERT_TAIL(&generation->waiting, visitor, link);
+}
+
+void generation_stop_waiting(struct visitor *visitor)
+{
+	if (visitor->waits_for)
+		TAILQ_REMOVE(&visitor->waits_for->waiting, visitor, link);
+	visitor->waits_for = NULL;
+}
+
+/* Each once: those who have to go on waiting are at the end again. */
 static void retry_waiting(struct generation *generation)
 {
-	struct session *session;
+	struct visitor *visitor;
 	uint32_t n = 0;
 
-	TAILQ_FOREACH(session, &generation->waiting, waiting_link)
+	TAILQ_FOREACH(visitor, &generation->waiting, link)
 		n++;
-	for (; n > 0 && (session = TAILQ_FIRST(&generation->waiting)); n--)
-		session_client_answer(session);
+	for (; n > 0 && (visitor = TAILQ_FIRST(&generation->waiting)); n--) {
+		generation_stop_waiting(visitor);
+		generation->environment->tell->try_again(visitor);
+	}
 }
 
 static void on_step(evutil_socket_t fd, short what, void *userdata)

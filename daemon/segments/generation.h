@@ -40,7 +40,13 @@
 #include "shm/sigbus.h"
 
 struct host;
-struct session;
+
+/* A connection, as segments know it: that of a tenant, or of one who waits to be one. */
+struct visitor {
+	TAILQ_ENTRY(visitor) link;
+	struct tenant *tenant;		/* NULL: none */
+	struct generation *waits_for;	/* to have a holder id free; NULL: it does not wait */
+};
 
 enum tenant_state {
 	TENANT_LIVE,
@@ -59,7 +65,7 @@ struct tenant {
 	char name[MEMPOOL_NAME_BYTES];
 	int pidfd;			/* -1: not watched yet */
 	struct event death;
-	struct session *session;	/* NULL: detached */
+	struct visitor *visitor;	/* NULL: detached */
 	int wake_fd;			/* -1: it polls nothing; kept for those who wake it */
 	struct quota_unit unit;		/* while detached */
 };
@@ -96,7 +102,7 @@ struct generation {
 	struct peak peak;
 	struct event step;		/* the deferred step */
 	struct event rewatch;		/* try again to watch those who could not be */
-	TAILQ_HEAD(, session) waiting;	/* hellos that wait for an id to be reaped */
+	TAILQ_HEAD(, visitor) waiting;	/* for an id to be reaped */
 };
 
 /**
@@ -133,6 +139,10 @@ struct tenant *generation_find(struct generation *generation, const struct newco
  */
 int generation_admit(struct generation *generation, const struct newcomer *newcomer,
 		     int pidfd, struct tenant **ret_tenant);
+
+/* For one that was told -EAGAIN: it is told when to try again. */
+void generation_wait(struct generation *generation, struct visitor *visitor);
+void generation_stop_waiting(struct visitor *visitor);
 
 /* The living tenant of an id and incarnation, or NULL. */
 struct tenant *generation_tenant(const struct generation *generation, uint32_t id,

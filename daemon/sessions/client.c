@@ -23,17 +23,17 @@ static void welcome(struct session *session, struct tenant *tenant)
 		.holder = tenant->id,
 		.incarnation = tenant->incarnation,
 	};
-	bool is_new = !tenant->session && !tenant->unit.user;
+	bool is_new = !tenant->visitor && !tenant->unit.user;
 
 	/* A repeat on a new connection: the old one has served. */
-	if (tenant->session)
-		session_free(tenant->session);
+	if (tenant->visitor)
+		session_free(session_of(tenant->visitor));
 	if (session->unit.user)
 		quota_put(&tenant->unit);
 	else
 		quota_move(&session->unit, &tenant->unit);
-	tenant->session = session;
-	session->tenant = tenant;
+	tenant->visitor = &session->visitor;
+	session->visitor.tenant = tenant;
 	session->state = SESSION_ATTACHED;
 
 	session_fill(&message.msg, MEMPOOL_MSG_WELCOME, sizeof(message));
@@ -98,8 +98,7 @@ static void admit(struct session *session, struct host *host, const struct newco
 		welcome(session, tenant);
 	} else if (r == -EAGAIN) {
 		session->state = SESSION_WAITING;
-		session->waiting_for = generation;
-		TAILQ_INSERT_TAIL(&generation->waiting, session, waiting_link);
+		generation_wait(generation, &session->visitor);
 	} else if (r == -EUSERS) {
 		if (!session->has_waited && wait_a_moment(session))
 			return;
@@ -124,7 +123,6 @@ void session_client_answer(struct session *session)
 	struct tenant *tenant;
 	struct host *host;
 
-	session_stop_waiting(session);
 	tenant = hosts_find_tenant(&server->hosts, session->segment, session->segment_id,
 				   &newcomer);
 	if (tenant) {
@@ -213,7 +211,7 @@ void session_client_hello(struct session *session, const struct mempool_msg_hell
 
 void session_client_bye(struct session *session, const struct mempool_msg_bye *bye)
 {
-	struct tenant *tenant = session->tenant;
+	struct tenant *tenant = session->visitor.tenant;
 
 	if (session->state != SESSION_ATTACHED) {
 		session_refuse(session, -EBADMSG, "a bye before a hello");
@@ -235,7 +233,7 @@ void session_client_bye(struct session *session, const struct mempool_msg_bye *b
  */
 void session_client_wake_fd(struct session *session, int *passed)
 {
-	struct tenant *tenant = session->tenant;
+	struct tenant *tenant = session->visitor.tenant;
 
 	if (session->state != SESSION_ATTACHED || *passed < 0) {
 		session_refuse(session, -EBADMSG, "a wake descriptor is passed by a "
@@ -262,7 +260,7 @@ void session_client_peer_fd(struct session *session, const struct mempool_msg_pe
 		return;
 	}
 	session_fill(&answer.msg, MEMPOOL_MSG_PEER, sizeof(answer));
-	peer = generation_tenant(session->tenant->generation, ask->holder, ask->incarnation);
+	peer = generation_tenant(session->visitor.tenant->generation, ask->holder, ask->incarnation);
 	answer.found = peer && peer->wake_fd >= 0;
 	r = answer.found ? session_send_fd(session, &answer, sizeof(answer), peer->wake_fd)
 			 : session_send(session, &answer, sizeof(answer));
@@ -271,11 +269,16 @@ void session_client_peer_fd(struct session *session, const struct mempool_msg_pe
 		session_free(session);
 }
 
-void session_client_tell_news(struct session *session)
+void session_client_look_again(struct visitor *visitor)
 {
 	struct mempool_msg_news news;
 
 	session_fill(&news.msg, MEMPOOL_MSG_NEWS, sizeof(news));
 	/* One who has not read the last news has enough to read. */
-	session_send(session, &news, sizeof(news));
+	session_send(session_of(visitor), &news, sizeof(news));
+}
+
+void session_client_try_again(struct visitor *visitor)
+{
+	session_client_answer(session_of(visitor));
 }

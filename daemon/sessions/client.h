@@ -10,6 +10,7 @@
 #include "mempool_protocol.h"
 
 struct session;
+struct visitor;
 
 void session_client_hello(struct session *session, const struct mempool_msg_hello *hello);
 void session_client_bye(struct session *session, const struct mempool_msg_bye *bye);
@@ -18,10 +19,11 @@ void session_client_bye(struct session *session, const struct mempool_msg_bye *b
 void session_client_wake_fd(struct session *session, int *passed);
 void session_client_peer_fd(struct session *session, const struct mempool_msg_peer_fd *ask);
 
-/* Answer the hello; again, if it waited: a holder id may be free. */
+/* Answer the hello; again, if it waited a moment. */
 void session_client_answer(struct session *session);
 
-/* Something has changed that who polls should look at. */
-void session_client_tell_news(struct session *session);
+/* For segments: a holder id may be free; something has changed that it polls. */
+void session_client_try_again(struct visitor *visitor);
+void session_client_look_again(struct visitor *visitor);
 
 #endif

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,13 +62,6 @@ int session_send_fd(struct session *session, const void *message, size_t size, i
 	return sendmsg(session->fd, &msghdr, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
-void session_stop_waiting(struct session *session)
-{
-	if (session->waiting_for)
-		TAILQ_REMOVE(&session->waiting_for->waiting, session, waiting_link);
-	session->waiting_for = NULL;
-}
-
 static void leave_door(struct session *session)
 {
 	if (session->is_at_door)
@@ -78,13 +72,13 @@ static void leave_door(struct session *session)
 /* Not one's tenant any more; if it lives on, it counts on. */
 static void detach(struct session *session)
 {
-	struct tenant *tenant = session->tenant;
+	struct tenant *tenant = session->visitor.tenant;
 
 	if (!tenant)
 		return;
 	quota_move(&tenant->unit, &session->unit);
-	tenant->session = NULL;
-	session->tenant = NULL;
+	tenant->visitor = NULL;
+	session->visitor.tenant = NULL;
 }
 
 /* Close without a reset: what the peer has sent and we do not want must not cost it what
@@ -104,9 +98,9 @@ void session_free(struct session *session)
 	struct server *server = session->server;
 
 	/* Perhaps it was all that a retired generation was kept for. */
-	if (session->waiting_for)
-		generation_kick(session->waiting_for);
-	session_stop_waiting(session);
+	if (session->visitor.waits_for)
+		generation_kick(session->visitor.waits_for);
+	generation_stop_waiting(&session->visitor);
 	detach(session);
 	leave_door(session);
 	quota_put(&session->unit);
@@ -357,9 +351,14 @@ static void on_readable(evutil_socket_t fd, short what, void *userdata)
 	}
 }
 
-void session_tenant_is_gone(struct session *session)
+struct session *session_of(struct visitor *visitor)
 {
-	session_free(session);
+	return (struct session *)((char *)visitor - offsetof(struct session, visitor));
+}
+
+void session_tenant_died(struct visitor *visitor)
+{
+	session_free(session_of(visitor));
 }
 
 /* ---- the door ---- */

@@ -29,12 +29,11 @@
 
 #include "daemon/base/quota.h"
 #include "daemon/sessions/permission.h"
+#include "daemon/segments/generation.h"
 #include "mempool_layout.h"
 #include "mempool_protocol.h"
 
-struct generation;
 struct server;
-struct tenant;
 
 #define SESSION_DOOR_MAX 64
 
@@ -47,7 +46,6 @@ enum session_state {
 
 struct session {
 	TAILQ_ENTRY(session) link;
-	TAILQ_ENTRY(session) waiting_link;
 	struct server *server;
 	enum session_state state;
 	int fd;
@@ -55,8 +53,7 @@ struct session {
 	struct peer peer;
 	struct quota_unit unit;		/* none at the door */
 	bool is_at_door;
-	struct tenant *tenant;		/* ATTACHED */
-	struct generation *waiting_for;	/* WAITING for a reap */
+	struct visitor visitor;		/* with a tenant: ATTACHED; waits: WAITING for a reap */
 	bool has_waited;		/* for a moment, before a refusal */
 	uint64_t awaits_reload;		/* its number; OBSERVER; 0: none */
 
@@ -74,8 +71,11 @@ TAILQ_HEAD(session_list, session);
 void session_new(struct server *server, int fd);
 void session_free(struct session *session);
 
-/* For a tenant: its process has died. */
-void session_tenant_is_gone(struct session *session);
+/* Whose visitor it is. */
+struct session *session_of(struct visitor *visitor);
+
+/* For segments: the process of its tenant has died. */
+void session_tenant_died(struct visitor *visitor);
 
 /* ---- for what is said, client.c and observer.c ---- */
 
@@ -93,8 +93,6 @@ void session_refuse_quota(struct session *session, int error);
 
 /* Take a unit if it has none, as it stood at the door. Return: as quota_take(). */
 int session_ensure_unit(struct session *session);
-
-void session_stop_waiting(struct session *session);
 
 /* Text up to the first NUL, and NULs from there on. */
 bool session_is_padded(const char *text, size_t size);

@@ -326,13 +326,13 @@ static void send_raw(int fd, struct fuzz_input *input)
 /* As the daemon does when a pidfd says so. */
 static void end_tenant(struct tenant *tenant)
 {
-	struct session *session = tenant->session;
+	struct visitor *visitor = tenant->visitor;
 
 	if (tenant->state != TENANT_LIVE)
 		return;
 	tenant_end(tenant);
-	if (session)
-		session_tenant_is_gone(session);
+	if (visitor)
+		session_tenant_died(visitor);
 }
 
 static void end_tenants(struct host *host, uint32_t from)
