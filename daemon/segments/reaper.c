@@ -65,7 +65,8 @@ static void audit_after_reap(struct generation *generation)
 }
 #endif
 
-static void reaper_finish(struct generation *generation)
+/* Return: false: memory was short, it is tried again in a second. */
+static bool reaper_finish(struct generation *generation)
 {
 	static struct log_limit limit = { .burst = 1 };
 	struct reaper *reaper = &generation->reaper;
@@ -76,7 +77,7 @@ static void reaper_finish(struct generation *generation)
 			    generation_label(generation));
 		reaper_stop(generation);
 		generation_retry_soon(generation);
-		return;
+		return false;
 	}
 	for (id = generation->first_id; id < generation->n_ids; id++) {
 		if (!generation->tenants[id] || !reap_has(&reaper->reap, id))
@@ -96,6 +97,7 @@ static void reaper_finish(struct generation *generation)
 	       generation_label(generation), (unsigned long long)reaper->reap.n_freed,
 	       reaper->n_dead, (double)(clock_monotonic_ns() - reaper->begun_ns) / 1e6);
 	reaper_stop(generation);
+	return true;
 }
 
 bool reaper_step(struct generation *generation)
@@ -104,9 +106,7 @@ bool reaper_step(struct generation *generation)
 
 	if (!reaper->is_running && !reaper_begin(generation))
 		return false;
-	if (reap_step(&reaper->reap, REAPER_SLICE_WORDS))
-		reaper_finish(generation);
-	return true;
+	return !reap_step(&reaper->reap, REAPER_SLICE_WORDS) || reaper_finish(generation);
 }
 
 void reaper_stop(struct generation *generation)
