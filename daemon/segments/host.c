@@ -45,7 +45,7 @@ struct tenant *hosts_find_tenant(const struct hosts *hosts, const char *name,
 			if (segment_id ? generation->place.segment_id != segment_id
 				       : wanted != host)
 				continue;
-			tenant = generation_find(generation, newcomer);
+			tenant = tenants_find(&generation->tenants, newcomer);
 			if (tenant)
 				return tenant;
 		}
@@ -144,7 +144,7 @@ static bool on_progress(uint64_t done_bytes, uint64_t total_bytes, void *userdat
 void host_take_up(struct host *host, struct generation *generation)
 {
 	host_add(host, generation);
-	generation_set_daemon(generation);
+	tenants_set_daemon(&generation->tenants);
 	host->current = generation;
 	log_shape(host, generation, "created");
 }
@@ -433,7 +433,7 @@ void host_settle(struct host *host)
 			continue;
 		log_info("segment '%s': %s is retired, with %u clients; it is removed when they "
 			 "are gone", host->name, generation_label(generation),
-			 generation->n_tenants);
+			 generation->tenants.n);
 		generation_retire(generation);
 	}
 }

@@ -14,11 +14,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "daemon/segments/tenant.h"
 #include "shm/reap.h"
 
-struct generation;
-
 struct reaper {
+	struct tenants *tenants;
 	struct reap reap;
 	bool is_running;
 	bool daemon_is_dead;		/* what the last daemon held is to be freed, too */
@@ -26,10 +26,19 @@ struct reaper {
 	uint64_t begun_ns;
 };
 
-/* Begin, or go on for one slice. Return: whether there is more to do. */
-bool reaper_step(struct generation *generation);
+enum reaper_result {
+	REAPER_IDLE,			/* there is nobody to sweep for */
+	REAPER_BUSY,			/* there may be more to do */
+	REAPER_SHORT,			/* of memory: try again later */
+};
+
+/* Of tenants with a segment. */
+void reaper_init(struct reaper *reaper, struct tenants *tenants);
+
+/* Begin, or go on for one slice. */
+enum reaper_result reaper_step(struct reaper *reaper);
 
 /* Give up a sweep. */
-void reaper_stop(struct generation *generation);
+void reaper_stop(struct reaper *reaper);
 
 #endif

@@ -19,7 +19,7 @@ static struct log_limit arrivals = { .burst = 500 };
 static void welcome(struct session *session, struct tenant *tenant)
 {
 	struct mempool_msg_welcome message = {
-		.place = tenant->generation->place,
+		.place = *tenant->tenants->place,
 		.holder = tenant->id,
 		.incarnation = tenant->incarnation,
 	};
@@ -46,7 +46,7 @@ static void welcome(struct session *session, struct tenant *tenant)
 	}
 	log_limited(&arrivals, LOG_INFO, "client '%s' (pid %d, uid %u) %s %s as holder %u",
 		    tenant->name, (int)tenant->pid, (unsigned int)tenant->uid,
-		    is_new ? "attached to" : "came back to", generation_label(tenant->generation),
+		    is_new ? "attached to" : "came back to", tenants_label(tenant->tenants),
 		    tenant->id);
 }
 
@@ -98,13 +98,13 @@ static void admit(struct session *session, struct host *host, const struct newco
 		welcome(session, tenant);
 	} else if (r == -EAGAIN) {
 		session->state = SESSION_WAITING;
-		generation_wait(generation, &session->visitor);
+		tenants_wait(&generation->tenants, &session->visitor);
 	} else if (r == -EUSERS) {
 		if (!session->has_waited && wait_a_moment(session))
 			return;
 		session_refuse(session, r, "segment '%s' has no free holder: all %u are "
 			       "taken (max_clients)", host->name,
-			       generation->n_ids - generation->first_id);
+			       generation->tenants.n_ids - generation->tenants.first_id);
 	} else {
 		session_refuse(session, r, "out of memory");
 	}
@@ -219,7 +219,7 @@ void session_client_bye(struct session *session, const struct mempool_msg_bye *b
 	}
 	log_limited(&arrivals, LOG_INFO, "client '%s' (pid %d, uid %u) left holder %u of %s; it "
 		    "freed %llu chunks that it still held", tenant->name, (int)tenant->pid,
-		    (unsigned int)tenant->uid, tenant->id, generation_label(tenant->generation),
+		    (unsigned int)tenant->uid, tenant->id, tenants_label(tenant->tenants),
 		    (unsigned long long)bye->n_freed);
 	session_free(session);
 	tenant_end(tenant);
@@ -260,7 +260,7 @@ void session_client_peer_fd(struct session *session, const struct mempool_msg_pe
 		return;
 	}
 	session_fill(&answer.msg, MEMPOOL_MSG_PEER, sizeof(answer));
-	peer = generation_tenant(session->visitor.tenant->generation, ask->holder, ask->incarnation);
+	peer = tenants_get(session->visitor.tenant->tenants, ask->holder, ask->incarnation);
 	answer.found = peer && peer->wake_fd >= 0;
 	r = answer.found ? session_send_fd(session, &answer, sizeof(answer), peer->wake_fd)
 			 : session_send(session, &answer, sizeof(answer));

@@ -90,7 +90,7 @@ static void drain(struct session *session, struct host *host, uint32_t ring)
 		   (unsigned int)session->peer.uid, generation->segment->config.rings[ring].name,
 		   generation_label(generation), (unsigned long long)drained.n_messages,
 		   (unsigned long long)drained.n_freed);
-	generation_tell_news(generation);
+	tenants_tell_news(&generation->tenants);
 	session_fill(&drained.msg, MEMPOOL_MSG_DRAINED, sizeof(drained));
 	if (session_send(session, &drained, sizeof(drained)) < 0)
 		session_free(session);

@@ -97,10 +97,7 @@ void session_free(struct session *session)
 {
 	struct server *server = session->server;
 
-	/* Perhaps it was all that a retired generation was kept for. */
-	if (session->visitor.waits_for)
-		generation_kick(session->visitor.waits_for);
-	generation_stop_waiting(&session->visitor);
+	tenants_stop_waiting(&session->visitor);
 	detach(session);
 	leave_door(session);
 	quota_put(&session->unit);

@@ -29,7 +29,7 @@
 
 #include "daemon/base/quota.h"
 #include "daemon/sessions/permission.h"
-#include "daemon/segments/generation.h"
+#include "daemon/segments/tenant.h"
 #include "mempool_layout.h"
 #include "mempool_protocol.h"
 

@@ -340,9 +340,9 @@ static void end_tenants(struct host *host, uint32_t from)
 	struct generation *generation;
 
 	TAILQ_FOREACH(generation, &host->generations, link)
-		for (uint32_t id = from; id < generation->n_ids; id++)
-			if (generation->tenants[id])
-				end_tenant(generation->tenants[id]);
+		for (uint32_t id = from; id < generation->tenants.n_ids; id++)
+			if (generation->tenants.by_id[id])
+				end_tenant(generation->tenants.by_id[id]);
 }
 
 static void poke(struct host *host, struct fuzz_input *input)
