@@ -252,7 +252,7 @@ static int make_generation(struct change *change)
 		build_log_error(&change->build, r);
 		return r;
 	}
-	r = generation_new(host, change->build.shm_name, change->segment, NULL,
+	r = generation_new(&host->owner, change->build.shm_name, change->segment, NULL,
 			   &change->generation);
 	if (r == 0)
 		change->segment = NULL;

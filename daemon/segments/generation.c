@@ -6,12 +6,10 @@
 #include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon/base/log.h"
-#include "daemon/segments/host.h"
 #include "daemon/segments/store.h"
 #include "shm/holder.h"
 
@@ -51,7 +49,7 @@ void generation_check(struct generation *generation)
 	generation->state = GENERATION_LOST;
 	generation->tenants.segment = NULL;
 	generation_kick(generation);
-	host_lost_generation(generation->host, generation);
+	generation->owner->lost(generation);
 }
 
 /* Nothing can be swept where there is no segment: the records are all that is to free. */
@@ -98,15 +96,16 @@ static void on_step(evutil_socket_t fd, short what, void *userdata)
 	count_peak(generation);
 	if (generation->state != GENERATION_CURRENT && generation->tenants.n == 0 &&
 	    TAILQ_EMPTY(&generation->tenants.waiting))
-		host_remove_generation(generation->host, generation);
+		generation->owner->over(generation);
 }
 
 /* ---- the whole ---- */
 
-int generation_new(struct host *host, const char *shm_name, struct segment *segment,
-		   const struct frozen *frozen, struct generation **ret_generation)
+int generation_new(const struct generation_owner *owner, const char *shm_name,
+		   struct segment *segment, const struct frozen *frozen,
+		   struct generation **ret_generation)
 {
-	const struct environment *environment = &host->hosts->environment;
+	const struct environment *environment = owner->environment;
 	struct generation *generation;
 	struct stat st;
 	int fd = segment ? segment->memory.fd : frozen->fd;
@@ -123,7 +122,7 @@ int generation_new(struct host *host, const char *shm_name, struct segment *segm
 		free(generation);
 		return r;
 	}
-	generation->host = host;
+	generation->owner = owner;
 	generation->state = GENERATION_CURRENT;
 	generation->segment = segment;
 	generation->fd = fd;
@@ -134,7 +133,8 @@ int generation_new(struct host *host, const char *shm_name, struct segment *segm
 		.device = st.st_dev,
 		.inode = st.st_ino,
 	};
-	memcpy(generation->place.segment, host->name, sizeof(generation->place.segment));
+	snprintf(generation->place.segment, sizeof(generation->place.segment), "%s",
+		 owner->segment_name);
 	snprintf(generation->place.shm_name, sizeof(generation->place.shm_name), "%s",
 		 shm_name);
 	if (segment)

@@ -26,7 +26,19 @@
 #include "shm/segment.h"
 #include "shm/sigbus.h"
 
-struct host;
+struct generation;
+
+/* Whose generations they are. */
+struct generation_owner {
+	const struct environment *environment;
+	const char *segment_name;
+
+	/* It has just become LOST. */
+	void (*lost)(struct generation *generation);
+
+	/* In the step: nobody is in it any more, and nobody new will be. It is to be freed. */
+	void (*over)(struct generation *generation);
+};
 
 enum generation_state {
 	GENERATION_CURRENT,
@@ -36,7 +48,7 @@ enum generation_state {
 
 struct generation {
 	TAILQ_ENTRY(generation) link;
-	struct host *host;
+	const struct generation_owner *owner;
 	enum generation_state state;
 	struct mempool_msg_place place;	/* what clients are told */
 	struct segment *segment;	/* NULL: a layout that is not ours to touch */
@@ -55,8 +67,9 @@ struct generation {
  *
  * Return: 0 or -ENOMEM.
  */
-int generation_new(struct host *host, const char *shm_name, struct segment *segment,
-		   const struct frozen *frozen, struct generation **ret_generation);
+int generation_new(const struct generation_owner *owner, const char *shm_name,
+		   struct segment *segment, const struct frozen *frozen,
+		   struct generation **ret_generation);
 void generation_free(struct generation *generation);
 
 /* Make tenants of who is in the holder table, and watch them. Return: 0 or -errno. */

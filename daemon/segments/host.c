@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <linux/magic.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -51,33 +52,6 @@ struct tenant *hosts_find_tenant(const struct hosts *hosts, const char *name,
 		}
 	}
 	return NULL;
-}
-
-struct host *host_new(struct hosts *hosts, const struct conf_segment *conf)
-{
-	struct host *host = calloc(1, sizeof(*host));
-
-	if (!host)
-		return NULL;
-	host->hosts = hosts;
-	memcpy(host->name, conf->shape.name, sizeof(host->name));
-	host->conf = conf;
-	host->lock = STORE_LOCK_NULL;
-	host->next_number = 1;
-	TAILQ_INIT(&host->generations);
-	return host;
-}
-
-void host_free(struct host *host)
-{
-	struct generation *generation;
-
-	while ((generation = TAILQ_FIRST(&host->generations))) {
-		TAILQ_REMOVE(&host->generations, generation, link);
-		generation_free(generation);
-	}
-	store_lock_deinit(&host->lock);
-	free(host);
 }
 
 int host_lock(struct host *host)
@@ -162,7 +136,7 @@ static int host_create(struct host *host)
 	if (r < 0)
 		build_log_error(&build, r);
 	else
-		r = generation_new(host, build.shm_name, segment, NULL, &generation);
+		r = generation_new(&host->owner, build.shm_name, segment, NULL, &generation);
 	if (r < 0) {
 		segment_free(segment);
 		build_deinit(&build);
@@ -297,7 +271,7 @@ static int keep(struct host *host, struct find *find, bool is_wanted)
 	struct generation *generation;
 	int r;
 
-	r = generation_new(host, find->shm_name, find->segment, &find->frozen, &generation);
+	r = generation_new(&host->owner, find->shm_name, find->segment, &find->frozen, &generation);
 	if (r < 0)
 		return r;
 	host_add(host, generation);
@@ -481,16 +455,36 @@ struct generation *host_current(struct host *host)
 	return host->current;
 }
 
-void host_lost_generation(struct host *host, struct generation *generation)
+void host_free_if_over(struct host *host)
 {
+	if (host->conf || !TAILQ_EMPTY(&host->generations))
+		return;
+	log_info("segment '%s': it is no longer in the config, and nobody is in it", host->name);
+	store_lock_remove(&host->lock);
+	TAILQ_REMOVE(&host->hosts->list, host, link);
+	host_free(host);
+}
+
+/* ---- what generations tell ---- */
+
+static struct host *host_of(const struct generation *generation)
+{
+	return (struct host *)((char *)generation->owner - offsetof(struct host, owner));
+}
+
+static void on_lost(struct generation *generation)
+{
+	struct host *host = host_of(generation);
+
 	if (host->current == generation) {
 		host->current = NULL;
 		host_current(host);
 	}
 }
 
-void host_remove_generation(struct host *host, struct generation *generation)
+static void on_over(struct generation *generation)
 {
+	struct host *host = host_of(generation);
 	int r;
 
 	assert(generation != host->current);
@@ -508,12 +502,37 @@ void host_remove_generation(struct host *host, struct generation *generation)
 	host_free_if_over(host);
 }
 
-void host_free_if_over(struct host *host)
+/* ---- the whole ---- */
+
+struct host *host_new(struct hosts *hosts, const struct conf_segment *conf)
 {
-	if (host->conf || !TAILQ_EMPTY(&host->generations))
-		return;
-	log_info("segment '%s': it is no longer in the config, and nobody is in it", host->name);
-	store_lock_remove(&host->lock);
-	TAILQ_REMOVE(&host->hosts->list, host, link);
-	host_free(host);
+	struct host *host = calloc(1, sizeof(*host));
+
+	if (!host)
+		return NULL;
+	host->hosts = hosts;
+	memcpy(host->name, conf->shape.name, sizeof(host->name));
+	host->owner = (struct generation_owner){
+		.environment = &hosts->environment,
+		.segment_name = host->name,
+		.lost = on_lost,
+		.over = on_over,
+	};
+	host->conf = conf;
+	host->lock = STORE_LOCK_NULL;
+	host->next_number = 1;
+	TAILQ_INIT(&host->generations);
+	return host;
+}
+
+void host_free(struct host *host)
+{
+	struct generation *generation;
+
+	while ((generation = TAILQ_FIRST(&host->generations))) {
+		TAILQ_REMOVE(&host->generations, generation, link);
+		generation_free(generation);
+	}
+	store_lock_deinit(&host->lock);
+	free(host);
 }

@@ -21,6 +21,7 @@
 struct host {
 	TAILQ_ENTRY(host) link;
 	struct hosts *hosts;
+	struct generation_owner owner;
 	char name[MEMPOOL_NAME_BYTES];
 	const struct conf_segment *conf;	/* NULL: no longer in the config */
 	struct store_lock lock;
@@ -91,11 +92,5 @@ void host_undo(struct host *host);
 
 /* The generation for new clients, after another try for one that was lost; or NULL. */
 struct generation *host_current(struct host *host);
-
-/* For a generation: it is LOST; the host makes another one. */
-void host_lost_generation(struct host *host, struct generation *generation);
-
-/* For a generation: nobody is in it any more. It is unlinked and freed. */
-void host_remove_generation(struct host *host, struct generation *generation);
 
 #endif
