@@ -11,7 +11,6 @@
 
 #include "daemon/base/log.h"
 #include "daemon/segments/store.h"
-#include "shm/holder.h"
 
 const char *generation_label(const struct generation *generation)
 {
@@ -160,69 +159,6 @@ void generation_free(struct generation *generation)
 	else
 		close(generation->fd);
 	free(generation);
-}
-
-/* Of a layout that is ours: whole records. */
-static int adopt_holders(struct generation *generation)
-{
-	struct tenants *tenants = &generation->tenants;
-	struct holder holder;
-	uint32_t id;
-	int r;
-
-	for (id = tenants->first_id; id < tenants->n_ids; id++) {
-		r = holder_read(generation->segment, id, &holder);
-		if (r < 0)
-			return r;
-		if (holder.state == MEMPOOL_HOLDER_FREE)
-			continue;
-		r = tenants_adopt(tenants, id,
-				  &(struct newcomer){ .pid = (pid_t)holder.pid,
-						      .start_time = holder.start_time,
-						      .uid = holder.uid,
-						      .nonce = holder.nonce,
-						      .name = holder.name },
-				  holder.incarnation, holder.state == MEMPOOL_HOLDER_LIVE);
-		if (r < 0)
-			return r;
-	}
-	generation->reaper.daemon_is_dead = true;
-	generation_kick(generation);
-	return 0;
-}
-
-/* Of another layout: the head of a record tells who, and no more. */
-static int adopt_frozen(struct generation *generation, const struct frozen *frozen)
-{
-	struct tenants *tenants = &generation->tenants;
-	struct frozen_holder holder;
-	uint32_t id;
-	int r;
-
-	for (id = 0; id < tenants->n_ids; id++) {
-		r = frozen_read(frozen, id, &holder);
-		if (r < 0)
-			return r;
-		if (holder.state != MEMPOOL_HOLDER_LIVE)
-			continue;
-		r = tenants_adopt(tenants, id,
-				  &(struct newcomer){ .pid = holder.pid,
-						      .start_time = holder.start_time,
-						      .uid = (uid_t)-1,
-						      .name = "?" },
-				  0, true);
-		if (r < 0)
-			return r;
-	}
-	generation_kick(generation);
-	return 0;
-}
-
-int generation_adopt_tenants(struct generation *generation, const struct frozen *frozen)
-{
-	if (generation->segment)
-		return adopt_holders(generation);
-	return adopt_frozen(generation, frozen);
 }
 
 void generation_retire(struct generation *generation)

@@ -72,9 +72,6 @@ int generation_new(const struct generation_owner *owner, const char *shm_name,
 		   struct generation **ret_generation);
 void generation_free(struct generation *generation);
 
-/* Make tenants of who is in the holder table, and watch them. Return: 0 or -errno. */
-int generation_adopt_tenants(struct generation *generation, const struct frozen *frozen);
-
 void generation_retire(struct generation *generation);
 
 /* Give it up as LOST if it has been truncated. */

@@ -8,14 +8,12 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/statfs.h>
-#include <unistd.h>
 
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
+#include "daemon/segments/adopt.h"
 #include "daemon/segments/build.h"
-#include "daemon/segments/frozen.h"
 #include "daemon/segments/space.h"
 
 #define HOST_PAUSE_NS UINT64_C(1000000000)
@@ -149,87 +147,9 @@ static int host_create(struct host *host)
 
 /* ---- adopt ---- */
 
-/* An object under one of our names, while it is looked at. */
-struct find {
-	char shm_name[STORE_NAME_BYTES];
-	uint64_t number;
-	int fd;				/* -1: handed on */
-	struct stat st;
-	struct frozen frozen;
-	struct segment *segment;
-};
-
-static void find_deinit(struct find *find)
-{
-	segment_free(find->segment);
-	if (find->fd >= 0)
-		close(find->fd);
-}
-
-static int find_unlink(const struct host *host, const struct find *find, const char *why)
-{
-	int r = store_unlink(find->shm_name, find->st.st_dev, find->st.st_ino);
-
-	if (r < 0)
-		log_warning("segment '%s': cannot remove %s (%s): %s", host->name,
-			    store_label(find->shm_name), why, strerror(-r));
-	else
-		log_info("segment '%s': removed %s: %s", host->name, store_label(find->shm_name),
-			 why);
-	return 0;
-}
-
-static int find_leave(const struct host *host, const struct find *find, const char *why)
-{
-	static struct log_limit limit = { .burst = 20 };
-
-	log_limited(&limit, LOG_WARNING,
-		    "segment '%s': %s is %s; left alone, another number is used",
-		    host->name, store_label(find->shm_name), why);
-	return 0;
-}
-
-/* Map it and check it. -EPROTONOSUPPORT: another layout: only its frozen part can be read. */
-static int find_attach(struct find *find)
-{
-	struct segment_memory memory = SEGMENT_MEMORY_NULL;
-	struct sigbus_range range;
-	int fd, r;
-
-	fd = dup(find->fd);
-	if (fd < 0)
-		return -errno;
-	r = segment_map_fd(fd, SEGMENT_READ_WRITE, &memory);
-	if (r < 0)
-		return r;
-	sigbus_watch(&range, memory.base, memory.size);
-	r = segment_attach(&memory, &find->segment);
-	if (r == 0 && sigbus_was_hit(&range))
-		r = -ENODATA;
-	sigbus_unwatch(&range);
-	segment_memory_deinit(&memory);
-	return r;
-}
-
-static bool has_layout(const struct segment *segment, const struct conf_segment *conf)
-{
-	struct geometry wanted;
-
-	return geometry_init(&wanted, &conf->shape) == 0 &&
-	       wanted.fingerprint == segment->geometry.fingerprint;
-}
-
-static bool is_current(const struct host *host, const struct find *find)
-{
-	return !host->current && host->conf->open_mode != SEGMENT_PURGE_AND_CREATE &&
-	       find->segment && find->frozen.state == MEMPOOL_SEGMENT_READY &&
-	       strcmp(find->segment->config.name, host->name) == 0 &&
-	       has_layout(find->segment, host->conf);
-}
-
 bool host_fits(const struct host *host, const struct conf_segment *conf)
 {
-	return host->current && has_layout(host->current->segment, conf);
+	return host->current && adopt_has_layout(host->current->segment, conf);
 }
 
 /* 0: it is of ordinary ones. */
@@ -266,23 +186,20 @@ static void bring_in(struct host *host)
 			    host->name, generation_label(generation), strerror(-r));
 }
 
-static int keep(struct host *host, struct find *find, bool is_wanted)
+/* Take it up again, or watch who lives in it. */
+static int keep(struct host *host, struct adopt *adopt)
 {
 	struct generation *generation;
 	int r;
 
-	r = generation_new(&host->owner, find->shm_name, find->segment, &find->frozen, &generation);
+	r = adopt_generation(adopt, &host->owner, &generation);
 	if (r < 0)
 		return r;
 	host_add(host, generation);
-	if (!find->segment)
-		find->fd = -1;
-	find->segment = NULL;
-
-	r = generation_adopt_tenants(generation, &find->frozen);
+	r = adopt_tenants(adopt, generation);
 	if (r < 0)
 		return r;
-	if (is_wanted) {
+	if (adopt->is_wanted) {
 		host->current = generation;
 		host_set_permissions(host);
 		bring_in(host);
@@ -291,86 +208,21 @@ static int keep(struct host *host, struct find *find, bool is_wanted)
 	return 0;
 }
 
-/* Ours, and whole: take it up again, watch it, or remove it. */
-static int consider_whole(struct host *host, struct find *find)
-{
-	int64_t n_living;
-	bool is_wanted;
-	int r;
-
-	r = find_attach(find);
-	if (r == -ENOMEM || r == -EMFILE || r == -ENFILE)
-		return r;
-	if (r < 0 && r != -EPROTONOSUPPORT)
-		return find_leave(host, find, segment_strerror(r));
-
-	is_wanted = is_current(host, find);
-	if (!is_wanted) {
-		n_living = frozen_count_living(&find->frozen);
-		if (n_living < 0)
-			return find_leave(host, find, strerror((int)-n_living));
-		if (n_living == 0)
-			return find_unlink(host, find, "another layout, and nobody lives in it");
-	}
-	if (host->conf->open_mode == SEGMENT_CREATE) {
-		log_error("segment '%s': %s exists already, and open_mode is create",
-			  host->name, store_label(find->shm_name));
-		return -EEXIST;
-	}
-	return keep(host, find, is_wanted);
-}
-
-static int consider_ours(struct host *host, struct find *find)
-{
-	const struct environment *environment = &host->hosts->environment;
-	int r;
-
-	if (find->number >= host->next_number)
-		host->next_number = find->number + 1;
-	r = frozen_init(&find->frozen, find->fd);
-	switch (r) {
-	case 0:
-		break;
-	case -EAGAIN:
-		return find_unlink(host, find, "its daemon died before it was laid out");
-	case -ENODATA:
-		return find_unlink(host, find, "it was truncated");
-	case -EBADMSG:
-		return find_leave(host, find, "not a segment, or damaged");
-	default:
-		return find_leave(host, find, strerror(-r));
-	}
-	r = frozen_check_origin(&find->frozen, environment->boot_id,
-				environment->pid_namespace);
-	if (r == -ESTALE)
-		return find_unlink(host, find, "it is from before the last boot");
-	if (r < 0)
-		return find_leave(host, find, r == -EXDEV ?
-				  "of a mempoold in another pid namespace" : strerror(-r));
-	if (find->frozen.generation != find->number)
-		return find_leave(host, find, "damaged: it says another generation");
-	return consider_whole(host, find);
-}
-
 static int consider(struct host *host, const struct store_entry *entry)
 {
-	struct find find = { .number = entry->generation, .fd = -1 };
-	const char *why;
+	struct adopt adopt;
 	int r;
 
-	memcpy(find.shm_name, entry->shm_name, sizeof(find.shm_name));
-	r = store_open(find.shm_name, &find.fd, &find.st, &why);
-	if (r == -ENOENT)
-		return 0;
-	if (r == -EPERM)
-		return find_leave(host, &find, why);
-	if (r < 0)
-		return find_leave(host, &find, strerror(-r));
-	r = consider_ours(host, &find);
+	r = adopt_look(&adopt, &host->hosts->environment, host->conf, entry,
+		       host->current != NULL);
+	if (adopt.is_ours && adopt.number >= host->next_number)
+		host->next_number = adopt.number + 1;
+	if (r > 0)
+		r = keep(host, &adopt);
 	if (r < 0 && r != -EEXIST)
 		log_error("segment '%s': cannot look at %s: %s", host->name,
-			  store_label(find.shm_name), strerror(-r));
-	find_deinit(&find);
+			  store_label(adopt.shm_name), strerror(-r));
+	adopt_deinit(&adopt);
 	return r;
 }
 
