@@ -14,9 +14,6 @@
 #include "daemon/segments/build.h"
 #include "daemon/segments/generation.h"
 #include "daemon/segments/host.h"
-#include "daemon/server.h"
-#include "daemon/sessions/observer.h"
-#include "daemon/sessions/session.h"
 
 static const struct timeval tick_interval = { 1, 0 };
 
@@ -64,7 +61,6 @@ static void undo(struct reload *reload)
 static void finish(struct reload *reload, int error)
 {
 	struct mempool_msg_reloaded *result = &reload->result;
-	struct server *server = reload->server;
 
 	undo(reload);
 	event_del(&reload->tick);
@@ -80,11 +76,11 @@ static void finish(struct reload *reload, int error)
 		log_error("the reload has failed: nothing was changed");
 	else
 		log_notice("reloaded %s; segments: %u, with a new layout: %u, new: %u, gone: %u",
-			   server->conf->path, result->n_segments, result->n_relaid,
+			   reload->path, result->n_segments, result->n_relaid,
 			   result->n_added, result->n_removed);
 	sd_notify(0, "READY=1");
-	server_changed(server);
-	session_observer_reloaded(server, reload->number, result);
+	reload->tell->changed(reload->userdata);
+	reload->tell->over(reload->number, result, reload->userdata);
 	if (reload->is_wanted)
 		begin(reload);
 }
@@ -117,7 +113,7 @@ static void on_tick(evutil_socket_t fd, short what, void *userdata)
 	(void)what;
 	/* Whoever waits for us to be ready again is to wait on. */
 	sd_notify(0, "EXTEND_TIMEOUT_USEC=30000000");
-	server_changed(reload->server);
+	reload->tell->changed(reload->userdata);
 }
 
 /* ---- put in force ---- */
@@ -144,34 +140,33 @@ static void put_generation_in_force(struct change *change)
 /* The hosts in the new order; behind them those that no longer have a segment. */
 static void put_hosts_in_force(struct reload *reload)
 {
-	struct server *server = reload->server;
+	struct host_list *hosts = &reload->hosts->list;
 	struct host_list before;
 	struct host *host;
 	size_t i;
 
 	TAILQ_INIT(&before);
-	TAILQ_CONCAT(&before, &server->hosts.list, link);
+	TAILQ_CONCAT(&before, hosts, link);
 	for (i = 0; i < reload->n_changes; i++) {
 		struct change *change = &reload->changes[i];
 
 		if (!change->is_added)
 			TAILQ_REMOVE(&before, change->host, link);
 		change->is_added = false;
-		TAILQ_INSERT_TAIL(&server->hosts.list, change->host, link);
+		TAILQ_INSERT_TAIL(hosts, change->host, link);
 	}
 	TAILQ_FOREACH(host, &before, link) {
 		reload->result.n_removed += host->conf != NULL;
 		host->conf = NULL;
 		host->current = NULL;
 	}
-	TAILQ_CONCAT(&server->hosts.list, &before, link);
+	TAILQ_CONCAT(hosts, &before, link);
 }
 
 static void put_in_force(struct reload *reload)
 {
-	struct server *server = reload->server;
 	struct host *host, *next;
-	struct conf *before = server->conf;
+	struct conf *conf = reload->conf;
 	size_t i;
 
 	/* Nothing of it is an error any more. */
@@ -189,15 +184,14 @@ static void put_in_force(struct reload *reload)
 			host_set_permissions(change->host);
 	}
 	/* The new ones are there: whoever hears that its own is retired finds them. */
-	for (host = TAILQ_FIRST(&server->hosts.list); host; host = next) {
+	for (host = TAILQ_FIRST(&reload->hosts->list); host; host = next) {
 		next = TAILQ_NEXT(host, link);
 		host_settle(host);
 		host_free_if_over(host);
 	}
-	server->conf = reload->conf;
 	reload->conf = NULL;
-	server_conf_changed(server, before);
-	conf_free(before);
+	reload->path = conf->path;
+	reload->tell->in_force(conf, reload->userdata);
 	finish(reload, 0);
 }
 
@@ -291,11 +285,11 @@ static int check_group(struct change *change)
 }
 
 /* The host of that name, whether the config in force has it or not; or NULL. */
-static struct host *find_host(struct server *server, const char *name)
+static struct host *find_host(const struct hosts *hosts, const char *name)
 {
 	struct host *host;
 
-	TAILQ_FOREACH(host, &server->hosts.list, link)
+	TAILQ_FOREACH(host, &hosts->list, link)
 		if (strcmp(host->name, name) == 0)
 			break;
 	return host;
@@ -303,13 +297,12 @@ static struct host *find_host(struct server *server, const char *name)
 
 static int plan_host(struct reload *reload, struct change *change)
 {
-	struct server *server = reload->server;
 	int r;
 
-	change->host = find_host(server, change->conf->shape.name);
+	change->host = find_host(reload->hosts, change->conf->shape.name);
 	if (change->host)
 		return 0;
-	change->host = host_new(&server->hosts, change->conf);
+	change->host = host_new(reload->hosts, change->conf);
 	if (!change->host)
 		return -ENOMEM;
 	change->is_added = true;
@@ -379,7 +372,7 @@ static void on_loaded(void *userdata)
 	}
 	if (r == 0) {
 		reload->state = RELOAD_MAKING;
-		r = worker_start(&reload->worker, reload->server->base, make, on_made, reload);
+		r = worker_start(&reload->worker, reload->base, make, on_made, reload);
 	}
 	/* What else is logged meanwhile has nothing to do with us. */
 	log_keep(NULL, 0, 0);
@@ -394,16 +387,15 @@ static void load(void *userdata)
 {
 	struct reload *reload = userdata;
 
-	reload->r = conf_load(reload->server->conf->path, conf_log_warning, NULL, &reload->conf,
+	reload->r = conf_load(reload->path, conf_log_warning, NULL, &reload->conf,
 			      &reload->error);
 }
 
 static void begin(struct reload *reload)
 {
-	struct server *server = reload->server;
 	int r;
 
-	log_info("reloading %s", server->conf->path);
+	log_info("reloading %s", reload->path);
 	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_monotonic_ns() / 1000);
 	reload->state = RELOAD_LOADING;
 	reload->number++;
@@ -413,32 +405,37 @@ static void begin(struct reload *reload)
 	reload->total_bytes = 0;
 	atomic_store_explicit(&reload->taken_bytes, 0, memory_order_relaxed);
 	event_add(&reload->tick, &tick_interval);
-	r = worker_start(&reload->worker, server->base, load, on_loaded, reload);
+	r = worker_start(&reload->worker, reload->base, load, on_loaded, reload);
 	if (r < 0)
 		finish(reload, r);
 }
 
-void reload_ask(struct reload *reload, struct session *session)
+void reload_ask(struct reload *reload, uint64_t *ret_number)
 {
-	bool is_idle = reload->state == RELOAD_IDLE;
-
-	if (session)
-		session->awaits_reload = reload->number + 1;
-	if (is_idle)
+	if (ret_number)
+		*ret_number = reload->number + 1;
+	if (reload->state == RELOAD_IDLE)
 		begin(reload);
 	else
 		reload->is_wanted = true;
 }
 
-void reload_init(struct reload *reload, struct server *server)
+void reload_init(struct reload *reload, struct event_base *base, struct hosts *hosts,
+		 const struct conf *conf, const struct reload_fns *tell, void *userdata)
 {
-	*reload = (struct reload){ .server = server };
-	event_assign(&reload->tick, server->base, -1, EV_PERSIST, on_tick, reload);
+	*reload = (struct reload){
+		.base = base,
+		.hosts = hosts,
+		.tell = tell,
+		.userdata = userdata,
+		.path = conf->path,
+	};
+	event_assign(&reload->tick, base, -1, EV_PERSIST, on_tick, reload);
 }
 
 void reload_deinit(struct reload *reload)
 {
-	if (!reload->server)
+	if (!reload->base)
 		return;
 	atomic_store_explicit(&reload->is_given_up, true, memory_order_relaxed);
 	worker_stop(&reload->worker);

@@ -27,8 +27,19 @@
 #include "mempool_protocol.h"
 
 struct change;
-struct server;
-struct session;
+struct hosts;
+
+/* What others have to do about it. */
+struct reload_fns {
+	/* All of it is in force but this: theirs to keep, in place of the conf before. */
+	void (*in_force)(struct conf *conf, void *userdata);
+
+	/* There is news for the status line. */
+	void (*changed)(void *userdata);
+
+	/* The one of that number is over; sent to whoever asked. */
+	void (*over)(uint64_t number, struct mempool_msg_reloaded *result, void *userdata);
+};
 
 enum reload_state {
 	RELOAD_IDLE,
@@ -37,7 +48,11 @@ enum reload_state {
 };
 
 struct reload {
-	struct server *server;
+	struct event_base *base;
+	struct hosts *hosts;
+	const struct reload_fns *tell;
+	void *userdata;
+	const char *path;		/* of the conf in force */
 	enum reload_state state;
 	uint64_t number;		/* of the one under way, or the last one */
 	bool is_wanted;			/* one more, when this one is over */
@@ -55,13 +70,18 @@ struct reload {
 	_Atomic bool is_given_up;
 };
 
-void reload_init(struct reload *reload, struct server *server);
+/* conf: in force. */
+void reload_init(struct reload *reload, struct event_base *base, struct hosts *hosts,
+		 const struct conf *conf, const struct reload_fns *tell, void *userdata);
 
 /* Give up the one under way. */
 void reload_deinit(struct reload *reload);
 
-/* session: NULL, or who is told of the result; it may have been, and be gone, at return. */
-void reload_ask(struct reload *reload, struct session *session);
+/**
+ * reload_ask() - one more, that begins from now on
+ * @ret_number: NULL, or set to its number before it begins; so it may be over at return
+ */
+void reload_ask(struct reload *reload, uint64_t *ret_number);
 
 /* What the status line is to say of it; empty: nothing. Return: as snprintf(3). */
 int reload_describe(const struct reload *reload, char *text, size_t size);

@@ -15,6 +15,7 @@
 #include "daemon/base/log.h"
 #include "daemon/base/progress.h"
 #include "daemon/sessions/client.h"
+#include "daemon/sessions/observer.h"
 #include "shm/segment.h"
 
 #define FDS_PER_CLIENT 3		/* its connection, its pidfd, and an eventfd to come */
@@ -58,8 +59,10 @@ static void on_status(evutil_socket_t fd, short what, void *userdata)
 	send_status(userdata);
 }
 
-void server_changed(struct server *server)
+/* Something that the status line tells. */
+static void on_changed(void *userdata)
 {
+	struct server *server = userdata;
 	uint64_t next = server->status_ns + STATUS_INTERVAL_NS, now = clock_monotonic_ns();
 	struct timeval delay = { 0, 0 };
 
@@ -71,11 +74,6 @@ void server_changed(struct server *server)
 		delay.tv_usec = (suseconds_t)((next - now) % 1000000000 / 1000);
 	}
 	evtimer_add(&server->status, &delay);
-}
-
-static void on_changed(void *userdata)
-{
-	server_changed(userdata);
 }
 
 /* It takes time: whoever waits for us to be ready is to wait on. */
@@ -150,18 +148,6 @@ static void start_watchdog(struct server *server)
 	event_add(&server->watchdog, &interval);
 }
 
-static void assign_events(struct server *server)
-{
-	struct event_base *base = server->base;
-
-	evsignal_assign(&server->sigterm, base, SIGTERM, on_stop, server);
-	evsignal_assign(&server->sigint, base, SIGINT, on_stop, server);
-	evsignal_assign(&server->sighup, base, SIGHUP, on_hangup, server);
-	event_assign(&server->watchdog, base, -1, EV_PERSIST, on_watchdog, server);
-	evtimer_assign(&server->status, base, on_status, server);
-	reload_init(&server->reload, server);
-}
-
 static void on_connection(int fd, void *userdata)
 {
 	session_new(userdata, fd);
@@ -185,14 +171,23 @@ static void socket_changed(struct server *server, const struct conf *before)
 		listener_set_access(&server->listener, conf->socket_mode, conf->socket_group);
 }
 
-void server_conf_changed(struct server *server, const struct conf *before)
+/* After a reload; hosts know already. */
+static void on_conf(struct conf *conf, void *userdata)
 {
-	const struct conf *conf = server->conf;
+	struct server *server = userdata;
+	struct conf *before = server->conf;
 
+	server->conf = conf;
 	quota_set_limits(&server->quota, conf->max_clients, conf->max_clients_per_user);
 	log_set_level(conf->log_level);
 	raise_fd_limit(conf);
 	socket_changed(server, before);
+	conf_free(before);
+}
+
+static void on_reloaded(uint64_t number, struct mempool_msg_reloaded *result, void *userdata)
+{
+	session_observer_reloaded(userdata, number, result);
 }
 
 /* All locks first: nothing is touched unless all of it is ours. */
@@ -249,6 +244,23 @@ static int server_start(struct server *server)
 		 conf->n_segments, plural(conf->n_segments), server->counters.n_tenants,
 		 plural(server->counters.n_tenants));
 	return 0;
+}
+
+static void assign_events(struct server *server)
+{
+	static const struct reload_fns tell = {
+		.in_force = on_conf,
+		.changed = on_changed,
+		.over = on_reloaded,
+	};
+	struct event_base *base = server->base;
+
+	evsignal_assign(&server->sigterm, base, SIGTERM, on_stop, server);
+	evsignal_assign(&server->sigint, base, SIGINT, on_stop, server);
+	evsignal_assign(&server->sighup, base, SIGHUP, on_hangup, server);
+	event_assign(&server->watchdog, base, -1, EV_PERSIST, on_watchdog, server);
+	evtimer_assign(&server->status, base, on_status, server);
+	reload_init(&server->reload, base, &server->hosts, server->conf, &tell, server);
 }
 
 int server_init(struct server *server, struct conf *conf, const char *socket_path)

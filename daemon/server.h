@@ -53,10 +53,4 @@ int server_run(struct conf *conf, const char *socket_path);
 /* Its first half: everything is there, and nothing outside is touched. As server_run(). */
 int server_init(struct server *server, struct conf *conf, const char *socket_path);
 
-/* For a reload: the conf in force is another one; hosts know already. */
-void server_conf_changed(struct server *server, const struct conf *before);
-
-/* Something that the status line tells has changed. */
-void server_changed(struct server *server);
-
 #endif

@@ -135,7 +135,7 @@ void session_observer_reload(struct session *session)
 	if (!become_observer(session) || !may_administer(session))
 		return;
 	log_notice("uid %u asks for a reload", (unsigned int)session->peer.uid);
-	reload_ask(&session->server->reload, session);
+	reload_ask(&session->server->reload, &session->awaits_reload);
 }
 
 void session_observer_reloaded(struct server *server, uint64_t number,
