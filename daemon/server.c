@@ -150,7 +150,16 @@ static void start_watchdog(struct server *server)
 
 static void on_connection(int fd, void *userdata)
 {
-	session_new(userdata, fd);
+	struct server *server = userdata;
+
+	session_new(&server->sessions, fd);
+}
+
+static void on_ask_reload(uint64_t *ret_number, void *userdata)
+{
+	struct server *server = userdata;
+
+	reload_ask(&server->reload, ret_number);
 }
 
 /* What of the socket stays until a restart is said; the rest is changed. */
@@ -178,6 +187,7 @@ static void on_conf(struct conf *conf, void *userdata)
 	struct conf *before = server->conf;
 
 	server->conf = conf;
+	server->sessions.conf = conf;
 	quota_set_limits(&server->quota, conf->max_clients, conf->max_clients_per_user);
 	log_set_level(conf->log_level);
 	raise_fd_limit(conf);
@@ -187,7 +197,9 @@ static void on_conf(struct conf *conf, void *userdata)
 
 static void on_reloaded(uint64_t number, struct mempool_msg_reloaded *result, void *userdata)
 {
-	session_observer_reloaded(userdata, number, result);
+	struct server *server = userdata;
+
+	session_observer_reloaded(&server->sessions, number, result);
 }
 
 /* All locks first: nothing is touched unless all of it is ours. */
@@ -263,7 +275,22 @@ static void assign_events(struct server *server)
 	reload_init(&server->reload, base, &server->hosts, server->conf, &tell, server);
 }
 
-int server_init(struct server *server, struct conf *conf, const char *socket_path)
+static void init_sessions(struct server *server)
+{
+	server->sessions = (struct sessions){
+		.base = server->base,
+		.conf = server->conf,
+		.hosts = &server->hosts,
+		.quota = &server->quota,
+		.counters = &server->counters,
+		.ask_reload = on_ask_reload,
+		.userdata = server,
+	};
+	TAILQ_INIT(&server->sessions.list);
+}
+
+/* Return: 0 or -errno. */
+static int init_hosts(struct server *server)
 {
 	static const struct environment_fns tell = {
 		.tenant_died = session_tenant_died,
@@ -277,15 +304,9 @@ int server_init(struct server *server, struct conf *conf, const char *socket_pat
 	size_t i;
 	int r;
 
-	*server = (struct server){
-		.conf = conf,
-		.listener = LISTENER_NULL,
-		.socket_path = socket_path,
-	};
-	TAILQ_INIT(&server->sessions);
 	TAILQ_INIT(&server->hosts.list);
-	quota_init(&server->quota, conf->max_clients, conf->max_clients_per_user);
 	*environment = (struct environment){
+		.base = server->base,
 		.quota = &server->quota,
 		.counters = &server->counters,
 		.tell = &tell,
@@ -294,28 +315,38 @@ int server_init(struct server *server, struct conf *conf, const char *socket_pat
 	r = segment_boot_id(environment->boot_id);
 	if (r == 0)
 		r = segment_pid_namespace(&environment->pid_namespace);
+	for (i = 0; i < server->conf->n_segments && r == 0; i++) {
+		host = host_new(&server->hosts, &server->conf->segments[i]);
+		if (host)
+			TAILQ_INSERT_TAIL(&server->hosts.list, host, link);
+		else
+			r = -ENOMEM;
+	}
+	return r;
+}
+
+int server_init(struct server *server, struct conf *conf, const char *socket_path)
+{
+	int r = -ENOMEM;
+
+	*server = (struct server){
+		.conf = conf,
+		.base = event_base_new(),
+		.listener = LISTENER_NULL,
+		.socket_path = socket_path,
+	};
+	quota_init(&server->quota, conf->max_clients, conf->max_clients_per_user);
+	if (server->base) {
+		assign_events(server);
+		init_sessions(server);
+		r = init_hosts(server);
+	}
 	if (r == 0)
 		r = sigbus_init();
-	if (r < 0) {
+	if (r < 0)
 		log_error("cannot start: %s", strerror(-r));
-		return r;
-	}
 	signal(SIGPIPE, SIG_IGN);
-	server->base = event_base_new();
-	environment->base = server->base;
-	if (server->base)
-		assign_events(server);
-	for (i = 0; server->base && i < conf->n_segments; i++) {
-		host = host_new(&server->hosts, &conf->segments[i]);
-		if (!host)
-			break;
-		TAILQ_INSERT_TAIL(&server->hosts.list, host, link);
-	}
-	if (i < conf->n_segments) {
-		log_error("cannot start: out of memory");
-		return -ENOMEM;
-	}
-	return 0;
+	return r;
 }
 
 static void server_deinit(struct server *server)
@@ -325,7 +356,7 @@ static void server_deinit(struct server *server)
 
 	reload_deinit(&server->reload);
 	listener_close(&server->listener);
-	while ((session = TAILQ_FIRST(&server->sessions)))
+	while ((session = TAILQ_FIRST(&server->sessions.list)))
 		session_free(session);
 	while ((host = TAILQ_FIRST(&server->hosts.list))) {
 		TAILQ_REMOVE(&server->hosts.list, host, link);

@@ -27,8 +27,7 @@ struct server {
 	struct event_base *base;
 	struct listener listener;
 	const char *socket_path;	/* of the command line, or NULL */
-	struct session_list sessions;
-	uint32_t n_at_door;
+	struct sessions sessions;
 	struct quota quota;
 	struct counters counters;
 	struct hosts hosts;

@@ -2,13 +2,14 @@
 #include "daemon/sessions/client.h"
 
 #include <errno.h>
+#include <event2/event.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/base/counters.h"
 #include "daemon/base/log.h"
 #include "daemon/base/process.h"
 #include "daemon/segments/host.h"
-#include "daemon/server.h"
 #include "daemon/sessions/session.h"
 
 /* Clients come and go as often as they like; the journal is not to be filled with it. */
@@ -59,7 +60,7 @@ static bool wait_a_moment(struct session *session)
 {
 	static const struct timeval moment = { 0, 10000 };
 
-	if (session->has_waited && session->server->counters.n_reaping == 0)
+	if (session->has_waited && session->sessions->counters->n_reaping == 0)
 		return false;
 	session->has_waited = true;
 	session->state = SESSION_WAITING;
@@ -112,7 +113,7 @@ static void admit(struct session *session, struct host *host, const struct newco
 
 void session_client_answer(struct session *session)
 {
-	struct server *server = session->server;
+	const struct hosts *hosts = session->sessions->hosts;
 	const struct newcomer newcomer = {
 		.pid = session->peer.pid,
 		.start_time = session->start_time,
@@ -123,8 +124,7 @@ void session_client_answer(struct session *session)
 	struct tenant *tenant;
 	struct host *host;
 
-	tenant = hosts_find_tenant(&server->hosts, session->segment, session->segment_id,
-				   &newcomer);
+	tenant = hosts_find_tenant(hosts, session->segment, session->segment_id, &newcomer);
 	if (tenant) {
 		welcome(session, tenant);
 		return;
@@ -134,7 +134,7 @@ void session_client_answer(struct session *session)
 			       "is gone, or was given up");
 		return;
 	}
-	host = hosts_find(&server->hosts, session->segment);
+	host = hosts_find(hosts, session->segment);
 	if (!host) {
 		session_refuse(session, -ENOENT, "there is no segment '%s'",
 			       session->segment);

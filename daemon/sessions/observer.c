@@ -10,7 +10,6 @@
 #include "daemon/base/log.h"
 #include "daemon/config/dump.h"
 #include "daemon/segments/host.h"
-#include "daemon/server.h"
 #include "daemon/sessions/session.h"
 #include "shm/queue.h"
 #include "shm/topic.h"
@@ -26,8 +25,8 @@ static bool become_observer(struct session *session)
 	}
 	r = session_ensure_unit(session);
 	/* At the limit somebody must be able to look, and to raise it. */
-	if (r < 0 && permission_to_administer(session->server->conf, &session->peer))
-		r = quota_take_anyway(&session->server->quota, session->peer.uid,
+	if (r < 0 && permission_to_administer(session->sessions->conf, &session->peer))
+		r = quota_take_anyway(session->sessions->quota, session->peer.uid,
 				      &session->unit);
 	if (r < 0) {
 		session_refuse_quota(session, r);
@@ -40,7 +39,7 @@ static bool become_observer(struct session *session)
 void session_observer_list(struct session *session)
 {
 	struct mempool_msg_segment message = { .index = 0 };
-	struct server *server = session->server;
+	const struct hosts *hosts = session->sessions->hosts;
 	struct generation *generation;
 	struct host *host;
 	int r;
@@ -48,11 +47,11 @@ void session_observer_list(struct session *session)
 	if (!become_observer(session))
 		return;
 	session_fill(&message.msg, MEMPOOL_MSG_SEGMENT, sizeof(message));
-	TAILQ_FOREACH(host, &server->hosts.list, link)
+	TAILQ_FOREACH(host, &hosts->list, link)
 		TAILQ_FOREACH(generation, &host->generations, link)
 			message.n += generation->state != GENERATION_LOST;
 	r = message.n == 0 ? session_send(session, &message, sizeof(message)) : 0;
-	TAILQ_FOREACH(host, &server->hosts.list, link) {
+	TAILQ_FOREACH(host, &hosts->list, link) {
 		TAILQ_FOREACH(generation, &host->generations, link) {
 			if (generation->state == GENERATION_LOST)
 				continue;
@@ -71,7 +70,7 @@ void session_observer_list(struct session *session)
 /* false: the session was refused. */
 static bool may_administer(struct session *session)
 {
-	if (permission_to_administer(session->server->conf, &session->peer))
+	if (permission_to_administer(session->sessions->conf, &session->peer))
 		return true;
 	session_refuse(session, -EACCES, "user %u may not administer mempoold (admin)",
 		       (unsigned int)session->peer.uid);
@@ -108,13 +107,13 @@ void session_observer_drain(struct session *session, const struct mempool_msg_dr
 		session_refuse(session, -EBADMSG, "a name is not closed by NULs");
 		return;
 	}
-	if (!permission_to_administer(session->server->conf, &session->peer)) {
+	if (!permission_to_administer(session->sessions->conf, &session->peer)) {
 		session_refuse(session, -EACCES,
 			       "user %u may not administer mempoold (admin)",
 			       (unsigned int)session->peer.uid);
 		return;
 	}
-	host = hosts_find(&session->server->hosts, message->segment);
+	host = hosts_find(session->sessions->hosts, message->segment);
 	if (!host || !host_current(host)) {
 		session_refuse(session, -ENOENT, "there is no segment '%.31s'",
 			       message->segment);
@@ -135,16 +134,16 @@ void session_observer_reload(struct session *session)
 	if (!become_observer(session) || !may_administer(session))
 		return;
 	log_notice("uid %u asks for a reload", (unsigned int)session->peer.uid);
-	reload_ask(&session->server->reload, &session->awaits_reload);
+	session->sessions->ask_reload(&session->awaits_reload, session->sessions->userdata);
 }
 
-void session_observer_reloaded(struct server *server, uint64_t number,
+void session_observer_reloaded(struct sessions *sessions, uint64_t number,
 			       struct mempool_msg_reloaded *result)
 {
 	struct session *session, *next;
 
 	session_fill(&result->msg, MEMPOOL_MSG_RELOADED, sizeof(*result));
-	for (session = TAILQ_FIRST(&server->sessions); session; session = next) {
+	for (session = TAILQ_FIRST(&sessions->list); session; session = next) {
 		next = TAILQ_NEXT(session, link);
 		if (session->awaits_reload != number)
 			continue;
@@ -164,7 +163,7 @@ void session_observer_dump(struct session *session, const struct mempool_msg_dum
 	if (!become_observer(session) || !may_administer(session))
 		return;
 	fd = memfd_create("mempool.yaml", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	r = fd < 0 ? -errno : conf_dump(session->server->conf, message->as_json != 0, fd);
+	r = fd < 0 ? -errno : conf_dump(session->sessions->conf, message->as_json != 0, fd);
 	if (r == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK |
 					     F_SEAL_SEAL) < 0)
 		r = -errno;

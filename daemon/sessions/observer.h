@@ -9,8 +9,8 @@
 
 #include "mempool_protocol.h"
 
-struct server;
 struct session;
+struct sessions;
 
 void session_observer_list(struct session *session);
 
@@ -24,7 +24,7 @@ void session_observer_dump(struct session *session, const struct mempool_msg_dum
 void session_observer_reload(struct session *session);
 
 /* by this: all who await that one are. */
-void session_observer_reloaded(struct server *server, uint64_t number,
+void session_observer_reloaded(struct sessions *sessions, uint64_t number,
 			       struct mempool_msg_reloaded *result);
 
 #endif

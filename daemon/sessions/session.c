@@ -2,6 +2,7 @@
 #include "daemon/sessions/session.h"
 
 #include <errno.h>
+#include <event2/event.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,7 +13,7 @@
 #include <unistd.h>
 
 #include "daemon/base/log.h"
-#include "daemon/server.h"
+#include "daemon/config/conf.h"
 #include "daemon/sessions/client.h"
 #include "daemon/sessions/observer.h"
 
@@ -65,7 +66,7 @@ int session_send_fd(struct session *session, const void *message, size_t size, i
 static void leave_door(struct session *session)
 {
 	if (session->is_at_door)
-		session->server->n_at_door--;
+		session->sessions->n_at_door--;
 	session->is_at_door = false;
 }
 
@@ -95,8 +96,6 @@ static void close_politely(int fd)
 
 void session_free(struct session *session)
 {
-	struct server *server = session->server;
-
 	tenants_stop_waiting(&session->visitor);
 	detach(session);
 	leave_door(session);
@@ -106,7 +105,7 @@ void session_free(struct session *session)
 		close(session->pidfd);
 	close_politely(session->fd);
 	peer_deinit(&session->peer);
-	TAILQ_REMOVE(&server->sessions, session, link);
+	TAILQ_REMOVE(&session->sessions->list, session, link);
 	free(session);
 }
 
@@ -127,7 +126,7 @@ void session_refuse(struct session *session, int error, const char *format, ...)
 
 void session_refuse_quota(struct session *session, int error)
 {
-	const struct conf *conf = session->server->conf;
+	const struct conf *conf = session->sessions->conf;
 
 	if (error == -EDQUOT)
 		session_refuse(session, error, "user %u has %u clients, the limit of one "
@@ -146,7 +145,7 @@ int session_ensure_unit(struct session *session)
 {
 	if (session->unit.user)
 		return 0;
-	return quota_take(&session->server->quota, session->peer.uid, &session->unit);
+	return quota_take(session->sessions->quota, session->peer.uid, &session->unit);
 }
 
 /* ---- in ---- */
@@ -360,14 +359,14 @@ void session_tenant_died(struct visitor *visitor)
 
 /* ---- the door ---- */
 
-static void clear_door(struct server *server)
+static void clear_door(struct sessions *sessions)
 {
 	struct session *session;
 
-	if (server->n_at_door < SESSION_DOOR_MAX)
+	if (sessions->n_at_door < SESSION_DOOR_MAX)
 		return;
 	/* In the order of their coming. */
-	TAILQ_FOREACH(session, &server->sessions, link) {
+	TAILQ_FOREACH(session, &sessions->list, link) {
 		if (session->is_at_door) {
 			session_refuse_quota(session, -EUSERS);
 			return;
@@ -375,11 +374,11 @@ static void clear_door(struct server *server)
 	}
 }
 
-void session_new(struct server *server, int fd)
+void session_new(struct sessions *sessions, int fd)
 {
 	struct timeval timeout = {
-		.tv_sec = (time_t)(server->conf->hello_timeout_ns / 1000000000),
-		.tv_usec = (suseconds_t)(server->conf->hello_timeout_ns % 1000000000 / 1000),
+		.tv_sec = (time_t)(sessions->conf->hello_timeout_ns / 1000000000),
+		.tv_usec = (suseconds_t)(sessions->conf->hello_timeout_ns % 1000000000 / 1000),
 	};
 	struct session *session = calloc(1, sizeof(*session));
 
@@ -391,18 +390,18 @@ void session_new(struct server *server, int fd)
 		close(fd);
 		return;
 	}
-	clear_door(server);
-	session->server = server;
+	clear_door(sessions);
+	session->sessions = sessions;
 	session->state = SESSION_NEW;
 	session->fd = fd;
 	session->pidfd = -1;
-	TAILQ_INSERT_TAIL(&server->sessions, session, link);
-	event_assign(&session->readable, server->base, fd, EV_READ | EV_PERSIST, on_readable,
+	TAILQ_INSERT_TAIL(&sessions->list, session, link);
+	event_assign(&session->readable, sessions->base, fd, EV_READ | EV_PERSIST, on_readable,
 		     session);
 	event_add(&session->readable, &timeout);
 	session->is_at_door =
-		quota_take(&server->quota, session->peer.uid, &session->unit) < 0;
-	server->n_at_door += session->is_at_door;
+		quota_take(sessions->quota, session->peer.uid, &session->unit) < 0;
+	sessions->n_at_door += session->is_at_door;
 	/* Most have their hello here already. */
 	session_read(session);
 }

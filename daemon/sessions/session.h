@@ -33,7 +33,10 @@
 #include "mempool_layout.h"
 #include "mempool_protocol.h"
 
-struct server;
+struct conf;
+struct counters;
+struct event_base;
+struct hosts;
 
 #define SESSION_DOOR_MAX 64
 
@@ -44,9 +47,24 @@ enum session_state {
 	SESSION_OBSERVER,
 };
 
+/* All of a daemon, and what they are given. */
+struct sessions {
+	TAILQ_HEAD(, session) list;
+	uint32_t n_at_door;
+	struct event_base *base;
+	const struct conf *conf;	/* in force */
+	struct hosts *hosts;
+	struct quota *quota;
+	const struct counters *counters;
+
+	/* Read the config again; *ret_number is set before that begins. */
+	void (*ask_reload)(uint64_t *ret_number, void *userdata);
+	void *userdata;
+};
+
 struct session {
 	TAILQ_ENTRY(session) link;
-	struct server *server;
+	struct sessions *sessions;
 	enum session_state state;
 	int fd;
 	struct event readable;
@@ -65,10 +83,9 @@ struct session {
 	char segment[MEMPOOL_NAME_BYTES];
 	char name[MEMPOOL_NAME_BYTES];
 };
-TAILQ_HEAD(session_list, session);
 
 /* Serve a connection. Takes over fd, also where it drops it at once. */
-void session_new(struct server *server, int fd);
+void session_new(struct sessions *sessions, int fd);
 void session_free(struct session *session);
 
 /* Whose visitor it is. */

@@ -207,9 +207,9 @@ static void check_counts(void)
 	struct session *session;
 	uint32_t n_at_door = 0;
 
-	TAILQ_FOREACH(session, &server.sessions, link)
+	TAILQ_FOREACH(session, &server.sessions.list, link)
 		n_at_door += session->is_at_door;
-	FUZZ_CHECK(server.n_at_door == n_at_door && n_at_door <= SESSION_DOOR_MAX);
+	FUZZ_CHECK(server.sessions.n_at_door == n_at_door && n_at_door <= SESSION_DOOR_MAX);
 	FUZZ_CHECK(server.quota.n <= server.conf->max_clients);
 	FUZZ_CHECK(server.counters.n_tenants <= server.conf->max_clients);
 }
@@ -224,7 +224,7 @@ static void open_link(size_t i)
 		close(links[i]);
 	FUZZ_CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
 	links[i] = pair[1];
-	session_new(&server, pair[0]);
+	session_new(&server.sessions, pair[0]);
 }
 
 static void close_link(size_t i)
@@ -440,7 +440,7 @@ static bool is_idle(void)
 {
 	const struct host *host;
 
-	if (!TAILQ_EMPTY(&server.sessions) || server.counters.n_tenants > 0)
+	if (!TAILQ_EMPTY(&server.sessions.list) || server.counters.n_tenants > 0)
 		return false;
 	TAILQ_FOREACH(host, &server.hosts.list, link)
 		if (!host->current || host->current != TAILQ_FIRST(&host->generations) ||
@@ -485,7 +485,7 @@ static void clean_up(void)
 		run_server();
 	}
 	FUZZ_CHECK(is_idle());
-	FUZZ_CHECK(server.n_at_door == 0 && server.quota.n == 0);
+	FUZZ_CHECK(server.sessions.n_at_door == 0 && server.quota.n == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
