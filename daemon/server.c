@@ -15,6 +15,7 @@
 #include "daemon/base/log.h"
 #include "daemon/base/progress.h"
 #include "daemon/sessions/client.h"
+#include "daemon/sessions/dispatch.h"
 #include "daemon/sessions/observer.h"
 #include "shm/segment.h"
 
@@ -152,7 +153,7 @@ static void on_connection(int fd, void *userdata)
 {
 	struct server *server = userdata;
 
-	session_new(&server->sessions, fd);
+	dispatch_connection(&server->sessions, fd);
 }
 
 static void on_ask_reload(uint64_t *ret_number, void *userdata)

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <event2/event.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -14,8 +13,6 @@
 
 #include "daemon/base/log.h"
 #include "daemon/config/conf.h"
-#include "daemon/sessions/client.h"
-#include "daemon/sessions/observer.h"
 
 /* Clients come and go as often as they like; the journal is not to be filled with it. */
 static struct log_limit refusals = { .burst = 20 };
@@ -26,7 +23,7 @@ union control {
 	char room[CMSG_SPACE(sizeof(int))];
 };
 
-/* ---- out ---- */
+/* ---- messages ---- */
 
 void session_fill(struct mempool_msg *msg, enum mempool_message_type type, size_t size)
 {
@@ -63,7 +60,48 @@ int session_send_fd(struct session *session, const void *message, size_t size, i
 	return sendmsg(session->fd, &msghdr, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
-static void leave_door(struct session *session)
+/*
+ * At most one descriptor is taken, the kernel drops what is more: by its length, not by
+ * CMSG_SPACE(), whose padding has room for a second one.
+ */
+ssize_t session_receive(struct session *session, void *message, size_t size, int *ret_passed)
+{
+	struct iovec iov = { .iov_base = message, .iov_len = size };
+	union control control = { .room = { 0 } };
+	struct msghdr msghdr = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = CMSG_LEN(sizeof(int)),
+	};
+	struct cmsghdr *header;
+	ssize_t n;
+
+	*ret_passed = -1;
+	n = recvmsg(session->fd, &msghdr, MSG_DONTWAIT | MSG_TRUNC | MSG_CMSG_CLOEXEC);
+	if (n < 0)
+		return n;
+	header = CMSG_FIRSTHDR(&msghdr);
+	if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS &&
+	    header->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(ret_passed, CMSG_DATA(header), sizeof(int));
+	return n;
+}
+
+bool session_is_padded(const char *text, size_t size)
+{
+	size_t length = strnlen(text, size);
+	size_t i;
+
+	for (i = length; i < size; i++)
+		if (text[i])
+			return false;
+	return length < size;
+}
+
+/* ---- the end ---- */
+
+void session_leave_door(struct session *session)
 {
 	if (session->is_at_door)
 		session->sessions->n_at_door--;
@@ -98,7 +136,7 @@ void session_free(struct session *session)
 {
 	tenants_stop_waiting(&session->visitor);
 	detach(session);
-	leave_door(session);
+	session_leave_door(session);
 	quota_put(&session->unit);
 	event_del(&session->readable);
 	if (session->pidfd >= 0)
@@ -148,205 +186,6 @@ int session_ensure_unit(struct session *session)
 	return quota_take(session->sessions->quota, session->peer.uid, &session->unit);
 }
 
-/* ---- in ---- */
-
-bool session_is_padded(const char *text, size_t size)
-{
-	size_t length = strnlen(text, size);
-	size_t i;
-
-	for (i = length; i < size; i++)
-		if (text[i])
-			return false;
-	return length < size;
-}
-
-union message {
-	struct mempool_msg msg;
-	struct mempool_msg_hello hello;
-	struct mempool_msg_bye bye;
-	struct mempool_msg_list list;
-	struct mempool_msg_peer_fd peer_fd;
-	struct mempool_msg_drain drain;
-	struct mempool_msg_dump dump;
-	unsigned char bytes[MEMPOOL_MSG_MAX_BYTES + 1];
-};
-
-static size_t message_size(uint16_t type)
-{
-	switch (type) {
-	case MEMPOOL_MSG_HELLO:
-		return sizeof(struct mempool_msg_hello);
-	case MEMPOOL_MSG_BYE:
-		return sizeof(struct mempool_msg_bye);
-	case MEMPOOL_MSG_LIST:
-		return sizeof(struct mempool_msg_list);
-	case MEMPOOL_MSG_WAKE_FD:
-		return sizeof(struct mempool_msg_wake_fd);
-	case MEMPOOL_MSG_PEER_FD:
-		return sizeof(struct mempool_msg_peer_fd);
-	case MEMPOOL_MSG_DRAIN:
-		return sizeof(struct mempool_msg_drain);
-	case MEMPOOL_MSG_RELOAD:
-		return sizeof(struct mempool_msg_reload);
-	case MEMPOOL_MSG_DUMP:
-		return sizeof(struct mempool_msg_dump);
-	default:
-		return 0;
-	}
-}
-
-/* Return: 0, or the session was refused. */
-static int check_message(struct session *session, const struct mempool_msg *msg, size_t size)
-{
-	if (size < sizeof(*msg)) {
-		session_refuse(session, -EBADMSG, "a message of %zu bytes is too short",
-			       size);
-		return -EBADMSG;
-	}
-	if (msg->magic != MEMPOOL_PROTOCOL_MAGIC) {
-		session_refuse(session, -EBADMSG, "not a message of mempool's protocol");
-		return -EBADMSG;
-	}
-	if (msg->version != MEMPOOL_PROTOCOL_VERSION) {
-		session_refuse(session, -EPROTONOSUPPORT, "the client speaks version %u "
-			       "of the protocol, mempoold version %u", msg->version,
-			       MEMPOOL_PROTOCOL_VERSION);
-		return -EPROTONOSUPPORT;
-	}
-	if (message_size(msg->type) == 0) {
-		session_refuse(session, -EBADMSG, "unknown message type 0x%02x",
-			       msg->type);
-		return -EBADMSG;
-	}
-	if (size != message_size(msg->type) || msg->size != size || msg->reserved != 0) {
-		session_refuse(session, -EBADMSG,
-			       "malformed message of type 0x%02x: %zu bytes", msg->type,
-			       size);
-		return -EBADMSG;
-	}
-	return 0;
-}
-
-/* passed: a descriptor that came with it, or -1; who takes it over sets it to -1. */
-static void on_message(struct session *session, const union message *message, size_t size,
-		       int *passed)
-{
-	if (check_message(session, &message->msg, size) < 0)
-		return;
-	if (session->state == SESSION_WAITING || session->awaits_reload) {
-		session_refuse(session, -EBADMSG,
-			       "a message before the answer to the last one");
-		return;
-	}
-	/* It has spoken: no longer at the door, no longer timed. */
-	if (session->state == SESSION_NEW) {
-		event_remove_timer(&session->readable);
-		leave_door(session);
-	}
-	switch (message->msg.type) {
-	case MEMPOOL_MSG_HELLO:
-		session_client_hello(session, &message->hello);
-		break;
-	case MEMPOOL_MSG_BYE:
-		session_client_bye(session, &message->bye);
-		break;
-	case MEMPOOL_MSG_LIST:
-		session_observer_list(session);
-		break;
-	case MEMPOOL_MSG_WAKE_FD:
-		session_client_wake_fd(session, passed);
-		break;
-	case MEMPOOL_MSG_PEER_FD:
-		session_client_peer_fd(session, &message->peer_fd);
-		break;
-	case MEMPOOL_MSG_DRAIN:
-		session_observer_drain(session, &message->drain);
-		break;
-	case MEMPOOL_MSG_RELOAD:
-		session_observer_reload(session);
-		break;
-	case MEMPOOL_MSG_DUMP:
-		session_observer_dump(session, &message->dump);
-		break;
-	}
-}
-
-/* A message of no bytes looks like the end of the stream, but for this. */
-static bool has_hung_up(const struct session *session)
-{
-	struct pollfd poll_fd = { .fd = session->fd, .events = POLLRDHUP };
-
-	return poll(&poll_fd, 1, 0) > 0;
-}
-
-/*
- * Return: as recv(2). At most one descriptor is taken, the kernel drops what is more: by its
- * length, not by CMSG_SPACE(), whose padding has room for a second one.
- */
-static ssize_t receive(struct session *session, union message *message, int *ret_passed)
-{
-	struct iovec iov = { .iov_base = message, .iov_len = sizeof(*message) };
-	union control control = { .room = { 0 } };
-	struct msghdr msghdr = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = CMSG_LEN(sizeof(int)),
-	};
-	struct cmsghdr *header;
-	ssize_t size;
-
-	*ret_passed = -1;
-	size = recvmsg(session->fd, &msghdr, MSG_DONTWAIT | MSG_TRUNC | MSG_CMSG_CLOEXEC);
-	if (size < 0)
-		return size;
-	header = CMSG_FIRSTHDR(&msghdr);
-	if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS &&
-	    header->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(ret_passed, CMSG_DATA(header), sizeof(int));
-	return size;
-}
-
-static void session_read(struct session *session)
-{
-	union message message;
-	ssize_t size;
-	int passed;
-
-	size = receive(session, &message, &passed);
-	if (size < 0) {
-		/*
-		 * ECONNRESET: it hung up with answers of ours unread. The kernel tells that
-		 * first, and once; what it had said, a bye perhaps, comes with the next look.
-		 */
-		if (errno != EAGAIN && errno != EINTR && errno != ECONNRESET)
-			session_free(session);
-		return;
-	}
-	if (size == 0 && has_hung_up(session))
-		session_free(session);
-	else
-		on_message(session, &message, (size_t)size, &passed);
-	if (passed >= 0)
-		close(passed);
-}
-
-static void on_readable(evutil_socket_t fd, short what, void *userdata)
-{
-	struct session *session = userdata;
-
-	(void)fd;
-	if (!(what & EV_TIMEOUT)) {
-		session_read(session);
-	} else if (session->state == SESSION_WAITING) {
-		event_remove_timer(&session->readable);
-		session_client_answer(session);
-	} else {
-		session_refuse(session, -EBADMSG, "no message within the hello_timeout");
-	}
-}
-
 struct session *session_of(struct visitor *visitor)
 {
 	return (struct session *)((char *)visitor - offsetof(struct session, visitor));
@@ -374,21 +213,20 @@ static void clear_door(struct sessions *sessions)
 	}
 }
 
-void session_new(struct sessions *sessions, int fd)
+struct session *session_new(struct sessions *sessions, int fd, event_callback_fn on_readable)
 {
 	struct timeval timeout = {
 		.tv_sec = (time_t)(sessions->conf->hello_timeout_ns / 1000000000),
 		.tv_usec = (suseconds_t)(sessions->conf->hello_timeout_ns % 1000000000 / 1000),
 	};
 	struct session *session = calloc(1, sizeof(*session));
-
 	int r = session ? peer_init(&session->peer, fd) : -ENOMEM;
 
 	if (r < 0) {
 		log_limited(&refusals, LOG_WARNING, "dropped a connection: %s", strerror(-r));
 		free(session);
 		close(fd);
-		return;
+		return NULL;
 	}
 	clear_door(sessions);
 	session->sessions = sessions;
@@ -402,6 +240,5 @@ void session_new(struct sessions *sessions, int fd)
 	session->is_at_door =
 		quota_take(sessions->quota, session->peer.uid, &session->unit) < 0;
 	sessions->n_at_door += session->is_at_door;
-	/* Most have their hello here already. */
-	session_read(session);
+	return session;
 }

@@ -2,7 +2,8 @@
 /*
  * session.h - one connection: its packets, its limits and its end
  *
- * What is said over it has files of its own: client.c, observer.c.
+ * What is said over it has files of its own: dispatch.c reads it, client.c and observer.c
+ * answer.
  *
  *	NEW		nothing was heard yet; a hello_timeout ends it
  *	WAITING		its hello waits for a holder id that is being reaped, or for a moment:
@@ -10,10 +11,9 @@
  *	ATTACHED	has a tenant; may say BYE
  *	OBSERVER	said LIST; may say it again
  *
- * One message a packet. What is not exactly as mempool_protocol.h has it ends this
- * connection, with a reason if one can still be sent, and nothing else: a tenant stays with
- * its process. Nothing here ever waits for a peer: an answer that does not fit into the
- * socket ends the connection, too.
+ * A fault of the peer ends this connection, with a reason if one can still be sent, and
+ * nothing else: a tenant stays with its process. Nothing here ever waits for a peer: an
+ * answer that does not fit into the socket ends the connection, too.
  *
  * A connection that found the limits of clients used up is heard all the same, "at the
  * door", since it may be one that comes back to a record that is counted already. The door
@@ -22,14 +22,15 @@
 #ifndef DAEMON_SESSIONS_SESSION_H
 #define DAEMON_SESSIONS_SESSION_H
 
+#include <event2/event.h>
 #include <event2/event_struct.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
 
 #include "daemon/base/quota.h"
-#include "daemon/sessions/permission.h"
 #include "daemon/segments/tenant.h"
+#include "daemon/sessions/permission.h"
 #include "mempool_layout.h"
 #include "mempool_protocol.h"
 
@@ -84,8 +85,15 @@ struct session {
 	char name[MEMPOOL_NAME_BYTES];
 };
 
-/* Serve a connection. Takes over fd, also where it drops it at once. */
-void session_new(struct sessions *sessions, int fd);
+/**
+ * session_new() - one more connection
+ * @fd:          taken over
+ * @on_readable: called with the session when there is something to read, and when its time is
+ *		 over
+ *
+ * Return: NULL: it was dropped. Logs.
+ */
+struct session *session_new(struct sessions *sessions, int fd, event_callback_fn on_readable);
 void session_free(struct session *session);
 
 /* Whose visitor it is. */
@@ -94,7 +102,10 @@ struct session *session_of(struct visitor *visitor);
 /* For segments: the process of its tenant has died. */
 void session_tenant_died(struct visitor *visitor);
 
-/* ---- for what is said, client.c and observer.c ---- */
+/* It has spoken. */
+void session_leave_door(struct session *session);
+
+/* ---- for what is said ---- */
 
 /* The head of a message. */
 void session_fill(struct mempool_msg *msg, enum mempool_message_type type, size_t size);
@@ -102,6 +113,9 @@ void session_fill(struct mempool_msg *msg, enum mempool_message_type type, size_
 /* Return: 0; -errno: the peer hung up, or does not read. The second passes a descriptor. */
 int session_send(struct session *session, const void *message, size_t size);
 int session_send_fd(struct session *session, const void *message, size_t size, int fd);
+
+/* Return: as recv(2), also for a message that is cut; *ret_passed: a descriptor, or -1. */
+ssize_t session_receive(struct session *session, void *message, size_t size, int *ret_passed);
 
 /* Say why, and end the connection: the session is gone then. */
 void session_refuse(struct session *session, int error, const char *format, ...)

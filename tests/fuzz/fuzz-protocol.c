@@ -19,6 +19,7 @@
 
 #include "daemon/base/log.h"
 #include "daemon/server.h"
+#include "daemon/sessions/dispatch.h"
 #include "fuzz.h"
 #include "shm/sigbus.h"
 
@@ -224,7 +225,7 @@ static void open_link(size_t i)
 		close(links[i]);
 	FUZZ_CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
 	links[i] = pair[1];
-	session_new(&server.sessions, pair[0]);
+	dispatch_connection(&server.sessions, pair[0]);
 }
 
 static void close_link(size_t i)
