@@ -29,20 +29,27 @@ static void count_one(_Atomic uint64_t *counter)
 	atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
 }
 
-/* Nothing left in the pool at this rank: the larger ones, if the segment says so. */
-static void *alloc_larger(struct cache *cache, uint32_t rank, size_t size, size_t alignment)
+/*
+ * Nothing left in the pool at this rank: those of the same size, which are one class with it,
+ * then the larger ones, if the segment says so.
+ */
+static void *alloc_elsewhere(struct cache *cache, uint32_t rank, size_t size, size_t alignment)
 {
 	struct mempool_client *client = cache_client(cache);
 	const struct pool *fitting = &cache->magazines[rank].pool;
 	uint32_t index;
 
-	for (rank++; client->fallback && rank < client->n_pools; rank++) {
+	for (rank++; rank < client->n_pools; rank++) {
 		struct magazine *magazine = &cache->magazines[rank];
+		bool is_larger = magazine->pool.chunk_size > fitting->chunk_size;
 
+		if (is_larger && !client->fallback)
+			break;
 		if (!is_aligned(&magazine->pool, alignment))
 			continue;
 		if (cache_claim(cache, magazine, &index) == 0) {
-			count_one(&fitting->state->n_served_larger);
+			if (is_larger)
+				count_one(&fitting->state->n_served_larger);
 			return alloc_prepare(&magazine->pool, index, size);
 		}
 	}
@@ -97,7 +104,7 @@ static __attribute__((noinline)) void *alloc_slowly(struct mempool_client *clien
 	}
 	magazine = &cache->magazines[rank];
 	if (cache_claim(cache, magazine, &index) < 0)
-		return alloc_larger(cache, (uint32_t)rank, size, alignment);
+		return alloc_elsewhere(cache, (uint32_t)rank, size, alignment);
 	return alloc_prepare(&magazine->pool, index, size);
 }
 

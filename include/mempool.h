@@ -149,8 +149,8 @@ const char *mempool_version(void);
  * mempool_alloc() - take a free chunk
  * @size_bytes: at least so many
  *
- * Out of the smallest pool that fits; when that is used up, of the next larger one (unless
- * the segment says `fallback: false`). The content is not cleared; the tag is 0.
+ * Out of the smallest pool that fits (those of the same chunk size count as one); when that is
+ * used up, of the next larger one (unless the segment says `fallback: false`). The content is not cleared; the tag is 0.
  *
  * Threads: any. Lock-free: retries only while others free and take chunks.
  * Crash:   killed inside, the chunk is free, or is freed by the reaper.

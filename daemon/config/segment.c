@@ -174,17 +174,21 @@ static const struct conf_key pool_keys[] = {
 	{ NULL, NULL, false },
 };
 
-/* An allocation takes the smallest chunk that fits, so sizes that repeat help nobody. */
+/*
+ * An allocation takes the smallest chunk that fits, out of any pool that has it. So a size that
+ * repeats is of use only with another alignment.
+ */
 static void warn_pool_order(struct conf_reader *reader, const struct conf_node *node,
 			    const struct config *shape)
 {
 	const struct config_pool *pool = &shape->pools[shape->n_pools - 1];
 
 	for (size_t i = 0; i + 1 < shape->n_pools; i++) {
-		if (shape->pools[i].chunk_size == pool->chunk_size) {
+		if (shape->pools[i].chunk_size == pool->chunk_size &&
+		    shape->pools[i].alignment == pool->alignment) {
 			conf_warn(reader, node,
-				  "pool %zu has the same chunk_size: one larger pool "
-				  "does the same with less to search",
+				  "pool %zu has the same chunk_size: allocations use both "
+				  "as one, so one pool with all the chunks does the same",
 				  i + 1);
 			return;
 		}

@@ -299,6 +299,27 @@ START_TEST(test_alloc_wait_woken_when_the_dead_are_reaped)
 }
 END_TEST
 
+/* Pools of one size are one class: a free in any of them wakes. */
+START_TEST(test_alloc_wait_woken_by_a_chunk_of_the_same_size)
+{
+	static const struct test_pool same[] = {
+		{ .chunk_size = SMALL, .n_chunks = 1 },
+		{ .chunk_size = SMALL, .n_chunks = 1 },
+	};
+	void *chunk = NULL;
+	struct sleeper sleeper;
+
+	make_clients(same, ARRAY_SIZE(same), false);
+	for (size_t i = 0; i < ARRAY_SIZE(same); i++)
+		ck_assert_ptr_nonnull(chunk = mempool_alloc(owner, SMALL));
+	start(&sleeper, SMALL, -1);
+	wait_until_asleep();
+	ck_assert_int_eq(mempool_free(owner, chunk), 0);
+	must_have_woken(&sleeper, chunk);
+	teardown();
+}
+END_TEST
+
 START_TEST(test_alloc_wait_woken_before_a_sweep_is_over)
 {
 	static const struct test_pool two_leaves[] = {
@@ -481,6 +502,7 @@ END_TEST
 static void add_tests_of_config(TCase *tcase)
 {
 	tcase_add_test(tcase, test_alloc_wait_without_fallback_waits_for_its_pool);
+	tcase_add_test(tcase, test_alloc_wait_woken_by_a_chunk_of_the_same_size);
 	tcase_add_test(tcase, test_alloc_wait_woken_before_a_sweep_is_over);
 }
 

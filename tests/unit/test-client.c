@@ -57,6 +57,30 @@ static void close_both(void)
 	client = other = NULL;
 }
 
+static struct segment *same_sizes(bool fallback, struct mempool_client **ret_client)
+{
+	static const struct test_pool same[] = {
+		{ .chunk_size = 128, .n_chunks = 3 },
+		{ .chunk_size = 256, .n_chunks = 2 },
+		{ .chunk_size = 128, .n_chunks = 1, .alignment = 4096 },
+		{ .chunk_size = 128, .n_chunks = 4 },
+	};
+	struct segment *of;
+	struct config config;
+
+	test_config_init(&config, same, ARRAY_SIZE(same));
+	config.fallback = fallback;
+	of = test_segment_new_of(&config);
+	config_deinit(&config);
+	*ret_client = client_of(of, TEST_HOLDER, 0);
+	return of;
+}
+
+static uint64_t read_counter(const _Atomic uint64_t *counter)
+{
+	return atomic_load(counter);
+}
+
 static uint32_t used(uint32_t pool)
 {
 	return test_segment_used(segment, pool);
@@ -846,9 +870,74 @@ START_TEST(test_two_processes_drain_a_pool_exactly)
 }
 END_TEST
 
+/* Pools of the same size are one class, with and without fallback. */
+START_TEST(test_alloc_same_sizes_are_used_without_fallback)
+{
+	enum { ALL = 3 + 1 + 4 };
+	struct mempool_client *own;
+	struct segment *of = same_sizes(false, &own);
+	void *chunks[ALL + 1];
+
+	for (int i = 0; i < ALL; i++)
+		ck_assert_ptr_nonnull(chunks[i] = mempool_alloc(own, 100));
+	ck_assert_ptr_null(mempool_alloc(own, 100));
+	ck_assert_int_eq(errno, EAGAIN);
+	ck_assert_uint_eq(test_segment_used(of, 1), 0);
+	ck_assert_uint_eq(read_counter(&of->pools[0].state->n_served_larger), 0);
+	ck_assert_uint_eq(read_counter(&of->pools[0].state->n_exhausted), 1);
+	for (int i = 0; i < ALL; i++)
+		ck_assert_int_eq(mempool_free(own, chunks[i]), 0);
+
+	ck_assert_int_eq(mempool_alloc_many(own, 100, chunks, ALL + 1), ALL);
+	for (int i = 0; i < ALL; i++)
+		ck_assert_int_eq(mempool_free(own, chunks[i]), 0);
+
+	for (int i = 0; i < ALL; i++)
+		ck_assert_ptr_nonnull(mempool_alloc_wait(own, 100, 0));
+	ck_assert_ptr_null(mempool_alloc_wait(own, 100, 0));
+	ck_assert_int_eq(mempool_client_close(own), ALL);
+	segment_free(of);
+}
+END_TEST
+
+START_TEST(test_alloc_aligned_same_sizes_are_used_without_fallback)
+{
+	struct mempool_client *own;
+	struct segment *of = same_sizes(false, &own);
+
+	ck_assert_ptr_nonnull(mempool_alloc_aligned(own, 100, 4096));
+	ck_assert_ptr_null(mempool_alloc_aligned(own, 100, 4096));
+	for (int i = 0; i < 3 + 4; i++)
+		ck_assert_ptr_nonnull(mempool_alloc_aligned(own, 100, 128));
+	ck_assert_ptr_null(mempool_alloc_aligned(own, 100, 128));
+	ck_assert_uint_eq(test_segment_used(of, 1), 0);
+	ck_assert_int_eq(mempool_client_close(own), 3 + 1 + 4);
+	segment_free(of);
+}
+END_TEST
+
+START_TEST(test_alloc_same_sizes_are_not_counted_as_larger)
+{
+	struct mempool_client *own;
+	struct segment *of = same_sizes(true, &own);
+
+	for (int i = 0; i < 3 + 1 + 4; i++)
+		ck_assert_ptr_nonnull(mempool_alloc(own, 100));
+	ck_assert_uint_eq(read_counter(&of->pools[0].state->n_served_larger), 0);
+	ck_assert_ptr_nonnull(mempool_alloc(own, 100));
+	ck_assert_uint_eq(read_counter(&of->pools[0].state->n_served_larger), 1);
+	ck_assert_uint_eq(test_segment_used(of, 1), 1);
+	mempool_client_close(own);
+	segment_free(of);
+}
+END_TEST
+
 static void add_tests(TCase *tcase)
 {
 	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_add_test(tcase, test_alloc_same_sizes_are_used_without_fallback);
+	tcase_add_test(tcase, test_alloc_aligned_same_sizes_are_used_without_fallback);
+	tcase_add_test(tcase, test_alloc_same_sizes_are_not_counted_as_larger);
 	tcase_add_test(tcase, test_alloc_every_size_from_the_smallest_that_fits);
 	tcase_add_test(tcase, test_alloc_too_large_emsgsize);
 	tcase_add_test(tcase, test_alloc_size_0_or_no_client_einval);
