@@ -150,6 +150,7 @@ struct request {
 	size_t size;
 	int64_t timeout_ns;
 	int64_t until_ns;
+	int64_t slice_ns;
 	uint32_t n_tries;
 	void *chunk;
 };
@@ -180,9 +181,14 @@ static int try_alloc(void *userdata)
 	/* The first two tries are before it sleeps. */
 	if (request->n_tries > 2)
 		cache_doubt(cache);
-	/* A failure has left the dry bit in every pool that fits: the next free moves it. */
+	/*
+	 * A failure has left the dry bit in every pool that fits: the next free moves it, as far
+	 * as a membarrier has told it.
+	 */
+	cache->is_deaf = false;
 	request->chunk = mempool_alloc(request->client, request->size);
 	cache->first_until_ns = cache->again_until_ns = INT64_MAX;
+	request->slice_ns = cache_slice_ns(cache);
 	return request->chunk ? 0 : -errno;
 }
 
@@ -200,7 +206,7 @@ PUBLIC void *mempool_alloc_wait(struct mempool_client *client, size_t size_bytes
 	if (!cache_get(client))
 		return NULL;
 	r = wait_for(&(struct wait_place){ client, &client->segment->header->chunk_freed,
-					   WAIT_NO_RING, NULL },
+					   WAIT_NO_RING, NULL, &request.slice_ns },
 		     try_alloc, &request, timeout_ns);
 	if (r < 0)
 		errno = -r;

@@ -8,6 +8,7 @@
 
 #include "barrier.h"
 #include "clock.h"
+#include "shm/eventcount.h"
 
 static struct cache cache_none = { .client = CACHE_ORPHAN };
 _Thread_local struct cache *cache_current = &cache_none;
@@ -21,6 +22,9 @@ static int key_error;
 
 /* Of a scan, between two looks at the clock: some 60 us. */
 #define SCAN_SLICE_WORDS 65536
+
+/* Without a membarrier, at least so long between two looks at the words: see cache_slice_ns(). */
+#define DEAF_SLICE_NS INT64_C(10000000)
 
 /* ---- a thread's stacks ---- */
 
@@ -71,20 +75,24 @@ static int claim_scanned(struct cache *cache, struct magazine *magazine, int64_t
 
 	/* Without the barrier a free may have missed the bit: then remember nothing. */
 	magazine->dry = reached_all ? scan.dry : 0;
+	cache->is_deaf |= !reached_all;
 	magazine->n_dry_calls = 0;
 	if (pool->n_chunks > CACHE_SMALL_POOL)
 		magazine->scanned_ns = clock_now_ns();
 	return -EAGAIN;
 }
 
-/*
- * Whether a scan, a nanosecond a word or so, takes next to no time, or was so long ago that it
- * is a small part of the time since.
- */
+/* A scan takes a nanosecond a word or so: how long it is a large part of the time. */
+static int64_t scan_pays_after_ns(const struct magazine *magazine)
+{
+	return (int64_t)magazine->pool.n_chunks * 16;
+}
+
+/* Whether a scan takes next to no time, or is a small part of the time since the last one. */
 static bool is_scan_due(const struct magazine *magazine)
 {
 	return magazine->pool.n_chunks <= CACHE_SMALL_POOL ||
-	       clock_now_ns() - magazine->scanned_ns >= (int64_t)magazine->pool.n_chunks * 16;
+	       clock_now_ns() - magazine->scanned_ns >= scan_pays_after_ns(magazine);
 }
 
 void cache_doubt(struct cache *cache)
@@ -92,6 +100,17 @@ void cache_doubt(struct cache *cache)
 	for (uint32_t i = 0; i < cache_client(cache)->n_pools; i++)
 		if (is_scan_due(&cache->magazines[i]))
 			cache->magazines[i].dry = 0;
+}
+
+int64_t cache_slice_ns(const struct cache *cache)
+{
+	int64_t slice_ns = DEAF_SLICE_NS;
+
+	if (!cache->is_deaf)
+		return EVENTCOUNT_SLICE_NS;
+	for (uint32_t i = 0; i < cache_client(cache)->n_pools; i++)
+		slice_ns += scan_pays_after_ns(&cache->magazines[i]);
+	return slice_ns;
 }
 
 static bool is_still_dry(struct magazine *magazine)

@@ -72,6 +72,12 @@ void cache_keep_slowly(struct magazine *magazine, uint32_t index);
  */
 void cache_doubt(struct cache *cache);
 
+/*
+ * How long one that waits may sleep before it looks at the words again: a slice, or less if a
+ * membarrier has failed since is_deaf was cleared. A free that missed the dry bit wakes nobody.
+ */
+int64_t cache_slice_ns(const struct cache *cache);
+
 /* Somebody waits for what was just kept: pass it on. */
 void cache_pass_on(struct magazine *magazine);
 

@@ -75,6 +75,7 @@ struct cache {
 	/* Of alloc_wait(), else INT64_MAX: when to stop the first scan of a pool, and further ones. */
 	int64_t first_until_ns;
 	int64_t again_until_ns;
+	bool is_deaf;			/* a scan's membarrier failed: a free may not tell it */
 	struct magazine managers;
 	struct magazine magazines[];		/* by rank: data pools from small to large; then
 						 * an empty one, for sizes that no pool has */

@@ -154,7 +154,8 @@ static inline void wake(const struct mempool_queue *queue,
 static struct wait_place place_of(const struct mempool_queue *queue,
 				  struct mempool_eventcount *eventcount)
 {
-	return (struct wait_place){ queue->client, eventcount, queue->queue.id - 1, queue };
+	return (struct wait_place){ queue->client, eventcount, queue->queue.id - 1, queue,
+				    NULL };
 }
 
 static int try_send(void *userdata)

@@ -214,7 +214,7 @@ PUBLIC int mempool_subscriber_next(struct mempool_subscriber *subscriber,
 	if (!cache_get_quickly(subscriber->client))
 		return -errno;
 	r = wait_for(&(struct wait_place){ subscriber->client, &subscriber->topic.ring->filled,
-					   subscriber->topic.ring_index, subscriber },
+					   subscriber->topic.ring_index, subscriber, NULL },
 		     try_next, &reading, timeout_ns);
 	if (r < 0)
 		return r;

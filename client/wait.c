@@ -22,6 +22,14 @@ static int try_armed(const struct wait_place *place, wait_try_fn try, void *user
 	return try(userdata);
 }
 
+/* Negative, of what is left too: as long as it likes. */
+static int64_t slice_of(const struct wait_place *place, int64_t left_ns)
+{
+	if (place->slice_ns && (left_ns < 0 || left_ns > *place->slice_ns))
+		return *place->slice_ns;
+	return left_ns;
+}
+
 int wait_on(const struct wait_place *place, wait_try_fn try, void *userdata, int64_t timeout_ns)
 {
 	int64_t left, start;
@@ -51,7 +59,8 @@ int wait_on(const struct wait_place *place, wait_try_fn try, void *userdata, int
 			if (left <= 0)
 				return try_armed(place, try, userdata);
 		}
-		slept = eventcount_sleep(place->eventcount, prepared, left);
+		slept = eventcount_sleep(place->eventcount, prepared,
+					 slice_of(place, left));
 		if (slept < 0)
 			return slept;
 	}

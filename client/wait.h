@@ -19,6 +19,7 @@ struct wait_place {
 	struct mempool_eventcount *eventcount;
 	uint32_t ring;
 	const void *handle;		/* who waits, for client/poller.c */
+	const int64_t *slice_ns;	/* how long to sleep, as the last try says; NULL: a slice */
 };
 
 /* -EAGAIN: not now. All else is passed on to the caller. */

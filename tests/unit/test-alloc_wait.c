@@ -3,15 +3,21 @@
 #include "test_segment.h"
 
 #include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "build_config.h"
+#include "client/barrier.h"
 #include "client/client.h"
 #include "shm/eventcount.h"
 #include "shm/holder.h"
@@ -222,6 +228,67 @@ START_TEST(test_alloc_wait_looks_again_after_a_slice)
 	ck_assert_ptr_eq(sleeper.chunk, small[1]);
 	ck_assert_double_lt(control_stop(&control), 2 * SLICE_MS);
 	ck_assert_int_eq(mempool_free(waiter, small[1]), 0);
+}
+END_TEST
+
+/* This thread has no membarrier from here on. false: this machine has no filters. */
+static bool refuse_membarrier(void)
+{
+	struct sock_filter lines[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_membarrier, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog filter = { ARRAY_SIZE(lines), lines };
+
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+}
+
+static void *sleep_without_membarrier(void *userdata)
+{
+	if (!refuse_membarrier())
+		return userdata;
+	sleep_for_chunk(userdata);
+	return NULL;
+}
+
+/* How long after a free that tells nobody it is found; -1: not tried. */
+static int64_t found_after_ns(void *(*sleep_so)(void *))
+{
+	struct sleeper sleeper = { .size = SMALL, .timeout_ns = -1 };
+	const struct pool *pool;
+	void *skipped;
+	uint32_t index;
+	int64_t begin;
+
+	ck_assert_int_eq(pthread_create(&sleeper.thread, NULL, sleep_so, &sleeper), 0);
+	pause_ms(50);
+	ck_assert_int_eq(client_locate(owner, small[1], &pool, &index), 0);
+	begin = now_ns();
+	ck_assert_int_eq(pool_release(pool, index, owner->holder, true), 0);
+	pthread_join(sleeper.thread, &skipped);
+	if (skipped)
+		return -1;
+	ck_assert_ptr_eq(sleeper.chunk, small[1]);
+	ck_assert_int_eq(mempool_free(waiter, small[1]), 0);
+	ck_assert_ptr_eq(mempool_alloc(owner, SMALL), small[1]);
+	return now_ns() - begin;
+}
+
+/*
+ * A free that was not told of the dry bit wakes nobody. Without a membarrier any free may be
+ * one, so such a sleeper looks soon, and others when their slice is over.
+ */
+START_TEST(test_alloc_wait_without_membarrier_looks_again_soon)
+{
+	int64_t deaf_ns = found_after_ns(sleep_without_membarrier);
+
+	if (deaf_ns < 0)
+		printf("skipped: no seccomp filters here\n");
+	else if (barrier_all())
+		ck_assert_int_lt(deaf_ns, found_after_ns(sleep_for_chunk) / 2);
 }
 END_TEST
 
@@ -514,6 +581,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_alloc_wait_bad_calls_do_not_wait);
 	tcase_add_test(tcase, test_alloc_wait_woken_by_another_threads_free);
 	tcase_add_test(tcase, test_alloc_wait_woken_by_a_larger_chunk);
+	tcase_add_test(tcase, test_alloc_wait_without_membarrier_looks_again_soon);
 	tcase_add_test(tcase, test_alloc_wait_looks_again_after_a_slice);
 	tcase_add_test(tcase, test_alloc_wait_too_small_wakes_for_nothing);
 	tcase_add_test(tcase, test_alloc_wait_each_free_serves_one_of_several);
