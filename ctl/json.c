@@ -31,7 +31,8 @@ int json_append(struct json_object *array, struct json_object *value)
 
 int json_add_number(struct json_object *object, const char *key, uint64_t value)
 {
-	return json_add(object, key, json_object_new_uint64(value));
+	return json_add(object, key, json_object_new_uint64(
+					     value < JSON_NUMBER_MAX ? value : JSON_NUMBER_MAX));
 }
 
 int json_add_string(struct json_object *object, const char *key, const char *value)

@@ -13,6 +13,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/*
+ * Whole numbers up to this are the same in readers that keep them as doubles, as JavaScript and
+ * jq do. Times are in milliseconds, and ids of 64 bits are text, so only a counter that somebody
+ * has overwritten is larger: it is shown as this.
+ */
+#define JSON_NUMBER_MAX ((UINT64_C(1) << 53) - 1)
+
 int json_add(struct json_object *object, const char *key, struct json_object *value);
 int json_add_number(struct json_object *object, const char *key, uint64_t value);
 int json_add_string(struct json_object *object, const char *key, const char *value);

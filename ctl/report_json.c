@@ -13,6 +13,8 @@
 #include "json.h"
 #include "split.h"
 
+#define NS_PER_MS 1000000
+
 static struct json_object *pool_object(const struct snapshot_pool *pool)
 {
 	const struct census_pool *counts = &pool->counts;
@@ -104,7 +106,7 @@ static struct json_object *holder_object(const struct snapshot *snapshot,
 			json_add_number(object, "shared", counts->all.shared) ||
 			json_add_number(object, "shared_bytes", counts->shared_bytes) ||
 			json_add_number(object, "exhausted", record->n_exhausted) ||
-			json_add_number(object, "attached_ns", record->attached_ns) ||
+			json_add_number(object, "attached_ms", record->attached_ns / NS_PER_MS) ||
 			json_add(object, "pools", hold_array(snapshot, holder)));
 }
 
@@ -205,7 +207,7 @@ static struct json_object *segment_object(const struct snapshot *snapshot, unsig
 
 	if (!object)
 		return NULL;
-	/* Text: it is a name, and many readers of JSON keep 53 bits of a number. */
+	/* Text: it is a name, and has more bits than JSON_NUMBER_MAX. */
 	snprintf(id, sizeof(id), "%016" PRIx64, snapshot->segment_id);
 	return json_complete(
 		object,

@@ -15,6 +15,7 @@
 #include "report_json.h"
 
 #define NS_PER_SECOND UINT64_C(1000000000)
+#define NS_PER_MS 1000000
 
 const struct snapshot *watch_before(const struct gathering *before, const struct snapshot *now)
 {
@@ -88,7 +89,8 @@ static int add_changes(struct json_object *object, const struct snapshot *before
 {
 	if (!before)
 		return 0;
-	return json_add_number(object, "interval_ns", now->taken_ns - before->taken_ns) ||
+	return json_add_number(object, "interval_ms",
+			       (now->taken_ns - before->taken_ns) / NS_PER_MS) ||
 	       json_add_number(object, "moves", census_moves(&before->all, &now->all));
 }
 
@@ -104,8 +106,9 @@ static int print_json_line(const struct gathering *before, const struct gatherin
 	if (!root)
 		return -ENOMEM;
 	clock_gettime(CLOCK_REALTIME, &at);
-	failed = json_add_number(root, "time_ns",
-				 (uint64_t)at.tv_sec * NS_PER_SECOND + (uint64_t)at.tv_nsec);
+	failed = json_add_number(root, "time_ms",
+				 ((uint64_t)at.tv_sec * NS_PER_SECOND + (uint64_t)at.tv_nsec) /
+					 NS_PER_MS);
 	for (size_t i = 0; i < now->n_snapshots && !failed; i++)
 		failed = add_changes(json_object_array_get_idx(segments, i),
 				     watch_before(before, &now->snapshots[i]),

@@ -88,6 +88,18 @@ status_json() {
 		python3 -c "import json, sys; s = json.load(sys.stdin)['segments']; print($1)"
 }
 
+# fits_doubles FILE: JSON, one object or several, in which no number needs more bits than a double
+fits_doubles() {
+	python3 -c 'import json, sys
+def number(text):
+    assert abs(int(text)) < 2 ** 53, text
+decoder = json.JSONDecoder(parse_int=number)
+text = sys.stdin.read().lstrip()
+assert text
+while text:
+    text = text[decoder.raw_decode(text)[1]:].lstrip()' <"$1"
+}
+
 finish() {
 	((n_failed == 0)) || echo "# $n_failed checks failed"
 	exit "$((n_failed > 0))"

@@ -65,6 +65,7 @@ soon eval "fetch /metrics | grep -qF 'name=\"\\\"><img src=x> \\\\\\\"},{\"'"
 fetch /metrics >"$dir/metrics"
 check 'metrics with such a name are well-formed' "$strict" mempool_up <"$dir/metrics"
 check 'and have it, escaped' grep -qF 'name="\"><img src=x> \\\"},{"' "$dir/metrics"
+check 'no number of the JSON is too large' fits_doubles <(fetch /status.json)
 check 'so is the JSON' python3 -c 'import json, sys
 names = [h["name"] for s in json.load(sys.stdin)["segments"] for h in s["holders"]]
 assert "\"><img src=x> \\\"},{" in names, names' < <(fetch /status.json)

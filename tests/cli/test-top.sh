@@ -39,6 +39,7 @@ check 'the second has what changed' same "used=8/15 pools=7/10,1/5 in_flight=0 s
 check 'one segment' exits 0 "$ctl" watch --count 1 --segment "$name-other"
 check 'is one line' same 1 "$(wc -l <"$dir/stdout")"
 check 'in JSON' exits 0 "$ctl" watch --count 3 --interval 0.1 --json
+check 'with no number too large' fits_doubles "$dir/stdout"
 check 'each line is an object' same '[(2, False), (2, True), (2, True)]' "$(python3 -c "
 import json, sys
 looks = [json.loads(line) for line in sys.stdin]
