@@ -210,6 +210,27 @@ static void answer_line(struct evhttp_request *request, int code, const char *re
 		evbuffer_free(body);
 }
 
+static bool method_is_served(struct evhttp_request *request)
+{
+	return evhttp_request_get_command(request) & (EVHTTP_REQ_GET | EVHTTP_REQ_HEAD);
+}
+
+/* evhttp leaves a connection open that has asked for a tunnel. */
+static void on_refused(struct evhttp_request *request, void *userdata)
+{
+	struct evhttp_connection *connection = evhttp_request_get_connection(request);
+
+	(void)userdata;
+	shutdown(bufferevent_getfd(evhttp_connection_get_bufferevent(connection)), SHUT_WR);
+}
+
+static void refuse_method(struct evhttp_request *request)
+{
+	evhttp_request_set_on_complete_cb(request, on_refused, NULL);
+	evhttp_add_header(evhttp_request_get_output_headers(request), "Allow", "GET, HEAD");
+	answer_line(request, HTTP_BADMETHOD, "Method Not Allowed");
+}
+
 static void on_sent(const void *data, size_t size, void *userdata)
 {
 	(void)data;
@@ -271,6 +292,10 @@ static void on_request(struct evhttp_request *request, void *userdata)
 
 	if (!host_is_ours(server, request)) {
 		answer_line(request, 421, "Misdirected Request");
+		return;
+	}
+	if (!method_is_served(request)) {
+		refuse_method(request);
 		return;
 	}
 	for (size_t i = 0; path && i < sizeof(routes) / sizeof(routes[0]); i++) {
@@ -421,7 +446,12 @@ static int server_init(struct server *server)
 	evhttp_set_timeout(server->http, DEADLINE_SECONDS);
 	evhttp_set_max_headers_size(server->http, MAX_HEADERS_BYTES);
 	evhttp_set_max_body_size(server->http, 0);
-	evhttp_set_allowed_methods(server->http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD);
+	/* All that it knows: of others it says 501 itself, of these we say what is served. */
+	evhttp_set_allowed_methods(server->http,
+				   EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST |
+					   EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE |
+					   EVHTTP_REQ_OPTIONS | EVHTTP_REQ_TRACE |
+					   EVHTTP_REQ_CONNECT | EVHTTP_REQ_PATCH);
 	evhttp_set_bevcb(server->http, on_connection, server);
 	evhttp_set_gencb(server->http, on_request, server);
 
