@@ -418,7 +418,7 @@ int mempool_topic_publish(struct mempool_topic *topic, void *chunk, size_t lengt
 
 enum mempool_topic_start {
 	MEMPOOL_TOPIC_NEW,	/* what is published from now on */
-	MEMPOOL_TOPIC_OLDEST,	/* the oldest message that is kept, and all after it */
+	MEMPOOL_TOPIC_OLDEST	/* the oldest message that is kept, and all after it */
 };
 
 /**

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* test-header-cpp.cpp - the installed header serves C++ as it is */
+/* test-header-cpp.cpp - the installed header serves C++ of any year as it is */
 #include "mempool.h"
 
 int main(void)
@@ -7,6 +7,7 @@ int main(void)
 	struct mempool_client_options options = {};
 	struct mempool_client *client;
 
+	options.flags = MEMPOOL_CLIENT_DEBUG;
 	/* 0 is no size of the options: refused before anything is asked of a daemon. */
 	return mempool_version()[0] != '\0' && mempool_client_open(&options, &client) < 0 ? 0 : 1;
 }
