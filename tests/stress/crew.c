@@ -2,6 +2,7 @@
 #include "crew.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -66,7 +67,7 @@ struct mempool_client *crew_open(const struct crew *crew)
 	struct mempool_client_options options = {
 		.size = sizeof(options),
 		.socket_path = crew->daemon.socket_path,
-		.timeout_ns = INT64_C(30000000000),
+		.timeout_ns = -1,
 	};
 	struct mempool_client *client;
 	int r = mempool_client_open(&options, &client);
@@ -74,6 +75,26 @@ struct mempool_client *crew_open(const struct crew *crew)
 	if (r < 0)
 		crew_fault("open: %s", strerror(-r));
 	return client;
+}
+
+static void set_next_kill(struct crew *crew)
+{
+	if (crew->steps_a_kill)
+		crew->kill_at = crew->progress() + 1 +
+				crew_random(&crew->random) % (2 * crew->steps_a_kill);
+	else
+		crew->kill_at = UINT64_MAX;
+}
+
+/*
+ * We sleep most of the time, and are to kill in time also on a busy machine. The workers do not
+ * inherit it. Where it is refused, fewer are killed there.
+ */
+static void come_first(void)
+{
+	const struct sched_param param = { .sched_priority = 1 };
+
+	sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &param);
 }
 
 static void start(struct crew *crew, unsigned int number)
@@ -101,7 +122,9 @@ void crew_start(struct crew *crew, const char *segment_keys, uint64_t seed)
 	crew->random = seed * UINT64_C(0x9e3779b97f4a7c15) | 1;
 	private_daemon_init(&crew->daemon, segment_keys);
 	private_daemon_start(&crew->daemon);
-	crew->seen_at = seconds_now();
+	set_next_kill(crew);
+	come_first();
+	patience_begin(&crew->standstill);
 	for (unsigned int i = 0; i < crew->n; i++)
 		start(crew, i);
 }
@@ -131,39 +154,42 @@ static void collect(struct crew *crew, unsigned int number, int options)
 
 static void look_at_progress(struct crew *crew)
 {
-	double now = seconds_now();
+	double ms = patience_ms(&crew->standstill);
 	uint64_t n = crew->progress();
 
-	if (now - crew->seen_at > crew->longest_standstill)
-		crew->longest_standstill = now - crew->seen_at;
+	if (ms > crew->longest_standstill_ms)
+		crew->longest_standstill_ms = ms;
 	if (n != crew->n_seen) {
 		crew->n_seen = n;
-		crew->seen_at = now;
-	} else if (now - crew->seen_at > CREW_HUNG_SECONDS) {
+		patience_end(&crew->standstill);
+		patience_begin(&crew->standstill);
+	} else if (ms > CREW_HUNG_MS) {
 		crew_fail(crew, "HANG: nobody gets on", (long)n);
 	}
 }
 
-void crew_watch(struct crew *crew, unsigned int n_workers, double seconds,
-		double kills_per_second)
+static void kill_one(struct crew *crew)
+{
+	unsigned int victim = crew->first_mortal +
+			      (unsigned int)(crew_random(&crew->random) % crew->n_mortal);
+
+	/* Killed is what runs: one that has ended in time is not told apart. */
+	if (crew->pids[victim] == 0)
+		return;
+	kill(crew->pids[victim], SIGKILL);
+	crew->n_kills++;
+	collect(crew, victim, 0);
+	set_next_kill(crew);
+}
+
+void crew_watch(struct crew *crew, unsigned int n_workers, double seconds)
 {
 	struct timespec tick = { .tv_nsec = (long)(TICK_SECONDS * 1e9) };
-	double begin = seconds_now(), next_kill = begin;
+	double begin = seconds_now();
 
 	while (!crew_is_over(crew, n_workers) && seconds_now() - begin < seconds) {
-		unsigned int victim = crew->first_mortal +
-				      (unsigned int)(crew_random(&crew->random) %
-						     crew->n_mortal);
-
-		/* Killed is what runs: one that has ended in time is not told apart. */
-		if (kills_per_second > 0 && seconds_now() >= next_kill &&
-		    crew->pids[victim] != 0) {
-			next_kill = seconds_now() + (double)(crew_random(&crew->random) % 2000) /
-							    1000 / kills_per_second;
-			kill(crew->pids[victim], SIGKILL);
-			crew->n_kills++;
-			collect(crew, victim, 0);
-		}
+		if (crew->progress() >= crew->kill_at)
+			kill_one(crew);
 		for (unsigned int i = 0; i < crew->n; i++)
 			collect(crew, i, WNOHANG);
 		look_at_progress(crew);
@@ -193,7 +219,6 @@ void crew_end(struct crew *crew)
 {
 	struct segment_memory memory = SEGMENT_MEMORY_NULL;
 	struct segment *segment;
-	double deadline = seconds_now() + CREW_HUNG_SECONDS;
 	struct audit audit;
 	char name[64];
 
@@ -201,12 +226,15 @@ void crew_end(struct crew *crew)
 	if (segment_map(name, SEGMENT_READ_ONLY, &memory) < 0 ||
 	    segment_attach(&memory, &segment) < 0)
 		crew_fail(crew, "cannot map the segment", 0);
+	patience_end(&crew->standstill);
+	patience_begin(&crew->standstill);
 	while (count_held(segment) > 0) {
-		if (seconds_now() > deadline)
+		if (patience_ms(&crew->standstill) > CREW_HUNG_MS)
 			crew_fail(crew, "chunks are held by nobody",
 			     (long)count_held(segment));
 		usleep(1000);
 	}
+	patience_end(&crew->standstill);
 	private_daemon_stop(&crew->daemon);
 	audit_segment(segment, AUDIT_HINTS, on_fault, NULL, &audit);
 	segment_free(segment);

@@ -2,6 +2,10 @@
 /*
  * crew.h - worker processes around one daemon; killed at random, and started again
  *
+ * Kills are paced by what the workers have done, not by time: on a busy machine, or under a
+ * sanitizer, workers that are killed so often a second die before they have begun. So between
+ * two kills somebody gets on; a crew that stands still has nobody killed, and hangs.
+ *
  * A worker runs a function with its number until that returns, and ends with status 0; or
  * says what went wrong (crew_fault()), which ends the program. Killed ones are started again
  * under the same number, after on_kill was told. All die with the program.
@@ -14,10 +18,11 @@
 #include <sys/types.h>
 
 #include "mempool.h"
+#include "support/control.h"
 #include "support/private_daemon.h"
 
 #define CREW_MAX 64
-#define CREW_HUNG_SECONDS 10.0
+#define CREW_HUNG_MS 10000	/* of a standstill, as a control counts them */
 
 struct crew {
 	struct private_daemon daemon;
@@ -27,23 +32,24 @@ struct crew {
 	pid_t pids[CREW_MAX];		/* 0: has ended */
 	void (*run)(unsigned int number, struct mempool_client *client);
 	void (*on_kill)(unsigned int number);	/* it is dead, and not yet started again */
-	uint64_t (*progress)(void);	/* moves while anyone gets on */
+	uint64_t (*progress)(void);	/* in steps; moves while anyone gets on */
+	uint64_t steps_a_kill;		/* on average; 0: none is killed */
 	uint64_t random;
 	uint64_t n_kills;
+	uint64_t kill_at;		/* progress, at the next one */
 	uint64_t n_seen;		/* progress, at the last look */
-	double seen_at;
-	double longest_standstill;
+	struct patience standstill;
+	double longest_standstill_ms;
 };
 
 /* A daemon with these segment_keys, and the workers. The callbacks and numbers are set. */
 void crew_start(struct crew *crew, const char *segment_keys, uint64_t seed);
 
 /*
- * Until a worker below @n_workers runs no more, or not longer than @seconds: collect the
- * ended, see that somebody gets on, and kill @kills_per_second of the mortal.
+ * Until no worker below @n_workers runs, or not longer than @seconds: collect the ended, see
+ * that somebody gets on, and kill some of the mortal.
  */
-void crew_watch(struct crew *crew, unsigned int n_workers, double seconds,
-		double kills_per_second);
+void crew_watch(struct crew *crew, unsigned int n_workers, double seconds);
 bool crew_is_over(const struct crew *crew, unsigned int n_workers);
 
 struct mempool_client *crew_open(const struct crew *crew);

@@ -4,7 +4,7 @@
  *		    order, also while they are killed and started again
  *
  *	queue-stress [--messages N] [--producers N] [--consumers N] [--capacity N]
- *		     [--kills PER_SECOND] [--mortal all|producers|consumers] [--seed N]
+ *		     [--kill-every STEPS] [--mortal all|producers|consumers] [--seed N]
  *
  * A message says whose it is and which; the ledger, which no kill takes away, has a bit for
  * each message that came, and for each producer how far it was surely sent and how far it
@@ -14,7 +14,7 @@
  *	taken along	a consumer was killed between its receipt and the ledger: not more of
  *			them than it had asked for; if only producers are killed, none
  *
- * All waits are for ever: one that is left asleep shows as a standstill. In the end the
+ * A step is a message sent, or received. All waits are for ever: one that is left asleep shows as a standstill. In the end the
  * queue must still have its exact capacity.
  */
 #include <errno.h>
@@ -252,7 +252,7 @@ static void stop_consumers(struct crew *crew)
 
 		if (mempool_queue_send(queue, message, sizeof(*message), 1000000) < 0)
 			mempool_free(client, message);
-		crew_watch(crew, crew->n, 0.001, 0);
+		crew_watch(crew, crew->n, 0.001);
 	}
 
 	/* All that comes now are stops. Then there is room for so many, and no more. */
@@ -304,7 +304,7 @@ static void look_at_ledger(struct crew *crew, double seconds)
 	       (unsigned long long)crew->n_kills, (unsigned long long)n_received,
 	       (unsigned long long)n_in_doubt, (unsigned long long)n_unsent,
 	       (unsigned long long)n_lost, (unsigned long long)n_may_be_lost,
-	       crew->longest_standstill * 1e3);
+	       crew->longest_standstill_ms);
 	if (n_lost > n_may_be_lost)
 		crew_fail(crew, "messages were lost", (long)n_lost);
 }
@@ -320,7 +320,7 @@ static void set_mortal(struct crew *crew, const char *who)
 		crew->n_mortal = crew->n;
 }
 
-static void parse(int argc, char *argv[], double *ret_kills, const char **ret_mortal,
+static void parse(int argc, char *argv[], uint64_t *ret_steps_a_kill, const char **ret_mortal,
 		  uint64_t *ret_seed)
 {
 	static const struct option options[] = {
@@ -328,7 +328,7 @@ static void parse(int argc, char *argv[], double *ret_kills, const char **ret_mo
 		{ "producers", required_argument, NULL, 'p' },
 		{ "consumers", required_argument, NULL, 'c' },
 		{ "capacity", required_argument, NULL, 'q' },
-		{ "kills", required_argument, NULL, 'k' },
+		{ "kill-every", required_argument, NULL, 'k' },
 		{ "mortal", required_argument, NULL, 'o' },
 		{ "seed", required_argument, NULL, 's' },
 		{ NULL, 0, NULL, 0 },
@@ -350,7 +350,7 @@ static void parse(int argc, char *argv[], double *ret_kills, const char **ret_mo
 			capacity = (unsigned int)strtoul(optarg, NULL, 0);
 			break;
 		case 'k':
-			*ret_kills = strtod(optarg, NULL);
+			*ret_steps_a_kill = strtoull(optarg, NULL, 0);
 			break;
 		case 'o':
 			*ret_mortal = optarg;
@@ -370,12 +370,12 @@ static void parse(int argc, char *argv[], double *ret_kills, const char **ret_mo
 int main(int argc, char *argv[])
 {
 	struct crew crew = { .run = run, .on_kill = on_kill, .progress = progress };
-	double kills = 0, begin;
+	double begin;
 	const char *mortal = "all";
 	uint64_t seed = 1;
 	char keys[256];
 
-	parse(argc, argv, &kills, &mortal, &seed);
+	parse(argc, argv, &crew.steps_a_kill, &mortal, &seed);
 	n_each = n_messages / n_producers;
 	ledger = crew_memory(sizeof(*ledger));
 	for (unsigned int i = 0; i < n_producers; i++) {
@@ -393,7 +393,8 @@ int main(int argc, char *argv[])
 
 	begin = seconds_now();
 	crew_start(&crew, keys, seed);
-	crew_watch(&crew, n_producers, 1e9, kills);
+	crew_watch(&crew, n_producers, 1e9);
+	crew.kill_at = UINT64_MAX;
 	stop_consumers(&crew);
 	look_at_ledger(&crew, seconds_now() - begin);
 	crew_end(&crew);

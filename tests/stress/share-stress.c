@@ -3,7 +3,7 @@
  * share-stress.c - processes share, acquire and let go of each other's chunks while they are
  *		    killed: nobody sees another's data, and in the end nothing is held
  *
- *	share-stress [--seconds N] [--kills PER_SECOND] [--processes N] [--seed N]
+ *	share-stress [--seconds N] [--kill-every STEPS] [--processes N] [--seed N]
  *
  * A chunk holds the handle that it was shared under, written before anyone can know it.
  * Whoever acquires that handle must find it there, and as long as he holds the chunk. All
@@ -130,12 +130,14 @@ int main(int argc, char *argv[])
 	static const struct option options[] = {
 		{ "seconds", required_argument, NULL, 't' },
 		{ "processes", required_argument, NULL, 'p' },
-		{ "kills", required_argument, NULL, 'k' },
+		{ "kill-every", required_argument, NULL, 'k' },
 		{ "seed", required_argument, NULL, 's' },
 		{ NULL, 0, NULL, 0 },
 	};
-	struct crew crew = { .run = run, .on_kill = on_kill, .progress = progress };
-	double seconds = 5, kills = 100;
+	struct crew crew = {
+		.run = run, .on_kill = on_kill, .progress = progress, .steps_a_kill = 10000,
+	};
+	double seconds = 5;
 	uint64_t seed = 1, n_shared = 0, n_acquired = 0, n_stale = 0;
 	int c;
 
@@ -148,7 +150,7 @@ int main(int argc, char *argv[])
 			n_processes = (unsigned int)strtoul(optarg, NULL, 0);
 			break;
 		case 'k':
-			kills = strtod(optarg, NULL);
+			crew.steps_a_kill = strtoull(optarg, NULL, 0);
 			break;
 		case 's':
 			seed = strtoull(optarg, NULL, 0);
@@ -167,9 +169,10 @@ int main(int argc, char *argv[])
 		   "    max_clients: 1000\n"
 		   "    pools:\n"
 		   "      - { chunk_size: 64, chunk_count: 12, cache: 4 }\n", seed);
-	crew_watch(&crew, crew.n, seconds, kills);
+	crew_watch(&crew, crew.n, seconds);
+	crew.kill_at = UINT64_MAX;
 	arena->stop = true;
-	crew_watch(&crew, crew.n, 1e9, 0);
+	crew_watch(&crew, crew.n, 1e9);
 
 	for (unsigned int i = 0; i < n_processes; i++) {
 		n_shared += arena->counts[i].n_shared;
@@ -179,7 +182,7 @@ int main(int argc, char *argv[])
 	printf("kills %llu; shared %llu, acquired %llu, stale %llu; longest standstill %.0f ms\n",
 	       (unsigned long long)crew.n_kills, (unsigned long long)n_shared,
 	       (unsigned long long)n_acquired, (unsigned long long)n_stale,
-	       crew.longest_standstill * 1e3);
+	       crew.longest_standstill_ms);
 	if (n_acquired == 0 || n_stale == 0)
 		crew_fail(&crew, "nothing was tried", 0);
 	crew_end(&crew);

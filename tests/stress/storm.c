@@ -33,9 +33,10 @@
 #include "shm/audit.h"
 #include "shm/holder.h"
 #include "storm.h"
+#include "support/control.h"
 #include "support/private_daemon.h"
 
-#define HUNG_SECONDS 10.0
+#define HUNG_SECONDS 10.0		/* by the wall clock, and as much again by a control */
 #define TICK_NS 1000000
 #define KILLS_PER_SECOND 20.0
 #define DAEMON_KILLS_PER_SECOND 0.5
@@ -79,6 +80,8 @@ struct storm {
 	uint64_t n_daemon_kills;
 	uint64_t n_daemon_kills_early;	/* of them before it was ready */
 	uint64_t n_audits;
+	bool is_overdue;		/* something; then there is a patience */
+	struct patience patience;
 };
 
 static _Atomic bool is_interrupted;
@@ -321,14 +324,30 @@ static void daemon_kill(struct storm *storm)
 
 /* ---- watching ---- */
 
+/*
+ * Something has not happened for HUNG_SECONDS: then nobody is killed any more, and it has as
+ * long again, as a control counts it. NULL: all is well.
+ */
+static void be_patient(struct storm *storm, const char *overdue)
+{
+	if (overdue && !storm->is_overdue)
+		patience_begin(&storm->patience);
+	else if (overdue && patience_ms(&storm->patience) > HUNG_SECONDS * 1e3)
+		fail(storm, "HANG: %s, and nobody is killed", overdue);
+	else if (!overdue && storm->is_overdue)
+		patience_end(&storm->patience);
+	storm->is_overdue = overdue;
+}
+
 static void watch(struct storm *storm)
 {
+	const char *overdue = NULL;
 	double now = seconds_now();
 
 	if (!storm->is_ready)
 		storm->is_ready = private_daemon_is_ready(&storm->daemon, 0);
 	if (!storm->is_ready && now - storm->spawned_at > HUNG_SECONDS)
-		fail(storm, "HANG: the daemon is not ready after %.0f s", HUNG_SECONDS);
+		overdue = "the daemon does not become ready";
 
 	for (unsigned int i = 0; i < storm->n_clients; i++) {
 		struct target *target = &storm->targets[i];
@@ -338,10 +357,10 @@ static void watch(struct storm *storm)
 			target->n_seen = n;
 			target->seen_at = now;
 		} else if (now - target->seen_at > HUNG_SECONDS) {
-			fail(storm, "HANG: the client in place %u has done nothing for %.0f s", i,
-			     HUNG_SECONDS);
+			overdue = "a client does nothing";
 		}
 	}
+	be_patient(storm, overdue);
 }
 
 static void on_fault(const char *text, void *userdata)
@@ -420,15 +439,17 @@ static unsigned int count_clients(const struct storm *storm)
 
 static void wait_for_reap(struct storm *storm)
 {
-	double begin = seconds_now();
+	struct patience patience;
 
+	patience_begin(&patience);
 	while (!storm->is_ready || count_clients(storm) > 0) {
 		watch(storm);
-		if (seconds_now() - begin > HUNG_SECONDS)
+		if (patience_ms(&patience) > HUNG_SECONDS * 1e3)
 			fail(storm, "%u dead clients are not reaped after %.0f s",
 			     count_clients(storm), HUNG_SECONDS);
 		usleep(1000);
 	}
+	patience_end(&patience);
 }
 
 /* What was sent and nobody has received outlives its sender. */
@@ -464,7 +485,7 @@ static void take_all(struct storm *storm)
 	const struct mempool_client_options options = {
 		.size = sizeof(options),
 		.socket_path = storm->daemon.socket_path,
-		.timeout_ns = INT64_C(10000000000),
+		.timeout_ns = -1,
 	};
 	struct mempool_client *client;
 	uint64_t n_all = 0, n_kept = 0;
@@ -508,9 +529,9 @@ static void rage(struct storm *storm)
 		while (collect_one(storm, true))
 			;
 		kill_stopped(storm);
-		if (happens(storm, KILLS_PER_SECOND, passed))
+		if (!storm->is_overdue && happens(storm, KILLS_PER_SECOND, passed))
 			kill_some(storm);
-		if (happens(storm, DAEMON_KILLS_PER_SECOND, passed))
+		if (!storm->is_overdue && happens(storm, DAEMON_KILLS_PER_SECOND, passed))
 			daemon_kill(storm);
 		if (happens(storm, AUDITS_PER_SECOND, passed))
 			audit(storm, 0);

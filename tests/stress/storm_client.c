@@ -19,7 +19,6 @@
 
 #define TABLE 48			/* chunks that a client holds at most, and some */
 #define MAX_SIZE 1100			/* a little more than the largest chunk */
-#define DAEMON_NS INT64_C(30000000000)	/* by then a killed daemon is back */
 
 enum state {
 	HELD = 0x11,
@@ -579,7 +578,7 @@ static void open_client(struct worker *worker)
 		.size = sizeof(with),
 		.socket_path = options->socket_path,
 		.name = "storm",
-		.timeout_ns = DAEMON_NS,
+		.timeout_ns = -1,		/* a killed daemon comes back */
 		.flags = pick(worker, 4) ? 0 : MEMPOOL_CLIENT_DEBUG,
 	};
 	int r = mempool_client_open(&with, &client);
