@@ -52,7 +52,7 @@ static void let_others_run(uint32_t n_turns)
 		nanosleep(&pause, NULL);
 }
 
-void share_add(struct mempool_client *client, uint32_t manager)
+int share_add(struct mempool_client *client, uint32_t manager)
 {
 	_Atomic uint32_t *references = &client->references[manager];
 	uint32_t seen = atomic_load_explicit(references, memory_order_relaxed);
@@ -64,6 +64,8 @@ void share_add(struct mempool_client *client, uint32_t manager)
 			seen = atomic_load_explicit(references, memory_order_relaxed);
 			continue;
 		}
+		if (seen == BUSY - 1)
+			return -EOVERFLOW;
 		/* P2 (acquire) pairs with P1: its clearing is before our setting. */
 		if (atomic_compare_exchange_weak_explicit(references, &seen, seen + 1,
 							  memory_order_acquire,
@@ -71,6 +73,7 @@ void share_add(struct mempool_client *client, uint32_t manager)
 			break;
 	}
 	chunk_manager_set(client->segment, manager, client->holder);
+	return 0;
 }
 
 int share_drop(struct mempool_client *client, uint32_t manager)
@@ -126,7 +129,12 @@ int share_owned(struct cache *cache, struct chunk_ref chunk, size_t length, uint
 	atomic_store_explicit(&pool->entries[chunk.index].length, (uint32_t)length,
 			      memory_order_relaxed);
 	/* Counted before the bits are written: a late reference of ours must not clear them. */
-	share_add(client, manager);
+	r = share_add(client, manager);
+	if (r < 0) {
+		pool_release(&cache->managers.pool, manager, client->holder, client->seq_cst);
+		cache_keep(&cache->managers, manager);
+		return r;
+	}
 	*ret_word = chunk_manager_share(client->segment, chunk, manager, client->holder,
 					topic);
 	return 0;
@@ -185,7 +193,9 @@ PUBLIC int mempool_acquire(struct mempool_client *client, uint64_t handle,
 	if (!word_is_shared(seen, handle_generation(handle)) || manager >= n_managers(client))
 		return -ESTALE;
 
-	share_add(client, manager);
+	r = share_add(client, manager);
+	if (r < 0)
+		return r;
 	r = chunk_manager_stamp(client->segment, manager);
 	if (r < 0 || atomic_load_explicit(word, memory_order_seq_cst) != seen) {
 		/* Too late; and we may have been the last one that kept it. */

@@ -19,8 +19,8 @@
 int share_init(struct mempool_client *client);
 void share_deinit(struct mempool_client *client);
 
-/* One reference more, and the bit. */
-void share_add(struct mempool_client *client, uint32_t manager);
+/* One reference more, and the bit. Return: 0; -EOVERFLOW there are 2^31 - 1. */
+int share_add(struct mempool_client *client, uint32_t manager);
 
 /*
  * One less; with the last one the bit goes and, if it was the last of all, the chunk.

@@ -63,7 +63,8 @@ PUBLIC void mempool_topic_close(struct mempool_topic *topic)
 
 /*
  * Hold what a slot names. Return: 0; -EAGAIN it was evicted meanwhile; -EBADMSG the slot is as
- * it was, but what it names cannot be held: a hostile client wrote there.
+ * it was, but what it names cannot be held: a hostile client wrote there; -EOVERFLOW we hold it
+ * too often.
  */
 static int hold(struct mempool_client *client, const struct topic *topic,
 		const struct topic_slot *slot)
@@ -74,7 +75,9 @@ static int hold(struct mempool_client *client, const struct topic *topic,
 	if (slot->manager >= segment_managers(client->segment)->n_chunks)
 		return topic_is_same(topic, slot) ? -EBADMSG : -EAGAIN;
 
-	share_add(client, slot->manager);
+	r = share_add(client, slot->manager);
+	if (r < 0)
+		return r;
 	r = chunk_manager_stamp(client->segment, slot->manager);
 	/* What stands in a slot is SHARED: not to be stamped means evicted before. */
 	is_same = topic_is_same(topic, slot);
@@ -97,7 +100,10 @@ static void put(struct mempool_client *client, const struct topic *topic, uint32
 		topic_next_free(topic, &slot);
 		if (slot.manager != TOPIC_NO_MANAGER)
 			r = hold(client, topic, &slot);
-		/* What names nothing is published over. */
+		/*
+		 * What names nothing is published over; and so is what we hold too often: it
+		 * cannot go.
+		 */
 		is_put = r != -EAGAIN && topic_put(topic, &slot, manager);
 		if (r == 0)
 			share_drop(client, slot.manager);
@@ -193,7 +199,9 @@ static int try_next(void *userdata)
 			subscriber->cursor++;
 			subscriber->n_missed++;
 		}
-	} while (r < 0);
+	} while (r == -EAGAIN || r == -EBADMSG);
+	if (r < 0)
+		return r;
 
 	subscriber->cursor++;
 	reading->manager = slot.manager;

@@ -294,7 +294,8 @@ int mempool_take(struct mempool_client *client, uint64_t handle, void **ret_chun
  * Threads: any. Lock-free.
  * Crash:   killed inside, the chunk is the caller's alone, or shared; the reaper drops its
  *          share.
- * Return:  0; -EPERM, -EINVAL, -ECHILD as mempool_free(); -EMSGSIZE length too large.
+ * Return:  0; -EPERM, -EINVAL, -ECHILD as mempool_free(); -EMSGSIZE length too large;
+ *	    -EOVERFLOW.
  */
 int mempool_share(struct mempool_client *client, void *chunk, size_t length,
 		  uint64_t *ret_handle);
@@ -307,7 +308,8 @@ int mempool_share(struct mempool_client *client, void *chunk, size_t length,
  * Threads: any. Lock-free between processes; two threads of one process may wait for each
  *          other for some instructions.
  * Crash:   killed inside, the reaper drops the share.
- * Return:  0; -ESTALE nobody holds that message any more; -EINVAL never a handle; -ECHILD.
+ * Return:  0; -ESTALE nobody holds that message any more; -EINVAL never a handle; -ECHILD;
+ *	    -EOVERFLOW this client holds it 2^31 - 1 times.
  */
 int mempool_acquire(struct mempool_client *client, uint64_t handle, const void **ret_chunk,
 		    size_t *ret_length);
@@ -412,7 +414,7 @@ void mempool_topic_close(struct mempool_topic *topic);
  * Threads: any. Lock-free, whatever subscribers do; no system call while none sleeps.
  * Crash:   killed inside, the message is published, or the reaper frees the chunk.
  * Return:  0; -EPERM, -EINVAL, -ECHILD as mempool_free(); -EBUSY it is shared; -EMSGSIZE;
- *	    -ENOTCONN the client was closed.
+ *	    -EOVERFLOW as mempool_share(); -ENOTCONN the client was closed.
  */
 int mempool_topic_publish(struct mempool_topic *topic, void *chunk, size_t length);
 
@@ -444,7 +446,7 @@ void mempool_subscriber_close(struct mempool_subscriber *subscriber);
  * Threads: one at a time for each subscriber. Lock-free while there are messages.
  * Crash:   killed inside, the reaper drops the share.
  * Return:  0; -EAGAIN nothing new all the time; -EINTR; -EINVAL, -ECHILD, -ENOTCONN;
- *	    -EBADMSG the segment failed a check.
+ *	    -EBADMSG the segment failed a check; -EOVERFLOW as mempool_acquire().
  */
 int mempool_subscriber_next(struct mempool_subscriber *subscriber, const void **ret_chunk,
 			    size_t *ret_length, uint64_t *ret_missed, int64_t timeout_ns);

@@ -602,6 +602,66 @@ START_TEST(test_share_threads_of_several_clients)
 }
 END_TEST
 
+/* ---- more references than there is room to count ---- */
+
+#define MOST_REFERENCES (UINT32_MAX >> 1)
+
+static void *alloc_one(uint32_t by, struct chunk_ref *ret_chunk, uint64_t *ret_word)
+{
+	uint64_t *chunk = mempool_alloc(clients[by], CHUNK_SIZE);
+	const struct pool *pool;
+
+	ck_assert_ptr_nonnull(chunk);
+	*chunk = 5;
+	ck_assert_int_eq(client_locate(clients[by], chunk, &pool, &ret_chunk->index), 0);
+	ret_chunk->pool = pool->id;
+	*ret_word = atomic_load(&pool->entries[ret_chunk->index].word);
+	return chunk;
+}
+
+START_TEST(test_share_more_references_than_can_be_counted_eoverflow)
+{
+	const void *again = &pools;
+	uint64_t handle;
+	void *chunk;
+	_Atomic uint32_t *references;
+
+	handle = must_share(0, 1, &chunk);
+	references = &clients[0]->references[word_value(word_of_handle(handle))];
+	atomic_store(references, MOST_REFERENCES - 1);
+	must_acquire(0, handle, 1);
+	ck_assert_int_eq(mempool_acquire(clients[0], handle, &again, NULL), -EOVERFLOW);
+	ck_assert_ptr_eq(again, &pools);
+	ck_assert_uint_eq(atomic_load(references), MOST_REFERENCES);
+	/* Others are not concerned, and one that is let go makes room. */
+	must_free(1, must_acquire(1, handle, 1));
+	must_free(0, chunk);
+	must_free(0, must_acquire(0, handle, 1));
+	atomic_store(references, 1);
+	must_free(0, chunk);
+	must_be_deserted();
+}
+END_TEST
+
+/* No manager can have so many, if it is free; in a damaged segment it may. */
+START_TEST(test_share_overflow_leaves_the_chunk_alone)
+{
+	uint32_t n_managers = segment_managers(segment)->n_chunks;
+	struct chunk_ref ref;
+	uint64_t handle, word;
+	void *chunk = alloc_one(0, &ref, &word);
+
+	for (uint32_t m = 0; m < n_managers; m++)
+		atomic_store(&clients[0]->references[m], MOST_REFERENCES);
+	ck_assert_int_eq(mempool_share(clients[0], chunk, 8, &handle), -EOVERFLOW);
+	for (uint32_t m = 0; m < n_managers; m++)
+		atomic_store(&clients[0]->references[m], 0);
+	ck_assert_uint_eq(atomic_load(&segment->pools[0].entries[ref.index].word), word);
+	must_free(0, chunk);
+	must_be_deserted();
+}
+END_TEST
+
 /* ---- a thread of real-time priority ---- */
 
 static void stay_on_one_processor(int policy, int priority)
@@ -673,6 +733,8 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_share_stamp_wraps_within_its_bits);
 	tcase_add_test(tcase, test_share_half_made_is_a_fault_of_the_dead_alone);
 	tcase_add_test(tcase, test_share_hostile_links_are_not_followed);
+	tcase_add_test(tcase, test_share_more_references_than_can_be_counted_eoverflow);
+	tcase_add_test(tcase, test_share_overflow_leaves_the_chunk_alone);
 	tcase_add_test(tcase, test_share_urgent_thread_lets_the_last_reference_go);
 }
 

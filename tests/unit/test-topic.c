@@ -14,6 +14,7 @@
 
 #include "build_config.h"
 #include "client/client.h"
+#include "client/share.h"
 #include "shm/audit.h"
 #include "shm/chunk_manager.h"
 #include "shm/holder.h"
@@ -632,6 +633,42 @@ START_TEST(test_topic_in_forked_child_echild)
 }
 END_TEST
 
+/* A message that one client holds as often as can be counted. */
+START_TEST(test_topic_more_references_than_can_be_counted_eoverflow)
+{
+	struct stage stage = stage_new(1, MEMPOOL_TOPIC_NEW);
+	_Atomic uint32_t *held[2];
+	struct topic topic = view_of("two");
+	struct topic_slot slot;
+	const void *chunk = topics;
+	uint64_t cursor = 0, n_missed;
+
+	publish(&stage);
+	ck_assert_int_eq(topic_look(&topic, &cursor, &n_missed, &slot), 0);
+	held[0] = &reader->references[slot.manager];
+	held[1] = &publisher->references[slot.manager];
+	atomic_store(held[0], UINT32_MAX >> 1);
+	ck_assert_int_eq(mempool_subscriber_next(stage.subscriber, &chunk, NULL, NULL, 0),
+			 -EOVERFLOW);
+	ck_assert_ptr_eq(chunk, topics);
+	/* It is still the next one. */
+	atomic_store(held[0], 0);
+	must_next(stage.subscriber, 0, 0);
+
+	/* A publisher that holds it so often can evict it. */
+	atomic_store(held[1], UINT32_MAX >> 1);
+	for (uint64_t i = 0; i < topic.capacity; i++)
+		publish(&stage);
+	ck_assert_uint_eq(atomic_load(held[1]), UINT32_MAX >> 1);
+	atomic_store(held[1], 1);
+	ck_assert_int_eq(share_drop(publisher, slot.manager), 0);
+	must_next(stage.subscriber, 1, 0);
+	must_next(stage.subscriber, 2, 0);
+	must_have_no_news(stage.subscriber);
+	stage_close(&stage);
+}
+END_TEST
+
 /* What a publisher leaves that was killed at each of its steps; see mempool_topic_publish(). */
 START_TEST(test_topic_publisher_killed_at_every_stop)
 {
@@ -959,6 +996,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_topic_news_wake_all_who_sleep);
 	tcase_add_test(tcase, test_topic_of_closed_client_enotconn);
 	tcase_add_test(tcase, test_topic_in_forked_child_echild);
+	tcase_add_test(tcase, test_topic_more_references_than_can_be_counted_eoverflow);
 	tcase_add_test(tcase, test_topic_publisher_killed_at_every_stop);
 	tcase_add_test(tcase, test_topic_garbage_in_slots_is_skipped);
 	tcase_add_test(tcase, test_topic_slots_far_ahead_are_no_news);
