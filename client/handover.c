@@ -2,7 +2,7 @@
 /*
  * handover.c - a chunk changes hands by a handle that travels by the user's transport
  *
- *	give	OWNED(me),g -> SENT(0, me),g+1		a plain store: nobody else moves it
+ *	give	OWNED(me),g -> SENT(0, me),g+1		a swap: of two threads that give it, one does
  *	take	SENT(0, giver),g -> OWNED(me),g+1	a swap: one of several takers wins
  *
  * The handle holds the generation of the SENT word, so it fits this one giving and no
@@ -35,15 +35,22 @@ PUBLIC int mempool_give(struct mempool_client *client, void *chunk, size_t lengt
 	/* Relaxed: if it is ours, we or a thread that told us wrote it last. */
 	seen = atomic_load_explicit(&entry->word, memory_order_relaxed);
 	if (!word_is_owned_by(seen, client->holder))
-		return share_holds(client, seen) ? -EBUSY : -EPERM;
+		return share_refuse(client, seen);
 	if (length > pool->chunk_size)
 		return -EMSGSIZE;
 
 	sent = word_sent(seen, 0, client->holder);
 	/* Relaxed: G1 below publishes it with the content. */
 	atomic_store_explicit(&entry->length, (uint32_t)length, memory_order_relaxed);
-	/* G1 (release) pairs with G2: who takes it sees what we wrote into the chunk. */
-	atomic_store_explicit(&entry->word, sent, memory_order_release);
+	/*
+	 * G1 (release) pairs with G2: who takes it sees what we wrote into the chunk. Relaxed on
+	 * failure: another thread of ours has moved it; a store might take it from its next
+	 * holder.
+	 */
+	if (!atomic_compare_exchange_strong_explicit(&entry->word, &seen, sent,
+						     memory_order_release,
+						     memory_order_relaxed))
+		return share_refuse(client, seen);
 	*ret_handle = handle_make(word_generation(sent), pool->id, index);
 	return 0;
 }

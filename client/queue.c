@@ -80,7 +80,7 @@ static inline int seal(const struct mempool_queue *queue, struct cache *cache, v
 	/* Relaxed: if it is ours, we or a thread that told us wrote it last. */
 	seen = atomic_load_explicit(&entry->word, memory_order_relaxed);
 	if (unlikely((uint32_t)seen != cache->owned))
-		return share_holds(queue->client, seen) ? -EBUSY : -EPERM;
+		return share_refuse(queue->client, seen);
 	if (unlikely(length > pool->chunk_size))
 		return -EMSGSIZE;
 
@@ -89,12 +89,22 @@ static inline int seal(const struct mempool_queue *queue, struct cache *cache, v
 	ret_parcel->handle = handle_make(word_generation(ret_parcel->sent), pool->id, index);
 	/* Relaxed: G1 below publishes it with the content. */
 	atomic_store_explicit(&entry->length, (uint32_t)length, memory_order_relaxed);
-	/* G1 (release) pairs with G2 of the receiver. Nobody else moves it before it is in the ring. */
-	atomic_store_explicit(&entry->word, ret_parcel->sent, memory_order_release);
+	/*
+	 * G1 (release) pairs with G2 of the receiver. A swap: of two threads that send it, one
+	 * does; a store might take it from its next holder. Relaxed on failure, as in give.
+	 */
+	if (unlikely(!atomic_compare_exchange_strong_explicit(&entry->word, &seen,
+							      ret_parcel->sent,
+							      memory_order_release,
+							      memory_order_relaxed)))
+		return share_refuse(queue->client, seen);
 	return 0;
 }
 
-/* Not sent after all: to OWNED(me), of the same incarnation, since nobody saw the handle. */
+/*
+ * Not sent after all: to OWNED(me), of the same incarnation, since nobody saw the handle. A
+ * store: what is SENT to a queue, and not in it, nobody else moves while we live.
+ */
 static void unseal(const struct mempool_queue *queue, const struct parcel *parcel)
 {
 	atomic_store_explicit(parcel->word, word_claimed(parcel->sent, queue->client->holder),

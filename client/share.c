@@ -111,23 +111,13 @@ bool share_holds(const struct mempool_client *client, uint64_t word)
 				     memory_order_relaxed) & ~BUSY) != 0;
 }
 
-int share_owned(struct cache *cache, struct chunk_ref chunk, size_t length, uint32_t topic,
-		uint64_t *ret_word)
+/* With a manager that we have claimed. Return: 0; -EBUSY the chunk's word has changed. */
+static int share_by(struct cache *cache, struct chunk_ref chunk, uint32_t manager, uint32_t topic,
+		    uint64_t *word)
 {
 	struct mempool_client *client = cache->client;
-	const struct pool *pool = &client->segment->pools[chunk.pool];
-	uint32_t manager;
 	int r;
 
-	if (length > pool->chunk_size)
-		return -EMSGSIZE;
-	/* There are as many managers as chunks, and a chunk's is free before the chunk is. */
-	r = cache_claim(cache, &cache->managers, &manager);
-	if (r < 0)
-		return r;
-	/* Relaxed: published with the word. */
-	atomic_store_explicit(&pool->entries[chunk.index].length, (uint32_t)length,
-			      memory_order_relaxed);
 	/* Counted before the bits are written: a late reference of ours must not clear them. */
 	r = share_add(client, manager);
 	if (r < 0) {
@@ -135,9 +125,36 @@ int share_owned(struct cache *cache, struct chunk_ref chunk, size_t length, uint
 		cache_keep(&cache->managers, manager);
 		return r;
 	}
-	*ret_word = chunk_manager_share(client->segment, chunk, manager, client->holder,
-					topic);
-	return 0;
+	r = chunk_manager_share(client->segment, chunk, manager, client->holder, topic, word);
+	if (r < 0)
+		share_drop(client, manager);
+	return r;
+}
+
+int share_owned(struct cache *cache, struct chunk_ref chunk, size_t length, uint32_t topic,
+		uint64_t *word)
+{
+	struct mempool_client *client = cache->client;
+	const struct pool *pool = &client->segment->pools[chunk.pool];
+	struct mempool_entry *entry = &pool->entries[chunk.index];
+	uint64_t owned = *word;
+	uint32_t manager;
+	int r;
+
+	if (length > pool->chunk_size)
+		return -EMSGSIZE;
+	r = cache_claim(cache, &cache->managers, &manager);
+	if (r == 0) {
+		/* Relaxed: published with the word. */
+		atomic_store_explicit(&entry->length, (uint32_t)length, memory_order_relaxed);
+		r = share_by(cache, chunk, manager, topic, word);
+	} else {
+		/* Another thread of ours may have had the last one, for the same chunk. */
+		*word = atomic_load_explicit(&entry->word, memory_order_relaxed);
+	}
+	if (r == 0 || *word == owned)
+		return r;
+	return share_refuse(client, *word);
 }
 
 PUBLIC int mempool_share(struct mempool_client *client, void *chunk, size_t length,
@@ -162,8 +179,11 @@ PUBLIC int mempool_share(struct mempool_client *client, void *chunk, size_t leng
 	if (word_is_owned_by(word, client->holder))
 		r = share_owned(cache, (struct chunk_ref){ pool->id, index }, length,
 				MEMPOOL_HOLDER_NONE, &word);
-	else if (!share_holds(client, word))
-		r = -EPERM;
+	else
+		r = share_refuse(client, word);
+	/* Shared already, before or during the call: the same handle leads to it. */
+	if (r == -EBUSY)
+		r = 0;
 	if (r == 0)
 		*ret_handle = handle_make(word_generation(word), pool->id, index);
 	return r;
@@ -187,7 +207,7 @@ PUBLIC int mempool_acquire(struct mempool_client *client, uint64_t handle,
 		return r;
 
 	word = &pool->entries[index].word;
-	/* seq_cst, here and below: as all of chunk_manager.c. It also acquires M1. */
+	/* seq_cst, here and below: as all of chunk_manager.c. It also acquires M2. */
 	seen = atomic_load_explicit(word, memory_order_seq_cst);
 	manager = word_value(seen);
 	if (!word_is_shared(seen, handle_generation(handle)) || manager >= n_managers(client))

@@ -13,6 +13,8 @@
 #ifndef CLIENT_SHARE_H
 #define CLIENT_SHARE_H
 
+#include <errno.h>
+
 #include "client.h"
 #include "shm/chunk_manager.h"
 
@@ -31,14 +33,23 @@ int share_drop(struct mempool_client *client, uint32_t manager);
 /* Whether a word is SHARED and this process has a reference to it. */
 bool share_holds(const struct mempool_client *client, uint64_t word);
 
+/* What a call says that needs a chunk alone, of a word that says otherwise: -EBUSY, -EPERM. */
+static inline int share_refuse(const struct mempool_client *client, uint64_t word)
+{
+	return share_holds(client, word) ? -EBUSY : -EPERM;
+}
+
 /**
  * share_owned() - a chunk that we hold alone becomes shared, with one reference
- * @topic:    a second holder, or MEMPOOL_HOLDER_NONE
- * @ret_word: the chunk's word now; its value is the manager
+ * @topic: a second holder, or MEMPOOL_HOLDER_NONE
+ * @word:  the chunk's, as it was seen: OWNED by us; what it is now. Shared, its value is the
+ *	   manager.
  *
- * Return: 0; -EMSGSIZE length too large; -EAGAIN no manager (only in a damaged segment).
+ * Return: 0; -EBUSY another thread of ours has shared it, -EPERM let go of it, meanwhile;
+ *	   -EMSGSIZE length too large; -EAGAIN no manager: there are as many as chunks, but each
+ *	   thread that shares a chunk which another one is just sharing needs one for a moment.
  */
 int share_owned(struct cache *cache, struct chunk_ref chunk, size_t length, uint32_t topic,
-		uint64_t *ret_word);
+		uint64_t *word);
 
 #endif

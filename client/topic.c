@@ -129,7 +129,7 @@ PUBLIC int mempool_topic_publish(struct mempool_topic *topic, void *chunk, size_
 	/* Relaxed: if it is ours, we or a thread that told us wrote it last. */
 	word = atomic_load_explicit(&pool->entries[index].word, memory_order_relaxed);
 	if (!word_is_owned_by(word, topic->client->holder))
-		return share_holds(topic->client, word) ? -EBUSY : -EPERM;
+		return share_refuse(topic->client, word);
 	r = share_owned(cache, (struct chunk_ref){ pool->id, index }, length,
 			topic->topic.holder, &word);
 	if (r < 0)

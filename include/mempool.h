@@ -294,7 +294,8 @@ int mempool_take(struct mempool_client *client, uint64_t handle, void **ret_chun
  * Threads: any. Lock-free.
  * Crash:   killed inside, the chunk is the caller's alone, or shared; the reaper drops its
  *          share.
- * Return:  0; -EPERM, -EINVAL, -ECHILD as mempool_free(); -EMSGSIZE length too large;
+ * Return:  0; -EPERM, -EINVAL, -ECHILD as mempool_free(); -EMSGSIZE length too large; -EAGAIN all
+ *	    other chunks are shared, and threads share one at the same time: try again;
  *	    -EOVERFLOW.
  */
 int mempool_share(struct mempool_client *client, void *chunk, size_t length,
@@ -414,7 +415,7 @@ void mempool_topic_close(struct mempool_topic *topic);
  * Threads: any. Lock-free, whatever subscribers do; no system call while none sleeps.
  * Crash:   killed inside, the message is published, or the reaper frees the chunk.
  * Return:  0; -EPERM, -EINVAL, -ECHILD as mempool_free(); -EBUSY it is shared; -EMSGSIZE;
- *	    -EOVERFLOW as mempool_share(); -ENOTCONN the client was closed.
+ *	    -EAGAIN, -EOVERFLOW as mempool_share(); -ENOTCONN the client was closed.
  */
 int mempool_topic_publish(struct mempool_topic *topic, void *chunk, size_t length);
 

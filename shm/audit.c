@@ -120,8 +120,8 @@ static struct finding judge_shared(const struct auditor *auditor, const struct p
 					 manager, NULL };
 	seen = GET(managers->entries[manager].word);
 	/*
-	 * Who shares writes the chunk's word first, who collects the manager's: in between the
-	 * manager is his, for as long as he may be stopped there.
+	 * A collector takes the manager before the chunk: in between it owns the manager, for as
+	 * long as it may be stopped there.
 	 */
 	if (word_kind(seen) == MEMPOOL_OWNED && cannot_hold(auditor, word_value(seen)))
 		return (struct finding){ "SHARED, but one who is gone has manager",
@@ -160,7 +160,7 @@ static struct finding judge_sharers(const struct auditor *auditor, const struct 
 	return (struct finding){ NULL, 0, NULL };
 }
 
-/* A ChunkManager that says SHARED has a chunk that says so too. */
+/* A ChunkManager that is SHARED has holders, and a chunk that is SHARED by it. */
 static struct finding judge_manager(const struct auditor *auditor, const struct pool *managers,
 				    uint32_t index)
 {
@@ -168,13 +168,15 @@ static struct finding judge_manager(const struct auditor *auditor, const struct 
 	uint32_t chunk = manager_chunk(managers, index);
 	uint32_t pool = chunk >> 26;
 	uint32_t of = chunk & (MEMPOOL_MAX_CHUNKS_PER_POOL - 1);
-	uint64_t word;
 
 	if (pool >= segment->n_pools || of >= segment->pools[pool].n_chunks)
 		return (struct finding){ "SHARED, of a chunk that does not exist:",
 					 chunk, NULL };
-	word = GET(segment->pools[pool].entries[of].word);
-	if (word_kind(word) != MEMPOOL_SHARED || word_value(word) != index)
+	/*
+	 * Without the flag, somebody may be about to make the chunk lead to it, or have found
+	 * the chunk shared by another thread.
+	 */
+	if ((auditor->flags & AUDIT_REAPED) && !chunk_manager_is_named(segment, index))
 		return (struct finding){ "SHARED, but its chunk does not name it:",
 					 of, NULL };
 	return judge_sharers(auditor, managers, index);

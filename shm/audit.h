@@ -23,7 +23,10 @@
 
 /* No client is at work, or the reaper has just set the bits: every FREE chunk has a hint. */
 #define AUDIT_HINTS 1U
-/* No reap is under way or due: whoever holds a chunk is LIVE. */
+/*
+ * No reap is under way or due, and nobody is in the middle of an operation: whoever holds a
+ * chunk is LIVE.
+ */
 #define AUDIT_REAPED 2U
 
 /* One thing that is wrong, in words. */

@@ -45,13 +45,13 @@ bool chunk_manager_has(const struct segment *segment, uint32_t manager, uint32_t
 				    ORDER) >> holder % 64 & 1;
 }
 
-uint64_t chunk_manager_share(const struct segment *segment, struct chunk_ref chunk,
-			     uint32_t manager, uint32_t holder, uint32_t topic)
+int chunk_manager_share(const struct segment *segment, struct chunk_ref chunk, uint32_t manager,
+			uint32_t holder, uint32_t topic, uint64_t *word)
 {
 	struct mempool_chunk_manager *record = chunk_manager(segment, manager);
-	_Atomic uint64_t *word = &segment->pools[chunk.pool].entries[chunk.index].word;
 	_Atomic uint64_t *manager_word = word_of_manager(segment, manager);
-	uint64_t shared;
+	uint64_t shared = word_make(word_generation(*word), MEMPOOL_SHARED, manager);
+	uint64_t owned;
 
 	/* Relaxed: M1 and M2 publish them. Late bits of others are wiped: they mean nothing. */
 	atomic_store_explicit(&record->chunk, handle_chunk(chunk.pool, chunk.index),
@@ -66,18 +66,24 @@ uint64_t chunk_manager_share(const struct segment *segment, struct chunk_ref chu
 		atomic_store_explicit(&record->sharers[i], bits, memory_order_relaxed);
 	}
 
-	/* M1 (release): who finds the manager by this word finds its link and bits. */
-	shared = word_make(word_generation(atomic_load_explicit(word, memory_order_relaxed)),
-			   MEMPOOL_SHARED, manager);
-	atomic_store_explicit(word, shared, memory_order_release);
-	/* M2: from now on it can be acquired. Stamp 0, same generation. */
-	atomic_store_explicit(
-		manager_word,
-		word_make(word_generation(atomic_load_explicit(manager_word,
-							       memory_order_relaxed)),
-			  MEMPOOL_SHARED, 0),
-		ORDER);
-	return shared;
+	/*
+	 * M1: from now on it can be acquired, and is held by our bit. Stamp 0, same generation.
+	 * A store: the manager is ours alone until here, since no two threads claimed it.
+	 */
+	owned = atomic_load_explicit(manager_word, memory_order_relaxed);
+	atomic_store_explicit(manager_word, word_make(word_generation(owned), MEMPOOL_SHARED, 0),
+			      ORDER);
+	/*
+	 * M2: whoever finds the manager by the chunk's word finds it SHARED, with link and bits.
+	 * A swap: another thread of ours may share the same chunk; each has a manager then, and
+	 * the chunk can lead to one of them.
+	 */
+	if (!atomic_compare_exchange_strong_explicit(
+		    &segment->pools[chunk.pool].entries[chunk.index].word, word, shared, ORDER,
+		    ORDER))
+		return -EBUSY;
+	*word = shared;
+	return 0;
 }
 
 static uint64_t next_stamp(uint64_t word)
@@ -188,6 +194,17 @@ bool chunk_manager_chunk(const struct segment *segment, uint32_t manager,
 	       ret_chunk->index < segment->pools[ret_chunk->pool].n_chunks;
 }
 
+bool chunk_manager_is_named(const struct segment *segment, uint32_t manager)
+{
+	struct chunk_ref chunk;
+	uint64_t word;
+
+	if (!chunk_manager_chunk(segment, manager, &chunk))
+		return false;
+	word = atomic_load_explicit(&segment->pools[chunk.pool].entries[chunk.index].word, ORDER);
+	return word_kind(word) == MEMPOOL_SHARED && word_value(word) == manager;
+}
+
 /* SHARED(manager) -> OWNED(as); false: it is not. */
 static bool leave_shared(const struct segment *segment, struct chunk_ref chunk,
 			 uint32_t manager, uint32_t as)
@@ -260,6 +277,6 @@ bool chunk_manager_collect(const struct segment *segment, uint32_t manager, uint
 
 bool chunk_manager_reap_owned(const struct segment *segment, uint32_t manager, uint64_t seen)
 {
-	/* Killed while sharing, or while collecting before the chunk's word was OWNED. */
+	/* Killed before it was SHARED, or while collecting before the chunk's word was OWNED. */
 	return free_both(segment, manager, seen, word_value(seen));
 }

@@ -46,13 +46,23 @@ static inline struct mempool_chunk_manager *chunk_manager(const struct segment *
  * chunk_manager_share() - OWNED(holder) -> SHARED(manager)
  * @manager: claimed by @holder
  * @topic:   a second holder to begin with, or MEMPOOL_HOLDER_NONE
+ * @word:    the chunk's, as it was seen: OWNED(@holder); when shared, what it is now
  *
- * Crash:  killed before the chunk's word is written, both are OWNED(dead); killed after it,
- *         the manager is OWNED(dead) and links to the chunk: the reaper frees both.
- * Return: the word of the chunk now. The caller holds the chunk alone until then, by contract.
+ * The manager is SHARED before the chunk leads to it: the handle can be acquired at once.
+ *
+ * Crash:  killed before the manager is SHARED, both are OWNED(dead); killed before the swap of
+ *         the chunk's word, the chunk is still OWNED(dead), and only the dead has a bit.
+ * Return: 0; -EBUSY the chunk's word has changed, by another thread of the holder: the manager
+ *	   is SHARED by the holder all the same: clear its bit, collect.
  */
-uint64_t chunk_manager_share(const struct segment *segment, struct chunk_ref chunk,
-			     uint32_t manager, uint32_t holder, uint32_t topic);
+int chunk_manager_share(const struct segment *segment, struct chunk_ref chunk, uint32_t manager,
+			uint32_t holder, uint32_t topic, uint64_t *word);
+
+/*
+ * Whether the chunk that a manager links to is SHARED by it. If not, somebody is just sharing,
+ * or has found the chunk shared by another thread, or is collecting.
+ */
+bool chunk_manager_is_named(const struct segment *segment, uint32_t manager);
 
 /* Set a holder's bit, whatever the manager's state; before chunk_manager_hold(). */
 void chunk_manager_set(const struct segment *segment, uint32_t manager, uint32_t holder);

@@ -124,14 +124,17 @@ static bool reap_manager(struct reap *reap, const struct pool *managers, uint32_
 	_Atomic uint64_t *word = &managers->entries[index].word;
 	/* Relaxed: a first guess; swaps decide. */
 	uint64_t seen = atomic_load_explicit(word, memory_order_relaxed);
+	bool is_named;
 
 	if (word_kind(seen) == MEMPOOL_OWNED && reap_has(reap, word_value(seen)) &&
 	    chunk_manager_reap_owned(reap->segment, index, seen)) {
 		reap->n_freed++;
 		reap->n_held++;
 	}
+	is_named = word_kind(seen) == MEMPOOL_SHARED && chunk_manager_is_named(reap->segment, index);
 	if (clear_bits(reap, index))
-		reap->n_held += word_kind(seen) == MEMPOOL_SHARED;
+		/* Killed while sharing, it holds the chunk by the chunk's word. */
+		reap->n_held += is_named;
 	if (word_kind(atomic_load_explicit(word, memory_order_relaxed)) == MEMPOOL_SHARED &&
 	    reap->any_dead != MEMPOOL_HOLDER_NONE)
 		reap->n_freed += chunk_manager_collect(reap->segment, index, reap->any_dead);

@@ -26,6 +26,7 @@
 static struct segment_memory memory = { .fd = -1, .access = SEGMENT_READ_WRITE };
 static void *image;
 static struct scene *scene;
+static bool are_threads;
 
 /* ---- the segment ---- */
 
@@ -124,11 +125,21 @@ static void act(act_fn fn, struct side *side)
 		fn(scene, side);
 }
 
+/* What threads of one client have in common in private memory: what share.c counts. */
+static void use_references(struct mempool_client *client, _Atomic uint32_t *references)
+{
+	munmap(client->references,
+	       segment_managers(client->segment)->n_chunks * sizeof(*client->references));
+	client->references = references;
+}
+
 static void be_a(void *userdata)
 {
 	const struct meeting *meeting = userdata;
 
-	enter(&scene->a, A);
+	enter(&scene->a, are_threads ? B : A);
+	if (are_threads)
+		use_references(scene->a.client, scene->references);
 	act(meeting->prepare_a, &scene->a);
 	raise(SIGSTOP);
 	act(meeting->run_a, &scene->a);
@@ -298,6 +309,13 @@ static pid_t begin(const struct meeting *meeting)
 	memcpy(memory.base, image, memory.size);
 	memset(scene, 0, sizeof(*scene));
 	enter(&scene->b, B);
+	if (are_threads) {
+		/* Unmapped by B's close. */
+		scene->references = shared_memory(
+			segment_managers(scene->b.client->segment)->n_chunks *
+			sizeof(*scene->references));
+		use_references(scene->b.client, scene->references);
+	}
 	act(meeting->prepare_b, &scene->b);
 	return tracee_start(be_a, (void *)meeting);
 }
@@ -365,13 +383,14 @@ static bool meet(const struct meeting *meeting, const struct path *path, uint64_
 	return !judge.is_wrong;
 }
 
-int64_t interleave(const struct meeting *meeting, uint64_t *ret_n_wrong)
+int64_t interleave(const struct meeting *meeting, bool as_threads, uint64_t *ret_n_wrong)
 {
 	struct path path = { .n = 0 };
 	int r;
 
 	if (!image)
 		make_image();
+	are_threads = as_threads;
 	*ret_n_wrong = 0;
 	r = find_path(meeting, &path);
 	for (uint64_t k = 0; r == 0 && k < path.n; k++)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * interleave.h - two processes meet at every instruction of an operation
+ * interleave.h - two processes, or two threads, meet at every instruction of an operation
  *
  * A child, A, is stopped before instruction k of its operation, for every k. Then B, which
  * is this process, runs its own operation to the end; then A runs on. So whatever A has
@@ -48,7 +48,9 @@ struct side {
 struct scene {
 	struct side a, b;
 	uint64_t handle;		/* of a chunk, from one to the other */
+	_Atomic uint32_t *references;	/* of two threads */
 	uint32_t n_published;
+	uint32_t generation;		/* of B's chunk, when B was through */
 };
 
 typedef void (*act_fn)(struct scene *scene, struct side *me);
@@ -64,7 +66,13 @@ struct meeting {
 	bool (*is_right)(const struct scene *scene);
 };
 
-/* Return: how many instructions of A there were; -errno if ptrace is not to be had. */
-int64_t interleave(const struct meeting *meeting, uint64_t *ret_n_wrong);
+/**
+ * interleave() - let them meet at every instruction of A's
+ * @are_threads: of one client: with one holder's id, and references that are counted together;
+ *		 in the end both believe to hold what that client holds
+ *
+ * Return: how many instructions of A there were; -errno if ptrace is not to be had.
+ */
+int64_t interleave(const struct meeting *meeting, bool are_threads, uint64_t *ret_n_wrong);
 
 #endif

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "client/cache.h"
+#include "client/share.h"
 #include "harness.h"
 #include "shm/holder.h"
 #include "shm/queue.h"
@@ -306,6 +307,19 @@ static void run_share(struct scene *scene)
 	check(mempool_share(scene->client, scene->chunks[0], 7, &scene->handle) == 0);
 }
 
+/* As if another thread had shared it after we read its word. */
+static void run_share_second(struct scene *scene)
+{
+	const struct pool *pool;
+	struct chunk_ref ref;
+	uint64_t word;
+
+	check(client_locate(scene->client, scene->chunks[0], &pool, &ref.index) == 0);
+	ref.pool = pool->id;
+	word = word_make(handle_generation(scene->handle), MEMPOOL_OWNED, VICTIM);
+	check(share_owned(cache_get(scene->client), ref, 7, TOPIC, &word) == -EBUSY);
+}
+
 static void run_acquire(struct scene *scene)
 {
 	acquire(scene, scene->shared);
@@ -392,6 +406,7 @@ static const struct operation operations[] = {
 	{ "take", prepare_cache, run_take, true, false },
 	{ "take back", prepare_given, run_take_back, true, false },
 	{ "share", prepare_one, run_share, false, false },
+	{ "share, as the second", prepare_shared, run_share_second, false, false },
 	{ "acquire", prepare_cache, run_acquire, false, false },
 	{ "acquire, stale", prepare_stale, run_acquire_stale, false, false },
 	{ "release, others hold it", prepare_acquired, run_free_twice, false, false },

@@ -219,6 +219,143 @@ static bool b_has_what_it_asked_for(const struct scene *scene)
 	return is_held_as_named(scene, &scene->b);
 }
 
+/* ---- two threads that do the same with one chunk ---- */
+
+/* A has the address of what B has. */
+static void be_lent(struct scene *scene, struct side *me)
+{
+	warm_up(scene, me);
+	memcpy(me->held, scene->b.held, sizeof(me->held));
+	me->n_held = scene->b.n_held;
+}
+
+static void share_it(struct scene *scene, struct side *me)
+{
+	uint64_t handle = MEMPOOL_HANDLE_NONE;
+
+	(void)scene;
+	me->result = mempool_share(me->client, me->held[0], 1, &handle);
+	must(me, me->result < 0 || handle != MEMPOOL_HANDLE_NONE);
+}
+
+static void share_alone(struct scene *scene, struct side *me)
+{
+	me->result = mempool_share(me->client, me->held[0], 1, &scene->handle);
+}
+
+/* The handle can be used at once, wherever the other thread is. */
+static void share_and_acquire(struct scene *scene, struct side *me)
+{
+	const void *chunk;
+
+	me->result = mempool_share(me->client, me->held[0], 1, &scene->handle);
+	must(me, me->result == 0 &&
+			 mempool_acquire(me->client, scene->handle, &chunk, NULL) == 0 &&
+			 chunk == me->held[0] && mempool_free(me->client, chunk) == 0);
+}
+
+static bool is_shared_once(const struct scene *scene)
+{
+	return scene->a.result == 0 && scene->b.result == 0 &&
+	       pool_count_used(segment_managers(scene->b.client->segment)) == 1 &&
+	       is_held_as_named(scene, &scene->b);
+}
+
+static uint32_t generation_of(const struct scene *scene)
+{
+	const struct pool *pool = &scene->b.client->segment->pools[0];
+	uint64_t off = (uint64_t)((unsigned char *)scene->b.held[0] - pool->data);
+
+	return word_generation(atomic_load(&pool->entries[off / pool->stride].word));
+}
+
+static void free_and_alloc(struct scene *scene, struct side *me)
+{
+	me->result = mempool_free(me->client, me->held[0]);
+	if (me->result == 0)
+		must(me, mempool_alloc(me->client, MEETING_CHUNK_SIZE) == me->held[0]);
+	scene->generation = generation_of(scene);
+}
+
+static void give_it(struct scene *scene, struct side *me)
+{
+	me->result = mempool_give(me->client, me->held[0], 1, &scene->handle);
+}
+
+/* What was given before it was freed or given again: B has it in the end. */
+static void take_back(struct scene *scene, struct side *me)
+{
+	if (scene->a.result == 0)
+		must(me, mempool_take(me->client, scene->handle, &me->held[0], NULL) == 0);
+}
+
+static void give_and_take_back(struct scene *scene, struct side *me)
+{
+	uint64_t handle;
+
+	me->result = mempool_give(me->client, me->held[0], 1, &handle);
+	if (me->result == 0)
+		must(me, mempool_take(me->client, handle, &me->held[0], NULL) == 0);
+	scene->generation = generation_of(scene);
+}
+
+static void send_it(struct scene *scene, struct side *me)
+{
+	(void)scene;
+	me->result = mempool_queue_send(me->queue, me->held[0], 1, 0);
+}
+
+static void receive_back(struct scene *scene, struct side *me)
+{
+	if (scene->a.result == 0)
+		must(me, mempool_queue_receive(me->queue, &me->held[0], NULL, 0) == 0);
+}
+
+static void send_and_receive_back(struct scene *scene, struct side *me)
+{
+	me->result = mempool_queue_send(me->queue, me->held[0], 1, 0);
+	if (me->result == 0)
+		must(me, mempool_queue_receive(me->queue, &me->held[0], NULL, 0) == 0);
+	scene->generation = generation_of(scene);
+}
+
+static void publish_it(struct scene *scene, struct side *me)
+{
+	(void)scene;
+	me->result = mempool_topic_publish(me->topic, me->held[0], 1);
+}
+
+/* A may have shared it before: then B has let go of a share. */
+static bool b_has_another(const struct scene *scene)
+{
+	return (scene->a.result == 0 || scene->a.result == -EPERM) && scene->b.result == 0;
+}
+
+/* If both have: first B, and then A what B had in the end; a handing over and back is two steps. */
+static bool let_go_in_turn(const struct scene *scene)
+{
+	if (scene->a.result == 0 && scene->b.result == 0)
+		return generation_of(scene) == scene->generation + 2;
+	return (scene->a.result == 0 && scene->b.result == -EPERM) ||
+	       (scene->a.result == -EPERM && scene->b.result == 0);
+}
+
+/* What A has published, neither has any more. */
+static void forget_published(struct scene *scene, struct side *me)
+{
+	(void)me;
+	if (scene->a.result == 0)
+		scene->a.n_held = scene->b.n_held = 0;
+}
+
+/* B's share was first, or A's message. */
+static bool it_is_published_or_shared(const struct scene *scene)
+{
+	if (scene->a.result == -EBUSY)
+		return scene->b.result == 0 && is_held_as_named(scene, &scene->b);
+	return scene->a.result == 0 && (scene->b.result == 0 || scene->b.result == -EPERM);
+}
+
 /* ---- the queue ---- */
 
 static void send(struct scene *scene, struct side *me)
@@ -432,30 +569,66 @@ static const struct meeting meetings[] = {
 	  NULL, NULL, none_is_held },
 };
 
+/* Of two threads of one client. */
+static const struct meeting thread_meetings[] = {
+	{ "share; share, as threads", alloc_one, be_lent, share_it, share_and_acquire, NULL, NULL,
+	  is_shared_once },
+	{ "share; free and alloc, as threads", alloc_one, be_lent, share_it, free_and_alloc, NULL,
+	  NULL, b_has_another },
+	{ "give; give, as threads", alloc_one, be_lent, give_it, give_and_take_back, NULL,
+	  take_back, let_go_in_turn },
+	{ "give; free and alloc, as threads", alloc_one, be_lent, give_it, free_and_alloc, NULL,
+	  take_back, let_go_in_turn },
+	{ "send; send, as threads", alloc_one, be_lent, send_it, send_and_receive_back, NULL,
+	  receive_back, let_go_in_turn },
+	{ "send; free and alloc, as threads", alloc_one, be_lent, send_it, free_and_alloc, NULL,
+	  receive_back, let_go_in_turn },
+	{ "publish; share, as threads", alloc_one, be_lent, publish_it, share_alone, NULL,
+	  forget_published, it_is_published_or_shared },
+};
+
+struct total {
+	const char *part;		/* of a name, of those that are wanted */
+	uint64_t n_points;
+	uint64_t n_wrong;
+};
+
+/* Return: 0; -errno if ptrace is not to be had. */
+static int run_all(const struct meeting *table, size_t n, bool are_threads, struct total *total)
+{
+	for (size_t i = 0; i < n; i++) {
+		uint64_t n_wrong;
+		int64_t n_points;
+
+		if (!strstr(table[i].name, total->part))
+			continue;
+		n_points = interleave(&table[i], are_threads, &n_wrong);
+		if (n_points < 0)
+			return (int)n_points;
+		printf("%-52s %12ld %5lu\n", table[i].name, (long)n_points,
+		       (unsigned long)n_wrong);
+		total->n_points += (uint64_t)n_points;
+		total->n_wrong += n_wrong;
+	}
+	return 0;
+}
+
 /* test-interleave [PART_OF_A_NAME] */
 int main(int argc, char *argv[])
 {
-	const char *part = argc > 1 ? argv[1] : "";
-	uint64_t n_points = 0, n_wrong = 0;
+	struct total total = { .part = argc > 1 ? argv[1] : "" };
+	int r;
 
 	printf("%-52s %12s %5s\n", "A; B", "instructions", "wrong");
-	for (size_t i = 0; i < sizeof(meetings) / sizeof(meetings[0]); i++) {
-		uint64_t n_wrong_here;
-		int64_t n;
-
-		if (!strstr(meetings[i].name, part))
-			continue;
-		n = interleave(&meetings[i], &n_wrong_here);
-		if (n < 0) {
-			printf("skipped: ptrace is not permitted here: %s\n", strerror((int)-n));
-			return 77;
-		}
-		printf("%-52s %12ld %5lu\n", meetings[i].name, (long)n,
-		       (unsigned long)n_wrong_here);
-		n_points += (uint64_t)n;
-		n_wrong += n_wrong_here;
+	r = run_all(meetings, sizeof(meetings) / sizeof(meetings[0]), false, &total);
+	if (r == 0)
+		r = run_all(thread_meetings, sizeof(thread_meetings) / sizeof(thread_meetings[0]),
+			    true, &total);
+	if (r < 0) {
+		printf("skipped: ptrace is not permitted here: %s\n", strerror(-r));
+		return 77;
 	}
-	printf("%lu meetings, %lu with something wrong\n", (unsigned long)n_points,
-	       (unsigned long)n_wrong);
-	return n_points > 0 && n_wrong == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	printf("%lu meetings, %lu with something wrong\n", (unsigned long)total.n_points,
+	       (unsigned long)total.n_wrong);
+	return total.n_points > 0 && total.n_wrong == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

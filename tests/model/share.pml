@@ -7,7 +7,8 @@
  * one word of bits, the others in another, for words cannot be read at once. With TOGETHER
  * the first two are threads of one process, which has one bit and counts its references.
  * Each shares the chunk, or acquires the handle that was published last, ROUNDS times, and
- * lets go. Any process may be killed between any two accesses to shared memory (KILLS), and
+ * lets go. With SAME these two threads also share one chunk at the same time: the one that
+ * claimed it lends it to the other, and lets go when that one's call has returned. Any process may be killed between any two accesses to shared memory (KILLS), and
  * so may the reaper (RKILLS), which then starts its sweep again.
  *
  * Each step has one access to shared memory, and all come in one order: the code has every
@@ -16,6 +17,7 @@
  * Checked:
  *   who has shared or acquired keeps his incarnation: chunk, generation and manager stay as
  *   they are until he lets go;
+ *   a handle can be acquired as soon as its share has returned;
  *   nothing is claimed, or freed, twice;
  *   whoever gets the chunk finds a free manager to share it with;
  *   when all stands still and the dead are reaped: the chunk and both managers are free.
@@ -37,6 +39,9 @@
  *   -DFIRST_SETS       only the first reference of a process sets the bit (TOGETHER)
  *   -DNO_BUSY          the last reference and its bit go in two steps (TOGETHER)
  *   -DCOUNT_LATE       a share counts itself after it wrote the bits (TOGETHER)
+ *   -DSHARE_STORE      a share stores the chunk's word instead of swapping it (SAME)
+ *   -DOPEN_LATE        the chunk leads to the manager before that is SHARED (SAME)
+ *   -DLOSER_KEEPS      of two that share, the second keeps its manager (SAME)
  *
  * Not a mutant: a share that does not wipe the bits of those who came late (LATE_BITS). They
  * drop them themselves, and collect; wiped, the chunk is free a little earlier.
@@ -58,6 +63,9 @@
 #define SHARED 2
 #define DAEMON 9
 
+#ifdef SAME
+#define TOGETHER
+#endif
 #ifdef TOGETHER
 #define PROCESS(client) (client == 1 -> 1 : client - 1)
 #else
@@ -72,6 +80,8 @@ byte handle;				/* the last one that was published; 0: none */
 byte refs[8];				/* private to a process: p * 2 + m */
 bool busy[8];
 byte n_running[4];			/* threads of a process */
+bool lent;				/* the chunk, to the other thread of process 1 */
+byte n_lent;				/* which is in its call */
 bool killed[4], reaped[4];
 byte n_clients = CLIENTS, kills_left = KILLS, rkills_left = RKILLS;
 bool rkill;
@@ -80,16 +90,25 @@ bool rkill;
 
 inline load_manager(m) { d_step { s_g = mg[m]; s_k = mk[m]; s_v = mv[m] } }
 
+inline leave_shared(m, as, kind) {
+	d_step {
+		won = (linked[m] && ck == SHARED && cv == m);
+		if :: won -> cg = cg + 1; ck = kind; cv = as :: else fi
+	}
+}
+
+inline free_manager(m, as) {
+	d_step { assert(mk[m] == OWNED && mv[m] == as); mg[m] = mg[m] + 1; mk[m] = FREE; mv[m] = 0 }
+}
+
 /* OWNED(as), with the chunk if it is still its: the chunk to OWNED, the manager, the chunk. */
 inline free_both(m, as) {
-#ifdef CHUNK_FIRST
-	d_step { assert(ck == SHARED && cv == m); cg = cg + 1; ck = FREE; cv = 0 };
-	d_step { assert(mk[m] == OWNED && mv[m] == as); mg[m] = mg[m] + 1; mk[m] = FREE; mv[m] = 0 }
-#else
-	d_step { assert(ck == SHARED && cv == m); cg = cg + 1; ck = OWNED; cv = as };
-	d_step { assert(mk[m] == OWNED && mv[m] == as); mg[m] = mg[m] + 1; mk[m] = FREE; mv[m] = 0 };
-	d_step { assert(ck == OWNED && cv == as); cg = cg + 1; ck = FREE; cv = 0 }
-#endif
+	leave_shared(m, as, OWNED);
+	free_manager(m, as);
+	d_step {
+		if :: won -> assert(ck == OWNED && cv == as); cg = cg + 1; ck = FREE; cv = 0 :: else fi;
+		won = 0
+	}
 }
 
 /* After every clearing of a bit. Who fails by another's stamp may leave it to him. */
@@ -114,7 +133,11 @@ inline collect(m, as) {
 		fi
 	   };
 	   if
+#ifdef CHUNK_FIRST
+	   :: won -> leave_shared(m, 0, FREE); free_manager(m, as); break
+#else
 	   :: won -> free_both(m, as); break
+#endif
 	   :: !won -> if :: true -> break :: true fi
 	   fi
 	od;
@@ -158,19 +181,35 @@ inline drop(m) {
 #endif
 }
 
-inline share() {
-	/* as soon as the chunk is free, a manager is */
+inline swap_word() {
 	d_step {
-		if
-		:: ck == FREE ->
-			assert(mk[0] == FREE && mk[1] == FREE); ck = OWNED; cv = p; won = 1
-		:: else -> won = 0
-		fi
-	};
-	if :: !won -> goto next :: won -> won = 0 fi;
+		h = cg;
+#ifdef SHARE_STORE
+		ck = SHARED; cv = m; won = 1
+#else
+		won = (ck == OWNED && cv == p);
+		if :: won -> ck = SHARED; cv = m :: else fi
+#endif
+	}
+}
+
+inline open_manager() {
+	d_step { assert(mk[m] == OWNED && mv[m] == p); mk[m] = SHARED; mv[m] = 0 }
+}
+
+/* A chunk that our process has alone. */
+inline share_owned() {
 	/* either: which one a hint names is chance */
-	if :: m = 0 :: m = 1 fi;
-	d_step { assert(mk[m] == FREE); mk[m] = OWNED; mv[m] = p };
+	atomic {
+		if
+		:: mk[0] == FREE -> m = 0
+		:: mk[1] == FREE -> m = 1
+#ifdef SAME
+		:: else -> goto look
+#endif
+		fi;
+		mk[m] = OWNED; mv[m] = p
+	};
 #ifndef COUNT_LATE
 	add(m);
 #endif
@@ -184,8 +223,68 @@ inline share() {
 #ifdef COUNT_LATE
 	d_step { refs[p * 2 + m]++ };
 #endif
-	d_step { assert(ck == OWNED && cv == p); ck = SHARED; cv = m; h = cg };
-	d_step { mk[m] = SHARED; mv[m] = 0; handle = h };
+#ifdef OPEN_LATE
+	swap_word();
+	open_manager();
+#else
+	open_manager();
+	swap_word();
+#endif
+#ifdef SAME
+	if
+	:: won
+	:: else ->
+#ifndef LOSER_KEEPS
+		drop(m);
+#endif
+		/* the other thread was first: its manager; or there was none for us */
+look:		skip;
+		d_step { h = cg; won = (ck == SHARED); m = (won -> cv : 0); assert(won || (ck == OWNED && cv == p)) }
+	fi
+#else
+	assert(won)
+#endif
+}
+
+inline share() {
+	d_step {
+		if
+		:: ck == FREE ->
+			/* as soon as the chunk is free, a manager is */
+#ifdef SAME
+			assert(mk[0] == FREE || mk[1] == FREE);
+			lent = (p == 1);
+#else
+			assert(mk[0] == FREE && mk[1] == FREE);
+#endif
+			ck = OWNED; cv = p; won = 1
+		:: ck != FREE && p == 1 && lent -> n_lent++; won = 1; guest = 1
+		:: else -> won = 0
+		fi
+	};
+	if :: !won -> goto next :: won -> won = 0 fi;
+	d_step { won = (ck == SHARED); h = cg; m = (won -> cv : 0) };
+	if
+	:: won -> d_step { assert(refs[p * 2 + m] > 0) }
+	:: !won -> share_owned()
+	fi;
+	d_step {
+		if
+		:: won -> assert(HOLDS(h, m) && mk[m] == SHARED); handle = h; won = 0
+		:: else
+		fi
+	};
+#ifdef SAME
+	if
+	:: guest -> d_step { guest = 0; n_lent-- }; goto next
+	:: !guest && p == 1 -> d_step { n_lent == 0 -> lent = 0; won = (ck == OWNED); m = (won -> 0 : cv) }
+	:: !guest && p != 1
+	fi;
+	if
+	:: won -> d_step { assert(ck == OWNED && cv == p && cg == h); cg = cg + 1; ck = FREE; cv = 0; won = 0 }; goto next
+	:: else
+	fi;
+#endif
 	assert(HOLDS(h, m));
 	assert(HOLDS(h, m));
 	drop(m)
@@ -240,20 +339,20 @@ inline acquire() {
 
 proctype Client(byte id) {
 	byte s_g, s_k, s_v, g0, m, h, n, p = PROCESS(id);
-	bool won, x, first;
+	bool won, x, first, guest;
 	{
 		do
 		:: n == ROUNDS -> break
 		:: n < ROUNDS ->
 			n++;
 			if
-			:: ck == FREE -> share()
+			:: ck == FREE || (p == 1 && lent) -> share()
 			:: acquire()
 			fi;
-next:			atomic { m = 0; h = 0; won = 0; s_g = 0; s_k = 0; s_v = 0 }
+next:			atomic { m = 0; h = 0; won = 0; x = 0; s_g = 0; s_k = 0; s_v = 0 }
 		od
 	} unless { killed[p] };
-	atomic { n_running[p]--; n_clients--; s_g = 0; s_k = 0; s_v = 0; g0 = 0; m = 0; h = 0; n = 0; won = 0; x = 0; first = 0 }
+	atomic { n_running[p]--; n_clients--; s_g = 0; s_k = 0; s_v = 0; g0 = 0; m = 0; h = 0; n = 0; won = 0; x = 0; first = 0; guest = 0 }
 }
 
 inline reap_words() {
@@ -272,12 +371,10 @@ inline reap_managers() {
 			d_step { mg[m] = mg[m] + 1; mk[m] = FREE; mv[m] = 0 }
 #else
 #ifdef REAP_CHUNK_FIRST
-			d_step { if :: linked[m] && ck == SHARED && cv == m -> cg = cg + 1; ck = FREE; cv = 0 :: else fi };
-			d_step { mg[m] = mg[m] + 1; mk[m] = FREE; mv[m] = 0 }
+			leave_shared(m, 0, FREE);
+			free_manager(m, dead)
 #else
-			d_step { won = (linked[m] && ck == SHARED && cv == m); if :: won -> cg = cg + 1; ck = OWNED; cv = dead :: else fi };
-			d_step { mg[m] = mg[m] + 1; mk[m] = FREE; mv[m] = 0 };
-			d_step { if :: won -> assert(ck == OWNED && cv == dead); cg = cg + 1; ck = FREE; cv = 0 :: else fi; won = 0 }
+			free_both(m, dead)
 #endif
 #endif
 		:: else

@@ -116,10 +116,12 @@ static void assert_adds_up(void)
 static void share(uint32_t pool, uint32_t index, uint32_t manager, uint32_t topic)
 {
 	const struct chunk_ref chunk = { .pool = pool, .index = index };
+	uint64_t word;
 
 	claim(pool, index, 1, alice);
 	claim(2, manager, 1, alice);
-	chunk_manager_share(segment, chunk, manager, alice, topic);
+	word = atomic_load(&segment->pools[pool].entries[index].word);
+	ck_assert_int_eq(chunk_manager_share(segment, chunk, manager, alice, topic, &word), 0);
 }
 
 START_TEST(test_census_of_a_new_segment_all_free)

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "build_config.h"
-#include "client/client.h"
+#include "client/cache.h"
 #include "client/share.h"
 #include "shm/audit.h"
 #include "shm/chunk_manager.h"
@@ -380,7 +380,7 @@ START_TEST(test_share_reaper_frees_both_at_every_stop)
 	uint64_t handle, word, manager_word;
 	void *chunk;
 
-	for (int stop = 0; stop < 5; stop++) {
+	for (int stop = 0; stop < 6; stop++) {
 		handle = must_share(0, 1, &chunk);
 		index = handle_index(handle);
 		word = word_of_handle(handle);
@@ -391,19 +391,21 @@ START_TEST(test_share_reaper_frees_both_at_every_stop)
 			word = word_claimed(word, dead);
 			manager_word = word_claimed(manager_word, dead);
 			break;
-		case 1:		/* sharing: the chunk's word written */
-			/* or collecting: the manager taken */
+		case 1:		/* sharing: the manager SHARED */
+			word = word_claimed(word, dead);
+			break;
+		case 2:		/* collecting: the manager taken */
 			manager_word = word_claimed(manager_word, dead);
 			break;
-		case 2:		/* collecting: the chunk taken, too */
+		case 3:		/* collecting: the chunk taken, too */
 			word = word_taken(word, dead);
 			manager_word = word_claimed(manager_word, dead);
 			break;
-		case 3:		/* collecting: the manager is free */
+		case 4:		/* collecting: the manager is free */
 			word = word_taken(word, dead);
 			manager_word = word_freed(manager_word);
 			break;
-		case 4:		/* the bit cleared, not yet collected */
+		case 5:		/* the bit cleared, not yet collected */
 			chunk_manager_clear(segment, manager, dead);
 			break;
 		}
@@ -441,7 +443,7 @@ static uint64_t count_faults(void)
 	return audit.n_faults;
 }
 
-/* A client stopped between the chunk's word and the manager's, as the audit finds it. */
+/* A client stopped between the manager's word and the chunk's, as the audit finds it. */
 START_TEST(test_share_half_made_is_a_fault_of_the_dead_alone)
 {
 	struct pool *managers = segment_managers(segment);
@@ -451,6 +453,14 @@ START_TEST(test_share_half_made_is_a_fault_of_the_dead_alone)
 	void *chunk;
 
 	handle = must_share(0, 1, &chunk);
+	/* Sharing: the manager is SHARED already. */
+	word = &segment->pools[0].entries[handle_index(handle)].word;
+	whole = atomic_load(word);
+	atomic_store(word, word_claimed(whole, clients[0]->holder));
+	ck_assert_uint_eq(count_faults(), 0);
+	atomic_store(word, whole);
+
+	/* Collecting: it is not SHARED any more. */
 	word = &managers->entries[word_value(segment->pools[0].entries[handle_index(handle)]
 						     .word)].word;
 	whole = atomic_load(word);
@@ -602,9 +612,7 @@ START_TEST(test_share_threads_of_several_clients)
 }
 END_TEST
 
-/* ---- more references than there is room to count ---- */
-
-#define MOST_REFERENCES (UINT32_MAX >> 1)
+/* ---- two threads that share one chunk at the same time ---- */
 
 static void *alloc_one(uint32_t by, struct chunk_ref *ret_chunk, uint64_t *ret_word)
 {
@@ -618,6 +626,162 @@ static void *alloc_one(uint32_t by, struct chunk_ref *ret_chunk, uint64_t *ret_w
 	*ret_word = atomic_load(&pool->entries[ret_chunk->index].word);
 	return chunk;
 }
+
+/* The second one to swap the word: as if it had read it before the first one did. */
+START_TEST(test_share_second_thread_gives_its_manager_back)
+{
+	struct cache *cache = cache_get(clients[0]);
+	struct chunk_ref ref;
+	uint64_t handle, word, shared;
+	uint32_t manager;
+	void *chunk = alloc_one(0, &ref, &word);
+
+	ck_assert_int_eq(mempool_share(clients[0], chunk, 8, &handle), 0);
+	shared = word_of_handle(handle);
+	manager = word_value(shared);
+	ck_assert_int_eq(share_owned(cache, ref, 8, MEMPOOL_HOLDER_NONE, &word), -EBUSY);
+	ck_assert_uint_eq(word, shared);
+	ck_assert_uint_eq(word_of_handle(handle), shared);
+	ck_assert_uint_eq(test_segment_used(segment, segment->n_pools), 1);
+	for (uint32_t m = 0; m < segment_managers(segment)->n_chunks; m++)
+		ck_assert_uint_eq(clients[0]->references[m], m == manager);
+
+	must_free(1, must_acquire(1, handle, 5));
+	must_free(0, chunk);
+	must_be_deserted();
+}
+END_TEST
+
+/* A mistake of the caller's: nothing is lost, and nothing of another's is touched. */
+START_TEST(test_share_of_what_another_thread_let_go_of_eperm)
+{
+	struct cache *cache = cache_get(clients[0]);
+	struct chunk_ref ref;
+	uint64_t handle, word, stale;
+	void *chunk = alloc_one(0, &ref, &stale);
+
+	must_free(0, chunk);
+	word = stale;
+	ck_assert_int_eq(share_owned(cache, ref, 8, MEMPOOL_HOLDER_NONE, &word), -EPERM);
+	must_be_deserted();
+
+	ck_assert_ptr_eq(mempool_alloc(clients[0], CHUNK_SIZE), chunk);
+	ck_assert_int_eq(mempool_give(clients[0], chunk, 8, &handle), 0);
+	word = stale;
+	ck_assert_int_eq(share_owned(cache, ref, 8, MEMPOOL_HOLDER_NONE, &word), -EPERM);
+	ck_assert_int_eq(mempool_take(clients[1], handle, &chunk, NULL), 0);
+	word = stale;
+	ck_assert_int_eq(share_owned(cache, ref, 8, MEMPOOL_HOLDER_NONE, &word), -EPERM);
+	must_free(1, chunk);
+	must_be_deserted();
+}
+END_TEST
+
+/* Each such thread needs a manager for a moment, and there are only as many as chunks. */
+START_TEST(test_share_without_a_manager_eagain_nothing_changed)
+{
+	struct pool *managers = segment_managers(segment);
+	uint32_t index, holder = clients[1]->holder;
+	struct cache *cache = cache_get(clients[0]);
+	struct chunk_ref ref;
+	uint64_t handle = 7, word, stale;
+	void *chunk = alloc_one(0, &ref, &word);
+
+	stale = word;
+	for (index = 0; index < managers->n_chunks; index++)
+		ck_assert_int_eq(pool_claim(managers, index, holder), 0);
+	ck_assert_int_eq(mempool_share(clients[0], chunk, 8, &handle), -EAGAIN);
+	ck_assert_uint_eq(handle, 7);
+	ck_assert_uint_eq(atomic_load(&segment->pools[0].entries[ref.index].word), word);
+
+	/* One is enough for both threads, if the second comes after the first. */
+	ck_assert_int_eq(pool_release_checked(managers, 3, holder), 0);
+	pool_hint(managers, 3);
+	ck_assert_int_eq(mempool_share(clients[0], chunk, 8, &handle), 0);
+	ck_assert_int_eq(share_owned(cache, ref, 8, MEMPOOL_HOLDER_NONE, &stale), -EBUSY);
+	must_free(1, must_acquire(1, handle, 5));
+	must_free(0, chunk);
+	ck_assert_int_eq(reap_holder(segment, holder), 0);
+	must_be_deserted();
+}
+END_TEST
+
+enum { BOTH_ROUNDS = 100000 };
+
+/* What two threads of clients[0] share, each round; and where they wait for each other. */
+struct both {
+	uint64_t *chunk;
+	uint32_t n_rounds;
+	_Atomic uint32_t n_arrived;
+};
+
+static void meet(struct both *both)
+{
+	uint32_t n = atomic_fetch_add(&both->n_arrived, 1) + 1;
+	uint32_t last = (n + 1) & ~UINT32_C(1);
+
+	for (uint32_t i = 1; atomic_load(&both->n_arrived) < last; i++)
+		if (i % 1000 == 0)
+			sched_yield();
+}
+
+/* With the handle that it was given, somebody else acquires at once. */
+static void share_with(struct both *both, uint32_t other)
+{
+	const void *seen;
+	uint64_t handle;
+	int r = mempool_share(clients[0], both->chunk, 8, &handle);
+
+	if (r == 0)
+		r = mempool_acquire(clients[other], handle, &seen, NULL);
+	if (r < 0 || seen != both->chunk)
+		n_faults++;
+	else if (*(const uint64_t *)seen != 5 || mempool_free(clients[other], seen) != 0)
+		n_faults++;
+}
+
+static void *share_beside(void *userdata)
+{
+	struct both *both = userdata;
+
+	for (uint32_t i = 0; i < both->n_rounds; i++) {
+		meet(both);
+		share_with(both, 2);
+		meet(both);
+	}
+	return NULL;
+}
+
+START_TEST(test_share_of_one_chunk_by_two_threads_at_once)
+{
+	struct both both = { .n_rounds = BOTH_ROUNDS / (MEMPOOL_SANITIZED ? 10 : 1) };
+	uint32_t random = 1, n_wrong = 0;
+	struct chunk_ref ref;
+	pthread_t thread;
+	uint64_t word;
+
+	ck_assert_int_eq(pthread_create(&thread, NULL, share_beside, &both), 0);
+	for (uint32_t i = 0; i < both.n_rounds; i++) {
+		both.chunk = alloc_one(0, &ref, &word);
+		meet(&both);
+		/* Now the one is first, now the other. */
+		random = random * 1664525 + 1013904223;
+		for (uint32_t pause = random >> 24; pause > 0; pause--)
+			atomic_signal_fence(memory_order_seq_cst);
+		share_with(&both, 1);
+		meet(&both);
+		n_wrong += mempool_free(clients[0], both.chunk) != 0;
+	}
+	pthread_join(thread, NULL);
+	ck_assert_uint_eq(n_wrong, 0);
+	ck_assert_uint_eq(n_faults, 0);
+	must_be_deserted();
+}
+END_TEST
+
+/* ---- more references than there is room to count ---- */
+
+#define MOST_REFERENCES (UINT32_MAX >> 1)
 
 START_TEST(test_share_more_references_than_can_be_counted_eoverflow)
 {
@@ -733,6 +897,10 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_share_stamp_wraps_within_its_bits);
 	tcase_add_test(tcase, test_share_half_made_is_a_fault_of_the_dead_alone);
 	tcase_add_test(tcase, test_share_hostile_links_are_not_followed);
+	tcase_add_test(tcase, test_share_second_thread_gives_its_manager_back);
+	tcase_add_test(tcase, test_share_of_what_another_thread_let_go_of_eperm);
+	tcase_add_test(tcase, test_share_without_a_manager_eagain_nothing_changed);
+	tcase_add_test(tcase, test_share_of_one_chunk_by_two_threads_at_once);
 	tcase_add_test(tcase, test_share_more_references_than_can_be_counted_eoverflow);
 	tcase_add_test(tcase, test_share_overflow_leaves_the_chunk_alone);
 	tcase_add_test(tcase, test_share_urgent_thread_lets_the_last_reference_go);

@@ -679,6 +679,7 @@ START_TEST(test_topic_publisher_killed_at_every_stop)
 	for (int stop = 0; stop < 6; stop++) {
 		struct topic_slot slot;
 		int64_t n_freed = 1;
+		uint64_t word;
 
 		/* The ring is full each time. */
 		for (uint64_t i = 0; i < topic.capacity; i++) {
@@ -689,9 +690,10 @@ START_TEST(test_topic_publisher_killed_at_every_stop)
 		}
 		ck_assert_int_eq(test_claim_scan(pool, 0, dead, &index), 0);
 		ck_assert_int_eq(test_claim_scan(managers, 0, dead, &manager), 0);
+		word = atomic_load(&pool->entries[index].word);
 		if (stop >= 1)
 			chunk_manager_share(segment, (struct chunk_ref){ 0, index }, manager,
-					    dead, topic.holder);
+					    dead, topic.holder, &word);
 		topic_next_free(&topic, &slot);
 		if (stop >= 2) {
 			chunk_manager_set(segment, slot.manager, dead);
