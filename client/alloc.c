@@ -13,8 +13,8 @@
 
 #include "alloc.h"
 #include "cache.h"
-#include "clock.h"
 #include "share.h"
+#include "shm/clock.h"
 #include "wait.h"
 
 /* Does this pool's every chunk start at a multiple? Its first is on a page. */

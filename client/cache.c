@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "barrier.h"
-#include "clock.h"
+#include "shm/clock.h"
 #include "shm/eventcount.h"
 
 static struct cache cache_none = { .client = CACHE_ORPHAN };

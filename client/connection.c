@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "shm/clock.h"
 #include "shm/fd.h"
 
 #define NS_PER_SECOND INT64_C(1000000000)

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "client.h"
-#include "clock.h"
+#include "shm/clock.h"
 #include "shm/eventcount.h"
 #include "shm/fd.h"
 #include "shm/holder.h"

@@ -11,7 +11,7 @@
 #include <time.h>
 
 #include "client/cache.h"
-#include "client/clock.h"
+#include "shm/clock.h"
 #include "support/control.h"
 
 enum { N = 1024, N_LEAVES = N / 64, CACHE = 16, N_THREADS = 8 };

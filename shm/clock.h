@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* clock.h - the time that waits and retries go by */
-#ifndef CLIENT_CLOCK_H
-#define CLIENT_CLOCK_H
+#ifndef SHM_CLOCK_H
+#define SHM_CLOCK_H
 
 #include <stdint.h>
 #include <time.h>
