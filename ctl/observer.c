@@ -11,45 +11,48 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "mempool_layout.h"
+#include "shm/clock.h"
 #include "shm/config.h"
+#include "shm/packet.h"
 #include "shm/segment_memory.h"
+
+/* Between tries while so many wait to be accepted that there is no room. */
+#define RETRY_NS (10 * 1000000)
 
 /* More than any machine has; bounds what a wrong answer makes us wait for. */
 #define MAX_SEGMENTS 65536
 
+static int64_t deadline_ns(void)
+{
+	return clock_now_ns() + OBSERVER_TIMEOUT_SECONDS * INT64_C(1000000000);
+}
+
+/* As packet_wait(), through signals. */
+static int wait_until(int fd, int64_t deadline)
+{
+	int r;
+
+	do {
+		r = packet_wait(fd, deadline);
+	} while (r == -EINTR);
+	return r;
+}
+
 static int observer_connect(const char *socket_path)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	struct timeval timeout = { .tv_sec = OBSERVER_TIMEOUT_SECONDS };
-	size_t length = strlen(socket_path);
-	int fd, r;
+	int64_t deadline = deadline_ns();
+	int fd;
 
-	if (length >= sizeof(address.sun_path))
-		return -ENAMETOOLONG;
-	memcpy(address.sun_path, socket_path, length);
-
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) < 0 ||
-	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) < 0 ||
-	    connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
-		r = -errno;
-		close(fd);
-		if (r == -ENOENT || r == -ECONNREFUSED)
-			return -ENOTCONN;
-		/* A full backlog, for as long as we are ready to wait. */
-		return r == -EAGAIN ? -ETIMEDOUT : r;
+	/* A full backlog, for as long as we are ready to wait. */
+	while ((fd = packet_connect(socket_path)) == -EAGAIN) {
+		if (clock_now_ns() >= deadline)
+			return -ETIMEDOUT;
+		wait_until(-1, clock_now_ns() + RETRY_NS);
 	}
-
-	return fd;
+	return fd == -ENOENT || fd == -ECONNREFUSED ? -ENOTCONN : fd;
 }
 
 static bool place_is_valid(const struct mempool_msg_place *place)
@@ -61,31 +64,19 @@ static bool place_is_valid(const struct mempool_msg_place *place)
 }
 
 /* One message, whole if not longer than @buffer, whose head agrees with its length. */
-static int receive(int fd, void *buffer, struct mempool_msg *ret_head, int *ret_passed)
+static int receive(int fd, int64_t deadline, void *buffer, struct mempool_msg *ret_head,
+		   int *ret_passed)
 {
-	struct iovec iov = { .iov_base = buffer, .iov_len = MEMPOOL_MSG_MAX_BYTES };
-	union {
-		struct cmsghdr header;
-		char room[CMSG_SPACE(sizeof(int))];
-	} control = { .room = { 0 } };
-	struct msghdr msghdr = { .msg_iov = &iov, .msg_iovlen = 1 };
-	struct cmsghdr *header;
 	ssize_t n;
+	int r;
 
-	*ret_passed = -1;
-	msghdr.msg_control = &control;
-	/* Not CMSG_SPACE(), whose padding has room for a second one. */
-	msghdr.msg_controllen = CMSG_LEN(sizeof(int));
-	do {
-		n = recvmsg(fd, &msghdr, MSG_TRUNC | MSG_CMSG_CLOEXEC);
-	} while (n < 0 && errno == EINTR);
-	header = n < 0 ? NULL : CMSG_FIRSTHDR(&msghdr);
-	if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS &&
-	    header->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(ret_passed, CMSG_DATA(header), sizeof(int));
-
+	while ((n = packet_receive(fd, buffer, MEMPOOL_MSG_MAX_BYTES, ret_passed)) == -EAGAIN) {
+		r = wait_until(fd, deadline);
+		if (r < 0)
+			return r;
+	}
 	if (n < 0)
-		return errno == EAGAIN ? -ETIMEDOUT : -errno;
+		return (int)n;
 	if (n == 0)
 		return -ECONNRESET;
 
@@ -97,15 +88,16 @@ static int receive(int fd, void *buffer, struct mempool_msg *ret_head, int *ret_
 }
 
 /* The next answer, which must be of this type and size, or a refusal; and a descriptor, or -1. */
-static int receive_passed(int fd, enum mempool_message_type type, void *ret_answer, size_t size,
-			  int *ret_passed, char reterr_reason[static 240])
+static int receive_passed(int fd, int64_t deadline, enum mempool_message_type type,
+			  void *ret_answer, size_t size, int *ret_passed,
+			  char reterr_reason[static 240])
 {
 	_Alignas(8) unsigned char buffer[MEMPOOL_MSG_MAX_BYTES] = { 0 };
 	struct mempool_msg_refused refused;
 	struct mempool_msg head;
 	int r;
 
-	r = receive(fd, buffer, &head, ret_passed);
+	r = receive(fd, deadline, buffer, &head, ret_passed);
 	if (r < 0)
 		return r;
 
@@ -123,12 +115,12 @@ static int receive_passed(int fd, enum mempool_message_type type, void *ret_answ
 }
 
 /* The same of one that passes nothing. */
-static int receive_answer(int fd, enum mempool_message_type type, void *ret_answer, size_t size,
-			  char reterr_reason[static 240])
+static int receive_answer(int fd, int64_t deadline, enum mempool_message_type type,
+			  void *ret_answer, size_t size, char reterr_reason[static 240])
 {
 	int passed, r;
 
-	r = receive_passed(fd, type, ret_answer, size, &passed, reterr_reason);
+	r = receive_passed(fd, deadline, type, ret_answer, size, &passed, reterr_reason);
 	if (passed >= 0)
 		close(passed);
 	return r;
@@ -139,11 +131,12 @@ static int receive_places(int fd, struct mempool_msg_place **ret_places,
 {
 	struct mempool_msg_place *places = NULL;
 	struct mempool_msg_segment segment;
+	int64_t deadline = deadline_ns();
 	uint32_t n = 0;
 	int r;
 
 	for (uint32_t i = 0; i == 0 || i < n; i++) {
-		r = receive_answer(fd, MEMPOOL_MSG_SEGMENT, &segment, sizeof(segment),
+		r = receive_answer(fd, deadline, MEMPOOL_MSG_SEGMENT, &segment, sizeof(segment),
 				   reterr_reason);
 		if (r < 0)
 			goto fail;
@@ -182,10 +175,13 @@ static int observer_ask(const char *socket_path, const void *message, size_t siz
 	int fd = observer_connect(socket_path);
 	int r;
 
-	if (fd >= 0 && send(fd, message, size, MSG_NOSIGNAL) < 0) {
-		r = errno == EAGAIN ? -ETIMEDOUT : errno == EPIPE ? -ECONNRESET : -errno;
+	if (fd < 0)
+		return fd;
+	/* The first message on it always has room. */
+	r = packet_send(fd, message, size, -1);
+	if (r < 0) {
 		close(fd);
-		return r;
+		return r == -EPIPE ? -ECONNRESET : r;
 	}
 	return fd;
 }
@@ -194,12 +190,7 @@ int observer_list(const char *socket_path, struct mempool_msg_place **ret_places
 		  size_t *ret_n_places, char reterr_reason[static 240])
 {
 	const struct mempool_msg_list list = {
-		.msg = {
-			.magic = MEMPOOL_PROTOCOL_MAGIC,
-			.version = MEMPOOL_PROTOCOL_VERSION,
-			.type = MEMPOOL_MSG_LIST,
-			.size = sizeof(list),
-		},
+		.msg = packet_head(MEMPOOL_MSG_LIST, sizeof(list)),
 	};
 	int fd, r;
 
@@ -216,12 +207,7 @@ int observer_drain(const char *socket_path, const char *segment, const char *top
 		   struct mempool_msg_drained *ret_drained, char reterr_reason[static 240])
 {
 	struct mempool_msg_drain drain = {
-		.msg = {
-			.magic = MEMPOOL_PROTOCOL_MAGIC,
-			.version = MEMPOOL_PROTOCOL_VERSION,
-			.type = MEMPOOL_MSG_DRAIN,
-			.size = sizeof(drain),
-		},
+		.msg = packet_head(MEMPOOL_MSG_DRAIN, sizeof(drain)),
 	};
 	int fd, r;
 
@@ -236,8 +222,8 @@ int observer_drain(const char *socket_path, const char *segment, const char *top
 	fd = observer_ask(socket_path, &drain, sizeof(drain));
 	if (fd < 0)
 		return fd;
-	r = receive_answer(fd, MEMPOOL_MSG_DRAINED, ret_drained, sizeof(*ret_drained),
-			   reterr_reason);
+	r = receive_answer(fd, deadline_ns(), MEMPOOL_MSG_DRAINED, ret_drained,
+			   sizeof(*ret_drained), reterr_reason);
 	close(fd);
 	return r;
 }
@@ -246,24 +232,16 @@ int observer_reload(const char *socket_path, struct mempool_msg_reloaded *ret_re
 		    char reterr_reason[static 240])
 {
 	const struct mempool_msg_reload reload = {
-		.msg = {
-			.magic = MEMPOOL_PROTOCOL_MAGIC,
-			.version = MEMPOOL_PROTOCOL_VERSION,
-			.type = MEMPOOL_MSG_RELOAD,
-			.size = sizeof(reload),
-		},
+		.msg = packet_head(MEMPOOL_MSG_RELOAD, sizeof(reload)),
 	};
-	const struct timeval for_ever = { 0, 0 };
 	int fd, r;
 
 	reterr_reason[0] = '\0';
 	fd = observer_ask(socket_path, &reload, sizeof(reload));
 	if (fd < 0)
 		return fd;
-	r = setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &for_ever, sizeof(for_ever)) < 0 ? -errno : 0;
-	if (r == 0)
-		r = receive_answer(fd, MEMPOOL_MSG_RELOADED, ret_reloaded, sizeof(*ret_reloaded),
-				   reterr_reason);
+	r = receive_answer(fd, PACKET_NO_DEADLINE, MEMPOOL_MSG_RELOADED, ret_reloaded,
+			   sizeof(*ret_reloaded), reterr_reason);
 	if (r == 0)
 		ret_reloaded->text[sizeof(ret_reloaded->text) - 1] = '\0';
 	close(fd);
@@ -274,12 +252,7 @@ int observer_dump(const char *socket_path, bool as_json, int *ret_fd,
 		  char reterr_reason[static 240])
 {
 	const struct mempool_msg_dump dump = {
-		.msg = {
-			.magic = MEMPOOL_PROTOCOL_MAGIC,
-			.version = MEMPOOL_PROTOCOL_VERSION,
-			.type = MEMPOOL_MSG_DUMP,
-			.size = sizeof(dump),
-		},
+		.msg = packet_head(MEMPOOL_MSG_DUMP, sizeof(dump)),
 		.as_json = as_json,
 	};
 	struct mempool_msg_dumped dumped;
@@ -289,8 +262,8 @@ int observer_dump(const char *socket_path, bool as_json, int *ret_fd,
 	fd = observer_ask(socket_path, &dump, sizeof(dump));
 	if (fd < 0)
 		return fd;
-	r = receive_passed(fd, MEMPOOL_MSG_DUMPED, &dumped, sizeof(dumped), &passed,
-			   reterr_reason);
+	r = receive_passed(fd, deadline_ns(), MEMPOOL_MSG_DUMPED, &dumped, sizeof(dumped),
+			   &passed, reterr_reason);
 	close(fd);
 	if (r == 0 && passed < 0)
 		r = -EPROTO;

@@ -3,10 +3,12 @@
 #include <check.h>
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -286,9 +288,20 @@ START_TEST(test_list_long_path_enametoolong)
 }
 END_TEST
 
-START_TEST(test_list_silent_daemon_etimedout)
+static void on_alarm(int signal)
 {
+	(void)signal;
+}
+
+/* A program's timer or a profiler must not make the wait longer. */
+START_TEST(test_list_silent_daemon_etimedout_through_signals)
+{
+	const struct sigaction action = { .sa_handler = on_alarm };
+	const struct itimerval often = { { .tv_usec = 10000 }, { .tv_usec = 10000 } };
+
 	/* Connected by the backlog, and nobody answers. */
+	ck_assert_int_eq(sigaction(SIGALRM, &action, NULL), 0);
+	ck_assert_int_eq(setitimer(ITIMER_REAL, &often, NULL), 0);
 	ck_assert_int_eq(observer_list(socket_path, &places, &n_places, reason), -ETIMEDOUT);
 }
 END_TEST
@@ -314,7 +327,7 @@ int main(void)
 	tcase_add_test(tcase, test_list_hangup_before_the_last_econnreset);
 	tcase_add_test(tcase, test_list_nobody_there_enotconn);
 	tcase_add_test(tcase, test_list_long_path_enametoolong);
-	tcase_add_test(tcase, test_list_silent_daemon_etimedout);
+	tcase_add_test(tcase, test_list_silent_daemon_etimedout_through_signals);
 	suite_add_tcase(suite, tcase);
 
 	srunner_run_all(runner, CK_ENV);
