@@ -15,7 +15,8 @@
  *							this client writes to it
  *			<-	NEWS			at any time, to who has passed one: look again
  *	PEER_FD		->				a holder has its poller's bit set
- *			<-	PEER			and its eventfd, or none
+ *			<-	PEER			and its eventfd, or none; and then NEWS goes
+ *							to that holder
  *
  *	LIST		->				an observer: takes no holder
  *			<-	SEGMENT, n times; n is in each; n = 0: one, with an empty name
@@ -29,7 +30,8 @@
  *			<-	DUMPED with a file: the config in force; or REFUSED
  *
  * A HELLO with a nonce that a living record of the same process has gets that record again:
- * so a lost WELCOME or a restarted daemon costs the client nothing.
+ * so a lost WELCOME or a restarted daemon costs the client nothing. Who comes back like that need
+ * not wait for the WELCOME: what is said behind the HELLO is heard behind it.
  * A connection that breaks says nothing about its process; death is seen by pidfd.
  */
 #ifndef MEMPOOL_PROTOCOL_H

@@ -52,6 +52,7 @@ struct tenant {
 	struct event death;
 	struct visitor *visitor;	/* NULL: detached */
 	int wake_fd;			/* -1: it polls nothing; kept for those who wake it */
+	bool is_owed_news;		/* somebody has asked for that one before it came */
 	struct quota_unit unit;		/* while detached */
 };
 

@@ -17,6 +17,12 @@ static struct log_limit arrivals = { .burst = 500 };
 
 /* ---- hello ---- */
 
+/* One that hung up may have said bye before it did: read on, to the end. */
+static bool has_hung_up(int error)
+{
+	return error == -EPIPE || error == -ECONNRESET;
+}
+
 static void welcome(struct session *session, struct tenant *tenant)
 {
 	struct mempool_msg_welcome message = {
@@ -25,6 +31,7 @@ static void welcome(struct session *session, struct tenant *tenant)
 		.incarnation = tenant->incarnation,
 	};
 	bool is_new = !tenant->visitor && !tenant->unit.user;
+	int r;
 
 	/* A repeat on a new connection: the old one has served. */
 	if (tenant->visitor)
@@ -38,7 +45,8 @@ static void welcome(struct session *session, struct tenant *tenant)
 	session->state = SESSION_ATTACHED;
 
 	session_fill(&message.msg, MEMPOOL_MSG_WELCOME, sizeof(message));
-	if (session_send(session, &message, sizeof(message)) < 0) {
+	r = session_send(session, &message, sizeof(message));
+	if (r < 0 && (is_new || !has_hung_up(r))) {
 		/* Nobody was told of a new record, so nobody holds anything through it. */
 		session_free(session);
 		if (is_new)
@@ -244,6 +252,9 @@ void session_client_wake_fd(struct session *session, int *passed)
 		close(tenant->wake_fd);
 	tenant->wake_fd = *passed;
 	*passed = -1;
+	if (tenant->is_owed_news)
+		session_client_look_again(&session->visitor);
+	tenant->is_owed_news = false;
 }
 
 void session_client_peer_fd(struct session *session, const struct mempool_msg_peer_fd *ask)
@@ -252,7 +263,8 @@ void session_client_peer_fd(struct session *session, const struct mempool_msg_pe
 		.holder = ask->holder,
 		.incarnation = ask->incarnation,
 	};
-	const struct tenant *peer;
+	struct visitor *visitor;
+	struct tenant *peer;
 	int r;
 
 	if (session->state != SESSION_ATTACHED) {
@@ -262,10 +274,18 @@ void session_client_peer_fd(struct session *session, const struct mempool_msg_pe
 	session_fill(&answer.msg, MEMPOOL_MSG_PEER, sizeof(answer));
 	peer = tenants_get(session->visitor.tenant->tenants, ask->holder, ask->incarnation);
 	answer.found = peer && peer->wake_fd >= 0;
+	visitor = answer.found ? peer->visitor : NULL;
+	if (peer && !visitor)
+		peer->is_owed_news = true;
 	r = answer.found ? session_send_fd(session, &answer, sizeof(answer), peer->wake_fd)
 			 : session_send(session, &answer, sizeof(answer));
-	/* One that hung up may have said bye behind its question: read on, to the end. */
-	if (r < 0 && r != -EPIPE && r != -ECONNRESET)
+	/*
+	 * Then, in the asker's stead, which does not wait for the answer: one that has published
+	 * and finds no answer yet knows that this is still to come.
+	 */
+	if (visitor)
+		session_client_look_again(visitor);
+	if (r < 0 && !has_hung_up(r))
 		session_free(session);
 }
 

@@ -21,12 +21,14 @@
 #include "daemon/server.h"
 #include "daemon/sessions/dispatch.h"
 #include "fuzz.h"
+#include "shm/packet.h"
 #include "shm/sigbus.h"
 
 #define N_LINKS 6
 #define N_SEGMENTS 2
 #define MAX_STEPS 100
 #define RELOAD_STEPS 0xf3		/* and above */
+#define POLL_STEPS 0xe8			/* and above, below those */
 /* More than a deferred step, a sweep and what it wakes ever take. */
 #define MAX_ROUNDS 50
 
@@ -147,6 +149,7 @@ union answer {
 	struct mempool_msg_refused refused;
 	struct mempool_msg_segment segment;
 	struct mempool_msg_reloaded reloaded;
+	struct mempool_msg_peer peer;
 	char room[2 * MEMPOOL_MSG_MAX_BYTES];
 };
 
@@ -183,6 +186,12 @@ static void check_answer(const union answer *answer, size_t size)
 		FUZZ_CHECK(size == sizeof(answer->reloaded) && answer->reloaded.error <= 0);
 		FUZZ_CHECK(memchr(answer->reloaded.text, '\0', sizeof(answer->reloaded.text)));
 		FUZZ_CHECK(answer->reloaded.error == 0 || answer->reloaded.text[0] != '\0');
+		break;
+	case MEMPOOL_MSG_PEER:
+		FUZZ_CHECK(size == sizeof(answer->peer) && answer->peer.found <= 1);
+		break;
+	case MEMPOOL_MSG_NEWS:
+		FUZZ_CHECK(size == sizeof(struct mempool_msg_news));
 		break;
 	case MEMPOOL_MSG_DUMPED:
 		FUZZ_CHECK(size == sizeof(struct mempool_msg_dumped));
@@ -382,6 +391,26 @@ static void reload(int fd, uint8_t kind)
 	send_packet(fd, &reload, sizeof(reload), false);
 }
 
+static void send_wake_fd(int fd)
+{
+	const struct mempool_msg_wake_fd message = {
+		.msg = packet_head(MEMPOOL_MSG_WAKE_FD, sizeof(message)),
+	};
+
+	send_packet(fd, &message, sizeof(message), true);
+}
+
+static void send_peer_fd(int fd, struct fuzz_input *input)
+{
+	const struct mempool_msg_peer_fd message = {
+		.msg = packet_head(MEMPOOL_MSG_PEER_FD, sizeof(message)),
+		.holder = fuzz_u8(input),
+		.incarnation = fuzz_u8(input),
+	};
+
+	send_packet(fd, &message, sizeof(message), false);
+}
+
 static void act(uint8_t what, uint8_t number, struct fuzz_input *input)
 {
 	struct host *host = host_at(number);
@@ -422,10 +451,14 @@ static void step(struct fuzz_input *input)
 	size_t i = number % N_LINKS;
 
 	/* What is said over a connection needs one. */
-	if ((what % 9 < 4 || what >= RELOAD_STEPS) && links[i] < 0)
+	if ((what % 9 < 4 || what >= POLL_STEPS) && links[i] < 0)
 		open_link(i);
 	if (what >= RELOAD_STEPS)
 		reload(links[i], number / N_LINKS);
+	else if (what >= POLL_STEPS && number / N_LINKS % 2 == 0)
+		send_wake_fd(links[i]);
+	else if (what >= POLL_STEPS)
+		send_peer_fd(links[i], input);
 	else
 		act(what, number, input);
 	/* Or the next comes before this one is looked at. */
