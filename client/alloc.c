@@ -206,7 +206,7 @@ PUBLIC void *mempool_alloc_wait(struct mempool_client *client, size_t size_bytes
 	if (!cache_get(client))
 		return NULL;
 	r = wait_for(&(struct wait_place){ client, &client->segment->header->chunk_freed,
-					   WAIT_NO_RING, NULL, &request.slice_ns },
+					   NULL, &request.slice_ns },
 		     try_alloc, &request, timeout_ns);
 	if (r < 0)
 		errno = -r;

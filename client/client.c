@@ -12,10 +12,15 @@
 #include "build_config.h"
 #include "cache.h"
 #include "share.h"
+#include "shm/clock.h"
 #include "shm/holder.h"
+#include "shm/packet.h"
 
 /* A segment that is replaced between welcome and open is asked for again, so often. */
 #define MAP_TRIES 5
+
+/* A daemon that was reached at the first try may be taking memory, or sweeping: so long for all. */
+#define ONE_TRY_NS INT64_C(5000000000)
 
 /* ---- where a chunk is ---- */
 
@@ -121,7 +126,7 @@ int client_new(struct segment *segment, uint32_t holder, uint64_t flags,
 	if (r < 0) {
 		share_deinit(client);
 		reap_deinit(&client->reap);
-		poller_deinit(&client->poller, segment->n_holders);
+		poller_deinit(&client->poller, segment->n_holders, false);
 		free(client);
 		return r;
 	}
@@ -146,7 +151,7 @@ void client_unref(struct mempool_client *client)
 		client->segment->memory.base = NULL;
 	share_deinit(client);
 	reap_deinit(&client->reap);
-	poller_deinit(&client->poller, client->segment->n_holders);
+	poller_deinit(&client->poller, client->segment->n_holders, client_is_forked(client));
 	segment_free(client->segment);
 	free(client);
 }
@@ -155,7 +160,11 @@ int client_close(struct mempool_client *client)
 {
 	uint64_t n_held = 0;
 
-	if (!client_is_forked(client)) {
+	if (client_is_forked(client)) {
+		/* It watches the parent's connection. */
+		client->connection.set_fd = -1;
+	} else {
+		poller_close(client);
 		reap_add(&client->reap, client->holder);
 		while (!reap_step(&client->reap, UINT32_MAX))
 			;
@@ -206,12 +215,7 @@ static int set_hello(struct mempool_msg_hello *hello,
 		     const struct mempool_client_options *options)
 {
 	*hello = (struct mempool_msg_hello){
-		.msg = {
-			.magic = MEMPOOL_PROTOCOL_MAGIC,
-			.version = MEMPOOL_PROTOCOL_VERSION,
-			.type = MEMPOOL_MSG_HELLO,
-			.size = sizeof(*hello),
-		},
+		.msg = packet_head(MEMPOOL_MSG_HELLO, sizeof(*hello)),
 	};
 
 	if (options->segment) {
@@ -320,9 +324,19 @@ static int attach(struct connection *connection, const struct mempool_msg_welcom
 		return r == -EINVAL ? -EBADMSG : r;
 	}
 	(*ret_client)->connection = *connection;
+	(*ret_client)->connection.holder = welcome->holder;
 	/* From now on we come back to this segment or to none. */
 	(*ret_client)->connection.hello.segment_id = segment->segment_id;
 	return 0;
+}
+
+static int64_t deadline_of(int64_t timeout_ns)
+{
+	int64_t now_ns = clock_now_ns();
+
+	if (timeout_ns < 0 || timeout_ns > PACKET_NO_DEADLINE - now_ns)
+		return PACKET_NO_DEADLINE;
+	return now_ns + (timeout_ns == 0 ? ONE_TRY_NS : timeout_ns);
 }
 
 /* A longer struct is of a later version: fine as long as it asks for nothing we don't know. */
@@ -340,6 +354,7 @@ PUBLIC int mempool_client_open(const struct mempool_client_options *options,
 	struct mempool_client_options all = { .size = sizeof(all) };
 	struct connection connection = CONNECTION_NULL;
 	struct mempool_msg_welcome welcome;
+	int64_t deadline_ns;
 	int r;
 
 	if (!ret_client)
@@ -356,8 +371,9 @@ PUBLIC int mempool_client_open(const struct mempool_client_options *options,
 	if (r < 0)
 		return r;
 
+	deadline_ns = deadline_of(all.timeout_ns);
 	for (int i = 0; i < MAP_TRIES; i++) {
-		r = connection_open(&connection, all.timeout_ns, &welcome);
+		r = connection_open(&connection, all.timeout_ns != 0, deadline_ns, &welcome);
 		if (r < 0)
 			return r;
 		r = attach(&connection, &welcome, all.flags, ret_client);

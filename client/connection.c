@@ -1,114 +1,135 @@
 /* SPDX-License-Identifier: MIT */
 #include "connection.h"
 
-#include <assert.h>
 #include <errno.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <sys/un.h>
-#include <time.h>
+#include <pthread.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "shm/clock.h"
-#include "shm/fd.h"
+#include "shm/packet.h"
 
 #define NS_PER_SECOND INT64_C(1000000000)
 
-/* A daemon that accepted may be taking memory, or sweeping: so long it has to answer. */
-#define ANSWER_NS (5 * NS_PER_SECOND)
-/* And so long for a descriptor; the asker is in the middle of sending. */
-#define PEER_ANSWER_NS (NS_PER_SECOND / 20)
 /* Between tries while there is no daemon. */
 #define RETRY_NS (10 * 1000000)
 
+/* ---- there, and gone ---- */
+
 void connection_close(struct connection *connection)
 {
-	if (connection->fd >= 0)
-		close(connection->fd);
+	if (connection->fd < 0)
+		return;
+	/* A forked child may have it open as well: then closing alone would leave it in the set. */
+	if (connection->set_fd >= 0)
+		epoll_ctl(connection->set_fd, EPOLL_CTL_DEL, connection->fd, NULL);
+	close(connection->fd);
 	connection->fd = -1;
-}
-
-static int set_timeout(int fd, int64_t timeout_ns)
-{
-	struct timeval tv = {
-		.tv_sec = timeout_ns / NS_PER_SECOND,
-		.tv_usec = timeout_ns % NS_PER_SECOND / 1000,
-	};
-
-	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv)) < 0 ||
-	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)) < 0)
-		return -errno;
-	return 0;
 }
 
 /* Nobody listens, he is just stopping, or he has no time for us: all the same to a caller. */
 static int no_daemon(int error)
 {
 	switch (error) {
-	case ENOENT:
-	case ECONNREFUSED:
-	case ECONNRESET:
-	case EPIPE:
-	case EAGAIN:
+	case -ENOENT:
+	case -ECONNREFUSED:
+	case -ECONNRESET:
+	case -EPIPE:
+	case -EAGAIN:
 		return -ENOTCONN;
 	default:
-		return -error;
+		return error;
 	}
 }
 
-static int connect_once(struct connection *connection)
+static int watch(const struct connection *connection)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int fd, r;
+	struct epoll_event event = { .events = EPOLLIN, .data.fd = connection->fd };
 
-	static_assert(sizeof(connection->socket_path) == sizeof(address.sun_path), "path");
-	memcpy(address.sun_path, connection->socket_path, sizeof(address.sun_path));
-	fd = fd_above_stdio(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
-	if (fd < 0)
+	if (connection->set_fd >= 0 &&
+	    epoll_ctl(connection->set_fd, EPOLL_CTL_ADD, connection->fd, &event) < 0)
 		return -errno;
-	r = set_timeout(fd, ANSWER_NS);
-	if (r == 0) {
-		do {
-			r = connect(fd, (struct sockaddr *)&address, sizeof(address));
-		} while (r < 0 && errno == EINTR);
-		if (r < 0)
-			r = no_daemon(errno);
-	}
-	if (r < 0) {
-		close(fd);
-		return r;
-	}
-	connection->fd = fd;
 	return 0;
 }
 
-static int send_message(int fd, const void *message, size_t size)
+static int pass_wake_fd(const struct connection *connection)
 {
-	ssize_t n;
+	struct mempool_msg_wake_fd message = {
+		.msg = packet_head(MEMPOOL_MSG_WAKE_FD, sizeof(message)),
+	};
 
-	do {
-		n = send(fd, message, size, MSG_NOSIGNAL);
-	} while (n < 0 && errno == EINTR);
-	return n < 0 ? no_daemon(errno) : 0;
+	if (connection->wake_fd < 0)
+		return 0;
+	return packet_send(connection->fd, &message, sizeof(message), connection->wake_fd);
 }
+
+/*
+ * A new connection, with all that is to be said on it. A daemon that hangs up over the hello has
+ * said why: its answer is to be read, so that is no error here.
+ */
+static int begin(struct connection *connection)
+{
+	int r = packet_connect(connection->socket_path);
+
+	if (r < 0)
+		return no_daemon(r);
+	connection->fd = r;
+	connection->number++;
+	r = watch(connection);
+	if (r == 0)
+		r = packet_send(connection->fd, &connection->hello, sizeof(connection->hello), -1);
+	if (r == 0)
+		r = pass_wake_fd(connection);
+	if (r == 0 || r == -EPIPE || r == -ECONNRESET)
+		return 0;
+	connection_close(connection);
+	return no_daemon(r);
+}
+
+void connection_watch(struct connection *connection, int set_fd, int wake_fd)
+{
+	connection->set_fd = set_fd;
+	connection->wake_fd = wake_fd;
+	if (connection->fd >= 0 && (watch(connection) < 0 || pass_wake_fd(connection) < 0))
+		connection_close(connection);
+}
+
+bool connection_resume(struct connection *connection)
+{
+	int64_t second;
+
+	if (connection->fd >= 0)
+		return true;
+	if (connection->hello.nonce == 0)
+		return false;
+	/* By the second, so that whoever comes once a second tries each time. */
+	second = clock_now_ns() / NS_PER_SECOND;
+	if (second == connection->tried_second)
+		return false;
+	connection->tried_second = second;
+	return begin(connection) == 0;
+}
+
+/* ---- what the daemon says ---- */
 
 union answer {
 	struct mempool_msg msg;
 	struct mempool_msg_welcome welcome;
 	struct mempool_msg_refused refused;
+	struct mempool_msg_news news;
+	struct mempool_msg_peer peer;
 	char room[MEMPOOL_MSG_MAX_BYTES];
 };
 
-static int receive_answer(int fd, union answer *answer)
+/* Return: 0; -EAGAIN none yet; -ENOTCONN it has hung up; -EBADMSG that is no message; -errno. */
+static int receive(const struct connection *connection, union answer *answer, int *ret_passed)
 {
-	ssize_t n;
+	ssize_t n = packet_receive(connection->fd, answer, sizeof(*answer), ret_passed);
 
-	do {
-		n = recv(fd, answer, sizeof(*answer), 0);
-	} while (n < 0 && errno == EINTR);
+	if (n == -EAGAIN)
+		return -EAGAIN;
 	if (n < 0)
-		return no_daemon(errno);
+		return no_daemon((int)n);
 	if (n == 0)
 		return -ENOTCONN;
 	if ((size_t)n < sizeof(answer->msg) || answer->msg.size != (size_t)n ||
@@ -116,6 +137,86 @@ static int receive_answer(int fd, union answer *answer)
 		return -EBADMSG;
 	return 0;
 }
+
+static bool is(const union answer *answer, enum mempool_message_type type, size_t size)
+{
+	return answer->msg.version == MEMPOOL_PROTOCOL_VERSION && answer->msg.type == type &&
+	       answer->msg.size == size;
+}
+
+enum connection_event connection_read(struct connection *connection,
+				      struct connection_peer *ret_peer)
+{
+	enum connection_event event = CONNECTION_LOST;
+	union answer answer;
+	int passed = -1, r;
+
+	if (connection->fd < 0)
+		return CONNECTION_NOTHING;
+	r = receive(connection, &answer, &passed);
+	if (r == -EAGAIN)
+		return CONNECTION_NOTHING;
+	if (r < 0) {
+		event = CONNECTION_LOST;
+	} else if (is(&answer, MEMPOOL_MSG_NEWS, sizeof(answer.news))) {
+		event = CONNECTION_NEWS;
+	} else if (is(&answer, MEMPOOL_MSG_PEER, sizeof(answer.peer))) {
+		event = CONNECTION_PEER;
+		*ret_peer = (struct connection_peer){
+			.holder = answer.peer.holder,
+			.incarnation = answer.peer.incarnation,
+			.fd = passed,
+		};
+		passed = -1;
+	} else if (is(&answer, MEMPOOL_MSG_WELCOME, sizeof(answer.welcome)) &&
+		   answer.welcome.holder == connection->holder &&
+		   answer.welcome.place.segment_id == connection->hello.segment_id) {
+		event = CONNECTION_BACK;
+	}
+	if (passed >= 0)
+		close(passed);
+	if (event == CONNECTION_LOST)
+		connection_close(connection);
+	return event;
+}
+
+int connection_ask(struct connection *connection, uint32_t holder, uint32_t incarnation)
+{
+	struct mempool_msg_peer_fd message = {
+		.msg = packet_head(MEMPOOL_MSG_PEER_FD, sizeof(message)),
+		.holder = holder,
+		.incarnation = incarnation,
+	};
+
+	return packet_send(connection->fd, &message, sizeof(message), -1);
+}
+
+/* ---- leaving ---- */
+
+static int send_bye(const struct connection *connection, uint64_t n_freed)
+{
+	struct mempool_msg_bye bye = {
+		.msg = packet_head(MEMPOOL_MSG_BYE, sizeof(bye)),
+		.n_freed = n_freed,
+	};
+
+	return connection->fd < 0 ? -ENOTCONN
+				  : packet_send(connection->fd, &bye, sizeof(bye), -1);
+}
+
+void connection_bye(struct connection *connection, uint64_t n_freed)
+{
+	int r = send_bye(connection, n_freed);
+
+	connection_close(connection);
+	connection->set_fd = connection->wake_fd = -1;
+	/* If no daemon is there, the next one sees our process end. */
+	if (r < 0 && begin(connection) == 0)
+		send_bye(connection, n_freed);
+	connection_close(connection);
+}
+
+/* ---- coming ---- */
 
 static int read_answer(const union answer *answer, struct mempool_msg_welcome *ret_welcome)
 {
@@ -138,18 +239,53 @@ static int read_answer(const union answer *answer, struct mempool_msg_welcome *r
 	}
 }
 
-static int say_hello(struct connection *connection, struct mempool_msg_welcome *ret_welcome)
+/* We may have been welcome meanwhile: the record that nobody will use is to be freed. */
+static void give_up(void *userdata)
 {
-	union answer answer;
+	struct connection *connection = userdata;
+
+	send_bye(connection, 0);
+	connection_close(connection);
+}
+
+/* A try, while a cancel is put off: what happens behind it. */
+struct attempt {
+	struct connection *connection;
+	bool waits;
+	int64_t deadline_ns;
+	int cancel_state;		/* of the caller */
+};
+
+/* As packet_wait(); a cancel, which was put off until now, or comes, leaves nothing behind. */
+static int wait_until(const struct attempt *attempt, int64_t deadline_ns)
+{
+	struct connection *connection = attempt->connection;
 	int r;
 
-	r = connect_once(connection);
-	if (r < 0)
-		return r;
-	r = send_message(connection->fd, &connection->hello, sizeof(connection->hello));
-	/* Also after a failed send: a daemon that refused and hung up has told us why. */
-	if (r == 0 || r == -ENOTCONN)
-		r = receive_answer(connection->fd, &answer);
+	pthread_cleanup_push(give_up, connection);
+	pthread_setcancelstate(attempt->cancel_state, NULL);
+	r = packet_wait(connection->fd, deadline_ns);
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+	pthread_cleanup_pop(0);
+	return r == -EINTR && !attempt->waits ? 0 : r;
+}
+
+/* The welcome to a hello. */
+static int await(const struct attempt *attempt, struct mempool_msg_welcome *ret_welcome)
+{
+	struct connection *connection = attempt->connection;
+	union answer answer;
+	int passed, r;
+
+	while ((r = receive(connection, &answer, &passed)) == -EAGAIN) {
+		r = wait_until(attempt, attempt->deadline_ns);
+		if (r < 0) {
+			give_up(connection);
+			return r == -ETIMEDOUT ? -ENOTCONN : r;
+		}
+	}
+	if (passed >= 0)
+		close(passed);
 	if (r == 0)
 		r = read_answer(&answer, ret_welcome);
 	if (r < 0)
@@ -157,193 +293,40 @@ static int say_hello(struct connection *connection, struct mempool_msg_welcome *
 	return r;
 }
 
-int connection_open(struct connection *connection, int64_t timeout_ns,
+static int try_until(const struct attempt *attempt, struct mempool_msg_welcome *ret_welcome)
+{
+	for (;;) {
+		int64_t again_ns;
+		int r = begin(attempt->connection);
+
+		if (r == 0)
+			r = await(attempt, ret_welcome);
+		if (r != -ENOTCONN || !attempt->waits)
+			return r;
+
+		again_ns = clock_now_ns() + RETRY_NS;
+		if (again_ns > attempt->deadline_ns)
+			again_ns = attempt->deadline_ns;
+		r = wait_until(attempt, again_ns);
+		if (r != -ETIMEDOUT)
+			return r;
+		if (again_ns == attempt->deadline_ns)
+			return -ENOTCONN;
+	}
+}
+
+int connection_open(struct connection *connection, bool waits, int64_t deadline_ns,
 		    struct mempool_msg_welcome *ret_welcome)
 {
-	struct timespec pause = { .tv_nsec = RETRY_NS };
-	int64_t start = clock_now_ns();
+	struct attempt attempt = {
+		.connection = connection,
+		.waits = waits,
+		.deadline_ns = deadline_ns,
+	};
 	int r;
 
-	for (;;) {
-		int64_t waited;
-
-		r = say_hello(connection, ret_welcome);
-		if (r != -ENOTCONN)
-			return r;
-		waited = clock_now_ns() - start;
-		if (timeout_ns >= 0 && waited >= timeout_ns)
-			return r;
-		if (timeout_ns >= 0 && timeout_ns - waited < RETRY_NS)
-			pause.tv_nsec = (long)(timeout_ns - waited);
-		nanosleep(&pause, NULL);
-	}
-}
-
-static int send_bye(struct connection *connection, uint64_t n_freed)
-{
-	struct mempool_msg_bye bye = {
-		.msg = {
-			.magic = MEMPOOL_PROTOCOL_MAGIC,
-			.version = MEMPOOL_PROTOCOL_VERSION,
-			.type = MEMPOOL_MSG_BYE,
-			.size = sizeof(bye),
-		},
-		.n_freed = n_freed,
-	};
-
-	return connection->fd < 0 ? -ENOTCONN
-				  : send_message(connection->fd, &bye, sizeof(bye));
-}
-
-void connection_bye(struct connection *connection, uint64_t n_freed)
-{
-	struct mempool_msg_welcome welcome;
-
-	/* If no daemon is there, the next one sees our process end. */
-	if (send_bye(connection, n_freed) < 0) {
-		connection_close(connection);
-		if (connection_open(connection, 0, &welcome) == 0)
-			send_bye(connection, n_freed);
-	}
-	connection_close(connection);
-}
-
-/* ---- descriptors ---- */
-
-static struct mempool_msg message_head(enum mempool_message_type type, size_t size)
-{
-	return (struct mempool_msg){
-		.magic = MEMPOOL_PROTOCOL_MAGIC,
-		.version = MEMPOOL_PROTOCOL_VERSION,
-		.type = type,
-		.size = (uint32_t)size,
-	};
-}
-
-/* Room for one descriptor, as recvmsg(2) and sendmsg(2) want it. */
-union control {
-	struct cmsghdr header;
-	char room[CMSG_SPACE(sizeof(int))];
-};
-
-static int send_with_fd(int fd, const void *message, size_t size, int passed)
-{
-	struct iovec iov = { .iov_base = (void *)message, .iov_len = size };
-	union control control = { .room = { 0 } };
-	struct msghdr msghdr = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = sizeof(control),
-	};
-	ssize_t n;
-
-	control.header.cmsg_level = SOL_SOCKET;
-	control.header.cmsg_type = SCM_RIGHTS;
-	control.header.cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(&control.header), &passed, sizeof(passed));
-	do {
-		n = sendmsg(fd, &msghdr, MSG_NOSIGNAL);
-	} while (n < 0 && errno == EINTR);
-	return n < 0 ? no_daemon(errno) : 0;
-}
-
-int connection_wake_fd(struct connection *connection, int fd)
-{
-	struct mempool_msg_wake_fd message = {
-		.msg = message_head(MEMPOOL_MSG_WAKE_FD, sizeof(message)),
-	};
-	struct mempool_msg_welcome welcome;
-	int r = -ENOTCONN;
-
-	if (connection->hello.nonce == 0)
-		return r;
-	if (connection->fd >= 0)
-		r = send_with_fd(connection->fd, &message, sizeof(message), fd);
-	if (r < 0) {
-		connection_close(connection);
-		r = connection_open(connection, 0, &welcome);
-		if (r == 0)
-			r = send_with_fd(connection->fd, &message, sizeof(message), fd);
-	}
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &attempt.cancel_state);
+	r = try_until(&attempt, ret_welcome);
+	pthread_setcancelstate(attempt.cancel_state, NULL);
 	return r;
-}
-
-/* One message of the daemon's, and the descriptor that came with it, or -1. */
-static int receive_with_fd(int fd, struct mempool_msg_peer *ret_message, int flags,
-			   int *ret_passed)
-{
-	struct iovec iov = { .iov_base = ret_message, .iov_len = sizeof(*ret_message) };
-	union control control = { .room = { 0 } };
-	struct msghdr msghdr = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = &control,
-		/* Not CMSG_SPACE(), whose padding has room for a second one. */
-		.msg_controllen = CMSG_LEN(sizeof(int)),
-	};
-	ssize_t n;
-
-	*ret_passed = -1;
-	do {
-		n = recvmsg(fd, &msghdr, MSG_CMSG_CLOEXEC | flags);
-	} while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return -errno;
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(&msghdr); c; c = CMSG_NXTHDR(&msghdr, c))
-		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
-		    c->cmsg_len == CMSG_LEN(sizeof(int)))
-			memcpy(ret_passed, CMSG_DATA(c), sizeof(int));
-	*ret_passed = fd_above_stdio(*ret_passed);
-	return n == 0 ? -ENOTCONN : 0;
-}
-
-int connection_peer_fd(struct connection *connection, uint32_t holder, uint32_t incarnation)
-{
-	struct mempool_msg_peer_fd ask = {
-		.msg = message_head(MEMPOOL_MSG_PEER_FD, sizeof(ask)),
-		.holder = holder,
-		.incarnation = incarnation,
-	};
-	struct mempool_msg_peer answer;
-	int passed = -1, r;
-
-	/* Whoever has no connection gets one when it polls, or closes. */
-	if (connection->fd < 0 || set_timeout(connection->fd, PEER_ANSWER_NS) < 0)
-		return -1;
-	r = send_message(connection->fd, &ask, sizeof(ask));
-	/* News, and answers that came too late for their question, stand before it. */
-	while (r == 0) {
-		r = receive_with_fd(connection->fd, &answer, 0, &passed);
-		if (r == 0 && answer.msg.type == MEMPOOL_MSG_PEER && answer.holder == holder &&
-		    answer.incarnation == incarnation)
-			break;
-		if (passed >= 0)
-			close(passed);
-		passed = -1;
-	}
-	set_timeout(connection->fd, ANSWER_NS);
-	return r < 0 ? -EAGAIN : passed;
-}
-
-bool connection_drain(struct connection *connection)
-{
-	struct mempool_msg_peer message;
-	bool is_news = false;
-	int passed, r;
-
-	if (connection->fd < 0)
-		return false;
-	for (;;) {
-		r = receive_with_fd(connection->fd, &message, MSG_DONTWAIT, &passed);
-		if (passed >= 0)
-			close(passed);
-		if (r < 0)
-			break;
-		is_news = true;
-	}
-	if (r == -EAGAIN)
-		return is_news;
-	connection_close(connection);
-	return true;
 }

@@ -2,9 +2,20 @@
 /*
  * connection.h - a client's side of the broker protocol (include/mempool_protocol.h)
  *
- * The socket is needed to become a holder and to stop being one; in between the daemon may
- * go and come. Whoever finds the connection broken says hello again with the same nonce and
- * gets the same holder.
+ * The socket is needed to become a holder and to stop being one, and to wake those who poll.
+ * In between the daemon may go and come:
+ *
+ *	fd < 0 --- connect, hello, and our wake descriptor ---> fd >= 0
+ *	  ^							   |
+ *	  +------------- the daemon hung up, or refuses -----------+
+ *
+ * Only connection_open() waits. All else takes one step and returns. A client that comes back
+ * says hello with the nonce of its first hello and gets the same holder. It need not have the
+ * answer before it goes on: the daemon reads the messages of a connection in their order, so
+ * what stands behind the hello is heard behind the hello, and the welcome is read with
+ * whatever else comes.
+ *
+ * One thread at a time: client/poller.c sees to it.
  */
 #ifndef CLIENT_CONNECTION_H
 #define CLIENT_CONNECTION_H
@@ -15,40 +26,65 @@
 #include "mempool_protocol.h"
 
 struct connection {
-	int fd;
+	int fd;				/* -1: none */
+	int set_fd;			/* an epoll set that watches it; -1: none */
+	int wake_fd;			/* for each daemon there will be; -1: none */
+	uint32_t number;		/* of this connection: an answer comes on it or never */
+	uint32_t holder;		/* that we are */
+	int64_t tried_second;		/* in which connection_resume() has tried */
 	char socket_path[108];
-	struct mempool_msg_hello hello;	/* what we say, first and again */
+	struct mempool_msg_hello hello;	/* what we say, first and again; nonce 0: never */
 };
-#define CONNECTION_NULL ((struct connection){ .fd = -1 })
+#define CONNECTION_NULL ((struct connection){ .fd = -1, .set_fd = -1, .wake_fd = -1 })
 
 /**
  * connection_open() - connect, say connection->hello, wait for the welcome
- * @timeout_ns: for a daemon to be there; 0 once, negative for ever
+ * @waits:	 for a daemon to be there, until the deadline; a signal handler ends that. Else
+ *		 one try, which goes on through signals
+ * @deadline_ns: for all of it (shm/packet.h)
  *
- * Return: 0; -ENOTCONN no daemon; -EBADMSG an answer that is none; or what the daemon's
- *         refusal says. On error connection->fd is -1.
+ * A cancellation point; cancelled, connection->fd is -1.
+ * Return: 0; -ENOTCONN no daemon, or no answer; -EINTR a signal handler ran; -EBADMSG an answer
+ *	   that is none; or what the daemon's refusal says. On error connection->fd is -1.
  */
-int connection_open(struct connection *connection, int64_t timeout_ns,
+int connection_open(struct connection *connection, bool waits, int64_t deadline_ns,
 		    struct mempool_msg_welcome *ret_welcome);
 
 /* Say goodbye, once more on a new connection if this one is broken, and hang up. */
 void connection_bye(struct connection *connection, uint64_t n_freed);
 
-/*
- * The rest is for client/poller.c, which lets one thread at a time in.
- *
- * connection_wake_fd() - pass our eventfd, on a new connection if this one is broken
- * connection_peer_fd() - another holder's eventfd; -1: none; -EAGAIN: no answer within
- *			  PEER_ANSWER_NS: a daemon that is slow costs its clients a delayed
- *			  wake, no more, if they do not ask it again soon
- * connection_drain()   - read the daemon's news, if there are any; a broken connection is
- *			  closed, which is news as well
- */
-int connection_wake_fd(struct connection *connection, int fd);
-int connection_peer_fd(struct connection *connection, uint32_t holder, uint32_t incarnation);
-bool connection_drain(struct connection *connection);
-
 /* Hang up without a word. */
 void connection_close(struct connection *connection);
+
+/* From now on: watched by this epoll set, and each daemon gets this descriptor. */
+void connection_watch(struct connection *connection, int set_fd, int wake_fd);
+
+/* Whether there is a connection, if need be a new one. At most one try a second. */
+bool connection_resume(struct connection *connection);
+
+/*
+ * Ask for another holder's wake descriptor. The daemon answers, and then wakes that holder, so
+ * that who asks need not wait for the answer. Return: 0; -EAGAIN there is no room; -errno.
+ */
+int connection_ask(struct connection *connection, uint32_t holder, uint32_t incarnation);
+
+/* The answer. */
+struct connection_peer {
+	uint32_t holder;
+	uint32_t incarnation;
+	int fd;				/* the caller's to close; -1: it has none */
+};
+
+enum connection_event {
+	CONNECTION_NOTHING,		/* no message, or no connection */
+	CONNECTION_NEWS,		/* look again */
+	CONNECTION_PEER,
+	CONNECTION_BACK,		/* we were welcome once more */
+	CONNECTION_LOST,		/* it is closed */
+};
+
+/* The next message, if there is one. */
+enum connection_event connection_read(struct connection *connection,
+				      struct connection_peer *ret_peer);
 
 #endif

@@ -10,16 +10,46 @@
 
 #include "client.h"
 #include "shm/clock.h"
-#include "shm/eventcount.h"
 #include "shm/fd.h"
 #include "shm/holder.h"
 
-/* A descriptor that the daemon did not have is asked for again so much later. */
-#define ASK_AGAIN_NS INT64_C(1000000000)
+/* A descriptor that the daemon did not have is asked for again: at once, after 1 ms, 2 ms, .. 1 s. */
+#define PAUSE_NS INT64_C(1000000)
+#define MAX_PAUSES 11
+
+/* Of those pending, so many are compared with their sequence in each look. */
+#define STEPS_PER_LOOK 2
+
+/* ---- the lock ---- */
+
+/* Reading and writing a descriptor is a cancellation point. Return: for leave(). */
+static int enter(struct poller *poller)
+{
+	int cancel_state;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+	pthread_mutex_lock(&poller->lock);
+	return cancel_state;
+}
+
+static void leave(struct poller *poller, int cancel_state)
+{
+	pthread_mutex_unlock(&poller->lock);
+	pthread_setcancelstate(cancel_state, NULL);
+}
+
+/* ---- the descriptor ---- */
 
 int poller_init(struct poller *poller)
 {
-	*poller = (struct poller){ .epoll_fd = -1, .event_fd = -1, .timer_fd = -1, .socket_fd = -1 };
+	*poller = (struct poller){
+		.epoll_fd = -1,
+		.wake_fd = -1,
+		.timer_fd = -1,
+		.keep_fd = -1,
+	};
+	TAILQ_INIT(&poller->lists[0]);
+	TAILQ_INIT(&poller->lists[1]);
 	return -pthread_mutex_init(&poller->lock, NULL);
 }
 
@@ -30,43 +60,48 @@ static void close_fd(int *fd)
 	*fd = -1;
 }
 
-void poller_deinit(struct poller *poller, uint32_t n_holders)
-{
-	for (uint32_t i = 0; poller->peers && i < n_holders; i++)
-		close_fd(&poller->peers[i].fd);
-	free(poller->peers);
-	free(poller->looks);
-	close_fd(&poller->epoll_fd);
-	close_fd(&poller->event_fd);
-	close_fd(&poller->timer_fd);
-	pthread_mutex_destroy(&poller->lock);
-}
-
-/* ---- the descriptor ---- */
-
 static int watch(const struct poller *poller, int fd)
 {
-	struct epoll_event event = { .events = EPOLLIN };
+	struct epoll_event event = { .events = EPOLLIN, .data.fd = fd };
 
 	return epoll_ctl(poller->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
 }
 
-/* Hand our eventfd to the daemon, on the connection there is or a new one. */
-static void introduce(struct mempool_client *client)
+/*
+ * Out of the set first: a forked child may have all of it open still, and a program that watches
+ * the set in one of its own would then be told of the timer for ever.
+ */
+static void unwatch(const struct poller *poller, int fd)
 {
-	struct poller *poller = &client->poller;
-	struct connection *connection = &client->connection;
-
-	if (poller->socket_fd >= 0 && poller->socket_fd == connection->fd)
-		return;
-	/* A closed one has left the set by itself. */
-	poller->socket_fd = -1;
-	if (connection_wake_fd(connection, poller->event_fd) == 0 &&
-	    watch(poller, connection->fd) == 0)
-		poller->socket_fd = connection->fd;
+	if (poller->epoll_fd >= 0 && fd >= 0)
+		epoll_ctl(poller->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
 }
 
-static int make(struct poller *poller)
+static void close_all(struct poller *poller)
+{
+	close_fd(&poller->wake_fd);
+	close_fd(&poller->timer_fd);
+	close_fd(&poller->keep_fd);
+	close_fd(&poller->epoll_fd);
+	free(poller->n_listed);
+	poller->n_listed = NULL;
+}
+
+void poller_deinit(struct poller *poller, uint32_t n_holders, bool is_forked)
+{
+	for (uint32_t i = 0; poller->peers && i < n_holders; i++)
+		close_fd(&poller->peers[i].fd);
+	free(poller->peers);
+	if (!is_forked) {
+		unwatch(poller, poller->wake_fd);
+		unwatch(poller, poller->timer_fd);
+		unwatch(poller, poller->keep_fd);
+	}
+	close_all(poller);
+	pthread_mutex_destroy(&poller->lock);
+}
+
+static int make(struct poller *poller, size_t n_rings)
 {
 	const struct itimerspec slice = {
 		.it_value.tv_sec = 1,
@@ -75,221 +110,421 @@ static int make(struct poller *poller)
 	int r = 0;
 
 	poller->epoll_fd = fd_above_stdio(epoll_create1(EPOLL_CLOEXEC));
-	poller->event_fd = fd_above_stdio(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+	poller->wake_fd = fd_above_stdio(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 	poller->timer_fd = fd_above_stdio(timerfd_create(CLOCK_MONOTONIC,
 							 TFD_CLOEXEC | TFD_NONBLOCK));
-	if (poller->epoll_fd < 0 || poller->event_fd < 0 || poller->timer_fd < 0 ||
-	    timerfd_settime(poller->timer_fd, 0, &slice, NULL) < 0)
+	poller->keep_fd = fd_above_stdio(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+	if (poller->epoll_fd < 0 || poller->wake_fd < 0 || poller->timer_fd < 0 ||
+	    poller->keep_fd < 0 || timerfd_settime(poller->timer_fd, 0, &slice, NULL) < 0)
 		r = -errno;
 	if (r == 0)
-		r = watch(poller, poller->event_fd);
+		r = watch(poller, poller->wake_fd);
 	if (r == 0)
 		r = watch(poller, poller->timer_fd);
-	if (r < 0) {
-		close_fd(&poller->epoll_fd);
-		close_fd(&poller->event_fd);
-		close_fd(&poller->timer_fd);
+	if (r == 0)
+		r = watch(poller, poller->keep_fd);
+	if (r == 0) {
+		/* One more: no rings are no failure. */
+		poller->n_listed = calloc(n_rings + 1, sizeof(*poller->n_listed));
+		r = poller->n_listed ? 0 : -ENOMEM;
 	}
+	if (r < 0)
+		close_all(poller);
 	return r;
 }
 
 int poller_open(struct mempool_client *client)
 {
 	struct poller *poller = &client->poller;
+	int cancel_state = enter(poller);
 	int r = 0;
 
-	pthread_mutex_lock(&poller->lock);
-	if (poller->epoll_fd < 0)
-		r = make(poller);
-	if (r == 0) {
-		introduce(client);
-		/* What has happened so far may be news. */
-		eventfd_write(poller->event_fd, 1);
-		atomic_store_explicit(&poller->is_used, true, memory_order_release);
+	if (poller->epoll_fd < 0) {
+		r = make(poller, client->segment->config.n_rings);
+		if (r == 0) {
+			connection_watch(&client->connection, poller->epoll_fd, poller->wake_fd);
+			/* What has happened so far may be news. */
+			eventfd_write(poller->wake_fd, 1);
+			atomic_store_explicit(&poller->is_used, true, memory_order_release);
+		}
 	}
-	pthread_mutex_unlock(&poller->lock);
-	return r < 0 ? r : poller->epoll_fd;
+	if (r == 0)
+		r = poller->epoll_fd;
+	leave(poller, cancel_state);
+	return r;
 }
+
+/* ---- what the daemon says ---- */
+
+static void take_answer(struct mempool_client *client, const struct connection_peer *answer)
+{
+	struct poller *poller = &client->poller;
+	struct poller_peer *peer = NULL;
+
+	if (poller->peers && answer->holder < client->segment->n_holders)
+		peer = &poller->peers[answer->holder];
+	/* Asked on this connection, and not of an earlier one who had that id. */
+	if (!peer || peer->asked_on != client->connection.number ||
+	    peer->incarnation != answer->incarnation) {
+		if (answer->fd >= 0)
+			close(answer->fd);
+		return;
+	}
+	peer->asked_on = 0;
+	poller->n_questions--;
+	peer->fd = answer->fd;
+	if (peer->fd >= 0) {
+		/* It may be one that the daemon could not wake. */
+		eventfd_write(peer->fd, 1);
+		return;
+	}
+	if (peer->n_in_vain > 0)
+		peer->again_ns = clock_now_ns() + (PAUSE_NS << (peer->n_in_vain - 1));
+	if (peer->n_in_vain < MAX_PAUSES)
+		peer->n_in_vain++;
+}
+
+/*
+ * Read all that there is. Return: whether it is news; of a daemon that went or came anything
+ * may be, for whoever is to be woken may not have been.
+ */
+static bool hear(struct mempool_client *client)
+{
+	struct poller *poller = &client->poller;
+	struct connection_peer answer;
+	bool is_news = false;
+
+	for (;;) {
+		switch (connection_read(&client->connection, &answer)) {
+		case CONNECTION_NOTHING:
+			return is_news;
+		case CONNECTION_NEWS:
+			is_news = true;
+			break;
+		case CONNECTION_PEER:
+			take_answer(client, &answer);
+			break;
+		case CONNECTION_LOST:
+			poller->n_questions = 0;
+			/* fall through */
+		case CONNECTION_BACK:
+			poller->is_next_for_all = true;
+			is_news = true;
+			break;
+		}
+	}
+}
+
+/* ---- looking ---- */
 
 static _Atomic uint64_t *pollers_of(const struct mempool_client *client, uint32_t ring)
 {
 	return client->segment->pollers + (uint64_t)ring * (client->segment->n_holders / 64);
 }
 
-/* The look of a handle at an eventcount, new or not; NULL: no memory. */
-static struct poller_look *find_look(struct poller *poller, const void *handle,
-				     const struct mempool_eventcount *eventcount)
+void poller_look_init(struct poller_look *look, uint32_t ring,
+		      struct mempool_eventcount *eventcount)
 {
-	struct poller_look *looks;
-
-	for (size_t i = 0; i < poller->n_looks; i++)
-		if (poller->looks[i].handle == handle &&
-		    poller->looks[i].eventcount == eventcount)
-			return &poller->looks[i];
-
-	looks = realloc(poller->looks, (poller->n_looks + 1) * sizeof(*looks));
-	if (!looks)
-		return NULL;
-	poller->looks = looks;
-	looks[poller->n_looks] = (struct poller_look){ handle, eventcount, 0, 0 };
-	return &looks[poller->n_looks++];
+	*look = (struct poller_look){ .eventcount = eventcount, .ring = ring };
 }
 
-/*
- * Make the descriptor quiet for this look, but not for others with news: what is drained here
- * may have been about them. A waker moves the sequence before it writes, so what was drained
- * can be seen there. The timer and the daemon's news are for all.
- */
-static void quiet(struct mempool_client *client, const struct poller_look *own)
+static struct poller_looks *pending(struct poller *poller)
+{
+	return &poller->lists[!poller->seen];
+}
+
+static bool is_pending(const struct poller *poller, const struct poller_look *look)
+{
+	return look->is_listed && look->list != poller->seen;
+}
+
+/* seq_cst: what was read from the ring came before (eventcount.h). */
+static bool is_armed(const struct poller_look *look)
+{
+	return look->is_listed && atomic_load_explicit(&look->eventcount->sequence,
+						       memory_order_seq_cst) == look->sequence;
+}
+
+static void set_seen(struct poller *poller, struct poller_look *look)
+{
+	if (look->is_listed)
+		TAILQ_REMOVE(&poller->lists[look->list], look, link);
+	else
+		poller->n_listed[look->ring]++;
+	look->is_listed = true;
+	look->list = poller->seen;
+	TAILQ_INSERT_TAIL(&poller->lists[poller->seen], look, link);
+}
+
+/* Its bit goes with the last look at this ring. */
+static void unlist(struct mempool_client *client, struct poller_look *look)
 {
 	struct poller *poller = &client->poller;
-	bool is_for_all, is_news = false;
-	eventfd_t count;
-	uint64_t expired;
 
-	eventfd_read(poller->event_fd, &count);
-	is_for_all = read(poller->timer_fd, &expired, sizeof(expired)) > 0;
-	is_for_all |= connection_drain(&client->connection);
+	TAILQ_REMOVE(&poller->lists[look->list], look, link);
+	look->is_listed = false;
+	if (--poller->n_listed[look->ring] > 0)
+		return;
+	/* Relaxed: whoever sees the bit still wakes us once for nothing. */
+	atomic_fetch_and_explicit(&pollers_of(client, look->ring)[client->holder / 64],
+				  ~(UINT64_C(1) << client->holder % 64), memory_order_relaxed);
+}
 
-	for (size_t i = 0; i < poller->n_looks; i++) {
-		struct poller_look *look = &poller->looks[i];
-		uint32_t sequence = atomic_load_explicit(&look->eventcount->sequence,
-							 memory_order_seq_cst);
+/* Drain what has made the descriptor readable. Return: whether anything had. */
+static bool drain(struct mempool_client *client)
+{
+	struct poller *poller = &client->poller;
+	struct epoll_event events[4];
+	int n = epoll_wait(poller->epoll_fd, events, 4, 0);
+	bool is_news = false;
+	uint64_t count;
 
-		if (look == own)
-			continue;
-		if (is_for_all)
-			look->sequence = sequence - 1;
-		if (look->sequence == sequence || look->patience == 0)
-			continue;
-		look->patience--;
-		is_news = true;
+	for (int i = 0; i < n; i++) {
+		int fd = events[i].data.fd;
+
+		if (fd == poller->wake_fd) {
+			is_news |= read(fd, &count, sizeof(count)) > 0;
+		} else if (fd == poller->timer_fd) {
+			is_news |= read(fd, &count, sizeof(count)) > 0;
+			poller->is_next_for_all = true;
+		} else if (fd == client->connection.fd) {
+			is_news |= hear(client);
+		}
 	}
-	if (is_news)
-		eventfd_write(poller->event_fd, 1);
+	return is_news;
 }
 
-void poller_arm(struct mempool_client *client, const void *handle, uint32_t ring,
-		struct mempool_eventcount *eventcount)
+/* Nothing is pending: if there is news, all that is seen is. */
+static void begin_round(struct mempool_client *client)
 {
 	struct poller *poller = &client->poller;
+
+	if (drain(client)) {
+		poller->seen = !poller->seen;
+		poller->is_for_all = poller->is_next_for_all;
+		poller->is_next_for_all = false;
+		poller->patience = POLLER_PATIENCE;
+	}
+	connection_resume(&client->connection);
+}
+
+/* Compare a few of the pending: one whose sequence stands still is armed, and need not look. */
+static void compare_pending(struct poller *poller)
+{
 	struct poller_look *look;
-	uint32_t sequence;
+
+	for (int i = 0; i < STEPS_PER_LOOK && !poller->is_for_all; i++) {
+		look = TAILQ_FIRST(pending(poller));
+		if (!look)
+			return;
+		if (is_armed(look)) {
+			set_seen(poller, look);
+			continue;
+		}
+		TAILQ_REMOVE(pending(poller), look, link);
+		TAILQ_INSERT_TAIL(pending(poller), look, link);
+	}
+}
+
+/* One more look that was not pending, while others are. */
+static void lose_patience(struct mempool_client *client)
+{
+	struct poller *poller = &client->poller;
+
+	if (poller->patience == POLLER_PATIENCE)
+		poller->impatient_ns = clock_now_ns();
+	if (poller->patience > 0)
+		poller->patience--;
+	/* However fast they look: those who are to look may be in another thread. */
+	if (poller->patience > 0 || clock_now_ns() - poller->impatient_ns < POLLER_PATIENCE_NS)
+		return;
+	while (!TAILQ_EMPTY(pending(poller)))
+		unlist(client, TAILQ_FIRST(pending(poller)));
+}
+
+static void keep(struct poller *poller, bool is_kept)
+{
+	eventfd_t count;
+
+	if (is_kept == poller->is_kept)
+		return;
+	poller->is_kept = is_kept;
+	if (is_kept)
+		eventfd_write(poller->keep_fd, 1);
+	else
+		eventfd_read(poller->keep_fd, &count);
+}
+
+bool poller_arm(struct mempool_client *client, struct poller_look *look)
+{
+	struct poller *poller = &client->poller;
+	bool was_armed;
+	int cancel_state;
 
 	/* Acquire: the descriptors are there when the flag is. */
 	if (!atomic_load_explicit(&poller->is_used, memory_order_acquire))
-		return;
-	pthread_mutex_lock(&poller->lock);
-	look = find_look(poller, handle, eventcount);
-	/* Without memory it is not quiet, and the caller comes again. */
-	if (look)
-		quiet(client, look);
-	introduce(client);
-	/* seq_cst: before the flag (E2), so that who sees that sees this; and before the look. */
-	atomic_fetch_or_explicit(&pollers_of(client, ring)[client->holder / 64],
-				 UINT64_C(1) << client->holder % 64, memory_order_seq_cst);
-	sequence = eventcount_prepare(eventcount);
-	if (look) {
-		look->sequence = sequence;
-		look->patience = POLLER_PATIENCE;
+		return false;
+	cancel_state = enter(poller);
+	if (TAILQ_EMPTY(pending(poller)))
+		begin_round(client);
+
+	if (is_pending(poller, look))
+		poller->patience = POLLER_PATIENCE;
+	else if (!TAILQ_EMPTY(pending(poller)))
+		lose_patience(client);
+	was_armed = is_armed(look);
+	set_seen(poller, look);
+	if (!was_armed) {
+		/* seq_cst: before it arms (E2), so that who sees that sees this. */
+		atomic_fetch_or_explicit(&pollers_of(client, look->ring)[client->holder / 64],
+					 UINT64_C(1) << client->holder % 64,
+					 memory_order_seq_cst);
+		look->sequence = eventcount_prepare(look->eventcount);
 	}
-	pthread_mutex_unlock(&poller->lock);
+	compare_pending(poller);
+	keep(poller, !TAILQ_EMPTY(pending(poller)));
+	leave(poller, cancel_state);
+	return !was_armed;
 }
 
-void poller_forget(struct mempool_client *client, const void *handle)
+void poller_forget(struct mempool_client *client, struct poller_look *look)
 {
 	struct poller *poller = &client->poller;
+	int cancel_state;
 
 	/* In a child the lock may be held by a thread that is not there. */
 	if (client_is_forked(client))
 		return;
-	pthread_mutex_lock(&poller->lock);
-	for (size_t i = 0; i < poller->n_looks;) {
-		if (poller->looks[i].handle == handle)
-			poller->looks[i] = poller->looks[--poller->n_looks];
-		else
-			i++;
+	cancel_state = enter(poller);
+	if (look->is_listed) {
+		unlist(client, look);
+		keep(poller, !TAILQ_EMPTY(pending(poller)));
 	}
-	pthread_mutex_unlock(&poller->lock);
+	leave(poller, cancel_state);
+}
+
+void poller_close(struct mempool_client *client)
+{
+	struct poller *poller = &client->poller;
+	int cancel_state = enter(poller);
+
+	/* Relaxed: under the lock; and who still calls has made a mistake. */
+	atomic_store_explicit(&poller->is_used, false, memory_order_relaxed);
+	for (int i = 0; i < 2; i++)
+		while (!TAILQ_EMPTY(&poller->lists[i]))
+			unlist(client, TAILQ_FIRST(&poller->lists[i]));
+	leave(poller, cancel_state);
 }
 
 /* ---- waking others ---- */
 
-static bool is_long_ago(int64_t then_ns)
+/* Back to what is known of a holder that was never woken. */
+static void forget_peer(struct poller *poller, struct poller_peer *peer, uint32_t number)
 {
-	return then_ns == 0 || clock_now_ns() - then_ns >= ASK_AGAIN_NS;
+	if (peer->asked_on == number && number != 0)
+		poller->n_questions--;
+	close_fd(&peer->fd);
+	*peer = (struct poller_peer){ .fd = -1 };
 }
 
-/* A daemon that has just let one question go by is not asked for the other peers, either. */
-static void ask(struct mempool_client *client, struct poller_peer *peer,
-		const struct holder *holder)
-{
-	struct poller *poller = &client->poller;
-	int fd;
-
-	if (!is_long_ago(poller->unanswered_ns))
-		return;
-	fd = connection_peer_fd(&client->connection, holder->id, holder->incarnation);
-	peer->incarnation = holder->incarnation;
-	peer->asked_ns = clock_now_ns();
-	peer->fd = fd < 0 ? -1 : fd;
-	if (fd == -EAGAIN)
-		poller->unanswered_ns = clock_now_ns();
-}
-
-/* The eventfd of a holder as it lives now, or -1. Under the lock. */
-static int peer_fd(struct mempool_client *client, uint32_t id)
+/* What is known of a holder as it lives now; NULL: no memory. */
+static struct poller_peer *find_peer(struct mempool_client *client, const struct holder *holder)
 {
 	struct poller *poller = &client->poller;
 	struct poller_peer *peer;
-	struct holder holder;
 
-	if (id == client->holder)
-		return poller->event_fd;
-	if (holder_read(client->segment, id, &holder) < 0 ||
-	    holder.state != MEMPOOL_HOLDER_LIVE)
-		return -1;
 	if (!poller->peers) {
 		poller->peers = calloc(client->segment->n_holders, sizeof(*poller->peers));
 		if (!poller->peers)
-			return -1;
+			return NULL;
 		for (uint32_t i = 0; i < client->segment->n_holders; i++)
 			poller->peers[i].fd = -1;
 	}
-
-	peer = &poller->peers[id];
-	if (peer->fd >= 0 && peer->incarnation != holder.incarnation)
-		close_fd(&peer->fd);
-	if (peer->fd < 0 && (peer->incarnation != holder.incarnation ||
-			     is_long_ago(peer->asked_ns)))
-		ask(client, peer, &holder);
-	return peer->fd;
+	peer = &poller->peers[holder->id];
+	if (peer->incarnation != holder->incarnation) {
+		forget_peer(poller, peer, client->connection.number);
+		peer->incarnation = holder->incarnation;
+	}
+	return peer;
 }
 
-/* Whether each of them has been reached. */
+/* What is news is for those who look. */
+static void hear_while_sending(struct mempool_client *client)
+{
+	if (hear(client) && client->poller.wake_fd >= 0)
+		eventfd_write(client->poller.wake_fd, 1);
+}
+
+/* Unless an answer is due, or was given just now. */
+static void ask(struct mempool_client *client, struct poller_peer *peer, uint32_t id)
+{
+	struct connection *connection = &client->connection;
+
+	if (peer->again_ns > 0 && clock_now_ns() < peer->again_ns)
+		return;
+	/* The daemon may have gone without our having noticed. */
+	for (int i = 0; i < 2 && connection_resume(connection); i++) {
+		int r;
+
+		if (peer->asked_on == connection->number)
+			return;
+		r = connection_ask(connection, id, peer->incarnation);
+		if (r == 0) {
+			peer->asked_on = connection->number;
+			client->poller.n_questions++;
+			return;
+		}
+		if (r == -EAGAIN)
+			return;
+		/* To its last word, which is that it is gone. */
+		hear_while_sending(client);
+	}
+}
+
+/* Return: whether it has been woken, or need not be. */
+static bool wake_poller(struct mempool_client *client, uint32_t id)
+{
+	struct poller_peer *peer;
+	struct holder holder;
+
+	/* Nonblocking: at its largest, it is readable as well. */
+	if (id == client->holder) {
+		eventfd_write(client->poller.wake_fd, 1);
+		return true;
+	}
+	if (holder_read(client->segment, id, &holder) < 0 ||
+	    holder.state != MEMPOOL_HOLDER_LIVE)
+		return true;
+	peer = find_peer(client, &holder);
+	if (!peer)
+		return false;
+	if (peer->fd < 0) {
+		ask(client, peer, id);
+		return false;
+	}
+	eventfd_write(peer->fd, 1);
+	return true;
+}
+
+/* Return: whether all have been woken. */
 static bool wake_pollers(struct mempool_client *client, uint32_t ring)
 {
 	_Atomic uint64_t *pollers = pollers_of(client, ring);
-	bool has_reached_all = true;
+	bool is_complete = true;
+	int cancel_state = enter(&client->poller);
 
+	/* The answers that have come, after what we have published (poller.h). */
+	if (client->poller.n_questions > 0)
+		hear_while_sending(client);
 	for (uint32_t i = 0; i < client->segment->n_holders / 64; i++) {
 		uint64_t bits = atomic_load_explicit(&pollers[i], memory_order_seq_cst);
 
-		for (; bits != 0; bits &= bits - 1) {
-			uint32_t id = i * 64 + (uint32_t)__builtin_ctzll(bits);
-			int fd;
-
-			pthread_mutex_lock(&client->poller.lock);
-			fd = peer_fd(client, id);
-			/* Nonblocking: at its largest, it is readable as well. */
-			if (fd >= 0)
-				eventfd_write(fd, 1);
-			else
-				has_reached_all = false;
-			pthread_mutex_unlock(&client->poller.lock);
-		}
+		for (; bits != 0; bits &= bits - 1)
+			is_complete &= wake_poller(client, i * 64 +
+						   (uint32_t)__builtin_ctzll(bits));
 	}
-	return has_reached_all;
+	leave(&client->poller, cancel_state);
+	return is_complete;
 }
 
 void poller_wake_slowly(struct mempool_client *client, uint32_t ring,
@@ -297,7 +532,7 @@ void poller_wake_slowly(struct mempool_client *client, uint32_t ring,
 {
 	uint32_t armed = eventcount_move(eventcount);
 
-	/* Else the next sender finds it armed, and may have what this one has not. */
+	/* Else the next sender finds it armed, and may reach whom this one does not. */
 	if (wake_pollers(client, ring))
 		eventcount_disarm(eventcount, armed);
 }

@@ -2,19 +2,43 @@
 /*
  * poller.h - one descriptor per client for epoll, poll and libevent
  *
- *	mempool_client_fd() = epoll of	an eventfd	senders write to it
+ *	mempool_client_fd() = epoll of	wake_fd		others write to it: they have published
  *					the socket	the daemon has news, or is gone
- *					a timer		each second
+ *					timer_fd	each second
+ *					keep_fd		our own: not all that waits has looked yet
  *
- * A client that has such a descriptor and finds a ring empty (or full) sets its bit among
- * the ring's pollers and the eventcount's flag, and looks again; so it sleeps in poll(2)
- * like another one in a futex. A sender that finds the flag set wakes the futex, and writes
- * to the eventfd of each holder whose bit is set: it asks the daemon for it once and keeps
- * it, comparing the holder's incarnation before each use. Bits are cleared by their owner,
- * or the reaper.
+ * Arming. Whatever a client waits for is a look: a queue's messages, its room, a subscriber's
+ * messages. One that finds nothing arms, so that the next sender makes the descriptor readable:
+ * it sets the client's bit among the ring's pollers, arms the eventcount, and looks again. A
+ * look that finds nothing once more, at the sequence at which it armed, is armed still.
  *
- * The timer covers what nothing else does: a sender killed between publish and wake while no
- * daemon runs, or one that could not get the descriptor. Readable may be spurious.
+ * Rounds. What made the descriptor readable does not say which look it was for. So when it is
+ * drained a round begins: all that have looked become pending, and keep_fd holds the descriptor
+ * readable until each has looked again. The work is for the program to do; here, each look
+ * takes the same few steps whatever their number:
+ *
+ *	unlisted --- finds nothing ---> seen <------ finds nothing ------ pending
+ *	    ^				 |    <-- its sequence stands still -- ^ |
+ *	    |				 +---------- a round begins ----------+ |
+ *	    +------------- nobody looks: patience is at its end ----------------+
+ *
+ * A look that stays pending while others look again and again is given up, or its program would
+ * spin for it. It is listed again as soon as it looks. Where nothing tells that a look found
+ * nothing new (the timer's rounds, and those of a lost daemon), the sequence does not count.
+ *
+ * Waking. A sender that finds the eventcount armed moves the sequence, wakes the futex, and
+ * then reaches each holder whose bit is set: it writes to its wake descriptor. One that it does
+ * not have it asks the daemon for, once, and does not wait: the daemon answers the sender, then
+ * wakes the holder itself. So a sender that has published and finds no answer yet knows that
+ * the daemon's wake is still to come. Only a sender that reached all disarms. Descriptors are
+ * kept, and compared with the holder's incarnation before each use.
+ *
+ * The timer covers what nothing else does: a sender that was killed between publish and wake
+ * while no daemon runs, or one that cannot reach us. It is also when a client that lost its
+ * daemon tries to find another. Readable may be spurious.
+ *
+ * Everything here is under one lock of this process, which is never held across a wait or a
+ * cancellation point. tests/model/poller.pml is this for spin.
  */
 #ifndef CLIENT_POLLER_H
 #define CLIENT_POLLER_H
@@ -22,60 +46,77 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "shm/eventcount.h"
 
 struct mempool_client;
 
-/*
- * The last look that one handle had at one eventcount, which found nothing. If the sequence has
- * moved since, there is news that nobody has looked at: the descriptor must stay readable,
- * whoever else's look has just made it quiet. Not for ever, though: a handle that is never
- * looked at again would keep its program spinning.
- */
-#define POLLER_PATIENCE 64
+/* One thing that a handle waits for; part of the handle. */
 struct poller_look {
-	const void *handle;
-	const struct mempool_eventcount *eventcount;
-	uint32_t sequence;
-	uint32_t patience;		/* so often the descriptor is kept readable for it */
+	struct mempool_eventcount *eventcount;
+	uint32_t ring;
+	uint32_t sequence;		/* at which it armed; if it is listed */
+	bool is_listed;
+	uint8_t list;			/* in which of the poller's */
+	TAILQ_ENTRY(poller_look) link;
 };
+TAILQ_HEAD(poller_looks, poller_look);
 
-/* The eventfd of another holder. */
+/* Pending looks are given up after so many of others in a row, and not before that time. */
+#define POLLER_PATIENCE 64
+#define POLLER_PATIENCE_NS INT64_C(2000000)
+
+/* What is known of another holder's wake descriptor. */
 struct poller_peer {
-	int fd;				/* -1: not asked for, or not to be had */
+	int fd;				/* -1: not here */
 	uint32_t incarnation;
-	int64_t asked_ns;		/* when it was not to be had */
+	uint32_t asked_on;		/* the number of the connection; its answer is due */
+	uint32_t n_in_vain;		/* how often the answer was that there is none, */
+	int64_t again_ns;		/* and when it may be asked for again */
 };
 
 struct poller {
-	pthread_mutex_t lock;		/* the descriptors, the socket, the peers */
+	pthread_mutex_t lock;		/* all of this, and the connection */
 	_Atomic bool is_used;		/* the user has the descriptor */
 	int epoll_fd;
-	int event_fd;
+	int wake_fd;
 	int timer_fd;
-	int socket_fd;			/* the one in the epoll set; -1: none */
-	struct poller_look *looks;	/* of every handle that found nothing */
-	size_t n_looks;
+	int keep_fd;
+	bool is_kept;			/* keep_fd is readable */
+	bool is_for_all;		/* this round: a sequence that stands still proves nothing */
+	bool is_next_for_all;		/* and the next one */
+	uint8_t seen;			/* which list is that of the seen; the other's are pending */
+	struct poller_looks lists[2];
+	uint32_t *n_listed;		/* by ring */
+	uint32_t patience;
+	int64_t impatient_ns;		/* since when nothing that is pending has looked */
 	struct poller_peer *peers;	/* by holder id; NULL: nobody was woken yet */
-	int64_t unanswered_ns;		/* when the daemon last let a question go by; 0: never */
+	uint32_t n_questions;		/* whose answer may come on this connection */
 };
 
 int poller_init(struct poller *poller);
-void poller_deinit(struct poller *poller, uint32_t n_holders);
+
+/* In a forked child the epoll set is the parent's too, and only closed. */
+void poller_deinit(struct poller *poller, uint32_t n_holders, bool is_forked);
 
 /* Make the descriptor, or return the one there is. -errno. */
 int poller_open(struct mempool_client *client);
 
-/*
- * Before the second look at a ring: readable when it may have changed.
- * handle: who looks; the queue or the subscriber
- */
-void poller_arm(struct mempool_client *client, const void *handle, uint32_t ring,
-		struct mempool_eventcount *eventcount);
+void poller_look_init(struct poller_look *look, uint32_t ring,
+		      struct mempool_eventcount *eventcount);
 
-/* A handle is closed: it looks no more. */
-void poller_forget(struct mempool_client *client, const void *handle);
+/*
+ * After a look that found nothing: readable when it may find something. Return: whether to look
+ * again, since it was not armed when it looked.
+ */
+bool poller_arm(struct mempool_client *client, struct poller_look *look);
+
+/* A handle is closed: this is looked at no more. */
+void poller_forget(struct mempool_client *client, struct poller_look *look);
+
+/* The client is closed: nothing is looked at any more, and its bits are gone. */
+void poller_close(struct mempool_client *client);
 
 /* After a publishing write: wake who sleeps on this ring, in a futex or in poll(2). */
 void poller_wake_slowly(struct mempool_client *client, uint32_t ring,

@@ -22,6 +22,8 @@
 struct mempool_queue {
 	struct mempool_client *client;
 	struct queue queue;
+	struct poller_look messages;	/* what it may wait for */
+	struct poller_look room;
 };
 
 PUBLIC int mempool_queue_open(struct mempool_client *client, const char *name,
@@ -42,6 +44,8 @@ PUBLIC int mempool_queue_open(struct mempool_client *client, const char *name,
 		return -ENOMEM;
 	queue->client = client_ref(client);
 	queue_view(&queue->queue, client->segment, (uint32_t)ring);
+	poller_look_init(&queue->messages, (uint32_t)ring, &queue->queue.ring->filled);
+	poller_look_init(&queue->room, (uint32_t)ring, &queue->queue.ring->emptied);
 	*ret_queue = queue;
 	return 0;
 }
@@ -50,7 +54,8 @@ PUBLIC void mempool_queue_close(struct mempool_queue *queue)
 {
 	if (!queue)
 		return;
-	poller_forget(queue->client, queue);
+	poller_forget(queue->client, &queue->messages);
+	poller_forget(queue->client, &queue->room);
 	client_unref(queue->client);
 	free(queue);
 }
@@ -161,11 +166,9 @@ static inline void wake(const struct mempool_queue *queue,
 	poller_wake(queue->client, queue->queue.id - 1, eventcount);
 }
 
-static struct wait_place place_of(const struct mempool_queue *queue,
-				  struct mempool_eventcount *eventcount)
+static struct wait_place place_of(const struct mempool_queue *queue, struct poller_look *look)
 {
-	return (struct wait_place){ queue->client, eventcount, queue->queue.id - 1, queue,
-				    NULL };
+	return (struct wait_place){ queue->client, look->eventcount, look, NULL };
 }
 
 static int try_send(void *userdata)
@@ -218,7 +221,7 @@ PUBLIC ssize_t mempool_queue_send_many(struct mempool_queue *queue, void *const 
 		return -errno;
 	if (!chunks || !lengths || n > SSIZE_MAX)
 		return -EINVAL;
-	place = place_of(queue, &queue->queue.ring->emptied);
+	place = place_of(queue, &queue->room);
 	r = wait_for(&place, try_send, &job, timeout_ns);
 	return job.n_done > 0 ? (ssize_t)job.n_done : r;
 }
@@ -235,7 +238,7 @@ PUBLIC ssize_t mempool_queue_receive_many(struct mempool_queue *queue, void **re
 		return -errno;
 	if (!ret_chunks || n > SSIZE_MAX)
 		return -EINVAL;
-	place = place_of(queue, &queue->queue.ring->filled);
+	place = place_of(queue, &queue->messages);
 	r = wait_for(&place, try_receive, &job, timeout_ns);
 	return r < 0 ? r : (ssize_t)job.n_done;
 }
@@ -258,7 +261,7 @@ PUBLIC int mempool_queue_send(struct mempool_queue *queue, void *chunk, size_t l
 	if (r != -EAGAIN)
 		return r;
 	job = (struct job){ queue, cache, &chunk, &length, 1, 0 };
-	place = place_of(queue, &queue->queue.ring->emptied);
+	place = place_of(queue, &queue->room);
 	return wait_on(&place, try_send, &job, timeout_ns);
 }
 
@@ -282,6 +285,6 @@ PUBLIC int mempool_queue_receive(struct mempool_queue *queue, void **ret_chunk,
 	if (r != -EAGAIN)
 		return r;
 	job = (struct job){ queue, cache, ret_chunk, ret_length, 1, 0 };
-	place = place_of(queue, &queue->queue.ring->filled);
+	place = place_of(queue, &queue->messages);
 	return wait_on(&place, try_receive, &job, timeout_ns);
 }

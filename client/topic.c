@@ -29,6 +29,7 @@ struct mempool_subscriber {
 	struct topic topic;
 	uint64_t cursor;		/* the next message to read */
 	uint64_t n_missed;		/* and not told yet */
+	struct poller_look messages;	/* what it may wait for */
 };
 
 PUBLIC int mempool_topic_open(struct mempool_client *client, const char *name,
@@ -162,6 +163,8 @@ PUBLIC int mempool_topic_subscribe(struct mempool_topic *topic, enum mempool_top
 		.cursor = start == MEMPOOL_TOPIC_NEW ? topic_newest(&topic->topic)
 						     : topic_oldest(&topic->topic),
 	};
+	poller_look_init(&subscriber->messages, topic->topic.ring_index,
+			 &topic->topic.ring->filled);
 	*ret_subscriber = subscriber;
 	return 0;
 }
@@ -170,7 +173,7 @@ PUBLIC void mempool_subscriber_close(struct mempool_subscriber *subscriber)
 {
 	if (!subscriber)
 		return;
-	poller_forget(subscriber->client, subscriber);
+	poller_forget(subscriber->client, &subscriber->messages);
 	client_unref(subscriber->client);
 	free(subscriber);
 }
@@ -222,7 +225,7 @@ PUBLIC int mempool_subscriber_next(struct mempool_subscriber *subscriber,
 	if (!cache_get_quickly(subscriber->client))
 		return -errno;
 	r = wait_for(&(struct wait_place){ subscriber->client, &subscriber->topic.ring->filled,
-					   subscriber->topic.ring_index, subscriber, NULL },
+					   &subscriber->messages, NULL },
 		     try_next, &reading, timeout_ns);
 	if (r < 0)
 		return r;

@@ -11,15 +11,14 @@ static bool is_retired(const struct wait_place *place)
 	return segment_state(place->client->segment) == MEMPOOL_SEGMENT_RETIRED;
 }
 
-/* Sleeping is the user's business: make its descriptor tell, and look once more. */
+/* Sleeping is the user's business: make its descriptor tell, and look once more if need be. */
 static int try_armed(const struct wait_place *place, wait_try_fn try, void *userdata)
 {
 	/* Relaxed: only whether it is worth a second look; poller_arm() acquires. */
-	if (place->ring == WAIT_NO_RING ||
+	if (!place->look ||
 	    !atomic_load_explicit(&place->client->poller.is_used, memory_order_relaxed))
 		return -EAGAIN;
-	poller_arm(place->client, place->handle, place->ring, place->eventcount);
-	return try(userdata);
+	return poller_arm(place->client, place->look) ? try(userdata) : -EAGAIN;
 }
 
 /* Negative, of what is left too: as long as it likes. */

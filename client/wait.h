@@ -11,14 +11,13 @@
 #include "shm/eventcount.h"
 
 struct mempool_client;
+struct poller_look;
 
-/* What is waited for: news of a ring; or of chunks, which have no ring. */
-#define WAIT_NO_RING UINT32_MAX
+/* What is waited for: news of a ring; or of chunks, of which no descriptor tells. */
 struct wait_place {
 	struct mempool_client *client;
 	struct mempool_eventcount *eventcount;
-	uint32_t ring;
-	const void *handle;		/* who waits, for client/poller.c */
+	struct poller_look *look;	/* of the ring's news; NULL: of chunks */
 	const int64_t *slice_ns;	/* how long to sleep, as the last try says; NULL: a slice */
 };
 

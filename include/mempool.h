@@ -73,15 +73,16 @@ struct mempool_pool_info {
  * @options:    NULL for all defaults
  * @ret_client: the client; the caller closes it with mempool_client_close()
  *
- * Blocks until the daemon answers: with timeout_ns 0 the socket is tried once and an
- * accepted connection is given 5 s to be answered (a daemon started by its socket may be
- * taking memory).
+ * Waits for the daemon until the timeout: for one that does not run, and for the answer of one
+ * that does. With timeout_ns 0 the socket is tried once, and the answer has 5 s (a daemon
+ * started by its socket may be taking memory), whatever signals come.
  *
  * Threads: any.
  * Crash:   killed inside, the daemon sees the process end and frees the holder id.
  * Return:  0;
  *	-EINVAL			options->size, flags, or a malformed name
- *	-ENOTCONN		no daemon within the timeout
+ *	-ENOTCONN		no daemon, or no answer of it, within the timeout
+ *	-EINTR			a signal handler ran while waiting; not with timeout_ns 0
  *	-ENOENT			no such segment
  *	-EACCES			the daemon, or the mode of the segment, does not let you
  *	-EUSERS			the holder table, or the daemon's limit of clients, is full
@@ -111,7 +112,9 @@ int mempool_client_close(struct mempool_client *client);
  * -EAGAIN (with timeout 0); that -EAGAIN makes it tell the next time. Also readable when the
  * daemon has news: a client died, the segment was retired. May be spurious. It survives a
  * restart of the daemon. To be watched only: never read, written or closed by the user;
- * closed with the client, and its last queue or topic handle.
+ * closed with the client, and its last queue or topic handle. A queue or subscriber that has
+ * news keeps it readable until it is looked at, but for a few milliseconds only: after that
+ * it counts as one that nobody looks at any more, until somebody does.
  *
  * Threads: any. Takes a lock of this process, as does the -EAGAIN of a client that has it.
  * Crash:   nothing of it is shared but bits that the reaper clears.

@@ -6,13 +6,18 @@
 #include "test_segment.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -20,8 +25,10 @@
 
 #include "client/client.h"
 #include "mempool_protocol.h"
+#include "shm/holder.h"
 
 enum { MAX_TALKS = 8 };
+#define MS INT64_C(1000000)
 
 /* What was said on one connection. */
 struct talk {
@@ -37,6 +44,7 @@ static struct mempool_msg_welcome welcome;	/* the right answer */
 static const void *_Atomic answer;			/* what is answered; NULL: hang up */
 static size_t answer_size;
 static _Atomic bool hang_up_after;			/* the answer: the daemon goes */
+static _Atomic bool is_silent;			/* it listens, and does not answer */
 static int listener;
 static pthread_t broker;
 static struct talk talks[MAX_TALKS];
@@ -59,21 +67,48 @@ static void send_answer(int fd)
 	pthread_mutex_unlock(&answer_lock);
 }
 
+/* What comes before a bye, or the end: that a client polls, and whom it asks for. */
+static void hear_bye(int fd, struct talk *talk)
+{
+	union {
+		struct mempool_msg msg;
+		struct mempool_msg_bye bye;
+		char room[MEMPOOL_MSG_MAX_BYTES];
+	} message;
+
+	while (!talk->has_bye) {
+		ssize_t n = recv(fd, &message, sizeof(message), 0);
+
+		/* It hung up with our answer unread. That is told first, and once. */
+		if (n < 0 && errno == ECONNRESET)
+			continue;
+		if (n <= 0)
+			return;
+		talk->has_bye = message.msg.type == MEMPOOL_MSG_BYE;
+		talk->bye = message.bye;
+	}
+}
+
 static void talk_to(int fd, struct talk *talk)
 {
 	if (recv(fd, &talk->hello, sizeof(talk->hello), 0) != sizeof(talk->hello))
 		return;
-	send_answer(fd);
-	if (answer && !hang_up_after)
-		talk->has_bye = recv(fd, &talk->bye, sizeof(talk->bye), 0) == sizeof(talk->bye);
+	if (!is_silent)
+		send_answer(fd);
+	if (is_silent || (answer && !hang_up_after))
+		hear_bye(fd, talk);
 }
 
 /* One after the other, until the listener is shut down. */
 static void *serve(void *unused)
 {
+	sigset_t all;
 	int fd;
 
 	(void)unused;
+	/* They are for who waits for us. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, NULL);
 	while (n_talks < MAX_TALKS && (fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
 		talk_to(fd, &talks[n_talks]);
 		close(fd);
@@ -90,12 +125,14 @@ static void make_segment(void)
 	struct config config;
 
 	test_config_init(&config, pools, 1);
+	ck_assert_int_eq(config_add_ring(&config, "queue", MEMPOOL_RING_QUEUE, 4), 0);
 	test_shm_name(shm_name);
 	ck_assert_int_eq(segment_create(shm_name, segment_size_bytes(&config),
 					SEGMENT_READ_WRITE, SEGMENT_CREATE, &perms, NULL, NULL,
 					&memory), 0);
 	ck_assert_int_eq(segment_layout(memory.base, memory.size, &config, NULL), 0);
 	ck_assert_int_eq(segment_attach(&memory, &segment), 0);
+	config_deinit(&config);
 }
 
 static void setup(void)
@@ -134,7 +171,14 @@ static void setup(void)
 	ck_assert_int_eq(pthread_create(&broker, NULL, serve, NULL), 0);
 }
 
-/* The broker has heard everything once it has ended. */
+/* Over, and heard to the end. */
+static void wait_for_talks(int n)
+{
+	while (n_talks < n)
+		usleep(1000);
+}
+
+/* The broker has heard everything that it has begun to hear once it has ended. */
 static void stop_broker(void)
 {
 	if (listener < 0)
@@ -192,6 +236,7 @@ START_TEST(test_open_says_hello_close_says_bye)
 	ck_assert_ptr_nonnull(mempool_alloc(client, 100));
 	ck_assert_uint_eq(test_segment_used(segment, 0), 2);
 	ck_assert_int_eq(mempool_client_close(client), 2);
+	wait_for_talks(1);
 	stop_broker();
 
 	ck_assert_int_eq(n_talks, 1);
@@ -230,10 +275,10 @@ START_TEST(test_close_daemon_gone_meanwhile_comes_back_to_say_bye)
 	ck_assert_int_eq(try_open(&client), 0);
 	ck_assert_ptr_nonnull(mempool_alloc(client, 100));
 	/* The daemon is another one by now, and listens. */
-	while (n_talks < 1)
-		usleep(1000);
+	wait_for_talks(1);
 	hang_up_after = false;
 	ck_assert_int_eq(mempool_client_close(client), 1);
+	wait_for_talks(2);
 	stop_broker();
 
 	ck_assert_int_eq(n_talks, 2);
@@ -385,6 +430,89 @@ START_TEST(test_open_no_daemon_enotconn)
 }
 END_TEST
 
+static int64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000 * MS + now.tv_nsec;
+}
+
+static _Atomic int n_alarms;
+
+static void on_alarm(int signal)
+{
+	(void)signal;
+	n_alarms++;
+}
+
+/* A signal handler that runs every so often, from now on. */
+static void start_alarms(int64_t interval_ns)
+{
+	const struct sigaction action = { .sa_handler = on_alarm };
+	const struct itimerval timer = {
+		.it_interval.tv_usec = (suseconds_t)(interval_ns / 1000),
+		.it_value.tv_usec = (suseconds_t)(interval_ns / 1000),
+	};
+
+	ck_assert_int_eq(sigaction(SIGALRM, &action, NULL), 0);
+	ck_assert_int_eq(setitimer(ITIMER_REAL, &timer, NULL), 0);
+}
+
+static void stop_alarms(void)
+{
+	ck_assert_int_eq(setitimer(ITIMER_REAL, &(struct itimerval){ 0 }, NULL), 0);
+}
+
+static int64_t time_to_fail(int64_t timeout_ns, int error)
+{
+	struct mempool_client_options options = { .timeout_ns = timeout_ns };
+	struct mempool_client *client;
+	int64_t start = now_ns();
+
+	ck_assert_int_eq(open_with(&options, &client), error);
+	return now_ns() - start;
+}
+
+/*
+ * It listens and does not answer: one try is over after 5 s, whatever signals come, and a
+ * shorter timeout before that. Each time it is told that nobody comes any more.
+ */
+START_TEST(test_open_without_answer_ends_with_its_deadline)
+{
+	int64_t once_ns;
+
+	is_silent = true;
+	start_alarms(MS);
+	once_ns = time_to_fail(0, -ENOTCONN);
+	stop_alarms();
+	ck_assert_int_gt(n_alarms, 10);
+	ck_assert_int_ge(once_ns, 5000 * MS);
+	ck_assert_int_lt(time_to_fail(200 * MS, -ENOTCONN), once_ns / 2);
+	wait_for_talks(2);
+	stop_broker();
+	ck_assert_int_eq(n_talks, 2);
+	ck_assert(talks[0].has_bye && talks[1].has_bye);
+}
+END_TEST
+
+/* As every other wait: no daemon, one that does not answer; for ever, and for long. */
+START_TEST(test_open_signal_handler_ends_the_wait)
+{
+	start_alarms(20 * MS);
+	is_silent = true;
+	time_to_fail(-1, -EINTR);
+	time_to_fail(INT64_MAX, -EINTR);
+	wait_for_talks(2);
+	stop_broker();
+	time_to_fail(-1, -EINTR);
+	time_to_fail(3600 * 1000 * MS, -EINTR);
+	stop_alarms();
+	ck_assert_int_eq(n_talks, 2);
+	ck_assert(talks[0].has_bye && talks[1].has_bye);
+}
+END_TEST
+
 START_TEST(test_open_hang_up_without_answer_enotconn)
 {
 	answer = NULL;
@@ -460,6 +588,7 @@ START_TEST(test_open_corrupt_segment_ebadmsg)
 	segment->header->fingerprint--;
 	segment->header->state = MEMPOOL_SEGMENT_BUILDING;
 	assert_refused(-EBADMSG);
+	wait_for_talks(2);
 	stop_broker();
 	/* Welcomed but not come: it says so. */
 	ck_assert_int_eq(n_talks, 2);
@@ -506,6 +635,7 @@ END_TEST
 static void assert_asked_again(void)
 {
 	assert_refused(-EBADMSG);
+	wait_for_talks(5);
 	stop_broker();
 	ck_assert_int_eq(n_talks, 5);
 	for (int i = 0; i < 5; i++)
@@ -540,6 +670,96 @@ START_TEST(test_open_object_gone_asks_again)
 }
 END_TEST
 
+/* ---- a daemon that went, and of the next one only the socket is there ---- */
+
+/* How often the calling thread has gone to sleep. */
+static long n_sleeps(void)
+{
+	struct rusage usage;
+
+	ck_assert_int_eq(getrusage(RUSAGE_THREAD, &usage), 0);
+	return usage.ru_nvcsw;
+}
+
+/* Another holder that polls, as the segment has it. */
+static void add_poller(struct mempool_ring *ring)
+{
+	struct holder holder = { .id = TEST_HOLDER + 1, .kind = MEMPOOL_HOLDER_CLIENT };
+
+	holder_set_live(segment, &holder);
+	segment->pollers[0] |= UINT64_C(1) << holder.id;
+	eventcount_prepare(&ring->filled);
+}
+
+START_TEST(test_calls_without_answer_do_not_wait)
+{
+	struct mempool_ring *ring = &segment->rings[0];
+	struct mempool_client *client;
+	struct mempool_queue *queue;
+	long receive_sleeps = LONG_MAX, send_sleeps = LONG_MAX;
+	void *chunk;
+
+	hang_up_after = true;
+	ck_assert_int_eq(try_open(&client), 0);
+	ck_assert_int_eq(mempool_queue_open(client, "queue", &queue), 0);
+	wait_for_talks(1);
+	is_silent = true;
+	ck_assert_int_ge(mempool_client_fd(client), 0);
+	/* A call may sleep for other reasons: one in three would do. */
+	for (int i = 0; i < 3; i++) {
+		long before = n_sleeps(), between;
+
+		ck_assert_int_eq(mempool_queue_receive(queue, &chunk, NULL, 0), -EAGAIN);
+		between = n_sleeps();
+		if (between - before < receive_sleeps)
+			receive_sleeps = between - before;
+		chunk = mempool_alloc(client, 8);
+		add_poller(ring);
+		before = n_sleeps();
+		ck_assert_int_eq(mempool_queue_send(queue, chunk, 8, 0), 0);
+		if (n_sleeps() - before < send_sleeps)
+			send_sleeps = n_sleeps() - before;
+		ck_assert_int_eq(mempool_queue_receive(queue, &chunk, NULL, 0), 0);
+		ck_assert_int_eq(mempool_free(client, chunk), 0);
+	}
+	ck_assert_int_eq(receive_sleeps, 0);
+	ck_assert_int_eq(send_sleeps, 0);
+	mempool_queue_close(queue);
+	ck_assert_int_eq(mempool_client_close(client), 0);
+	wait_for_talks(2);
+	stop_broker();
+	/* It came back, and said so before it knew that it was welcome. */
+	ck_assert_int_eq(n_talks, 2);
+	ck_assert(talks[1].has_bye);
+}
+END_TEST
+
+START_TEST(test_coming_back_is_tried_once_a_second)
+{
+	struct mempool_client *client;
+	struct mempool_queue *queue;
+	int64_t start;
+	void *chunk;
+
+	hang_up_after = true;
+	ck_assert_int_eq(try_open(&client), 0);
+	ck_assert_int_eq(mempool_queue_open(client, "queue", &queue), 0);
+	ck_assert_int_ge(mempool_client_fd(client), 0);
+	/* Each daemon hangs up at once. */
+	answer = NULL;
+	start = now_ns();
+	for (int i = 0; i < 1000; i++) {
+		ck_assert_int_eq(mempool_queue_receive(queue, &chunk, NULL, 0), -EAGAIN);
+		usleep(1000);
+	}
+	/* In each second of the clock, the first and the last of which are cut. */
+	ck_assert_int_ge(n_talks, 2);
+	ck_assert_int_le(n_talks - 1, (now_ns() - start) / (1000 * MS) + 2);
+	mempool_queue_close(queue);
+	mempool_client_close(client);
+}
+END_TEST
+
 static void add_tests(TCase *tcase)
 {
 	tcase_add_checked_fixture(tcase, setup, teardown);
@@ -551,6 +771,10 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_open_bad_options_einval_nobody_is_asked);
 	tcase_add_test(tcase, test_open_options_of_a_later_version);
 	tcase_add_test(tcase, test_open_no_daemon_enotconn);
+	tcase_add_test(tcase, test_open_without_answer_ends_with_its_deadline);
+	tcase_add_test(tcase, test_open_signal_handler_ends_the_wait);
+	tcase_add_test(tcase, test_calls_without_answer_do_not_wait);
+	tcase_add_test(tcase, test_coming_back_is_tried_once_a_second);
 	tcase_add_test(tcase, test_open_hang_up_without_answer_enotconn);
 	tcase_add_test(tcase, test_open_refusal_is_passed_on);
 	tcase_add_test(tcase, test_open_malformed_answer_ebadmsg);

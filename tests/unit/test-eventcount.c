@@ -184,7 +184,6 @@ static struct mempool_client client = { .segment = &segment };	/* with no descri
 static const struct wait_place place = {
 	.client = &client,
 	.eventcount = &eventcount,
-	.ring = WAIT_NO_RING,
 };
 static int n_tries, ready_at, retired_at;
 

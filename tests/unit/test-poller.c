@@ -4,6 +4,9 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "client/client.h"
@@ -47,7 +50,7 @@ static bool is_readable(int fd)
 /* Somebody has written to the wake channel: it is not the timer's beat. */
 static bool is_woken(void)
 {
-	return is_readable(waiter->poller.event_fd);
+	return is_readable(waiter->poller.wake_fd);
 }
 
 static struct mempool_topic *open_topic(struct mempool_client *client)
@@ -132,11 +135,264 @@ START_TEST(test_poller_stays_armed_when_another_client_closes)
 }
 END_TEST
 
+/*
+ * A subscriber that outlives its client: the holder id may be somebody else's by the time that
+ * it is closed, and so may its bit.
+ */
+START_TEST(test_poller_closed_client_leaves_its_bits_alone)
+{
+	_Atomic uint64_t *bits = &segment->pollers[0];
+
+	start_waiting();
+	ck_assert_uint_eq(*bits, UINT64_C(1) << waiter->holder);
+	ck_assert_int_eq(mempool_client_close(waiter), 0);
+	clients[0] = NULL;
+	ck_assert_uint_eq(*bits, 0);
+	*bits = ~UINT64_C(0);
+	stop_waiting();
+	ck_assert_uint_eq(*bits, ~UINT64_C(0));
+}
+END_TEST
+
+/* ---- rounds ---- */
+
+/* A client of its own on a segment with so many topics, one subscriber on each. */
+struct many {
+	struct segment *segment;
+	struct mempool_client *client;
+	struct mempool_topic **topics;
+	struct mempool_subscriber **subscribers;
+	size_t n;
+};
+
+static void many_init(struct many *many, size_t n)
+{
+	static const struct test_pool pools[] = { { .chunk_size = 64, .n_chunks = 1000 } };
+	struct config config;
+	char name[32];
+
+	*many = (struct many){ .n = n };
+	test_config_init(&config, pools, ARRAY_SIZE(pools));
+	for (size_t i = 0; i < n; i++) {
+		snprintf(name, sizeof(name), "topic-%zu", i);
+		ck_assert_int_eq(config_add_ring(&config, name, MEMPOOL_RING_TOPIC, 1), 0);
+	}
+	many->segment = test_segment_new_of(&config);
+	config_deinit(&config);
+	ck_assert_int_eq(client_new(test_segment_view(many->segment),
+				    holder_first_client(many->segment), 0, &many->client), 0);
+	many->topics = calloc(n, sizeof(many->topics[0]));
+	many->subscribers = calloc(n, sizeof(many->subscribers[0]));
+	ck_assert(many->topics && many->subscribers);
+	for (size_t i = 0; i < n; i++) {
+		snprintf(name, sizeof(name), "topic-%zu", i);
+		ck_assert_int_eq(mempool_topic_open(many->client, name, &many->topics[i]), 0);
+		ck_assert_int_eq(mempool_topic_subscribe(many->topics[i], MEMPOOL_TOPIC_NEW,
+							 &many->subscribers[i]), 0);
+	}
+	ck_assert_int_ge(mempool_client_fd(many->client), 0);
+}
+
+static void many_deinit(struct many *many)
+{
+	for (size_t i = 0; i < many->n; i++) {
+		mempool_subscriber_close(many->subscribers[i]);
+		mempool_topic_close(many->topics[i]);
+	}
+	mempool_client_close(many->client);
+	segment_free(many->segment);
+	free(many->topics);
+	free(many->subscribers);
+}
+
+static int look_at(const struct many *many, size_t i)
+{
+	const void *message;
+	int r = mempool_subscriber_next(many->subscribers[i], &message, NULL, NULL, 0);
+
+	if (r == 0)
+		ck_assert_int_eq(mempool_free(many->client, message), 0);
+	return r;
+}
+
+/* As a program does that found the descriptor readable. */
+static void look_at_all(const struct many *many)
+{
+	for (size_t i = 0; i < many->n; i++)
+		while (look_at(many, i) == 0)
+			;
+}
+
+static void publish_to(const struct many *many, size_t i)
+{
+	publish(many->client, many->topics[i]);
+}
+
+static bool is_told(const struct many *many)
+{
+	return is_readable(many->client->poller.wake_fd) ||
+	       is_readable(many->client->poller.keep_fd);
+}
+
+/* News of one: whatever others look first, readable until that one has looked. */
+START_TEST(test_poller_stays_readable_until_the_right_one_looks)
+{
+	enum { N = 50 };
+	struct many many;
+
+	many_init(&many, N);
+	look_at_all(&many);
+	ck_assert(!is_told(&many));
+	for (size_t news = 0; news < N; news += 7) {
+		publish_to(&many, news);
+		ck_assert(is_told(&many));
+		for (size_t i = 0; i < N; i++) {
+			if (i == news)
+				continue;
+			ck_assert_int_eq(look_at(&many, i), -EAGAIN);
+			ck_assert(is_told(&many));
+		}
+		ck_assert_int_eq(look_at(&many, news), 0);
+		ck_assert_int_eq(look_at(&many, news), -EAGAIN);
+		ck_assert(!is_told(&many));
+	}
+	many_deinit(&many);
+}
+END_TEST
+
+/* Those whose rings stand still need not look: a program may leave them out. */
+START_TEST(test_poller_is_quiet_without_looks_at_what_stands_still)
+{
+	enum { N = 50 };
+	struct many many;
+	int n_looks = 0;
+
+	many_init(&many, N);
+	look_at_all(&many);
+	publish_to(&many, 0);
+	ck_assert_int_eq(look_at(&many, 0), 0);
+	do {
+		ck_assert_int_eq(look_at(&many, 0), -EAGAIN);
+		n_looks++;
+	} while (is_told(&many));
+	ck_assert_int_le(n_looks, N);
+	many_deinit(&many);
+}
+END_TEST
+
+/* Nobody looks there any more: the program does not spin for it for ever. But when it does ... */
+START_TEST(test_poller_gives_up_what_is_not_looked_at)
+{
+	struct many many;
+
+	many_init(&many, 3);
+	look_at_all(&many);
+	publish_to(&many, 1);
+	for (int i = 0; i < POLLER_PATIENCE / 2; i++) {
+		ck_assert_int_eq(look_at(&many, i % 2 ? 0 : 2), -EAGAIN);
+		ck_assert(is_told(&many));
+	}
+	while (is_told(&many))
+		ck_assert_int_eq(look_at(&many, 0), -EAGAIN);
+	/* And its sender wakes nobody. */
+	publish_to(&many, 1);
+	ck_assert(!is_told(&many));
+
+	look_at_all(&many);
+	ck_assert(!is_told(&many));
+	publish_to(&many, 1);
+	ck_assert(is_told(&many));
+	look_at_all(&many);
+	ck_assert(!is_told(&many));
+	many_deinit(&many);
+}
+END_TEST
+
+/* One of two on the same ring is closed: the other is told as before. */
+START_TEST(test_poller_closed_look_leaves_the_other_on_its_ring)
+{
+	struct mempool_subscriber *second;
+	const void *message;
+	struct many many;
+
+	many_init(&many, 1);
+	ck_assert_int_eq(mempool_topic_subscribe(many.topics[0], MEMPOOL_TOPIC_NEW, &second), 0);
+	ck_assert_int_eq(mempool_subscriber_next(second, &message, NULL, NULL, 0), -EAGAIN);
+	look_at_all(&many);
+	publish_to(&many, 0);
+	look_at_all(&many);
+	ck_assert(is_told(&many));
+	mempool_subscriber_close(second);
+	ck_assert(!is_told(&many));
+	publish_to(&many, 0);
+	ck_assert(is_told(&many));
+	ck_assert_int_eq(look_at(&many, 0), 0);
+	look_at_all(&many);
+	ck_assert(!is_told(&many));
+	many_deinit(&many);
+}
+END_TEST
+
+static int64_t cpu_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+/* Processor time of a look, in rounds that the timer or a message of one of them began. */
+static double look_ns(const struct many *many, size_t n_looks)
+{
+	double least = 1e18;
+
+	for (int try = 0; try < 5; try++) {
+		int64_t start = cpu_ns();
+
+		for (size_t n = 0; n < n_looks; n += many->n) {
+			publish_to(many, n % many->n);
+			look_at_all(many);
+		}
+		if ((double)(cpu_ns() - start) / (double)n_looks < least)
+			least = (double)(cpu_ns() - start) / (double)n_looks;
+	}
+	return least;
+}
+
+/*
+ * The work of a look does not grow with their number. Memory does: 10,000 are not in a cache any
+ * more. What searches all of them takes a thousand times as long.
+ */
+START_TEST(test_poller_look_costs_the_same_among_many)
+{
+	enum { FEW = 10, MANY = 10000 };
+	struct many few, many;
+	double few_ns, many_ns;
+
+	many_init(&few, FEW);
+	many_init(&many, MANY);
+	look_at_all(&few);
+	look_at_all(&many);
+	few_ns = look_ns(&few, MANY);
+	many_ns = look_ns(&many, MANY);
+	printf("# a look takes %.0f ns among %d, %.0f ns among %d\n", few_ns, FEW, many_ns, MANY);
+	ck_assert_double_lt(many_ns, 10 * few_ns);
+	many_deinit(&many);
+	many_deinit(&few);
+}
+END_TEST
+
 static void add_tests(TCase *tcase)
 {
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, test_poller_unreached_stays_armed_for_who_can_reach_it);
 	tcase_add_test(tcase, test_poller_stays_armed_when_another_client_closes);
+	tcase_add_test(tcase, test_poller_closed_client_leaves_its_bits_alone);
+	tcase_add_test(tcase, test_poller_stays_readable_until_the_right_one_looks);
+	tcase_add_test(tcase, test_poller_is_quiet_without_looks_at_what_stands_still);
+	tcase_add_test(tcase, test_poller_gives_up_what_is_not_looked_at);
+	tcase_add_test(tcase, test_poller_closed_look_leaves_the_other_on_its_ring);
+	tcase_add_test(tcase, test_poller_look_costs_the_same_among_many);
 }
 
 int main(void)
