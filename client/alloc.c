@@ -134,6 +134,8 @@ PUBLIC void *mempool_alloc(struct mempool_client *client, size_t size_bytes)
 	return alloc_prepare(&magazine->pool, index, size_bytes);
 }
 
+extern __typeof__(mempool_alloc) alloc_one ALIAS(mempool_alloc);
+
 PUBLIC void *mempool_alloc_aligned(struct mempool_client *client, size_t size_bytes,
 				   size_t alignment)
 {
@@ -186,7 +188,7 @@ static int try_alloc(void *userdata)
 	 * as a membarrier has told it.
 	 */
 	cache->is_deaf = false;
-	request->chunk = mempool_alloc(request->client, request->size);
+	request->chunk = alloc_one(request->client, request->size);
 	cache->first_until_ns = cache->again_until_ns = INT64_MAX;
 	request->slice_ns = cache_slice_ns(cache);
 	return request->chunk ? 0 : -errno;
@@ -270,6 +272,8 @@ PUBLIC int mempool_free(struct mempool_client *client, const void *chunk)
 		cache_pass_on(magazine);
 	return 0;
 }
+
+extern __typeof__(mempool_free) free_one ALIAS(mempool_free);
 
 /* The entry of a chunk that we hold, alone or with others. */
 static int find_held(struct mempool_client *client, const void *chunk,

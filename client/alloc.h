@@ -15,6 +15,10 @@
  */
 int alloc_rank(const struct mempool_client *client, size_t size, size_t alignment);
 
+/* mempool_alloc() and mempool_free(), for calls from inside. */
+void *alloc_one(struct mempool_client *client, size_t size_bytes);
+int free_one(struct mempool_client *client, const void *chunk);
+
 /* A chunk that was just claimed, as the caller gets it. */
 static inline void *alloc_prepare(const struct pool *pool, uint32_t index, size_t size)
 {

@@ -28,6 +28,12 @@
 /* In the map file as well: the API, and nothing else, leaves the library. */
 #define PUBLIC __attribute__((visibility("default")))
 
+/*
+ * What the library calls itself has a second, hidden name. A program may have a function of its
+ * own by the name of one of ours, and the dynamic linker would lead our calls there.
+ */
+#define ALIAS(name) __attribute__((alias(#name)))
+
 /* Which way alloc and free usually go, so that it lies in a straight line. */
 #define likely(condition) __builtin_expect(!!(condition), 1)
 #define unlikely(condition) __builtin_expect(!!(condition), 0)

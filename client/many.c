@@ -72,7 +72,7 @@ PUBLIC ssize_t mempool_alloc_many(struct mempool_client *client, size_t size_byt
 	harvest.magazine = &cache->magazines[rank];
 	/* The rest as single ones: they ask the words, larger pools, and count what is missing. */
 	for (claim_hints(&harvest); harvest.n < n; harvest.n++) {
-		void *chunk = mempool_alloc(client, size_bytes);
+		void *chunk = alloc_one(client, size_bytes);
 
 		if (!chunk)
 			return harvest.n > 0 ? (ssize_t)harvest.n : -errno;
@@ -115,7 +115,7 @@ PUBLIC ssize_t mempool_free_many(struct mempool_client *client, void *const *chu
 			/* Another pool, shared, or a mistake; nobody waits for it with our hints. */
 			push_leaf(&leaf);
 			leaf.bits = 0;
-			r = mempool_free(client, chunks[i]);
+			r = free_one(client, chunks[i]);
 			if (r < 0)
 				break;
 			continue;
