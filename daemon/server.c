@@ -82,8 +82,9 @@ static void on_progress(const char *segment_name, uint64_t done_bytes, uint64_t 
 {
 	char done[LOG_SIZE_BYTES], total[LOG_SIZE_BYTES];
 
-	sd_notifyf(0, "WATCHDOG=1\nEXTEND_TIMEOUT_USEC=30000000\n"
-		   "STATUS=taking memory for segment '%s': %s of %s", segment_name,
+	sd_notifyf(0, "%sEXTEND_TIMEOUT_USEC=30000000\n"
+		   "STATUS=taking memory for segment '%s': %s of %s",
+		   sd_watchdog_enabled(0, NULL) > 0 ? "WATCHDOG=1\n" : "", segment_name,
 		   log_size(done, done_bytes), log_size(total, total_bytes));
 	progress_show(segment_name, done_bytes, total_bytes);
 }

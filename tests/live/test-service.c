@@ -290,7 +290,8 @@ START_TEST(test_service_manager_is_told)
 	double begin;
 
 	fixture_spawn(&fixture);
-	fixture_expect_notification(fd, "STATUS=taking memory");
+	fixture_expect_notification(fd, "WATCHDOG=1\nEXTEND_TIMEOUT_USEC=30000000\n"
+					"STATUS=taking memory");
 	fixture_expect_notification(fd, "READY=1");
 	fixture_expect_notification(fd, "STATUS=0 clients in 1 segment");
 	/* READY means that it serves. */
@@ -312,6 +313,33 @@ START_TEST(test_service_manager_is_told)
 	kill(fixture.pid, SIGTERM);
 	fixture_expect_notification(fd, "STOPPING=1");
 	ck_assert_int_eq(fixture_wait(&fixture), 0);
+	close(fd);
+}
+END_TEST
+
+/* A manager that does not watch it, watches another process, or says nonsense. */
+static void watch_no_daemon(void *userdata)
+{
+	static const char *const usec[] = { NULL, "200000", "often" };
+	const int *which = userdata;
+	char text[16];
+
+	setenv("NOTIFY_SOCKET", fixture.notify_path, 1);
+	if (usec[*which])
+		setenv("WATCHDOG_USEC", usec[*which], 1);
+	snprintf(text, sizeof(text), "%d", (int)(*which == 1 ? getppid() : getpid()));
+	setenv("WATCHDOG_PID", text, 1);
+}
+
+START_TEST(test_watchdog_of_nobody_is_told_nothing)
+{
+	int fd = fixture_listen(&fixture);
+
+	fixture.in_child = watch_no_daemon;
+	fixture.userdata = &_i;
+	fixture_start(&fixture);
+	ck_assert_uint_eq(count_notifications(fd, "WATCHDOG=", 550), 0);
+	fixture_stop(&fixture);
 	close(fd);
 }
 END_TEST
@@ -523,6 +551,7 @@ int main(void)
 	tcase_add_test(tcase, test_socket_passed_wins_and_stays);
 	tcase_add_test(tcase, test_socket_passed_of_wrong_kind_is_refused);
 	tcase_add_test(tcase, test_service_manager_is_told);
+	tcase_add_loop_test(tcase, test_watchdog_of_nobody_is_told_nothing, 0, 3);
 	tcase_add_test(tcase, test_journal_gets_priorities);
 	tcase_add_test(tcase, test_stderr_that_nobody_reads_holds_up_nobody);
 	tcase_add_test(tcase, test_stderr_whose_reader_is_gone_ends_nobody);
