@@ -6,11 +6,11 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
+#include "daemon/base/notify.h"
 #include "daemon/segments/build.h"
 #include "daemon/segments/generation.h"
 #include "daemon/segments/host.h"
@@ -78,7 +78,7 @@ static void finish(struct reload *reload, int error)
 		log_notice("reloaded %s; segments: %u, with a new layout: %u, new: %u, gone: %u",
 			   reload->path, result->n_segments, result->n_relaid,
 			   result->n_added, result->n_removed);
-	sd_notify(0, "READY=1");
+	notify_state("READY=1");
 	reload->tell->changed(reload->userdata);
 	reload->tell->over(reload->number, result, reload->userdata);
 	if (reload->is_wanted)
@@ -112,7 +112,7 @@ static void on_tick(evutil_socket_t fd, short what, void *userdata)
 	(void)fd;
 	(void)what;
 	/* Whoever waits for us to be ready again is to wait on. */
-	sd_notify(0, "EXTEND_TIMEOUT_USEC=30000000");
+	notify("EXTEND_TIMEOUT_USEC=30000000");
 	reload->tell->changed(reload->userdata);
 }
 
@@ -396,7 +396,7 @@ static void begin(struct reload *reload)
 	int r;
 
 	log_info("reloading %s", reload->path);
-	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_monotonic_ns() / 1000);
+	notify_state("RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_monotonic_ns() / 1000);
 	reload->state = RELOAD_LOADING;
 	reload->number++;
 	reload->is_wanted = false;

@@ -13,6 +13,7 @@
 #include "build_config.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
+#include "daemon/base/notify.h"
 #include "daemon/base/progress.h"
 #include "daemon/sessions/client.h"
 #include "daemon/sessions/dispatch.h"
@@ -32,6 +33,8 @@ static const char *plural(uint64_t n)
 	return n == 1 ? "" : "s";
 }
 
+static void on_changed(void *userdata);
+
 static void send_status(struct server *server)
 {
 	size_t n_segments = server->conf->n_segments;
@@ -49,8 +52,11 @@ static void send_status(struct server *server)
 		snprintf(retired, sizeof(retired), "; %" PRIu64 " retired generation%s",
 			 n_retired, plural(n_retired));
 	reload_describe(&server->reload, reload, sizeof(reload));
-	sd_notifyf(0, "STATUS=%" PRIu64 " client%s in %zu segment%s%s%s", server->counters.n_tenants,
-		   plural(server->counters.n_tenants), n_segments, plural(n_segments), retired, reload);
+	notify("STATUS=%" PRIu64 " client%s in %zu segment%s%s%s", server->counters.n_tenants,
+	       plural(server->counters.n_tenants), n_segments, plural(n_segments), retired, reload);
+	/* Once a second, until the manager has taken the state. */
+	if (notify_is_behind())
+		on_changed(server);
 }
 
 static void on_status(evutil_socket_t fd, short what, void *userdata)
@@ -82,10 +88,10 @@ static void on_progress(const char *segment_name, uint64_t done_bytes, uint64_t 
 {
 	char done[LOG_SIZE_BYTES], total[LOG_SIZE_BYTES];
 
-	sd_notifyf(0, "%sEXTEND_TIMEOUT_USEC=30000000\n"
-		   "STATUS=taking memory for segment '%s': %s of %s",
-		   sd_watchdog_enabled(0, NULL) > 0 ? "WATCHDOG=1\n" : "", segment_name,
-		   log_size(done, done_bytes), log_size(total, total_bytes));
+	notify("%sEXTEND_TIMEOUT_USEC=30000000\n"
+	       "STATUS=taking memory for segment '%s': %s of %s",
+	       sd_watchdog_enabled(0, NULL) > 0 ? "WATCHDOG=1\n" : "", segment_name,
+	       log_size(done, done_bytes), log_size(total, total_bytes));
 	progress_show(segment_name, done_bytes, total_bytes);
 }
 
@@ -94,7 +100,7 @@ static void on_watchdog(evutil_socket_t fd, short what, void *userdata)
 	(void)fd;
 	(void)what;
 	(void)userdata;
-	sd_notify(0, "WATCHDOG=1");
+	notify("WATCHDOG=1");
 }
 
 /* ---- signals ---- */
@@ -105,7 +111,7 @@ static void on_stop(evutil_socket_t signal_number, short what, void *userdata)
 
 	(void)what;
 	log_info("%s: stopping, segments are kept", strsignal((int)signal_number));
-	sd_notify(0, "STOPPING=1\nSTATUS=stopping");
+	notify_state("STOPPING=1\nSTATUS=stopping");
 	event_base_loopbreak(server->base);
 }
 
@@ -252,7 +258,7 @@ static int server_start(struct server *server)
 		return r;
 	listener_start(&server->listener, server->base, on_connection, server);
 	start_watchdog(server);
-	sd_notify(0, "READY=1");
+	notify_state("READY=1");
 	send_status(server);
 	log_info("mempoold " MEMPOOL_VERSION " is ready: %zu segment%s, %" PRIu64 " client%s",
 		 conf->n_segments, plural(conf->n_segments), server->counters.n_tenants,

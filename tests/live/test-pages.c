@@ -216,8 +216,9 @@ START_TEST(test_progress_is_no_bar_elsewhere_but_a_status)
 	fixture_configure(&fixture, "", "    prefault: true\n"
 			  "    pools: [ { chunk_size: 1MiB, chunk_count: 2048 } ]\n");
 	fixture_spawn(&fixture);
-	/* After each 64 MiB. */
-	ck_assert_uint_ge(read_notifications(fd), 32);
+	/* After each 64 MiB; those may be missing for which the socket had no room: it has some for
+	 * ten (net.unix.max_dgram_qlen). */
+	ck_assert_uint_ge(read_notifications(fd), 10);
 	fixture_stop(&fixture);
 	ck_assert(!fixture_log_has(&fixture, "\r"));
 	ck_assert(!fixture_log_has(&fixture, "["));

@@ -344,6 +344,39 @@ START_TEST(test_watchdog_of_nobody_is_told_nothing)
 }
 END_TEST
 
+/* Until its queue is full. Return: a descriptor to send more. */
+static int fill_notify_socket(void)
+{
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", fixture.notify_path);
+	ck_assert_int_eq(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	while (send(fd, "X", 1, 0) == 1)
+		;
+	ck_assert_int_eq(errno, EAGAIN);
+	return fd;
+}
+
+/* It serves all the same, and once the manager listens it hears what counts. */
+START_TEST(test_service_manager_that_does_not_read_holds_up_nobody)
+{
+	struct mempool_msg_reloaded reloaded;
+	struct mempool_msg_welcome welcome;
+	int fd = fixture_listen(&fixture);
+
+	close(fill_notify_socket());
+	fixture_start(&fixture);
+	wire_bye(wire_attach(&fixture, 1, &welcome));
+	wire_reload(&fixture, &reloaded);
+	ck_assert_int_eq(reloaded.error, 0);
+	fixture_expect_notification(fd, "READY=1");
+	close(fill_notify_socket());
+	fixture_stop(&fixture);
+	close(fd);
+}
+END_TEST
+
 /* Into the journal, lines have their priority in front; with --foreground never. */
 static void make_journal(void *userdata)
 {
@@ -551,6 +584,7 @@ int main(void)
 	tcase_add_test(tcase, test_socket_passed_wins_and_stays);
 	tcase_add_test(tcase, test_socket_passed_of_wrong_kind_is_refused);
 	tcase_add_test(tcase, test_service_manager_is_told);
+	tcase_add_test(tcase, test_service_manager_that_does_not_read_holds_up_nobody);
 	tcase_add_loop_test(tcase, test_watchdog_of_nobody_is_told_nothing, 0, 3);
 	tcase_add_test(tcase, test_journal_gets_priorities);
 	tcase_add_test(tcase, test_stderr_that_nobody_reads_holds_up_nobody);
