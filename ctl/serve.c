@@ -433,11 +433,27 @@ static void on_signal(evutil_socket_t number, short what, void *userdata)
 	event_base_loopbreak(userdata);
 }
 
+/* libevent would write to standard error itself, and wait for whoever reads that. */
+static void on_libevent_message(int severity, const char *text)
+{
+	if (severity >= EVENT_LOG_WARN)
+		ctl_error("libevent: %s", text);
+}
+
+static void on_libevent_failure(int error)
+{
+	(void)error;
+	ctl_error_finish();
+	exit(CTL_FAILED);
+}
+
 static int server_init(struct server *server)
 {
 	static const int numbers[] = { SIGINT, SIGTERM };
 	const struct timeval second = { .tv_sec = 1 };
 
+	event_set_log_callback(on_libevent_message);
+	event_set_fatal_callback(on_libevent_failure);
 	server->base = event_base_new();
 	server->http = server->base ? evhttp_new(server->base) : NULL;
 	if (!server->http)

@@ -333,10 +333,32 @@ static int init_hosts(struct server *server)
 	return r;
 }
 
+/* libevent would write to standard error itself, and wait for whoever reads that. */
+static void on_libevent_message(int severity, const char *text)
+{
+	static const int priorities[] = {
+		[EVENT_LOG_DEBUG] = LOG_DEBUG,
+		[EVENT_LOG_MSG] = LOG_INFO,
+		[EVENT_LOG_WARN] = LOG_WARNING,
+		[EVENT_LOG_ERR] = LOG_ERR,
+	};
+
+	log_at(priorities[severity], "libevent: %s", text);
+}
+
+static void on_libevent_failure(int error)
+{
+	(void)error;
+	log_finish();
+	exit(EXIT_FAILURE);
+}
+
 int server_init(struct server *server, struct conf *conf, const char *socket_path)
 {
 	int r = -ENOMEM;
 
+	event_set_log_callback(on_libevent_message);
+	event_set_fatal_callback(on_libevent_failure);
 	*server = (struct server){
 		.conf = conf,
 		.base = event_base_new(),

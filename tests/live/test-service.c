@@ -483,6 +483,22 @@ START_TEST(test_stderr_whose_reader_is_gone_ends_nobody)
 }
 END_TEST
 
+static void show_event_method(void *userdata)
+{
+	(void)userdata;
+	setenv("EVENT_SHOW_METHOD", "1", 1);
+}
+
+/* What libevent says takes the same way as all lines. */
+START_TEST(test_stderr_has_libevent_in_the_log)
+{
+	fixture.in_child = show_event_method;
+	fixture_start(&fixture);
+	ck_assert(fixture_log_has(&fixture, "mempoold: libevent: libevent using: "));
+	fixture_stop(&fixture);
+}
+END_TEST
+
 /* ---- memory and descriptors ---- */
 
 /* A /dev/shm of its own, of 1 MiB; what is in it goes with the daemon. */
@@ -589,6 +605,7 @@ int main(void)
 	tcase_add_test(tcase, test_journal_gets_priorities);
 	tcase_add_test(tcase, test_stderr_that_nobody_reads_holds_up_nobody);
 	tcase_add_test(tcase, test_stderr_whose_reader_is_gone_ends_nobody);
+	tcase_add_test(tcase, test_stderr_has_libevent_in_the_log);
 	if (!skip_unless_root("a small /dev/shm"))
 		tcase_add_test(tcase, test_full_shm_is_an_error_at_start);
 	tcase_add_test(tcase, test_no_descriptors_puts_accepting_off);
