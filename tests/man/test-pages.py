@@ -158,7 +158,7 @@ def variables(name, folder):
     for path in (SOURCE / folder).rglob("*.c"):
         in_code += re.findall(r'\bgetenv\("(\w+)"\)', path.read_text(encoding="utf-8"))
     # Read for them by libc and libsystemd.
-    library = {"LISTEN_FDS", "LISTEN_PID", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"}
+    library = {"LISTEN_FDS", "LISTEN_PID", "WATCHDOG_USEC", "WATCHDOG_PID"}
     return same(folder, in_code, name, [word for word in in_page if word not in library])
 
 
