@@ -10,7 +10,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
-from control import Control  # noqa: E402
+from control import Patience  # noqa: E402
 
 PORT, PID = int(sys.argv[1]), sys.argv[2]
 CONNECTIONS = 64        # that are kept, as in ctl/serve.c
@@ -169,12 +169,12 @@ def deaf():
 def drip():
     """A byte at a time never comes to an end, but its deadline does."""
     begin = time.monotonic()
-    with connect() as client, Control() as control:
+    with connect() as client, Patience(DEADLINE) as patience:
         try:
             for byte in b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 1000:
                 client.sendall(bytes([byte]))
                 time.sleep(0.2)
-                if control.seconds() > 2 * DEADLINE:
+                if patience.seconds() > 2 * DEADLINE:
                     raise AssertionError("still open")
         except OSError:
             pass

@@ -12,7 +12,7 @@ import termios
 import pyte
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
-from control import Control  # noqa: E402
+from control import Patience  # noqa: E402
 
 WAIT_SECONDS = 20
 
@@ -46,8 +46,8 @@ class Terminal:
 
     def shows(self, found):
         """Whether found(text) holds soon."""
-        with Control() as control:
-            while control.seconds() < WAIT_SECONDS:
+        with Patience() as patience:
+            while patience.seconds() < WAIT_SECONDS:
                 if found(self.text()):
                     return True
                 if not self.read():
@@ -69,8 +69,8 @@ class Terminal:
 
     def ends(self):
         """How: the exit status, or minus the signal. None: not soon."""
-        with Control() as control:
-            while control.seconds() < WAIT_SECONDS:
+        with Patience() as patience:
+            while patience.seconds() < WAIT_SECONDS:
                 self.read()
                 pid, status = os.waitpid(self.pid, os.WNOHANG)
                 if pid:
