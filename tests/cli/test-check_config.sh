@@ -59,7 +59,7 @@ for program in "$MEMPOOLD --check-config --config" "$ctl check-config" "$ctl che
 	"$MEMPOOLD --config" "$MEMPOOLD --remove --config"; do
 	for config in "$dir/fifo" "$dir" /dev/null; do
 		# shellcheck disable=SC2086
-		check "${program##*/} ${config##*/} is refused" exits 78 timeout 20 $program "$config"
+		check "${program##*/} ${config##*/} is refused" exits 78 timeout 600 $program "$config"
 		check 'and it is said' grep -qE 'is a (pipe|directory|device), and no file' \
 			"$dir/stdout" "$dir/stderr"
 	done
@@ -72,7 +72,7 @@ for program in "$MEMPOOLD --check-config --config" "$ctl check-config" "$ctl che
 	# shellcheck disable=SC2086
 	check 'and standard input that is a file' exits 0 $program /dev/stdin <"$dir/good.yaml"
 done
-check 'a daemon takes no pipe' exits 78 timeout 20 "$MEMPOOLD" --config /dev/stdin \
+check 'a daemon takes no pipe' exits 78 timeout 600 "$MEMPOOLD" --config /dev/stdin \
 	< <(cat "$dir/good.yaml")
 check 'one file at a time' exits 64 "$ctl" check-config a b
 check 'it asks no daemon' exits 64 "$ctl" check-config --socket a

@@ -114,12 +114,13 @@ for command in status pools holders queues topics audit; do
 done
 
 # Until somebody runs dry the daemon counts, once a second.
-sleep 1.5
+peaks() { of pools '(s["pools"][0]["peak_used"], s["pools"][1]["peak_used"])'; }
+peaked() { [[ $(peaks) == '(10, 3)' ]]; }
+check 'the most that was used is counted' soon peaked
 kill "$worker"
 wait "$worker" 2>/dev/null
 is_used() { (($(of pools 's["pools"][0]["used"]') == $1)); }
 check 'what a dead one held is free' soon is_used 0
-check 'and the peaks stay' same '(10, 3)' \
-	"$(of pools '(s["pools"][0]["peak_used"], s["pools"][1]["peak_used"])')"
+check 'and the peaks stay' same '(10, 3)' "$(peaks)"
 
 finish

@@ -259,12 +259,14 @@ static bool is_busy(pid_t pid)
 bool fixture_log_has(const struct fixture *fixture, const char *text)
 {
 	FILE *file = fopen(fixture->log_path, "re");
-	double start = clock_ms();
+	struct patience patience;
 	char line[2048];
 	bool found = false;
 
-	while (fixture->pid && is_busy(fixture->pid) && clock_ms() - start < ANSWER_MS)
+	patience_begin(&patience);
+	while (fixture->pid && is_busy(fixture->pid) && patience_ms(&patience) < ANSWER_MS)
 		usleep(500);
+	patience_end(&patience);
 	while (file && !found && fgets(line, sizeof(line), file))
 		found = strstr(line, text) != NULL;
 	if (file)

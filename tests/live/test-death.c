@@ -128,9 +128,9 @@ static void run_parent(int pipe_fd)
 	wire_attach(&fixture, 9, &family.welcome);
 	segment = wire_map(&family.welcome);
 	ck_assert_int_eq(pool_claim(&segment->pools[0], 1, family.welcome.holder), 0);
-	alarm(60);
+	alarm(600);
 	family.child = fork();
-	alarm(60);
+	alarm(600);
 	if (family.child > 0)
 		ck_assert_int_eq(write(pipe_fd, &family, sizeof(family)), sizeof(family));
 	pause();

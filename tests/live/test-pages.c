@@ -184,13 +184,12 @@ static void to_service_manager(void *userdata)
 /* Until it is ready. Return: how often it said how far it is, and asked for time. */
 static unsigned int read_notifications(int fd)
 {
-	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
 	unsigned int n = 0;
 	char got[512] = "";
 	ssize_t size;
 
 	while (!strstr(got, "READY=1")) {
-		ck_assert_int_gt(poll(&poll_fd, 1, 30000), 0);
+		ck_assert(patience_poll(fd, 30000));
 		size = recv(fd, got, sizeof(got) - 1, 0);
 		ck_assert_int_gt(size, 0);
 		got[size] = '\0';
@@ -617,15 +616,17 @@ END_TEST
 START_TEST(test_huge_pages_of_1_gib)
 {
 	struct mempool_msg_welcome welcome;
+	uint64_t n_free;
 
 	if (huge_is_missing(1 << 20, 1))
 		return;
+	n_free = huge_number(1 << 20, "free_hugepages");
 	fixture_configure(&fixture, "", "    huge_pages: 1GiB\n    prefault: true\n"
 					POOL_OF_8_MIB);
 	fixture_start(&fixture);
 	wire_bye(wire_attach(&fixture, 1, &welcome));
 	ck_assert_uint_eq(welcome.place.size_bytes, 1024 * MIB);
-	ck_assert_uint_eq(huge_number(1 << 20, "free_hugepages"), 0);
+	ck_assert_uint_eq(huge_number(1 << 20, "free_hugepages"), n_free - 1);
 	fixture_stop(&fixture);
 }
 END_TEST

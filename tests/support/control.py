@@ -6,12 +6,17 @@ import time
 
 
 class Patience:
-    """A clock: by the wall for a moment, in which most waits end, then by a control."""
+    """A clock: by the wall for a moment, in which most waits end, then by a control.
+
+    Where it is read only behind a call that may block, moment is 0.
+    """
 
     def __init__(self, moment=1):
         self.begin = time.monotonic()
         self.moment = moment
         self.pid = None
+        if moment == 0:
+            self._start_control()
 
     def _start_control(self):
         self.pid = os.fork()
