@@ -9,6 +9,7 @@
  * checked each time.
  */
 #include "measure.h"
+#include "shm/layout.h"
 #include "shm/reap.h"
 #include "shm/segment.h"
 #include "support/private_daemon.h"

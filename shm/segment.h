@@ -5,7 +5,7 @@
  * Three steps make one (the guide's createSharedMemory, layoutMemory and initialize):
  *
  *	segment_create()	a shm object with its space taken, mapped (segment_memory.h)
- *	segment_layout()	header, tables, pools, rings; READY published last
+ *	segment_layout()	header, tables, pools, rings; READY published last (layout.h)
  *	segment_attach()	the header checked, its geometry copied: struct segment
  *
  * Everyone else maps it with segment_map() and attaches. What a hostile client writes into
@@ -59,16 +59,6 @@ struct segment {
 /* Bytes of a segment of this shape, before anything is created; 0: config_check() fails. */
 uint64_t segment_size_bytes(const struct config *config);
 
-/**
- * segment_layout() - lay out zeroed memory and publish it as READY
- * @identity: NULL: all random, this boot, this pid namespace, generation 1
- *
- * Crash: until the last store the state says BUILDING, and whoever finds it makes it anew.
- * Return: 0; -ENOSPC size_bytes is short, nothing was touched; -EINVAL as config_check().
- */
-int segment_layout(void *base, uint64_t size_bytes, const struct config *config,
-		   const struct segment_identity *identity);
-
 /* This boot, this pid namespace, random ids. Return: 0 or -errno. */
 int segment_identity_init(struct segment_identity *identity, uint64_t generation);
 
@@ -96,6 +86,11 @@ static inline struct pool *segment_managers(struct segment *segment)
 {
 	return &segment->pools[segment->n_pools];
 }
+
+/* Where a pool is, for a base and a geometry that was checked. */
+struct mempool_pool_record *segment_pool_record(void *base, const struct geometry *geometry,
+						uint32_t i);
+struct pool_memory segment_pool_memory(void *base, const struct geometry *geometry, uint32_t i);
 
 /* State of the object now (enum mempool_segment_state); acquire. */
 uint32_t segment_state(const struct segment *segment);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "daemon/base/log.h"
+#include "shm/layout.h"
 
 #define BUILD_TRIES 64			/* numbers that others may have taken */
 #define BUILD_NEIGHBOURS 16		/* tries one by one, before the steps double */

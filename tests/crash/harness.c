@@ -13,6 +13,7 @@
 #include "shm/audit.h"
 #include "shm/chunk_manager.h"
 #include "shm/holder.h"
+#include "shm/layout.h"
 #include "shm/queue.h"
 #include "shm/reap.h"
 #include "tracee.h"

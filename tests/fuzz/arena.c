@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "shm/layout.h"
 #include "shm/pool.h"
 #include "shm/word.h"
 

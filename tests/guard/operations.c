@@ -15,6 +15,7 @@
 #include "client/barrier.h"
 #include "client/client.h"
 #include "shm/holder.h"
+#include "shm/layout.h"
 #include "shm/segment.h"
 
 enum { N = 1000, SIZE = 128, TOPIC_CAPACITY = 256, MANY = 10 };

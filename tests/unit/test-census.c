@@ -11,6 +11,7 @@
 
 #include "shm/census.h"
 #include "shm/chunk_manager.h"
+#include "shm/layout.h"
 #include "shm/pool.h"
 #include "shm/segment.h"
 #include "shm/topic.h"

@@ -26,6 +26,7 @@
 #include "client/client.h"
 #include "mempool_protocol.h"
 #include "shm/holder.h"
+#include "shm/layout.h"
 
 enum { MAX_TALKS = 8 };
 #define MS INT64_C(1000000)

@@ -9,6 +9,7 @@
 
 #include "shm/free_list.h"
 #include "shm/geometry.h"
+#include "shm/layout.h"
 #include "shm/pool.h"
 
 static const struct test_pool guide[] = {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* test-guide.c - the last example of the original guide, line by line with our functions */
+#include "shm/layout.h"
 #include "test_segment.h"
 
 #include <inttypes.h>

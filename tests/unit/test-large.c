@@ -13,6 +13,7 @@
 
 #include "client/client.h"
 #include "mempool.h"
+#include "shm/layout.h"
 
 enum { N_CHUNKS = 5000, CHUNK_BYTES = 1 << 20, SMALL = 100 };
 

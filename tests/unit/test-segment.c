@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* test-segment.c - segments laid out and checked; every way it can go wrong */
+#include "shm/layout.h"
 #include "test_segment.h"
 
 #include <errno.h>

@@ -13,6 +13,7 @@
 
 #include "ctl/snapshot.h"
 #include "shm/holder.h"
+#include "shm/layout.h"
 #include "shm/pool.h"
 #include "shm/segment.h"
 #include "shm/sigbus.h"

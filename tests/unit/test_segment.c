@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "shm/holder.h"
+#include "shm/layout.h"
 
 int test_run(const char *name, void (*add_tests)(TCase *tcase))
 {
