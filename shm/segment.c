@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "eventcount.h"
 
@@ -58,9 +59,14 @@ int segment_pid_namespace(uint64_t *ret_inode)
 
 int segment_identity_init(struct segment_identity *identity, uint64_t generation)
 {
+	struct timespec now;
 	int r;
 
-	*identity = (struct segment_identity){ .generation = generation };
+	clock_gettime(CLOCK_REALTIME, &now);
+	*identity = (struct segment_identity){
+		.generation = generation,
+		.created_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec,
+	};
 	r = segment_boot_id(identity->boot_id);
 	if (r == 0)
 		r = segment_pid_namespace(&identity->pid_namespace);
@@ -313,9 +319,28 @@ static int place_rings(struct segment *segment)
 	return 0;
 }
 
-static int fill_segment(struct segment *segment, const struct segment_memory *memory)
+/* Of a config and a geometry that fit the memory. */
+static int fill_segment(struct segment *segment, const struct segment_memory *memory,
+			uint64_t segment_id, uint64_t generation)
 {
 	unsigned char *base = memory->base;
+	int r;
+
+	segment->memory = *memory;
+	segment->header = memory->base;
+	segment->holders = (void *)(base + segment->geometry.holders_off);
+	segment->rings = (void *)(base + segment->geometry.rings_off);
+	segment->pollers = (void *)(base + segment->geometry.pollers_off);
+	segment->n_pools = segment->geometry.n_pools;
+	segment->n_holders = segment->geometry.n_holders;
+	segment->segment_id = segment_id;
+	segment->generation = generation;
+	r = place_rings(segment);
+	return r < 0 ? r : view_pools(segment);
+}
+
+static int read_segment(struct segment *segment, const struct segment_memory *memory)
+{
 	struct mempool_header header;
 	int r;
 
@@ -327,20 +352,9 @@ static int fill_segment(struct segment *segment, const struct segment_memory *me
 	/* Of what was read, never of what stands there: it may have changed meanwhile. */
 	if (geometry_init(&segment->geometry, &segment->config) < 0 ||
 	    segment->geometry.total_size > memory->size ||
-	    !agrees(&header, &segment->geometry, &segment->config, base))
+	    !agrees(&header, &segment->geometry, &segment->config, memory->base))
 		return -EUCLEAN;
-
-	segment->memory = *memory;
-	segment->header = memory->base;
-	segment->holders = (void *)(base + segment->geometry.holders_off);
-	segment->rings = (void *)(base + segment->geometry.rings_off);
-	segment->pollers = (void *)(base + segment->geometry.pollers_off);
-	segment->n_pools = segment->geometry.n_pools;
-	segment->n_holders = segment->geometry.n_holders;
-	segment->segment_id = header.segment_id;
-	segment->generation = header.generation;
-	r = place_rings(segment);
-	return r < 0 ? r : view_pools(segment);
+	return fill_segment(segment, memory, header.segment_id, header.generation);
 }
 
 int segment_attach(struct segment_memory *memory, struct segment **ret_segment)
@@ -350,7 +364,7 @@ int segment_attach(struct segment_memory *memory, struct segment **ret_segment)
 
 	if (!segment)
 		return -ENOMEM;
-	r = fill_segment(segment, memory);
+	r = read_segment(segment, memory);
 	if (r < 0) {
 		/* The mapping is still the caller's. */
 		segment->memory = SEGMENT_MEMORY_NULL;
@@ -358,6 +372,34 @@ int segment_attach(struct segment_memory *memory, struct segment **ret_segment)
 		return r;
 	}
 	*memory = SEGMENT_MEMORY_NULL;
+	*ret_segment = segment;
+	return 0;
+}
+
+int segment_view(struct segment_memory *memory, struct config *config,
+		 const struct segment_identity *identity, struct segment **ret_segment)
+{
+	struct segment *segment = calloc(1, sizeof(*segment));
+	int r;
+
+	if (!segment)
+		return -ENOMEM;
+	segment->config = *config;
+	r = geometry_init(&segment->geometry, config);
+	if (r == 0 && segment->geometry.total_size > memory->size)
+		r = -ENODATA;
+	if (r == 0)
+		r = fill_segment(segment, memory, identity->segment_id, identity->generation);
+	if (r < 0) {
+		/* Both are still the caller's. */
+		segment->memory = SEGMENT_MEMORY_NULL;
+		segment->config.rings = NULL;
+		segment_free(segment);
+		return r;
+	}
+	*memory = SEGMENT_MEMORY_NULL;
+	config->rings = NULL;
+	config->n_rings = 0;
 	*ret_segment = segment;
 	return 0;
 }

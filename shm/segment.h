@@ -28,6 +28,7 @@
 struct segment_identity {
 	uint64_t generation;
 	uint64_t segment_id;
+	uint64_t created_ns;		/* CLOCK_REALTIME */
 	uint64_t pid_namespace;
 	uint8_t boot_id[16];
 	uint32_t generation_seed;
@@ -77,6 +78,19 @@ int segment_identity_init(struct segment_identity *identity, uint64_t generation
  */
 int segment_attach(struct segment_memory *memory, struct segment **ret_segment);
 const char *segment_strerror(int error);
+
+/**
+ * segment_view() - a segment whose shape and identity are known from elsewhere
+ * @memory:   taken over on success, untouched on error
+ * @config:   taken over on success, untouched on error
+ * @identity: as it was laid out with
+ *
+ * Nothing is read: whatever stands there, what is viewed is what was laid out.
+ *
+ * Return: 0; -ENODATA the memory is too short for the shape; -EINVAL as config_check(); -ENOMEM.
+ */
+int segment_view(struct segment_memory *memory, struct config *config,
+		 const struct segment_identity *identity, struct segment **ret_segment);
 
 /* Unmap, close, free. NULL is fine. */
 void segment_free(struct segment *segment);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* test-guide.c - the last example of the original guide, line by line with our functions */
-#include "shm/layout.h"
 #include "test_segment.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+
+#include "shm/layout.h"
 
 /* As main() of the guide, but for the name of the object and where it prints. */
 static int guide(const char *shm_name, FILE *out)

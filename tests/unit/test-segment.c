@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* test-segment.c - segments laid out and checked; every way it can go wrong */
-#include "shm/layout.h"
 #include "test_segment.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include "shm/layout.h"
 
 static const struct segment_permissions private_perms = { .mode = 0600, .group = (gid_t)-1 };
 
@@ -403,12 +405,87 @@ START_TEST(test_strerror_tells_each_apart)
 }
 END_TEST
 
+/* ---- view and restore ---- */
+
+/* All that a member can write but pools, words and rings. */
+static void scribble(void)
+{
+	struct mempool_header *header = memory.base;
+	struct geometry geometry;
+	unsigned char *base = memory.base;
+
+	ck_assert_int_eq(geometry_init(&geometry, &config), 0);
+	memset(base, 0xa5, offsetof(struct mempool_header, chunk_freed));
+	for (uint32_t i = 0; i <= geometry.n_pools; i++)
+		memset(base + geometry.pools_off + i * sizeof(struct mempool_pool_record), 0x5a,
+		       offsetof(struct mempool_pool_record, state));
+	for (uint32_t i = 0; i < geometry.n_rings; i++)
+		memset(base + geometry.rings_off + i * sizeof(struct mempool_ring), 0x77,
+		       offsetof(struct mempool_ring, head));
+	memset(base + geometry.holders_off, 0x11,
+	       (MEMPOOL_HOLDER_DAEMON_ID + 2) * sizeof(struct mempool_holder));
+	ck_assert_uint_eq(atomic_load(&header->chunk_freed.sequence), 0);
+}
+
+START_TEST(test_segment_scribbled_header_is_viewed_and_restored)
+{
+	struct segment_identity identity;
+	struct segment_memory again;
+	struct config copy = config;
+	unsigned char *whole;
+
+	copy.rings = calloc(config.n_rings, sizeof(*copy.rings));
+	ck_assert_ptr_nonnull(copy.rings);
+	memcpy(copy.rings, config.rings, config.n_rings * sizeof(*copy.rings));
+	ck_assert_int_eq(segment_identity_init(&identity, 7), 0);
+	ck_assert_int_eq(create(SEGMENT_READ_WRITE, SEGMENT_CREATE), 0);
+	ck_assert_int_eq(segment_layout(memory.base, size, &config, &identity), 0);
+	whole = malloc(size);
+	ck_assert_ptr_nonnull(whole);
+	memcpy(whole, memory.base, size);
+	scribble();
+	ck_assert_int_lt(segment_attach(&memory, &segment), 0);
+
+	ck_assert_int_eq(segment_view(&memory, &copy, &identity, &segment), 0);
+	ck_assert_ptr_null(copy.rings);
+	ck_assert_uint_eq(segment->generation, 7);
+	ck_assert_uint_eq(segment->segment_id, identity.segment_id);
+	segment_restore(segment, &identity, MEMPOOL_SEGMENT_RETIRED);
+	ck_assert_uint_eq(segment_state(segment), MEMPOOL_SEGMENT_RETIRED);
+	segment_restore(segment, &identity, MEMPOOL_SEGMENT_READY);
+	/* The records of none and of the daemon are others' to write. */
+	memset((unsigned char *)segment->holders, 0, 2 * sizeof(struct mempool_holder));
+	ck_assert_mem_eq(segment->memory.base, whole, size);
+	segment_free(segment);
+	segment = NULL;
+	ck_assert_int_eq(segment_map(name, SEGMENT_READ_WRITE, &again), 0);
+	ck_assert_int_eq(segment_attach(&again, &segment), 0);
+	free(whole);
+}
+END_TEST
+
+START_TEST(test_segment_view_of_short_memory_enodata)
+{
+	struct segment_identity identity;
+
+	ck_assert_int_eq(segment_identity_init(&identity, 7), 0);
+	make();
+	memory.size--;
+	ck_assert_int_eq(segment_view(&memory, &config, &identity, &segment), -ENODATA);
+	memory.size++;
+	ck_assert_ptr_nonnull(config.rings);
+	ck_assert_ptr_nonnull(memory.base);
+}
+END_TEST
+
 static void add_tests(TCase *tcase)
 {
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, test_layout_short_memory_enospc_untouched);
 	tcase_add_test(tcase, test_layout_bad_config_einval);
 	tcase_add_test(tcase, test_layout_identity_is_written);
+	tcase_add_test(tcase, test_segment_scribbled_header_is_viewed_and_restored);
+	tcase_add_test(tcase, test_segment_view_of_short_memory_enodata);
 	tcase_add_test(tcase, test_boot_id_is_what_the_kernel_says);
 	tcase_add_test(tcase, test_layout_two_segments_differ);
 	tcase_add_test(tcase, test_attach_gets_the_shape);
