@@ -64,7 +64,8 @@ static int map(int fd, uint64_t size, enum segment_access access,
 	return 0;
 }
 
-int segment_map_fd(int fd, enum segment_access access, struct segment_memory *ret_memory)
+int segment_map_fd_part(int fd, uint64_t size, enum segment_access access,
+			struct segment_memory *ret_memory)
 {
 	struct stat st;
 	int r = 0;
@@ -73,13 +74,18 @@ int segment_map_fd(int fd, enum segment_access access, struct segment_memory *re
 		r = -errno;
 	else if (!S_ISREG(st.st_mode))
 		r = -EBADF;
-	else if (st.st_size == 0)
+	else if (st.st_size == 0 || (uint64_t)st.st_size < size)
 		r = -ENODATA;
 	if (r < 0) {
 		close(fd);
 		return r;
 	}
-	return map(fd, (uint64_t)st.st_size, access, ret_memory);
+	return map(fd, size ? size : (uint64_t)st.st_size, access, ret_memory);
+}
+
+int segment_map_fd(int fd, enum segment_access access, struct segment_memory *ret_memory)
+{
+	return segment_map_fd_part(fd, 0, access, ret_memory);
 }
 
 /* ---- names ---- */
@@ -162,12 +168,18 @@ static int open_flags(enum segment_access access)
 	       (access == SEGMENT_READ_ONLY ? O_RDONLY : O_RDWR);
 }
 
-int segment_map(const char *shm_name, enum segment_access access,
-		struct segment_memory *ret_memory)
+int segment_map_part(const char *shm_name, uint64_t size, enum segment_access access,
+		     struct segment_memory *ret_memory)
 {
 	int fd = open_object(shm_name, open_flags(access), 0);
 
-	return fd < 0 ? fd : segment_map_fd(fd, access, ret_memory);
+	return fd < 0 ? fd : segment_map_fd_part(fd, size, access, ret_memory);
+}
+
+int segment_map(const char *shm_name, enum segment_access access,
+		struct segment_memory *ret_memory)
+{
+	return segment_map_part(shm_name, 0, access, ret_memory);
 }
 
 /* ---- create ---- */
@@ -229,39 +241,51 @@ static int set_permissions(int fd, const struct segment_permissions *perms)
 	return fchmod(fd, perms->mode) < 0 ? -errno : 0;
 }
 
-int segment_create_paged(const char *shm_name, uint64_t size_bytes,
-			 const struct segment_permissions *perms, const struct pages *pages,
-			 segment_progress_fn progress, void *userdata,
-			 struct segment_memory *ret_memory)
+int segment_create_fd(int fd, uint64_t size_bytes, const struct pages *pages,
+		      segment_progress_fn progress, void *userdata,
+		      struct segment_memory *ret_memory)
 {
 	uint64_t size = pages_round(pages, size_bytes);
 	struct segment_memory memory = SEGMENT_MEMORY_NULL;
-	int fd, r;
+	int r;
 
-	if (size == 0 || size > INT64_MAX || (perms->mode & ~0777U))
-		return -EINVAL;
-	/* Mode 0600 until it is whole; O_EXCL: what we get is ours. */
-	fd = open_object(shm_name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return fd;
-
-	r = check_space(fd, size);
+	r = size == 0 || size > INT64_MAX ? -EINVAL : check_space(fd, size);
 	if (r < 0)
 		close(fd);
 	else
 		r = map(fd, size, SEGMENT_READ_WRITE, &memory);
 	if (r == 0)
 		r = take_pages(&memory, pages, progress, userdata);
-	if (r == 0)
-		r = set_permissions(memory.fd, perms);
 	if (r < 0) {
 		segment_memory_deinit(&memory);
-		unlink_object(shm_name);
 		return r;
 	}
 	memory.created = true;
 	*ret_memory = memory;
 	return 0;
+}
+
+int segment_create_paged(const char *shm_name, uint64_t size_bytes,
+			 const struct segment_permissions *perms, const struct pages *pages,
+			 segment_progress_fn progress, void *userdata,
+			 struct segment_memory *ret_memory)
+{
+	int fd, r;
+
+	if (size_bytes == 0 || perms->mode & ~0777U)
+		return -EINVAL;
+	/* Mode 0600 until it is whole; O_EXCL: what we get is ours. */
+	fd = open_object(shm_name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return fd;
+	r = segment_create_fd(fd, size_bytes, pages, progress, userdata, ret_memory);
+	if (r == 0)
+		r = set_permissions(ret_memory->fd, perms);
+	if (r < 0) {
+		segment_memory_deinit(ret_memory);
+		unlink_object(shm_name);
+	}
+	return r;
 }
 
 /* Of ordinary pages. */

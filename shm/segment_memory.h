@@ -5,8 +5,8 @@
  * It knows of names, sizes, space and permissions, and nothing of what stands in it: that is
  * segment.h. Whoever creates one takes all of its space, so that nobody meets a SIGBUS later.
  *
- *	/mempool-NAME.GENERATION		for shm_open(3)
- *	/FOLDER.../mempool-NAME.GENERATION	on the hugetlbfs mounted there
+ *	/mempool-NAME...		for shm_open(3)
+ *	/FOLDER.../mempool-NAME...	on the hugetlbfs mounted there
  */
 #ifndef SHM_SEGMENT_MEMORY_H
 #define SHM_SEGMENT_MEMORY_H
@@ -82,6 +82,14 @@ int segment_create_paged(const char *shm_name, uint64_t size_bytes,
 			 segment_progress_fn progress, void *userdata,
 			 struct segment_memory *ret_memory);
 
+/**
+ * segment_create_fd() - the same of an object that is open, and empty
+ * @fd: becomes ret_memory's, also on error
+ */
+int segment_create_fd(int fd, uint64_t size_bytes, const struct pages *pages,
+		      segment_progress_fn progress, void *userdata,
+		      struct segment_memory *ret_memory);
+
 /*
  * Whether that can be an object's name as a daemon tells it: of one of the forms above, with
  * nothing in it that a terminal would obey.
@@ -100,6 +108,15 @@ int segment_map_fd(int fd, enum segment_access access, struct segment_memory *re
 
 /* Close the descriptor; the mapping stays. */
 void segment_memory_close_fd(struct segment_memory *memory);
+
+/*
+ * So much of an object and no more, since whoever may write it can make it longer; 0: all of
+ * it. -ENODATA it is shorter.
+ */
+int segment_map_part(const char *shm_name, uint64_t size, enum segment_access access,
+		     struct segment_memory *ret_memory);
+int segment_map_fd_part(int fd, uint64_t size, enum segment_access access,
+			struct segment_memory *ret_memory);
 
 /* Unmap and close. NULL and SEGMENT_MEMORY_NULL are fine. */
 void segment_memory_deinit(struct segment_memory *memory);
