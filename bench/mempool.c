@@ -5,6 +5,7 @@
  * With --threads both sides use one client. The library is the shared one, as installed.
  */
 #include <dirent.h>
+#include <glob.h>
 #include <sys/stat.h>
 
 #include "adapter.h"
@@ -61,12 +62,14 @@ static pid_t broker_pid(void)
 
 static uint64_t broker_segment_bytes(void)
 {
-	char path[64];
+	char pattern[96];
 	struct stat about;
+	glob_t found;
 
-	snprintf(path, sizeof(path), "/dev/shm/mempool-%s.1", broker.segment);
-	if (stat(path, &about) < 0)
-		die("no %s", path);
+	snprintf(pattern, sizeof(pattern), "/dev/shm/mempool-%s.1.*", broker.segment);
+	if (glob(pattern, 0, NULL, &found) != 0 || stat(found.gl_pathv[0], &about) < 0)
+		die("no %s", pattern);
+	globfree(&found);
 	return (uint64_t)about.st_size;
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "barrier.h"
 #include "build_config.h"
@@ -109,6 +110,7 @@ int client_new(struct segment *segment, uint32_t holder, uint64_t flags,
 		.checked = flags & MEMPOOL_CLIENT_DEBUG,
 		.fallback = segment->config.fallback,
 		.connection = CONNECTION_NULL,
+		.lock_fd = -1,
 		.n_references = 1,
 	};
 	sort_pools(client);
@@ -173,6 +175,10 @@ int client_close(struct mempool_client *client)
 			connection_bye(&client->connection, n_held);
 	}
 	connection_close(&client->connection);
+	/* A child that never gets here goes on to show that its parent lives. */
+	if (client->lock_fd >= 0)
+		close(client->lock_fd);
+	client->lock_fd = -1;
 	cache_close(client);
 	client_unref(client);
 	return n_held > INT32_MAX ? INT32_MAX : (int)n_held;
@@ -216,6 +222,7 @@ static int set_hello(struct mempool_msg_hello *hello,
 {
 	*hello = (struct mempool_msg_hello){
 		.msg = packet_head(MEMPOOL_MSG_HELLO, sizeof(*hello)),
+		.flags = barrier_register() ? MEMPOOL_HELLO_MEMBARRIER : 0,
 	};
 
 	if (options->segment) {
@@ -245,13 +252,6 @@ static int set_socket_path(char to[108], const char *path)
 	return 0;
 }
 
-static bool is_that_one(const struct segment_memory *memory,
-			const struct mempool_msg_place *place)
-{
-	return memory->device == place->device && memory->inode == place->inode &&
-	       memory->size == place->size_bytes;
-}
-
 static bool is_closed_string(const char *string, size_t size)
 {
 	return memchr(string, '\0', size) != NULL;
@@ -269,12 +269,12 @@ static int map_place(const struct mempool_msg_place *place, struct segment **ret
 	if (!is_closed_string(place->shm_name, sizeof(place->shm_name)) ||
 	    !segment_name_is_valid(place->shm_name))
 		return -EBADMSG;
-	r = segment_map(place->shm_name, SEGMENT_READ_WRITE, &memory);
+	r = segment_map_part(place->shm_name, place->size_bytes, SEGMENT_READ_WRITE, &memory);
 	if (r < 0)
-		return r == -ENOENT ? -ESTALE : r;
+		return r == -ENOENT || r == -ENODATA ? -ESTALE : r;
 	/* A write to the descriptor, by whatever mistake of the program, would be one to the header. */
 	segment_memory_close_fd(&memory);
-	if (is_that_one(&memory, place))
+	if (memory.device == place->device && memory.inode == place->inode)
 		r = segment_attach(&memory, ret_segment);
 	else
 		r = -ESTALE;
@@ -323,6 +323,8 @@ static int attach(struct connection *connection, const struct mempool_msg_welcom
 		segment_free(segment);
 		return r == -EINVAL ? -EBADMSG : r;
 	}
+	(*ret_client)->lock_fd = segment_memory_show(&segment->memory, welcome->place.shm_name,
+						     welcome->holder);
 	(*ret_client)->connection = *connection;
 	(*ret_client)->connection.holder = welcome->holder;
 	/* From now on we come back to this segment or to none. */

@@ -101,6 +101,7 @@ struct mempool_client {
 	uint8_t pool_id[MEMPOOL_MAX_DATA_POOLS]; /* of a rank */
 	uint8_t first_fit[64];		/* by bits of size - 1: the rank to begin at */
 	struct connection connection;
+	int lock_fd;			/* has the lock that shows that we live; -1: none */
 	struct poller poller;
 	_Atomic uint32_t *references;	/* by manager; see share.h */
 	struct reap reap;		/* for close, so that it needs no memory then */

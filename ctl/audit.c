@@ -15,7 +15,8 @@ static void print_one(const struct snapshot *snapshot)
 {
 	const struct audit *audit = &snapshot->audit;
 
-	printf("%s: %s: ", snapshot->name, snapshot->shm_name);
+	printf("%s: %.*s: ", snapshot->name, text_object_length(snapshot->shm_name),
+	       snapshot->shm_name);
 	if (audit->n_faults == 0)
 		printf("whole");
 	else

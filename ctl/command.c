@@ -33,6 +33,8 @@ static const struct command commands[] = {
 	  "metrics, and a page to look at, by HTTP" },
 	{ "topic drain", "NAME", 1, 1, ASKS, ctl_topic_drain,
 	  "let go of the messages that a topic keeps" },
+	{ "forget", "HOLDER [GENERATION]", 1, 2, ASKS, ctl_forget,
+	  "free what a holder has who cannot be seen to live" },
 	{ "check-config", "[FILE]", 0, 1, OPTION_JSON, ctl_check_config,
 	  "what mempoold says of a config, and of its mistakes" },
 	{ "dump", "", 0, 0, OPTION_JSON | OPTION_SOCKET, ctl_dump,
@@ -140,7 +142,7 @@ void help_print(FILE *file)
 	      file);
 	for (size_t i = 0; i < N_COMMANDS; i++)
 		fprintf(file, "  %s %-*s %s\n", commands[i].name,
-			(int)(19 - strlen(commands[i].name)), commands[i].arguments,
+			(int)(26 - strlen(commands[i].name)), commands[i].arguments,
 			commands[i].help);
 	fputs("\n"
 	      "Options:\n",

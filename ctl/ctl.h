@@ -61,6 +61,7 @@ enum ctl_exit ctl_reload(const struct ctl_options *options);
 enum ctl_exit ctl_serve(const struct ctl_options *options);
 enum ctl_exit ctl_status(const struct ctl_options *options);
 enum ctl_exit ctl_top(const struct ctl_options *options);
+enum ctl_exit ctl_forget(const struct ctl_options *options);
 enum ctl_exit ctl_topic_drain(const struct ctl_options *options);
 enum ctl_exit ctl_topics(const struct ctl_options *options);
 enum ctl_exit ctl_watch(const struct ctl_options *options);

@@ -17,10 +17,11 @@
 #include "mempool_protocol.h"
 #include "snapshot.h"
 
-/* A segment that the daemon named, and that could not be read. */
+/* A segment that the daemon named, and that could not be read, or that is not served. */
 struct gather_failure {
-	struct mempool_msg_place place;
+	struct mempool_msg_place place;	/* no object: it is not served */
 	int error;
+	char reason[sizeof(((struct mempool_msg_segment *)NULL)->reason)];
 };
 
 struct gathering {

@@ -121,6 +121,15 @@ static uint64_t n_clients(const struct snapshot *snapshot)
 	return n;
 }
 
+static uint64_t n_unverifiable(const struct snapshot *snapshot)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < snapshot->n_holders; i++)
+		n += snapshot->holders[i].record.is_unverifiable;
+	return n;
+}
+
 #define SEGMENT(member) offsetof(struct snapshot, member)
 
 static void write_segments(FILE *file, const struct gathering *gathering)
@@ -150,6 +159,9 @@ static void write_segments(FILE *file, const struct gathering *gathering)
 		{ { "mempool_segment_clients", "gauge",
 		    "Clients attached, and those gone whose chunks are being freed." },
 		  n_clients },
+		{ { "mempool_segment_unverifiable_clients", "gauge",
+		    "Clients of whom nobody can see whether they live (mempoolctl forget)." },
+		  n_unverifiable },
 	};
 	struct labels labels;
 

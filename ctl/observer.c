@@ -55,12 +55,19 @@ static int observer_connect(const char *socket_path)
 	return fd == -ENOENT || fd == -ECONNREFUSED ? -ENOTCONN : fd;
 }
 
-static bool place_is_valid(const struct mempool_msg_place *place)
+static bool segment_is_valid(const struct mempool_msg_segment *segment)
 {
+	const struct mempool_msg_place *place = &segment->place;
+
 	if (!memchr(place->segment, '\0', sizeof(place->segment)) ||
-	    !memchr(place->shm_name, '\0', sizeof(place->shm_name)))
+	    !memchr(place->shm_name, '\0', sizeof(place->shm_name)) ||
+	    !memchr(segment->reason, '\0', sizeof(segment->reason)))
 		return false;
-	return config_name_is_valid(place->segment) && segment_name_is_valid(place->shm_name);
+	if (!config_name_is_valid(place->segment) || segment->error > 0)
+		return false;
+	/* One that is not served has no object. */
+	return segment->error < 0 ? place->shm_name[0] == '\0'
+				  : segment_name_is_valid(place->shm_name);
 }
 
 /* One message, whole if not longer than @buffer, whose head agrees with its length. */
@@ -126,10 +133,10 @@ static int receive_answer(int fd, int64_t deadline, enum mempool_message_type ty
 	return r;
 }
 
-static int receive_places(int fd, struct mempool_msg_place **ret_places,
-			  size_t *ret_n_places, char reterr_reason[static 240])
+static int receive_segments(int fd, struct mempool_msg_segment **ret_segments,
+			    size_t *ret_n, char reterr_reason[static 240])
 {
-	struct mempool_msg_place *places = NULL;
+	struct mempool_msg_segment *segments = NULL;
 	struct mempool_msg_segment segment;
 	int64_t deadline = deadline_ns();
 	uint32_t n = 0;
@@ -149,23 +156,23 @@ static int receive_places(int fd, struct mempool_msg_place **ret_places,
 			if (n > MAX_SEGMENTS)
 				goto fail;
 			r = -ENOMEM;
-			places = calloc(n, sizeof(*places));
-			if (!places)
+			segments = calloc(n, sizeof(*segments));
+			if (!segments)
 				goto fail;
 		}
 
 		r = -EPROTO;
-		if (segment.n != n || segment.index != i || !place_is_valid(&segment.place))
+		if (segment.n != n || segment.index != i || !segment_is_valid(&segment))
 			goto fail;
-		places[i] = segment.place;
+		segments[i] = segment;
 	}
 
-	*ret_places = places;
-	*ret_n_places = n;
+	*ret_segments = segments;
+	*ret_n = n;
 	return 0;
 
 fail:
-	free(places);
+	free(segments);
 	return r;
 }
 
@@ -186,8 +193,8 @@ static int observer_ask(const char *socket_path, const void *message, size_t siz
 	return fd;
 }
 
-int observer_list(const char *socket_path, struct mempool_msg_place **ret_places,
-		  size_t *ret_n_places, char reterr_reason[static 240])
+int observer_list(const char *socket_path, struct mempool_msg_segment **ret_segments,
+		  size_t *ret_n, char reterr_reason[static 240])
 {
 	const struct mempool_msg_list list = {
 		.msg = packet_head(MEMPOOL_MSG_LIST, sizeof(list)),
@@ -198,7 +205,7 @@ int observer_list(const char *socket_path, struct mempool_msg_place **ret_places
 	fd = observer_ask(socket_path, &list, sizeof(list));
 	if (fd < 0)
 		return fd;
-	r = receive_places(fd, ret_places, ret_n_places, reterr_reason);
+	r = receive_segments(fd, ret_segments, ret_n, reterr_reason);
 	close(fd);
 	return r;
 }
@@ -224,6 +231,31 @@ int observer_drain(const char *socket_path, const char *segment, const char *top
 		return fd;
 	r = receive_answer(fd, deadline_ns(), MEMPOOL_MSG_DRAINED, ret_drained,
 			   sizeof(*ret_drained), reterr_reason);
+	close(fd);
+	return r;
+}
+
+int observer_forget(const char *socket_path, const char *segment, uint64_t generation,
+		    uint32_t holder, char reterr_reason[static 240])
+{
+	struct mempool_msg_forget forget = {
+		.msg = packet_head(MEMPOOL_MSG_FORGET, sizeof(forget)),
+		.generation = generation,
+		.holder = holder,
+	};
+	struct mempool_msg_forgotten forgotten;
+	int fd, r;
+
+	reterr_reason[0] = '\0';
+	if (segment && strlen(segment) >= sizeof(forget.segment))
+		return -ENAMETOOLONG;
+	if (segment)
+		memcpy(forget.segment, segment, strlen(segment));
+	fd = observer_ask(socket_path, &forget, sizeof(forget));
+	if (fd < 0)
+		return fd;
+	r = receive_answer(fd, deadline_ns(), MEMPOOL_MSG_FORGOTTEN, &forgotten,
+			   sizeof(forgotten), reterr_reason);
 	close(fd);
 	return r;
 }

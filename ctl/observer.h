@@ -13,11 +13,12 @@
 #define OBSERVER_TIMEOUT_SECONDS 5
 
 /**
- * observer_list() - the places of all segments, in the daemon's order
- * @ret_places:    an array, the caller frees it
+ * observer_list() - all segments, in the daemon's order, those that are not served too
+ * @ret_segments:  an array, the caller frees it
  * @reterr_reason: what the daemon said when it refused; else empty
  *
  * Names in the places are checked: closed by a NUL, of the characters that names may have.
+ * One with an error has no object; its reason is closed by a NUL.
  *
  * Return: 0;
  *	-ENOTCONN	nobody listens there
@@ -27,8 +28,8 @@
  *	-EPROTO		the answer is none of ours
  *	other		-errno of connect(2); or what a refusal says
  */
-int observer_list(const char *socket_path, struct mempool_msg_place **ret_places,
-		  size_t *ret_n_places, char reterr_reason[static 240]);
+int observer_list(const char *socket_path, struct mempool_msg_segment **ret_segments,
+		  size_t *ret_n, char reterr_reason[static 240]);
 
 /**
  * observer_drain() - let a topic go of what it keeps
@@ -38,6 +39,16 @@ int observer_list(const char *socket_path, struct mempool_msg_place **ret_places
  */
 int observer_drain(const char *socket_path, const char *segment, const char *topic,
 		   struct mempool_msg_drained *ret_drained, char reterr_reason[static 240]);
+
+/**
+ * observer_forget() - a holder whose process nobody can see is dead
+ * @segment:    NULL: the first one in the config
+ * @generation: 0: the current one
+ *
+ * Return: 0; else as observer_list(): -EBUSY it is seen to live; -ENOENT there is none.
+ */
+int observer_forget(const char *socket_path, const char *segment, uint64_t generation,
+		    uint32_t holder, char reterr_reason[static 240]);
 
 /**
  * observer_reload() - let the daemon read its config again, and wait for the result

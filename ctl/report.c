@@ -41,9 +41,12 @@ const char *report_segment_state(uint32_t state)
 	return state < N_ELEMENTS(segment_states) ? segment_states[state] : "unknown";
 }
 
-const char *report_holder_state(uint32_t state)
+const char *report_holder_state(const struct holder *record)
 {
-	return state < N_ELEMENTS(holder_states) ? holder_states[state] : "unknown";
+	if (record->state == MEMPOOL_HOLDER_LIVE && record->is_unverifiable)
+		return "unverifiable";
+	return record->state < N_ELEMENTS(holder_states) ? holder_states[record->state]
+							  : "unknown";
 }
 
 const char *report_holder_kind(uint32_t kind)

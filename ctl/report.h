@@ -31,7 +31,7 @@ void report_stray(const struct snapshot *snapshot);
 
 /* What both call the states of a segment and of a holder, and the kinds of holders. */
 const char *report_segment_state(uint32_t state);
-const char *report_holder_state(uint32_t state);
+const char *report_holder_state(const struct holder *record);
 const char *report_holder_kind(uint32_t kind);
 const char *report_ring_kind(enum mempool_ring_kind kind);
 

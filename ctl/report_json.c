@@ -95,7 +95,7 @@ static struct json_object *holder_object(const struct snapshot *snapshot,
 		object,
 		json_add_number(object, "id", record->id) ||
 			json_add_string(object, "kind", report_holder_kind(record->kind)) ||
-			json_add_string(object, "state", report_holder_state(record->state)) ||
+			json_add_string(object, "state", report_holder_state(record)) ||
 			json_add_number(object, "pid", record->pid) ||
 			json_add_number(object, "uid", record->uid) ||
 			json_add_string(object, "user", user) ||

@@ -179,7 +179,8 @@ int snapshot_take(const char *shm_name, const struct mempool_msg_place *place,
 	struct sigbus_range range;
 	int r;
 
-	r = segment_map(shm_name, SEGMENT_READ_ONLY, &memory);
+	/* What members made it longer by is nothing to look at. */
+	r = segment_map_part(shm_name, place ? place->size_bytes : 0, SEGMENT_READ_ONLY, &memory);
 	if (r < 0)
 		return r;
 

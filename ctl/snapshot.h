@@ -46,7 +46,7 @@ struct snapshot_ring {
 
 struct snapshot {
 	char name[MEMPOOL_NAME_BYTES];	/* of the segment */
-	char shm_name[64];
+	char shm_name[MEMPOOL_SHM_NAME_BYTES];
 	uint64_t generation;
 	uint64_t segment_id;
 	uint64_t size_bytes;

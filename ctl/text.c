@@ -14,6 +14,7 @@
 
 #include "report.h"
 
+#define TAIL_DIGITS 16
 #define BAR_LONG_COLUMNS 24
 #define BAR_SHORT_COLUMNS 4
 #define BAR_AROUND_COLUMNS 7		/* two spaces before it, " 100%" behind */
@@ -71,11 +72,11 @@ void text_rate(double rate, char ret_text[static TEXT_RATE_BYTES])
 void text_label(const struct holder *record, char ret_label[static TEXT_LABEL_BYTES])
 {
 	bool is_client = record->kind == MEMPOOL_HOLDER_CLIENT;
-	bool is_live = record->state == MEMPOOL_HOLDER_LIVE;
+	bool is_live = record->state == MEMPOOL_HOLDER_LIVE && !record->is_unverifiable;
 	int n;
 
 	n = snprintf(ret_label, TEXT_LABEL_BYTES, "%s%s%s%s%s%s", is_live ? "" : "(",
-		     is_live ? "" : report_holder_state(record->state), is_live ? "" : ") ",
+		     is_live ? "" : report_holder_state(record), is_live ? "" : ") ",
 		     is_client ? "" : report_holder_kind(record->kind), is_client ? "" : " ",
 		     record->name);
 	if (n >= TEXT_LABEL_BYTES)
@@ -109,13 +110,29 @@ void text_since(uint64_t realtime_ns, char ret_text[static TEXT_SINCE_BYTES])
 		snprintf(ret_text, TEXT_SINCE_BYTES, "-");
 }
 
+/* Whether it is ".HOUSE.RANDOM", which tell a person nothing. */
+static bool is_tail(const char *tail)
+{
+	return tail[0] == '.' && strspn(tail + 1, "0123456789abcdef") == TAIL_DIGITS &&
+	       tail[TAIL_DIGITS + 1] == '.' &&
+	       strspn(tail + TAIL_DIGITS + 2, "0123456789abcdef") == TAIL_DIGITS;
+}
+
+int text_object_length(const char *shm_name)
+{
+	size_t length = strlen(shm_name), tail = 2 * (1 + TAIL_DIGITS);
+
+	return (int)(length > tail && is_tail(shm_name + length - tail) ? length - tail : length);
+}
+
 void text_heading(const struct snapshot *snapshot, char ret_text[static TEXT_HEADING_BYTES])
 {
 	char size[16];
 
 	text_bytes(snapshot->size_bytes, size, sizeof(size));
-	snprintf(ret_text, TEXT_HEADING_BYTES, "%s: %s, generation %" PRIu64 ", %s, %s",
-		 snapshot->name, snapshot->shm_name, snapshot->generation, size,
+	snprintf(ret_text, TEXT_HEADING_BYTES, "%s: %.*s, generation %" PRIu64 ", %s, %s",
+		 snapshot->name, text_object_length(snapshot->shm_name), snapshot->shm_name,
+		 snapshot->generation, size,
 		 report_segment_state(snapshot->state));
 }
 

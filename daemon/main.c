@@ -115,9 +115,9 @@ static int serve(const struct options *options, struct conf *conf)
 }
 
 /* Return: the exit status. */
-static int remove_all(struct conf *conf)
+static int remove_all(const struct options *options, struct conf *conf)
 {
-	int r = remove_segments(conf);
+	int r = remove_segments(conf, options->socket_path);
 
 	conf_free(conf);
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
@@ -132,7 +132,7 @@ static int run(const struct options *options)
 
 	r = conf_load(options->config_path, conf_log_warning, NULL, &conf, &error);
 	if (r == 0)
-		return options->mode == MODE_SERVE ? serve(options, conf) : remove_all(conf);
+		return options->mode == MODE_SERVE ? serve(options, conf) : remove_all(options, conf);
 	conf_log_error(LOG_ERR, &error);
 	conf_error_deinit(&error);
 	return r == -ENOMEM ? EXIT_FAILURE : EX_CONFIG;

@@ -14,6 +14,7 @@
 #include "daemon/segments/build.h"
 #include "daemon/segments/generation.h"
 #include "daemon/segments/host.h"
+#include "daemon/segments/store.h"
 
 static const struct timeval tick_interval = { 1, 0 };
 
@@ -25,8 +26,7 @@ struct change {
 	bool is_made;			/* there is to be a new generation */
 	int r;				/* of the build */
 	struct build build;
-	struct segment *segment;
-	struct generation *generation;	/* has the segment */
+	struct generation *generation;	/* has taken what was built */
 };
 
 static void begin(struct reload *reload);
@@ -41,14 +41,10 @@ static void undo(struct reload *reload)
 		struct change *change = &reload->changes[i];
 
 		generation_free(change->generation);
-		segment_free(change->segment);
 		if (change->is_made)
 			build_deinit(&change->build);
-		if (!change->is_added)
-			continue;
-		if (TAILQ_EMPTY(&change->host->generations))
-			store_lock_remove(&change->host->lock);
-		host_free(change->host);
+		if (change->is_added)
+			host_free(change->host);
 	}
 	free(reload->changes);
 	reload->changes = NULL;
@@ -227,29 +223,35 @@ static void make(void *userdata)
 
 		if (!change->is_made)
 			continue;
-		change->r = build_make(&change->build, on_progress, &progress, &change->segment);
+		change->r = build_make(&change->build, on_progress, &progress);
 		reload->r = change->r;
 		progress.before_bytes += change->build.size_bytes;
 	}
+}
+
+static void log_build_error(const struct change *change, int error)
+{
+	char text[SPACE_TEXT_BYTES];
+
+	build_strerror(&change->build, error, text);
+	log_error("segment '%s': %s", change->conf->shape.name, text);
 }
 
 /* All that can fail is done here. Return: 0 or -errno. */
 static int make_generation(struct change *change)
 {
 	struct host *host = change->host;
+	const struct build *build = &change->build;
 	int r = change->r;
 
-	/* Others may have been made meanwhile, for one that was lost. */
-	if (host->next_number < change->build.next_number)
-		host->next_number = change->build.next_number;
 	if (r < 0) {
-		build_log_error(&change->build, r);
+		log_build_error(change, r);
 		return r;
 	}
-	r = generation_new(&host->owner, change->build.shm_name, change->segment, NULL,
+	r = generation_new(&host->owner, build->state, build->segment, build->segment->memory.fd,
 			   &change->generation);
 	if (r == 0)
-		change->segment = NULL;
+		build_take(&change->build);
 	return r;
 }
 
@@ -274,13 +276,10 @@ static void on_made(void *userdata)
 /* Whether the group can be given to what is there already. */
 static int check_group(struct change *change)
 {
-	gid_t group = conf_segment_group(change->conf);
-	struct build build;
-
-	if (store_may_give(group))
+	if (store_may_give(conf_segment_group(change->conf)))
 		return 0;
-	build_init(&build, change->conf, 0);
-	build_log_error(&build, -EPERM);
+	build_init(&change->build, change->conf, NULL, 0);
+	log_build_error(change, -EPERM);
 	return -EPERM;
 }
 
@@ -297,7 +296,6 @@ static struct host *find_host(const struct hosts *hosts, const char *name)
 
 static int plan_host(struct reload *reload, struct change *change)
 {
-	int r;
 
 	change->host = find_host(reload->hosts, change->conf->shape.name);
 	if (change->host)
@@ -306,8 +304,7 @@ static int plan_host(struct reload *reload, struct change *change)
 	if (!change->host)
 		return -ENOMEM;
 	change->is_added = true;
-	r = host_lock(change->host);
-	return r < 0 ? r : host_find(change->host);
+	return host_find(change->host);
 }
 
 static int plan(struct reload *reload, struct change *change)
@@ -330,7 +327,7 @@ static int plan(struct reload *reload, struct change *change)
 		return -ENOENT;
 	}
 	change->is_made = true;
-	build_init(&change->build, change->conf, host->next_number);
+	build_init(&change->build, change->conf, reload->hosts->environment.house, host->next_number++);
 	reload->total_bytes += change->build.size_bytes;
 	reload->result.n_relaid += !is_new;
 	return 0;

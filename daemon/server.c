@@ -25,6 +25,7 @@
 #define FDS_MARGIN 32
 #define STATUS_INTERVAL_NS UINT64_C(1000000000)
 #define STATUS_RELOAD_BYTES 512
+#define STATUS_FAILED_BYTES 300
 
 /* ---- what the service manager is told ---- */
 
@@ -35,10 +36,27 @@ static const char *plural(uint64_t n)
 
 static void on_changed(void *userdata);
 
+/* Segments that new clients cannot come to: how many, and why the first one. */
+static void describe_failed(const struct server *server, char *text, size_t size)
+{
+	const struct host *host, *first = NULL;
+	unsigned int n = 0;
+
+	TAILQ_FOREACH(host, &server->hosts.list, link) {
+		if (!host->conf || host->current)
+			continue;
+		first = first ? first : host;
+		n++;
+	}
+	text[0] = '\0';
+	if (n > 0)
+		snprintf(text, size, "; not served: %u (%s: %s)", n, first->name, first->why);
+}
+
 static void send_status(struct server *server)
 {
 	size_t n_segments = server->conf->n_segments;
-	char reload[STATUS_RELOAD_BYTES], retired[64] = "";
+	char reload[STATUS_RELOAD_BYTES], failed[STATUS_FAILED_BYTES], retired[64] = "";
 	struct generation *generation;
 	uint64_t n_retired = 0;
 	struct host *host;
@@ -52,8 +70,10 @@ static void send_status(struct server *server)
 		snprintf(retired, sizeof(retired), "; %" PRIu64 " retired generation%s",
 			 n_retired, plural(n_retired));
 	reload_describe(&server->reload, reload, sizeof(reload));
-	notify("STATUS=%" PRIu64 " client%s in %zu segment%s%s%s", server->counters.n_tenants,
-	       plural(server->counters.n_tenants), n_segments, plural(n_segments), retired, reload);
+	describe_failed(server, failed, sizeof(failed));
+	notify("STATUS=%" PRIu64 " client%s in %zu segment%s%s%s%s", server->counters.n_tenants,
+	       plural(server->counters.n_tenants), n_segments, plural(n_segments), retired, failed,
+	       reload);
 	/* Once a second, until the manager has taken the state. */
 	if (notify_is_behind())
 		on_changed(server);
@@ -188,6 +208,18 @@ static void socket_changed(struct server *server, const struct conf *before)
 		listener_set_access(&server->listener, conf->socket_mode, conf->socket_group);
 }
 
+static bool is_same_text(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static void house_changed(const struct conf *conf, const struct conf *before)
+{
+	if (!is_same_text(conf->state_dir, before->state_dir) ||
+	    strcmp(conf->house, before->house) != 0)
+		log_warning("state_dir and house stay as they are until mempoold is restarted");
+}
+
 /* After a reload; hosts know already. */
 static void on_conf(struct conf *conf, void *userdata)
 {
@@ -200,6 +232,7 @@ static void on_conf(struct conf *conf, void *userdata)
 	log_set_level(conf->log_level);
 	raise_fd_limit(conf);
 	socket_changed(server, before);
+	house_changed(conf, before);
 	conf_free(before);
 }
 
@@ -210,23 +243,20 @@ static void on_reloaded(uint64_t number, struct mempool_msg_reloaded *result, vo
 	session_observer_reloaded(&server->sessions, number, result);
 }
 
-/* All locks first: nothing is touched unless all of it is ours. */
+/* A segment fails alone, unless there is none at all to serve or to watch. */
 static int open_hosts(struct server *server)
 {
+	bool is_any = false;
 	struct host *host;
-	int r;
+	int r, result = 0;
 
-	TAILQ_FOREACH(host, &server->hosts.list, link) {
-		r = host_lock(host);
-		if (r < 0)
-			return r;
-	}
 	TAILQ_FOREACH(host, &server->hosts.list, link) {
 		r = host_open(host);
 		if (r < 0)
-			return r;
+			result = r;
+		is_any = is_any || !TAILQ_EMPTY(&host->generations);
 	}
-	return 0;
+	return is_any ? 0 : result;
 }
 
 /* A start that fails leaves no memory taken that was free before. */
@@ -244,7 +274,9 @@ static int server_start(struct server *server)
 	int r;
 
 	raise_fd_limit(conf);
-	r = open_hosts(server);
+	r = house_open(&server->house, conf, server->socket_path);
+	if (r == 0)
+		r = open_hosts(server);
 	if (r < 0)
 		return r;
 	/* Until here TERM ends us at once, which leaves nothing that is not recognised. */
@@ -310,19 +342,18 @@ static int init_hosts(struct server *server)
 	struct environment *environment = &server->hosts.environment;
 	struct host *host;
 	size_t i;
-	int r;
+	int r = 0;
 
 	TAILQ_INIT(&server->hosts.list);
 	*environment = (struct environment){
 		.base = server->base,
 		.quota = &server->quota,
 		.counters = &server->counters,
+		.house = &server->house,
 		.tell = &tell,
 		.userdata = server,
 	};
-	r = segment_boot_id(environment->boot_id);
-	if (r == 0)
-		r = segment_pid_namespace(&environment->pid_namespace);
+	origin_init(&environment->origin);
 	for (i = 0; i < server->conf->n_segments && r == 0; i++) {
 		host = host_new(&server->hosts, &server->conf->segments[i]);
 		if (host)
@@ -364,6 +395,7 @@ int server_init(struct server *server, struct conf *conf, const char *socket_pat
 		.base = event_base_new(),
 		.listener = LISTENER_NULL,
 		.socket_path = socket_path,
+		.house = HOUSE_NULL,
 	};
 	quota_init(&server->quota, conf->max_clients, conf->max_clients_per_user);
 	if (server->base) {
@@ -392,6 +424,7 @@ static void server_deinit(struct server *server)
 		TAILQ_REMOVE(&server->hosts.list, host, link);
 		host_free(host);
 	}
+	house_close(&server->house);
 	quota_deinit(&server->quota);
 	if (server->base) {
 		event_del(&server->sigterm);

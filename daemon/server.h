@@ -2,7 +2,7 @@
 /*
  * server.h - the running daemon: owns everything, and the event loop
  *
- * One thread, one loop. Start: descriptors, locks, segments, socket, READY. Stop: the
+ * One thread, one loop. Start: descriptors, the state folder, segments, socket, READY. Stop: the
  * segments stay for the next daemon, and living clients do not notice.
  */
 #ifndef DAEMON_SERVER_H
@@ -18,6 +18,7 @@
 #include "daemon/config/conf.h"
 #include "daemon/reload.h"
 #include "daemon/segments/host.h"
+#include "daemon/segments/house.h"
 #include "daemon/sessions/listener.h"
 #include "daemon/sessions/session.h"
 
@@ -30,6 +31,7 @@ struct server {
 	struct sessions sessions;
 	struct quota quota;
 	struct counters counters;
+	struct house house;
 	struct hosts hosts;
 	struct event sigterm;
 	struct event sigint;

@@ -88,6 +88,7 @@ struct mempool_pool_info {
  *	-EUSERS			the holder table, or the daemon's limit of clients, is full
  *	-EDQUOT			your user has as many clients as one may have
  *	-EPROTONOSUPPORT	daemon or segment of another version than this library
+ *	-EAGAIN			the daemon cannot serve that segment now; it tries again
  *	-EBADMSG		the segment, or an answer of the daemon, failed a check
  *	-ENOSYS			the kernel cannot wipe memory for a child (Linux 4.14)
  *	-ENOMEM, -EMFILE, -ENFILE

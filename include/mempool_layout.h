@@ -20,7 +20,8 @@
  *
  * Rules: offsets and indices, never pointers; fixed widths; native byte order (a segment
  * never leaves the machine); sizes asserted below. Fields marked "frozen" keep place and
- * meaning in every version, so that a new daemon can see who lives in an old layout.
+ * meaning in every version, so that anybody can tell the version, and a new daemon can retire
+ * an old layout.
  */
 #ifndef MEMPOOL_LAYOUT_H
 #define MEMPOOL_LAYOUT_H
@@ -30,7 +31,7 @@
 #include <stdint.h>
 
 #define MEMPOOL_MAGIC UINT64_C(0x6c6f6f706d656d0a)	/* "\nmempool" in memory */
-#define MEMPOOL_LAYOUT_MAJOR 1				/* differs: refuse */
+#define MEMPOOL_LAYOUT_MAJOR 2				/* differs: refuse */
 #define MEMPOOL_LAYOUT_MINOR 0				/* larger: fields were added */
 
 #define MEMPOOL_PAGE_BYTES 4096
@@ -116,16 +117,21 @@ enum mempool_holder_kind {
 #define MEMPOOL_HOLDER_NONE 0		/* reserved id */
 #define MEMPOOL_HOLDER_DAEMON_ID 1	/* topics follow, then the clients */
 
-/* Written by the daemon alone, state last; the counters by their client. */
+#define MEMPOOL_HOLDER_UNVERIFIABLE 1	/* nobody can see whether the process lives */
+
+/*
+ * Written by the daemon alone, state last; the counters by their client. For people, and for
+ * clients who look for a peer: what the daemon goes by is its state file.
+ */
 struct mempool_holder {
-	_Atomic uint32_t state;		/* frozen */
-	_Atomic uint32_t pid;		/* frozen; as the daemon sees it */
-	_Atomic uint64_t start_time;	/* frozen; /proc/PID/stat field 22, clock ticks */
+	_Atomic uint32_t state;
+	_Atomic uint32_t pid;		/* as the daemon sees it */
+	_Atomic uint64_t start_time;	/* clock ticks since boot */
 	_Atomic uint32_t kind;
 	_Atomic uint32_t uid;
 	_Atomic uint32_t incarnation;	/* which use of this id */
-	uint32_t reserved0;
-	_Atomic uint64_t nonce;		/* of the client's hello: a repeat gets this record */
+	_Atomic uint32_t flags;		/* MEMPOOL_HOLDER_UNVERIFIABLE */
+	uint64_t reserved0;
 	_Atomic uint64_t attached_ns;	/* CLOCK_REALTIME */
 	_Atomic unsigned char name[MEMPOOL_NAME_BYTES];
 	_Atomic uint64_t n_exhausted;
@@ -171,14 +177,13 @@ struct mempool_header {
 	uint16_t version_minor;		/* frozen */
 	uint32_t header_size;		/* frozen; bytes of this struct */
 	_Atomic uint32_t state;		/* frozen; published last, with release */
-	uint32_t n_holders;		/* frozen; a multiple of 64 */
-	uint64_t total_size;		/* frozen */
-	uint64_t holders_off;		/* frozen */
-	uint64_t holder_stride;		/* frozen; bytes from record to record */
-	uint8_t boot_id[16];		/* frozen; /proc/sys/kernel/random/boot_id */
-	uint64_t pid_namespace;		/* frozen; inode of /proc/self/ns/pid of the daemon */
-	uint64_t segment_id;		/* frozen; random, tells two objects of one name apart */
-	uint64_t generation;		/* frozen; the number in the object's name */
+	uint32_t n_holders;		/* a multiple of 64 */
+	uint64_t total_size;
+	uint64_t holders_off;
+	uint64_t holder_stride;		/* bytes from record to record */
+	uint64_t reserved[3];
+	uint64_t segment_id;		/* random, tells two objects of one name apart */
+	uint64_t generation;		/* the number in the object's name */
 	uint64_t fingerprint;		/* of everything that shapes the layout */
 	uint64_t created_ns;		/* CLOCK_REALTIME */
 	uint32_t generation_seed;	/* first generation of every word */

@@ -10,6 +10,7 @@
  *	HELLO		->
  *			<-	WELCOME (map this, you are that holder) or REFUSED
  *	BYE		->				the holder is reaped and its id freed
+ *			<-	GONE, as soon as the daemon's state file says so
  *
  *	WAKE_FD		->				an eventfd is passed: whoever has news for
  *							this client writes to it
@@ -28,6 +29,9 @@
  *
  *	DUMP		->				an observer who may
  *			<-	DUMPED with a file: the config in force; or REFUSED
+ *	FORGET		->				an observer who may: a holder of whom the
+ *							daemon cannot see whether it lives is dead
+ *			<-	FORGOTTEN or REFUSED
  *
  * A HELLO with a nonce that a living record of the same process has gets that record again:
  * so a lost WELCOME or a restarted daemon costs the client nothing. Who comes back like that need
@@ -41,10 +45,12 @@
 #include <stdint.h>
 
 #define MEMPOOL_PROTOCOL_MAGIC UINT32_C(0x6d706f6c)
-#define MEMPOOL_PROTOCOL_VERSION 1
+#define MEMPOOL_PROTOCOL_VERSION 2
 
 #define MEMPOOL_DEFAULT_SOCKET "/run/mempool/mempoold.sock"
-#define MEMPOOL_SHM_PREFIX "/mempool-"		/* then NAME.GENERATION; a folder may precede */
+#define MEMPOOL_SHM_PREFIX "/mempool-"		/* NAME.GENERATION.HOUSE.RANDOM; a folder may precede */
+
+#define MEMPOOL_SHM_NAME_BYTES 128		/* with the closing NUL */
 
 enum mempool_message_type {
 	MEMPOOL_MSG_HELLO = 0x01,
@@ -55,6 +61,7 @@ enum mempool_message_type {
 	MEMPOOL_MSG_DRAIN = 0x06,
 	MEMPOOL_MSG_RELOAD = 0x07,
 	MEMPOOL_MSG_DUMP = 0x08,
+	MEMPOOL_MSG_FORGET = 0x09,
 
 	MEMPOOL_MSG_WELCOME = 0x81,
 	MEMPOOL_MSG_REFUSED = 0x82,
@@ -64,6 +71,8 @@ enum mempool_message_type {
 	MEMPOOL_MSG_DRAINED = 0x86,
 	MEMPOOL_MSG_RELOADED = 0x87,
 	MEMPOOL_MSG_DUMPED = 0x88,
+	MEMPOOL_MSG_GONE = 0x89,
+	MEMPOOL_MSG_FORGOTTEN = 0x8a,
 };
 
 struct mempool_msg {
@@ -74,12 +83,18 @@ struct mempool_msg {
 	uint32_t reserved;		/* 0 */
 };
 
+enum mempool_hello_flags {
+	MEMPOOL_HELLO_MEMBARRIER = 1,	/* the process is registered for membarrier(2) */
+};
+
 struct mempool_msg_hello {
 	struct mempool_msg msg;
 	uint64_t nonce;			/* random, of the client's choice, not 0 */
 	uint64_t segment_id;		/* coming back: of the segment it has; else 0 */
 	char segment[32];		/* NUL-padded; empty: the first one in the config */
 	char name[32];			/* NUL-padded, [A-Za-z0-9._:@-]{1,31} */
+	uint32_t flags;			/* enum mempool_hello_flags */
+	uint32_t reserved;		/* 0 */
 };
 
 struct mempool_msg_bye {
@@ -87,7 +102,23 @@ struct mempool_msg_bye {
 	uint64_t n_freed;		/* chunks that the client still held and freed itself */
 };
 
+struct mempool_msg_gone {
+	struct mempool_msg msg;
+};
+
 struct mempool_msg_list {
+	struct mempool_msg msg;
+};
+
+struct mempool_msg_forget {
+	struct mempool_msg msg;
+	char segment[32];		/* NUL-padded; empty: the first one in the config */
+	uint64_t generation;		/* 0: the current one */
+	uint32_t holder;
+	uint32_t reserved;		/* 0 */
+};
+
+struct mempool_msg_forgotten {
 	struct mempool_msg msg;
 };
 
@@ -161,7 +192,7 @@ struct mempool_msg_place {
 	uint64_t device;		/* st_dev and st_ino of the object */
 	uint64_t inode;
 	char segment[32];
-	char shm_name[64];		/* for shm_open(), or a path on a hugetlbfs */
+	char shm_name[MEMPOOL_SHM_NAME_BYTES]; /* for shm_open(), or a path on a hugetlbfs */
 };
 
 struct mempool_msg_welcome {
@@ -176,6 +207,9 @@ struct mempool_msg_segment {
 	struct mempool_msg_place place;
 	uint32_t index;			/* of this one, in [0, n) */
 	uint32_t n;
+	int32_t error;			/* 0; negative errno: new clients cannot be served */
+	uint32_t reserved;
+	char reason[200];		/* for a person: why not */
 };
 
 struct mempool_msg_refused {
@@ -187,17 +221,18 @@ struct mempool_msg_refused {
 
 #define MEMPOOL_MSG_MAX_BYTES 512	/* larger than any message */
 static_assert(sizeof(struct mempool_msg) == 16, "protocol");
-static_assert(sizeof(struct mempool_msg_hello) == 96, "protocol");
+static_assert(sizeof(struct mempool_msg_hello) == 104, "protocol");
 static_assert(sizeof(struct mempool_msg_bye) == 24, "protocol");
-static_assert(sizeof(struct mempool_msg_place) == 136, "protocol");
-static_assert(sizeof(struct mempool_msg_welcome) == 160, "protocol");
-static_assert(sizeof(struct mempool_msg_segment) == 160, "protocol");
+static_assert(sizeof(struct mempool_msg_place) == 200, "protocol");
+static_assert(sizeof(struct mempool_msg_welcome) == 224, "protocol");
+static_assert(sizeof(struct mempool_msg_segment) == 432, "protocol");
 static_assert(sizeof(struct mempool_msg_refused) == 264, "protocol");
 static_assert(sizeof(struct mempool_msg_peer_fd) == 24, "protocol");
 static_assert(sizeof(struct mempool_msg_peer) == 32, "protocol");
 static_assert(sizeof(struct mempool_msg_drain) == 80, "protocol");
 static_assert(sizeof(struct mempool_msg_drained) == 32, "protocol");
 static_assert(sizeof(struct mempool_msg_dump) == 24, "protocol");
+static_assert(sizeof(struct mempool_msg_forget) == 64, "protocol");
 static_assert(sizeof(struct mempool_msg_reload) == 16, "protocol");
 static_assert(sizeof(struct mempool_msg_reloaded) == 440, "protocol");
 

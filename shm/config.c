@@ -33,6 +33,26 @@ void config_deinit(struct config *config)
 	config->n_rings = 0;
 }
 
+int config_copy(struct config *to, const struct config *from)
+{
+	struct config_ring *rings = NULL;
+
+	/* As much room as config_append_ring() counts on: a power of two. */
+	if (from->n_rings > 0) {
+		size_t room = 1;
+
+		while (room < from->n_rings)
+			room *= 2;
+		rings = calloc(room, sizeof(*rings));
+		if (!rings)
+			return -ENOMEM;
+		memcpy(rings, from->rings, from->n_rings * sizeof(*rings));
+	}
+	*to = *from;
+	to->rings = rings;
+	return 0;
+}
+
 static bool is_power_of_two(uint64_t value)
 {
 	return value != 0 && (value & (value - 1)) == 0;
@@ -227,4 +247,31 @@ int config_check(const struct config *config, const char **reterr_text)
 	if (reterr_text)
 		*reterr_text = mistake;
 	return -EINVAL;
+}
+
+static bool pool_is_same(const struct config_pool *a, const struct config_pool *b)
+{
+	return a->chunk_size == b->chunk_size && a->n_chunks == b->n_chunks &&
+	       a->alignment == b->alignment && a->cache == b->cache;
+}
+
+static bool ring_is_same(const struct config_ring *a, const struct config_ring *b)
+{
+	return strcmp(a->name, b->name) == 0 && a->kind == b->kind &&
+	       a->capacity == b->capacity;
+}
+
+bool config_is_same(const struct config *a, const struct config *b)
+{
+	if (strcmp(a->name, b->name) != 0 || config_n_holders(a) != config_n_holders(b) ||
+	    a->fallback != b->fallback || a->n_pools != b->n_pools ||
+	    a->n_rings != b->n_rings)
+		return false;
+	for (size_t i = 0; i < a->n_pools; i++)
+		if (!pool_is_same(&a->pools[i], &b->pools[i]))
+			return false;
+	for (size_t i = 0; i < a->n_rings; i++)
+		if (!ring_is_same(&a->rings[i], &b->rings[i]))
+			return false;
+	return true;
 }

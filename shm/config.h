@@ -47,6 +47,9 @@ struct config {
 int config_init(struct config *config, const char *name);
 void config_deinit(struct config *config);
 
+/* A copy of its own. Return: 0 or -ENOMEM. */
+int config_copy(struct config *to, const struct config *from);
+
 /*
  * Hints that a thread keeps of a pool, unless the config says it: fewer of large chunks, so
  * that they go round while they are warm. What they save counts for nothing there.
@@ -80,6 +83,9 @@ int config_append_ring(struct config *config, const char *name, enum mempool_rin
  *         of one name, or a total that overflows.
  */
 int config_check(const struct config *config, const char **reterr_text);
+
+/* Whether two shapes make one layout, field by field; of max_clients, the holders it makes. */
+bool config_is_same(const struct config *a, const struct config *b);
 
 /* [A-Za-z0-9_-]{1,31}: what a segment, queue or topic may be called. */
 bool config_name_is_valid(const char *name);

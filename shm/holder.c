@@ -29,9 +29,9 @@ int holder_read(const struct segment *segment, uint32_t id, struct holder *ret_h
 		.start_time = GET(record->start_time),
 		.uid = GET(record->uid),
 		.incarnation = GET(record->incarnation),
-		.nonce = GET(record->nonce),
 		.attached_ns = GET(record->attached_ns),
 		.n_exhausted = GET(record->n_exhausted),
+		.is_unverifiable = GET(record->flags) & MEMPOOL_HOLDER_UNVERIFIABLE,
 	};
 	for (size_t i = 0; i < sizeof(ret_holder->name) - 1; i++) {
 		unsigned char c = GET(record->name[i]);
@@ -43,25 +43,28 @@ int holder_read(const struct segment *segment, uint32_t id, struct holder *ret_h
 	return 0;
 }
 
-uint32_t holder_set_live(struct segment *segment, const struct holder *holder)
+void holder_set_live(struct segment *segment, const struct holder *holder)
 {
 	struct mempool_holder *record = &segment->holders[holder->id];
-	uint32_t incarnation = GET(record->incarnation) + 1;
 
 	SET(record->kind, holder->kind);
 	SET(record->pid, holder->pid);
 	SET(record->start_time, holder->start_time);
 	SET(record->uid, holder->uid);
-	SET(record->incarnation, incarnation);
-	SET(record->nonce, holder->nonce);
+	SET(record->incarnation, holder->incarnation);
+	SET(record->flags, 0);
 	SET(record->attached_ns, holder->attached_ns);
-	SET(record->n_exhausted, 0);
+	SET(record->n_exhausted, holder->n_exhausted);
 	for (size_t i = 0; i < sizeof(holder->name); i++)
 		SET(record->name[i], (unsigned char)holder->name[i]);
 
 	/* H1 (release) pairs with H2: who sees LIVE sees the rest. */
 	atomic_store_explicit(&record->state, MEMPOOL_HOLDER_LIVE, memory_order_release);
-	return incarnation;
+}
+
+void holder_set_unverifiable(struct segment *segment, uint32_t id, bool is_unverifiable)
+{
+	SET(segment->holders[id].flags, is_unverifiable ? MEMPOOL_HOLDER_UNVERIFIABLE : 0);
 }
 
 void holder_set_state(struct segment *segment, uint32_t id, enum mempool_holder_state state)

@@ -25,9 +25,9 @@ struct holder {
 	uint64_t start_time;
 	uint32_t uid;
 	uint32_t incarnation;
-	uint64_t nonce;
 	uint64_t attached_ns;
 	uint64_t n_exhausted;
+	bool is_unverifiable;		/* nobody can see whether its process lives */
 	char name[MEMPOOL_NAME_BYTES];	/* closed by a NUL, printable */
 };
 
@@ -39,12 +39,14 @@ uint32_t holder_first_client(const struct segment *segment);
 
 /**
  * holder_set_live() - write a record and publish it as LIVE
- * @holder: all members but state and incarnation, which is counted up here
+ * @holder: all members but state
  *
- * Crash:  killed before the last store, the record says FREE and nobody has its id yet.
- * Return: the new incarnation.
+ * For people and for clients: what the daemon itself goes by is elsewhere.
  */
-uint32_t holder_set_live(struct segment *segment, const struct holder *holder);
+void holder_set_live(struct segment *segment, const struct holder *holder);
+
+/* Whether the daemon cannot see that the process lives. */
+void holder_set_unverifiable(struct segment *segment, uint32_t id, bool is_unverifiable);
 
 /* State only: LIVE -> REAPING -> FREE. */
 void holder_set_state(struct segment *segment, uint32_t id, enum mempool_holder_state state);

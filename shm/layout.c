@@ -39,7 +39,6 @@ static void put_header(void *base, const struct config *config,
 		.total_size = geometry->total_size,
 		.holders_off = geometry->holders_off,
 		.holder_stride = sizeof(struct mempool_holder),
-		.pid_namespace = identity->pid_namespace,
 		.segment_id = identity->segment_id,
 		.generation = identity->generation,
 		.fingerprint = geometry->fingerprint,
@@ -56,7 +55,6 @@ static void put_header(void *base, const struct config *config,
 	const size_t state = offsetof(struct mempool_header, state);
 	const size_t behind = state + sizeof(header.state);
 
-	memcpy(header.boot_id, identity->boot_id, sizeof(header.boot_id));
 	memcpy(header.name, config->name, sizeof(header.name));
 	/* All but the state, which publishes, and the eventcount, which is the clients'. */
 	store_shared(base, &header, state);

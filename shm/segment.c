@@ -21,57 +21,15 @@ uint64_t segment_size_bytes(const struct config *config)
 
 /* ---- identity ---- */
 
-int segment_boot_id(uint8_t ret_id[16])
-{
-	FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
-	char text[64] = "";
-	size_t n = 0;
-
-	if (!file)
-		return -errno;
-	if (!fgets(text, sizeof(text), file))
-		text[0] = '\0';
-	fclose(file);
-
-	memset(ret_id, 0, 16);
-	for (const char *c = text; *c != '\0' && n < 32; c++) {
-		char digit[2] = { *c, '\0' };
-		char *end;
-		unsigned long value = strtoul(digit, &end, 16);
-
-		if (end == digit)
-			continue;
-		ret_id[n / 2] = (uint8_t)(ret_id[n / 2] << 4 | value);
-		n++;
-	}
-	return n == 32 ? 0 : -EBADMSG;
-}
-
-int segment_pid_namespace(uint64_t *ret_inode)
-{
-	struct stat st;
-
-	if (stat("/proc/self/ns/pid", &st) < 0)
-		return -errno;
-	*ret_inode = st.st_ino;
-	return 0;
-}
-
 int segment_identity_init(struct segment_identity *identity, uint64_t generation)
 {
 	struct timespec now;
-	int r;
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	*identity = (struct segment_identity){
 		.generation = generation,
 		.created_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec,
 	};
-	r = segment_boot_id(identity->boot_id);
-	if (r == 0)
-		r = segment_pid_namespace(&identity->pid_namespace);
-	if (r < 0)
-		return r;
 	/* 0 is no generation and no id. */
 	while (identity->generation_seed == 0 || identity->segment_id == 0) {
 		if (getrandom(&identity->generation_seed, sizeof(identity->generation_seed),
@@ -376,7 +334,7 @@ int segment_attach(struct segment_memory *memory, struct segment **ret_segment)
 	return 0;
 }
 
-int segment_view(struct segment_memory *memory, struct config *config,
+int segment_view(struct segment_memory *memory, const struct config *config,
 		 const struct segment_identity *identity, struct segment **ret_segment)
 {
 	struct segment *segment = calloc(1, sizeof(*segment));
@@ -384,22 +342,20 @@ int segment_view(struct segment_memory *memory, struct config *config,
 
 	if (!segment)
 		return -ENOMEM;
-	segment->config = *config;
-	r = geometry_init(&segment->geometry, config);
+	r = config_copy(&segment->config, config);
+	if (r == 0)
+		r = geometry_init(&segment->geometry, config);
 	if (r == 0 && segment->geometry.total_size > memory->size)
 		r = -ENODATA;
 	if (r == 0)
 		r = fill_segment(segment, memory, identity->segment_id, identity->generation);
 	if (r < 0) {
-		/* Both are still the caller's. */
+		/* The mapping is still the caller's. */
 		segment->memory = SEGMENT_MEMORY_NULL;
-		segment->config.rings = NULL;
 		segment_free(segment);
 		return r;
 	}
 	*memory = SEGMENT_MEMORY_NULL;
-	config->rings = NULL;
-	config->n_rings = 0;
 	*ret_segment = segment;
 	return 0;
 }

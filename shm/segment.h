@@ -29,8 +29,6 @@ struct segment_identity {
 	uint64_t generation;
 	uint64_t segment_id;
 	uint64_t created_ns;		/* CLOCK_REALTIME */
-	uint64_t pid_namespace;
-	uint8_t boot_id[16];
 	uint32_t generation_seed;
 };
 
@@ -60,7 +58,7 @@ struct segment {
 /* Bytes of a segment of this shape, before anything is created; 0: config_check() fails. */
 uint64_t segment_size_bytes(const struct config *config);
 
-/* This boot, this pid namespace, random ids. Return: 0 or -errno. */
+/* Random ids, and the time. Return: 0 or -errno. */
 int segment_identity_init(struct segment_identity *identity, uint64_t generation);
 
 /**
@@ -82,14 +80,14 @@ const char *segment_strerror(int error);
 /**
  * segment_view() - a segment whose shape and identity are known from elsewhere
  * @memory:   taken over on success, untouched on error
- * @config:   taken over on success, untouched on error
+ * @config:   is copied
  * @identity: as it was laid out with
  *
  * Nothing is read: whatever stands there, what is viewed is what was laid out.
  *
  * Return: 0; -ENODATA the memory is too short for the shape; -EINVAL as config_check(); -ENOMEM.
  */
-int segment_view(struct segment_memory *memory, struct config *config,
+int segment_view(struct segment_memory *memory, const struct config *config,
 		 const struct segment_identity *identity, struct segment **ret_segment);
 
 /* Unmap, close, free. NULL is fine. */
@@ -117,9 +115,5 @@ void segment_wake(struct segment *segment);
 
 /* It works on for those in it, takes nobody new; and who sleeps in it is woken to see that. */
 void segment_retire(struct segment *segment);
-
-/* /proc: this boot's id; the inode of our pid namespace. Return: 0 or -errno. */
-int segment_boot_id(uint8_t ret_id[16]);
-int segment_pid_namespace(uint64_t *ret_inode);
 
 #endif

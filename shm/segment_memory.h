@@ -106,9 +106,6 @@ int segment_map(const char *shm_name, enum segment_access access,
 /* Map an object that is open already; the descriptor becomes ret_memory's, also on error. */
 int segment_map_fd(int fd, enum segment_access access, struct segment_memory *ret_memory);
 
-/* Close the descriptor; the mapping stays. */
-void segment_memory_close_fd(struct segment_memory *memory);
-
 /*
  * So much of an object and no more, since whoever may write it can make it longer; 0: all of
  * it. -ENODATA it is shorter.
@@ -117,6 +114,22 @@ int segment_map_part(const char *shm_name, uint64_t size, enum segment_access ac
 		     struct segment_memory *ret_memory);
 int segment_map_fd_part(int fd, uint64_t size, enum segment_access access,
 			struct segment_memory *ret_memory);
+
+/* Close the descriptor; the mapping stays. */
+void segment_memory_close_fd(struct segment_memory *memory);
+
+/**
+ * segment_memory_show() - show by a lock that a holder of the segment lives
+ * @shm_name: by which it was mapped
+ *
+ * The lock is on byte @holder (F_OFD_SETLK), through a descriptor for reading: a write to it,
+ * by whatever mistake of the program, reaches nothing. It goes with the descriptor, with the
+ * process, or with exec(3). Nobody waits for it, and a daemon can do without.
+ *
+ * Return: the descriptor, for the caller to close; -1: there is no lock.
+ */
+int segment_memory_show(const struct segment_memory *memory, const char *shm_name,
+			uint32_t holder);
 
 /* Unmap and close. NULL and SEGMENT_MEMORY_NULL are fine. */
 void segment_memory_deinit(struct segment_memory *memory);

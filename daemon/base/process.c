@@ -2,54 +2,20 @@
 #include "daemon/base/process.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include <signal.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #ifndef SO_PEERPIDFD
 #define SO_PEERPIDFD 77			/* Linux 6.5 */
 #endif
-
-#define STAT_FIELD_STATE 3		/* the first one after the command's name */
-#define STAT_FIELD_START_TIME 22
-
-int process_start_time(pid_t pid, uint64_t *ret_start_time)
-{
-	char path[32], text[1024], *field, *end;
-	unsigned int n;
-	ssize_t size;
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return errno == ENOENT ? -ESRCH : -errno;
-	size = read(fd, text, sizeof(text) - 1);
-	if (size < 0)
-		size = -errno;
-	close(fd);
-	if (size < 0)
-		return (int)size;
-	text[size] = '\0';
-
-	/* The name stands in parentheses and may hold any byte, these included. */
-	field = strrchr(text, ')');
-	for (n = STAT_FIELD_STATE - 1; field && n < STAT_FIELD_START_TIME; n++) {
-		field = strchr(field, ' ');
-		if (field)
-			field++;
-	}
-	if (!field)
-		return -EBADMSG;
-	*ret_start_time = strtoull(field, &end, 10);
-	return end == field ? -EBADMSG : 0;
-}
+#ifndef PID_FS_MAGIC
+#define PID_FS_MAGIC 0x50494446		/* Linux 6.9 */
+#endif
 
 bool process_has_ended(int pidfd)
 {
@@ -58,23 +24,66 @@ bool process_has_ended(int pidfd)
 	return poll(&poll_fd, 1, 0) > 0;
 }
 
-int process_open(pid_t pid, uint64_t start_time, int *ret_pidfd)
+/* Before Linux 6.9 all pidfds are one inode. */
+uint64_t process_inode(int pidfd)
 {
-	uint64_t seen = start_time;
-	int fd;
+	struct statfs fs;
+	struct stat st;
 
-	/* Only a damaged record says so: the kernel has no such process. */
-	if (pid <= 0)
+	if (fstatfs(pidfd, &fs) < 0 || fs.f_type != PID_FS_MAGIC || fstat(pidfd, &st) < 0)
+		return 0;
+	return st.st_ino;
+}
+
+/*
+ * The offset of a time namespace need not be whole ticks, so that the same start may be told
+ * a tick apart. No pid is used again within two ticks of its start.
+ */
+static bool same_start(uint64_t a, uint64_t b)
+{
+	return a - b + 1 <= 2;
+}
+
+bool process_is(const struct process *a, const struct process *b)
+{
+	if (a->inode != 0 && b->inode != 0)
+		return a->inode == b->inode && origin_same_boot(&a->origin, &b->origin);
+	return a->pid == b->pid && same_start(a->start_time, b->start_time) &&
+	       origin_compares(&a->origin, &b->origin);
+}
+
+/* A living pid: is it the process of the record? The pidfd tells, if there is one. */
+static bool is_that_one(const struct process *process, int pidfd)
+{
+	uint64_t inode = pidfd >= 0 ? process_inode(pidfd) : 0;
+	uint64_t start_time;
+
+	if (inode != 0 && process->inode != 0)
+		return inode == process->inode;
+	/* Hidden from us: it may be. */
+	return origin_start_time(process->pid, &start_time) < 0 ||
+	       same_start(start_time, process->start_time);
+}
+
+/* Container profiles of old refuse pidfd_open(2): then only asking again and again is left. */
+static int look_without_pidfd(const struct process *process, int error)
+{
+	if (kill(process->pid, 0) < 0 && errno == ESRCH)
 		return -ESRCH;
+	return is_that_one(process, -1) ? -error : -ESRCH;
+}
 
-	fd = (int)syscall(SYS_pidfd_open, pid, 0);
+/* A pid of our own origin. */
+static int open_comparable(const struct process *process, int *ret_pidfd)
+{
+	int fd = (int)syscall(SYS_pidfd_open, process->pid, 0);
+
 	if (fd < 0)
-		return -errno;
-
-	/* Alive after the look at its start time: then that was its start time. */
-	if (process_start_time(pid, &seen) < 0)
-		seen = start_time;
-	if (process_has_ended(fd) || seen != start_time) {
+		return errno == ESRCH || errno == EMFILE || errno == ENFILE || errno == ENOMEM
+			       ? -errno
+			       : look_without_pidfd(process, errno);
+	/* Alive after the look at what it is: then that is what it was. */
+	if (!is_that_one(process, fd) || process_has_ended(fd)) {
 		close(fd);
 		return -ESRCH;
 	}
@@ -82,10 +91,35 @@ int process_open(pid_t pid, uint64_t start_time, int *ret_pidfd)
 	return 0;
 }
 
-int process_open_peer(int socket_fd, pid_t pid, int *ret_pidfd, uint64_t *ret_start_time)
+/* A pid of another namespace of this boot: the inode can say that it is there. */
+static int open_foreign(const struct process *process, int *ret_pidfd)
 {
+	int fd = process->inode ? (int)syscall(SYS_pidfd_open, process->pid, 0) : -1;
+
+	if (fd < 0)
+		return -EXDEV;
+	if (process_inode(fd) != process->inode) {
+		close(fd);
+		return -EXDEV;
+	}
+	*ret_pidfd = fd;
+	return 0;
+}
+
+int process_open(const struct process *process, const struct origin *origin, int *ret_pidfd)
+{
+	if (process->pid <= 0 || !origin_same_boot(&process->origin, origin))
+		return -EXDEV;
+	if (!origin_compares(&process->origin, origin))
+		return open_foreign(process, ret_pidfd);
+	return open_comparable(process, ret_pidfd);
+}
+
+int process_open_peer(int socket_fd, pid_t pid, const struct origin *origin, int *ret_pidfd,
+		      struct process *ret_process)
+{
+	struct process process = { .pid = pid, .origin = *origin };
 	socklen_t size = sizeof(int);
-	uint64_t start_time;
 	int fd = -1, r;
 
 	if (pid <= 0)
@@ -98,7 +132,8 @@ int process_open_peer(int socket_fd, pid_t pid, int *ret_pidfd, uint64_t *ret_st
 		if (fd < 0)
 			return -errno;
 	}
-	r = process_start_time(pid, &start_time);
+	process.inode = process_inode(fd);
+	r = origin_start_time(pid, &process.start_time);
 	if (r == 0 && process_has_ended(fd))
 		r = -ESRCH;
 	if (r < 0) {
@@ -106,6 +141,6 @@ int process_open_peer(int socket_fd, pid_t pid, int *ret_pidfd, uint64_t *ret_st
 		return r;
 	}
 	*ret_pidfd = fd;
-	*ret_start_time = start_time;
+	*ret_process = process;
 	return 0;
 }

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * process.h - one incarnation of a process: its pid and the time it started
+ * process.h - one incarnation of a process, known from a record
  *
- * A pid alone may be used again; with the start time (field 22 of /proc/PID/stat, clock
- * ticks since boot) it names one process for as long as the machine runs. A pidfd holds on
- * to that one process and becomes readable when its last thread is gone.
+ * A pid alone may be used again. From Linux 6.9 on the inode of a pidfd names one process
+ * for as long as the machine runs; before that the start time beside the pid does. A pidfd
+ * holds on to that one process and becomes readable when its last thread is gone.
  *
- * Dead means exactly: pidfd_open() says ESRCH, the pidfd is readable, or the start time is
- * another. Whatever else goes wrong, the process counts as alive.
+ * Dead means exactly: the pidfd is readable; or the pids compare (origin.h), and there is no
+ * process of that pid, or another one. Whatever else goes wrong, the process counts as alive.
  */
 #ifndef DAEMON_BASE_PROCESS_H
 #define DAEMON_BASE_PROCESS_H
@@ -16,20 +16,32 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Return: 0; -ESRCH no such process, or hidden from us; -errno. */
-int process_start_time(pid_t pid, uint64_t *ret_start_time);
+#include "daemon/base/origin.h"
+
+struct process {
+	pid_t pid;			/* 0: it cannot be told */
+	uint64_t start_time;		/* of origin_start_time() */
+	uint64_t inode;			/* of its pidfd; 0: this kernel gives none of its own */
+	struct origin origin;
+};
+
+/* The inode of a pidfd, if that names its process; else 0: before Linux 6.9. */
+uint64_t process_inode(int pidfd);
 
 /* Whether the process of a pidfd has ended. */
 bool process_has_ended(int pidfd);
 
 /**
  * process_open() - hold on to a process known from a record
+ * @origin:    our own
  * @ret_pidfd: the caller's
  *
- * Return: 0 it lives; -ESRCH it is dead; any other -errno: cannot tell, so it lives, but
- *         there is no pidfd (ask again later).
+ * Return: 0 it lives;
+ *	-ESRCH	it is dead
+ *	-EXDEV	its pid is of elsewhere: there is nothing to see, now or later
+ *	any other -errno: cannot tell, so it lives, but there is no pidfd (ask again later).
  */
-int process_open(pid_t pid, uint64_t start_time, int *ret_pidfd);
+int process_open(const struct process *process, const struct origin *origin, int *ret_pidfd);
 
 /**
  * process_open_peer() - hold on to the process that connected a Unix socket
@@ -37,6 +49,10 @@ int process_open(pid_t pid, uint64_t start_time, int *ret_pidfd);
  *
  * Return: 0; -ESRCH it has ended or is not visible; -errno.
  */
-int process_open_peer(int socket_fd, pid_t pid, int *ret_pidfd, uint64_t *ret_start_time);
+int process_open_peer(int socket_fd, pid_t pid, const struct origin *origin, int *ret_pidfd,
+		      struct process *ret_process);
+
+/* Whether both are the same incarnation of a process. */
+bool process_is(const struct process *a, const struct process *b);
 
 #endif

@@ -167,6 +167,39 @@ static int read_admin(struct conf_reader *reader, const struct conf_node *node,
 	return conf_read_access(reader, node, "admin", &conf->admin);
 }
 
+static int read_state_dir(struct conf_reader *reader, const struct conf_node *node,
+			  void *object)
+{
+	struct conf *conf = object;
+	const char *path;
+	int r;
+
+	r = conf_read_string(reader, node, "a path", &path);
+	if (r < 0)
+		return r;
+	if (path[0] != '/')
+		return conf_fail_value(reader, node,
+				       "the path must be absolute, beginning with /");
+	conf->state_dir = strdup(path);
+	return conf->state_dir ? 0 : -ENOMEM;
+}
+
+static int read_house(struct conf_reader *reader, const struct conf_node *node, void *object)
+{
+	struct conf *conf = object;
+	const char *name;
+	int r;
+
+	r = conf_read_string(reader, node, "a name", &name);
+	if (r < 0)
+		return r;
+	if (!config_name_is_valid(name))
+		return conf_fail_value(reader, node,
+				       "a house is named with 1 to 31 of A-Z a-z 0-9 _ -");
+	strcpy(conf->house, name);
+	return 0;
+}
+
 static int read_log_level(struct conf_reader *reader, const struct conf_node *node,
 			  void *object)
 {
@@ -192,6 +225,8 @@ static const struct conf_key root_keys[] = {
 	{ "socket", read_socket, false },
 	{ "limits", read_limits, false },
 	{ "admin", read_admin, false },
+	{ "state_dir", read_state_dir, false },
+	{ "house", read_house, false },
 	{ "log_level", read_log_level, false },
 	{ "segments", read_segments, true },
 	{ NULL, NULL, false },
@@ -207,6 +242,7 @@ void conf_free(struct conf *conf)
 	free(conf->segments);
 	conf_access_deinit(&conf->admin);
 	free(conf->socket_path);
+	free(conf->state_dir);
 	free(conf->path);
 	free(conf);
 }

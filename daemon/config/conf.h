@@ -20,6 +20,8 @@
 struct conf {
 	char *path;
 	char *socket_path;			/* absolute */
+	char *state_dir;			/* absolute; NULL: house_open() finds one */
+	char house[MEMPOOL_NAME_BYTES];		/* "": none is named */
 	mode_t socket_mode;
 	gid_t socket_group;			/* (gid_t)-1: the daemon's own */
 	uint32_t max_clients;			/* limits: clients */

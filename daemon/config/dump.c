@@ -257,6 +257,10 @@ static void add_all(struct dump *dump, const struct conf *conf)
 	add_socket(dump, conf);
 	add_limits(dump, conf);
 	add_access(dump, "admin", &conf->admin);
+	if (conf->state_dir)
+		add_text(dump, "state_dir", conf->state_dir);
+	if (conf->house[0])
+		add_text(dump, "house", conf->house);
 	add_text(dump, "log_level", levels[conf->log_level]);
 	key(dump, "segments");
 	begin(dump, true);

@@ -1,66 +1,50 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * adopt.h - what the daemon before us left under the names of a segment
+ * adopt.h - the generations that the daemon before us has left, by their state files
  *
- * An object there is one of four kinds:
- *
- *	wanted		of the layout that the config asks for: new clients go there, too
- *	inhabited	of another one, and somebody lives in it: it is watched until they end
- *	deserted	nobody can be in it: it is removed
- *	foreign		not ours, or not to be understood: it is left, and its number not used
- *
- * All of it is input. It is looked at by pread() first (frozen.h), and mapped only if that
- * makes sense.
+ * Only the state file is believed: which object it is, how large, of what shape, and who lives
+ * there. What members wrote into the object meanwhile changes nothing of that. An object that
+ * they enlarged is cut back; one that they truncated is lost.
  */
 #ifndef DAEMON_SEGMENTS_ADOPT_H
 #define DAEMON_SEGMENTS_ADOPT_H
 
 #include <stdbool.h>
-#include <stdint.h>
-#include <sys/stat.h>
 
-#include "daemon/config/segment.h"
-#include "daemon/segments/environment.h"
-#include "daemon/segments/frozen.h"
-#include "daemon/segments/generation.h"
-#include "daemon/segments/store.h"
+#include "daemon/segments/house.h"
+#include "daemon/segments/state.h"
 #include "shm/segment.h"
 
-/* An object, while it is looked at. */
-struct adopt {
-	const struct conf_segment *conf;
-	char shm_name[STORE_NAME_BYTES];
-	uint64_t number;
-	bool is_ours;			/* so its number is used up, whatever comes of it */
-	bool is_wanted;			/* else inhabited */
-	int fd;				/* -1: handed on */
-	struct stat st;
-	struct frozen frozen;
-	struct segment *segment;	/* NULL: handed on, or a layout of another version */
+#define ADOPT_TEXT_BYTES 200
+
+struct adoption {
+	struct state *file;
+	struct segment *segment;	/* NULL: of another layout, or lost */
+	int fd;				/* of the object; the segment's, if there is one */
+	bool is_lost;			/* it was truncated */
 };
 
 /**
- * adopt_look() - which kind an object is; the deserted are removed
- * @has_current: one that is wanted has been found already
+ * adopt_open() - what a state file speaks of
+ * @reterr_text: for a person
  *
- * Logs. adopt_deinit() is legal whatever came of it.
+ * A file that is damaged, or whose object is gone, is removed. Logs that.
  *
- * Return: 1 wanted or inhabited; 0 it is none of ours to serve; -EEXIST it is in the way of
- *	   open_mode create; -errno.
+ * Return: 0, and the caller takes what is in *ret_adoption;
+ *	-ENOENT		there is nothing any more
+ *	-EPROTONOSUPPORT the file is of another version of the format; it is left
+ *	-ENOMEM, -EMFILE and others: it may do later
  */
-int adopt_look(struct adopt *adopt, const struct environment *environment,
-	       const struct conf_segment *conf, const struct store_entry *entry,
-	       bool has_current);
-void adopt_deinit(struct adopt *adopt);
+int adopt_open(const struct house *house, const struct house_entry *entry,
+	       struct adoption *ret_adoption, char reterr_text[static ADOPT_TEXT_BYTES]);
 
-/* Serve it. Its tenants come later. Return: as generation_new(). */
-int adopt_generation(struct adopt *adopt, const struct generation_owner *owner,
-		     struct generation **ret_generation);
+/* Free what was not taken. */
+void adopt_deinit(struct adoption *adoption);
 
-/* Make tenants of who is in its holder table, and watch them. Return: 0 or -errno. */
-int adopt_tenants(const struct adopt *adopt, struct generation *generation);
+/* An object is over: remove it, and then its state file. Return: 0 or -errno. */
+int adopt_remove(const struct house *house, const struct state *file);
 
-/* Whether it has the layout that the config asks for. */
-bool adopt_has_layout(const struct segment *segment, const struct conf_segment *conf);
+/* How many holders are not known to be dead. */
+uint32_t adopt_count_living(const struct state *file, const struct origin *origin);
 
 #endif

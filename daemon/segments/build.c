@@ -2,77 +2,83 @@
 #include "daemon/segments/build.h"
 
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
-#include "daemon/base/log.h"
+#include "daemon/segments/store.h"
 #include "shm/layout.h"
 
-#define BUILD_TRIES 64			/* numbers that others may have taken */
-#define BUILD_NEIGHBOURS 16		/* tries one by one, before the steps double */
-
-static const char *build_name(const struct build *build)
-{
-	return build->conf->shape.name;
-}
-
-void build_init(struct build *build, const struct conf_segment *conf, uint64_t next_number)
+void build_init(struct build *build, const struct conf_segment *conf,
+		const struct house *house, uint64_t number)
 {
 	*build = (struct build){
 		.conf = conf,
+		.house = house,
+		.number = number,
 		.size_bytes = conf_segment_bytes(conf),
-		.next_number = next_number,
 	};
+}
+
+void build_take(struct build *build)
+{
+	build->segment = NULL;
+	build->state = NULL;
 }
 
 void build_keep(struct build *build)
 {
-	build->inode = 0;
+	build->object.inode = 0;
+	build->has_file = false;
 }
 
 void build_deinit(struct build *build)
 {
-	if (build->inode)
-		store_unlink(build->shm_name, build->device, build->inode);
+	char file_name[STATE_FILE_BYTES];
+
+	segment_free(build->segment);
+	state_free(build->state);
+	build_take(build);
+	if (build->object.inode)
+		store_unlink(build->object.shm_name, build->object.device, build->object.inode);
+	state_file_name(file_name, build->conf->shape.name, build->number);
+	if (build->has_file)
+		unlinkat(build->house->folder, file_name, 0);
 	build_keep(build);
 }
 
-/* The next number that nobody has. */
 static int take_memory(struct build *build, segment_progress_fn progress, void *userdata,
 		       struct segment_memory *ret_memory)
 {
-	static const struct segment_permissions private = { .mode = 0600, .group = (gid_t)-1 };
-	char folder[STORE_NAME_BYTES];
-	uint64_t stride = 1;
-	unsigned int i;
-	int r;
+	struct state_object *object = &build->object;
+	struct stat st;
+	char folder[MEMPOOL_SHM_NAME_BYTES];
+	int fd, r;
 
 	r = space_find(build->conf, "", folder, build->shortage);
+	if (r == 0)
+		r = store_name(object->shm_name, folder, build->conf->shape.name, build->number,
+			       build->house->id);
+	if (r == 0)
+		r = store_make(folder, object->shm_name, &fd);
 	if (r < 0)
 		return r;
-	r = -EEXIST;
-	/* Whoever makes names to be in our way would need very many. */
-	for (i = 0; i < BUILD_TRIES && r == -EEXIST; i++) {
-		build->number = build->next_number;
-		if (build->number > STORE_MAX_GENERATION)
-			break;
-		build->next_number += stride;
-		if (i >= BUILD_NEIGHBOURS)
-			stride *= 2;
-		r = store_name(build->shm_name, folder, build_name(build), build->number);
-		if (r == 0)
-			r = segment_create_paged(build->shm_name, build->size_bytes, &private,
-						 &build->conf->pages, progress, userdata,
-						 ret_memory);
+	/* Ours to remove, with or without its name. */
+	if (fstat(fd, &st) == 0) {
+		object->device = st.st_dev;
+		object->inode = st.st_ino;
 	}
-	if (r == 0) {
-		build->device = ret_memory->device;
-		build->inode = ret_memory->inode;
-	}
-	return r;
+	r = segment_create_fd(fd, build->size_bytes, &build->conf->pages, progress, userdata,
+			      ret_memory);
+	if (r < 0)
+		return r;
+	object->size_bytes = ret_memory->size;
+	return store_link(ret_memory->fd, object->shm_name);
 }
 
-static int lay_out(const struct build *build, struct segment_memory *memory,
-		   struct segment **ret_segment)
+static int lay_out(struct build *build, struct segment_memory *memory)
 {
 	struct segment_identity identity;
 	int r;
@@ -81,15 +87,20 @@ static int lay_out(const struct build *build, struct segment_memory *memory,
 	if (r == 0)
 		r = segment_layout(memory->base, memory->size, &build->conf->shape, &identity);
 	if (r == 0)
-		r = segment_attach(memory, ret_segment);
+		r = segment_attach(memory, &build->segment);
+	if (r == 0)
+		r = store_set_permissions(build->segment->memory.fd, build->conf->perms.mode,
+					  conf_segment_group(build->conf));
+	if (r >= 0)
+		r = state_create(build->house->folder, &build->conf->shape, &identity,
+				 &build->object, &build->state);
+	build->has_file = r == 0;
 	return r;
 }
 
-int build_make(struct build *build, segment_progress_fn progress, void *userdata,
-	       struct segment **ret_segment)
+int build_make(struct build *build, segment_progress_fn progress, void *userdata)
 {
 	struct segment_memory memory = SEGMENT_MEMORY_NULL;
-	struct segment *segment;
 	int r;
 
 	/* Asked first: all of the memory may take long. */
@@ -97,32 +108,35 @@ int build_make(struct build *build, segment_progress_fn progress, void *userdata
 		return -EPERM;
 	r = take_memory(build, progress, userdata, &memory);
 	if (r == 0)
-		r = lay_out(build, &memory, &segment);
-	if (r < 0) {
-		segment_memory_deinit(&memory);
-		return r;
-	}
-	r = store_set_permissions(segment->memory.fd, build->conf->perms.mode,
-				  conf_segment_group(build->conf));
-	if (r < 0)
-		segment_free(segment);
-	else
-		*ret_segment = segment;
-	return r < 0 ? r : 0;
+		r = lay_out(build, &memory);
+	segment_memory_deinit(&memory);
+	return r;
 }
 
-void build_log_error(const struct build *build, int error)
+__attribute__((format(printf, 2, 3))) static void build_say(char *text, const char *format, ...)
 {
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, SPACE_TEXT_BYTES, format, args);
+	va_end(args);
+}
+
+void build_strerror(const struct build *build, int error,
+		    char ret_text[static SPACE_TEXT_BYTES])
+{
+	const gid_t group = conf_segment_group(build->conf);
+
 	if (build->shortage[0])
-		log_error("segment '%s': %s", build_name(build), build->shortage);
+		build_say(ret_text, "%s", build->shortage);
 	else if (error == -EINVAL && pages_are_filled(&build->conf->pages))
-		log_error("segment '%s': this kernel cannot prefault or lock (Linux 5.14)",
-			  build_name(build));
-	else if (error == -EPERM && !store_may_give(conf_segment_group(build->conf)))
-		log_error("segment '%s': cannot give it to group %u: make mempoold a member of "
-			  "it (SupplementaryGroups= in its unit)", build_name(build),
-			  (unsigned int)conf_segment_group(build->conf));
-	else
-		log_error("segment '%s': cannot create it: %s", build_name(build),
+		build_say(ret_text, "this kernel cannot prefault or lock (Linux 5.14)");
+	else if (error == -EPERM && !store_may_give(group))
+		build_say(ret_text, "cannot give it to group %u: make mempoold a member of it "
+			  "(SupplementaryGroups= in its unit)", (unsigned int)group);
+	else if (build->segment)
+		build_say(ret_text, "cannot write its state file in %s: %s", build->house->path,
 			  strerror(-error));
+	else
+		build_say(ret_text, "cannot create it: %s", strerror(-error));
 }

@@ -1,52 +1,62 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * build.h - a segment in the making: a name that nobody has, its memory, its layout
+ * build.h - a segment in the making: its memory, its name, its layout, its state file
+ *
+ *	object without a name -> lock -> memory -> name -> layout -> permissions -> state file
  *
  * It takes time, and touches nothing but its struct build: any thread may do it. Nobody but
  * the daemon's user may open the object until it is laid out, so nobody can shorten it under
  * the hands of its maker.
  *
- * Until build_keep() hears that somebody serves it, the object goes when the build does.
+ * Killed before it has a name, nothing is left; before the state file, an object of ours
+ * without a state, which the next start removes. Until build_keep() hears that somebody serves
+ * it, the object goes when the build does.
  */
 #ifndef DAEMON_SEGMENTS_BUILD_H
 #define DAEMON_SEGMENTS_BUILD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "daemon/config/segment.h"
+#include "daemon/segments/house.h"
 #include "daemon/segments/space.h"
-#include "daemon/segments/store.h"
+#include "daemon/segments/state.h"
 #include "shm/segment.h"
 
 struct build {
 	const struct conf_segment *conf;
+	const struct house *house;
+	uint64_t number;		/* of the generation */
 	uint64_t size_bytes;
-	uint64_t number;		/* of the object; then: */
-	uint64_t next_number;		/* to be tried */
-	char shm_name[STORE_NAME_BYTES];
-	dev_t device;			/* of the object, for as long as it is ours to remove */
-	ino_t inode;			/* 0: there is none */
+	struct segment *segment;	/* what was made, until somebody has taken both */
+	struct state *state;
+	struct state_object object;	/* inode 0: there is none to remove */
+	bool has_file;			/* a state file to remove */
 	char shortage[SPACE_TEXT_BYTES]; /* what is missing, if something is; else empty */
 };
 
-/* next_number: below it all are taken. */
-void build_init(struct build *build, const struct conf_segment *conf, uint64_t next_number);
+/* number: that no generation of this segment has or had. */
+void build_init(struct build *build, const struct conf_segment *conf,
+		const struct house *house, uint64_t number);
 
-/* Remove the object, unless build_keep() was called. */
+/* Free what nobody has taken, and remove object and state file, unless they are kept. */
 void build_deinit(struct build *build);
+
+/* Segment and state are somebody's now; object and state file stay. */
+void build_take(struct build *build);
 void build_keep(struct build *build);
 
 /**
- * build_make() - take the memory, lay it out, and open it to whom it is for
- * @ret_segment: the caller frees it
+ * build_make() - all of it
  *
- * Does not log. Return: 0; as space_find() and segment_create_paged(); -EPERM also
+ * Does not log. Return: 0; as space_find(), segment_create_fd() and state_create(); -EPERM also
  *	   if the group is none of ours to give.
  */
-int build_make(struct build *build, segment_progress_fn progress, void *userdata,
-	       struct segment **ret_segment);
+int build_make(struct build *build, segment_progress_fn progress, void *userdata);
 
-/* Why it did not, into the log. */
-void build_log_error(const struct build *build, int error);
+/* Why it did not. */
+void build_strerror(const struct build *build, int error,
+		    char ret_text[static SPACE_TEXT_BYTES]);
 
 #endif

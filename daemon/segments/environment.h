@@ -11,8 +11,11 @@
 
 #include <stdint.h>
 
+#include "daemon/base/origin.h"
+
 struct counters;
 struct event_base;
+struct house;
 struct quota;
 struct visitor;
 
@@ -34,8 +37,8 @@ struct environment {
 	struct event_base *base;
 	struct quota *quota;
 	struct counters *counters;
-	uint8_t boot_id[16];
-	uint64_t pid_namespace;
+	const struct house *house;
+	struct origin origin;
 	const struct environment_fns *tell;
 	void *userdata;			/* of changed */
 };

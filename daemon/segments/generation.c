@@ -6,15 +6,17 @@
 #include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon/base/log.h"
 #include "daemon/segments/store.h"
+#include "shm/layout.h"
 
 const char *generation_label(const struct generation *generation)
 {
-	return store_label(generation->place.shm_name);
+	return tenants_label(&generation->tenants);
 }
 
 void generation_kick(struct generation *generation)
@@ -26,20 +28,21 @@ void generation_kick(struct generation *generation)
 
 /* ---- the deferred step ---- */
 
-static bool is_damaged(const struct generation *generation)
+/* Whether its name still is the object's; ret_st is that of the object. */
+static bool has_name(const struct generation *generation, struct stat *ret_st)
 {
-	struct stat st;
+	const struct mempool_msg_place *place = &generation->place;
 
-	if (generation->segment && sigbus_was_hit(&generation->range))
+	if (store_stat(place->shm_name, ret_st) == 0 && ret_st->st_dev == place->device &&
+	    ret_st->st_ino == place->inode)
 		return true;
-	return fstat(generation->fd, &st) < 0 ||
-	       (uint64_t)st.st_size < generation->place.size_bytes;
+	if (fstat(generation->fd, ret_st) < 0)
+		*ret_st = (struct stat){ .st_size = 0 };
+	return false;
 }
 
-void generation_check(struct generation *generation)
+static void lose(struct generation *generation)
 {
-	if (generation->state == GENERATION_LOST || !is_damaged(generation))
-		return;
 	log_error("segment %s was truncated by a process that may write it: it is lost; its %u "
 		  "clients cannot go on with it", generation_label(generation),
 		  generation->tenants.n);
@@ -51,13 +54,52 @@ void generation_check(struct generation *generation)
 	generation->owner->lost(generation);
 }
 
+static void cut_back(struct generation *generation, uint64_t size_bytes)
+{
+	static struct log_limit limit = { .burst = 20 };
+	char size[LOG_SIZE_BYTES];
+	int r;
+
+	r = ftruncate(generation->fd, (off_t)generation->place.size_bytes) < 0 ? -errno : 0;
+	log_limited(&limit, LOG_WARNING, "segment %s was enlarged to %s by a process that may write "
+		    "it: %s", generation_label(generation), log_size(size, size_bytes),
+		    r < 0 ? strerror(-r) : "it is cut back");
+}
+
+void generation_check(struct generation *generation)
+{
+	const uint64_t size_bytes = generation->place.size_bytes;
+	struct stat st;
+	bool is_named;
+
+	if (generation->state == GENERATION_LOST)
+		return;
+	is_named = has_name(generation, &st);
+	if ((uint64_t)st.st_size < size_bytes ||
+	    (generation->segment && sigbus_was_hit(&generation->range))) {
+		lose(generation);
+		return;
+	}
+	if ((uint64_t)st.st_size > size_bytes)
+		cut_back(generation, (uint64_t)st.st_size);
+	if (is_named || generation->state != GENERATION_CURRENT)
+		return;
+	log_error("segment %s has lost its name, %s: somebody removed it; its %u clients go on, new "
+		  "ones get another one", generation_label(generation), generation->place.shm_name,
+		  generation->tenants.n);
+	generation->owner->lost(generation);
+	/* Unless a new one was made, which has done it. */
+	if (generation->state == GENERATION_CURRENT)
+		generation_retire(generation);
+}
+
 /* Nothing can be swept where there is no segment: the records are all that is to free. */
 static void serve_dead(struct generation *generation)
 {
 	static const struct timeval in_a_second = { 1, 0 };
 
 	if (!generation->tenants.segment) {
-		tenants_free_dead(&generation->tenants);
+		tenants_release_dead(&generation->tenants);
 		return;
 	}
 	switch (reaper_step(&generation->reaper)) {
@@ -100,42 +142,37 @@ static void on_step(evutil_socket_t fd, short what, void *userdata)
 
 /* ---- the whole ---- */
 
-int generation_new(const struct generation_owner *owner, const char *shm_name,
-		   struct segment *segment, const struct frozen *frozen,
-		   struct generation **ret_generation)
+int generation_new(const struct generation_owner *owner, struct state *file,
+		   struct segment *segment, int fd, struct generation **ret_generation)
 {
 	const struct environment *environment = owner->environment;
-	struct generation *generation;
-	struct stat st;
-	int fd = segment ? segment->memory.fd : frozen->fd;
+	struct generation *generation = calloc(1, sizeof(*generation));
 	int r;
 
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	generation = calloc(1, sizeof(*generation));
 	if (!generation)
 		return -ENOMEM;
-	r = tenants_init(&generation->tenants, environment, &generation->place, segment,
-			 segment ? segment->n_holders : frozen->n_holders, &generation->step);
+	r = tenants_init(&generation->tenants, environment, &generation->place, file, segment, fd,
+			 &generation->step);
 	if (r < 0) {
 		free(generation);
 		return r;
 	}
 	generation->owner = owner;
 	generation->state = GENERATION_CURRENT;
+	generation->file = file;
 	generation->segment = segment;
 	generation->fd = fd;
 	generation->place = (struct mempool_msg_place){
-		.segment_id = segment ? segment->segment_id : frozen->segment_id,
-		.generation = segment ? segment->generation : frozen->generation,
-		.size_bytes = (uint64_t)st.st_size,
-		.device = st.st_dev,
-		.inode = st.st_ino,
+		.segment_id = file->identity.segment_id,
+		.generation = file->identity.generation,
+		.size_bytes = file->object.size_bytes,
+		.device = file->object.device,
+		.inode = file->object.inode,
 	};
 	snprintf(generation->place.segment, sizeof(generation->place.segment), "%s",
 		 owner->segment_name);
-	snprintf(generation->place.shm_name, sizeof(generation->place.shm_name), "%s",
-		 shm_name);
+	memcpy(generation->place.shm_name, file->object.shm_name,
+	       sizeof(generation->place.shm_name));
 	if (segment)
 		sigbus_watch(&generation->range, segment->memory.base, segment->memory.size);
 	reaper_init(&generation->reaper, &generation->tenants);
@@ -158,12 +195,29 @@ void generation_free(struct generation *generation)
 		segment_free(generation->segment);
 	else
 		close(generation->fd);
+	state_free(generation->file);
 	free(generation);
+}
+
+int generation_adopt(struct generation *generation)
+{
+	const struct state *file = generation->file;
+	int r;
+
+	if (generation->segment)
+		segment_restore(generation->segment, &file->identity,
+				state_is_retired(file) ? MEMPOOL_SEGMENT_RETIRED
+						       : MEMPOOL_SEGMENT_READY);
+	r = tenants_adopt(&generation->tenants);
+	generation->reaper.daemon_is_dead = true;
+	generation_kick(generation);
+	return r;
 }
 
 void generation_retire(struct generation *generation)
 {
 	assert(generation->state == GENERATION_CURRENT);
+	state_retire(generation->file);
 	if (generation->segment)
 		segment_retire(generation->segment);
 	tenants_tell_news(&generation->tenants);

@@ -8,6 +8,9 @@
  *	LOST		a client truncated it: nothing in it is read or written any more, its
  *			holders are watched until they end, then it is removed
  *
+ * What is known of it stands in its state file; the header and the tables of the segment are
+ * copies.
+ *
  * Everything that ends something (sweeps, freed records, removal) happens in one deferred
  * step, generation_kick(); whoever finds a process dead only marks it (tenant.h). So no caller
  * has a generation or tenant vanish under its feet, except in the step itself.
@@ -18,9 +21,9 @@
 #include <event2/event_struct.h>
 #include <sys/queue.h>
 
-#include "daemon/segments/frozen.h"
 #include "daemon/segments/peak.h"
 #include "daemon/segments/reaper.h"
+#include "daemon/segments/state.h"
 #include "daemon/segments/tenant.h"
 #include "mempool_protocol.h"
 #include "shm/segment.h"
@@ -33,7 +36,7 @@ struct generation_owner {
 	const struct environment *environment;
 	const char *segment_name;
 
-	/* It has just become LOST. */
+	/* It has just become LOST, or nobody new can come to it any more. */
 	void (*lost)(struct generation *generation);
 
 	/* In the step: nobody is in it any more, and nobody new will be. It is to be freed. */
@@ -51,7 +54,8 @@ struct generation {
 	const struct generation_owner *owner;
 	enum generation_state state;
 	struct mempool_msg_place place;	/* what clients are told */
-	struct segment *segment;	/* NULL: a layout that is not ours to touch */
+	struct state *file;		/* its state file */
+	struct segment *segment;	/* NULL: of another layout, or LOST from the start */
 	int fd;				/* of the object; owned where segment is NULL */
 	struct sigbus_range range;
 	struct tenants tenants;
@@ -62,19 +66,30 @@ struct generation {
 
 /**
  * generation_new() - serve an object
- * @segment: taken over on success; NULL: a layout of another version
- * @frozen:  what is known of that; its fd is taken over on success
+ * @file:    taken over on success
+ * @segment: taken over on success; NULL: there is none that we can work on
+ * @fd:      of the object; taken over on success where there is no segment, which has it
  *
  * Return: 0 or -ENOMEM.
  */
-int generation_new(const struct generation_owner *owner, const char *shm_name,
-		   struct segment *segment, const struct frozen *frozen,
-		   struct generation **ret_generation);
+int generation_new(const struct generation_owner *owner, struct state *file,
+		   struct segment *segment, int fd, struct generation **ret_generation);
 void generation_free(struct generation *generation);
+
+/**
+ * generation_adopt() - go on where the daemon before us ended
+ *
+ * The header and the tables of the segment become what the state file says. Those who live
+ * are watched, those who died are reaped. Return: 0 or -ENOMEM.
+ */
+int generation_adopt(struct generation *generation);
 
 void generation_retire(struct generation *generation);
 
-/* Give it up as LOST if it has been truncated. */
+/*
+ * See what members have done to the object: truncated, it is LOST; without its name, it is
+ * retired, since nobody can open it any more; enlarged, it is cut back.
+ */
 void generation_check(struct generation *generation);
 
 /* A new tenant of a current one. As tenants_admit(). */

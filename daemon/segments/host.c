@@ -3,21 +3,29 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <event2/event.h>
 #include <inttypes.h>
 #include <linux/magic.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statfs.h>
+#include <unistd.h>
 
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/segments/adopt.h"
 #include "daemon/segments/build.h"
+#include "daemon/segments/orphan.h"
 #include "daemon/segments/space.h"
+#include "daemon/segments/store.h"
 
 #define HOST_PAUSE_NS UINT64_C(1000000000)
 #define HOST_PAUSE_FACTOR 10		/* a tenth of the time at most goes into new segments */
+
+static void try_later(struct host *host);
 
 struct host *hosts_find(const struct hosts *hosts, const char *name)
 {
@@ -52,9 +60,15 @@ struct tenant *hosts_find_tenant(const struct hosts *hosts, const char *name,
 	return NULL;
 }
 
-int host_lock(struct host *host)
+/* New clients cannot be served: say it, and keep it for who asks. Return: error. */
+static int host_fail(struct host *host, int error, const char *why)
 {
-	return store_lock_take(&host->lock, host->name);
+	static struct log_limit limit = { .burst = 20 };
+
+	host->error = error;
+	snprintf(host->why, sizeof(host->why), "%.*s", (int)sizeof(host->why) - 1, why);
+	log_limited(&limit, LOG_ERR, "segment '%s': %s", host->name, why);
+	return error;
 }
 
 static void tell_changed(const struct host *host)
@@ -118,28 +132,31 @@ void host_take_up(struct host *host, struct generation *generation)
 	host_add(host, generation);
 	tenants_set_daemon(&generation->tenants);
 	host->current = generation;
+	host->error = 0;
 	log_shape(host, generation, "created");
 }
 
 static int host_create(struct host *host)
 {
 	struct generation *generation;
-	struct segment *segment = NULL;
+	char text[SPACE_TEXT_BYTES];
 	struct build build;
 	int r;
 
-	build_init(&build, host->conf, host->next_number);
-	r = build_make(&build, on_progress, host, &segment);
-	host->next_number = build.next_number;
-	if (r < 0)
-		build_log_error(&build, r);
-	else
-		r = generation_new(&host->owner, build.shm_name, segment, NULL, &generation);
+	build_init(&build, host->conf, host->hosts->environment.house, host->next_number++);
+	r = build_make(&build, on_progress, host);
 	if (r < 0) {
-		segment_free(segment);
+		build_strerror(&build, r, text);
+		r = host_fail(host, r, text);
+	} else {
+		r = generation_new(&host->owner, build.state, build.segment, build.segment->memory.fd,
+				   &generation);
+	}
+	if (r < 0) {
 		build_deinit(&build);
 		return r;
 	}
+	build_take(&build);
 	build_keep(&build);
 	host_take_up(host, generation);
 	return 0;
@@ -149,7 +166,14 @@ static int host_create(struct host *host)
 
 bool host_fits(const struct host *host, const struct conf_segment *conf)
 {
-	return host->current && adopt_has_layout(host->current->segment, conf);
+	return host->current && config_is_same(&host->current->file->shape, &conf->shape);
+}
+
+static bool is_wanted(const struct host *host, const struct adoption *adoption)
+{
+	return !host->current && host->conf->open_mode != SEGMENT_PURGE_AND_CREATE &&
+	       adoption->segment && !state_is_retired(adoption->file) &&
+	       config_is_same(&adoption->file->shape, &host->conf->shape);
 }
 
 /* 0: it is of ordinary ones. */
@@ -186,67 +210,144 @@ static void bring_in(struct host *host)
 			    host->name, generation_label(generation), strerror(-r));
 }
 
-/* Take it up again, or watch who lives in it. */
-static int keep(struct host *host, struct adopt *adopt)
+static int keep(struct host *host, struct adoption *adoption, bool as_current)
 {
 	struct generation *generation;
 	int r;
 
-	r = adopt_generation(adopt, &host->owner, &generation);
+	r = generation_new(&host->owner, adoption->file, adoption->segment, adoption->fd,
+			   &generation);
 	if (r < 0)
 		return r;
+	if (adoption->is_lost)
+		generation->state = GENERATION_LOST;
+	else if (state_is_retired(adoption->file))
+		generation->state = GENERATION_RETIRED;
+	*adoption = (struct adoption){ .fd = -1 };
 	host_add(host, generation);
-	r = adopt_tenants(adopt, generation);
-	if (r < 0)
-		return r;
-	if (adopt->is_wanted) {
+	r = generation_adopt(generation);
+	if (r == 0 && as_current) {
 		host->current = generation;
+		host->error = 0;
 		host_set_permissions(host);
 		bring_in(host);
 		log_shape(host, generation, "adopted");
 	}
+	return r;
+}
+
+static int remove_deserted(const struct host *host, const struct state *file)
+{
+	int r = adopt_remove(host->hosts->environment.house, file);
+
+	if (r < 0)
+		log_warning("segment '%s': cannot remove %s: %s", host->name,
+			    store_label(file->object.shm_name), strerror(-r));
+	else
+		log_info("segment '%s': removed %s: another layout, and nobody lives in it",
+			 host->name, store_label(file->object.shm_name));
 	return 0;
 }
 
-static int consider(struct host *host, const struct store_entry *entry)
+/* Take it up again, watch it, or remove it. */
+static int consider(struct host *host, struct adoption *adoption)
 {
-	struct adopt adopt;
+	bool as_current = is_wanted(host, adoption);
+
+	if (!as_current &&
+	    adopt_count_living(adoption->file, &host->hosts->environment.origin) == 0)
+		return remove_deserted(host, adoption->file);
+	if (host->conf->open_mode == SEGMENT_CREATE)
+		return host_fail(host, -EEXIST, "it exists already, and open_mode is create");
+	return keep(host, adoption, as_current);
+}
+
+static bool is_served(const struct host *host, uint64_t number)
+{
+	const struct generation *generation;
+
+	TAILQ_FOREACH(generation, &host->generations, link)
+		if (generation->place.generation == number)
+			return true;
+	return false;
+}
+
+/* Of several that match, the newest is the one taken up. */
+static int adopt_all(struct host *host, const struct house_entry *entries, size_t n)
+{
+	char text[ADOPT_TEXT_BYTES];
+	struct adoption adoption;
+	int r = 0;
+
+	for (size_t i = 0; i < n && r == 0; i++) {
+		if (entries[i].generation >= host->next_number)
+			host->next_number = entries[i].generation + 1;
+		/* By a try before this one, which failed later. */
+		if (is_served(host, entries[i].generation))
+			continue;
+		r = adopt_open(host->hosts->environment.house, &entries[i], &adoption, text);
+		if (r == 0) {
+			r = consider(host, &adoption);
+			adopt_deinit(&adoption);
+		} else if (r == -EPROTONOSUPPORT) {
+			log_warning("segment '%s': %s; it is left", host->name, text);
+			r = 0;
+		} else if (r == -ENOENT) {
+			r = 0;
+		} else {
+			r = host_fail(host, r, text);
+		}
+	}
+	return r;
+}
+
+/* What has no state file. Numbers are those of the files that stand there now. */
+static int clear_orphans(struct host *host, const struct house_entry *entries, size_t n)
+{
+	const struct house *house = host->hosts->environment.house;
+	struct orphan_known *known = calloc(n + 1, sizeof(*known));
+	const struct generation *generation;
 	int r;
 
-	r = adopt_look(&adopt, &host->hosts->environment, host->conf, entry,
-		       host->current != NULL);
-	if (adopt.is_ours && adopt.number >= host->next_number)
-		host->next_number = adopt.number + 1;
-	if (r > 0)
-		r = keep(host, &adopt);
-	if (r < 0 && r != -EEXIST)
-		log_error("segment '%s': cannot look at %s: %s", host->name,
-			  store_label(adopt.shm_name), strerror(-r));
-	adopt_deinit(&adopt);
-	return r;
+	if (!known)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		known[i].generation = entries[i].generation;
+		TAILQ_FOREACH(generation, &host->generations, link)
+			if (generation->place.generation == entries[i].generation)
+				known[i].object = &generation->file->object;
+	}
+	r = orphans_clear(house, host->name, known, n, false);
+	free(known);
+	return r == -EBUSY ? 0 : r;
 }
 
 int host_find(struct host *host)
 {
-	struct store_entry *entries = NULL;
-	int64_t n, i;
-	int r = 0;
+	const struct house *house = host->hosts->environment.house;
+	struct house_entry *entries = NULL;
+	int64_t n;
+	int r, error;
 
-	n = store_scan(host->name, &entries);
-	if (n < 0) {
-		log_error("segment '%s': cannot read /dev/shm: %s", host->name,
-			  strerror((int)-n));
-		return (int)n;
-	}
-	/* The newest first: of several that match, it is the one taken up. */
-	for (i = 0; i < n && r == 0; i++)
-		r = consider(host, &entries[i]);
+	if (host->is_found)
+		return 0;
+	n = house_scan(house, host->name, &entries);
+	if (n < 0)
+		return host_fail(host, (int)n, "cannot read its state folder");
+	r = adopt_all(host, entries, (size_t)n);
 	free(entries);
-	if (r == 0 && !host->current && host->conf->open_mode == SEGMENT_OPEN) {
-		log_error("segment '%s': there is none with this layout, and open_mode is open",
-			  host->name);
-		return -ENOENT;
-	}
+	entries = NULL;
+	/* Once more: some are gone. */
+	n = r == 0 ? house_scan(house, host->name, &entries) : -1;
+	error = n < 0 ? (int)n : clear_orphans(host, entries, (size_t)n);
+	if (r == 0 && error < 0)
+		log_warning("segment '%s': cannot look for what was left behind: %s",
+			    host->name, strerror(-error));
+	free(entries);
+	if (r == 0 && !host->current && host->conf->open_mode == SEGMENT_OPEN)
+		return host_fail(host, -ENOENT,
+				 "there is none with this layout, and open_mode is open");
+	host->is_found = r == 0;
 	return r;
 }
 
@@ -274,6 +375,8 @@ int host_open(struct host *host)
 	}
 	if (r == 0)
 		host_settle(host);
+	else
+		try_later(host);
 	return r;
 }
 
@@ -283,27 +386,64 @@ void host_undo(struct host *host)
 
 	if (!host->is_fresh)
 		return;
-	if (store_unlink(generation->place.shm_name, generation->place.device,
-			 generation->place.inode) == 0)
+	if (adopt_remove(host->hosts->environment.house, generation->file) == 0)
 		log_info("segment '%s': removed %s: %s", host->name,
 			 generation_label(generation), "the start failed");
 }
 
 /* ---- later ---- */
 
-struct generation *host_current(struct host *host)
+/* What fails is tried again, less and less often, and not as often as somebody likes to
+ * truncate: taking memory takes time. */
+static void try_again(struct host *host)
 {
 	uint64_t now = clock_monotonic_ns();
+	int r = host_find(host);
 
+	if (r == 0 && !host->current)
+		r = host_create(host);
+	if (r == 0)
+		host_settle(host);
+	host->n_failures = r < 0 ? host->n_failures + 1 : 0;
+	host->not_before_ns = clock_monotonic_ns() +
+			      (HOST_PAUSE_NS << (host->n_failures < 6 ? host->n_failures : 6)) +
+			      HOST_PAUSE_FACTOR * (clock_monotonic_ns() - now);
+	if (r < 0)
+		try_later(host);
+	tell_changed(host);
+}
+
+static void on_retry(evutil_socket_t fd, short what, void *userdata)
+{
+	struct host *host = userdata;
+
+	(void)fd;
+	(void)what;
+	/* It may be that only an older generation could not be adopted. */
+	if (host->conf && (!host->current || !host->is_found))
+		try_again(host);
+}
+
+static void try_later(struct host *host)
+{
+	uint64_t now = clock_monotonic_ns();
+	uint64_t pause = host->not_before_ns > now ? host->not_before_ns - now : HOST_PAUSE_NS;
+	struct timeval delay = {
+		.tv_sec = (time_t)(pause / 1000000000),
+		.tv_usec = (suseconds_t)(pause % 1000000000 / 1000 + 1),
+	};
+
+	if (host->hosts->environment.base)
+		evtimer_add(&host->retry, &delay);
+}
+
+struct generation *host_current(struct host *host)
+{
 	/* Before one more client is told to map it. */
 	if (host->current)
 		generation_check(host->current);
-	/* Not as often as somebody likes to truncate: taking memory takes time. */
-	if (!host->current && now >= host->not_before_ns) {
-		host_create(host);
-		host->not_before_ns = clock_monotonic_ns() + HOST_PAUSE_NS +
-				      HOST_PAUSE_FACTOR * (clock_monotonic_ns() - now);
-	}
+	if (!host->current && clock_monotonic_ns() >= host->not_before_ns)
+		try_again(host);
 	return host->current;
 }
 
@@ -312,7 +452,6 @@ void host_free_if_over(struct host *host)
 	if (host->conf || !TAILQ_EMPTY(&host->generations))
 		return;
 	log_info("segment '%s': it is no longer in the config, and nobody is in it", host->name);
-	store_lock_remove(&host->lock);
 	TAILQ_REMOVE(&host->hosts->list, host, link);
 	host_free(host);
 }
@@ -330,7 +469,8 @@ static void on_lost(struct generation *generation)
 
 	if (host->current == generation) {
 		host->current = NULL;
-		host_current(host);
+		if (!host_current(host))
+			try_later(host);
 	}
 }
 
@@ -340,8 +480,7 @@ static void on_over(struct generation *generation)
 	int r;
 
 	assert(generation != host->current);
-	r = store_unlink(generation->place.shm_name, generation->place.device,
-			 generation->place.inode);
+	r = adopt_remove(host->hosts->environment.house, generation->file);
 	if (r < 0)
 		log_warning("segment '%s': cannot remove %s: %s", host->name,
 			    generation_label(generation), strerror(-r));
@@ -371,8 +510,8 @@ struct host *host_new(struct hosts *hosts, const struct conf_segment *conf)
 		.over = on_over,
 	};
 	host->conf = conf;
-	host->lock = STORE_LOCK_NULL;
 	host->next_number = 1;
+	evtimer_assign(&host->retry, hosts->environment.base, on_retry, host);
 	TAILQ_INIT(&host->generations);
 	return host;
 }
@@ -385,6 +524,6 @@ void host_free(struct host *host)
 		TAILQ_REMOVE(&host->generations, generation, link);
 		generation_free(generation);
 	}
-	store_lock_deinit(&host->lock);
+	evtimer_del(&host->retry);
 	free(host);
 }

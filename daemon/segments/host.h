@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * host.h - one segment of the config: its lock and its generations
+ * host.h - one segment of the config: its generations
  *
  * At most one generation is current and takes new clients; the others are on their way
- * out. Numbers only go up, and a number that somebody else's file has is stepped over.
+ * out. Numbers only go up.
  * A host whose segment has left the config has none that is current, and goes with the last.
  */
 #ifndef DAEMON_SEGMENTS_HOST_H
 #define DAEMON_SEGMENTS_HOST_H
 
+#include <event2/event_struct.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
@@ -16,7 +17,8 @@
 #include "daemon/config/segment.h"
 #include "daemon/segments/environment.h"
 #include "daemon/segments/generation.h"
-#include "daemon/segments/store.h"
+
+#define HOST_WHY_BYTES 200
 
 struct host {
 	TAILQ_ENTRY(host) link;
@@ -24,11 +26,15 @@ struct host {
 	struct generation_owner owner;
 	char name[MEMPOOL_NAME_BYTES];
 	const struct conf_segment *conf;	/* NULL: no longer in the config */
-	struct store_lock lock;
-	struct generation *current;	/* NULL: lost, and there was no making a new one */
+	struct generation *current;	/* NULL: lost, or there was no adopting or making one */
 	TAILQ_HEAD(, generation) generations;
 	uint64_t next_number;
-	uint64_t not_before_ns;		/* a new one for a lost one */
+	int error;			/* of the last try, if there is no current one */
+	char why[HOST_WHY_BYTES];	/* the same, for people */
+	uint32_t n_failures;
+	uint64_t not_before_ns;		/* the next try */
+	struct event retry;
+	bool is_found;			/* what was left of it is adopted or removed */
 	bool is_fresh;			/* host_open() created it */
 };
 
@@ -58,13 +64,11 @@ struct host *host_new(struct hosts *hosts, const struct conf_segment *conf);
 /* Free what is private; the objects stay. */
 void host_free(struct host *host);
 
-/* Be the one daemon of this segment. Logs. Return: 0 or -errno. */
-int host_lock(struct host *host);
-
 /**
  * host_open() - adopt what is there, or create, as the open mode says
  *
- * Logs what it finds, does and cannot do. Return: 0 or -errno.
+ * Logs what it finds, does and cannot do. What fails is tried again later: a segment fails
+ * alone. Return: 0 or -errno.
  */
 int host_open(struct host *host);
 
@@ -84,7 +88,7 @@ void host_take_up(struct host *host, struct generation *generation);
 /* The current generation gets the mode and group of the config. */
 void host_set_permissions(const struct host *host);
 
-/* Free it, and remove its lock, if it is not in the config and nobody lives in it. */
+/* Free it, if it is not in the config and nobody lives in it. */
 void host_free_if_over(struct host *host);
 
 /* The start failed later on: remove what host_open() created, which nobody can be in yet. */

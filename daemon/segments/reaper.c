@@ -82,8 +82,7 @@ static enum reaper_result reaper_finish(struct reaper *reaper)
 	for (id = tenants->first_id; id < tenants->n_ids; id++) {
 		if (!tenants->by_id[id] || !reap_has(&reaper->reap, id))
 			continue;
-		holder_set_state(tenants->segment, id, MEMPOOL_HOLDER_FREE);
-		tenant_free(tenants->by_id[id]);
+		tenant_release(tenants->by_id[id]);
 	}
 	if (reaper->daemon_is_dead && reap_has(&reaper->reap, MEMPOOL_HOLDER_DAEMON_ID)) {
 		reaper->daemon_is_dead = false;

@@ -5,112 +5,111 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "daemon/base/log.h"
-#include "daemon/segments/frozen.h"
+#include "daemon/base/origin.h"
+#include "daemon/segments/adopt.h"
+#include "daemon/segments/orphan.h"
 #include "daemon/segments/store.h"
-#include "shm/segment.h"
 
-/* Whether nobody can be in it. Return: 0; -EBUSY somebody is; -errno cannot tell. */
-static int check_deserted(int fd, const char *shm_name)
+/* What stands in the state folder of one segment. */
+struct removal {
+	const struct house *house;
+	struct origin origin;
+	struct orphan_known *known;	/* those that stay */
+	struct state **files;		/* theirs, or NULL */
+	size_t n;
+};
+
+/* Return: 0 it is gone; -EBUSY it stays; -errno. */
+static int remove_generation(struct removal *removal, const struct house_entry *entry)
 {
-	struct frozen frozen;
-	uint64_t pid_namespace;
-	uint8_t boot_id[16];
-	int64_t n;
+	struct adoption adoption;
+	char text[ADOPT_TEXT_BYTES];
+	uint32_t n_living;
 	int r;
 
-	r = frozen_init(&frozen, fd);
-	if (r == -EAGAIN || r == -ENODATA)
-		return 0;
-	if (r < 0) {
-		log_warning("%s left: not a segment, or damaged", store_label(shm_name));
-		return r;
-	}
-	r = segment_boot_id(boot_id);
-	if (r == 0)
-		r = segment_pid_namespace(&pid_namespace);
-	if (r < 0) {
-		log_error("cannot read /proc: %s", strerror(-r));
-		return r;
-	}
-	r = frozen_check_origin(&frozen, boot_id, pid_namespace);
-	if (r == -ESTALE)
-		return 0;
-	if (r == -EXDEV) {
-		log_warning("%s left: of a mempoold in another pid namespace", store_label(shm_name));
-		return -EBUSY;
-	}
-	n = r < 0 ? r : frozen_count_living(&frozen);
-	if (n > 0)
-		log_warning("%s left: %" PRId64 " living clients are in it", store_label(shm_name), n);
-	if (n < 0)
-		log_warning("%s left: %s", store_label(shm_name), strerror((int)-n));
-	return n > 0 ? -EBUSY : (int)n;
-}
-
-static int remove_object(const char *shm_name)
-{
-	const char *why;
-	struct stat st;
-	int fd, r;
-
-	r = store_open(shm_name, &fd, &st, &why);
+	r = adopt_open(removal->house, entry, &adoption, text);
 	if (r == -ENOENT)
 		return 0;
 	if (r < 0) {
-		log_warning("%s left: %s", store_label(shm_name), r == -EPERM ? why : strerror(-r));
-		return r == -EPERM ? 0 : r;
+		log_warning("%s", text);
+		removal->known[removal->n++].generation = entry->generation;
+		return -EBUSY;
 	}
-	r = check_deserted(fd, shm_name);
-	close(fd);
-	if (r < 0)
-		return r;
-	r = store_unlink(shm_name, st.st_dev, st.st_ino);
-	if (r < 0)
-		log_error("cannot remove %s: %s", store_label(shm_name), strerror(-r));
-	else
-		log_notice("removed %s", store_label(shm_name));
+	n_living = adopt_count_living(adoption.file, &removal->origin);
+	if (n_living > 0) {
+		log_warning("%s left: %" PRIu32 " clients are in it, or cannot be seen to be dead",
+			    store_label(adoption.file->object.shm_name), n_living);
+		r = -EBUSY;
+	} else {
+		r = adopt_remove(removal->house, adoption.file);
+		if (r < 0)
+			log_error("cannot remove %s: %s", store_label(adoption.file->object.shm_name),
+				  strerror(-r));
+		else
+			log_notice("removed %s", store_label(adoption.file->object.shm_name));
+	}
+	if (r < 0) {
+		removal->files[removal->n] = adoption.file;
+		removal->known[removal->n++].object = &adoption.file->object;
+		adoption.file = NULL;
+	}
+	adopt_deinit(&adoption);
 	return r;
 }
 
-static int remove_segment(const char *segment_name)
+static int remove_all(struct removal *removal, const char *segment_name,
+		      const struct house_entry *entries, size_t n)
 {
-	struct store_lock lock = STORE_LOCK_NULL;
-	struct store_entry *entries = NULL;
-	int64_t n, i;
 	int r, result = 0;
 
-	r = store_lock_take(&lock, segment_name);
-	if (r < 0)
-		return r;
-	n = store_scan(segment_name, &entries);
-	if (n < 0)
-		result = (int)n;
-	if (n == 0)
-		log_notice("segment '%s': there is none", segment_name);
-	for (i = 0; i < n; i++) {
-		r = remove_object(entries[i].shm_name);
+	removal->known = calloc(n + 1, sizeof(*removal->known));
+	removal->files = calloc(n + 1, sizeof(struct state *));
+	if (!removal->known || !removal->files)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		r = remove_generation(removal, &entries[i]);
 		if (r < 0)
 			result = r;
 	}
-	free(entries);
-	if (result == 0)
-		store_lock_remove(&lock);
-	store_lock_deinit(&lock);
-	return result;
+	r = orphans_clear(removal->house, segment_name, removal->known, removal->n, true);
+	return r < 0 ? r : result;
 }
 
-int remove_segments(const struct conf *conf)
+static int remove_segment(const struct house *house, const char *segment_name)
 {
-	size_t i;
-	int r, result = 0;
+	struct removal removal = { .house = house };
+	struct house_entry *entries = NULL;
+	int64_t n = house_scan(house, segment_name, &entries);
+	int r;
 
-	for (i = 0; i < conf->n_segments; i++) {
-		r = remove_segment(conf->segments[i].shape.name);
+	origin_init(&removal.origin);
+	if (n == 0)
+		log_notice("segment '%s': there is none", segment_name);
+	r = n < 0 ? (int)n : remove_all(&removal, segment_name, entries, (size_t)n);
+	for (size_t i = 0; i < removal.n; i++)
+		state_free(removal.files[i]);
+	free(removal.files);
+	free(removal.known);
+	free(entries);
+	return r;
+}
+
+int remove_segments(const struct conf *conf, const char *socket_path)
+{
+	struct house house = HOUSE_NULL;
+	int r, result;
+
+	result = house_open(&house, conf, socket_path);
+	if (result < 0)
+		return result;
+	for (size_t i = 0; i < conf->n_segments; i++) {
+		r = remove_segment(&house, conf->segments[i].shape.name);
 		if (r < 0)
 			result = r;
 	}
+	house_clear(&house);
+	house_close(&house);
 	return result;
 }

@@ -2,15 +2,16 @@
 /*
  * remove.h - mempoold --remove: unlink the segments of a config that nobody lives in
  *
- * No daemon may have them, which their locks tell. What is not ours, lives in another pid
- * namespace, or cannot be read is left, and said so.
+ * No daemon may have their state folder, which its lock tells. What somebody lives in, or may
+ * live in, is left, and what is of another state folder or user is named and left.
  */
 #ifndef DAEMON_SEGMENTS_REMOVE_H
 #define DAEMON_SEGMENTS_REMOVE_H
 
 #include "daemon/config/conf.h"
 
-/* Return: 0; -EBUSY something was left since it is in use; -errno. Logs what it does. */
-int remove_segments(const struct conf *conf);
+/* socket_path: of the command line, or NULL. Logs what it does. Return: 0; -EBUSY something was
+ * left since it is in use; -errno. */
+int remove_segments(const struct conf *conf, const char *socket_path);
 
 #endif

@@ -47,7 +47,7 @@ static bool is_short(const struct space *space, uint64_t left, struct sizes *ret
 	return true;
 }
 
-static int find_folder(struct space *space, char ret_folder[static STORE_NAME_BYTES])
+static int find_folder(struct space *space, char ret_folder[static MEMPOOL_SHM_NAME_BYTES])
 {
 	char size[LOG_SIZE_BYTES];
 	int r = store_find_folder(space->pages->huge_bytes, ret_folder);
@@ -165,7 +165,7 @@ int space_check_lock(const struct conf_segment *conf, const char *root,
 }
 
 int space_find(const struct conf_segment *conf, const char *root,
-	       char ret_folder[static STORE_NAME_BYTES],
+	       char ret_folder[static MEMPOOL_SHM_NAME_BYTES],
 	       char reterr_text[static SPACE_TEXT_BYTES])
 {
 	struct space space = space_of(conf, root, reterr_text);

@@ -22,7 +22,7 @@
  *	   is missing, and how much of it.
  */
 int space_find(const struct conf_segment *conf, const char *root,
-	       char ret_folder[static STORE_NAME_BYTES],
+	       char ret_folder[static MEMPOOL_SHM_NAME_BYTES],
 	       char reterr_text[static SPACE_TEXT_BYTES]);
 
 /* Whether one that is there already may be locked, as the config wants it. Return: as above. */

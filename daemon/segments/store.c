@@ -5,30 +5,29 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <linux/magic.h>
 #include <mntent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
+#include <sys/random.h>
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "daemon/base/log.h"
 #include "mempool_protocol.h"
 
 #define STORE_FOLDER "/dev/shm"
 #define STORE_PREFIX (&MEMPOOL_SHM_PREFIX[1])	/* as a file name */
-#define STORE_LOCK_TRIES 16
+#define RANDOM_DIGITS 16		/* hexadecimal */
 #define STORE_MAX_FOLDERS 32		/* mounts of huge pages; more are not looked into */
 
-static_assert(sizeof(MEMPOOL_SHM_PREFIX) - 1 + MEMPOOL_NAME_BYTES - 1 + 1 + 18 + 1 <=
-	      STORE_NAME_BYTES, "longest name of an object");
-static_assert(sizeof(STORE_FOLDER) - 1 + sizeof(MEMPOOL_SHM_PREFIX) - 1 +
-	      MEMPOOL_NAME_BYTES - 1 + 1 + 10 + sizeof(".lock") <= STORE_PATH_BYTES,
-	      "longest name of a lock");
+static_assert(sizeof(MEMPOOL_SHM_PREFIX) - 1 + MEMPOOL_NAME_BYTES - 1 + 1 + 20 + 1 +
+	      HOUSE_ID_BYTES - 1 + 1 + RANDOM_DIGITS + 1 <= MEMPOOL_SHM_NAME_BYTES,
+	      "longest name of an object");
+static_assert(sizeof(STORE_FOLDER) + MEMPOOL_SHM_NAME_BYTES <= STORE_PATH_BYTES, "path");
 
 static bool is_ours(const struct stat *st, const char **reterr_why)
 {
@@ -36,137 +35,46 @@ static bool is_ours(const struct stat *st, const char **reterr_why)
 		*reterr_why = "not a regular file";
 	else if (st->st_uid != geteuid())
 		*reterr_why = "another user's";
-	else if (st->st_nlink != 1)
-		*reterr_why = "a file with several names";
 	else
 		return true;
 	return false;
 }
 
-static int lock_is_squatted(const struct store_lock *lock, const char *why)
+static bool is_hexadecimal(const char *text, size_t n)
 {
-	struct stat st;
-
-	if (lstat(lock->path, &st) < 0)
-		log_error("cannot lock %s: %s", lock->path, why);
-	else
-		log_error("cannot lock %s: it is %s, owned by uid %u; remove it", lock->path,
-			  why, (unsigned int)st.st_uid);
-	return -EPERM;
+	for (size_t i = 0; i < n; i++)
+		if (!isdigit((unsigned char)text[i]) && (text[i] < 'a' || text[i] > 'f'))
+			return false;
+	return true;
 }
 
-static void lock_is_taken(const struct store_lock *lock, const char *segment_name)
+/* Whether it is "mempool-NAME.GENERATION.HOUSE.RANDOM", as we write it. */
+static bool parse_name(const char *file_name, const char *segment_name,
+		       struct store_entry *ret_entry)
 {
-	char text[32] = "";
-	ssize_t n = pread(lock->fd, text, sizeof(text) - 1, 0);
-	long pid = n > 0 ? strtol(text, NULL, 10) : 0;
-
-	if (pid > 0)
-		log_error("segment '%s': another mempoold (pid %ld) has it: %s is locked",
-			  segment_name, pid, lock->path);
-	else
-		log_error("segment '%s': another mempoold has it: %s is locked",
-			  segment_name, lock->path);
-}
-
-/* Return: 1 locked; 0 the name went to another file meanwhile, try again; -errno. */
-static int lock_try(struct store_lock *lock, const char *segment_name)
-{
-	struct stat st, named;
-	const char *why;
-
-	lock->fd = open(lock->path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK,
-			0600);
-	if (lock->fd < 0) {
-		int r = -errno;
-
-		if (r == -ELOOP)
-			return lock_is_squatted(lock, "a symbolic link");
-		if (r == -EACCES || r == -EISDIR)
-			return lock_is_squatted(lock, "in the way");
-		log_error("cannot open %s: %s", lock->path, strerror(-r));
-		return r;
-	}
-	if (fstat(lock->fd, &st) < 0)
-		return -errno;
-	if (!is_ours(&st, &why) && st.st_nlink != 0)
-		return lock_is_squatted(lock, why);
-	if (flock(lock->fd, LOCK_EX | LOCK_NB) < 0) {
-		int r = -errno;
-
-		if (r != -EWOULDBLOCK) {
-			log_error("cannot lock %s: %s", lock->path, strerror(-r));
-			return r;
-		}
-		lock_is_taken(lock, segment_name);
-		return -EBUSY;
-	}
-	/* Whoever removed a segment for good removed the file that we have just locked. */
-	if (lstat(lock->path, &named) < 0)
-		return errno == ENOENT ? 0 : -errno;
-	return named.st_dev == st.st_dev && named.st_ino == st.st_ino;
-}
-
-int store_lock_take(struct store_lock *lock, const char *segment_name)
-{
-	unsigned int i;
-	int r = 0;
-
-	snprintf(lock->path, sizeof(lock->path), "%s/%s%s.%u.lock", STORE_FOLDER,
-		 STORE_PREFIX, segment_name, (unsigned int)geteuid());
-	for (i = 0; i < STORE_LOCK_TRIES && r == 0; i++) {
-		r = lock_try(lock, segment_name);
-		if (r <= 0)
-			store_lock_deinit(lock);
-	}
-	if (r <= 0)
-		return r < 0 ? r : -EAGAIN;
-
-	/* For the message to the next one; the lock itself is the kernel's. */
-	if (ftruncate(lock->fd, 0) < 0 || dprintf(lock->fd, "%d\n", (int)getpid()) < 0)
-		log_warning("cannot write our pid into %s: %s", lock->path, strerror(errno));
-	return 0;
-}
-
-void store_lock_deinit(struct store_lock *lock)
-{
-	if (lock->fd >= 0)
-		close(lock->fd);
-	lock->fd = -1;
-}
-
-void store_lock_remove(struct store_lock *lock)
-{
-	if (lock->fd >= 0)
-		unlink(lock->path);
-	store_lock_deinit(lock);
-}
-
-/* The number behind "mempool-NAME."; 0 if it is none that we would write. */
-static uint64_t parse_generation(const char *file_name, const char *segment_name)
-{
-	size_t prefix = strlen(STORE_PREFIX), length = strlen(segment_name);
-	const char *digits;
-	size_t i;
+	const size_t prefix = strlen(STORE_PREFIX), length = strlen(segment_name);
+	const size_t house = HOUSE_ID_BYTES - 1;
+	const char *digits, *rest;
+	char *end;
 
 	if (strncmp(file_name, STORE_PREFIX, prefix) != 0 ||
 	    strncmp(file_name + prefix, segment_name, length) != 0 ||
 	    file_name[prefix + length] != '.')
-		return 0;
+		return false;
 	digits = file_name + prefix + length + 1;
-	if (digits[0] == '0')
-		return 0;
-	for (i = 0; digits[i]; i++)
-		if (!isdigit((unsigned char)digits[i]) || i == 18)
-			return 0;
-	return strtoull(digits, NULL, 10);
-}
-
-static int compare_descending(const void *a, const void *b)
-{
-	const struct store_entry *left = a, *right = b;
-
-	return (left->generation < right->generation) - (left->generation > right->generation);
+	if (!isdigit((unsigned char)digits[0]) || digits[0] == '0')
+		return false;
+	errno = 0;
+	ret_entry->generation = strtoull(digits, &end, 10);
+	if (errno != 0 || *end != '.')
+		return false;
+	rest = end + 1;
+	if (strlen(rest) != house + 1 + RANDOM_DIGITS || !is_hexadecimal(rest, house) ||
+	    rest[house] != '.' || !is_hexadecimal(rest + house + 1, RANDOM_DIGITS))
+		return false;
+	memcpy(ret_entry->house, rest, house);
+	ret_entry->house[house] = '\0';
+	return true;
 }
 
 /* The entries found so far, and the folders they were found in. */
@@ -176,24 +84,24 @@ struct scan {
 	size_t n_folders;
 	struct store_entry *entries;
 	size_t n;
-	size_t room;
 };
 
-static int scan_add(struct scan *scan, const char *folder, uint64_t generation)
+static int scan_add(struct scan *scan, const char *folder, const char *file_name)
 {
-	struct store_entry *grown;
+	struct store_entry entry = { .generation = 0 }, *grown;
+	int n;
 
-	if (scan->n == scan->room) {
-		scan->room = scan->room ? 2 * scan->room : 8;
-		grown = reallocarray(scan->entries, scan->room, sizeof(*grown));
-		if (!grown)
-			return -ENOMEM;
-		scan->entries = grown;
-	}
-	scan->entries[scan->n].generation = generation;
+	if (!parse_name(file_name, scan->segment_name, &entry))
+		return 0;
+	n = snprintf(entry.shm_name, sizeof(entry.shm_name), "%s/%s", folder, file_name);
 	/* What is too long was not made by us. */
-	scan->n += store_name(scan->entries[scan->n].shm_name, folder, scan->segment_name,
-			      generation) == 0;
+	if (n >= (int)sizeof(entry.shm_name))
+		return 0;
+	grown = reallocarray(scan->entries, scan->n + 1, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	scan->entries = grown;
+	grown[scan->n++] = entry;
 	return 0;
 }
 
@@ -215,8 +123,7 @@ static bool is_new_folder(struct scan *scan, int fd)
 static int scan_folder(struct scan *scan, const char *folder)
 {
 	DIR *stream = opendir(folder[0] ? folder : STORE_FOLDER);
-	struct dirent *entry;
-	uint64_t generation;
+	struct dirent *file;
 	int r = 0;
 
 	if (!stream)
@@ -225,11 +132,8 @@ static int scan_folder(struct scan *scan, const char *folder)
 		closedir(stream);
 		return 0;
 	}
-	while (r == 0 && (entry = readdir(stream))) {
-		generation = parse_generation(entry->d_name, scan->segment_name);
-		if (generation)
-			r = scan_add(scan, folder, generation);
-	}
+	while (r == 0 && (file = readdir(stream)))
+		r = scan_add(scan, folder, file->d_name);
 	closedir(stream);
 	return r;
 }
@@ -259,7 +163,7 @@ static const char *huge_mounts_next(struct huge_mounts *mounts)
 	while (mounts->file &&
 	       getmntent_r(mounts->file, &mounts->entry, mounts->room, sizeof(mounts->room)))
 		if (strcmp(mounts->entry.mnt_type, "hugetlbfs") == 0 &&
-		    strlen(mounts->entry.mnt_dir) < STORE_NAME_BYTES)
+		    strlen(mounts->entry.mnt_dir) < MEMPOOL_SHM_NAME_BYTES)
 			return mounts->entry.mnt_dir;
 	huge_mounts_close(mounts);
 	return NULL;
@@ -284,13 +188,11 @@ int64_t store_scan(const char *segment_name, struct store_entry **ret_entries)
 		free(scan.entries);
 		return r;
 	}
-	if (scan.n)
-		qsort(scan.entries, scan.n, sizeof(*scan.entries), compare_descending);
 	*ret_entries = scan.entries;
 	return (int64_t)scan.n;
 }
 
-int store_find_folder(uint64_t huge_bytes, char ret_folder[static STORE_NAME_BYTES])
+int store_find_folder(uint64_t huge_bytes, char ret_folder[static MEMPOOL_SHM_NAME_BYTES])
 {
 	struct huge_mounts mounts;
 	const char *folder;
@@ -313,13 +215,18 @@ int store_find_folder(uint64_t huge_bytes, char ret_folder[static STORE_NAME_BYT
 	return r;
 }
 
-int store_name(char ret_name[static STORE_NAME_BYTES], const char *folder,
-	       const char *segment_name, uint64_t generation)
+int store_name(char ret_name[static MEMPOOL_SHM_NAME_BYTES], const char *folder,
+	       const char *segment_name, uint64_t generation, const char *house)
 {
-	int n = snprintf(ret_name, STORE_NAME_BYTES, "%s%s%s.%llu", folder,
-			 MEMPOOL_SHM_PREFIX, segment_name, (unsigned long long)generation);
+	uint64_t random;
+	int n;
 
-	return n < STORE_NAME_BYTES ? 0 : -ENAMETOOLONG;
+	if (getrandom(&random, sizeof(random), 0) < 0)
+		return -errno;
+	n = snprintf(ret_name, MEMPOOL_SHM_NAME_BYTES, "%s%s%s.%" PRIu64 ".%s.%0*" PRIx64,
+		     folder, MEMPOOL_SHM_PREFIX, segment_name, generation, house, RANDOM_DIGITS,
+		     random);
+	return n < MEMPOOL_SHM_NAME_BYTES ? 0 : -ENAMETOOLONG;
 }
 
 const char *store_label(const char *shm_name)
@@ -363,6 +270,95 @@ int store_open(const char *shm_name, int *ret_fd, struct stat *ret_st,
 	return 0;
 }
 
+/* ---- make ---- */
+
+/* By the name it is to have: no other daemon of our house may take it for left behind. */
+static int make_named(const char *path, int *ret_fd)
+{
+	struct stat st, named;
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return -errno;
+	store_lock(fd);
+	if (fstat(fd, &st) < 0 || lstat(path, &named) < 0 || st.st_ino != named.st_ino) {
+		close(fd);
+		return -ESTALE;
+	}
+	*ret_fd = fd;
+	return 0;
+}
+
+int store_make(const char *folder, const char *shm_name, int *ret_fd)
+{
+	char path[STORE_PATH_BYTES];
+	int fd;
+
+	fd = open(folder[0] ? folder : STORE_FOLDER, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (fd < 0 && errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)
+		return -errno;
+	if (fd < 0) {
+		store_path(path, shm_name);
+		return make_named(path, ret_fd);
+	}
+	store_lock(fd);
+	*ret_fd = fd;
+	return 0;
+}
+
+int store_link(int fd, const char *shm_name)
+{
+	char path[STORE_PATH_BYTES], object[32];
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	/* It was made with its name. */
+	if (st.st_nlink != 0)
+		return 0;
+	store_path(path, shm_name);
+	snprintf(object, sizeof(object), "/proc/self/fd/%d", fd);
+	return linkat(AT_FDCWD, object, AT_FDCWD, path, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
+}
+
+/* ---- locks ---- */
+
+void store_lock(int fd)
+{
+	struct flock lock = {
+		.l_type = F_WRLCK,
+		.l_whence = SEEK_SET,
+		.l_start = MEMPOOL_HOLDER_NONE,
+		.l_len = 1,
+	};
+
+	/* A member of the segment may have it; then that keeps others away as well. */
+	fcntl(fd, F_OFD_SETLK, &lock);
+}
+
+/* Whether somebody else has a lock on one byte, or on any. */
+static bool has_lock(int fd, off_t start, off_t n)
+{
+	struct flock lock = {
+		.l_type = F_WRLCK,
+		.l_whence = SEEK_SET,
+		.l_start = start,
+		.l_len = n,
+	};
+
+	return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
+bool store_is_locked(int fd)
+{
+	return has_lock(fd, 0, 0);
+}
+
+bool store_is_locked_by(int fd, uint32_t holder)
+{
+	return has_lock(fd, holder, 1);
+}
+
 bool store_may_give(gid_t group)
 {
 	gid_t groups[NGROUPS_MAX];
@@ -387,6 +383,14 @@ int store_set_permissions(int fd, mode_t mode, gid_t group)
 	    (fchmod(fd, 0600) < 0 || fchown(fd, (uid_t)-1, group) < 0))
 		return -errno;
 	return fchmod(fd, mode) < 0 ? -errno : 1;
+}
+
+int store_stat(const char *shm_name, struct stat *ret_st)
+{
+	char path[STORE_PATH_BYTES];
+
+	store_path(path, shm_name);
+	return lstat(path, ret_st) < 0 ? -errno : 0;
 }
 
 int store_unlink(const char *shm_name, dev_t device, ino_t inode)

@@ -1,14 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * store.h - names in /dev/shm: the lock of a segment and the objects of its generations
+ * store.h - objects: their names in /dev/shm, and their locks
  *
- *	/dev/shm/mempool-NAME.UID.lock		0600, locked for the life of a daemon
- *	/dev/shm/mempool-NAME.GENERATION	decimal, without leading zeros
- *	FOLDER/mempool-NAME.GENERATION		of huge pages, where a hugetlbfs is mounted
+ *	/dev/shm/mempool-NAME.GENERATION.HOUSE.RANDOM
+ *	FOLDER/mempool-NAME.GENERATION.HOUSE.RANDOM	of huge pages, on a hugetlbfs
  *
- * Everybody may create names there, so a name proves nothing. Ours is a regular file with
- * one link and our euid; the UID in the name of the lock lets two users have segments of
- * one name. Whatever else stands under a name is left alone and stepped over.
+ * Everybody may create names there, so a name proves nothing: what an object is stands in a
+ * state file (state.h), by device and inode. HOUSE says whose it is (house.h); RANDOM, 64
+ * bits, keeps others from having the name before us. An object is made without a name and
+ * gets it when it is locked and has its memory: a daemon that is killed before that leaves
+ * nothing.
+ *
+ * Locks are those of open file descriptions (F_OFD_SETLK): byte 0 is the daemon's, byte ID
+ * that of the client which is holder ID. They tell whether somebody is there, in whatever
+ * namespace, and keep nobody from anything: nobody waits for one, and a member of a segment
+ * can have any of its locks.
  */
 #ifndef DAEMON_SEGMENTS_STORE_H
 #define DAEMON_SEGMENTS_STORE_H
@@ -18,38 +24,21 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
+#include "daemon/segments/house.h"
 #include "mempool_layout.h"
+#include "mempool_protocol.h"
 
-#define STORE_PATH_BYTES 96		/* "/dev/shm/mempool-NAME.UID.lock" */
-#define STORE_NAME_BYTES 64		/* an object's name, as the protocol has it */
-#define STORE_MAX_GENERATION UINT64_C(999999999999999999)
+#define STORE_PATH_BYTES (MEMPOOL_SHM_NAME_BYTES + 16)	/* "/dev/shm" and a name */
 
-struct store_lock {
-	int fd;
-	char path[STORE_PATH_BYTES];
-};
-#define STORE_LOCK_NULL ((struct store_lock){ .fd = -1 })
-
-/**
- * store_lock_take() - be the one daemon of this segment
- *
- * Logs why not, with the pid of the daemon that has it or the owner of what is in the way.
- * Return: 0; -EBUSY another daemon has it; -errno.
- */
-int store_lock_take(struct store_lock *lock, const char *segment_name);
-void store_lock_deinit(struct store_lock *lock);
-
-/* Remove the lock's name, too, if it is ours: nothing of the segment is left. */
-void store_lock_remove(struct store_lock *lock);
-
-/* An object's name, "/mempool-NAME.GENERATION" or with its folder before it. */
+/* A name in the form above, of whomever. */
 struct store_entry {
 	uint64_t generation;
-	char shm_name[STORE_NAME_BYTES];
+	char house[HOUSE_ID_BYTES];
+	char shm_name[MEMPOOL_SHM_NAME_BYTES];
 };
 
 /**
- * store_scan() - generations of a segment that have a name, in every folder, newest first
+ * store_scan() - names of a segment, in every folder
  * @ret_entries: the caller frees it
  *
  * Return: how many, or -errno.
@@ -62,17 +51,36 @@ int64_t store_scan(const char *segment_name, struct store_entry **ret_entries);
  *
  * Return: 0; -ENOENT no hugetlbfs of that size is mounted; -EACCES we may not write there.
  */
-int store_find_folder(uint64_t huge_bytes, char ret_folder[static STORE_NAME_BYTES]);
+int store_find_folder(uint64_t huge_bytes, char ret_folder[static MEMPOOL_SHM_NAME_BYTES]);
 
-/* Return: 0; -ENAMETOOLONG the protocol has no room for it. */
-int store_name(char ret_name[static STORE_NAME_BYTES], const char *folder,
-	       const char *segment_name, uint64_t generation);
+/* Draw a new name. Return: 0; -ENAMETOOLONG the protocol has no room for it; -errno. */
+int store_name(char ret_name[static MEMPOOL_SHM_NAME_BYTES], const char *folder,
+	       const char *segment_name, uint64_t generation, const char *house);
 
 /* As ls(1) shows it: of those in /dev/shm, without the slash. */
 const char *store_label(const char *shm_name);
 
 /**
- * store_open() - open an object if it is ours
+ * store_make() - an object that has no name yet, mode 0600, with the daemon's lock
+ * @shm_name: that store_link() will give it; where the file system knows no files without a
+ *	      name, it has it at once
+ *
+ * Return: 0, *ret_fd for reading and writing; -errno.
+ */
+int store_make(const char *folder, const char *shm_name, int *ret_fd);
+
+/* Give it its name. Return: 0; -EEXIST; -errno. */
+int store_link(int fd, const char *shm_name);
+
+/* Take the daemon's lock, if it is to be had. */
+void store_lock(int fd);
+
+/* Whether anybody but us has a lock; whether somebody has that of a holder. */
+bool store_is_locked(int fd);
+bool store_is_locked_by(int fd, uint32_t holder);
+
+/**
+ * store_open() - open an object if it is a regular file of our user
  * @shm_name: as store_name() made it
  *
  * Return: 0, *ret_fd for reading and writing; -EPERM not ours, and *reterr_why says what it
@@ -81,13 +89,16 @@ const char *store_label(const char *shm_name);
 int store_open(const char *shm_name, int *ret_fd, struct stat *ret_st,
 	       const char **reterr_why);
 
+/* What stands under a name now. Return: 0 or -errno. */
+int store_stat(const char *shm_name, struct stat *ret_st);
+
 /* Whether a file of ours can be given to a group: as root, or a member of it. */
 bool store_may_give(gid_t group);
 
 /* Give an object its mode and group. Return: 1; 0 it has them; -errno. */
 int store_set_permissions(int fd, mode_t mode, gid_t group);
 
-/* Unlink a name if it still is that object. Return: 0 or -errno. */
+/* Unlink a name if it still is that object. Return: 0; -ENOENT, -ESTALE it is not; -errno. */
 int store_unlink(const char *shm_name, dev_t device, ino_t inode);
 
 /* Bytes that are left in a folder; UINT64_MAX: no limit, or it cannot be told. */

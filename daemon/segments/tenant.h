@@ -2,11 +2,19 @@
 /*
  * tenant.h - who lives in a generation, in the daemon's own words
  *
- * A tenant is the daemon's private record of a holder. It is made from the segment's holder
- * table once, at adoption, or from a hello; from then on the table is written, never read,
- * so that what a hostile client writes into it steers nobody.
+ * A tenant is the daemon's view of a record of the state file (state.h). It is made from
+ * that at adoption, or from a hello. The holder table of the segment has a copy for people
+ * and for clients; it is written and never read.
  *
  *	LIVE -> REAPING -> gone		the process ended, or said goodbye
+ *
+ * To come: the record is LIVE, then the copy, then the client is told. To go: the record is
+ * REAPING, then the copy, then what it held is swept; then the copy is FREE, and the record.
+ * A daemon that is killed in between leaves a record that the next one knows what to do with.
+ *
+ * A process that cannot be seen, since its pid is of elsewhere, is neither dead nor alive. Its
+ * lock (store.h) can show that it lives. Without that it is unverifiable: its tenant stays
+ * until it comes back or an admin says that it is gone.
  *
  * Whoever finds a process dead only marks its tenant, and kicks the step of the generation,
  * in which the rest is done.
@@ -22,6 +30,7 @@
 
 #include "daemon/base/quota.h"
 #include "daemon/segments/environment.h"
+#include "daemon/segments/state.h"
 #include "mempool_layout.h"
 #include "mempool_protocol.h"
 #include "shm/segment.h"
@@ -42,11 +51,12 @@ struct tenant {
 	struct tenants *tenants;
 	uint32_t id;
 	enum tenant_state state;
-	pid_t pid;
-	uint64_t start_time;
+	struct process process;
 	uid_t uid;
 	uint64_t nonce;
+	uint64_t attached_ns;
 	uint32_t incarnation;
+	bool is_unseen;			/* its process is not visible, now or later */
 	char name[MEMPOOL_NAME_BYTES];
 	int pidfd;			/* -1: not watched yet */
 	struct event death;
@@ -60,7 +70,10 @@ struct tenant {
 struct tenants {
 	const struct environment *environment;
 	const struct mempool_msg_place *place;	/* what clients are told of the generation */
+	struct state *state;
 	struct segment *segment;	/* NULL: its holder table is not ours to touch */
+	int fd;				/* of the object, for its locks */
+	char label[MEMPOOL_NAME_BYTES + 32]; /* "mempool-NAME.GENERATION" */
 	struct event *step;		/* of the generation */
 	struct event rewatch;		/* try again to watch those who could not be */
 	uint32_t first_id;		/* of clients */
@@ -72,37 +85,37 @@ struct tenants {
 
 /* Who asks for a holder. */
 struct newcomer {
-	pid_t pid;
-	uint64_t start_time;
+	struct process process;
 	uid_t uid;
 	uint64_t nonce;
+	bool has_membarrier;
 	const char *name;
 };
 
 /**
  * tenants_init() - nobody yet
+ * @state:   outlives it
  * @segment: NULL: of another layout
- * @n_ids:   holders that it has room for
+ * @fd:      of the object
  * @step:    a timer; what has to be done for tenants that end is done there
  *
  * Return: 0 or -ENOMEM.
  */
 int tenants_init(struct tenants *tenants, const struct environment *environment,
-		 const struct mempool_msg_place *place, struct segment *segment,
-		 uint32_t n_ids, struct event *step);
+		 const struct mempool_msg_place *place, struct state *state,
+		 struct segment *segment, int fd, struct event *step);
 void tenants_deinit(struct tenants *tenants);
 
 /* The generation as people know it. */
 const char *tenants_label(const struct tenants *tenants);
 
 /**
- * tenants_adopt() - a tenant of the daemon before us
- * @is_live: whether its record says so; it is watched, or found dead
+ * tenants_adopt() - those of the daemon before us
  *
- * Return: 0 or -ENOMEM.
+ * Whoever lives is watched, whoever is dead is reaped, and all copies in the holder table
+ * become what the state file says. Return: 0 or -ENOMEM.
  */
-int tenants_adopt(struct tenants *tenants, uint32_t id, const struct newcomer *newcomer,
-		  uint32_t incarnation, bool is_live);
+int tenants_adopt(struct tenants *tenants);
 
 /**
  * tenants_admit() - a new tenant
@@ -122,7 +135,8 @@ void tenants_stop_waiting(struct visitor *visitor);
 /* Each that waits tries once. */
 void tenants_try_again(struct tenants *tenants);
 
-/* The living tenant of a process and a nonce, or of an id and incarnation; or NULL. */
+/* The living tenant of a nonce and its process, or of an id and incarnation; or NULL. A process
+ * that could not be seen is known by its nonce, which nobody else has, and its user. */
 struct tenant *tenants_find(const struct tenants *tenants, const struct newcomer *newcomer);
 struct tenant *tenants_get(const struct tenants *tenants, uint32_t id, uint32_t incarnation);
 
@@ -132,11 +146,24 @@ void tenants_tell_news(const struct tenants *tenants);
 /* Write ourselves into the holder table of a segment that nobody held anything of. */
 void tenants_set_daemon(const struct tenants *tenants);
 
+/**
+ * tenant_come_back() - the process of a tenant has said hello again
+ * @pidfd: of it; taken over, and set to -1, where it was not watched
+ */
+void tenant_come_back(struct tenant *tenant, const struct newcomer *newcomer, int *pidfd);
+
 /* The tenant is gone, or as good as: what it held is freed in the next steps. */
 void tenant_end(struct tenant *tenant);
 
+/**
+ * tenants_forget() - an admin says that a process which nobody can see is gone
+ *
+ * Return: 0; -ENOENT there is no such holder; -EBUSY it is seen to live.
+ */
+int tenants_forget(struct tenants *tenants, uint32_t id);
+
 /* In the step: the record has been swept, or cannot be, and its id is free. */
-void tenant_free(struct tenant *tenant);
-void tenants_free_dead(struct tenants *tenants);
+void tenant_release(struct tenant *tenant);
+void tenants_release_dead(struct tenants *tenants);
 
 #endif

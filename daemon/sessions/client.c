@@ -54,7 +54,7 @@ static void welcome(struct session *session, struct tenant *tenant)
 		return;
 	}
 	log_limited(&arrivals, LOG_INFO, "client '%s' (pid %d, uid %u) %s %s as holder %u",
-		    tenant->name, (int)tenant->pid, (unsigned int)tenant->uid,
+		    tenant->name, (int)tenant->process.pid, (unsigned int)tenant->uid,
 		    is_new ? "attached to" : "came back to", tenants_label(tenant->tenants),
 		    tenant->id);
 }
@@ -96,9 +96,8 @@ static void admit(struct session *session, struct host *host, const struct newco
 	}
 	generation = host_current(host);
 	if (!generation) {
-		session_refuse(session, -EBADMSG, "segment '%s' was truncated by a "
-			       "client and cannot be made anew yet",
-			       host->name);
+		session_refuse(session, -EAGAIN, "segment '%s' is not served now: %s", host->name,
+			       host->error ? host->why : "it is made anew in a moment");
 		return;
 	}
 	r = generation_admit(generation, newcomer, session->pidfd, &tenant);
@@ -123,10 +122,10 @@ void session_client_answer(struct session *session)
 {
 	const struct hosts *hosts = session->sessions->hosts;
 	const struct newcomer newcomer = {
-		.pid = session->peer.pid,
-		.start_time = session->start_time,
+		.process = session->process,
 		.uid = session->peer.uid,
 		.nonce = session->nonce,
+		.has_membarrier = session->has_membarrier,
 		.name = session->name,
 	};
 	struct tenant *tenant;
@@ -134,6 +133,7 @@ void session_client_answer(struct session *session)
 
 	tenant = hosts_find_tenant(hosts, session->segment, session->segment_id, &newcomer);
 	if (tenant) {
+		tenant_come_back(tenant, &newcomer, &session->pidfd);
 		welcome(session, tenant);
 		return;
 	}
@@ -162,8 +162,9 @@ static int identify(struct session *session)
 {
 	int r;
 
-	r = process_open_peer(session->fd, session->peer.pid, &session->pidfd,
-			      &session->start_time);
+	r = process_open_peer(session->fd, session->peer.pid,
+			      &session->sessions->hosts->environment.origin, &session->pidfd,
+			      &session->process);
 	if (r == 0)
 		return 0;
 	if (session->peer.pid == 0)
@@ -206,8 +207,13 @@ void session_client_hello(struct session *session, const struct mempool_msg_hell
 		session_refuse(session, -EINVAL, "the nonce of a hello is not 0");
 		return;
 	}
+	if ((hello->flags & ~(uint32_t)MEMPOOL_HELLO_MEMBARRIER) || hello->reserved) {
+		session_refuse(session, -EINVAL, "the hello has flags that mempoold does not know");
+		return;
+	}
 	if (identify(session) < 0)
 		return;
+	session->has_membarrier = hello->flags & MEMPOOL_HELLO_MEMBARRIER;
 	session->nonce = hello->nonce;
 	session->segment_id = hello->segment_id;
 	memcpy(session->segment, hello->segment, sizeof(session->segment));
@@ -219,6 +225,7 @@ void session_client_hello(struct session *session, const struct mempool_msg_hell
 
 void session_client_bye(struct session *session, const struct mempool_msg_bye *bye)
 {
+	struct mempool_msg_gone gone;
 	struct tenant *tenant = session->visitor.tenant;
 
 	if (session->state != SESSION_ATTACHED) {
@@ -226,11 +233,14 @@ void session_client_bye(struct session *session, const struct mempool_msg_bye *b
 		return;
 	}
 	log_limited(&arrivals, LOG_INFO, "client '%s' (pid %d, uid %u) left holder %u of %s; it "
-		    "freed %llu chunks that it still held", tenant->name, (int)tenant->pid,
+		    "freed %llu chunks that it still held", tenant->name, (int)tenant->process.pid,
 		    (unsigned int)tenant->uid, tenant->id, tenants_label(tenant->tenants),
 		    (unsigned long long)bye->n_freed);
-	session_free(session);
+	/* From here on no kill of ours loses it, and the client may know. */
 	tenant_end(tenant);
+	session_fill(&gone.msg, MEMPOOL_MSG_GONE, sizeof(gone));
+	session_send(session, &gone, sizeof(gone));
+	session_free(session);
 }
 
 /* ---- wake descriptors ---- */

@@ -19,6 +19,7 @@ union message {
 	struct mempool_msg_peer_fd peer_fd;
 	struct mempool_msg_drain drain;
 	struct mempool_msg_dump dump;
+	struct mempool_msg_forget forget;
 	unsigned char bytes[MEMPOOL_MSG_MAX_BYTES + 1];
 };
 
@@ -41,6 +42,8 @@ static size_t message_size(uint16_t type)
 		return sizeof(struct mempool_msg_reload);
 	case MEMPOOL_MSG_DUMP:
 		return sizeof(struct mempool_msg_dump);
+	case MEMPOOL_MSG_FORGET:
+		return sizeof(struct mempool_msg_forget);
 	default:
 		return 0;
 	}
@@ -118,6 +121,9 @@ static void on_message(struct session *session, const union message *message, si
 		break;
 	case MEMPOOL_MSG_DUMP:
 		session_observer_dump(session, &message->dump);
+		break;
+	case MEMPOOL_MSG_FORGET:
+		session_observer_forget(session, &message->forget);
 		break;
 	}
 }

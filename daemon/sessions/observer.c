@@ -36,31 +36,74 @@ static bool become_observer(struct session *session)
 	return true;
 }
 
+static bool is_listed(const struct generation *generation)
+{
+	return generation->state != GENERATION_LOST;
+}
+
+/* A segment that has no generation for new clients is told as well, without an object. */
+static bool is_failed(const struct host *host)
+{
+	return host->conf && !host->current;
+}
+
+static uint32_t count_listed(const struct hosts *hosts)
+{
+	const struct generation *generation;
+	const struct host *host;
+	uint32_t n = 0;
+
+	TAILQ_FOREACH(host, &hosts->list, link) {
+		n += is_failed(host);
+		TAILQ_FOREACH(generation, &host->generations, link)
+			n += is_listed(generation);
+	}
+	return n;
+}
+
+/* Return: 0 or as session_send(). */
+static int list_host(struct session *session, const struct host *host,
+		     struct mempool_msg_segment *message)
+{
+	const struct generation *generation;
+	int r = 0;
+
+	TAILQ_FOREACH(generation, &host->generations, link) {
+		if (!is_listed(generation) || r < 0)
+			continue;
+		message->place = generation->place;
+		r = session_send(session, message, sizeof(*message));
+		message->index++;
+	}
+	if (r < 0 || !is_failed(host))
+		return r;
+	message->place = (struct mempool_msg_place){ .generation = 0 };
+	memcpy(message->place.segment, host->name, sizeof(message->place.segment));
+	message->error = host->error ? host->error : -EAGAIN;
+	memcpy(message->reason, host->why, sizeof(message->reason));
+	r = session_send(session, message, sizeof(*message));
+	message->index++;
+	message->error = 0;
+	memset(message->reason, 0, sizeof(message->reason));
+	return r;
+}
+
 void session_observer_list(struct session *session)
 {
 	struct mempool_msg_segment message = { .index = 0 };
 	const struct hosts *hosts = session->sessions->hosts;
-	struct generation *generation;
-	struct host *host;
-	int r;
+	const struct host *host;
+	int r = 0;
 
 	if (!become_observer(session))
 		return;
 	session_fill(&message.msg, MEMPOOL_MSG_SEGMENT, sizeof(message));
+	message.n = count_listed(hosts);
+	if (message.n == 0)
+		r = session_send(session, &message, sizeof(message));
 	TAILQ_FOREACH(host, &hosts->list, link)
-		TAILQ_FOREACH(generation, &host->generations, link)
-			message.n += generation->state != GENERATION_LOST;
-	r = message.n == 0 ? session_send(session, &message, sizeof(message)) : 0;
-	TAILQ_FOREACH(host, &hosts->list, link) {
-		TAILQ_FOREACH(generation, &host->generations, link) {
-			if (generation->state == GENERATION_LOST)
-				continue;
-			message.place = generation->place;
-			if (r == 0)
-				r = session_send(session, &message, sizeof(message));
-			message.index++;
-		}
-	}
+		if (r == 0)
+			r = list_host(session, host, &message);
 	if (r < 0)
 		session_free(session);
 }
@@ -125,6 +168,51 @@ void session_observer_drain(struct session *session, const struct mempool_msg_dr
 			       host->name, message->topic);
 	else
 		drain(session, host, (uint32_t)ring);
+}
+
+/* ---- forget ---- */
+
+static struct generation *find_generation(struct host *host, uint64_t number)
+{
+	struct generation *generation;
+
+	if (number == 0)
+		return host->current;
+	TAILQ_FOREACH(generation, &host->generations, link)
+		if (generation->place.generation == number)
+			return generation;
+	return NULL;
+}
+
+void session_observer_forget(struct session *session,
+			     const struct mempool_msg_forget *message)
+{
+	struct mempool_msg_forgotten forgotten;
+	struct generation *generation;
+	struct host *host;
+	int r;
+
+	if (!become_observer(session) || !may_administer(session))
+		return;
+	if (!session_is_padded(message->segment, sizeof(message->segment))) {
+		session_refuse(session, -EBADMSG, "a name is not closed by NULs");
+		return;
+	}
+	host = hosts_find(session->sessions->hosts, message->segment);
+	generation = host ? find_generation(host, message->generation) : NULL;
+	r = generation ? tenants_forget(&generation->tenants, message->holder) : -ENOENT;
+	if (r == -EBUSY)
+		session_refuse(session, r, "holder %u lives: mempoold sees its process, or its "
+			       "lock", message->holder);
+	else if (r < 0)
+		session_refuse(session, r, "there is no holder %u", message->holder);
+	if (r < 0)
+		return;
+	log_notice("uid %u says that holder %u of %s is gone", (unsigned int)session->peer.uid,
+		   message->holder, generation_label(generation));
+	session_fill(&forgotten.msg, MEMPOOL_MSG_FORGOTTEN, sizeof(forgotten));
+	if (session_send(session, &forgotten, sizeof(forgotten)) < 0)
+		session_free(session);
 }
 
 /* ---- reload ---- */

@@ -18,6 +18,8 @@ void session_observer_list(struct session *session);
 void session_observer_drain(struct session *session, const struct mempool_msg_drain *message);
 
 /* For the same: the config in force. */
+void session_observer_forget(struct session *session,
+			     const struct mempool_msg_forget *message);
 void session_observer_dump(struct session *session, const struct mempool_msg_dump *message);
 
 /* For the same. It is answered when it is over, */

@@ -28,6 +28,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "daemon/base/process.h"
 #include "daemon/base/quota.h"
 #include "daemon/segments/tenant.h"
 #include "daemon/sessions/permission.h"
@@ -78,7 +79,8 @@ struct session {
 
 	/* Of the hello. */
 	int pidfd;			/* until a tenant has it */
-	uint64_t start_time;
+	struct process process;
+	bool has_membarrier;
 	uint64_t nonce;
 	uint64_t segment_id;
 	char segment[MEMPOOL_NAME_BYTES];

@@ -45,10 +45,11 @@ CONFIG
 without_output() {
 	"$ctl" status >&- 2>&- <&-
 }
-header=$(head -c 64 /dev/shm/mempool-"$name".1 | od -An -tx1)
+object=$(echo /dev/shm/mempool-"$name".1.*)
+header=$(head -c 64 "$object" | od -An -tx1)
 check 'standard output closed is a failure' exits 1 without_output
 check 'and nothing is printed into a segment' same "$header" \
-	"$(head -c 64 /dev/shm/mempool-"$name".1 | od -An -tx1)"
+	"$(head -c 64 "$object" | od -An -tx1)"
 
 check 'both segments' same "$name $name-other" "$(status_json '*(g["name"] for g in s)')"
 check 'the pools of the guide' same '[(128, 10000), (1024, 5000), (4096, 1000)]' \
@@ -63,7 +64,7 @@ check 'settled members of a holder' same True "$(status_json \
 	'{"id", "kind", "pid", "uid", "name", "chunks", "bytes"} <= s[0]["holders"][0].keys()')"
 check 'the daemon is a holder' same "('daemon', $daemon)" \
 	"$(status_json '(s[0]["holders"][0]["kind"], s[0]["holders"][0]["pid"])')"
-check 'size is that of the object' same "$(stat -c %s /dev/shm/mempool-"$name".1)" \
+check 'size is that of the object' same "$(stat -c %s "$object")" \
 	"$(status_json 's[0]["size_bytes"]')"
 
 check 'a topic that there is not' exits 1 "$ctl" topic drain camera
@@ -84,7 +85,7 @@ print([g["n_faults"] for g in json.load(sys.stdin)["segments"]])')"
 
 # The word of the first chunk: OWNED by a holder that does not exist; and as it was.
 poke() {
-	python3 - "/dev/shm/mempool-$name.1" "$1" <<'POKE'
+	python3 - "$object" "$1" <<'POKE'
 import struct, sys
 with open(sys.argv[1], 'r+b') as segment:
     segment.seek(4096 + 24)                             # index_off of the first pool record

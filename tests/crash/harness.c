@@ -30,7 +30,6 @@ static void add_holder(struct segment *segment, uint32_t id)
 		.kind = id == MEMPOOL_HOLDER_DAEMON_ID ? MEMPOOL_HOLDER_DAEMON
 						       : MEMPOOL_HOLDER_CLIENT,
 		.pid = (uint32_t)getpid(),
-		.nonce = id,
 		.name = "crash",
 	};
 

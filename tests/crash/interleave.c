@@ -56,7 +56,7 @@ static struct segment *attach(void)
 static void add_holder(struct segment *segment, uint32_t id, enum mempool_holder_kind kind)
 {
 	struct holder holder = {
-		.id = id, .kind = kind, .pid = (uint32_t)getpid(), .nonce = id, .name = "crash",
+		.id = id, .kind = kind, .pid = (uint32_t)getpid(), .name = "crash",
 	};
 
 	holder_set_live(segment, &holder);

@@ -71,7 +71,6 @@ static void make_image(struct image *image, const struct shape *shape)
 	const struct segment_identity identity = {
 		.generation = 1,
 		.segment_id = 0x5e65e65e65e65e65,
-		.pid_namespace = 1,
 		.generation_seed = 0xfffffff0,		/* soon to wrap */
 	};
 	struct config config;

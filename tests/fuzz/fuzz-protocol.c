@@ -40,6 +40,8 @@ static int links[N_LINKS];
 /* ---- the server ---- */
 
 /* What a step puts into the config, before somebody asks for a reload. */
+static char folder[] = "/tmp/mempool-fuzz-XXXXXX";	/* of states */
+
 enum conf_kind {
 	CONF_FIRST,
 	CONF_OTHER_LAYOUT,
@@ -54,11 +56,12 @@ static void write_conf(enum conf_kind kind)
 	int n = snprintf(text, sizeof(text),
 			 "limits: { clients: 5, clients_per_user: 4 }\n"
 			 "log_level: error\n"
+			 "state_dir: %s\n"
 			 "segments:\n"
 			 "- { name: %s, max_clients: 3,\n"
 			 "    pools: [{ chunk_size: 100, chunk_count: %d }],\n"
 			 "    topics: [{ name: t, capacity: 2 }] }\n",
-			 names[0], kind == CONF_OTHER_LAYOUT ? 7 : 70);
+			 folder, names[0], kind == CONF_OTHER_LAYOUT ? 7 : 70);
 
 	if (kind != CONF_ONE_SEGMENT)
 		n += snprintf(text + n, sizeof(text) - (size_t)n,
@@ -74,6 +77,7 @@ static struct conf *load_conf(void)
 	struct conf *conf;
 	char path[32];
 
+	FUZZ_CHECK(mkdtemp(folder));
 	for (size_t i = 0; i < N_SEGMENTS; i++)
 		snprintf(names[i], sizeof(names[i]), "fuzz-%d-%zu", (int)getpid(), i);
 	conf_fd = memfd_create("conf", MFD_CLOEXEC);
@@ -95,17 +99,25 @@ static struct host *host_at(size_t number)
 	return host;
 }
 
-/* They live on without a name, and leave nothing behind however we end. */
+/* An object that is in use is not unlinked: the daemon would see that, and make another. */
 static void unlink_objects(void)
 {
 	struct generation *generation;
-	struct host *host;
+	const struct host *host;
 
 	TAILQ_FOREACH(host, &server.hosts.list, link) {
-		unlink(host->lock.path);
-		TAILQ_FOREACH(generation, &host->generations, link)
+		TAILQ_FOREACH(generation, &host->generations, link) {
 			shm_unlink(generation->place.shm_name);
+			state_unlink(server.house.folder, generation->file);
+		}
 	}
+}
+
+static void remove_all(void)
+{
+	unlink_objects();
+	house_clear(&server.house);
+	rmdir(folder);
 }
 
 static void start_server(void)
@@ -115,9 +127,10 @@ static void start_server(void)
 	/* Below what the daemon ever says. */
 	log_set_level(LOG_EMERG);
 	FUZZ_CHECK(server_init(&server, load_conf(), NULL) == 0);
+	FUZZ_CHECK(house_open(&server.house, server.conf, NULL) == 0);
 	TAILQ_FOREACH(host, &server.hosts.list, link)
 		FUZZ_CHECK(host_open(host) == 0);
-	unlink_objects();
+	atexit(remove_all);
 	for (size_t i = 0; i < N_LINKS; i++)
 		links[i] = -1;
 }
@@ -130,7 +143,6 @@ static void run_server(void)
 		event_base_loop(server.base, EVLOOP_ONCE);
 	/* A reload has set it as the config says. */
 	log_set_level(LOG_EMERG);
-	unlink_objects();
 }
 
 /* ---- what it answers ---- */
@@ -180,6 +192,13 @@ static void check_answer(const union answer *answer, size_t size)
 			break;
 		}
 		FUZZ_CHECK(answer->segment.index < answer->segment.n);
+		/* One that is lost and not made anew yet. */
+		if (answer->segment.error != 0) {
+			FUZZ_CHECK(answer->segment.place.shm_name[0] == '\0');
+			FUZZ_CHECK(memchr(answer->segment.reason, '\0',
+					  sizeof(answer->segment.reason)));
+			break;
+		}
 		check_place(&answer->segment.place);
 		break;
 	case MEMPOOL_MSG_RELOADED:
@@ -195,6 +214,10 @@ static void check_answer(const union answer *answer, size_t size)
 		break;
 	case MEMPOOL_MSG_DUMPED:
 		FUZZ_CHECK(size == sizeof(struct mempool_msg_dumped));
+		break;
+	case MEMPOOL_MSG_GONE:
+	case MEMPOOL_MSG_FORGOTTEN:
+		FUZZ_CHECK(size == sizeof(answer->msg));
 		break;
 	default:
 		FUZZ_CHECK(!"a known type");

@@ -187,7 +187,6 @@ static void make_client(void)
 	const struct segment_identity identity = {
 		.generation = 1,
 		.segment_id = 1,
-		.pid_namespace = 1,
 		.generation_seed = 1,
 	};
 	struct segment_memory memory = { .fd = -1, .access = SEGMENT_READ_WRITE };

@@ -54,7 +54,7 @@ struct status_holder {
 
 /* Of the segment that new clients get; clients only among its holders. */
 struct status {
-	char shm_name[64];
+	char shm_name[MEMPOOL_SHM_NAME_BYTES];
 	unsigned int n_pools;
 	struct mempool_pool_info pools[64];
 	unsigned int n_holders;

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -116,32 +117,33 @@ void fixture_configure(const struct fixture *fixture, const char *top, const cha
 	fclose(file);
 }
 
-static void remove_objects(const char *segment)
+/* All whose name begins so. */
+static void remove_files(const char *folder, const char *prefix)
 {
-	char prefix[64], path[320];
 	struct dirent *entry;
-	DIR *folder = opendir("/dev/shm");
+	DIR *stream = opendir(folder);
+	char path[512];
 
-	if (!folder)
+	if (!stream)
 		return;
-	snprintf(prefix, sizeof(prefix), "mempool-%s.", segment);
-	while ((entry = readdir(folder))) {
-		if (strncmp(entry->d_name, prefix, strlen(prefix)) != 0)
+	while ((entry = readdir(stream))) {
+		if (strncmp(entry->d_name, prefix, strlen(prefix)) != 0 ||
+		    strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
 			continue;
-		snprintf(path, sizeof(path), "/dev/shm/%s", entry->d_name);
+		snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
 		if (remove(path) < 0)
 			fprintf(stderr, "cannot remove %s: %s\n", path, strerror(errno));
 	}
-	closedir(folder);
+	closedir(stream);
 }
 
 static void remove_all(const struct fixture *fixture)
 {
-	remove_objects(fixture->segment);
-	unlink(fixture->socket_path);
-	unlink(fixture->config_path);
-	unlink(fixture->log_path);
-	unlink(fixture->notify_path);
+	char prefix[64];
+
+	snprintf(prefix, sizeof(prefix), "mempool-%s.", fixture->segment);
+	remove_files("/dev/shm", prefix);
+	remove_files(fixture->folder, "");
 	rmdir(fixture->folder);
 }
 
@@ -208,8 +210,7 @@ unsigned int fixture_count_objects(const struct fixture *fixture)
 	ck_assert_ptr_nonnull(folder);
 	snprintf(prefix, sizeof(prefix), "mempool-%s.", fixture->segment);
 	while ((entry = readdir(folder)))
-		n += strncmp(entry->d_name, prefix, strlen(prefix)) == 0 &&
-		     !strstr(entry->d_name, ".lock");
+		n += strncmp(entry->d_name, prefix, strlen(prefix)) == 0;
 	closedir(folder);
 	return n;
 }
@@ -217,8 +218,14 @@ unsigned int fixture_count_objects(const struct fixture *fixture)
 void fixture_object_path(const struct fixture *fixture, uint64_t generation,
 			 char ret_path[static 96])
 {
-	snprintf(ret_path, 96, "/dev/shm/mempool-%s.%llu", fixture->segment,
+	char pattern[96];
+	glob_t found;
+
+	snprintf(pattern, sizeof(pattern), "/dev/shm/mempool-%s.%llu.*", fixture->segment,
 		 (unsigned long long)generation);
+	snprintf(ret_path, 96, "%s", glob(pattern, 0, NULL, &found) == 0 ? found.gl_pathv[0]
+									: pattern);
+	globfree(&found);
 }
 
 bool fixture_object_exists(const struct fixture *fixture, uint64_t generation)
@@ -585,6 +592,8 @@ void wire_bye(int fd)
 
 	wire_send(fd, &bye, sizeof(bye));
 	/* Messages on two connections have no order: wait until this one was heard. */
+	ck_assert_int_eq(wire_receive(fd, &answer), sizeof(struct mempool_msg_gone));
+	ck_assert_uint_eq(answer.msg.type, MEMPOOL_MSG_GONE);
 	ck_assert_int_eq(wire_receive(fd, &answer), 0);
 	close(fd);
 }

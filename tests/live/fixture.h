@@ -72,7 +72,7 @@ bool fixture_log_has(const struct fixture *fixture, const char *text);
 int fixture_listen(struct fixture *fixture);
 void fixture_expect_notification(int fd, const char *text);
 
-/* How many objects of the segment are in /dev/shm; "/mempool-NAME.N". */
+/* How many objects of the segment are in /dev/shm; that of a generation, whatever its name. */
 unsigned int fixture_count_objects(const struct fixture *fixture);
 bool fixture_object_exists(const struct fixture *fixture, uint64_t generation);
 void fixture_object_path(const struct fixture *fixture, uint64_t generation,

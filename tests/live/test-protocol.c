@@ -132,7 +132,7 @@ START_TEST(test_message_with_bad_head_is_refused)
 	hello = wire_hello(&fixture, 1);
 	hello.msg.version = 77;
 	expect_refused(&hello, sizeof(hello), -EPROTONOSUPPORT, "version 77");
-	expect_refused(&hello, sizeof(hello), -EPROTONOSUPPORT, "mempoold version 1");
+	expect_refused(&hello, sizeof(hello), -EPROTONOSUPPORT, "mempoold version 2");
 
 	hello = wire_hello(&fixture, 1);
 	hello.msg.type = MEMPOOL_MSG_WELCOME;

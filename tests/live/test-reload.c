@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -254,29 +255,31 @@ static struct mempool_msg_hello hello_to_other(uint64_t nonce)
 	return hello;
 }
 
-static void remove_other(uint64_t n)
+/* What the second segment has: objects in /dev/shm, or state files. */
+static unsigned int find_other(const char *folder, const char *prefix, bool with_removal)
 {
-	char path[128];
-	uint64_t i;
+	char pattern[160];
+	glob_t found;
+	unsigned int n;
 
-	for (i = 1; i <= n; i++) {
-		snprintf(path, sizeof(path), "/dev/shm/mempool-%s-b.%llu", fixture.segment,
-			 (unsigned long long)i);
-		unlink(path);
-	}
-	snprintf(path, sizeof(path), "/dev/shm/mempool-%s-b.%u.lock", fixture.segment,
-		 (unsigned int)geteuid());
-	unlink(path);
+	snprintf(pattern, sizeof(pattern), "%s/%s%s-b.*", folder, prefix, fixture.segment);
+	n = glob(pattern, 0, NULL, &found) == 0 ? (unsigned int)found.gl_pathc : 0;
+	for (size_t i = 0; i < n && with_removal; i++)
+		remove(found.gl_pathv[i]);
+	globfree(&found);
+	return n;
 }
 
-static bool has_no_lock(void *userdata)
+static void remove_other(void)
 {
-	char path[128];
+	find_other("/dev/shm", "mempool-", true);
+}
 
+static bool has_no_other(void *userdata)
+{
 	(void)userdata;
-	snprintf(path, sizeof(path), "/dev/shm/mempool-%s-b.%u.lock", fixture.segment,
-		 (unsigned int)geteuid());
-	return access(path, F_OK) < 0;
+	return find_other("/dev/shm", "mempool-", false) == 0 &&
+	       find_other(fixture.folder, "", false) == 0;
 }
 
 START_TEST(test_reload_adds_and_removes_segments)
@@ -328,12 +331,12 @@ START_TEST(test_reload_adds_and_removes_segments)
 	ck_assert_uint_eq(again.place.generation, 2);
 	wire_bye(fd);
 
-	/* Gone for good: with its last client, and its lock. */
+	/* Gone for good: with its last client, and its state. */
 	fixture_configure(&fixture, "", NULL);
 	reload();
-	ck_assert(!has_no_lock(NULL));
+	ck_assert(!has_no_other(NULL));
 	wire_bye(other);
-	wait_until(has_no_lock, NULL, SECOND_MS);
+	wait_until(has_no_other, NULL, SECOND_MS);
 	segment_free(segment);
 	ck_assert_uint_eq(current_generation(), 1);
 }
@@ -364,24 +367,30 @@ START_TEST(test_reload_takes_up_a_segment_that_was_left)
 	ck_assert_mem_eq(&welcome, &again, sizeof(welcome));
 	wire_bye(fd);
 	fixture_stop(&fixture);
-	remove_other(1);
+	remove_other();
 }
 END_TEST
 
 /* ---- no room ---- */
 
+static uint64_t free_bytes(void)
+{
+	struct statvfs fs;
+
+	ck_assert_int_eq(statvfs("/dev/shm", &fs), 0);
+	return fs.f_bavail * fs.f_frsize;
+}
+
 START_TEST(test_reload_without_room_for_both_changes_nothing)
 {
 	struct mempool_msg_welcome welcome;
 	char layout[256];
-	struct statvfs fs;
 	uint64_t n;
 	int fd;
 
 	fixture_start(&fixture);
 	fd = wire_attach(&fixture, 1, &welcome);
-	ck_assert_int_eq(statvfs("/dev/shm", &fs), 0);
-	n = fs.f_bavail * fs.f_frsize / (1 << 20) + 100;
+	n = free_bytes() / (1 << 20) + 100;
 	/* The first one would fit, and the access would change. */
 	fixture_configure(&fixture, "limits: { clients_per_user: 1 }\n", new_pools);
 	snprintf(layout, sizeof(layout),
@@ -395,22 +404,21 @@ START_TEST(test_reload_without_room_for_both_changes_nothing)
 	ck_assert_uint_eq(fixture_count_objects(&fixture), 1);
 	ck_assert_uint_eq(current_generation(), 1);
 	wire_bye(fd);
-	ck_assert(has_no_lock(NULL));
+	ck_assert(has_no_other(NULL));
 }
 END_TEST
 
 START_TEST(test_reload_one_segment_fails_all_stay)
 {
-	char path[96];
+	char path[160];
 
 	fixture_start(&fixture);
-	/* The lock of the second one is another's: it would have to be made after the first. */
-	snprintf(path, sizeof(path), "/dev/shm/mempool-%s-b.%u.lock", fixture.segment,
-		 (unsigned int)geteuid());
+	/* The state of the second one cannot be written, which is made after the first. */
+	snprintf(path, sizeof(path), "%s/%s-b.1.state.new", fixture.folder, fixture.segment);
 	ck_assert_int_eq(mkdir(path, 0700), 0);
 	fixture_configure(&fixture, "", new_pools);
 	configure_other(new_pools);
-	fail_to_reload("cannot lock");
+	fail_to_reload("cannot write its state file");
 	ck_assert_uint_eq(fixture_count_objects(&fixture), 1);
 	ck_assert_uint_eq(current_generation(), 1);
 	ck_assert_int_eq(rmdir(path), 0);
@@ -526,6 +534,7 @@ static void ask_for_a_large_one(void)
 	struct mempool_msg_reload message = {
 		.msg = wire_msg(MEMPOOL_MSG_RELOAD, sizeof(message)),
 	};
+	const uint64_t before = free_bytes();
 	struct patience patience;
 	int fd;
 
@@ -533,7 +542,8 @@ static void ask_for_a_large_one(void)
 	fd = wire_connect(&fixture);
 	wire_send(fd, &message, sizeof(message));
 	patience_begin(&patience);
-	while (!fixture_object_exists(&fixture, 2)) {
+	/* It has no name before it has all of its memory. */
+	while (free_bytes() + (1 << 20) > before) {
 		ck_assert_msg(patience_ms(&patience) < 5 * SECOND_MS, "nothing is made");
 		usleep(100);
 	}

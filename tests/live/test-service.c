@@ -76,6 +76,8 @@ START_TEST(test_option_socket_overrides_config)
 	const char *const arguments[] = { MEMPOOLD, "-c", fixture.config_path, "-s", path, NULL };
 	struct stat st;
 
+	snprintf(path, sizeof(path), "state_dir: %s\n", fixture.folder);
+	fixture_configure(&fixture, path, NULL);
 	snprintf(path, sizeof(path), "%s/no/such/folder", fixture.folder);
 	ck_assert_int_eq(fixture_run(&fixture, arguments), 1);
 	ck_assert(fixture_log_has(&fixture, "/no/such/folder: No such file or directory"));
@@ -396,13 +398,13 @@ START_TEST(test_journal_gets_priorities)
 
 	fixture_start(&fixture);
 	ck_assert_int_eq(fixture_run(&fixture, arguments), 1);
-	ck_assert(fixture_log_has(&fixture, "mempoold: error: segment"));
+	ck_assert(fixture_log_has(&fixture, "mempoold: error: another mempoold"));
 	ck_assert(!fixture_log_has(&fixture, "<3>"));
 	fixture.in_child = make_journal;
 	ck_assert_int_eq(run_daemon(), 1);
 	ck_assert(!fixture_log_has(&fixture, "<3>"));
 	ck_assert_int_eq(fixture_run(&fixture, arguments), 1);
-	ck_assert(fixture_log_has(&fixture, "<3>segment"));
+	ck_assert(fixture_log_has(&fixture, "<3>another mempoold"));
 	ck_assert(fixture_log_has(&fixture, "<6>mempoold"));
 	fixture_stop(&fixture);
 }

@@ -93,22 +93,30 @@ void private_daemon_init(struct private_daemon *daemon, const char *segment_keys
 	open_notify(daemon);
 }
 
-void private_daemon_remove_objects(const struct private_daemon *daemon)
+/* All whose name begins so. */
+static void remove_files(const char *folder, const char *prefix)
 {
-	char prefix[64], path[320];
 	struct dirent *entry;
-	DIR *folder = opendir("/dev/shm");
+	DIR *stream = opendir(folder);
+	char path[512];
 
-	if (!folder)
+	if (!stream)
 		return;
-	snprintf(prefix, sizeof(prefix), "mempool-%s.", daemon->segment);
-	while ((entry = readdir(folder))) {
+	while ((entry = readdir(stream))) {
 		if (strncmp(entry->d_name, prefix, strlen(prefix)) != 0)
 			continue;
-		snprintf(path, sizeof(path), "/dev/shm/%s", entry->d_name);
+		snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
 		unlink(path);
 	}
-	closedir(folder);
+	closedir(stream);
+}
+
+void private_daemon_remove_objects(const struct private_daemon *daemon)
+{
+	char prefix[64];
+
+	snprintf(prefix, sizeof(prefix), "mempool-%s.", daemon->segment);
+	remove_files("/dev/shm", prefix);
 }
 
 void private_daemon_deinit(struct private_daemon *daemon)
@@ -116,10 +124,7 @@ void private_daemon_deinit(struct private_daemon *daemon)
 	private_daemon_kill(daemon);
 	private_daemon_remove_objects(daemon);
 	close(daemon->notify_fd);
-	unlink(daemon->socket_path);
-	unlink(daemon->config_path);
-	unlink(daemon->notify_path);
-	unlink(daemon->log_path);
+	remove_files(daemon->folder, "");
 	rmdir(daemon->folder);
 }
 

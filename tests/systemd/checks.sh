@@ -39,6 +39,9 @@ same() {
 	return 1
 }
 
+# Whether nothing is called so.
+lacks() { ! compgen -G "$1" >/dev/null; }
+
 not() { ! "$@" >/dev/null; }
 
 # soon SECONDS COMMAND...: holds within them
@@ -49,7 +52,7 @@ property() { systemctl show -P "$2" "$1"; }
 # is UNIT PROPERTY VALUE
 is() { same "$3" "$(property "$1" "$2")"; }
 
-segments() { (cd /dev/shm && stat -c '%n %i' mempool-*.[0-9] 2>/dev/null); }
+segments() { (cd /dev/shm && stat -c '%n %i' mempool-*.[0-9].*.* 2>/dev/null); }
 
 # What the daemon has said since `mark`: its lines with WORDS and this priority or a higher one
 mark() { begin=@$EPOCHREALTIME; }

@@ -224,12 +224,14 @@ START_TEST(test_load_everything_is_read)
 	ck_assert_uint_eq(conf->admin.users[1], 1001);
 	ck_assert_uint_eq(conf->admin.n_groups, 2);
 	ck_assert_uint_eq(conf->admin.groups[1], 1002);
+	ck_assert_str_eq(conf->state_dir, "/tmp/state");
+	ck_assert_str_eq(conf->house, "second");
 	ck_assert_int_eq(conf->log_level, LOG_DEBUG);
 
 	ck_assert_uint_eq(conf->n_segments, 2);
 	segment = &conf->segments[0];
 	ck_assert_str_eq(segment->shape.name, "first");
-	ck_assert_uint_eq(segment->line, 11);
+	ck_assert_uint_eq(segment->line, 13);
 	ck_assert_uint_eq(segment->perms.mode, 0640);
 	ck_assert_uint_eq(segment->perms.group, 14);
 	ck_assert(!segment->allow_all);
@@ -589,7 +591,7 @@ START_TEST(test_installed_config_each_example_loads)
 		free(copy);
 		n_examples++;
 	}
-	ck_assert_uint_eq(n_examples, 17);
+	ck_assert_uint_eq(n_examples, 19);
 	free(words.text);
 	free(text.text);
 }

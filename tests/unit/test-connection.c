@@ -92,12 +92,23 @@ static void hear_bye(int fd, struct talk *talk)
 
 static void talk_to(int fd, struct talk *talk)
 {
+	const struct mempool_msg_gone gone = {
+		.msg = {
+			.magic = MEMPOOL_PROTOCOL_MAGIC,
+			.version = MEMPOOL_PROTOCOL_VERSION,
+			.type = MEMPOOL_MSG_GONE,
+			.size = sizeof(gone),
+		},
+	};
+
 	if (recv(fd, &talk->hello, sizeof(talk->hello), 0) != sizeof(talk->hello))
 		return;
 	if (!is_silent)
 		send_answer(fd);
 	if (is_silent || (answer && !hang_up_after))
 		hear_bye(fd, talk);
+	if (talk->has_bye)
+		send(fd, &gone, sizeof(gone), MSG_NOSIGNAL);
 }
 
 /* One after the other, until the listener is shut down. */

@@ -27,7 +27,7 @@
 
 static char root[64];
 static struct conf_segment segment;
-static char folder[STORE_NAME_BYTES], text[SPACE_TEXT_BYTES];
+static char folder[MEMPOOL_SHM_NAME_BYTES], text[SPACE_TEXT_BYTES];
 
 static void put(const char *path, const char *content)
 {

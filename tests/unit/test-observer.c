@@ -26,7 +26,7 @@ struct fake {
 
 static char socket_path[64];
 static struct fake fake;
-static struct mempool_msg_place *places;
+static struct mempool_msg_segment *places;
 static size_t n_places;
 static char reason[240];
 
@@ -121,9 +121,9 @@ START_TEST(test_list_two_segments_in_order)
 
 	ck_assert_int_eq(list(), 0);
 	ck_assert_uint_eq(n_places, 2);
-	ck_assert_uint_eq(places[0].segment_id, 42);
-	ck_assert_str_eq(places[0].shm_name, "/mempool-default.7");
-	ck_assert_str_eq(places[1].segment, "other");
+	ck_assert_uint_eq(places[0].place.segment_id, 42);
+	ck_assert_str_eq(places[0].place.shm_name, "/mempool-default.7");
+	ck_assert_str_eq(places[1].place.segment, "other");
 
 	ck_assert_uint_eq(fake.n_received, sizeof(struct mempool_msg_list));
 	ck_assert_uint_eq(fake.received.magic, MEMPOOL_PROTOCOL_MAGIC);
