@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test-daemon_kill.c - the daemon killed before every system call of start, hello, bye and sweep
+ *
+ * The test traces the daemon from call to call (ptrace(2)) and kills it before call k of what it
+ * has to do, for every k; then the next daemon starts. What it must find: one object, one state
+ * file, every client that lives, with what it holds, and nothing of one that has gone.
+ *
+ * What happens between two system calls are stores, of which tests/unit/test-state and
+ * tests/crash tell.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fixture.h"
+#include "shm/holder.h"
+
+#define MAX_CALLS 5000			/* more than a start has */
+#define SECOND_MS 1000
+
+static struct fixture fixture;
+
+static void setup(void)
+{
+	fixture_init(&fixture);
+	fixture_configure(&fixture, "", "    pools: [ { chunk_size: 128, chunk_count: 100 } ]\n");
+}
+
+static void teardown(void)
+{
+	fixture_deinit(&fixture);
+}
+
+/* ---- a daemon that is traced ---- */
+
+static void be_traced(void *userdata)
+{
+	(void)userdata;
+	ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+}
+
+static void spawn_traced(void)
+{
+	int status;
+
+	fixture.in_child = be_traced;
+	fixture_spawn(&fixture);
+	fixture.in_child = NULL;
+	ck_assert_int_eq(waitpid(fixture.pid, &status, 0), fixture.pid);
+	ck_assert_msg(WIFSTOPPED(status), "status %#x", (unsigned int)status);
+	ck_assert_int_eq(ptrace(PTRACE_SETOPTIONS, fixture.pid, NULL,
+				PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL), 0);
+}
+
+/* Let it run to its next call, which is not made yet. Return: which one. */
+static uint64_t next_call(void)
+{
+	struct __ptrace_syscall_info info;
+	int status;
+
+	do {
+		ck_assert_int_eq(ptrace(PTRACE_SYSCALL, fixture.pid, NULL, NULL), 0);
+		ck_assert_int_eq(waitpid(fixture.pid, &status, 0), fixture.pid);
+		ck_assert_msg(WIFSTOPPED(status), "it ended, with status %#x", (unsigned int)status);
+		info = (struct __ptrace_syscall_info){ .op = 0 };
+		if (WSTOPSIG(status) == (SIGTRAP | 0x80))
+			ck_assert_int_gt(ptrace(PTRACE_GET_SYSCALL_INFO, fixture.pid, sizeof(info),
+						&info), 0);
+	} while (info.op != PTRACE_SYSCALL_INFO_ENTRY);
+	return info.entry.nr;
+}
+
+/* Before it waits for something to happen. */
+static bool is_at_rest(uint64_t call)
+{
+	return call == SYS_epoll_pwait ||
+#ifdef SYS_epoll_pwait2
+	       call == SYS_epoll_pwait2 ||
+#endif
+#ifdef SYS_epoll_wait
+	       call == SYS_epoll_wait ||
+#endif
+	       false;
+}
+
+/* A daemon that is ready, and stopped before it waits. */
+static void start_traced(void)
+{
+	spawn_traced();
+	while (!is_at_rest(next_call()))
+		;
+}
+
+/*
+ * Let it make k calls, and kill it before the next one. is_over: it has done what there was to
+ * do; looked at when it waits again. Return: false, it has, with fewer calls; then it is killed
+ * as well.
+ */
+static bool kill_before(unsigned int k, bool (*is_over)(void))
+{
+	bool is_in = true;
+
+	for (unsigned int i = 0; i < k && is_in; i++) {
+		uint64_t call = next_call();
+
+		is_in = !(is_at_rest(call) && is_over());
+	}
+	fixture_kill(&fixture);
+	return is_in;
+}
+
+/* ---- what must be there ---- */
+
+static unsigned int count_state_files(void)
+{
+	DIR *folder = opendir(fixture.folder);
+	struct dirent *entry;
+	unsigned int n = 0;
+
+	ck_assert_ptr_nonnull(folder);
+	while ((entry = readdir(folder)))
+		n += strstr(entry->d_name, ".state") != NULL;
+	closedir(folder);
+	return n;
+}
+
+/* After a start: one generation, and nothing half made. */
+static void check_one(unsigned int k)
+{
+	ck_assert_msg(fixture_count_objects(&fixture) == 1, "killed before call %u: %u objects", k,
+		      fixture_count_objects(&fixture));
+	ck_assert_msg(count_state_files() == 1, "killed before call %u: %u state files", k,
+		      count_state_files());
+}
+
+static uint32_t n_clients(const struct segment *segment)
+{
+	struct holder holder;
+	uint32_t n = 0;
+
+	for (uint32_t id = holder_first_client(segment); id < segment->n_holders; id++)
+		n += holder_read(segment, id, &holder) == 0 &&
+		     holder.state != MEMPOOL_HOLDER_FREE;
+	return n;
+}
+
+static bool is_deserted(void *userdata)
+{
+	const struct segment *segment = userdata;
+
+	return n_clients(segment) == 0 && pool_count_used(&segment->pools[0]) == 0;
+}
+
+/* ---- start ---- */
+
+static bool always(void)
+{
+	return true;
+}
+
+static bool kill_start_before(unsigned int k)
+{
+	spawn_traced();
+	return kill_before(k, always);
+}
+
+START_TEST(test_start_killed_before_every_call_leaves_nothing)
+{
+	struct mempool_msg_welcome welcome;
+	unsigned int k;
+	int fd;
+
+	/* Each from nothing: the last one's segment is removed first. */
+	for (k = 1; kill_start_before(k); k++) {
+		const char *const remove[] = { MEMPOOLD, "-c", fixture.config_path, "--remove",
+					       NULL };
+
+		ck_assert_uint_le(fixture_count_objects(&fixture), 1);
+		fixture_start(&fixture);
+		check_one(k);
+		fd = wire_attach(&fixture, 1, &welcome);
+		segment_free(wire_map(&welcome));
+		wire_bye(fd);
+		fixture_kill(&fixture);
+		ck_assert_int_eq(fixture_run(&fixture, remove), 0);
+		ck_assert_uint_eq(fixture_count_objects(&fixture), 0);
+		ck_assert_uint_lt(k, MAX_CALLS);
+	}
+	printf("%-8s killed before %4u calls\n", "start", k);
+	ck_assert_uint_gt(k, 100);
+}
+END_TEST
+
+START_TEST(test_adoption_killed_before_every_call_keeps_the_living)
+{
+	struct mempool_msg_welcome first, again;
+	struct segment *segment;
+	unsigned int k;
+
+	fixture_start(&fixture);
+	close(wire_attach(&fixture, 1, &first));
+	segment = wire_map(&first);
+	ck_assert_int_eq(pool_claim(&segment->pools[0], 7, first.holder), 0);
+	fixture_kill(&fixture);
+	for (k = 1; kill_start_before(k); k++) {
+		/* Now and then: a start takes longer than a kill. */
+		if (k % 8 != 0)
+			continue;
+		fixture_start(&fixture);
+		check_one(k);
+		close(wire_attach(&fixture, 1, &again));
+		ck_assert_mem_eq(&first, &again, sizeof(first));
+		ck_assert_uint_eq(n_clients(segment), 1);
+		ck_assert_uint_eq(pool_count_used(&segment->pools[0]), 1);
+		fixture_kill(&fixture);
+		ck_assert_uint_lt(k, MAX_CALLS);
+	}
+	printf("%-8s killed before %4u calls\n", "adoption", k);
+	segment_free(segment);
+}
+END_TEST
+
+/* ---- hello ---- */
+
+static int client_fd;
+
+static bool has_answer(void)
+{
+	struct pollfd poll_fd = { .fd = client_fd, .events = POLLIN };
+
+	return poll(&poll_fd, 1, 0) > 0;
+}
+
+static bool kill_hello_before(unsigned int k)
+{
+	struct mempool_msg_hello hello = wire_hello(&fixture, 1);
+	bool is_in;
+
+	start_traced();
+	client_fd = wire_connect(&fixture);
+	wire_send(client_fd, &hello, sizeof(hello));
+	is_in = kill_before(k, has_answer);
+	close(client_fd);
+	return is_in;
+}
+
+START_TEST(test_hello_killed_before_every_call_has_one_holder)
+{
+	struct mempool_msg_welcome welcome;
+	struct segment *segment;
+	unsigned int k;
+	bool is_in = true;
+
+	for (k = 1; is_in; k++) {
+		is_in = kill_hello_before(k);
+		fixture_start(&fixture);
+		check_one(k);
+		/* The same again: the nonce finds the record, if there is one. */
+		client_fd = wire_attach(&fixture, 1, &welcome);
+		segment = wire_map(&welcome);
+		ck_assert_uint_eq(n_clients(segment), 1);
+		wire_bye(client_fd);
+		wait_until(is_deserted, segment, SECOND_MS);
+		segment_free(segment);
+		fixture_kill(&fixture);
+		ck_assert_uint_lt(k, MAX_CALLS);
+	}
+	printf("%-8s killed before %4u calls\n", "hello", k - 1);
+	ck_assert_uint_gt(k, 8);
+}
+END_TEST
+
+/* ---- bye ---- */
+
+static struct segment *its_segment;
+
+static bool has_left(void)
+{
+	return is_deserted(its_segment);
+}
+
+/* Whether the bye was answered. */
+static bool was_answered(void)
+{
+	union wire_answer answer;
+
+	return wire_receive(client_fd, &answer) == sizeof(struct mempool_msg_gone) &&
+	       answer.msg.type == MEMPOOL_MSG_GONE;
+}
+
+/* As the library does where there was no answer. */
+static void say_bye_again(const struct mempool_msg_welcome *welcome)
+{
+	struct mempool_msg_hello hello = wire_hello(&fixture, 1);
+	union wire_answer answer;
+	int fd = wire_connect(&fixture);
+
+	hello.segment_id = welcome->place.segment_id;
+	wire_send(fd, &hello, sizeof(hello));
+	ck_assert_int_gt(wire_receive(fd, &answer), 0);
+	if (answer.msg.type == MEMPOOL_MSG_WELCOME) {
+		wire_bye(fd);
+		return;
+	}
+	/* The state file had noted it. */
+	ck_assert_uint_eq(answer.msg.type, MEMPOOL_MSG_REFUSED);
+	ck_assert_int_eq(answer.refused.error, -ESTALE);
+	close(fd);
+}
+
+/* Come back to a daemon that is traced. */
+static void attach_to_traced(struct mempool_msg_welcome *ret_welcome)
+{
+	struct mempool_msg_hello hello = wire_hello(&fixture, 1);
+
+	client_fd = wire_connect(&fixture);
+	wire_send(client_fd, &hello, sizeof(hello));
+	do {
+		while (!is_at_rest(next_call()))
+			;
+	} while (!has_answer());
+	wire_expect_welcome(client_fd, ret_welcome);
+}
+
+START_TEST(test_bye_killed_before_every_call_leaves_nothing)
+{
+	struct mempool_msg_bye bye = { .msg = wire_msg(MEMPOOL_MSG_BYE, sizeof(bye)) };
+	struct mempool_msg_welcome welcome;
+	bool is_in = true;
+	unsigned int k;
+
+	for (k = 1; is_in; k++) {
+		fixture_start(&fixture);
+		close(wire_attach(&fixture, 1, &welcome));
+		its_segment = wire_map(&welcome);
+		ck_assert_int_eq(pool_claim(&its_segment->pools[0], 7, welcome.holder), 0);
+		fixture_kill(&fixture);
+		start_traced();
+		attach_to_traced(&welcome);
+		wire_send(client_fd, &bye, sizeof(bye));
+		is_in = kill_before(k, has_left);
+
+		fixture_start(&fixture);
+		check_one(k);
+		if (!was_answered())
+			say_bye_again(&welcome);
+		close(client_fd);
+		wait_until(is_deserted, its_segment, SECOND_MS);
+		segment_free(its_segment);
+		fixture_kill(&fixture);
+		ck_assert_uint_lt(k, MAX_CALLS);
+	}
+	printf("%-8s killed before %4u calls\n", "bye", k - 1);
+	ck_assert_uint_gt(k, 4);
+}
+END_TEST
+
+/* ---- death ---- */
+
+START_TEST(test_sweep_killed_before_every_call_is_done_again)
+{
+	struct victim victim;
+	bool is_in = true;
+	unsigned int k;
+
+	for (k = 1; is_in; k++) {
+		fixture_start(&fixture);
+		victim_start(&victim, &fixture, 10);
+		its_segment = wire_map(&victim.welcome);
+		fixture_kill(&fixture);
+		start_traced();
+		/* The new daemon sweeps for the old one first. */
+		victim_kill(&victim);
+		is_in = kill_before(k, has_left);
+		fixture_start(&fixture);
+		check_one(k);
+		wait_until(is_deserted, its_segment, SECOND_MS);
+		segment_free(its_segment);
+		fixture_kill(&fixture);
+		ck_assert_uint_lt(k, MAX_CALLS);
+	}
+	printf("%-8s killed before %4u calls\n", "sweep", k - 1);
+	ck_assert_uint_gt(k, 3);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("daemon_kill");
+	TCase *tcase = tcase_create("daemon_kill");
+	SRunner *runner;
+	int n_failed;
+
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_set_timeout(tcase, 200);
+	tcase_add_test(tcase, test_start_killed_before_every_call_leaves_nothing);
+	tcase_add_test(tcase, test_adoption_killed_before_every_call_keeps_the_living);
+	tcase_add_test(tcase, test_hello_killed_before_every_call_has_one_holder);
+	tcase_add_test(tcase, test_bye_killed_before_every_call_leaves_nothing);
+	tcase_add_test(tcase, test_sweep_killed_before_every_call_is_done_again);
+	suite_add_tcase(suite, tcase);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	n_failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return n_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
