@@ -279,10 +279,14 @@ static void cache_free(struct cache *cache)
 		      cache->wiped_bytes);
 }
 
-/* Of a closed client, or of the process that we were forked from. */
+/* Of a closed client, or of the process that we were forked from: to be freed by its thread. */
 static bool is_dead(const struct cache *cache)
 {
-	return cache_client(cache) == NULL || cache_client(cache) == CACHE_ORPHAN;
+	/* O2 (acquire) pairs with O1: whoever closes the client is through with the cache. */
+	const struct mempool_client *client = atomic_load_explicit(&cache->client,
+								   memory_order_acquire);
+
+	return client == NULL || client == CACHE_ORPHAN;
 }
 
 static void link_to_client(struct cache *cache, struct mempool_client *client)
@@ -406,9 +410,14 @@ int cache_register(struct mempool_client *client)
  */
 static void orphan_caches(struct mempool_client *client)
 {
+	struct cache *next;
+
 	pthread_mutex_lock(&process->lock);
-	for (struct cache *cache = client->caches; cache; cache = cache->next_of_client)
-		atomic_store_explicit(&cache->client, CACHE_ORPHAN, memory_order_relaxed);
+	for (struct cache *cache = client->caches; cache; cache = next) {
+		next = cache->next_of_client;
+		/* O1 (release) pairs with O2: its thread may free it at once, without the lock. */
+		atomic_store_explicit(&cache->client, CACHE_ORPHAN, memory_order_release);
+	}
 	client->caches = NULL;
 	pthread_mutex_unlock(&process->lock);
 }

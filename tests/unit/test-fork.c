@@ -31,7 +31,7 @@ static void *held;
 
 static _Atomic uint32_t n_locked;
 static _Thread_local bool is_to_stop;
-static sem_t has_stopped, may_go_on;
+static sem_t has_stopped, may_go_on, has_looked;
 
 int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex);
 int __real_pthread_mutex_lock(pthread_mutex_t *mutex);
@@ -108,6 +108,7 @@ static void setup(void)
 {
 	sem_init(&has_stopped, 0, 0);
 	sem_init(&may_go_on, 0, 0);
+	sem_init(&has_looked, 0, 0);
 	segment = test_segment_new(pools, 1);
 	client = client_of(test_segment_map_again(segment), TEST_HOLDER);
 	other = client_of(test_segment_map_again(segment), TEST_HOLDER + 1);
@@ -402,6 +403,57 @@ START_TEST(test_fork_takes_no_lock)
 }
 END_TEST
 
+/* A thread frees its caches of closed clients when it comes to a client for the first time. */
+static void *page;
+static size_t page_bytes;
+
+static void *come_while_it_is_closed(void *unused)
+{
+	void *wrong = allocate_as_thread(client);
+
+	(void)unused;
+	sem_post(&has_stopped);
+	sem_wait(&may_go_on);
+	/* Without new memory, which could lie where the cache was. */
+	is_kernel_old = true;
+	if (mempool_alloc(other, 10) || errno != ENOMEM)
+		wrong = other;
+	is_kernel_old = false;
+	sem_post(&has_looked);
+	sem_wait(&may_go_on);
+	return wrong ? wrong : allocate_as_thread(other);
+}
+
+/* The close has come to the head of that thread's cache. */
+static void let_it_come(int signal_number)
+{
+	(void)signal_number;
+	/* The next time the page is not there. */
+	signal(SIGSEGV, SIG_DFL);
+	mprotect(page, page_bytes, PROT_READ | PROT_WRITE);
+	sem_post(&may_go_on);
+	sem_wait(&has_looked);
+}
+
+START_TEST(test_fork_close_while_a_thread_comes_to_another_client)
+{
+	pthread_t thread;
+	void *wrong;
+
+	ck_assert_int_eq(pthread_create(&thread, NULL, come_while_it_is_closed, NULL), 0);
+	sem_wait(&has_stopped);
+	page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+	page = (void *)((uintptr_t)client->caches & ~(page_bytes - 1));
+	signal(SIGSEGV, let_it_come);
+	ck_assert_int_eq(mprotect(page, page_bytes, PROT_NONE), 0);
+	ck_assert_int_eq(mempool_client_close(client), 1);
+	client = NULL;
+	sem_post(&may_go_on);
+	ck_assert_int_eq(pthread_join(thread, &wrong), 0);
+	ck_assert_ptr_null(wrong);
+}
+END_TEST
+
 static void *stop_with_the_lock(void *by)
 {
 	is_to_stop = true;
@@ -521,6 +573,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_loop_test(tcase, test_fork_child_and_its_child_open_their_own, 0, N_WAYS);
 	tcase_add_test(tcase, test_fork_thread_with_two_clients_takes_no_lock);
 	tcase_add_test(tcase, test_fork_takes_no_lock);
+	tcase_add_test(tcase, test_fork_close_while_a_thread_comes_to_another_client);
 	tcase_add_loop_test(tcase, test_fork_while_a_thread_holds_the_lock, 0, N_WAYS);
 }
 
