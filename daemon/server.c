@@ -27,6 +27,9 @@
 #define STATUS_RELOAD_BYTES 512
 #define STATUS_FAILED_BYTES 300
 
+/* What was sent before the signal to stop is heard: a connection, its hello, and its bye. */
+#define STOP_ROUNDS 3
+
 /* ---- what the service manager is told ---- */
 
 static const char *plural(uint64_t n)
@@ -437,6 +440,18 @@ static void server_deinit(struct server *server)
 	conf_free(server->conf);
 }
 
+/* Return: 0 or -errno. */
+static int run_loop(struct server *server)
+{
+	if (event_base_dispatch(server->base) < 0) {
+		log_error("the event loop failed");
+		return -EIO;
+	}
+	for (int i = 0; i < STOP_ROUNDS; i++)
+		event_base_loop(server->base, EVLOOP_NONBLOCK);
+	return 0;
+}
+
 int server_run(struct conf *conf, const char *socket_path)
 {
 	struct server server;
@@ -448,10 +463,8 @@ int server_run(struct conf *conf, const char *socket_path)
 		if (r < 0)
 			undo_hosts(&server);
 	}
-	if (r == 0 && event_base_dispatch(server.base) < 0) {
-		log_error("the event loop failed");
-		r = -EIO;
-	}
+	if (r == 0)
+		r = run_loop(&server);
 	server_deinit(&server);
 	return r;
 }

@@ -114,6 +114,27 @@ START_TEST(test_signals_stop_and_hangup_does_not)
 }
 END_TEST
 
+/* Else the client would be in the segment as long as its process lives. */
+START_TEST(test_bye_before_a_stop_is_heard)
+{
+	struct mempool_msg_hello hello;
+	struct mempool_msg_bye bye = { .msg = wire_msg(MEMPOOL_MSG_BYE, sizeof(bye)) };
+	int fd;
+
+	fixture_start(&fixture);
+	kill(fixture.pid, SIGSTOP);
+	hello = wire_hello(&fixture, 1);
+	fd = wire_connect(&fixture);
+	wire_send(fd, &hello, sizeof(hello));
+	wire_send(fd, &bye, sizeof(bye));
+	kill(fixture.pid, SIGTERM);
+	kill(fixture.pid, SIGCONT);
+	ck_assert_int_eq(fixture_wait(&fixture), 0);
+	ck_assert(fixture_log_has(&fixture, "left holder"));
+	close(fd);
+}
+END_TEST
+
 /* ---- the socket's path ---- */
 
 static int listen_at(const char *path, int type)
@@ -595,6 +616,7 @@ int main(void)
 	tcase_add_test(tcase, test_options_give_the_right_status);
 	tcase_add_test(tcase, test_option_socket_overrides_config);
 	tcase_add_loop_test(tcase, test_signals_stop_and_hangup_does_not, 0, 2);
+	tcase_add_test(tcase, test_bye_before_a_stop_is_heard);
 	tcase_add_test(tcase, test_socket_left_behind_is_replaced);
 	tcase_add_test(tcase, test_socket_in_use_is_refused);
 	tcase_add_test(tcase, test_path_that_is_no_socket_is_left);
