@@ -33,11 +33,14 @@ CONFIG
 messages=$(sed -nE 's/.* in ([0-9]+) messages$/\1/p' "$dir/sent")
 "$CAMERA" camera >"$dir/camera" 2>&1 &
 camera=$!
-soon test -n "$(metric 'mempool_topic_published_total\{.*')"
+published() {
+	[[ $(metric 'mempool_topic_published_total\{.*') -gt 0 ]]
+}
+soon published
 
 "$ctl" metrics >"$dir/metrics"
 check 'metrics are well-formed' "$strict" <"$dir/metrics" mempool_up \
-	mempool_segment_{up,bytes,clients,max_clients,retired} \
+	mempool_segment_{up,bytes,clients,max_clients,unverifiable_clients,retired} \
 	mempool_segment_{in_flight,shared,stray}_chunks \
 	mempool_pool_{chunks,used_chunks,free_chunks,peak_used_chunks} \
 	mempool_pool_{exhausted,served_larger}_total \
@@ -57,7 +60,7 @@ check 'used and free add up' same '10000 64 3' \
 	"$(paste <(grep '^mempool_pool_used_chunks' "$dir/metrics" | cut -d' ' -f2) \
 		<(grep '^mempool_pool_free_chunks' "$dir/metrics" | cut -d' ' -f2) |
 		while read -r used free; do echo $((used + free)); done | xargs)"
-check 'size of the object' same "$(stat -c %s /dev/shm/mempool-"$name".1)" \
+check 'size of the object' same "$(stat -c %s /dev/shm/mempool-"$name".1.*)" \
 	"$(metric "mempool_segment_bytes\{segment=\"$name\",generation=\"1\"\}")"
 check 'what was sent' same "$messages" "$(metric 'mempool_queue_sent_total\{.*')"
 check 'and nobody received' same 0 "$(metric 'mempool_queue_received_total\{.*')"
