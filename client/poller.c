@@ -206,7 +206,7 @@ static bool hear(struct mempool_client *client)
 			break;
 		case CONNECTION_LOST:
 			poller->n_questions = 0;
-			/* fall through */
+			__attribute__((fallthrough));
 		case CONNECTION_BACK:
 			poller->is_next_for_all = true;
 			is_news = true;
