@@ -149,8 +149,8 @@ int share_owned(struct cache *cache, struct chunk_ref chunk, size_t length, uint
 		atomic_store_explicit(&entry->length, (uint32_t)length, memory_order_relaxed);
 		r = share_by(cache, chunk, manager, topic, word);
 	} else {
-		/* Another thread of ours may have had the last one, for the same chunk. */
-		*word = atomic_load_explicit(&entry->word, memory_order_relaxed);
+		/* Another thread of ours may have had the last one, for the same chunk. M3. */
+		*word = atomic_load_explicit(&entry->word, memory_order_acquire);
 	}
 	if (r == 0 || *word == owned)
 		return r;
@@ -174,8 +174,11 @@ PUBLIC int mempool_share(struct mempool_client *client, void *chunk, size_t leng
 	if (r < 0)
 		return r;
 	pool = &cache->last->pool;
-	/* Relaxed: if it is ours, we or a thread that told us wrote it, or acquired it. */
-	word = atomic_load_explicit(&pool->entries[index].word, memory_order_relaxed);
+	/*
+	 * M3 (acquire) pairs with M2: another thread of ours may just have shared it, and counted
+	 * its reference before that.
+	 */
+	word = atomic_load_explicit(&pool->entries[index].word, memory_order_acquire);
 	if (word_is_owned_by(word, client->holder))
 		r = share_owned(cache, (struct chunk_ref){ pool->id, index }, length,
 				MEMPOOL_HOLDER_NONE, &word);
