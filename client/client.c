@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -145,9 +146,13 @@ struct mempool_client *client_ref(struct mempool_client *client)
 
 void client_unref(struct mempool_client *client)
 {
+	int cancel_state;
+
 	/* C1 (acq_rel) pairs with itself: all that the others did is before the freeing. */
 	if (atomic_fetch_sub_explicit(&client->n_references, 1, memory_order_acq_rel) != 1)
 		return;
+	/* close(2) is a cancellation point. */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
 	if (client_is_forked(client))
 		/* Not mapped here (MADV_DONTFORK): something else may be in its place. */
 		client->segment->memory.base = NULL;
@@ -156,12 +161,15 @@ void client_unref(struct mempool_client *client)
 	poller_deinit(&client->poller, client->segment->n_holders, client_is_forked(client));
 	segment_free(client->segment);
 	free(client);
+	pthread_setcancelstate(cancel_state, NULL);
 }
 
 int client_close(struct mempool_client *client)
 {
 	uint64_t n_held = 0;
+	int cancel_state;
 
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
 	if (client_is_forked(client)) {
 		/* It watches the parent's connection. */
 		client->connection.set_fd = -1;
@@ -181,6 +189,7 @@ int client_close(struct mempool_client *client)
 	client->lock_fd = -1;
 	cache_close(client);
 	client_unref(client);
+	pthread_setcancelstate(cancel_state, NULL);
 	return n_held > INT32_MAX ? INT32_MAX : (int)n_held;
 }
 
@@ -357,7 +366,7 @@ PUBLIC int mempool_client_open(const struct mempool_client_options *options,
 	struct connection connection = CONNECTION_NULL;
 	struct mempool_msg_welcome welcome;
 	int64_t deadline_ns;
-	int r;
+	int r, cancel_state;
 
 	if (!ret_client)
 		return -EINVAL;
@@ -378,11 +387,13 @@ PUBLIC int mempool_client_open(const struct mempool_client_options *options,
 		r = connection_open(&connection, all.timeout_ns != 0, deadline_ns, &welcome);
 		if (r < 0)
 			return r;
+		/* Welcome: from here on there is something to be lost. */
+		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
 		r = attach(&connection, &welcome, all.flags, ret_client);
-		if (r == 0)
-			return 0;
-		/* Welcomed, but we cannot come: the holder is free again. */
-		connection_bye(&connection, 0);
+		/* If we cannot come, the holder is free again. */
+		if (r < 0)
+			connection_bye(&connection, 0);
+		pthread_setcancelstate(cancel_state, NULL);
 		if (r != -ESTALE)
 			break;
 	}

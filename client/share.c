@@ -2,6 +2,7 @@
 #include "share.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <sched.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -45,11 +46,16 @@ void share_deinit(struct mempool_client *client)
 static void let_others_run(uint32_t n_turns)
 {
 	const struct timespec pause = { .tv_nsec = BUSY_PAUSE_NS };
+	int cancel_state;
 
-	if (n_turns < BUSY_YIELDS)
+	if (n_turns < BUSY_YIELDS) {
 		sched_yield();
-	else
-		nanosleep(&pause, NULL);
+		return;
+	}
+	/* The caller is in the middle of something: not to be cancelled here. */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+	nanosleep(&pause, NULL);
+	pthread_setcancelstate(cancel_state, NULL);
 }
 
 int share_add(struct mempool_client *client, uint32_t manager)

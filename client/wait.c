@@ -2,6 +2,7 @@
 #include "wait.h"
 
 #include <errno.h>
+#include <pthread.h>
 
 #include "client.h"
 #include "shm/clock.h"
@@ -58,6 +59,8 @@ int wait_on(const struct wait_place *place, wait_try_fn try, void *userdata, int
 			if (left <= 0)
 				return try_armed(place, try, userdata);
 		}
+		/* The try has left nothing behind; and the sleep is no cancellation point by itself. */
+		pthread_testcancel();
 		slept = eventcount_sleep(place->eventcount, prepared,
 					 slice_of(place, left));
 		if (slept < 0)

@@ -31,6 +31,9 @@ typedef int (*wait_try_fn)(void *userdata);
  * Between two tries it sleeps, and no longer than a slice (shm/eventcount.h). Before it says
  * -EAGAIN, a client with a pollable descriptor sees to it that this tells when to try again.
  *
+ * A cancellation point before each sleep, so at least once a slice; never after a try that
+ * worked.
+ *
  * Whoever is to come may have left a retired segment for the new one, so nobody waits for
  * ever in it: a wait ends when the segment is retired, and one that begins later after a
  * slice at most.

@@ -23,8 +23,14 @@
  *            mempool_alloc() and its kin return NULL and set errno. On any error the caller
  *            still holds what it held, unchanged.
  *   Threads: any thread may use a client, and free what another allocated, except that
- *            mempool_client_close() must be the last call. Not for signal handlers; not
- *            with asynchronous cancellation.
+ *            mempool_client_close() must be the last call. Not for signal handlers.
+ *   Cancel:  the cancellation points (pthread_cancel) are mempool_client_open(), and, where
+ *            they wait, mempool_alloc_wait(), mempool_queue_send(), mempool_queue_receive(),
+ *            both with _many, and mempool_subscriber_next(). A wait acts on a cancel within a
+ *            second, and has done nothing by then: what was to be sent is still the caller's.
+ *            A call that got what it waited for returns it. No other call is a cancellation
+ *            point, nor is one with timeout 0 but mempool_client_open(). Not with asynchronous
+ *            cancellation.
  *   fork:    the child of a fork has no segment, also that of _Fork() or clone() without
  *            CLONE_VM. Every call there returns -ECHILD, except mempool_client_close(), which
  *            frees memory and descriptors and tells nobody. A fork takes no lock of ours.
@@ -375,6 +381,8 @@ int mempool_queue_receive(struct mempool_queue *queue, void **ret_chunk, size_t 
  * @chunks, @lengths: @n of each
  * @timeout_ns:       for room for all of them
  *
+ * Cancelled in its wait, the first ones may have been sent: of those, mempool_usable_size()
+ * says -EPERM.
  * Return: how many were sent, the first ones, if it was one at least; else as
  *	   mempool_queue_send(). The others are still yours.
  */

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "actor.h"
@@ -371,6 +372,63 @@ START_TEST(test_client_opened_and_closed_often_leaks_nothing)
 }
 END_TEST
 
+/* Only there if it is linked in. */
+extern void __asan_init(void) __attribute__((weak));
+
+static void *open_and_close(void *unused)
+{
+	(void)unused;
+	for (;;) {
+		struct mempool_client *client;
+
+		if (try_open(&fixture, -1, &client) == 0)
+			mempool_client_close(client);
+	}
+	return NULL;
+}
+
+static bool daemon_has_no_more_fds(void *userdata)
+{
+	return count_fds(fixture.pid) <= *(unsigned int *)userdata;
+}
+
+/* Somewhere in an open, which is where a cancel can be seen. */
+START_TEST(test_client_cancelled_in_open_leaves_nothing)
+{
+	struct segment *segment = map_generation(&fixture, 1);
+	unsigned int daemon_fds = 0, our_fds = 0, our_maps = 0;
+
+	/* The address sanitizer takes frames that a cancel has left for live. */
+	if (__asan_init) {
+		segment_free(segment);
+		return;
+	}
+	for (int i = 0; i < 300; i++) {
+		const struct timespec pause = { .tv_nsec = i % 50 * 20000 };
+		pthread_t thread;
+		void *ended_by;
+
+		ck_assert_int_eq(pthread_create(&thread, NULL, open_and_close, NULL), 0);
+		nanosleep(&pause, NULL);
+		ck_assert_int_eq(pthread_cancel(thread), 0);
+		ck_assert_int_eq(pthread_join(thread, &ended_by), 0);
+		ck_assert_ptr_eq(ended_by, PTHREAD_CANCELED);
+		if (i > 0)
+			continue;
+		/* The first cancel has loaded what unwinds stacks. */
+		wait_until(is_deserted, segment, SECOND_MS);
+		daemon_fds = count_fds(fixture.pid);
+		our_fds = count_fds(getpid());
+		our_maps = count_entries("/proc/self/map_files");
+	}
+	wait_until(is_deserted, segment, SECOND_MS);
+	wait_until(daemon_has_no_more_fds, &daemon_fds, SECOND_MS);
+	ck_assert_uint_eq(count_fds(getpid()), our_fds);
+	ck_assert_uint_eq(count_entries("/proc/self/map_files"), our_maps);
+	segment_free(segment);
+}
+END_TEST
+
 /* ---- dying ---- */
 
 static void run_holder(const struct fixture *with, int fd)
@@ -643,6 +701,7 @@ int main(void)
 	tcase_add_test(tcase, test_clients_one_after_the_other_use_ids_again);
 	tcase_add_test(tcase, test_clients_at_once_fill_the_table_and_leave_it_empty);
 	tcase_add_test(tcase, test_client_opened_and_closed_often_leaks_nothing);
+	tcase_add_test(tcase, test_client_cancelled_in_open_leaves_nothing);
 	tcase_add_test(tcase, test_client_killed_with_500_chunks_holds_none_in_100_ms);
 	tcase_add_test(tcase, test_client_that_ends_without_close_holds_nothing);
 	tcase_add_test(tcase, test_client_forked_belongs_to_its_parent);
