@@ -90,7 +90,7 @@ gone() {
 check 'and without it afterwards' soon gone
 
 # Somebody makes it shorter while it is read; the daemon makes a new one.
-truncate -s 4096 "/dev/shm/mempool-$name.2"
+truncate -s 4096 /dev/shm/mempool-"$name".2.*
 sleep 2.5
 check 'a truncated segment is survived' exits 0 fetch /metrics
 kill "$daemon"
