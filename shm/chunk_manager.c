@@ -29,26 +29,26 @@ static _Atomic uint64_t *word_of_manager(const struct segment *segment, uint32_t
 
 void chunk_manager_set(const struct segment *segment, uint32_t manager, uint32_t holder)
 {
-	atomic_fetch_or_explicit(&chunk_manager(segment, manager)->sharers[holder / 64],
+	atomic_fetch_or_explicit(&segment_manager(segment, manager)->sharers[holder / 64],
 				 UINT64_C(1) << holder % 64, ORDER);
 }
 
 void chunk_manager_clear(const struct segment *segment, uint32_t manager, uint32_t holder)
 {
-	atomic_fetch_and_explicit(&chunk_manager(segment, manager)->sharers[holder / 64],
+	atomic_fetch_and_explicit(&segment_manager(segment, manager)->sharers[holder / 64],
 				  ~(UINT64_C(1) << holder % 64), ORDER);
 }
 
 bool chunk_manager_has(const struct segment *segment, uint32_t manager, uint32_t holder)
 {
-	return atomic_load_explicit(&chunk_manager(segment, manager)->sharers[holder / 64],
+	return atomic_load_explicit(&segment_manager(segment, manager)->sharers[holder / 64],
 				    ORDER) >> holder % 64 & 1;
 }
 
 int chunk_manager_share(const struct segment *segment, struct chunk_ref chunk, uint32_t manager,
 			uint32_t holder, uint32_t topic, uint64_t *word)
 {
-	struct mempool_chunk_manager *record = chunk_manager(segment, manager);
+	struct mempool_chunk_manager *record = segment_manager(segment, manager);
 	_Atomic uint64_t *manager_word = word_of_manager(segment, manager);
 	uint64_t shared = word_make(word_generation(*word), MEMPOOL_SHARED, manager);
 	uint64_t owned;
@@ -124,7 +124,7 @@ static uint64_t topic_bits(const struct segment *segment, uint32_t word)
 /* Whether a topic that has its bit still has the manager in its ring. */
 static bool topic_still_holds(const struct segment *segment, uint32_t manager, uint32_t holder)
 {
-	uint32_t position = atomic_load_explicit(&chunk_manager(segment, manager)->position, ORDER);
+	uint32_t position = atomic_load_explicit(&segment_manager(segment, manager)->position, ORDER);
 	struct topic topic;
 
 	return topic_view_holder(&topic, segment, holder) == 0 &&
@@ -133,7 +133,7 @@ static bool topic_still_holds(const struct segment *segment, uint32_t manager, u
 
 uint64_t chunk_manager_sharers(const struct segment *segment, uint32_t manager, uint32_t word)
 {
-	uint64_t sharers = atomic_load_explicit(&chunk_manager(segment, manager)->sharers[word],
+	uint64_t sharers = atomic_load_explicit(&segment_manager(segment, manager)->sharers[word],
 						ORDER);
 
 	for (uint64_t bits = sharers & topic_bits(segment, word); bits != 0; bits &= bits - 1) {
@@ -151,7 +151,7 @@ uint64_t chunk_manager_sharers(const struct segment *segment, uint32_t manager, 
  */
 bool chunk_manager_is_held(const struct segment *segment, uint32_t manager)
 {
-	struct mempool_chunk_manager *record = chunk_manager(segment, manager);
+	struct mempool_chunk_manager *record = segment_manager(segment, manager);
 	uint32_t n_topic_words = (MEMPOOL_HOLDER_DAEMON_ID + 1 + segment->geometry.n_topics +
 				  63) / 64;
 
@@ -185,7 +185,7 @@ bool chunk_manager_chunk(const struct segment *segment, uint32_t manager,
 	 * Relaxed: of a manager that is ours, or shared by us; the swap that made it so brought
 	 * the link along. It is input all the same.
 	 */
-	uint32_t link = atomic_load_explicit(&chunk_manager(segment, manager)->chunk,
+	uint32_t link = atomic_load_explicit(&segment_manager(segment, manager)->chunk,
 					     memory_order_relaxed);
 
 	ret_chunk->pool = handle_pool(link);

@@ -36,12 +36,6 @@ struct chunk_ref {
 	uint32_t index;
 };
 
-static inline struct mempool_chunk_manager *chunk_manager(const struct segment *segment,
-							  uint32_t manager)
-{
-	return pool_chunk(&segment->pools[segment->n_pools], manager);
-}
-
 /**
  * chunk_manager_share() - OWNED(holder) -> SHARED(manager)
  * @manager: claimed by @holder

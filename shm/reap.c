@@ -98,7 +98,7 @@ static bool reap_word(struct reap *reap, const struct pool *pool, uint32_t index
 /* Clear the bits of the dead. Returns whether there were any. */
 static bool clear_bits(const struct reap *reap, uint32_t index)
 {
-	struct mempool_chunk_manager *manager = chunk_manager(reap->segment, index);
+	struct mempool_chunk_manager *manager = segment_manager(reap->segment, index);
 	uint64_t cleared = 0;
 
 	for (uint32_t i = 0; i < reap->segment->n_holders / 64; i++) {

@@ -99,6 +99,13 @@ static inline struct pool *segment_managers(struct segment *segment)
 	return &segment->pools[segment->n_pools];
 }
 
+/* What stands in one of its chunks: who shares a chunk of a data pool (chunk_manager.h). */
+static inline struct mempool_chunk_manager *segment_manager(const struct segment *segment,
+							    uint32_t manager)
+{
+	return pool_chunk(&segment->pools[segment->n_pools], manager);
+}
+
 /* Where a pool is, for a base and a geometry that was checked. */
 struct mempool_pool_record *segment_pool_record(void *base, const struct geometry *geometry,
 						uint32_t i);

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 
-#include "chunk_manager.h"
 
 /* See topic.h: one order of all steps. */
 #define ORDER memory_order_seq_cst
@@ -104,7 +103,7 @@ bool topic_put(const struct topic *topic, const struct topic_slot *slot, uint32_
 	uint64_t seen = slot->seen;
 
 	/* Before the slot: whoever finds it there knows where it is. Only we may write it: our bit. */
-	atomic_store_explicit(&chunk_manager(topic->segment, manager)->position,
+	atomic_store_explicit(&segment_manager(topic->segment, manager)->position,
 			      (uint32_t)slot->position, ORDER);
 	if (!atomic_compare_exchange_strong_explicit(
 		    slot_at(topic, slot->position), &seen,
@@ -186,24 +185,16 @@ uint64_t topic_length(const struct topic *topic)
 	return n;
 }
 
-uint64_t topic_drain(const struct topic *topic, uint32_t as, uint64_t *ret_freed)
+uint32_t topic_empty(const struct topic *topic, uint64_t index)
 {
 	uint32_t n_managers = topic->segment->pools[topic->segment->n_pools].n_chunks;
-	uint64_t n = 0;
+	uint64_t seen = atomic_load_explicit(&topic->slots[index], ORDER);
+	uint32_t manager = (uint32_t)seen;
 
-	*ret_freed = 0;
-	for (uint64_t i = 0; i < topic->capacity; i++) {
-		uint64_t seen = atomic_load_explicit(&topic->slots[i], ORDER);
-		uint32_t manager = (uint32_t)seen;
-
-		/* A failed swap is a publisher, who evicts it instead. */
-		if (manager >= n_managers ||
-		    !atomic_compare_exchange_strong_explicit(
-			    &topic->slots[i], &seen,
-			    slot_make(slot_sequence(seen), TOPIC_NO_MANAGER), ORDER, ORDER))
-			continue;
-		n++;
-		*ret_freed += chunk_manager_collect(topic->segment, manager, as);
-	}
-	return n;
+	if (manager >= n_managers ||
+	    !atomic_compare_exchange_strong_explicit(
+		    &topic->slots[index], &seen,
+		    slot_make(slot_sequence(seen), TOPIC_NO_MANAGER), ORDER, ORDER))
+		return TOPIC_NO_MANAGER;
+	return manager;
 }

@@ -99,14 +99,13 @@ bool topic_holds(const struct topic *topic, uint32_t position, uint32_t manager)
 uint64_t topic_length(const struct topic *topic);
 
 /**
- * topic_drain() - let go of every message that is kept
- * @as: in whose name what nobody else holds is freed
+ * topic_empty() - let go of what a slot keeps
+ * @index: in [0, capacity)
  *
- * Readers find them missed. Bounded by the capacity, whatever publishers do meanwhile.
- * Crash:  killed between a slot and its collecting, the manager is left with the topic's bit
- *         alone, for the next sweep.
- * Return: how many messages; *ret_freed of them were held by nobody else.
+ * Readers find it missed.
+ * Return: the manager, to be collected; TOPIC_NO_MANAGER: none was there, or a publisher was
+ *	   faster and evicts it.
  */
-uint64_t topic_drain(const struct topic *topic, uint32_t as, uint64_t *ret_freed);
+uint32_t topic_empty(const struct topic *topic, uint64_t index);
 
 #endif

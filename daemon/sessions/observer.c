@@ -11,6 +11,7 @@
 #include "daemon/config/dump.h"
 #include "daemon/segments/host.h"
 #include "daemon/sessions/session.h"
+#include "shm/drain.h"
 #include "shm/queue.h"
 #include "shm/topic.h"
 
@@ -127,7 +128,7 @@ static void drain(struct session *session, struct host *host, uint32_t ring)
 	struct topic topic;
 
 	topic_view(&topic, generation->segment, ring);
-	drained.n_messages = topic_drain(&topic, MEMPOOL_HOLDER_DAEMON_ID, &drained.n_freed);
+	drained.n_messages = drain_topic(&topic, MEMPOOL_HOLDER_DAEMON_ID, &drained.n_freed);
 	log_notice("uid %u drained topic '%s' of %s: %llu messages, %llu chunks freed",
 		   (unsigned int)session->peer.uid, generation->segment->config.rings[ring].name,
 		   generation_label(generation), (unsigned long long)drained.n_messages,

@@ -12,6 +12,7 @@
 #include "arena.h"
 #include "shm/audit.h"
 #include "shm/census.h"
+#include "shm/drain.h"
 #include "shm/holder.h"
 #include "shm/reap.h"
 #include "shm/topic.h"
@@ -164,7 +165,7 @@ static void drain(struct daemon_side *side, uint32_t id)
 
 	if (topic_view_holder(&topic, side->segment, id) < 0)
 		return;
-	n_drained = topic_drain(&topic, MEMPOOL_HOLDER_DAEMON_ID, &n_freed);
+	n_drained = drain_topic(&topic, MEMPOOL_HOLDER_DAEMON_ID, &n_freed);
 	FUZZ_CHECK(n_freed <= n_drained && n_drained <= topic.capacity);
 	FUZZ_CHECK(topic_length(&topic) <= topic.capacity - n_drained);
 }

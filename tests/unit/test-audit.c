@@ -161,7 +161,7 @@ START_TEST(test_audit_tells_shares_that_do_not_fit)
 	index = handle_index(handle);
 	word = atomic_load(&pool->entries[index].word);
 	manager = word_value(word);
-	record = chunk_manager(segment, manager);
+	record = segment_manager(segment, manager);
 
 	chunk_manager_set(segment, manager, nobody);
 	snprintf(text, sizeof(text),

@@ -236,7 +236,7 @@ START_TEST(test_census_of_a_topic_counts_what_it_keeps)
 	share(0, 0, 0, topic_id);
 	share(0, 1, 1, topic_id);
 	topic_next_free(&topic, &slot);
-	atomic_store(&chunk_manager(segment, 1)->position, (uint32_t)slot.position);
+	atomic_store(&segment_manager(segment, 1)->position, (uint32_t)slot.position);
 	ck_assert(topic_put(&topic, &slot, 1));
 
 	ck_assert_int_eq(census_take(segment, &census), 0);

@@ -495,7 +495,7 @@ START_TEST(test_share_hostile_links_are_not_followed)
 		uint64_t word = word_of_handle(handle);
 		_Atomic uint64_t *entry = &segment->pools[0].entries[handle_index(handle)].word;
 
-		atomic_store(&chunk_manager(segment, word_value(word))->chunk, links[i]);
+		atomic_store(&segment_manager(segment, word_value(word))->chunk, links[i]);
 		must_free(0, chunk);
 		ck_assert(word_is_free(atomic_load(&managers->entries[word_value(word)].word)));
 		/* The chunk is lost to whoever did that, and a manager out of range is stale. */

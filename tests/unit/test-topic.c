@@ -17,6 +17,7 @@
 #include "client/share.h"
 #include "shm/audit.h"
 #include "shm/chunk_manager.h"
+#include "shm/drain.h"
 #include "shm/holder.h"
 #include "shm/queue.h"
 #include "shm/reap.h"
@@ -71,7 +72,7 @@ static uint64_t drain(const struct topic *topic)
 {
 	uint64_t n_freed = UINT64_MAX;
 
-	topic_drain(topic, MEMPOOL_HOLDER_DAEMON_ID, &n_freed);
+	drain_topic(topic, MEMPOOL_HOLDER_DAEMON_ID, &n_freed);
 	return n_freed;
 }
 
@@ -814,7 +815,7 @@ START_TEST(test_topic_any_garbage_ends)
 		if (dice % 97 == 0)
 			atomic_store(&topic.ring->tail, random_number(&random));
 		if (dice % 11 == 0)
-			atomic_store(&chunk_manager(segment, manager % N_CHUNKS)->position,
+			atomic_store(&segment_manager(segment, manager % N_CHUNKS)->position,
 				     (uint32_t)sequence);
 		if (dice % 3 == 0)
 			atomic_store(&topic.slots[(dice >> 40) % topic.capacity],
