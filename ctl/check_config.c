@@ -14,7 +14,7 @@
 #include "daemon/config/check.h"
 #include "daemon/config/conf.h"
 #include "json.h"
-#include "report.h"
+#include "name.h"
 
 static struct json_object *mistake_object(const struct conf_error *error)
 {
@@ -57,7 +57,7 @@ static struct json_object *ring_object(const struct config_ring *ring)
 	if (!object)
 		return NULL;
 	return json_complete(object,
-			     json_add_string(object, "kind", report_ring_kind(ring->kind)) ||
+			     json_add_string(object, "kind", name_ring_kind(ring->kind)) ||
 				     json_add_string(object, "name", ring->name) ||
 				     json_add_number(object, "capacity", ring->capacity));
 }

@@ -14,7 +14,7 @@
 
 #include "build_config.h"
 #include "exposition.h"
-#include "report.h"
+#include "name.h"
 
 #define N_ELEMENTS(array) (sizeof(array) / sizeof((array)[0]))
 #define NUMBER_BYTES 24
@@ -234,7 +234,7 @@ static void write_pools(FILE *file, const struct gathering *gathering)
 static void add_holder(struct labels *labels, const struct holder *record)
 {
 	add_number(labels, "holder", record->id);
-	add_text(labels, "kind", report_holder_kind(record->kind));
+	add_text(labels, "kind", name_holder_kind(record->kind));
 	add_text(labels, "name", record->name);
 	add_number(labels, "pid", record->pid);
 	add_number(labels, "uid", record->uid);
@@ -323,7 +323,7 @@ static void write_rings(FILE *file, const struct gathering *gathering,
 				if (snapshot->rings[k].kind != kind)
 					continue;
 				add_segment(&labels, snapshot->name, snapshot->generation);
-				add_text(&labels, report_ring_kind(kind),
+				add_text(&labels, name_ring_kind(kind),
 					 snapshot->rings[k].name);
 				write_member(file, &families[f], &labels,
 					     &snapshot->rings[k]);

@@ -1,82 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * report.c - what text and JSON have in common; see report.h
- *
- * States and kinds come out of the segment, so any number may turn up.
- */
 #include "report.h"
 
 #include <inttypes.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "ctl.h"
 #include "gather.h"
-#include "mempool_layout.h"
 #include "table.h"
-
-#define N_ELEMENTS(array) (sizeof(array) / sizeof((array)[0]))
-
-static const char *const segment_states[] = {
-	[MEMPOOL_SEGMENT_BUILDING] = "building",
-	[MEMPOOL_SEGMENT_READY] = "ready",
-	[MEMPOOL_SEGMENT_RETIRED] = "retired",
-};
-
-static const char *const holder_states[] = {
-	[MEMPOOL_HOLDER_FREE] = "gone",
-	[MEMPOOL_HOLDER_LIVE] = "live",
-	[MEMPOOL_HOLDER_REAPING] = "reaping",
-};
-
-static const char *const holder_kinds[] = {
-	[MEMPOOL_HOLDER_CLIENT] = "client",
-	[MEMPOOL_HOLDER_DAEMON] = "daemon",
-	[MEMPOOL_HOLDER_TOPIC] = "topic",
-};
-
-const char *report_segment_state(uint32_t state)
-{
-	return state < N_ELEMENTS(segment_states) ? segment_states[state] : "unknown";
-}
-
-const char *report_holder_state(const struct holder *record)
-{
-	if (record->state == MEMPOOL_HOLDER_LIVE && record->is_unverifiable)
-		return "unverifiable";
-	return record->state < N_ELEMENTS(holder_states) ? holder_states[record->state]
-							  : "unknown";
-}
-
-const char *report_holder_kind(uint32_t kind)
-{
-	return kind < N_ELEMENTS(holder_kinds) ? holder_kinds[kind] : "unknown";
-}
-
-const char *report_ring_kind(enum mempool_ring_kind kind)
-{
-	return kind == MEMPOOL_RING_TOPIC ? "topic" : "queue";
-}
 
 enum text_level report_ring_level(const struct snapshot_ring *ring)
 {
 	return ring->kind == MEMPOOL_RING_TOPIC ? TEXT_PLENTY :
 						  text_level(ring->n_messages, ring->capacity);
-}
-
-void report_user(uint32_t uid, char *ret_name, size_t size)
-{
-	const struct passwd *user = getpwuid(uid);
-
-	if (user)
-		snprintf(ret_name, size, "%s", user->pw_name);
-	else
-		snprintf(ret_name, size, "%u", uid);
-
-	for (char *c = ret_name; *c; c++)
-		if (*c < ' ' || *c > '~')
-			*c = '?';
 }
 
 int report_each(const struct snapshot *snapshots, size_t n, report_segment_fn print)

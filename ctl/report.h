@@ -29,16 +29,7 @@ int report_each(const struct snapshot *snapshots, size_t n, report_segment_fn pr
 /* Says so, if a segment has words that make no sense. */
 void report_stray(const struct snapshot *snapshot);
 
-/* What both call the states of a segment and of a holder, and the kinds of holders. */
-const char *report_segment_state(uint32_t state);
-const char *report_holder_state(const struct holder *record);
-const char *report_holder_kind(uint32_t kind);
-const char *report_ring_kind(enum mempool_ring_kind kind);
-
 /* Of a queue; a topic that is full is as it should be. */
 enum text_level report_ring_level(const struct snapshot_ring *ring);
-
-/* Name of a user in printable ASCII, or the number. */
-void report_user(uint32_t uid, char *ret_name, size_t size);
 
 #endif

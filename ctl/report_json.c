@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "json.h"
+#include "name.h"
 #include "split.h"
 
 #define NS_PER_MS 1000000
@@ -90,12 +91,12 @@ static struct json_object *holder_object(const struct snapshot *snapshot,
 
 	if (!object)
 		return NULL;
-	report_user(record->uid, user, sizeof(user));
+	name_user(record->uid, user, sizeof(user));
 	return json_complete(
 		object,
 		json_add_number(object, "id", record->id) ||
-			json_add_string(object, "kind", report_holder_kind(record->kind)) ||
-			json_add_string(object, "state", report_holder_state(record)) ||
+			json_add_string(object, "kind", name_holder_kind(record->kind)) ||
+			json_add_string(object, "state", name_holder_state(record)) ||
 			json_add_number(object, "pid", record->pid) ||
 			json_add_number(object, "uid", record->uid) ||
 			json_add_string(object, "user", user) ||
@@ -130,7 +131,7 @@ static struct json_object *ring_object(const struct snapshot_ring *ring)
 		return NULL;
 	return json_complete(
 		object,
-		json_add_string(object, "kind", report_ring_kind(ring->kind)) ||
+		json_add_string(object, "kind", name_ring_kind(ring->kind)) ||
 			json_add_string(object, "name", ring->name) ||
 			json_add_number(object, "capacity", ring->capacity) ||
 			json_add_number(object, "messages", ring->n_messages) ||
@@ -216,7 +217,7 @@ static struct json_object *segment_object(const struct snapshot *snapshot, unsig
 			json_add_number(object, "generation", snapshot->generation) ||
 			json_add_number(object, "size_bytes", snapshot->size_bytes) ||
 			json_add_string(object, "state",
-					report_segment_state(snapshot->state)) ||
+					name_segment_state(snapshot->state)) ||
 			json_add_string(object, "segment_id", id) ||
 			((members & REPORT_AUDIT) ? add_audit(object, snapshot) :
 						    add_sums(object, snapshot)) ||
@@ -252,7 +253,7 @@ static struct json_object *split_object(const struct snapshot *old,
 	return json_complete(
 		object,
 		json_add_string(object, "segment", old->name) ||
-			json_add_string(object, "kind", report_ring_kind(ring->kind)) ||
+			json_add_string(object, "kind", name_ring_kind(ring->kind)) ||
 			json_add_string(object, "name", ring->name) ||
 			json_add_number(object, "old_generation", old->generation) ||
 			json_add_number(object, "new_generation", newer->generation) ||

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "ctl.h"
+#include "name.h"
 #include "report.h"
 #include "report_json.h"
 #include "split.h"
@@ -59,7 +60,7 @@ static int print_rings(const struct snapshot *snapshot, struct text_style style,
 		if (snapshot->rings[i].kind == kind)
 			rows.of[rows.n++] = &snapshot->rings[i];
 	if (rows.n == 0) {
-		printf("%*sno %ss\n", TABLE_INDENT, "", report_ring_kind(kind));
+		printf("%*sno %ss\n", TABLE_INDENT, "", name_ring_kind(kind));
 		free(rows.of);
 		return 0;
 	}

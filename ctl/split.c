@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "report.h"
+#include "name.h"
 
 #define COLUMNS 80
 
@@ -76,7 +76,7 @@ static void print_split(const struct snapshot *old, const struct snapshot *newer
 		if (!split_has_ring(newer, &old->rings[i]))
 			continue;
 		column = printf("%s: %s %s is in generation %" PRIu64 ", too.", old->name,
-				report_ring_kind(old->rings[i].kind), old->rings[i].name,
+				name_ring_kind(old->rings[i].kind), old->rings[i].name,
 				newer->generation);
 		snprintf(word, sizeof(word), "%" PRIu64 ":", old->generation);
 		print_word("Still", &column);

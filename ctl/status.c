@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "ctl.h"
+#include "name.h"
 #include "report.h"
 #include "report_json.h"
 #include "split.h"
@@ -60,7 +61,7 @@ static void add_holder(struct table *table, const struct snapshot_holder *holder
 	char pid[TEXT_PID_BYTES], user[11], bytes[16], label[TEXT_LABEL_BYTES];
 
 	text_pid(record, pid);
-	report_user(record->uid, user, sizeof(user));
+	name_user(record->uid, user, sizeof(user));
 	text_bytes(holder->counts.bytes, bytes, sizeof(bytes));
 	text_label(record, label);
 
@@ -105,7 +106,7 @@ static int print_rings(const struct snapshot *snapshot)
 	for (size_t i = 0; i < snapshot->n_rings; i++) {
 		const struct snapshot_ring *ring = &snapshot->rings[i];
 
-		table_add(&table, "%s", report_ring_kind(ring->kind));
+		table_add(&table, "%s", name_ring_kind(ring->kind));
 		table_add(&table, "%s", ring->name);
 		table_add(&table, "%" PRIu64, ring->capacity);
 		table_add(&table, "%" PRIu64, ring->n_messages);

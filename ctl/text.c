@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "report.h"
+#include "name.h"
 
 #define TAIL_DIGITS 16
 #define BAR_LONG_COLUMNS 24
@@ -76,8 +76,8 @@ void text_label(const struct holder *record, char ret_label[static TEXT_LABEL_BY
 	int n;
 
 	n = snprintf(ret_label, TEXT_LABEL_BYTES, "%s%s%s%s%s%s", is_live ? "" : "(",
-		     is_live ? "" : report_holder_state(record), is_live ? "" : ") ",
-		     is_client ? "" : report_holder_kind(record->kind), is_client ? "" : " ",
+		     is_live ? "" : name_holder_state(record), is_live ? "" : ") ",
+		     is_client ? "" : name_holder_kind(record->kind), is_client ? "" : " ",
 		     record->name);
 	if (n >= TEXT_LABEL_BYTES)
 		ret_label[TEXT_LABEL_BYTES - 2] = '~';
@@ -133,7 +133,7 @@ void text_heading(const struct snapshot *snapshot, char ret_text[static TEXT_HEA
 	snprintf(ret_text, TEXT_HEADING_BYTES, "%s: %.*s, generation %" PRIu64 ", %s, %s",
 		 snapshot->name, text_object_length(snapshot->shm_name), snapshot->shm_name,
 		 snapshot->generation, size,
-		 report_segment_state(snapshot->state));
+		 name_segment_state(snapshot->state));
 }
 
 static double share_of(uint64_t used, uint64_t total)

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "name.h"
 #include "report.h"
 #include "watch.h"
 
@@ -127,7 +128,7 @@ static void add_rings(struct view *view, const struct snapshot *before,
 			text_rate(watch_rate(before, now,
 					     ring->n_received - before->rings[i].n_received),
 				  received);
-		table_add(&table, "%s", report_ring_kind(ring->kind));
+		table_add(&table, "%s", name_ring_kind(ring->kind));
 		table_add(&table, "%s", ring->name);
 		table_add(&table, "%" PRIu64, ring->capacity);
 		table_add(&table, "%" PRIu64, ring->n_messages);
@@ -196,7 +197,7 @@ static void add_holder(struct table *table, const struct row *row, bool is_first
 	char pid[TEXT_PID_BYTES];
 
 	text_pid(record, pid);
-	report_user(record->uid, user, sizeof(user));
+	name_user(record->uid, user, sizeof(user));
 	text_label(record, label);
 	text_since(record->attached_ns, since);
 	text_bytes(row->holder->counts.bytes, bytes, sizeof(bytes));

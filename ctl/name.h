@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * name.h - what reports call what stands in a segment, for a person as in JSON
+ *
+ * States and kinds come out of the segment, so any number may turn up.
+ */
+#ifndef CTL_NAME_H
+#define CTL_NAME_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "mempool_layout.h"
+#include "shm/holder.h"
+
+const char *name_segment_state(uint32_t state);
+const char *name_holder_state(const struct holder *record);
+const char *name_holder_kind(uint32_t kind);
+const char *name_ring_kind(enum mempool_ring_kind kind);
+
+/* Of a user, in printable ASCII; or the number. */
+void name_user(uint32_t uid, char *ret_name, size_t size);
+
+#endif
