@@ -116,7 +116,7 @@ int client_new(struct segment *segment, uint32_t holder, uint64_t flags,
 	};
 	sort_pools(client);
 
-	r = poller_init(&client->poller);
+	r = poller_init(&client->poller, segment, holder, &client->connection);
 	if (r < 0) {
 		free(client);
 		return r;
@@ -129,7 +129,7 @@ int client_new(struct segment *segment, uint32_t holder, uint64_t flags,
 	if (r < 0) {
 		share_deinit(client);
 		reap_deinit(&client->reap);
-		poller_deinit(&client->poller, segment->n_holders, false);
+		poller_deinit(&client->poller, false);
 		free(client);
 		return r;
 	}
@@ -158,7 +158,7 @@ void client_unref(struct mempool_client *client)
 		client->segment->memory.base = NULL;
 	share_deinit(client);
 	reap_deinit(&client->reap);
-	poller_deinit(&client->poller, client->segment->n_holders, client_is_forked(client));
+	poller_deinit(&client->poller, client_is_forked(client));
 	segment_free(client->segment);
 	free(client);
 	pthread_setcancelstate(cancel_state, NULL);
@@ -174,7 +174,7 @@ int client_close(struct mempool_client *client)
 		/* It watches the parent's connection. */
 		client->connection.set_fd = -1;
 	} else {
-		poller_close(client);
+		poller_close(&client->poller);
 		reap_add(&client->reap, client->holder);
 		while (!reap_step(&client->reap, UINT32_MAX))
 			;
@@ -434,6 +434,15 @@ PUBLIC int mempool_client_pools(struct mempool_client *client,
 		};
 	}
 	return (int)client->n_pools;
+}
+
+PUBLIC int mempool_client_fd(struct mempool_client *client)
+{
+	if (!client)
+		return -EINVAL;
+	if (client_is_forked(client))
+		return -ECHILD;
+	return poller_open(&client->poller);
 }
 
 PUBLIC const char *mempool_version(void)

@@ -8,7 +8,6 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include "client.h"
 #include "shm/clock.h"
 #include "shm/fd.h"
 #include "shm/holder.h"
@@ -40,9 +39,13 @@ static void leave(struct poller *poller, int cancel_state)
 
 /* ---- the descriptor ---- */
 
-int poller_init(struct poller *poller)
+int poller_init(struct poller *poller, struct segment *segment, uint32_t holder,
+		struct connection *connection)
 {
 	*poller = (struct poller){
+		.segment = segment,
+		.holder = holder,
+		.connection = connection,
 		.epoll_fd = -1,
 		.wake_fd = -1,
 		.timer_fd = -1,
@@ -87,9 +90,9 @@ static void close_all(struct poller *poller)
 	poller->n_listed = NULL;
 }
 
-void poller_deinit(struct poller *poller, uint32_t n_holders, bool is_forked)
+void poller_deinit(struct poller *poller, bool is_forked)
 {
-	for (uint32_t i = 0; poller->peers && i < n_holders; i++)
+	for (uint32_t i = 0; poller->peers && i < poller->segment->n_holders; i++)
 		close_fd(&poller->peers[i].fd);
 	free(poller->peers);
 	if (!is_forked) {
@@ -133,16 +136,15 @@ static int make(struct poller *poller, size_t n_rings)
 	return r;
 }
 
-int poller_open(struct mempool_client *client)
+int poller_open(struct poller *poller)
 {
-	struct poller *poller = &client->poller;
 	int cancel_state = enter(poller);
 	int r = 0;
 
 	if (poller->epoll_fd < 0) {
-		r = make(poller, client->segment->config.n_rings);
+		r = make(poller, poller->segment->config.n_rings);
 		if (r == 0) {
-			connection_watch(&client->connection, poller->epoll_fd, poller->wake_fd);
+			connection_watch(poller->connection, poller->epoll_fd, poller->wake_fd);
 			/* What has happened so far may be news. */
 			eventfd_write(poller->wake_fd, 1);
 			atomic_store_explicit(&poller->is_used, true, memory_order_release);
@@ -156,15 +158,14 @@ int poller_open(struct mempool_client *client)
 
 /* ---- what the daemon says ---- */
 
-static void take_answer(struct mempool_client *client, const struct connection_peer *answer)
+static void take_answer(struct poller *poller, const struct connection_peer *answer)
 {
-	struct poller *poller = &client->poller;
 	struct poller_peer *peer = NULL;
 
-	if (poller->peers && answer->holder < client->segment->n_holders)
+	if (poller->peers && answer->holder < poller->segment->n_holders)
 		peer = &poller->peers[answer->holder];
 	/* Asked on this connection, and not of an earlier one who had that id. */
-	if (!peer || peer->asked_on != client->connection.number ||
+	if (!peer || peer->asked_on != poller->connection->number ||
 	    peer->incarnation != answer->incarnation) {
 		if (answer->fd >= 0)
 			close(answer->fd);
@@ -188,21 +189,20 @@ static void take_answer(struct mempool_client *client, const struct connection_p
  * Read all that there is. Return: whether it is news; of a daemon that went or came anything
  * may be, for whoever is to be woken may not have been.
  */
-static bool hear(struct mempool_client *client)
+static bool hear(struct poller *poller)
 {
-	struct poller *poller = &client->poller;
 	struct connection_peer answer;
 	bool is_news = false;
 
 	for (;;) {
-		switch (connection_read(&client->connection, &answer)) {
+		switch (connection_read(poller->connection, &answer)) {
 		case CONNECTION_NOTHING:
 			return is_news;
 		case CONNECTION_NEWS:
 			is_news = true;
 			break;
 		case CONNECTION_PEER:
-			take_answer(client, &answer);
+			take_answer(poller, &answer);
 			break;
 		case CONNECTION_LOST:
 			poller->n_questions = 0;
@@ -217,9 +217,9 @@ static bool hear(struct mempool_client *client)
 
 /* ---- looking ---- */
 
-static _Atomic uint64_t *pollers_of(const struct mempool_client *client, uint32_t ring)
+static _Atomic uint64_t *pollers_of(const struct poller *poller, uint32_t ring)
 {
-	return client->segment->pollers + (uint64_t)ring * (client->segment->n_holders / 64);
+	return poller->segment->pollers + (uint64_t)ring * (poller->segment->n_holders / 64);
 }
 
 void poller_look_init(struct poller_look *look, uint32_t ring,
@@ -257,23 +257,20 @@ static void set_seen(struct poller *poller, struct poller_look *look)
 }
 
 /* Its bit goes with the last look at this ring. */
-static void unlist(struct mempool_client *client, struct poller_look *look)
+static void unlist(struct poller *poller, struct poller_look *look)
 {
-	struct poller *poller = &client->poller;
-
 	TAILQ_REMOVE(&poller->lists[look->list], look, link);
 	look->is_listed = false;
 	if (--poller->n_listed[look->ring] > 0)
 		return;
 	/* Relaxed: whoever sees the bit still wakes us once for nothing. */
-	atomic_fetch_and_explicit(&pollers_of(client, look->ring)[client->holder / 64],
-				  ~(UINT64_C(1) << client->holder % 64), memory_order_relaxed);
+	atomic_fetch_and_explicit(&pollers_of(poller, look->ring)[poller->holder / 64],
+				  ~(UINT64_C(1) << poller->holder % 64), memory_order_relaxed);
 }
 
 /* Drain what has made the descriptor readable. Return: whether anything had. */
-static bool drain(struct mempool_client *client)
+static bool drain(struct poller *poller)
 {
-	struct poller *poller = &client->poller;
 	struct epoll_event events[4];
 	int n = epoll_wait(poller->epoll_fd, events, 4, 0);
 	bool is_news = false;
@@ -287,25 +284,23 @@ static bool drain(struct mempool_client *client)
 		} else if (fd == poller->timer_fd) {
 			is_news |= read(fd, &count, sizeof(count)) > 0;
 			poller->is_next_for_all = true;
-		} else if (fd == client->connection.fd) {
-			is_news |= hear(client);
+		} else if (fd == poller->connection->fd) {
+			is_news |= hear(poller);
 		}
 	}
 	return is_news;
 }
 
 /* Nothing is pending: if there is news, all that is seen is. */
-static void begin_round(struct mempool_client *client)
+static void begin_round(struct poller *poller)
 {
-	struct poller *poller = &client->poller;
-
-	if (drain(client)) {
+	if (drain(poller)) {
 		poller->seen = !poller->seen;
 		poller->is_for_all = poller->is_next_for_all;
 		poller->is_next_for_all = false;
 		poller->patience = POLLER_PATIENCE;
 	}
-	connection_resume(&client->connection);
+	connection_resume(poller->connection);
 }
 
 /* Compare a few of the pending: one whose sequence stands still is armed, and need not look. */
@@ -327,10 +322,8 @@ static void compare_pending(struct poller *poller)
 }
 
 /* One more look that was not pending, while others are. */
-static void lose_patience(struct mempool_client *client)
+static void lose_patience(struct poller *poller)
 {
-	struct poller *poller = &client->poller;
-
 	if (poller->patience == POLLER_PATIENCE)
 		poller->impatient_ns = clock_now_ns();
 	if (poller->patience > 0)
@@ -339,7 +332,7 @@ static void lose_patience(struct mempool_client *client)
 	if (poller->patience > 0 || clock_now_ns() - poller->impatient_ns < POLLER_PATIENCE_NS)
 		return;
 	while (!TAILQ_EMPTY(pending(poller)))
-		unlist(client, TAILQ_FIRST(pending(poller)));
+		unlist(poller, TAILQ_FIRST(pending(poller)));
 }
 
 static void keep(struct poller *poller, bool is_kept)
@@ -355,9 +348,8 @@ static void keep(struct poller *poller, bool is_kept)
 		eventfd_read(poller->keep_fd, &count);
 }
 
-bool poller_arm(struct mempool_client *client, struct poller_look *look)
+bool poller_arm(struct poller *poller, struct poller_look *look)
 {
-	struct poller *poller = &client->poller;
 	bool was_armed;
 	int cancel_state;
 
@@ -366,18 +358,18 @@ bool poller_arm(struct mempool_client *client, struct poller_look *look)
 		return false;
 	cancel_state = enter(poller);
 	if (TAILQ_EMPTY(pending(poller)))
-		begin_round(client);
+		begin_round(poller);
 
 	if (is_pending(poller, look))
 		poller->patience = POLLER_PATIENCE;
 	else if (!TAILQ_EMPTY(pending(poller)))
-		lose_patience(client);
+		lose_patience(poller);
 	was_armed = is_armed(look);
 	set_seen(poller, look);
 	if (!was_armed) {
 		/* seq_cst: before it arms (E2), so that who sees that sees this. */
-		atomic_fetch_or_explicit(&pollers_of(client, look->ring)[client->holder / 64],
-					 UINT64_C(1) << client->holder % 64,
+		atomic_fetch_or_explicit(&pollers_of(poller, look->ring)[poller->holder / 64],
+					 UINT64_C(1) << poller->holder % 64,
 					 memory_order_seq_cst);
 		look->sequence = eventcount_prepare(look->eventcount);
 	}
@@ -387,32 +379,27 @@ bool poller_arm(struct mempool_client *client, struct poller_look *look)
 	return !was_armed;
 }
 
-void poller_forget(struct mempool_client *client, struct poller_look *look)
+void poller_forget(struct poller *poller, struct poller_look *look)
 {
-	struct poller *poller = &client->poller;
 	int cancel_state;
 
-	/* In a child the lock may be held by a thread that is not there. */
-	if (client_is_forked(client))
-		return;
 	cancel_state = enter(poller);
 	if (look->is_listed) {
-		unlist(client, look);
+		unlist(poller, look);
 		keep(poller, !TAILQ_EMPTY(pending(poller)));
 	}
 	leave(poller, cancel_state);
 }
 
-void poller_close(struct mempool_client *client)
+void poller_close(struct poller *poller)
 {
-	struct poller *poller = &client->poller;
 	int cancel_state = enter(poller);
 
 	/* Relaxed: under the lock; and who still calls has made a mistake. */
 	atomic_store_explicit(&poller->is_used, false, memory_order_relaxed);
 	for (int i = 0; i < 2; i++)
 		while (!TAILQ_EMPTY(&poller->lists[i]))
-			unlist(client, TAILQ_FIRST(&poller->lists[i]));
+			unlist(poller, TAILQ_FIRST(&poller->lists[i]));
 	leave(poller, cancel_state);
 }
 
@@ -428,37 +415,36 @@ static void forget_peer(struct poller *poller, struct poller_peer *peer, uint32_
 }
 
 /* What is known of a holder as it lives now; NULL: no memory. */
-static struct poller_peer *find_peer(struct mempool_client *client, const struct holder *holder)
+static struct poller_peer *find_peer(struct poller *poller, const struct holder *holder)
 {
-	struct poller *poller = &client->poller;
 	struct poller_peer *peer;
 
 	if (!poller->peers) {
-		poller->peers = calloc(client->segment->n_holders, sizeof(*poller->peers));
+		poller->peers = calloc(poller->segment->n_holders, sizeof(*poller->peers));
 		if (!poller->peers)
 			return NULL;
-		for (uint32_t i = 0; i < client->segment->n_holders; i++)
+		for (uint32_t i = 0; i < poller->segment->n_holders; i++)
 			poller->peers[i].fd = -1;
 	}
 	peer = &poller->peers[holder->id];
 	if (peer->incarnation != holder->incarnation) {
-		forget_peer(poller, peer, client->connection.number);
+		forget_peer(poller, peer, poller->connection->number);
 		peer->incarnation = holder->incarnation;
 	}
 	return peer;
 }
 
 /* What is news is for those who look. */
-static void hear_while_sending(struct mempool_client *client)
+static void hear_while_sending(struct poller *poller)
 {
-	if (hear(client) && client->poller.wake_fd >= 0)
-		eventfd_write(client->poller.wake_fd, 1);
+	if (hear(poller) && poller->wake_fd >= 0)
+		eventfd_write(poller->wake_fd, 1);
 }
 
 /* Unless an answer is due, or was given just now. */
-static void ask(struct mempool_client *client, struct poller_peer *peer, uint32_t id)
+static void ask(struct poller *poller, struct poller_peer *peer, uint32_t id)
 {
-	struct connection *connection = &client->connection;
+	struct connection *connection = poller->connection;
 
 	if (peer->again_ns > 0 && clock_now_ns() < peer->again_ns)
 		return;
@@ -471,35 +457,35 @@ static void ask(struct mempool_client *client, struct poller_peer *peer, uint32_
 		r = connection_ask(connection, id, peer->incarnation);
 		if (r == 0) {
 			peer->asked_on = connection->number;
-			client->poller.n_questions++;
+			poller->n_questions++;
 			return;
 		}
 		if (r == -EAGAIN)
 			return;
 		/* To its last word, which is that it is gone. */
-		hear_while_sending(client);
+		hear_while_sending(poller);
 	}
 }
 
 /* Return: whether it has been woken, or need not be. */
-static bool wake_poller(struct mempool_client *client, uint32_t id)
+static bool wake_poller(struct poller *poller, uint32_t id)
 {
 	struct poller_peer *peer;
 	struct holder holder;
 
 	/* Nonblocking: at its largest, it is readable as well. */
-	if (id == client->holder) {
-		eventfd_write(client->poller.wake_fd, 1);
+	if (id == poller->holder) {
+		eventfd_write(poller->wake_fd, 1);
 		return true;
 	}
-	if (holder_read(client->segment, id, &holder) < 0 ||
+	if (holder_read(poller->segment, id, &holder) < 0 ||
 	    holder.state != MEMPOOL_HOLDER_LIVE)
 		return true;
-	peer = find_peer(client, &holder);
+	peer = find_peer(poller, &holder);
 	if (!peer)
 		return false;
 	if (peer->fd < 0) {
-		ask(client, peer, id);
+		ask(poller, peer, id);
 		return false;
 	}
 	eventfd_write(peer->fd, 1);
@@ -507,41 +493,32 @@ static bool wake_poller(struct mempool_client *client, uint32_t id)
 }
 
 /* Return: whether all have been woken. */
-static bool wake_pollers(struct mempool_client *client, uint32_t ring)
+static bool wake_pollers(struct poller *poller, uint32_t ring)
 {
-	_Atomic uint64_t *pollers = pollers_of(client, ring);
+	_Atomic uint64_t *pollers = pollers_of(poller, ring);
 	bool is_complete = true;
-	int cancel_state = enter(&client->poller);
+	int cancel_state = enter(poller);
 
 	/* The answers that have come, after what we have published (poller.h). */
-	if (client->poller.n_questions > 0)
-		hear_while_sending(client);
-	for (uint32_t i = 0; i < client->segment->n_holders / 64; i++) {
+	if (poller->n_questions > 0)
+		hear_while_sending(poller);
+	for (uint32_t i = 0; i < poller->segment->n_holders / 64; i++) {
 		uint64_t bits = atomic_load_explicit(&pollers[i], memory_order_seq_cst);
 
 		for (; bits != 0; bits &= bits - 1)
-			is_complete &= wake_poller(client, i * 64 +
+			is_complete &= wake_poller(poller, i * 64 +
 						   (uint32_t)__builtin_ctzll(bits));
 	}
-	leave(&client->poller, cancel_state);
+	leave(poller, cancel_state);
 	return is_complete;
 }
 
-void poller_wake_slowly(struct mempool_client *client, uint32_t ring,
+void poller_wake_slowly(struct poller *poller, uint32_t ring,
 			struct mempool_eventcount *eventcount)
 {
 	uint32_t armed = eventcount_move(eventcount);
 
 	/* Else the next sender finds it armed, and may reach whom this one does not. */
-	if (wake_pollers(client, ring))
+	if (wake_pollers(poller, ring))
 		eventcount_disarm(eventcount, armed);
-}
-
-PUBLIC int mempool_client_fd(struct mempool_client *client)
-{
-	if (!client)
-		return -EINVAL;
-	if (client_is_forked(client))
-		return -ECHILD;
-	return poller_open(client);
 }

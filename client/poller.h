@@ -48,9 +48,9 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "connection.h"
 #include "shm/eventcount.h"
-
-struct mempool_client;
+#include "shm/segment.h"
 
 /* One thing that a handle waits for; part of the handle. */
 struct poller_look {
@@ -77,6 +77,9 @@ struct poller_peer {
 };
 
 struct poller {
+	struct segment *segment;
+	uint32_t holder;		/* that we are */
+	struct connection *connection;
 	pthread_mutex_t lock;		/* all of this, and the connection */
 	_Atomic bool is_used;		/* the user has the descriptor */
 	int epoll_fd;
@@ -95,13 +98,15 @@ struct poller {
 	uint32_t n_questions;		/* whose answer may come on this connection */
 };
 
-int poller_init(struct poller *poller);
+/* Of a client: its segment, its id and its connection; all three outlive the poller. */
+int poller_init(struct poller *poller, struct segment *segment, uint32_t holder,
+		struct connection *connection);
 
 /* In a forked child the epoll set is the parent's too, and only closed. */
-void poller_deinit(struct poller *poller, uint32_t n_holders, bool is_forked);
+void poller_deinit(struct poller *poller, bool is_forked);
 
 /* Make the descriptor, or return the one there is. -errno. */
-int poller_open(struct mempool_client *client);
+int poller_open(struct poller *poller);
 
 void poller_look_init(struct poller_look *look, uint32_t ring,
 		      struct mempool_eventcount *eventcount);
@@ -110,23 +115,26 @@ void poller_look_init(struct poller_look *look, uint32_t ring,
  * After a look that found nothing: readable when it may find something. Return: whether to look
  * again, since it was not armed when it looked.
  */
-bool poller_arm(struct mempool_client *client, struct poller_look *look);
+bool poller_arm(struct poller *poller, struct poller_look *look);
 
-/* A handle is closed: this is looked at no more. */
-void poller_forget(struct mempool_client *client, struct poller_look *look);
+/*
+ * A handle is closed: this is looked at no more. Not in a forked child, where the lock may be
+ * held by a thread that is not there.
+ */
+void poller_forget(struct poller *poller, struct poller_look *look);
 
 /* The client is closed: nothing is looked at any more, and its bits are gone. */
-void poller_close(struct mempool_client *client);
+void poller_close(struct poller *poller);
 
 /* After a publishing write: wake who sleeps on this ring, in a futex or in poll(2). */
-void poller_wake_slowly(struct mempool_client *client, uint32_t ring,
+void poller_wake_slowly(struct poller *poller, uint32_t ring,
 			struct mempool_eventcount *eventcount);
 
-static inline void poller_wake(struct mempool_client *client, uint32_t ring,
+static inline void poller_wake(struct poller *poller, uint32_t ring,
 			       struct mempool_eventcount *eventcount)
 {
 	if (__builtin_expect(eventcount_is_armed(eventcount), 0))
-		poller_wake_slowly(client, ring, eventcount);
+		poller_wake_slowly(poller, ring, eventcount);
 }
 
 #endif

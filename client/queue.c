@@ -54,8 +54,10 @@ PUBLIC void mempool_queue_close(struct mempool_queue *queue)
 {
 	if (!queue)
 		return;
-	poller_forget(queue->client, &queue->messages);
-	poller_forget(queue->client, &queue->room);
+	if (!client_is_forked(queue->client)) {
+		poller_forget(&queue->client->poller, &queue->messages);
+		poller_forget(&queue->client->poller, &queue->room);
+	}
 	client_unref(queue->client);
 	free(queue);
 }
@@ -163,7 +165,7 @@ struct job {
 static inline void wake(const struct mempool_queue *queue,
 			struct mempool_eventcount *eventcount)
 {
-	poller_wake(queue->client, queue->queue.id - 1, eventcount);
+	poller_wake(&queue->client->poller, queue->queue.id - 1, eventcount);
 }
 
 static struct wait_place place_of(const struct mempool_queue *queue, struct poller_look *look)

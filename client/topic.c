@@ -140,7 +140,8 @@ PUBLIC int mempool_topic_publish(struct mempool_topic *topic, void *chunk, size_
 	put(topic->client, &topic->topic, manager);
 	/* The ring holds it now; the swap of the slot was seq_cst, as a publish must be. */
 	share_drop(topic->client, manager);
-	poller_wake(topic->client, topic->topic.ring_index, &topic->topic.ring->filled);
+	poller_wake(&topic->client->poller, topic->topic.ring_index,
+		    &topic->topic.ring->filled);
 	return 0;
 }
 
@@ -173,7 +174,8 @@ PUBLIC void mempool_subscriber_close(struct mempool_subscriber *subscriber)
 {
 	if (!subscriber)
 		return;
-	poller_forget(subscriber->client, &subscriber->messages);
+	if (!client_is_forked(subscriber->client))
+		poller_forget(&subscriber->client->poller, &subscriber->messages);
 	client_unref(subscriber->client);
 	free(subscriber);
 }

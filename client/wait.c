@@ -19,7 +19,7 @@ static int try_armed(const struct wait_place *place, wait_try_fn try, void *user
 	if (!place->look ||
 	    !atomic_load_explicit(&place->client->poller.is_used, memory_order_relaxed))
 		return -EAGAIN;
-	return poller_arm(place->client, place->look) ? try(userdata) : -EAGAIN;
+	return poller_arm(&place->client->poller, place->look) ? try(userdata) : -EAGAIN;
 }
 
 /* Negative, of what is left too: as long as it likes. */
