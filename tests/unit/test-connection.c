@@ -23,6 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "build_config.h"
 #include "client/client.h"
 #include "mempool_protocol.h"
 #include "shm/holder.h"
@@ -50,6 +51,7 @@ static int listener;
 static pthread_t broker;
 static struct talk talks[MAX_TALKS];
 static _Atomic int n_talks;
+static _Atomic bool has_hello;			/* of the talk that is on, or was one */
 
 /* The socket orders our writes of the answer and its sending; this tells the sanitizer. */
 static pthread_mutex_t answer_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -103,6 +105,7 @@ static void talk_to(int fd, struct talk *talk)
 
 	if (recv(fd, &talk->hello, sizeof(talk->hello), 0) != sizeof(talk->hello))
 		return;
+	has_hello = true;
 	if (!is_silent)
 		send_answer(fd);
 	if (is_silent || (answer && !hang_up_after))
@@ -524,6 +527,33 @@ START_TEST(test_open_signal_handler_ends_the_wait)
 }
 END_TEST
 
+static void *open_for_ever(void *unused)
+{
+	struct mempool_client *client;
+
+	(void)unused;
+	open_with(&(struct mempool_client_options){ .timeout_ns = -1 }, &client);
+	return NULL;
+}
+
+/* It may have been welcome meanwhile: it says that it is not coming. */
+START_TEST(test_open_cancelled_says_bye)
+{
+	pthread_t thread;
+	void *result;
+
+	is_silent = true;
+	ck_assert_int_eq(pthread_create(&thread, NULL, open_for_ever, NULL), 0);
+	while (!has_hello)
+		usleep(1000);
+	ck_assert_int_eq(pthread_cancel(thread), 0);
+	ck_assert_int_eq(pthread_join(thread, &result), 0);
+	ck_assert_ptr_eq(result, PTHREAD_CANCELED);
+	wait_for_talks(1);
+	ck_assert(talks[0].has_bye);
+}
+END_TEST
+
 START_TEST(test_open_hang_up_without_answer_enotconn)
 {
 	answer = NULL;
@@ -786,6 +816,9 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_open_signal_handler_ends_the_wait);
 	tcase_add_test(tcase, test_calls_without_answer_do_not_wait);
 	tcase_add_test(tcase, test_coming_back_is_tried_once_a_second);
+	/* What a cancel unwinds stays marked as used for the address sanitizer. */
+	if (!MEMPOOL_SANITIZED)
+		tcase_add_test(tcase, test_open_cancelled_says_bye);
 	tcase_add_test(tcase, test_open_hang_up_without_answer_enotconn);
 	tcase_add_test(tcase, test_open_refusal_is_passed_on);
 	tcase_add_test(tcase, test_open_malformed_answer_ebadmsg);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -151,6 +152,41 @@ START_TEST(test_poller_closed_client_leaves_its_bits_alone)
 	*bits = ~UINT64_C(0);
 	stop_waiting();
 	ck_assert_uint_eq(*bits, ~UINT64_C(0));
+}
+END_TEST
+
+/* One look, with a cancel that has come before it. No check: that is a cancellation point too. */
+static void *look_cancelled(void *unused)
+{
+	void *chunk = mempool_alloc(waiter, 8);
+	const void *message;
+
+	(void)unused;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+	pthread_cancel(pthread_self());
+	pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
+	mempool_subscriber_next(subscriber, &message, NULL, NULL, 0);
+	mempool_client_fd(waiter);
+	mempool_topic_publish(topic, chunk, 8);
+	pthread_testcancel();
+	return NULL;
+}
+
+/* Wherever the cancel takes effect, the next call does not hang, and wakes are not lost. */
+START_TEST(test_poller_cancelled_thread_leaves_no_lock)
+{
+	pthread_t thread;
+	void *result;
+
+	start_waiting();
+	ck_assert_int_eq(pthread_create(&thread, NULL, look_cancelled, NULL), 0);
+	ck_assert_int_eq(pthread_join(thread, &result), 0);
+	ck_assert_ptr_eq(result, PTHREAD_CANCELED);
+	look(subscriber);
+	publish(waiter, topic);
+	ck_assert(is_woken());
+	ck_assert_int_eq(look(subscriber), 1);
+	stop_waiting();
 }
 END_TEST
 
@@ -388,6 +424,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_poller_unreached_stays_armed_for_who_can_reach_it);
 	tcase_add_test(tcase, test_poller_stays_armed_when_another_client_closes);
 	tcase_add_test(tcase, test_poller_closed_client_leaves_its_bits_alone);
+	tcase_add_test(tcase, test_poller_cancelled_thread_leaves_no_lock);
 	tcase_add_test(tcase, test_poller_stays_readable_until_the_right_one_looks);
 	tcase_add_test(tcase, test_poller_is_quiet_without_looks_at_what_stands_still);
 	tcase_add_test(tcase, test_poller_gives_up_what_is_not_looked_at);
