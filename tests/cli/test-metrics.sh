@@ -79,8 +79,10 @@ kill "$camera"
 wait "$camera"
 
 # A segment that somebody made shorter is told, and does not hide the other one.
-truncate -s 4096 "/dev/shm/mempool-$name-other.1"
+truncate --no-create -s 4096 /dev/shm/mempool-"$name-other".1.*
 "$ctl" metrics >"$dir/metrics" 2>"$dir/stderr"
 check 'still well-formed' "$strict" mempool_up mempool_pool_chunks <"$dir/metrics"
+check 'the other one is there' grep -q "^mempool_pool_chunks{segment=\"$name\"" "$dir/metrics"
+check 'and of this one it is told' grep -q "segment $name-other" "$dir/stderr"
 
 finish
