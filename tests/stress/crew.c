@@ -220,9 +220,9 @@ void crew_end(struct crew *crew)
 	struct segment_memory memory = SEGMENT_MEMORY_NULL;
 	struct segment *segment;
 	struct audit audit;
-	char name[64];
+	char name[PRIVATE_DAEMON_NAME_BYTES];
 
-	snprintf(name, sizeof(name), "/mempool-%s.1", crew->daemon.segment);
+	private_daemon_object(crew->daemon.segment, name);
 	if (segment_map(name, SEGMENT_READ_ONLY, &memory) < 0 ||
 	    segment_attach(&memory, &segment) < 0)
 		crew_fail(crew, "cannot map the segment", 0);

@@ -15,7 +15,6 @@
  *	scribble [--rounds N]
  */
 #include <errno.h>
-#include <glob.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -163,16 +162,12 @@ static struct segment *map(const char *segment_name)
 {
 	struct segment_memory memory;
 	struct segment *segment;
-	char pattern[96];
-	glob_t found;
+	char name[PRIVATE_DAEMON_NAME_BYTES];
 
-	snprintf(pattern, sizeof(pattern), "/dev/shm/mempool-%s.1.*", segment_name);
-	if (glob(pattern, 0, NULL, &found) != 0)
-		die("no object of %s", segment_name);
-	if (segment_map(found.gl_pathv[0] + strlen("/dev/shm"), SEGMENT_READ_WRITE, &memory) < 0 ||
+	private_daemon_object(segment_name, name);
+	if (segment_map(name, SEGMENT_READ_WRITE, &memory) < 0 ||
 	    segment_attach(&memory, &segment) < 0)
-		die("cannot map %s", found.gl_pathv[0]);
-	globfree(&found);
+		die("cannot map %s", name);
 	return segment;
 }
 

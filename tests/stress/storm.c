@@ -386,10 +386,10 @@ static void audit(struct storm *storm, unsigned int flags)
 static void map_segment(struct storm *storm)
 {
 	struct segment_memory memory = SEGMENT_MEMORY_NULL;
-	char name[64];
+	char name[PRIVATE_DAEMON_NAME_BYTES];
 	int r;
 
-	snprintf(name, sizeof(name), "/mempool-%s.1", storm->daemon.segment);
+	private_daemon_object(storm->daemon.segment, name);
 	r = segment_map(name, SEGMENT_READ_ONLY, &memory);
 	if (r == 0)
 		r = segment_attach(&memory, &storm->segment);

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -126,6 +127,19 @@ void private_daemon_deinit(struct private_daemon *daemon)
 	close(daemon->notify_fd);
 	remove_files(daemon->folder, "");
 	rmdir(daemon->folder);
+}
+
+void private_daemon_object(const char *segment, char ret_name[static PRIVATE_DAEMON_NAME_BYTES])
+{
+	const char *folder = "/dev/shm";
+	char pattern[PRIVATE_DAEMON_NAME_BYTES];
+	glob_t found;
+
+	snprintf(pattern, sizeof(pattern), "%s/mempool-%s.1.*", folder, segment);
+	if (glob(pattern, 0, NULL, &found) != 0)
+		die("no object of %s", segment);
+	snprintf(ret_name, PRIVATE_DAEMON_NAME_BYTES, "%s", found.gl_pathv[0] + strlen(folder));
+	globfree(&found);
 }
 
 void private_daemon_print_log(const struct private_daemon *daemon)

@@ -51,6 +51,13 @@ void private_daemon_stop(struct private_daemon *daemon);
 /* Remove the segment's objects: the next start makes a new one. */
 void private_daemon_remove_objects(const struct private_daemon *daemon);
 
+/*
+ * The name of a segment's first object, as segment_map() takes it: it ends in numbers that only
+ * the daemon knows beforehand.
+ */
+#define PRIVATE_DAEMON_NAME_BYTES 96
+void private_daemon_object(const char *segment, char ret_name[static PRIVATE_DAEMON_NAME_BYTES]);
+
 /* The end of its log, to stderr. */
 void private_daemon_print_log(const struct private_daemon *daemon);
 
