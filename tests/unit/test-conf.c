@@ -397,7 +397,7 @@ END_TEST
 /* Opening one of these may wait for ever, or do something. */
 START_TEST(test_load_no_file_is_not_opened)
 {
-	char folder[] = "/tmp/test-conf-XXXXXX", expected[128];
+	char folder[] = "/tmp/test-conf-XXXXXX", expected[256];
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct conf_error error = { 0 };
