@@ -283,16 +283,23 @@ static void end_workers(void)
 		kill(workers[i], SIGTERM);
 	for (size_t i = 0; i < N_WORKERS; i++) {
 		waitpid(workers[i], &status, 0);
+		workers[i] = 0;
 		if (status != 0)
 			die("a worker ended with status %#x", (unsigned int)status);
 	}
 }
 
-static void remove_beside(void)
+static pid_t main_pid;
+
+/* However it ends. A worker that dies leaves that to us. */
+static void clean_up(void)
 {
 	struct private_daemon other = daemon_of_ours;
 	char name[40];
 
+	if (getpid() != main_pid)
+		return;
+	private_daemon_deinit(&daemon_of_ours);
 	beside_name(name);
 	snprintf(other.segment, sizeof(other.segment), "%.31s", name);
 	private_daemon_remove_objects(&other);
@@ -317,7 +324,8 @@ int main(int argc, char **argv)
 		 "    pools: [ { chunk_size: %d, chunk_count: %d } ]\n",
 		 CHUNK_BYTES, N_CHUNKS, (int)getpid(), CHUNK_BYTES, N_CHUNKS);
 	private_daemon_init(&daemon_of_ours, keys);
-	atexit(remove_beside);
+	main_pid = getpid();
+	atexit(clean_up);
 	private_daemon_start(&daemon_of_ours);
 	beside_name(name);
 	scribbled = map(daemon_of_ours.segment);
@@ -340,6 +348,5 @@ int main(int argc, char **argv)
 		die("a segment that was overwritten makes the start slow");
 	segment_free(scribbled);
 	segment_free(beside);
-	private_daemon_deinit(&daemon_of_ours);
 	return 0;
 }
