@@ -181,7 +181,7 @@ struct mempool_header {
 	uint64_t total_size;
 	uint64_t holders_off;
 	uint64_t holder_stride;		/* bytes from record to record */
-	uint64_t reserved[3];
+	uint64_t reserved0[3];
 	uint64_t segment_id;		/* random, tells two objects of one name apart */
 	uint64_t generation;		/* the number in the object's name */
 	uint64_t fingerprint;		/* of everything that shapes the layout */
@@ -195,6 +195,7 @@ struct mempool_header {
 	uint32_t fallback;		/* take a larger chunk when the fitting pool is used up */
 	uint32_t max_clients;		/* as configured */
 	unsigned char name[MEMPOOL_NAME_BYTES];
+	uint64_t reserved1[2];		/* else padding, with bytes of no known value */
 	/* For those who wait for a chunk of any pool; on a line of its own. */
 	_Alignas(MEMPOOL_LINE_BYTES) struct mempool_eventcount chunk_freed;
 };
