@@ -13,6 +13,7 @@
 
 #include "alloc.h"
 #include "cache.h"
+#include "locate.h"
 #include "share.h"
 #include "shm/clock.h"
 #include "wait.h"

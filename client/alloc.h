@@ -5,7 +5,7 @@
 #ifndef CLIENT_ALLOC_H
 #define CLIENT_ALLOC_H
 
-#include "client.h"
+#include "parts.h"
 
 /**
  * alloc_rank() - the smallest pool for a size, as its rank among the magazines

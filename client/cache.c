@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "barrier.h"
+#include "locate.h"
 #include "shm/clock.h"
 #include "shm/eventcount.h"
 

@@ -10,7 +10,7 @@
 #ifndef CLIENT_CACHE_H
 #define CLIENT_CACHE_H
 
-#include "client.h"
+#include "parts.h"
 
 /* The calling thread's cache of the client it used last, or of none. Never NULL. */
 extern _Thread_local struct cache *cache_current

@@ -1,112 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * client.h - inside of libmempool-client: what a client and its threads' caches are
- *
- *	struct mempool_client	one holder in one segment; shared by the threads
- *	struct cache		one thread's part of it: a magazine for each pool
- *	struct magazine		a stack of hints, and what the thread knows of a dry pool
- *
- * Everything here is private memory: it vanishes with the process, and nothing in the
- * segment depends on it. A magazine holds hints, no chunks: a freed chunk is FREE at once.
- *
- * Locks: only process->lock, for opening, closing, and a thread's first and last call with a
- * client; never in alloc, free or hand-over, and not by a fork.
+ * client.h - a client begins and ends
  */
 #ifndef CLIENT_CLIENT_H
 #define CLIENT_CLIENT_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
-#include "connection.h"
-#include "mempool.h"
-#include "poller.h"
-#include "process.h"
-#include "shm/reap.h"
-#include "shm/segment.h"
-
-/* In the map file as well: the API, and nothing else, leaves the library. */
-#define PUBLIC __attribute__((visibility("default")))
-
-/*
- * What the library calls itself has a second, hidden name. A program may have a function of its
- * own by the name of one of ours, and the dynamic linker would lead our calls there.
- */
-#define ALIAS(name) __attribute__((alias(#name)))
-
-/* Which way alloc and free usually go, so that it lies in a straight line. */
-#define likely(condition) __builtin_expect(!!(condition), 1)
-#define unlikely(condition) __builtin_expect(!!(condition), 0)
-
-/* A failing allocation looks again so often, in a pool up to this size; see cache_claim(). */
-#define CACHE_DRY_CALLS 64
-#define CACHE_SMALL_POOL 4096
-
-/* The low half of no word: FREE has no value. */
-#define CACHE_NO_WORD 1
-
-struct magazine {
-	uint32_t n;			/* hints in it */
-	uint32_t capacity;
-	uint32_t *indices;
-	uint64_t dry;			/* the dry word remembered from a failed scan; 0: none */
-	int64_t scanned_ns;		/* when that was; of a pool that is not small */
-	uint32_t n_dry_calls;		/* failed at once since */
-	uint32_t start;			/* where in the free list to look first */
-	struct pool pool;		/* a copy, at hand */
-};
-
-/* No client is there, but NULL is somebody's mistake. */
-#define CACHE_ORPHAN ((struct mempool_client *)1)
-
-struct cache {
-	/* A forked child has a copy of these: */
-	uint32_t none;			/* 0 in the place of a magazine's n: where a wiped first_fit
-					 * leads */
-	size_t wiped_bytes;
-	struct magazine *last;		/* of the last free, give, share or send: the next is
-					 * likely there */
-	struct cache *next_of_thread;
-	struct cache *next_of_client;
-	struct cache **previous_of_client;	/* who points to us */
-
-	/* From here on it is wiped there (process.h): nobody's cache, with nothing in it. */
-	_Atomic(struct mempool_client *) client;	/* CACHE_ORPHAN: closed */
-	uint32_t holder;		/* copies of the client's, at hand */
-	uint32_t owned;			/* the low half of a word that says OWNED(holder) */
-	uint32_t freeable;		/* the same, where a plain store may free; else no word's */
-	bool seq_cst;
-	bool checked;
-	uint16_t first_fit[64];		/* by bits of size - 1: bytes from here to the magazine */
-	/* Of alloc_wait(), else INT64_MAX: when to stop the first scan of a pool, and further ones. */
-	int64_t first_until_ns;
-	int64_t again_until_ns;
-	bool is_deaf;			/* a scan's membarrier failed: a free may not tell it */
-	struct magazine managers;
-	struct magazine magazines[];		/* by rank: data pools from small to large; then
-						 * an empty one, for sizes that no pool has */
-};
-
-struct mempool_client {
-	struct segment *segment;
-	uint32_t holder;
-	uint32_t n_pools;
-	bool seq_cst;			/* no membarrier: stores order themselves */
-	bool checked;			/* MEMPOOL_CLIENT_DEBUG */
-	bool fallback;			/* to a larger pool */
-	bool closed;			/* only kept for the handles on its queues */
-	uint64_t process;		/* the number of the one that has the segment */
-	_Atomic uint32_t n_references;	/* the user's, and those handles */
-	uint8_t rank[MEMPOOL_MAX_DATA_POOLS];	/* of a pool id, by chunk size */
-	uint8_t pool_id[MEMPOOL_MAX_DATA_POOLS]; /* of a rank */
-	uint8_t first_fit[64];		/* by bits of size - 1: the rank to begin at */
-	struct connection connection;
-	int lock_fd;			/* has the lock that shows that we live; -1: none */
-	struct poller poller;
-	_Atomic uint32_t *references;	/* by manager; see share.h */
-	struct reap reap;		/* for close, so that it needs no memory then */
-	struct cache *caches;		/* under process->lock, as are the links */
-};
+#include "parts.h"
 
 /**
  * client_new() - a client over an attached segment
@@ -128,20 +27,5 @@ int client_close(struct mempool_client *client);
 /* For handles on queues and topics: the mapping stays until the last of them is closed. */
 struct mempool_client *client_ref(struct mempool_client *client);
 void client_unref(struct mempool_client *client);
-
-/* Whether this is a child of the process that opened the client: then there is no segment. */
-static inline bool client_is_forked(const struct mempool_client *client)
-{
-	/* Relaxed: no child ever has the number that stands here in its parent. */
-	return atomic_load_explicit(&process->number, memory_order_relaxed) != client->process;
-}
-
-/* Which chunk an address is. Return: 0; -EINVAL not the start of a chunk of this segment. */
-int client_locate(const struct mempool_client *client, const void *chunk,
-		  const struct pool **ret_pool, uint32_t *ret_index);
-
-/* What a handle names, if such a chunk exists. Return: 0; -EINVAL NONE; -ESTALE. */
-int client_locate_handle(const struct mempool_client *client, uint64_t handle,
-			 const struct pool **ret_pool, uint32_t *ret_index);
 
 #endif

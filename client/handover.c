@@ -11,6 +11,7 @@
 #include <errno.h>
 
 #include "cache.h"
+#include "locate.h"
 #include "share.h"
 
 PUBLIC int mempool_give(struct mempool_client *client, void *chunk, size_t length,

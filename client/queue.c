@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #include "cache.h"
+#include "client.h"
 #include "share.h"
 #include "shm/queue.h"
 #include "wait.h"

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "cache.h"
+#include "locate.h"
 #include "shm/chunk_manager.h"
 
 #define BUSY (UINT32_C(1) << 31)

@@ -15,7 +15,7 @@
 
 #include <errno.h>
 
-#include "client.h"
+#include "parts.h"
 #include "shm/chunk_manager.h"
 
 int share_init(struct mempool_client *client);

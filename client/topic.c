@@ -13,6 +13,8 @@
 #include <stdlib.h>
 
 #include "cache.h"
+#include "client.h"
+#include "locate.h"
 #include "share.h"
 #include "shm/chunk_manager.h"
 #include "shm/queue.h"

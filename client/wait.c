@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 
-#include "client.h"
+#include "parts.h"
 #include "shm/clock.h"
 
 static bool is_retired(const struct wait_place *place)

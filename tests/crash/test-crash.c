@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "client/cache.h"
+#include "client/locate.h"
 #include "client/share.h"
 #include "harness.h"
 #include "shm/holder.h"

@@ -19,6 +19,7 @@
 #include "build_config.h"
 #include "client/barrier.h"
 #include "client/client.h"
+#include "client/locate.h"
 #include "shm/eventcount.h"
 #include "shm/holder.h"
 #include "shm/reap.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* test-cache.c - stacks of hints: spread, refill, overflow, threads and clients that go */
+#include "client/client.h"
 #include "test_segment.h"
 
 #include <errno.h>
@@ -11,6 +12,7 @@
 #include <time.h>
 
 #include "client/cache.h"
+#include "client/locate.h"
 #include "shm/clock.h"
 #include "support/control.h"
 

@@ -15,6 +15,7 @@
 
 #include "build_config.h"
 #include "client/client.h"
+#include "client/locate.h"
 #include "shm/audit.h"
 #include "shm/holder.h"
 

@@ -13,6 +13,7 @@
 
 #include "build_config.h"
 #include "client/client.h"
+#include "client/locate.h"
 
 enum { N_SMALL = 200, N_MIDDLE = 50, N_LARGE = 10 };
 

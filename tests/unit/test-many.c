@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* test-many.c - many chunks in one call: as many calls would, hints and counts included */
+#include "client/client.h"
 #include "test_segment.h"
 
 #include <errno.h>

@@ -16,6 +16,7 @@
 
 #include "build_config.h"
 #include "client/client.h"
+#include "client/locate.h"
 #include "shm/audit.h"
 #include "shm/holder.h"
 #include "shm/queue.h"

@@ -3,6 +3,7 @@
  * test-share.c - a chunk with several holders: sharer bits in the segment, references in
  *		  each process
  */
+#include "client/client.h"
 #include "test_segment.h"
 
 #include <errno.h>
@@ -14,6 +15,7 @@
 
 #include "build_config.h"
 #include "client/cache.h"
+#include "client/locate.h"
 #include "client/share.h"
 #include "shm/audit.h"
 #include "shm/chunk_manager.h"
