@@ -295,6 +295,17 @@ struct tenant *tenants_find(const struct tenants *tenants, const struct newcomer
 	return NULL;
 }
 
+bool tenants_have_user(const struct tenants *tenants, uid_t uid)
+{
+	for (uint32_t id = tenants->first_id; id < tenants->n_ids; id++) {
+		const struct tenant *tenant = tenants->by_id[id];
+
+		if (tenant && tenant->uid == uid)
+			return true;
+	}
+	return false;
+}
+
 void tenants_tell_news(const struct tenants *tenants)
 {
 	for (uint32_t id = tenants->first_id; id < tenants->n_ids; id++) {

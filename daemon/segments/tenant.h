@@ -140,6 +140,9 @@ void tenants_try_again(struct tenants *tenants);
 struct tenant *tenants_find(const struct tenants *tenants, const struct newcomer *newcomer);
 struct tenant *tenants_get(const struct tenants *tenants, uint32_t id, uint32_t incarnation);
 
+/* Whether a process of this user is in it. */
+bool tenants_have_user(const struct tenants *tenants, uid_t uid);
+
 /* Tell all who poll to look again. */
 void tenants_tell_news(const struct tenants *tenants);
 

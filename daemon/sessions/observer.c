@@ -37,27 +37,42 @@ static bool become_observer(struct session *session)
 	return true;
 }
 
-static bool is_listed(const struct generation *generation)
+/* ---- list ---- */
+
+/* Who may attach sees the segment; who is in it, its generation, whatever the config says now. */
+static bool may_see(const struct session *session, const struct host *host,
+		    const struct generation *generation)
 {
-	return generation->state != GENERATION_LOST;
+	const struct peer *peer = &session->peer;
+
+	if (permission_to_administer(session->sessions->conf, peer) ||
+	    (host->conf && permission_to_attach(host->conf, peer)))
+		return true;
+	return generation && tenants_have_user(&generation->tenants, peer->uid);
+}
+
+static bool is_listed(const struct session *session, const struct host *host,
+		      const struct generation *generation)
+{
+	return generation->state != GENERATION_LOST && may_see(session, host, generation);
 }
 
 /* A segment that has no generation for new clients is told as well, without an object. */
-static bool is_failed(const struct host *host)
+static bool is_failed(const struct session *session, const struct host *host)
 {
-	return host->conf && !host->current;
+	return host->conf && !host->current && may_see(session, host, NULL);
 }
 
-static uint32_t count_listed(const struct hosts *hosts)
+static uint32_t count_listed(const struct session *session)
 {
 	const struct generation *generation;
 	const struct host *host;
 	uint32_t n = 0;
 
-	TAILQ_FOREACH(host, &hosts->list, link) {
-		n += is_failed(host);
+	TAILQ_FOREACH(host, &session->sessions->hosts->list, link) {
+		n += is_failed(session, host);
 		TAILQ_FOREACH(generation, &host->generations, link)
-			n += is_listed(generation);
+			n += is_listed(session, host, generation);
 	}
 	return n;
 }
@@ -70,13 +85,13 @@ static int list_host(struct session *session, const struct host *host,
 	int r = 0;
 
 	TAILQ_FOREACH(generation, &host->generations, link) {
-		if (!is_listed(generation) || r < 0)
+		if (r < 0 || !is_listed(session, host, generation))
 			continue;
 		message->place = generation->place;
 		r = session_send(session, message, sizeof(*message));
 		message->index++;
 	}
-	if (r < 0 || !is_failed(host))
+	if (r < 0 || !is_failed(session, host))
 		return r;
 	message->place = (struct mempool_msg_place){ .generation = 0 };
 	memcpy(message->place.segment, host->name, sizeof(message->place.segment));
@@ -99,7 +114,7 @@ void session_observer_list(struct session *session)
 	if (!become_observer(session))
 		return;
 	session_fill(&message.msg, MEMPOOL_MSG_SEGMENT, sizeof(message));
-	message.n = count_listed(hosts);
+	message.n = count_listed(session);
 	if (message.n == 0)
 		r = session_send(session, &message, sizeof(message));
 	TAILQ_FOREACH(host, &hosts->list, link)

@@ -12,6 +12,7 @@
 struct session;
 struct sessions;
 
+/* Those that its user may attach to, or is in; all for who may administer. */
 void session_observer_list(struct session *session);
 
 /* For root, the daemon's own user, and whom `admin` names. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test-access.c - who may attach, and how many
+ * test-access.c - who may attach, who sees what, and how many
  *
  * Only root can be other users; for anyone else those cases are left out, and said so.
  */
@@ -20,6 +20,8 @@
 #define USER_A 54321
 #define USER_B 54322
 #define GROUP_A 54323
+#define ADMIN 54324
+#define STRANGER 54325
 
 static struct fixture fixture;
 
@@ -104,6 +106,123 @@ START_TEST(test_allow_lets_named_in_and_no_others)
 	fixture_stop(&fixture);
 }
 END_TEST
+
+/* ---- who sees what ---- */
+
+/* As a user with one supplementary group (or 0), ask which segments there are. */
+static void list_as(uid_t uid, gid_t group, uint32_t n, const char *last)
+{
+	struct mempool_msg_list list = { .msg = wire_msg(MEMPOOL_MSG_LIST, sizeof(list)) };
+	union wire_answer answer;
+	pid_t pid = fork();
+	int fd;
+
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		become(uid, group);
+		fd = wire_connect(&fixture);
+		wire_send(fd, &list, sizeof(list));
+		for (uint32_t i = 0; i == 0 || i < n; i++) {
+			ck_assert_int_eq(wire_receive(fd, &answer), sizeof(answer.segment));
+			ck_assert_uint_eq(answer.msg.type, MEMPOOL_MSG_SEGMENT);
+			ck_assert_uint_eq(answer.segment.n, n);
+		}
+		ck_assert_str_eq(answer.segment.place.segment, last);
+		if (n == 0)
+			for (size_t i = sizeof(answer.msg); i < sizeof(answer.segment); i++)
+				ck_assert_uint_eq(answer.bytes[i], 0);
+		_exit(0);
+	}
+	expect_child(pid);
+}
+
+/* The first for user and group A, the second for user B. */
+static void configure_two(const char *top)
+{
+	char text[512];
+
+	snprintf(text, sizeof(text), "    allow: { users: [54321], groups: [54323] }\n%s"
+		 "  - name: %s-b\n"
+		 "    pools: [ { chunk_size: 64, chunk_count: 4 } ]\n"
+		 "    allow: { users: [54322] }\n", fixture_pools, fixture.segment);
+	fixture_configure(&fixture, top, text);
+}
+
+START_TEST(test_list_shows_each_what_it_may_use)
+{
+	char second[40];
+
+	snprintf(second, sizeof(second), "%s-b", fixture.segment);
+	configure_two("admin: { users: [54324] }\n");
+	fixture_start(&fixture);
+	list_as(USER_A, 0, 1, fixture.segment);
+	list_as(USER_B, 0, 1, second);
+	list_as(USER_B, GROUP_A, 2, second);
+	list_as(GROUP_A, 0, 1, fixture.segment);
+	list_as(STRANGER, 0, 0, "");
+	/* Who may administer, and the daemon's user, as we are. */
+	list_as(ADMIN, 0, 2, second);
+	list_as(0, 0, 2, second);
+	fixture_stop(&fixture);
+}
+END_TEST
+
+/* A segment that cannot be made has a name, too, and a reason that names its size. */
+START_TEST(test_list_shows_a_failed_segment_to_its_users)
+{
+	char text[512];
+
+	snprintf(text, sizeof(text), "%s  - name: %s-b\n"
+		 "    pools: [ { chunk_size: 1GiB, chunk_count: 1000000 } ]\n"
+		 "    allow: { users: [54322] }\n",
+		 fixture_pools, fixture.segment);
+	fixture_configure(&fixture, "", text);
+	fixture_start(&fixture);
+	list_as(STRANGER, 0, 1, fixture.segment);
+	snprintf(text, sizeof(text), "%s-b", fixture.segment);
+	list_as(USER_B, 0, 2, text);
+	fixture_stop(&fixture);
+}
+END_TEST
+
+/* A reload takes the name out of `allow`: who is in it still sees what it holds, nobody new. */
+START_TEST(test_list_shows_who_is_in_it_its_generation)
+{
+	struct mempool_msg_reloaded reloaded;
+	struct mempool_msg_welcome welcome;
+	int ready[2], done[2];
+	char byte = 0;
+	pid_t pid;
+
+	configure("", "    allow: { users: [54321] }\n");
+	fixture_start(&fixture);
+	ck_assert_int_eq(pipe(ready), 0);
+	ck_assert_int_eq(pipe(done), 0);
+	pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		close(done[1]);
+		become(USER_A, 0);
+		wire_attach(&fixture, 1, &welcome);
+		ck_assert_int_eq(write(ready[1], &byte, 1), 1);
+		_exit(read(done[0], &byte, 1) != 0);
+	}
+	close(done[0]);
+	ck_assert_int_eq(read(ready[0], &byte, 1), 1);
+	configure("", "    allow: { users: [54322] }\n");
+	wire_reload(&fixture, &reloaded);
+	ck_assert_int_eq(reloaded.error, 0);
+	list_as(USER_A, 0, 1, fixture.segment);
+	list_as(STRANGER, 0, 0, "");
+	close(done[1]);
+	expect_child(pid);
+	close(ready[0]);
+	close(ready[1]);
+	fixture_stop(&fixture);
+}
+END_TEST
+
+/* ---- how many ---- */
 
 /* The daemon's administrators, as we are, may look and raise the limit; others may not. */
 static void list_at_limit(bool as_other)
@@ -304,6 +423,9 @@ int main(void)
 	if (!skip_unless_root("other users, pid namespaces")) {
 		tcase_add_test(tcase, test_no_allow_lets_everybody_in);
 		tcase_add_test(tcase, test_allow_lets_named_in_and_no_others);
+		tcase_add_test(tcase, test_list_shows_each_what_it_may_use);
+		tcase_add_test(tcase, test_list_shows_a_failed_segment_to_its_users);
+		tcase_add_test(tcase, test_list_shows_who_is_in_it_its_generation);
 		tcase_add_test(tcase, test_limit_of_one_user_is_his_alone);
 		tcase_add_test(tcase, test_client_of_invisible_pid_is_refused);
 		tcase_add_test(tcase, test_client_in_child_pid_namespace_is_served);

@@ -58,6 +58,36 @@ check 'each was said once' same '1 1' \
 	"$(server_said 'no mempoold at') $(server_said 'everything can be read again')"
 ask user close 'closed 3' >/dev/null
 
+echo '# A segment of another group'
+groupadd team
+config=/etc/mempool.yaml
+installed=$(<$config)
+{
+	echo "$installed"
+	cat <<-'SEGMENT'
+	  - name: team
+	    group: team
+	    allow: { groups: [team] }
+	    pools: [ { chunk_size: 128, chunk_count: 100 } ]
+	SEGMENT
+} >$config
+for name in mempoold $unit; do
+	mkdir -p /etc/systemd/system/$name.service.d
+done
+printf '[Service]\nSupplementaryGroups=team\n' >/etc/systemd/system/mempoold.service.d/team.conf
+systemctl daemon-reload
+check 'the daemon has one more segment' systemctl restart mempoold.service
+check 'it sees the others' soon 5 served 'mempool_segment_up{segment="default",generation="1"} 1'
+check 'of that one not even the name' not eval 'fetch /metrics | grep -q team'
+cp /etc/systemd/system/mempoold.service.d/team.conf /etc/systemd/system/$unit.service.d/
+systemctl daemon-reload
+check 'with its group' systemctl restart $unit.service
+check 'it sees that one, too' soon 5 served 'mempool_segment_up{segment="team",generation="1"} 1'
+rm /etc/systemd/system/{mempoold,"$unit"}.service.d/team.conf
+echo "$installed" >$config
+systemctl daemon-reload
+check 'as it was' systemctl restart mempoold.service $unit.service
+
 echo '# Stop, and the socket alone'
 check 'stop' systemctl stop $unit.service
 check 'is no failure' is $unit.service Result success
