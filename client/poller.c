@@ -172,7 +172,6 @@ static void take_answer(struct poller *poller, const struct connection_peer *ans
 		return;
 	}
 	peer->asked_on = 0;
-	poller->n_questions--;
 	peer->fd = answer->fd;
 	if (peer->fd >= 0) {
 		/* It may be one that the daemon could not wake. */
@@ -205,8 +204,6 @@ static bool hear(struct poller *poller)
 			take_answer(poller, &answer);
 			break;
 		case CONNECTION_LOST:
-			poller->n_questions = 0;
-			__attribute__((fallthrough));
 		case CONNECTION_BACK:
 			poller->is_next_for_all = true;
 			is_news = true;
@@ -406,10 +403,8 @@ void poller_close(struct poller *poller)
 /* ---- waking others ---- */
 
 /* Back to what is known of a holder that was never woken. */
-static void forget_peer(struct poller *poller, struct poller_peer *peer, uint32_t number)
+static void forget_peer(struct poller_peer *peer)
 {
-	if (peer->asked_on == number && number != 0)
-		poller->n_questions--;
 	close_fd(&peer->fd);
 	*peer = (struct poller_peer){ .fd = -1 };
 }
@@ -428,7 +423,7 @@ static struct poller_peer *find_peer(struct poller *poller, const struct holder 
 	}
 	peer = &poller->peers[holder->id];
 	if (peer->incarnation != holder->incarnation) {
-		forget_peer(poller, peer, poller->connection->number);
+		forget_peer(peer);
 		peer->incarnation = holder->incarnation;
 	}
 	return peer;
@@ -457,7 +452,6 @@ static void ask(struct poller *poller, struct poller_peer *peer, uint32_t id)
 		r = connection_ask(connection, id, peer->incarnation);
 		if (r == 0) {
 			peer->asked_on = connection->number;
-			poller->n_questions++;
 			return;
 		}
 		if (r == -EAGAIN)
@@ -500,7 +494,7 @@ static bool wake_pollers(struct poller *poller, uint32_t ring)
 	int cancel_state = enter(poller);
 
 	/* The answers that have come, after what we have published (poller.h). */
-	if (poller->n_questions > 0)
+	if (poller->connection->n_asked > 0)
 		hear_while_sending(poller);
 	for (uint32_t i = 0; i < poller->segment->n_holders / 64; i++) {
 		uint64_t bits = atomic_load_explicit(&pollers[i], memory_order_seq_cst);

@@ -95,7 +95,6 @@ struct poller {
 	uint32_t patience;
 	int64_t impatient_ns;		/* since when nothing that is pending has looked */
 	struct poller_peer *peers;	/* by holder id; NULL: nobody was woken yet */
-	uint32_t n_questions;		/* whose answer may come on this connection */
 };
 
 /* Of a client: its segment, its id and its connection; all three outlive the poller. */

@@ -510,6 +510,60 @@ START_TEST(test_poll_sender_from_before_a_restart_wakes_newcomers)
 }
 END_TEST
 
+/* Polls, as long as it lives. */
+static void run_waiter(const struct fixture *with, int fd)
+{
+	struct waiter waiter;
+
+	(void)with;
+	waiter_open(&waiter);
+	look(&waiter);
+	tell(fd, waiter.client->holder);
+	for (;;)
+		pause();
+}
+
+/*
+ * The daemon dies without an answer, and so does the one that was asked for. Who comes next has
+ * its id; a sender must hear what the next daemon answers.
+ */
+START_TEST(test_poll_question_that_died_with_the_daemon_is_forgotten)
+{
+	struct actor sender, asked_for;
+	struct waiter waiter;
+	uint64_t holder;
+
+	actor_start(&sender, &fixture, run_sender);
+	tell(sender.fd, SEND_AND_TELL);
+	expect_to_hear(sender.fd, SEND_AND_TELL);
+	actor_start(&asked_for, &fixture, run_waiter);
+	holder = hear(asked_for.fd);
+	ck_assert_int_eq(kill(fixture.pid, SIGSTOP), 0);
+	tell(sender.fd, SEND_AND_TELL);
+	expect_to_hear(sender.fd, SEND_AND_TELL);
+	fixture_kill(&fixture);
+	actor_kill(&asked_for);
+
+	fixture_start(&fixture);
+	waiter_open(&waiter);
+	ck_assert_uint_eq(waiter.client->holder, holder);
+	look(&waiter);
+	ck_assert(is_quiet(&waiter));
+	/* Asked for with the first; woken directly from the second on. */
+	for (int i = 0; i < 3; i++) {
+		expect_wake(&waiter, &sender, SEND);
+		tell(sender.fd, SEND_AND_TELL);
+		expect_to_hear(sender.fd, SEND_AND_TELL);
+		ck_assert(is_readable(waiter.client->poller.wake_fd, 0));
+		ck_assert_int_eq(look(&waiter), 1);
+		ck_assert(is_quiet(&waiter));
+	}
+	waiter_close(&waiter);
+	tell(sender.fd, 0);
+	actor_join(&sender);
+}
+END_TEST
+
 /* One that polls also sends, and so reads what the daemon has to say: news is not lost in that. */
 START_TEST(test_poll_news_between_answers_is_heard)
 {
@@ -657,6 +711,7 @@ int main(void)
 	tcase_add_test(tcase, test_poll_bye_behind_unread_news_is_heard);
 	tcase_add_test(tcase, test_poll_stopped_daemon_does_not_hold_up_a_sender);
 	tcase_add_test(tcase, test_poll_sender_from_before_a_restart_wakes_newcomers);
+	tcase_add_test(tcase, test_poll_question_that_died_with_the_daemon_is_forgotten);
 	tcase_add_test(tcase, test_poll_news_between_answers_is_heard);
 	tcase_add_test(tcase, test_poll_restart_after_a_fork_is_quiet_again);
 	tcase_add_test(tcase, test_poll_closed_in_a_child_still_tells_the_parent);
