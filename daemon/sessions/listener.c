@@ -16,6 +16,7 @@
 
 #define LISTENER_BACKLOG 512
 #define LISTENER_BURST 16		/* connections taken before others get their turn */
+#define NEW_SUFFIX ".new"
 
 static int set_nonblocking(int fd)
 {
@@ -105,7 +106,7 @@ static int set_access(const char *path, mode_t mode, gid_t group)
 {
 	int r;
 
-	if (group != (gid_t)-1 && chown(path, (uid_t)-1, group) < 0) {
+	if (group != (gid_t)-1 && lchown(path, (uid_t)-1, group) < 0) {
 		r = -errno;
 		log_error("cannot give %s to group %u: %s%s", path, (unsigned int)group,
 			  strerror(-r), r == -EPERM ? "; make mempoold a member of it "
@@ -115,11 +116,56 @@ static int set_access(const char *path, mode_t mode, gid_t group)
 	return chmod(path, mode) < 0 ? -errno : 0;
 }
 
+/* The name that a socket is made by: beside its own, and never too long for an address. */
+static void set_first_name(struct sockaddr_un *address, const char *path)
+{
+	size_t length = strlen(path);
+	char *last = &address->sun_path[length - 1];
+
+	strcpy(address->sun_path, path);
+	if (length + strlen(NEW_SUFFIX) < sizeof(address->sun_path))
+		strcpy(last + 1, NEW_SUFFIX);
+	else
+		*last = *last == '~' ? '#' : '~';
+}
+
+/* All that a socket has to have before anybody may find it. */
+static int prepare(struct listener *listener, const struct sockaddr_un *address, mode_t mode,
+		   gid_t group)
+{
+	struct stat st;
+	mode_t mask;
+	int r;
+
+	/* Nobody gets in before it has its group and mode. */
+	mask = umask(0177);
+	r = bind(listener->fd, (const struct sockaddr *)address, sizeof(*address)) < 0 ? -errno : 0;
+	umask(mask);
+	if (r < 0)
+		return r;
+	r = set_access(address->sun_path, mode, group);
+	if (r == 0 && (lstat(address->sun_path, &st) < 0 ||
+		       listen(listener->fd, LISTENER_BACKLOG) < 0))
+		r = -errno;
+	if (r < 0) {
+		unlink(address->sun_path);
+		return r;
+	}
+	listener->device = st.st_dev;
+	listener->inode = st.st_ino;
+	return 0;
+}
+
+/*
+ * The kernel makes a socket's file in bind(2), with our own group, and only then can it be
+ * given to another one. Whoever tries the path in between is refused (EACCES), which a program
+ * that waits for us does not take for "not yet". So it is made by another name, and has its own
+ * as the last step; link(2) takes the place of nobody.
+ */
 static int bind_path(struct listener *listener, const char *path, mode_t mode, gid_t group)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	struct stat st;
-	mode_t mask;
+	struct sockaddr_un first = { .sun_family = AF_UNIX };
 	int r;
 
 	if (strlen(path) >= sizeof(address.sun_path)) {
@@ -127,32 +173,28 @@ static int bind_path(struct listener *listener, const char *path, mode_t mode, g
 			  sizeof(address.sun_path) - 1);
 		return -ENAMETOOLONG;
 	}
+	if (!*path)
+		return -ENOENT;
 	strcpy(address.sun_path, path);
+	set_first_name(&first, path);
 	r = clear_path(path, &address);
+	if (r == 0)
+		r = clear_path(first.sun_path, &first);
 	if (r < 0)
 		return r;
 
-	listener->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (listener->fd < 0)
-		return -errno;
-	/* Nobody gets in before it has its group and mode. */
-	mask = umask(0177);
-	r = bind(listener->fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
-	umask(mask);
-	if (r < 0)
-		return r;
 	listener->path = strdup(path);
 	if (!listener->path)
 		return -ENOMEM;
-	if (lstat(path, &st) < 0)
-		return -errno;
-	listener->device = st.st_dev;
-	listener->inode = st.st_ino;
-	r = set_access(path, mode, group);
+	listener->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	r = listener->fd < 0 ? -errno : prepare(listener, &first, mode, group);
 	if (r < 0)
 		return r;
-	if (listen(listener->fd, LISTENER_BACKLOG) < 0)
-		return -errno;
+	if (link(first.sun_path, path) < 0)
+		r = -errno;
+	unlink(first.sun_path);
+	if (r < 0)
+		return r;
 	log_info("listening on %s", path);
 	return 0;
 }

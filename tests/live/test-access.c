@@ -10,8 +10,12 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -82,6 +86,78 @@ static void hello_as(uid_t uid, gid_t group, int error, const char *text)
 	}
 	expect_child(pid);
 }
+
+/* ---- a daemon that starts ---- */
+
+/* Return: 0; -errno of connect(2). */
+static int connect_as(uid_t uid, gid_t group)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), r;
+
+	ck_assert_int_ge(fd, 0);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", fixture.socket_path);
+	ck_assert_int_eq(setegid(group), 0);
+	ck_assert_int_eq(seteuid(uid), 0);
+	r = connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
+	ck_assert_int_eq(seteuid(0), 0);
+	ck_assert_int_eq(setegid(0), 0);
+	close(fd);
+	return r;
+}
+
+static void be_traced(void *userdata)
+{
+	(void)userdata;
+	ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+}
+
+/* Let it run to its next stop: the entry or the exit of a system call. */
+static void go_on(pid_t pid)
+{
+	int status;
+
+	ck_assert_int_eq(ptrace(PTRACE_SYSCALL, pid, NULL, NULL), 0);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_msg(WIFSTOPPED(status), "it ended, with status %#x", (unsigned int)status);
+}
+
+/*
+ * Who may connect and waits for a daemon that starts hears "not yet" (ENOENT, ECONNREFUSED),
+ * at each of its system calls, until it is let in; never "you may not".
+ */
+START_TEST(test_start_never_refuses_who_may_connect)
+{
+	static const char *const access[] = { "mode: \"0666\"", "mode: \"0660\", group: 54323" };
+	FILE *file = fopen(fixture.config_path, "we");
+	unsigned int n = 0;
+	int status, r;
+
+	ck_assert_ptr_nonnull(file);
+	fprintf(file, "socket: { path: %s, %s }\nsegments:\n  - name: %s\n%s",
+		fixture.socket_path, access[_i], fixture.segment, fixture_pools);
+	fclose(file);
+	fixture.in_child = be_traced;
+	fixture_spawn(&fixture);
+	ck_assert_int_eq(waitpid(fixture.pid, &status, 0), fixture.pid);
+	ck_assert(WIFSTOPPED(status));
+	ck_assert_int_eq(ptrace(PTRACE_SETOPTIONS, fixture.pid, NULL, PTRACE_O_EXITKILL), 0);
+	do {
+		go_on(fixture.pid);
+		r = connect_as(USER_A, GROUP_A);
+		ck_assert_msg(r == 0 || r == -ENOENT || r == -ECONNREFUSED, "stop %u: %s", n,
+			      strerror(-r));
+		n++;
+	} while (r < 0);
+	ck_assert_int_eq(connect_as(USER_B, USER_B), _i == 0 ? 0 : -EACCES);
+	/* Beside 20 of them, there is no start. */
+	ck_assert_uint_gt(n, 20);
+	ck_assert_int_eq(ptrace(PTRACE_DETACH, fixture.pid, NULL, NULL), 0);
+	fixture_stop(&fixture);
+}
+END_TEST
+
+/* ---- allow ---- */
 
 START_TEST(test_no_allow_lets_everybody_in)
 {
@@ -421,6 +497,7 @@ int main(void)
 	tcase_add_test(tcase, test_adopted_holders_count_and_come_back);
 	tcase_add_test(tcase, test_crowd_at_the_door_keeps_nobody_out_who_comes_back);
 	if (!skip_unless_root("other users, pid namespaces")) {
+		tcase_add_loop_test(tcase, test_start_never_refuses_who_may_connect, 0, 2);
 		tcase_add_test(tcase, test_no_allow_lets_everybody_in);
 		tcase_add_test(tcase, test_allow_lets_named_in_and_no_others);
 		tcase_add_test(tcase, test_list_shows_each_what_it_may_use);

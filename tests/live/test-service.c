@@ -162,6 +162,47 @@ START_TEST(test_socket_left_behind_is_replaced)
 }
 END_TEST
 
+/* Killed while it made its socket, by another name; also where there is no room for that. */
+START_TEST(test_socket_left_half_made_is_cleared)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	size_t length = strlen(fixture.folder) + 1;
+	char path[sizeof(address.sun_path)], first[sizeof(path) + 4];
+	struct stat st;
+	FILE *file;
+	int fd;
+
+	if (_i == 1)
+		length = sizeof(path) - 3;
+	/* Of the longest path there is; or of a short one. */
+	memset(path, 'x', sizeof(path));
+	memcpy(path, fixture.folder, strlen(fixture.folder));
+	path[strlen(fixture.folder)] = '/';
+	path[length + 2] = '\0';
+	strcpy(first, path);
+	if (_i == 1)
+		first[length + 1] = '~';
+	else
+		strcat(first, ".new");
+	close(listen_at(first, SOCK_SEQPACKET));
+	file = fopen(fixture.config_path, "we");
+	ck_assert_ptr_nonnull(file);
+	fprintf(file, "socket: { path: %s }\nsegments:\n  - name: %s\n%s", path,
+		fixture.segment, fixture_pools);
+	fclose(file);
+	fd = fixture_listen(&fixture);
+	fixture_spawn(&fixture);
+	fixture_expect_notification(fd, "READY=1");
+	ck_assert_int_eq(stat(first, &st), -1);
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert(S_ISSOCK(st.st_mode));
+	ck_assert_uint_eq(st.st_nlink, 1);
+	close(fd);
+	fixture_stop(&fixture);
+	ck_assert_int_eq(stat(path, &st), -1);
+}
+END_TEST
+
 START_TEST(test_socket_in_use_is_refused)
 {
 	int fd = listen_at(fixture.socket_path, SOCK_SEQPACKET);
@@ -618,6 +659,7 @@ int main(void)
 	tcase_add_loop_test(tcase, test_signals_stop_and_hangup_does_not, 0, 2);
 	tcase_add_test(tcase, test_bye_before_a_stop_is_heard);
 	tcase_add_test(tcase, test_socket_left_behind_is_replaced);
+	tcase_add_loop_test(tcase, test_socket_left_half_made_is_cleared, 0, 2);
 	tcase_add_test(tcase, test_socket_in_use_is_refused);
 	tcase_add_test(tcase, test_path_that_is_no_socket_is_left);
 	tcase_add_test(tcase, test_socket_of_another_user_is_left);
