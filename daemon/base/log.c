@@ -2,6 +2,7 @@
 #include "daemon/base/log.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -24,6 +25,8 @@ static atomic_bool log_bar_is_shown;
 static char *log_kept;			/* while it is empty the next line goes there */
 static size_t log_kept_size;
 static int log_kept_priority;
+static pthread_mutex_t log_limits_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct log_limit *log_left_out;	/* those that have left lines out, and not said so */
 
 /* systemd sets JOURNAL_STREAM to device:inode of the stream that it made our stderr. */
 static bool stderr_is_journal(void)
@@ -54,11 +57,6 @@ int log_start_writer(void)
 	return writer_start(&log_writer, log_to_journal ? "<4>" : "mempoold: warning: ");
 }
 
-void log_finish(void)
-{
-	writer_finish(&log_writer);
-}
-
 void log_bar(const char *text)
 {
 	char line[LOG_TEXT_BYTES + LOG_PREFIX_BYTES];
@@ -85,8 +83,29 @@ void log_keep(char *text, size_t size, int priority)
 		text[0] = '\0';
 }
 
+/* ---- one line ---- */
+
+/*
+ * Whatever a text says, it stays one line, and does nothing to a terminal: of what is in it,
+ * some was said by clients. A tab is a tab.
+ */
+static void escape(char ret_text[static LOG_TEXT_BYTES], const char *text)
+{
+	size_t n = 0;
+
+	for (; *text && n < LOG_TEXT_BYTES - sizeof("\\xff"); text++) {
+		const unsigned char c = (unsigned char)*text;
+
+		if ((c >= ' ' && c <= '~') || c == '\t')
+			ret_text[n++] = (char)c;
+		else
+			n += (size_t)snprintf(ret_text + n, sizeof("\\xff"), "\\x%02x", c);
+	}
+	ret_text[n] = '\0';
+}
+
 /* One text a line, so that lines of several processes on one stderr stay whole. */
-static void write_line(int priority, const char *text, size_t length)
+static void write_line(int priority, const char *text)
 {
 	char line[LOG_TEXT_BYTES + LOG_PREFIX_BYTES];
 	const char *word = "";
@@ -97,61 +116,141 @@ static void write_line(int priority, const char *text, size_t length)
 	else if (priority == LOG_WARNING)
 		word = "warning: ";
 	if (log_to_journal)
-		snprintf(line, sizeof(line), "<%d>%.*s\n", priority, (int)length, text);
+		snprintf(line, sizeof(line), "<%d>%s\n", priority, text);
 	else
-		snprintf(line, sizeof(line), "mempoold: %s%.*s\n", word, (int)length, text);
+		snprintf(line, sizeof(line), "mempoold: %s%s\n", word, text);
 	writer_put(&log_writer, line);
 }
 
+static void keep(int priority, const char *text)
+{
+	if (log_kept && !log_kept[0] && priority <= log_kept_priority)
+		snprintf(log_kept, log_kept_size, "%s", text);
+}
+
+static void put(int priority, const char *text)
+{
+	keep(priority, text);
+	if (priority <= log_level)
+		write_line(priority, text);
+}
+
 __attribute__((format(printf, 2, 0))) static void
-log_va(int priority, const char *format, va_list args)
+format_line(char ret_text[static LOG_TEXT_BYTES], const char *format, va_list args)
 {
 	char text[LOG_TEXT_BYTES];
-	const char *line, *end;
-	int saved = errno;
 
 	vsnprintf(text, sizeof(text), format, args);
-	if (log_kept && !log_kept[0] && priority <= log_kept_priority)
-		snprintf(log_kept, log_kept_size, "%.*s", (int)strcspn(text, "\n"), text);
-	if (priority <= log_level) {
-		for (line = text; *line; line = *end ? end + 1 : end) {
-			end = strchrnul(line, '\n');
-			write_line(priority, line, (size_t)(end - line));
+	escape(ret_text, text);
+}
+
+__attribute__((format(printf, 2, 3))) static void log_line(int priority, const char *format, ...)
+{
+	char text[LOG_TEXT_BYTES];
+	va_list args;
+
+	va_start(args, format);
+	format_line(text, format, args);
+	va_end(args);
+	put(priority, text);
+}
+
+/* ---- limits ---- */
+
+/* Say how many were left out, where the ten seconds are over at that time. */
+static void tell_left_out(uint64_t now_ns)
+{
+	struct log_limit **link = &log_left_out, *limit;
+
+	pthread_mutex_lock(&log_limits_lock);
+	while ((limit = *link)) {
+		if (now_ns - limit->window_ns < LOG_WINDOW_NS) {
+			link = &limit->next;
+			continue;
 		}
+		*link = limit->next;
+		log_line(limit->priority, "%u more lines on %s were left out", limit->n_dropped,
+			 limit->of);
+		limit->n_dropped = 0;
 	}
-	errno = saved;
+	pthread_mutex_unlock(&log_limits_lock);
+}
+
+/* Whether one more may be written now; else it is counted. */
+static bool limit_allows(struct log_limit *limit, int priority, uint64_t now_ns)
+{
+	bool allows;
+
+	pthread_mutex_lock(&log_limits_lock);
+	if (now_ns - limit->window_ns >= LOG_WINDOW_NS) {
+		limit->window_ns = now_ns;
+		limit->n_written = 0;
+	}
+	allows = limit->n_written < limit->burst;
+	if (allows) {
+		limit->n_written++;
+	} else if (limit->n_dropped++ == 0) {
+		limit->priority = priority;
+		limit->next = log_left_out;
+		log_left_out = limit;
+	}
+	pthread_mutex_unlock(&log_limits_lock);
+	return allows;
+}
+
+/* ---- what others call ---- */
+
+void log_finish(void)
+{
+	tell_left_out(UINT64_MAX);
+	writer_finish(&log_writer);
 }
 
 void log_at(int priority, const char *format, ...)
 {
+	char text[LOG_TEXT_BYTES];
+	int saved = errno;
 	va_list args;
 
 	va_start(args, format);
-	log_va(priority, format, args);
+	format_line(text, format, args);
 	va_end(args);
+	tell_left_out(clock_monotonic_ns());
+	put(priority, text);
+	errno = saved;
+}
+
+void log_lines(int priority, const char *lines)
+{
+	int saved = errno;
+	const char *end;
+
+	for (; *lines; lines = *end ? end + 1 : end) {
+		char text[LOG_TEXT_BYTES];
+
+		end = strchrnul(lines, '\n');
+		snprintf(text, sizeof(text), "%.*s", (int)(end - lines), lines);
+		put(priority, text);
+	}
+	errno = saved;
 }
 
 void log_limited(struct log_limit *limit, int priority, const char *format, ...)
 {
-	uint64_t now = clock_monotonic_ns();
+	uint64_t now_ns = clock_monotonic_ns();
+	char text[LOG_TEXT_BYTES];
+	int saved = errno;
 	va_list args;
 
-	if (now - limit->window_ns >= LOG_WINDOW_NS) {
-		if (limit->n_dropped)
-			log_at(priority, "%u more lines of the following kind were left out",
-			       limit->n_dropped);
-		limit->window_ns = now;
-		limit->n_written = 0;
-		limit->n_dropped = 0;
-	}
-	if (limit->n_written >= limit->burst) {
-		limit->n_dropped++;
-		return;
-	}
-	limit->n_written++;
 	va_start(args, format);
-	log_va(priority, format, args);
+	format_line(text, format, args);
 	va_end(args);
+	tell_left_out(now_ns);
+	if (priority > log_level || !limit_allows(limit, priority, now_ns))
+		keep(priority, text);
+	else
+		put(priority, text);
+	errno = saved;
 }
 
 const char *log_size(char text[static LOG_SIZE_BYTES], uint64_t bytes)

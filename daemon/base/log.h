@@ -5,6 +5,9 @@
  * Into the journal each line goes with its priority in front ("<6>"), as sd-daemon(3) has
  * it; elsewhere plain, with the program's name. Every call keeps errno. A command waits until
  * its line is written; the daemon never does (writer.h).
+ *
+ * One call is one line: what is no printable character of ASCII is written as \xNN, so that
+ * nothing that a client says can look like a line of ours, or hide one.
  */
 #ifndef DAEMON_BASE_LOG_H
 #define DAEMON_BASE_LOG_H
@@ -34,14 +37,25 @@ void log_at(int priority, const char *format, ...) __attribute__((format(printf,
 #define log_info(...) log_at(LOG_INFO, __VA_ARGS__)
 #define log_debug(...) log_at(LOG_DEBUG, __VA_ARGS__)
 
-/* For lines that a client can cause as often as it likes: so many in ten seconds. */
+/* Text of our own making that is printable, and has line ends: each is a line. */
+void log_lines(int priority, const char *lines);
+
+/*
+ * For lines that a client can cause as often as it likes: so many in ten seconds. How many were
+ * left out is said before the next line of any kind after that, or at the end. Static.
+ */
 struct log_limit {
+	const char *of;			/* what the lines are about, in the plural */
 	unsigned int burst;
 	unsigned int n_written;
 	unsigned int n_dropped;
+	int priority;			/* of the first that was */
 	uint64_t window_ns;		/* when the current ten seconds began */
+	struct log_limit *next;		/* that has left lines out */
 };
+#define LOG_LIMIT(what, n) { .of = (what), .burst = (n) }
 
+/* Any thread. */
 void log_limited(struct log_limit *limit, int priority, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 

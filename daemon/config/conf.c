@@ -412,7 +412,7 @@ void conf_log_error(int priority, const struct conf_error *error)
 {
 	char *text = conf_error_format(error);
 
-	log_at(priority, "%s", text ? text : error->text);
+	log_lines(priority, text ? text : error->text);
 	free(text);
 }
 

@@ -43,9 +43,11 @@ static bool has_name(const struct generation *generation, struct stat *ret_st)
 
 static void lose(struct generation *generation)
 {
-	log_error("segment %s was truncated by a process that may write it: it is lost; its %u "
-		  "clients cannot go on with it", generation_label(generation),
-		  generation->tenants.n);
+	static struct log_limit limit = LOG_LIMIT("segments that were truncated", 20);
+
+	log_limited(&limit, LOG_ERR, "segment %s was truncated by a process that may write it: it "
+		    "is lost; its %u clients cannot go on with it", generation_label(generation),
+		    generation->tenants.n);
 	reaper_stop(&generation->reaper);
 	peak_stop(&generation->peak);
 	generation->state = GENERATION_LOST;
@@ -56,7 +58,7 @@ static void lose(struct generation *generation)
 
 static void cut_back(struct generation *generation, uint64_t size_bytes)
 {
-	static struct log_limit limit = { .burst = 20 };
+	static struct log_limit limit = LOG_LIMIT("segments that were enlarged", 20);
 	char size[LOG_SIZE_BYTES];
 	int r;
 

@@ -63,7 +63,7 @@ struct tenant *hosts_find_tenant(const struct hosts *hosts, const char *name,
 /* New clients cannot be served: say it, and keep it for who asks. Return: error. */
 static int host_fail(struct host *host, int error, const char *why)
 {
-	static struct log_limit limit = { .burst = 20 };
+	static struct log_limit limit = LOG_LIMIT("segments that cannot be served", 20);
 
 	host->error = error;
 	snprintf(host->why, sizeof(host->why), "%.*s", (int)sizeof(host->why) - 1, why);

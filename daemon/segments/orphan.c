@@ -14,7 +14,7 @@
 #include "shm/sigbus.h"
 
 /* Names that anybody can make are not to fill the journal. */
-static struct log_limit names = { .burst = 20 };
+static struct log_limit names = LOG_LIMIT("objects left behind", 20);
 
 struct orphans {
 	const struct orphan_known *known;

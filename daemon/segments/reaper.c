@@ -16,7 +16,7 @@ void reaper_init(struct reaper *reaper, struct tenants *tenants)
 
 static enum reaper_result reaper_begin(struct reaper *reaper)
 {
-	static struct log_limit limit = { .burst = 1 };
+	static struct log_limit limit = LOG_LIMIT("sweeps without memory", 1);
 	const struct tenants *tenants = reaper->tenants;
 	uint32_t id;
 
@@ -69,7 +69,8 @@ static void audit_after_reap(struct tenants *tenants)
 
 static enum reaper_result reaper_finish(struct reaper *reaper)
 {
-	static struct log_limit limit = { .burst = 1 };
+	static struct log_limit limit = LOG_LIMIT("sweeps without memory", 1);
+	static struct log_limit freed = LOG_LIMIT("sweeps", 100);
 	struct tenants *tenants = reaper->tenants;
 	uint32_t id;
 
@@ -91,10 +92,10 @@ static enum reaper_result reaper_finish(struct reaper *reaper)
 	audit_after_reap(tenants);
 	/* What was freed or sent in the name of the dead may be what somebody polls for. */
 	tenants_tell_news(tenants);
-	log_at(reaper->reap.n_freed ? LOG_INFO : LOG_DEBUG,
-	       "segment %s: freed %llu chunks of %u holders that are gone, in %.1f ms",
-	       tenants_label(tenants), (unsigned long long)reaper->reap.n_freed,
-	       reaper->n_dead, (double)(clock_monotonic_ns() - reaper->begun_ns) / 1e6);
+	log_limited(&freed, reaper->reap.n_freed ? LOG_INFO : LOG_DEBUG,
+		    "segment %s: freed %llu chunks of %u holders that are gone, in %.1f ms",
+		    tenants_label(tenants), (unsigned long long)reaper->reap.n_freed,
+		    reaper->n_dead, (double)(clock_monotonic_ns() - reaper->begun_ns) / 1e6);
 	reaper_stop(reaper);
 	return REAPER_BUSY;
 }

@@ -136,9 +136,11 @@ void tenant_end(struct tenant *tenant)
 
 static void tenant_is_dead(struct tenant *tenant)
 {
-	log_info("client '%s' (pid %d, uid %u) died: holder %u of %s is being reaped",
-		 tenant->name, (int)tenant->process.pid, (unsigned int)tenant->uid, tenant->id,
-		 tenants_label(tenant->tenants));
+	static struct log_limit limit = LOG_LIMIT("clients that died", 100);
+
+	log_limited(&limit, LOG_INFO, "client '%s' (pid %d, uid %u) died: holder %u of %s is being "
+		    "reaped", tenant->name, (int)tenant->process.pid, (unsigned int)tenant->uid,
+		    tenant->id, tenants_label(tenant->tenants));
 	tenant_end(tenant);
 	if (tenant->visitor)
 		tenant->tenants->environment->tell->tenant_died(tenant->visitor);
@@ -168,7 +170,7 @@ static bool is_shown(const struct tenant *tenant)
 
 static void tenant_look_at_lock(struct tenant *tenant)
 {
-	static struct log_limit limit = { .burst = 20 };
+	static struct log_limit limit = LOG_LIMIT("clients that cannot be seen", 20);
 	struct tenants *tenants = tenant->tenants;
 	bool is_unverifiable = !is_shown(tenant);
 
@@ -186,7 +188,7 @@ static void tenant_look_at_lock(struct tenant *tenant)
 static void tenant_watch_process(struct tenant *tenant)
 {
 	static const struct timeval in_a_second = { 1, 0 };
-	static struct log_limit limit = { .burst = 5 };
+	static struct log_limit limit = LOG_LIMIT("processes that cannot be watched", 5);
 	const struct environment *environment = tenant->tenants->environment;
 	int pidfd, r;
 

@@ -13,7 +13,7 @@
 #include "daemon/sessions/session.h"
 
 /* Clients come and go as often as they like; the journal is not to be filled with it. */
-static struct log_limit arrivals = { .burst = 500 };
+static struct log_limit arrivals = LOG_LIMIT("clients that come and go", 500);
 
 /* ---- hello ---- */
 

@@ -217,7 +217,7 @@ int listener_open(struct listener *listener, const char *path, mode_t mode, gid_
 static void put_off(struct listener *listener, int error)
 {
 	static const struct timeval moment = { 0, 100000 };
-	static struct log_limit limit = { .burst = 1 };
+	static struct log_limit limit = LOG_LIMIT("clients that cannot be accepted", 1);
 
 	log_limited(&limit, LOG_WARNING, "cannot accept clients now: %s%s", strerror(error),
 		    error == EMFILE ? " (LimitNOFILE= in its unit)" : "");

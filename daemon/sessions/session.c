@@ -15,7 +15,7 @@
 #include "daemon/config/conf.h"
 
 /* Clients come and go as often as they like; the journal is not to be filled with it. */
-static struct log_limit refusals = { .burst = 20 };
+static struct log_limit refusals = LOG_LIMIT("clients that were refused", 20);
 
 /* Room for one descriptor, as recvmsg(2) and sendmsg(2) want it. */
 union control {

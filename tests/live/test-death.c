@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -421,6 +422,81 @@ START_TEST(test_segment_overwritten_is_survived)
 }
 END_TEST
 
+/* ---- the log ---- */
+
+#define N_MANY 150			/* more than are told of in ten seconds */
+
+static void run_many(int pipe_fd)
+{
+	struct mempool_msg_welcome welcome;
+
+	alarm(600);
+	for (uint64_t i = 1; i <= N_MANY; i++)
+		wire_attach(&fixture, i, &welcome);
+	ck_assert_int_eq(write(pipe_fd, &welcome, sizeof(welcome)), sizeof(welcome));
+	pause();
+	_exit(0);
+}
+
+static bool has_no_client(void *userdata)
+{
+	const struct segment *segment = userdata;
+	struct holder holder;
+
+	for (uint32_t id = holder_first_client(segment); id < segment->n_holders; id++)
+		if (holder_read(segment, id, &holder) == 0 && holder.state != MEMPOOL_HOLDER_FREE)
+			return false;
+	return true;
+}
+
+/* How many lines have the text; the number in front of it, of the last one. */
+static unsigned int count_lines(const char *text, unsigned int *ret_number)
+{
+	FILE *file = fopen(fixture.log_path, "re");
+	char line[2048];
+	unsigned int n = 0;
+
+	ck_assert_ptr_nonnull(file);
+	while (fgets(line, sizeof(line), file)) {
+		if (!strstr(line, text))
+			continue;
+		n++;
+		if (ret_number)
+			ck_assert_int_eq(sscanf(line, "mempoold: %u", ret_number), 1);
+	}
+	fclose(file);
+	return n;
+}
+
+/* However many die, the log says so a hundred times, and then how many more there were. */
+START_TEST(test_deaths_of_many_are_counted_in_the_log)
+{
+	struct mempool_msg_welcome welcome;
+	struct segment *segment;
+	unsigned int n, n_more = 0;
+	int fds[2];
+	pid_t pid;
+
+	fixture_start(&fixture);
+	ck_assert_int_eq(pipe2(fds, O_CLOEXEC), 0);
+	pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0)
+		run_many(fds[1]);
+	ck_assert_int_eq(read(fds[0], &welcome, sizeof(welcome)), sizeof(welcome));
+	segment = wire_map(&welcome);
+	kill(pid, SIGKILL);
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+	wait_until(has_no_client, segment, 10000);
+	segment_free(segment);
+	fixture_stop(&fixture);
+	n = count_lines(" died: holder ", NULL);
+	ck_assert_uint_le(n, 100);
+	ck_assert_uint_eq(count_lines(" more lines on clients that died were left out", &n_more), 1);
+	ck_assert_uint_eq(n + n_more, N_MANY);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("death");
@@ -442,6 +518,7 @@ int main(void)
 	tcase_add_loop_test(tcase, test_truncated_segment_is_made_anew, 0, 2);
 	tcase_add_loop_test(tcase, test_truncated_in_a_sweep_is_survived, 0, 8);
 	tcase_add_loop_test(tcase, test_segment_overwritten_is_survived, 0, 3);
+	tcase_add_test(tcase, test_deaths_of_many_are_counted_in_the_log);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

@@ -434,6 +434,25 @@ START_TEST(test_hello_after_bye_gets_new_record)
 }
 END_TEST
 
+/* A line of the log is the daemon's, whatever names a client asks for. */
+START_TEST(test_drain_of_names_with_line_ends_forges_no_line)
+{
+	struct mempool_msg_drain drain = {
+		.msg = wire_msg(MEMPOOL_MSG_DRAIN, sizeof(drain)),
+		.segment = "x\nmempoold: forged",
+		.topic = "\033[31mx\nmempoold: forged",
+	};
+
+	expect_refused(&drain, sizeof(drain), -ENOENT, "there is no segment");
+	memset(drain.segment, 0, sizeof(drain.segment));
+	memcpy(drain.segment, fixture.segment, strlen(fixture.segment));
+	expect_refused(&drain, sizeof(drain), -ENOENT, "has no topic");
+	ck_assert(fixture_log_has(&fixture, "there is no segment 'x\\x0amempoold: forged'"));
+	ck_assert(fixture_log_has(&fixture, "has no topic '\\x1b[31mx\\x0amempoold: forged'"));
+	ck_assert(!fixture_log_has(&fixture, "\033"));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("protocol");
@@ -462,6 +481,7 @@ int main(void)
 	tcase_add_test(tcase, test_peer_that_does_not_read_is_dropped);
 	tcase_add_test(tcase, test_hello_repeated_gets_same_record);
 	tcase_add_test(tcase, test_hello_after_bye_gets_new_record);
+	tcase_add_test(tcase, test_drain_of_names_with_line_ends_forges_no_line);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
