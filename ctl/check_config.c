@@ -141,5 +141,5 @@ enum ctl_exit ctl_check_config(const struct ctl_options *options)
 	if (options->json)
 		return check_json(path);
 	log_init(false);
-	return (enum ctl_exit)conf_check(path);
+	return (enum ctl_exit)conf_check(path, "");
 }

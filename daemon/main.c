@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -145,12 +146,14 @@ int main(int argc, char **argv)
 
 	if (fd_fill_stdio() < 0)
 		return EX_OSERR;
+	/* What RLIMIT_FSIZE does not allow is an error (EFBIG), and not our end. */
+	signal(SIGXFSZ, SIG_IGN);
 	r = parse_options(argc, argv, &options);
 	if (r >= 0)
 		return r;
 	log_init(options.foreground);
 	if (options.mode == MODE_CHECK)
-		return conf_check(options.config_path);
+		return conf_check(options.config_path, "");
 	r = options.mode == MODE_SERVE ? log_start_writer() : 0;
 	if (r < 0) {
 		log_error("cannot start: %s", strerror(-r));

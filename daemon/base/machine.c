@@ -10,8 +10,6 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#define CGROUP_FOLDER "/sys/fs/cgroup"
-
 __attribute__((format(printf, 2, 3))) static FILE *open_file(const char *root,
 							      const char *format, ...)
 {
@@ -80,47 +78,129 @@ uint64_t machine_memory(const char *root, bool with_swap)
 	return bytes;
 }
 
+/* ---- control groups ---- */
+
+/* Where a version has what it knows of a group's memory. */
+struct group_files {
+	const char *folder;
+	const char *limit;
+	const char *used;
+	const char *inactive;		/* keys of its memory.stat */
+	const char *active;
+	const char *counts_below;	/* NULL: always; else a file that says 0 or 1 */
+};
+
+static const struct group_files version_2 = {
+	.folder = "/sys/fs/cgroup",
+	.limit = "memory.max",
+	.used = "memory.current",
+	.inactive = "inactive_file ",
+	.active = "active_file ",
+};
+
+static const struct group_files version_1 = {
+	.folder = "/sys/fs/cgroup/memory",
+	.limit = "memory.limit_in_bytes",
+	.used = "memory.usage_in_bytes",
+	.inactive = "total_inactive_file ",
+	.active = "total_active_file ",
+	.counts_below = "memory.use_hierarchy",
+};
+
+struct group {
+	const char *root;
+	const struct group_files *files;
+	const char *path;		/* "": the topmost */
+};
+
+static FILE *open_group_file(const struct group *group, const char *name)
+{
+	return open_file(group->root, "%s%s/%s", group->files->folder, group->path, name);
+}
+
 /* Under its limit; what it caches of files is given up first. */
-static uint64_t group_left(const char *root, const char *group)
+static uint64_t group_left(const struct group *group, bool when_empty)
 {
 	uint64_t limit, used, active = 0, inactive = 0;
 	FILE *file;
 
-	limit = read_number(open_file(root, CGROUP_FOLDER "%s/memory.max", group), UINT64_MAX);
-	if (limit == UINT64_MAX)
+	limit = read_number(open_group_file(group, group->files->limit), UINT64_MAX);
+	if (limit == UINT64_MAX || when_empty)
 		return limit;
-	used = read_number(open_file(root, CGROUP_FOLDER "%s/memory.current", group), 0);
-	file = open_file(root, CGROUP_FOLDER "%s/memory.stat", group);
+	used = read_number(open_group_file(group, group->files->used), 0);
+	file = open_group_file(group, "memory.stat");
 	if (file) {
-		find_key(file, "inactive_file ", 10, &inactive);
-		find_key(file, "active_file ", 10, &active);
+		find_key(file, group->files->inactive, 10, &inactive);
+		find_key(file, group->files->active, 10, &active);
 		fclose(file);
 	}
 	used -= inactive + active < used ? inactive + active : used;
 	return used < limit ? limit - used : 0;
 }
 
-uint64_t machine_group_memory(const char *root)
+/* Whether its limit is one for the groups below it, too. */
+static bool counts_below(const struct group *group)
+{
+	return !group->files->counts_below ||
+	       read_number(open_group_file(group, group->files->counts_below), 1) != 0;
+}
+
+/* A line of /proc/self/cgroup, ID:CONTROLLERS:PATH. NULL: it is not about memory. */
+static const struct group_files *parse_group(char *line, char **ret_path)
+{
+	char *controllers = strchr(line, ':');
+	char *path = controllers ? strchr(controllers + 1, ':') : NULL, *rest;
+
+	if (!path)
+		return NULL;
+	*path++ = '\0';
+	path[strcspn(path, "\n")] = '\0';
+	*ret_path = path;
+	controllers++;
+	if (!*controllers)
+		return &version_2;
+	for (char *name = strtok_r(controllers, ",", &rest); name;
+	     name = strtok_r(NULL, ",", &rest))
+		if (strcmp(name, "memory") == 0)
+			return &version_1;
+	return NULL;
+}
+
+/* Ours, then each one above it; the topmost of a container has limits, too. */
+static uint64_t least_of_groups(struct group *group, char *path, bool when_empty)
+{
+	uint64_t least = UINT64_MAX, left;
+	char *end = path + strlen(path);
+
+	group->path = path;
+	for (bool is_ours = true; end; is_ours = false, end = strrchr(path, '/')) {
+		*end = '\0';
+		if (!is_ours && !counts_below(group))
+			continue;
+		left = group_left(group, when_empty);
+		least = left < least ? left : least;
+	}
+	return least;
+}
+
+uint64_t machine_group_memory(const char *root, bool when_empty)
 {
 	FILE *file = open_file(root, "/proc/self/cgroup");
 	uint64_t least = UINT64_MAX, left;
-	char line[4096], *end;
+	struct group group = { .root = root };
+	char line[4096], *path;
 
 	while (file && fgets(line, sizeof(line), file)) {
-		if (strncmp(line, "0::/", 4) != 0)
-			continue;
-		line[strcspn(line, "\n")] = '\0';
-		/* Ours, then each one above it; the topmost of a container has limits, too. */
-		for (end = line + strlen(line); end; end = strrchr(line + 3, '/')) {
-			*end = '\0';
-			left = group_left(root, line + 3);
-			least = left < least ? left : least;
-		}
+		group.files = parse_group(line, &path);
+		left = group.files ? least_of_groups(&group, path, when_empty) : UINT64_MAX;
+		least = left < least ? left : least;
 	}
 	if (file)
 		fclose(file);
 	return least;
 }
+
+/* ---- nodes ---- */
 
 static bool has_node(const uint64_t nodes[PAGES_MAX_NODES / 64], unsigned int node)
 {
@@ -185,7 +265,7 @@ uint64_t machine_node_huge_pages(const char *root, uint64_t page_bytes,
 	return n;
 }
 
-/* ---- nodes ---- */
+/* ---- which nodes ---- */
 
 void machine_nodes(const char *root, char ret_list[static MACHINE_LIST_BYTES],
 		   uint64_t ret_nodes[PAGES_MAX_NODES / 64])
@@ -216,7 +296,15 @@ void machine_nodes(const char *root, char ret_list[static MACHINE_LIST_BYTES],
 	}
 }
 
-/* ---- locked memory ---- */
+/* ---- limits of the process ---- */
+
+uint64_t machine_file_limit(void)
+{
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_FSIZE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY
+		       ? UINT64_MAX : limit.rlim_cur;
+}
 
 uint64_t machine_lockable(const char *root)
 {

@@ -21,8 +21,9 @@ struct machine_huge {
 /* Bytes that can be had without killing somebody; with_swap: by swapping others out, too. */
 uint64_t machine_memory(const char *root, bool with_swap);
 
-/* Bytes that the control groups above us still allow (version 2); UINT64_MAX: any. */
-uint64_t machine_group_memory(const char *root);
+/* Bytes that our control group and those above it still allow, of either version; when_empty:
+ * if nothing else were in them. UINT64_MAX: any. */
+uint64_t machine_group_memory(const char *root, bool when_empty);
 
 /* Bytes that nodes have left. */
 uint64_t machine_node_memory(const char *root, const uint64_t nodes[PAGES_MAX_NODES / 64]);
@@ -41,5 +42,8 @@ void machine_nodes(const char *root, char ret_list[static MACHINE_LIST_BYTES],
 
 /* Bytes that we may lock, besides what is locked; UINT64_MAX: any. */
 uint64_t machine_lockable(const char *root);
+
+/* Bytes that a file of ours may have; UINT64_MAX: any. */
+uint64_t machine_file_limit(void);
 
 #endif

@@ -8,6 +8,7 @@
 #include <sysexits.h>
 
 #include "daemon/base/log.h"
+#include "daemon/base/machine.h"
 #include "daemon/config/conf.h"
 
 static void print_summary(const struct conf *conf)
@@ -32,7 +33,32 @@ static void print_summary(const struct conf *conf)
 	}
 }
 
-int conf_check(const char *path)
+/* Of what mempoold would be killed for, where it had the limits that we have. */
+static void warn_of_limits(const struct conf *conf, const char *root)
+{
+	const uint64_t file_limit = machine_file_limit();
+	const uint64_t group_limit = machine_group_memory(root, true);
+	char size[LOG_SIZE_BYTES], limit[LOG_SIZE_BYTES];
+	uint64_t sum_bytes = 0;
+
+	for (size_t i = 0; i < conf->n_segments; i++) {
+		const struct conf_segment *segment = &conf->segments[i];
+		uint64_t size_bytes = conf_segment_bytes(segment);
+
+		/* Of huge pages none counts for the group. */
+		sum_bytes += segment->pages.huge_bytes ? 0 : size_bytes;
+		if (size_bytes > file_limit)
+			log_warning("segment '%s' takes %s, RLIMIT_FSIZE here is %s: mempoold needs a "
+				    "larger one (LimitFSIZE= in its unit)", segment->shape.name,
+				    log_size(size, size_bytes), log_size(limit, file_limit));
+	}
+	if (sum_bytes > group_limit)
+		log_warning("the segments take %s, the limit of the control group here is %s: mempoold "
+			    "needs a larger one (MemoryMax= in its unit)", log_size(size, sum_bytes),
+			    log_size(limit, group_limit));
+}
+
+int conf_check(const char *path, const char *root)
 {
 	struct conf_error error;
 	struct conf *conf;
@@ -44,6 +70,7 @@ int conf_check(const char *path)
 		return r == -ENOMEM ? EXIT_FAILURE : EX_CONFIG;
 	}
 	print_summary(conf);
+	warn_of_limits(conf, root);
 	conf_free(conf);
 	return EXIT_SUCCESS;
 }

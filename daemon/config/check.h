@@ -8,10 +8,13 @@
 /**
  * conf_check() - whether a config file can be used, and what it makes
  *
- * Prints the summary to standard output; mistakes and warnings are logged, see log.h.
+ * @root: where /proc and /sys are, see machine.h
+ *
+ * Prints the summary to standard output; mistakes and warnings are logged, see log.h. So are
+ * limits of this process that would not let a mempoold have what it makes.
  *
  * Return: the exit status: 0; EX_CONFIG it cannot be used; EXIT_FAILURE out of memory.
  */
-int conf_check(const char *path);
+int conf_check(const char *path, const char *root);
 
 #endif

@@ -126,6 +126,18 @@ static int check_lock(struct space *space)
 	return 0;
 }
 
+/* The kernel's own word for it would be a signal that ends us. */
+static int check_file_size(struct space *space)
+{
+	struct sizes sizes;
+
+	if (is_short(space, machine_file_limit(), &sizes))
+		return space_fail(space, -EFBIG, "no file may be as large: it needs %s, RLIMIT_FSIZE "
+				  "allows %s: %s missing (LimitFSIZE= in its unit)", sizes.needed,
+				  sizes.left, sizes.missing);
+	return 0;
+}
+
 static int check_memory(struct space *space)
 {
 	const struct pages *pages = space->pages;
@@ -134,7 +146,7 @@ static int check_memory(struct space *space)
 	if (is_short(space, machine_memory(space->root, !pages->lock), &sizes))
 		return space_fail(space, -ENOMEM, "not enough memory: it needs %s, %s are available: "
 				  "%s missing", sizes.needed, sizes.left, sizes.missing);
-	if (is_short(space, machine_group_memory(space->root), &sizes))
+	if (is_short(space, machine_group_memory(space->root, false), &sizes))
 		return space_fail(space, -ENOMEM, "not enough memory: it needs %s, the limit of our "
 				  "control group leaves %s: %s missing (MemoryMax= in its unit)",
 				  sizes.needed, sizes.left, sizes.missing);
@@ -171,6 +183,8 @@ int space_find(const struct conf_segment *conf, const char *root,
 	struct space space = space_of(conf, root, reterr_text);
 	int r = check_nodes(&space);
 
+	if (r == 0)
+		r = check_file_size(&space);
 	if (r == 0 && conf->pages.huge_bytes)
 		r = check_huge(&space);
 	if (r == 0)

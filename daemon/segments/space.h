@@ -18,8 +18,8 @@
  * space_find() - the folder that a segment's next object goes to, which has room for it
  * @root: where /proc and /sys are, see machine.h
  *
- * Return: 0; -ENOSPC, -ENOMEM, -EPERM, -EINVAL, -ENOENT or -EACCES, and reterr_text says what
- *	   is missing, and how much of it.
+ * Return: 0; -ENOSPC, -ENOMEM, -EPERM, -EFBIG, -EINVAL, -ENOENT or -EACCES, and reterr_text
+ *	   says what is missing, and how much of it.
  */
 int space_find(const struct conf_segment *conf, const char *root,
 	       char ret_folder[static MEMPOOL_SHM_NAME_BYTES],

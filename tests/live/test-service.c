@@ -40,6 +40,14 @@ static int run_daemon(void)
 	return fixture_run(&fixture, arguments);
 }
 
+static int run_remove(void)
+{
+	const char *const arguments[] = { MEMPOOLD, "-c", fixture.config_path, "--remove",
+					  NULL };
+
+	return fixture_run(&fixture, arguments);
+}
+
 /* ---- options ---- */
 
 static int run_with(const char *a, const char *b, const char *c)
@@ -587,6 +595,44 @@ START_TEST(test_full_shm_is_an_error_at_start)
 }
 END_TEST
 
+static void small_files(void *userdata)
+{
+	const rlim_t *bytes = userdata;
+	const struct rlimit limit = { .rlim_cur = *bytes, .rlim_max = *bytes };
+
+	setrlimit(RLIMIT_FSIZE, &limit);
+}
+
+/* Which would be killed by a signal, and leave half of it. */
+START_TEST(test_files_that_may_not_be_as_large_are_an_error_at_start)
+{
+	struct mempool_msg_welcome welcome;
+	rlim_t limit = 1 << 20;
+	char text[512];
+
+	fixture.in_child = small_files;
+	fixture.userdata = &limit;
+	fixture_configure(&fixture, "", "    pools: [ { chunk_size: 4KiB, chunk_count: 1000 } ]\n");
+	ck_assert_int_eq(run_daemon(), 1);
+	ck_assert(fixture_log_has(&fixture, "no file may be as large: it needs"));
+	ck_assert(fixture_log_has(&fixture, "(LimitFSIZE= in its unit)"));
+	ck_assert_uint_eq(fixture_count_objects(&fixture), 0);
+	/* It fails alone; */
+	snprintf(text, sizeof(text), "%s  - name: %s-large\n"
+		 "    pools: [ { chunk_size: 4KiB, chunk_count: 1000 } ]\n", fixture_pools,
+		 fixture.segment);
+	fixture_configure(&fixture, "", text);
+	fixture_start(&fixture);
+	wire_bye(wire_attach(&fixture, 1, &welcome));
+	fixture_stop(&fixture);
+	ck_assert_int_eq(run_remove(), 0);
+	/* and so does what is small, but no file at all may be written: not even the log. */
+	limit = 0;
+	ck_assert_int_eq(run_daemon(), 1);
+	ck_assert_uint_eq(fixture_count_objects(&fixture), 0);
+}
+END_TEST
+
 static bool has_put_off(void *userdata)
 {
 	(void)userdata;
@@ -674,6 +720,7 @@ int main(void)
 	tcase_add_test(tcase, test_stderr_has_libevent_in_the_log);
 	if (!skip_unless_root("a small /dev/shm"))
 		tcase_add_test(tcase, test_full_shm_is_an_error_at_start);
+	tcase_add_test(tcase, test_files_that_may_not_be_as_large_are_an_error_at_start);
 	tcase_add_test(tcase, test_no_descriptors_puts_accepting_off);
 	tcase_add_test(tcase, test_soft_limit_of_descriptors_is_raised);
 	suite_add_tcase(suite, tcase);

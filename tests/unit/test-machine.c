@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "daemon/base/machine.h"
+#include "daemon/config/check.h"
 #include "daemon/segments/space.h"
 
 #define MIB (UINT64_C(1) << 20)
@@ -97,24 +98,52 @@ END_TEST
 START_TEST(test_group_the_tightest_of_those_above)
 {
 	put("/proc/self/cgroup", "4:memory:/other\n0::/a.slice/b.service\n");
-	ck_assert_uint_eq(machine_group_memory(root), UINT64_MAX);
+	ck_assert_uint_eq(machine_group_memory(root, false), UINT64_MAX);
 	put(CGROUP "a.slice/b.service/memory.max", "max\n");
 	put(CGROUP "a.slice/memory.max", "10000\n");
-	ck_assert_uint_eq(machine_group_memory(root), 10000);
+	ck_assert_uint_eq(machine_group_memory(root, false), 10000);
 	put(CGROUP "a.slice/memory.current", "9000\n");
-	ck_assert_uint_eq(machine_group_memory(root), 1000);
+	ck_assert_uint_eq(machine_group_memory(root, false), 1000);
 	/* What can be given up is as good as free; the rest of it is not. */
 	put(CGROUP "a.slice/memory.stat", "anon 5000\ninactive_file 300\nactive_file 200\n");
-	ck_assert_uint_eq(machine_group_memory(root), 1500);
+	ck_assert_uint_eq(machine_group_memory(root, false), 1500);
 	put(CGROUP "a.slice/b.service/memory.max", "700\n");
-	ck_assert_uint_eq(machine_group_memory(root), 700);
+	ck_assert_uint_eq(machine_group_memory(root, false), 700);
 	put(CGROUP "a.slice/memory.current", "20000\n");
-	ck_assert_uint_eq(machine_group_memory(root), 0);
+	ck_assert_uint_eq(machine_group_memory(root, false), 0);
 	/* In a container. */
 	put("/proc/self/cgroup", "0::/\n");
-	ck_assert_uint_eq(machine_group_memory(root), UINT64_MAX);
+	ck_assert_uint_eq(machine_group_memory(root, false), UINT64_MAX);
 	put(CGROUP "memory.max", "123\n");
-	ck_assert_uint_eq(machine_group_memory(root), 123);
+	ck_assert_uint_eq(machine_group_memory(root, false), 123);
+}
+END_TEST
+
+/* Of version 1, which has a folder, names and keys of its own. */
+START_TEST(test_group_of_version_1)
+{
+	put("/proc/self/cgroup", "5:cpu,cpuacct:/x\n4:hugetlb,memory:/a/b\n1:name=systemd:/y\n0::/z\n");
+	ck_assert_uint_eq(machine_group_memory(root, false), UINT64_MAX);
+	put(CGROUP "memory/a/b/memory.limit_in_bytes", "9223372036854771712\n");
+	ck_assert_uint_ge(machine_group_memory(root, false), INT64_MAX / 2);
+	put(CGROUP "memory/a/memory.limit_in_bytes", "10000\n");
+	ck_assert_uint_eq(machine_group_memory(root, false), 10000);
+	put(CGROUP "memory/a/memory.usage_in_bytes", "9000\n");
+	put(CGROUP "memory/a/memory.stat", "inactive_file 7\ntotal_inactive_file 300\n"
+					   "total_active_file 200\n");
+	ck_assert_uint_eq(machine_group_memory(root, false), 1500);
+	ck_assert_uint_eq(machine_group_memory(root, true), 10000);
+	put(CGROUP "memory/a/b/memory.limit_in_bytes", "700\n");
+	ck_assert_uint_eq(machine_group_memory(root, false), 700);
+	/* A group that does not count those below it limits itself alone. */
+	put(CGROUP "memory/a/memory.limit_in_bytes", "5\n");
+	ck_assert_uint_eq(machine_group_memory(root, true), 5);
+	put(CGROUP "memory/a/memory.use_hierarchy", "0\n");
+	ck_assert_uint_eq(machine_group_memory(root, true), 700);
+	/* In a container that sees the path of the host. */
+	put("/proc/self/cgroup", "4:memory:/docker/1234\n");
+	put(CGROUP "memory/memory.limit_in_bytes", "123\n");
+	ck_assert_uint_eq(machine_group_memory(root, false), 123);
 }
 END_TEST
 
@@ -214,6 +243,71 @@ START_TEST(test_space_group_is_short)
 }
 END_TEST
 
+START_TEST(test_space_file_is_too_large)
+{
+	const struct rlimit limit = { .rlim_cur = 256 << 10, .rlim_max = 256 << 10 };
+
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	ck_assert_int_eq(space_find(&segment, root, folder, text), -EFBIG);
+	ck_assert_ptr_nonnull(strstr(text, "no file may be as large: it needs "));
+	ck_assert_ptr_nonnull(strstr(text, "RLIMIT_FSIZE allows 256.0 KiB: "));
+	/* Also of huge pages. */
+	segment.pages.huge_bytes = 2 * MIB;
+	ck_assert_int_eq(space_find(&segment, root, folder, text), -EFBIG);
+}
+END_TEST
+
+/* What a check of this config warns of. */
+static void check_config(const char *config, char *ret_warning, size_t size)
+{
+	char path[128];
+	int fds[2], out, err;
+	ssize_t n;
+
+	put("/config.yaml", config);
+	snprintf(path, sizeof(path), "%s/config.yaml", root);
+	ck_assert_int_eq(pipe(fds), 0);
+	out = dup(STDOUT_FILENO);
+	err = dup(STDERR_FILENO);
+	fflush(stdout);
+	dup2(fds[1], STDOUT_FILENO);
+	dup2(fds[1], STDERR_FILENO);
+	ck_assert_int_eq(conf_check(path, root), 0);
+	fflush(stdout);
+	dup2(out, STDOUT_FILENO);
+	dup2(err, STDERR_FILENO);
+	close(fds[1]);
+	n = read(fds[0], ret_warning, size - 1);
+	ck_assert_int_ge(n, 0);
+	ret_warning[n] = '\0';
+	close(fds[0]);
+}
+
+/* Two segments of 1 MiB and more: what is in the group already does not count. */
+START_TEST(test_check_of_config_warns_of_limits)
+{
+	static const char *const config =
+		"segments:\n"
+		"  - { name: a, pools: [ { chunk_size: 1MiB, chunk_count: 1 } ] }\n"
+		"  - { name: b, pools: [ { chunk_size: 1MiB, chunk_count: 1 } ] }\n";
+	const struct rlimit limit = { .rlim_cur = 600 << 10, .rlim_max = 600 << 10 };
+	char said[4096];
+
+	put("/proc/self/cgroup", "0::/x\n");
+	put(CGROUP "x/memory.max", "10485760\n");
+	put(CGROUP "x/memory.current", "10485760\n");
+	check_config(config, said, sizeof(said));
+	ck_assert_ptr_null(strstr(said, "warning: "));
+	put(CGROUP "x/memory.max", "2097152\n");
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	check_config(config, said, sizeof(said));
+	ck_assert_msg(strstr(said, "limit of the control group here is 2.0 MiB") != NULL, "%s", said);
+	ck_assert_msg(strstr(said, "segment 'a' takes ") != NULL, "%s", said);
+	ck_assert_msg(strstr(said, "segment 'b' takes ") != NULL, "%s", said);
+	ck_assert_msg(strstr(said, "RLIMIT_FSIZE here is 600.0 KiB") != NULL, "%s", said);
+}
+END_TEST
+
 START_TEST(test_space_lock_is_short)
 {
 	const struct rlimit limit = { .rlim_cur = 768 << 10, .rlim_max = 768 << 10 };
@@ -280,12 +374,15 @@ int main(void)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, test_memory_with_swap_and_without);
 	tcase_add_test(tcase, test_group_the_tightest_of_those_above);
+	tcase_add_test(tcase, test_group_of_version_1);
 	tcase_add_test(tcase, test_nodes_and_what_they_have);
 	tcase_add_test(tcase, test_huge_pages_promised_ones_are_not_free);
 	tcase_add_test(tcase, test_lockable_is_what_the_limit_leaves);
 	tcase_add_test(tcase, test_space_enough);
 	tcase_add_test(tcase, test_space_memory_is_short);
 	tcase_add_test(tcase, test_space_group_is_short);
+	tcase_add_test(tcase, test_space_file_is_too_large);
+	tcase_add_test(tcase, test_check_of_config_warns_of_limits);
 	tcase_add_test(tcase, test_space_lock_is_short);
 	tcase_add_test(tcase, test_space_huge_pages_are_short);
 	tcase_add_test(tcase, test_space_node_is_not_there);
