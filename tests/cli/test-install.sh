@@ -25,4 +25,21 @@ ln -sfn /nonexistent/elsewhere "$config"
 check 'an install over a link that leads nowhere' install_config
 check 'leaves that, too' same /nonexistent/elsewhere "$(readlink "$config")"
 
+# Another folder, where the daemon looks and the install puts it. Nothing is compiled for that.
+configure() {
+	meson setup "$dir/build-$1" "$SOURCE" -Dtests=false --prefix=/opt/pool "${@:2}" >"$dir/setup" 2>&1 &&
+		DESTDIR=$dir/$1 meson install -C "$dir/build-$1" --no-rebuild --tags config >/dev/null
+}
+reads() {
+	grep -q "MEMPOOL_SYSCONFDIR_FILE \"$2\"" "$dir/build-$1/build_config.h" &&
+		grep -q "^ExecStart=.* $2\$" "$dir/build-$1/systemd/mempoold.service"
+}
+check 'a build with a folder of its own' configure absolute --sysconfdir=/srv/etc
+check 'brings the config there' cmp "$CONFIG" "$dir/absolute/srv/etc/mempool.yaml"
+check 'and nowhere else' test ! -e "$dir/absolute/etc"
+check 'where its daemon and its unit read it' reads absolute /srv/etc/mempool.yaml
+check 'a build with a folder below its prefix' configure below --sysconfdir=conf
+check 'brings the config there, too' cmp "$CONFIG" "$dir/below/opt/pool/conf/mempool.yaml"
+check 'where its daemon and its unit read it' reads below /opt/pool/conf/mempool.yaml
+
 finish
