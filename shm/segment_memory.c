@@ -20,6 +20,9 @@
 #define OPEN_TRIES 100
 #define OPEN_PAUSE_NS 10000000
 
+/* Of whole pages, whatever their size is. */
+#define LEAST_PIECE_BYTES UINT64_C(65536)
+
 void segment_memory_deinit(struct segment_memory *memory)
 {
 	if (!memory)
@@ -217,20 +220,27 @@ static int check_space(int fd, uint64_t size)
 	return fs.f_blocks != 0 && (size - 1) / fs.f_frsize >= fs.f_bavail ? -ENOSPC : 0;
 }
 
-/* In pieces, so that taking many GiB can be followed and a watchdog fed. */
-static int take_space(int fd, uint64_t size, segment_progress_fn progress, void *userdata)
+/*
+ * In pieces, so that taking many GiB can be followed and a watchdog fed. A signal makes the
+ * kernel give a piece back that it is about to have: the next one is half as large, so that
+ * some is had between two signals, however often they come.
+ */
+int segment_take_space(int fd, uint64_t size, segment_progress_fn progress, void *userdata)
 {
-	for (uint64_t done = 0; done < size;) {
-		uint64_t piece = size - done < PAGES_PIECE_BYTES ? size - done
-								 : PAGES_PIECE_BYTES;
-		int r;
+	uint64_t most = PAGES_PIECE_BYTES;
 
-		do {
-			r = posix_fallocate(fd, (off_t)done, (off_t)piece);
-		} while (r == EINTR);
+	for (uint64_t done = 0; done < size;) {
+		uint64_t piece = size - done < most ? size - done : most;
+		int r = posix_fallocate(fd, (off_t)done, (off_t)piece);
+
+		if (r == EINTR) {
+			most = most / 2 > LEAST_PIECE_BYTES ? most / 2 : LEAST_PIECE_BYTES;
+			continue;
+		}
 		if (r != 0)
 			return -r;
 		done += piece;
+		most = most < PAGES_PIECE_BYTES ? most * 2 : most;
 		if (progress && !progress(done, size, userdata))
 			return -ECANCELED;
 	}
@@ -246,7 +256,7 @@ static int take_pages(const struct segment_memory *memory, const struct pages *p
 	if (r < 0)
 		return r;
 	if (!pages_are_filled(pages))
-		return take_space(memory->fd, memory->size, progress, userdata);
+		return segment_take_space(memory->fd, memory->size, progress, userdata);
 	/* Filling takes the space, and in parallel, which posix_fallocate(3) cannot. */
 	if (ftruncate(memory->fd, (off_t)memory->size) < 0)
 		return -errno;

@@ -90,6 +90,9 @@ int segment_create_fd(int fd, uint64_t size_bytes, const struct pages *pages,
 		      segment_progress_fn progress, void *userdata,
 		      struct segment_memory *ret_memory);
 
+/* Take the space of an empty file. Return: 0; -ECANCELED as @progress said; -ENOSPC, -errno. */
+int segment_take_space(int fd, uint64_t size_bytes, segment_progress_fn progress, void *userdata);
+
 /*
  * Whether that can be an object's name as a daemon tells it: of one of the forms above, with
  * nothing in it that a terminal would obey.

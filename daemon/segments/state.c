@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "shm/segment_memory.h"
+
 #define STATE_MAGIC UINT64_C(0x6574617473706d0a)	/* "\nmpstate" in memory */
 #define STATE_VERSION 1
 #define STATE_MAX_BYTES (UINT64_C(1) << 26)		/* far more than the largest one has */
@@ -187,11 +189,9 @@ static int map_new(int fd, struct state *state)
 	void *base;
 	int r;
 
-	do {
-		r = posix_fallocate(fd, 0, (off_t)state->size_bytes);
-	} while (r == EINTR);
-	if (r != 0)
-		return -r;
+	r = segment_take_space(fd, state->size_bytes, NULL, NULL);
+	if (r < 0)
+		return r;
 	base = mmap(NULL, state->size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (base == MAP_FAILED)
 		return -errno;

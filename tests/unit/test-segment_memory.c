@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 static const struct segment_permissions private_perms = { .mode = 0600, .group = (gid_t)-1 };
@@ -441,6 +442,29 @@ START_TEST(test_memory_deinit_null_and_twice)
 }
 END_TEST
 
+static void on_signal(int number)
+{
+	(void)number;
+}
+
+/* More often than a large piece of space can be had; then it would never end. */
+START_TEST(test_create_under_a_storm_of_signals_ends)
+{
+	const struct itimerval often = { { 0, 200 }, { 0, 200 } }, never = { { 0, 0 }, { 0, 0 } };
+	const struct sigaction action = { .sa_handler = on_signal };
+	const uint64_t large = UINT64_C(128) << 20;
+	struct stat st;
+
+	ck_assert_int_eq(sigaction(SIGALRM, &action, NULL), 0);
+	ck_assert_int_eq(setitimer(ITIMER_REAL, &often, NULL), 0);
+	ck_assert_int_eq(segment_create(name, large, SEGMENT_READ_WRITE, SEGMENT_CREATE,
+					&private_perms, NULL, NULL, &memory), 0);
+	ck_assert_int_eq(setitimer(ITIMER_REAL, &never, NULL), 0);
+	ck_assert_int_eq(fstat(memory.fd, &st), 0);
+	ck_assert_uint_ge((uint64_t)st.st_blocks * 512, large);
+}
+END_TEST
+
 static void add_tests(TCase *tcase)
 {
 	tcase_add_checked_fixture(tcase, setup, teardown);
@@ -458,6 +482,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_create_space_not_taken_leaves_nothing);
 	tcase_add_test(tcase, test_create_tells_progress);
 	tcase_add_test(tcase, test_create_given_up_leaves_nothing);
+	tcase_add_test(tcase, test_create_under_a_storm_of_signals_ends);
 	tcase_add_test(tcase, test_create_mode_whatever_the_umask);
 	tcase_add_test(tcase, test_create_group_not_ours_eperm_nothing_left);
 	tcase_add_test(tcase, test_map_no_permission_eacces);
