@@ -430,12 +430,14 @@ void reload_init(struct reload *reload, struct event_base *base, struct hosts *h
 	event_assign(&reload->tick, base, -1, EV_PERSIST, on_tick, reload);
 }
 
-void reload_deinit(struct reload *reload)
+bool reload_deinit(struct reload *reload)
 {
 	if (!reload->base)
-		return;
+		return true;
 	atomic_store_explicit(&reload->is_given_up, true, memory_order_relaxed);
-	worker_stop(&reload->worker);
+	if (!worker_stop(&reload->worker))
+		return false;
 	undo(reload);
 	event_del(&reload->tick);
+	return true;
 }

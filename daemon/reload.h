@@ -74,8 +74,9 @@ struct reload {
 void reload_init(struct reload *reload, struct event_base *base, struct hosts *hosts,
 		 const struct conf *conf, const struct reload_fns *tell, void *userdata);
 
-/* Give up the one under way. */
-void reload_deinit(struct reload *reload);
+/* Give up the one under way. Return: false, it hangs (worker.h): hosts and house stay, for it
+ * may use them. */
+bool reload_deinit(struct reload *reload);
 
 /**
  * reload_ask() - one more, that begins from now on

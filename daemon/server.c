@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <systemd/sd-daemon.h>
+#include <unistd.h>
 
 #include "build_config.h"
 #include "daemon/base/clock.h"
@@ -414,12 +415,23 @@ int server_init(struct server *server, struct conf *conf, const char *socket_pat
 	return r;
 }
 
+/* Beside work that hangs nothing can be freed. What it has made so far is no object yet, or
+ * one that the next start recognises. */
+static _Noreturn void end_at_once(struct server *server)
+{
+	log_warning("a reload hangs, in a name service or a file system: mempoold ends without it");
+	listener_close(&server->listener);
+	log_finish();
+	_exit(EXIT_SUCCESS);
+}
+
 static void server_deinit(struct server *server)
 {
 	struct session *session;
 	struct host *host;
 
-	reload_deinit(&server->reload);
+	if (!reload_deinit(&server->reload))
+		end_at_once(server);
 	listener_close(&server->listener);
 	while ((session = TAILQ_FIRST(&server->sessions.list)))
 		session_free(session);

@@ -6,7 +6,10 @@
 #include <event2/event.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
+
+#define STOP_SECONDS 5
 
 static void *run(void *userdata)
 {
@@ -18,14 +21,25 @@ static void *run(void *userdata)
 	return NULL;
 }
 
-void worker_stop(struct worker *worker)
+static void forget(struct worker *worker)
 {
-	if (!worker->is_running)
-		return;
-	pthread_join(worker->thread, NULL);
 	event_del(&worker->over);
 	close(worker->fd);
 	worker->is_running = false;
+}
+
+bool worker_stop(struct worker *worker)
+{
+	struct timespec until;
+
+	if (!worker->is_running)
+		return true;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += STOP_SECONDS;
+	if (pthread_clockjoin_np(worker->thread, NULL, CLOCK_MONOTONIC, &until) != 0)
+		return false;
+	forget(worker);
+	return true;
 }
 
 static void on_over(evutil_socket_t fd, short what, void *userdata)
@@ -34,7 +48,9 @@ static void on_over(evutil_socket_t fd, short what, void *userdata)
 
 	(void)fd;
 	(void)what;
-	worker_stop(worker);
+	/* It has nothing more to do than to end. */
+	pthread_join(worker->thread, NULL);
+	forget(worker);
 	worker->done(worker->userdata);
 }
 

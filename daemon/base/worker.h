@@ -29,7 +29,11 @@ struct worker {
 int worker_start(struct worker *worker, struct event_base *base, worker_fn work,
 		 worker_fn done, void *userdata);
 
-/* Wait for the end of the work, if there is any; done is not called. */
-void worker_stop(struct worker *worker);
+/*
+ * Wait for the end of the work, if there is any; done is not called. Return: false, it has not
+ * ended within five seconds: it may hang in a name service or on a file system, and goes on with
+ * all that it was given until the process ends.
+ */
+bool worker_stop(struct worker *worker);
 
 #endif

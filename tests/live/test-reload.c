@@ -9,8 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "fixture.h"
@@ -601,6 +603,50 @@ START_TEST(test_reload_killed_in_its_middle_the_next_start_goes_on)
 }
 END_TEST
 
+/* Where groups are looked up, a pipe that nobody writes to: such a file never opens. */
+static void hang_groups(void *userdata)
+{
+	if (fixture_own_mounts(0) < 0 ||
+	    mount(userdata, "/etc/group", NULL, MS_BIND, NULL) < 0)
+		_exit(77);
+}
+
+static bool has_ended(void *userdata)
+{
+	int *status = userdata;
+
+	if (waitpid(fixture.pid, status, WNOHANG) != fixture.pid)
+		return false;
+	fixture.pid = 0;
+	return true;
+}
+
+START_TEST(test_reload_that_hangs_keeps_no_stop_waiting)
+{
+	char path[128];
+	struct stat st;
+	int status = 0;
+
+	snprintf(path, sizeof(path), "%s/groups", fixture.folder);
+	ck_assert_int_eq(mkfifo(path, 0666), 0);
+	fixture.in_child = hang_groups;
+	fixture.userdata = path;
+	fixture_start(&fixture);
+	fixture_configure(&fixture, "admin: { groups: [ no-such-group ] }\n", NULL);
+	kill(fixture.pid, SIGHUP);
+	usleep(100000);
+	ck_assert(fixture_log_has(&fixture, "reloading "));
+	kill(fixture.pid, SIGTERM);
+	wait_until(has_ended, &status, 30000);
+	ck_assert_int_eq(status, 0);
+	ck_assert(fixture_log_has(&fixture, "a reload hangs"));
+	ck_assert_int_eq(stat(fixture.socket_path, &st), -1);
+	fixture.in_child = NULL;
+	fixture_configure(&fixture, "", NULL);
+	fixture_start(&fixture);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("reload");
@@ -623,6 +669,8 @@ int main(void)
 	tcase_add_test(tcase, test_reload_while_one_is_under_way_reads_again);
 	tcase_add_test(tcase, test_reload_stopped_in_its_middle_leaves_nothing);
 	tcase_add_loop_test(tcase, test_reload_killed_in_its_middle_the_next_start_goes_on, 0, 10);
+	if (!skip_unless_root("a /etc/group of its own"))
+		tcase_add_test(tcase, test_reload_that_hangs_keeps_no_stop_waiting);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
