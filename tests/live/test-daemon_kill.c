@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test-daemon_kill.c - the daemon killed before every system call of start, hello, bye and sweep
+ * test-daemon_kill.c - the daemon killed before every system call of start, hello, bye, sweep,
+ *			reload and --remove
  *
  * The test traces the daemon from call to call (ptrace(2)) and kills it before call k of what it
- * has to do, for every k; then the next daemon starts. What it must find: one object, one state
- * file, every client that lives, with what it holds, and nothing of one that has gone.
+ * has to do, for every k; then the next daemon starts. What it must find: one object and one state
+ * file for each generation, every client that lives, with what it holds, and nothing of one that
+ * has gone. The threads that a reload starts are traced as well.
  *
  * What happens between two system calls are stores, of which tests/unit/test-state and
  * tests/crash tell.
@@ -29,10 +31,12 @@
 
 static struct fixture fixture;
 
+static const char *const small = "    pools: [ { chunk_size: 128, chunk_count: 100 } ]\n";
+
 static void setup(void)
 {
 	fixture_init(&fixture);
-	fixture_configure(&fixture, "", "    pools: [ { chunk_size: 128, chunk_count: 100 } ]\n");
+	fixture_configure(&fixture, "", small);
 }
 
 static void teardown(void)
@@ -118,6 +122,63 @@ static bool kill_before(unsigned int k, bool (*is_over)(void))
 	return is_in;
 }
 
+/* ---- with its threads ---- */
+
+/*
+ * As next_call(), of a daemon whose threads are traced, of any of them. *tid: the thread that
+ * was stopped last, or 0; then the one that is.
+ */
+static uint64_t next_call_of_any(pid_t *tid)
+{
+	struct __ptrace_syscall_info info;
+	int status;
+
+	for (;;) {
+		if (*tid)
+			ck_assert_int_eq(ptrace(PTRACE_SYSCALL, *tid, NULL, NULL), 0);
+		*tid = waitpid(-1, &status, __WALL);
+		ck_assert_int_gt(*tid, 0);
+		if (!WIFSTOPPED(status)) {
+			ck_assert_msg(*tid != fixture.pid, "it ended, with status %#x",
+				      (unsigned int)status);
+			*tid = 0;
+			continue;
+		}
+		if (WSTOPSIG(status) != (SIGTRAP | 0x80))
+			continue;
+		ck_assert_int_gt(ptrace(PTRACE_GET_SYSCALL_INFO, *tid, sizeof(info), &info), 0);
+		if (info.op == PTRACE_SYSCALL_INFO_ENTRY)
+			return info.entry.nr;
+	}
+}
+
+/* The kernel tells of the end of a process once the ends of its traced threads are known. */
+static void kill_all_threads(void)
+{
+	kill(fixture.pid, SIGKILL);
+	while (waitpid(-1, NULL, __WALL) != fixture.pid)
+		;
+	fixture.pid = 0;
+}
+
+/* As kill_before(). The daemon is stopped before it waits, and every thread from now on is traced. */
+static bool kill_any_before(unsigned int k, bool (*is_over)(void))
+{
+	pid_t tid = fixture.pid;
+	bool is_in = true;
+
+	ck_assert_int_eq(ptrace(PTRACE_SETOPTIONS, fixture.pid, NULL,
+				PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL | PTRACE_O_TRACECLONE),
+			 0);
+	for (unsigned int i = 0; i < k && is_in; i++) {
+		uint64_t call = next_call_of_any(&tid);
+
+		is_in = !(tid == fixture.pid && is_at_rest(call) && is_over());
+	}
+	kill_all_threads();
+	return is_in;
+}
+
 /* ---- what must be there ---- */
 
 static unsigned int count_state_files(void)
@@ -133,13 +194,18 @@ static unsigned int count_state_files(void)
 	return n;
 }
 
-/* After a start: one generation, and nothing half made. */
+/* After a start: so many generations, and nothing half made. */
+static void check_generations(unsigned int k, unsigned int n)
+{
+	ck_assert_msg(fixture_count_objects(&fixture) == n, "killed before call %u: %u objects", k,
+		      fixture_count_objects(&fixture));
+	ck_assert_msg(count_state_files() == n, "killed before call %u: %u state files", k,
+		      count_state_files());
+}
+
 static void check_one(unsigned int k)
 {
-	ck_assert_msg(fixture_count_objects(&fixture) == 1, "killed before call %u: %u objects", k,
-		      fixture_count_objects(&fixture));
-	ck_assert_msg(count_state_files() == 1, "killed before call %u: %u state files", k,
-		      count_state_files());
+	check_generations(k, 1);
 }
 
 static uint32_t n_clients(const struct segment *segment)
@@ -158,6 +224,19 @@ static bool is_deserted(void *userdata)
 	const struct segment *segment = userdata;
 
 	return n_clients(segment) == 0 && pool_count_used(&segment->pools[0]) == 0;
+}
+
+static int remove_of(struct fixture *of)
+{
+	const char *const remove[] = { MEMPOOLD, "-c", of->config_path, "--remove", NULL };
+
+	return fixture_run(of, remove);
+}
+
+static void remove_all_generations(void)
+{
+	ck_assert_int_eq(remove_of(&fixture), 0);
+	ck_assert_uint_eq(fixture_count_objects(&fixture), 0);
 }
 
 /* ---- start ---- */
@@ -181,9 +260,6 @@ START_TEST(test_start_killed_before_every_call_leaves_nothing)
 
 	/* Each from nothing: the last one's segment is removed first. */
 	for (k = 1; kill_start_before(k); k++) {
-		const char *const remove[] = { MEMPOOLD, "-c", fixture.config_path, "--remove",
-					       NULL };
-
 		ck_assert_uint_le(fixture_count_objects(&fixture), 1);
 		fixture_start(&fixture);
 		check_one(k);
@@ -191,12 +267,70 @@ START_TEST(test_start_killed_before_every_call_leaves_nothing)
 		segment_free(wire_map(&welcome));
 		wire_bye(fd);
 		fixture_kill(&fixture);
-		ck_assert_int_eq(fixture_run(&fixture, remove), 0);
-		ck_assert_uint_eq(fixture_count_objects(&fixture), 0);
+		remove_all_generations();
 		ck_assert_uint_lt(k, MAX_CALLS);
 	}
 	printf("%-8s killed before %4u calls\n", "start", k);
 	ck_assert_uint_gt(k, 100);
+}
+END_TEST
+
+/* The same user, the same segment, another state folder. */
+static void make_other(struct fixture *ret_other)
+{
+	char top[192];
+
+	*ret_other = fixture;
+	snprintf(top, sizeof(top), "state_dir: %s/other\n", fixture.folder);
+	snprintf(ret_other->socket_path, sizeof(ret_other->socket_path), "%s/other-sock",
+		 fixture.folder);
+	snprintf(ret_other->config_path, sizeof(ret_other->config_path), "%s/other.yaml",
+		 fixture.folder);
+	fixture_configure(ret_other, top, small);
+}
+
+static bool has_whole_state(void)
+{
+	char path[192];
+
+	snprintf(path, sizeof(path), "%s/%s.1.state", fixture.folder, fixture.segment);
+	return access(path, F_OK) == 0;
+}
+
+/*
+ * Whatever is left of one, a daemon with another state folder touches nothing of it: above all
+ * an object that has no state file yet.
+ */
+START_TEST(test_start_killed_before_every_call_is_left_by_another_house)
+{
+	struct fixture other;
+	unsigned int k, n = 0;
+	char path[192];
+
+	make_other(&other);
+	for (k = 1; kill_start_before(k); k++) {
+		/* Before it there is nothing to touch; behind it all calls are alike. */
+		if (fixture_count_objects(&fixture) == 0 || (has_whole_state() && k % 16 != 0)) {
+			remove_all_generations();
+			continue;
+		}
+		n += !has_whole_state();
+		fixture_start(&other);
+		ck_assert_uint_eq(fixture_count_objects(&fixture), 2);
+		fixture_kill(&other);
+		ck_assert_int_eq(remove_of(&other), 0);
+		ck_assert_uint_eq(fixture_count_objects(&fixture), 1);
+		fixture_start(&fixture);
+		check_one(k);
+		fixture_kill(&fixture);
+		remove_all_generations();
+		ck_assert_uint_lt(k, MAX_CALLS);
+	}
+	snprintf(path, sizeof(path), "%s/other", fixture.folder);
+	rmdir(path);
+	unlink(other.config_path);
+	printf("%-8s killed before %4u calls without a state, beside another house\n", "start", n);
+	ck_assert_uint_gt(n, 5);
 }
 END_TEST
 
@@ -212,9 +346,6 @@ START_TEST(test_adoption_killed_before_every_call_keeps_the_living)
 	ck_assert_int_eq(pool_claim(&segment->pools[0], 7, first.holder), 0);
 	fixture_kill(&fixture);
 	for (k = 1; kill_start_before(k); k++) {
-		/* Now and then: a start takes longer than a kill. */
-		if (k % 8 != 0)
-			continue;
 		fixture_start(&fixture);
 		check_one(k);
 		close(wire_attach(&fixture, 1, &again));
@@ -393,6 +524,149 @@ START_TEST(test_sweep_killed_before_every_call_is_done_again)
 }
 END_TEST
 
+/* ---- reload ---- */
+
+static const char *const large = "    pools: [ { chunk_size: 128, chunk_count: 200 } ]\n";
+
+static bool has_one_object(void *userdata)
+{
+	return fixture_count_objects(userdata) == 1 && count_state_files() == 1;
+}
+
+static bool kill_reload_before(unsigned int k)
+{
+	struct mempool_msg_reload reload = { .msg = wire_msg(MEMPOOL_MSG_RELOAD, sizeof(reload)) };
+	bool is_in;
+
+	start_traced();
+	fixture_configure(&fixture, "", large);
+	client_fd = wire_connect(&fixture);
+	wire_send(client_fd, &reload, sizeof(reload));
+	is_in = kill_any_before(k, has_answer);
+	close(client_fd);
+	return is_in;
+}
+
+/* Nobody is there: the new generation is all that the next daemon has. */
+START_TEST(test_reload_killed_before_every_call_leaves_one_generation)
+{
+	struct mempool_msg_welcome welcome;
+	struct segment *segment;
+	bool is_in = true;
+	unsigned int k;
+	int fd;
+
+	for (k = 1; is_in; k++) {
+		fixture_configure(&fixture, "", small);
+		is_in = kill_reload_before(k);
+		fixture_start(&fixture);
+		check_one(k);
+		fd = wire_attach(&fixture, 1, &welcome);
+		segment = wire_map(&welcome);
+		ck_assert_uint_eq(segment->pools[0].n_chunks, 200);
+		segment_free(segment);
+		wire_bye(fd);
+		fixture_kill(&fixture);
+		remove_all_generations();
+		ck_assert_uint_lt(k, MAX_CALLS);
+	}
+	printf("%-8s killed before %4u calls\n", "reload", k - 1);
+	ck_assert_uint_gt(k, 20);
+}
+END_TEST
+
+/* Somebody lives in the old one, and finds it again, with what it holds. */
+START_TEST(test_reload_killed_before_every_call_keeps_the_living)
+{
+	struct mempool_msg_welcome first, again;
+	bool is_in = true;
+	unsigned int k;
+
+	for (k = 1; is_in; k++) {
+		fixture_configure(&fixture, "", small);
+		fixture_start(&fixture);
+		close(wire_attach(&fixture, 1, &first));
+		its_segment = wire_map(&first);
+		ck_assert_int_eq(pool_claim(&its_segment->pools[0], 7, first.holder), 0);
+		fixture_kill(&fixture);
+		is_in = kill_reload_before(k);
+
+		fixture_start(&fixture);
+		check_generations(k, 2);
+		ck_assert_uint_eq(segment_state(its_segment), MEMPOOL_SEGMENT_RETIRED);
+		client_fd = wire_attach(&fixture, 1, &again);
+		ck_assert_mem_eq(&first, &again, sizeof(first));
+		ck_assert_uint_eq(n_clients(its_segment), 1);
+		ck_assert_uint_eq(pool_count_used(&its_segment->pools[0]), 1);
+		wire_bye(client_fd);
+		wait_until(has_one_object, &fixture, SECOND_MS);
+		check_one(k);
+		segment_free(its_segment);
+		fixture_kill(&fixture);
+		remove_all_generations();
+		ck_assert_uint_lt(k, MAX_CALLS);
+	}
+	printf("%-8s killed before %4u calls, with a client\n", "reload", k - 1);
+	ck_assert_uint_gt(k, 20);
+}
+END_TEST
+
+/* ---- --remove ---- */
+
+/* Return: whether it was killed; false: it ended by itself. */
+static bool kill_remove_before(unsigned int k)
+{
+	const char *const arguments[] = { MEMPOOLD, "-c", fixture.config_path, "--remove", NULL };
+	int status;
+	pid_t pid = fork();
+
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+		execv(MEMPOOLD, (char *const *)arguments);
+		_exit(127);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	/* Two stops a call. */
+	for (unsigned int i = 0; i < 2 * k; i++) {
+		ck_assert_int_eq(ptrace(PTRACE_SYSCALL, pid, NULL, NULL), 0);
+		ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+		if (!WIFSTOPPED(status)) {
+			ck_assert_int_eq(status, 0);
+			return false;
+		}
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	return true;
+}
+
+START_TEST(test_remove_killed_before_every_call_is_done_again)
+{
+	struct mempool_msg_welcome welcome;
+	unsigned int k;
+	bool is_in = true;
+	int fd;
+
+	for (k = 1; is_in; k++) {
+		fixture_start(&fixture);
+		fixture_kill(&fixture);
+		is_in = kill_remove_before(k);
+		ck_assert_uint_le(fixture_count_objects(&fixture), 1);
+		fixture_start(&fixture);
+		check_one(k);
+		fd = wire_attach(&fixture, 1, &welcome);
+		segment_free(wire_map(&welcome));
+		wire_bye(fd);
+		fixture_kill(&fixture);
+		remove_all_generations();
+		ck_assert_uint_lt(k, MAX_CALLS);
+	}
+	printf("%-8s killed before %4u calls\n", "remove", k - 1);
+	ck_assert_uint_gt(k, 20);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("daemon_kill");
@@ -403,10 +677,14 @@ int main(void)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_set_timeout(tcase, 200);
 	tcase_add_test(tcase, test_start_killed_before_every_call_leaves_nothing);
+	tcase_add_test(tcase, test_start_killed_before_every_call_is_left_by_another_house);
 	tcase_add_test(tcase, test_adoption_killed_before_every_call_keeps_the_living);
 	tcase_add_test(tcase, test_hello_killed_before_every_call_has_one_holder);
 	tcase_add_test(tcase, test_bye_killed_before_every_call_leaves_nothing);
 	tcase_add_test(tcase, test_sweep_killed_before_every_call_is_done_again);
+	tcase_add_test(tcase, test_reload_killed_before_every_call_leaves_one_generation);
+	tcase_add_test(tcase, test_reload_killed_before_every_call_keeps_the_living);
+	tcase_add_test(tcase, test_remove_killed_before_every_call_is_done_again);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
