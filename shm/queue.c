@@ -145,7 +145,10 @@ static bool tidy(const struct queue *queue, uint64_t known)
 	uint64_t head = atomic_load_explicit(&queue->ring->head, ORDER);
 	uint64_t at = head;
 
-	/* Ends: at known, which is a round away at most, or a line behind the head. */
+	/* It has come so far; or it is more than a round away, as somebody wrote who may not. */
+	if (known - head > queue->mask + 1)
+		known = head;
+	/* Ends: at known, or a line behind the head. */
 	for (; at - head <= queue->line_mask || is_before(at, known); at++) {
 		uint64_t slot = atomic_load_explicit(slot_at(queue, at), ORDER);
 
@@ -163,6 +166,17 @@ static bool tidy(const struct queue *queue, uint64_t known)
 	/* From where it stood: a step back would be somebody's who writes what he likes. */
 	return at == head || atomic_compare_exchange_strong_explicit(&queue->ring->head, &head, at,
 								     ORDER, ORDER);
+}
+
+/*
+ * Until the head is there: who starts from this place relies on it. Each failure is somebody
+ * who has moved it on, which can be no more than a round; or who writes what he likes, and
+ * then the place is given up with the next look at the head.
+ */
+static void bring_head(const struct queue *queue, uint64_t to)
+{
+	for (uint64_t n = 0; n <= queue->mask && !tidy(queue, to); n++)
+		;
 }
 
 /*
@@ -302,10 +316,8 @@ int queue_pop(struct queue *queue, uint32_t holder, uint64_t *ret_handle)
 				r = 0;
 			at++;
 		}
-		/* Until the head is there: who starts from this place relies on it. */
 		if ((at & queue->line_mask) == 0 && r != -EAGAIN)
-			while (!tidy(queue, at))
-				;
+			bring_head(queue, at);
 	}
 	atomic_store_explicit(&queue->received_to, at, PLACE_STORE);
 	return r;
