@@ -323,16 +323,20 @@ int queue_pop(struct queue *queue, uint32_t holder, uint64_t *ret_handle)
 	return r;
 }
 
-void queue_help(const struct queue *queue)
+bool queue_help(const struct queue *queue)
 {
-	/* Bounded, since a hostile client may keep it going: a round is all that can lag. */
-	for (uint64_t n = 0; n <= queue->mask; n += queue->line_mask + 1) {
-		uint64_t head = atomic_load_explicit(&queue->ring->head, ORDER);
+	uint64_t head = atomic_load_explicit(&queue->ring->head, ORDER);
 
-		tidy(queue, head);
-		if (atomic_load_explicit(&queue->ring->head, ORDER) == head)
-			return;
-	}
+	tidy(queue, head);
+	return atomic_load_explicit(&queue->ring->head, ORDER) != head;
+}
+
+bool queue_message_at(const struct queue *queue, uint64_t slot, _Atomic uint64_t **ret_word,
+		      uint64_t *ret_seen)
+{
+	uint64_t seen = atomic_load_explicit(&queue->slots[slot], ORDER);
+
+	return !slot_is_empty(seen) && !is_stale(queue, seen, ret_word, ret_seen);
 }
 
 uint64_t queue_length(const struct queue *queue)

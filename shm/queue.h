@@ -94,8 +94,25 @@ int queue_push(struct queue *queue, uint64_t handle);
  */
 int queue_pop(struct queue *queue, uint32_t holder, uint64_t *ret_handle);
 
-/* For the reaper: move the head past what was received by those who died before they moved it. */
-void queue_help(const struct queue *queue);
+/**
+ * queue_help() - for the reaper: move the head past what was received by those who died before
+ *		  they moved it, a line at a time
+ *
+ * A round is all that can lag: who calls it more often helps somebody who writes what he likes.
+ * Return: whether it moved, so that there may be more.
+ */
+bool queue_help(const struct queue *queue);
+
+/**
+ * queue_message_at() - whether a message waits in a slot
+ * @slot:     in [0, capacity)
+ * @ret_seen: its word, which says SENT to this queue
+ *
+ * A message keeps its slot until it is received: so of a sender who sends no more, one that is
+ * in no slot was never published.
+ */
+bool queue_message_at(const struct queue *queue, uint64_t slot, _Atomic uint64_t **ret_word,
+		      uint64_t *ret_seen);
 
 /* Messages that wait in it; exact when nothing moves. */
 uint64_t queue_length(const struct queue *queue);
@@ -104,9 +121,8 @@ uint64_t queue_length(const struct queue *queue);
 void queue_count(const struct queue *queue, uint64_t *ret_sent, uint64_t *ret_received);
 
 /*
- * What stood in each queue when it was first asked for: which of the words that say SENT were
- * published. A message keeps its slot until it is received; so of a sender who sends no
- * more, one that is not in the snapshot was never sent, or its word has changed since.
+ * For the audit: what stood in each queue when it was first asked for, that is, which of the
+ * words that say SENT were published.
  */
 struct queue_snapshot {
 	uint64_t *handles;		/* sorted; NULL: not made yet */

@@ -9,23 +9,34 @@
 
 #define LEAF_BITS 64
 
+/* What takes as long as so many words: a system call, with whom it wakes. */
+#define WAKE_WORDS 512
+
+/* And so many sharers of a ChunkManager. */
+#define MANAGER_SHARERS 512
+
+/* So many slots of a queue, or poller words, between two looks at what was done. */
+#define STRETCH 64
+
 int reap_init(struct reap *reap, struct segment *segment)
 {
 	*reap = (struct reap){
 		.segment = segment,
 		.pool = segment->n_pools,	/* the managers first */
 		.dead = calloc(segment->n_holders / 64, sizeof(uint64_t)),
+		.walked = calloc(segment->config.n_rings / 64 + 1, sizeof(uint64_t)),
 	};
-	if (queue_snapshots_init(&reap->snapshots, segment) < 0)
-		reap_deinit(reap);
-	return reap->dead ? 0 : -ENOMEM;
+	if (reap->dead && reap->walked)
+		return 0;
+	reap_deinit(reap);
+	return -ENOMEM;
 }
 
 void reap_deinit(struct reap *reap)
 {
-	queue_snapshots_deinit(&reap->snapshots);
 	free(reap->dead);
-	reap->dead = NULL;
+	free(reap->walked);
+	reap->dead = reap->walked = NULL;
 }
 
 void reap_add(struct reap *reap, uint32_t holder)
@@ -42,43 +53,74 @@ bool reap_has(const struct reap *reap, uint32_t holder)
 	       (reap->dead[holder / 64] >> holder % 64 & 1);
 }
 
-/* What a word becomes; itself, if it does not name the dead. */
-static uint64_t next_word(struct reap *reap, uint32_t index, uint64_t word)
-{
-	uint32_t queue = word_sent_queue(word);
-	int r;
+/* ---- queues ---- */
 
-	switch (word_kind(word)) {
-	case MEMPOOL_OWNED:
-		return reap_has(reap, word_value(word)) ? word_freed(word) : word;
-	case MEMPOOL_SENT:
-		if (!reap_has(reap, word_sent_sender(word)))
-			return word;
-		if (queue == 0)
-			return word_freed(word);
-		r = queue_snapshots_has(&reap->snapshots, queue,
-					handle_make(word_generation(word), reap->pool, index));
-		if (r == -ENOMEM) {
-			reap->n_skipped++;
-			return word;
-		}
-		/* The same incarnation: the handle in the slot must still fit. */
-		return r == 1 ? word_make(word_generation(word), MEMPOOL_SENT, queue << 15)
-			      : word_freed(word);
-	case MEMPOOL_FREE:
-	case MEMPOOL_SHARED:
-		break;
+static bool is_sent_by_dead(const struct reap *reap, uint64_t word)
+{
+	return word_kind(word) == MEMPOOL_SENT && reap_has(reap, word_sent_sender(word));
+}
+
+/* Whether it cannot be told yet if a word was published. Then the walk of its queue begins. */
+static bool begin_walk(struct reap *reap, uint64_t word)
+{
+	const struct config *config = &reap->segment->config;
+	uint32_t ring = word_sent_queue(word) - 1;
+
+	if (!is_sent_by_dead(reap, word) || ring >= config->n_rings ||
+	    config->rings[ring].kind != MEMPOOL_RING_QUEUE ||
+	    (reap->walked[ring / 64] >> ring % 64 & 1))
+		return false;
+	reap->walks = ring + 1;
+	return true;
+}
+
+/* A message outlives its sender, whose id will be another's. */
+static void take_name_out(const struct reap *reap, const struct queue *queue, uint64_t slot)
+{
+	_Atomic uint64_t *word;
+	uint64_t seen, next;
+
+	if (!queue_message_at(queue, slot, &word, &seen) || !is_sent_by_dead(reap, seen))
+		return;
+	/* The same incarnation: the handle in the slot must still fit. */
+	next = word_make(word_generation(seen), MEMPOOL_SENT, word_sent_queue(seen) << 15);
+	/* seq_cst, as in queue.c. A failed swap is a receiver, who has it then. */
+	atomic_compare_exchange_strong_explicit(word, &seen, next, memory_order_seq_cst,
+						memory_order_relaxed);
+}
+
+static uint32_t walk_on(struct reap *reap)
+{
+	uint32_t ring = reap->walks - 1, n = 0;
+	struct queue queue;
+
+	queue_view(&queue, reap->segment, ring);
+	for (; n < STRETCH && reap->place <= queue.mask; n++)
+		take_name_out(reap, &queue, reap->place++);
+	if (reap->place > queue.mask) {
+		reap->walked[ring / 64] |= UINT64_C(1) << ring % 64;
+		reap->walks = 0;
+		reap->place = 0;
 	}
+	return 2 * n;
+}
+
+/* ---- words ---- */
+
+/* What a word becomes; itself, if it does not name the dead. */
+static uint64_t next_word(const struct reap *reap, uint64_t word)
+{
+	/* SENT: to nobody; or the queue was walked, and it is not there. */
+	if (is_sent_by_dead(reap, word) ||
+	    (word_kind(word) == MEMPOOL_OWNED && reap_has(reap, word_value(word))))
+		return word_freed(word);
 	return word;
 }
 
 /* Take the dead out of one word. Returns whether the word is free now. */
-static bool reap_word(struct reap *reap, const struct pool *pool, uint32_t index)
+static bool reap_word(struct reap *reap, _Atomic uint64_t *word, uint64_t seen)
 {
-	_Atomic uint64_t *word = &pool->entries[index].word;
-	/* Relaxed: a first guess, the swap decides. */
-	uint64_t seen = atomic_load_explicit(word, memory_order_relaxed);
-	uint64_t next = next_word(reap, index, seen);
+	uint64_t next = next_word(reap, seen);
 
 	/*
 	 * R2 (release) pairs with A1 of the next claim. seq_cst, since the dry word is looked at
@@ -88,12 +130,14 @@ static bool reap_word(struct reap *reap, const struct pool *pool, uint32_t index
 	if (next != seen && atomic_compare_exchange_strong_explicit(
 				    word, &seen, next, memory_order_seq_cst,
 				    memory_order_relaxed)) {
-		reap->n_freed += word_is_free(next);
-		reap->n_held += word_is_free(next);
-		return word_is_free(next);
+		reap->n_freed++;
+		reap->n_held++;
+		return true;
 	}
 	return word_is_free(seen);
 }
+
+/* ---- managers ---- */
 
 /* Clear the bits of the dead. Returns whether there were any. */
 static bool clear_bits(const struct reap *reap, uint32_t index)
@@ -142,66 +186,113 @@ static bool reap_manager(struct reap *reap, const struct pool *managers, uint32_
 }
 
 /*
- * The words of one leaf, and the hints of those that are free. The dry word is moved, and
- * sleepers are woken, leaf by leaf: a sweep of a large pool takes a while, and who remembers
- * the pool as dry, or sleeps, is not to wait for its end. That covers the dead, too, who
- * freed a chunk and were killed before they moved the word.
+ * On through the words, to the end of a leaf at most; then the hints of those in it that are
+ * free. The dry word is moved, and sleepers are woken, leaf by leaf: a sweep of a large pool
+ * takes a while, and who remembers the pool as dry, or sleeps, is not to wait for its end. That
+ * covers the dead, too, who freed a chunk and were killed before they moved the word.
  */
-static void reap_leaf(struct reap *reap, struct pool *pool, uint32_t leaf)
+static uint32_t reap_words(struct reap *reap)
 {
-	uint32_t first = leaf * LEAF_BITS;
-	uint32_t end = first + LEAF_BITS < pool->n_chunks ? first + LEAF_BITS : pool->n_chunks;
+	struct pool *pool = &reap->segment->pools[reap->pool];
 	bool is_managers = reap->pool == reap->segment->n_pools;
-	uint64_t hints = 0;
+	uint32_t n = 0, bit;
+	bool is_free;
 
-	for (uint32_t i = first; i < end; i++)
-		if (is_managers ? reap_manager(reap, pool, i)
-				: reap_word(reap, pool, i))
-			hints |= UINT64_C(1) << (i - first);
+	do {
+		_Atomic uint64_t *word = &pool->entries[reap->index].word;
+		/* Relaxed: a first guess, the swap decides. */
+		uint64_t seen = atomic_load_explicit(word, memory_order_relaxed);
+
+		if (!is_managers && begin_walk(reap, seen))
+			return n + 1;
+		is_free = is_managers ? reap_manager(reap, pool, reap->index)
+				      : reap_word(reap, word, seen);
+		bit = reap->index++ % LEAF_BITS;
+		reap->hints |= (uint64_t)is_free << bit;
+		n += is_managers ? 1 + reap->segment->n_holders / MANAGER_SHARERS : 1;
+	} while (bit < LEAF_BITS - 1 && reap->index < pool->n_chunks && n < LEAF_BITS);
+
+	if (bit < LEAF_BITS - 1 && reap->index < pool->n_chunks)
+		return n;
 	/* Always, even if all are set: the summary bit may be the one that was lost. */
-	if (hints)
-		pool_hint_leaf(pool, leaf, hints);
+	if (reap->hints)
+		pool_hint_leaf(pool, (reap->index - 1) / LEAF_BITS, reap->hints);
+	reap->hints = 0;
+	if (reap->index == pool->n_chunks) {
+		reap->index = 0;
+		reap->pool = reap->n_pools_done++;
+	}
+	return n;
 }
 
-/* Those who wait for what the dead may have freed, sent or owed; not the dead. */
-static void wake_all(const struct reap *reap)
+/* ---- those who wait ---- */
+
+/* The dead poll nothing any more. */
+static uint32_t clear_pollers(struct reap *reap, uint64_t n_pollers)
 {
-	struct segment *segment = reap->segment;
-	uint32_t n_words = segment->n_holders / 64;
+	uint32_t n_words = reap->segment->n_holders / 64, n = 0;
+
+	for (; n < STRETCH && reap->place < n_pollers; n++, reap->place++)
+		if (reap->dead[reap->place % n_words] != 0)
+			/* seq_cst, as in client/poller.c. */
+			atomic_fetch_and_explicit(&reap->segment->pollers[reap->place],
+						  ~reap->dead[reap->place % n_words],
+						  memory_order_seq_cst);
+	return n;
+}
+
+/* A queue's head goes on by a line, at most so often as it has lines. Return: is there more? */
+static bool help(struct reap *reap, uint32_t ring)
+{
 	struct queue queue;
 
-	for (uint64_t i = 0; i < (uint64_t)segment->config.n_rings * n_words; i++)
-		if (reap->dead[i % n_words] != 0)
-			/* seq_cst, as in client/poller.c. */
-			atomic_fetch_and_explicit(&segment->pollers[i],
-						  ~reap->dead[i % n_words],
-						  memory_order_seq_cst);
+	return queue_view(&queue, reap->segment, ring) == 0 && queue_help(&queue) &&
+	       ++reap->place < (queue.mask + 1) / (queue.line_mask + 1);
+}
 
-	for (uint32_t i = 0; i < segment->config.n_rings; i++)
-		if (queue_view(&queue, segment, i) == 0)
-			queue_help(&queue);
-	segment_wake(segment);
+/* Those who wait for what the dead may have freed, sent or owed. Return: 0: all are woken. */
+static uint32_t wake_on(struct reap *reap)
+{
+	struct segment *segment = reap->segment;
+	uint32_t n_rings = segment->config.n_rings;
+	uint64_t n_pollers = (uint64_t)n_rings * (segment->n_holders / 64);
+
+	if (reap->wakes > n_rings)
+		return 0;
+	if (reap->wakes > 0) {
+		if (help(reap, reap->wakes - 1))
+			return STRETCH;
+		segment_wake_ring(segment, reap->wakes - 1);
+	} else {
+		if (reap->place < n_pollers)
+			return clear_pollers(reap, n_pollers);
+		segment_wake_chunks(segment);
+	}
+	reap->place = 0;
+	reap->wakes++;
+	return WAKE_WORDS;
+}
+
+/* A small step of whatever comes next. Return: words, or what takes as long; 0: it is over. */
+static uint32_t go_on(struct reap *reap)
+{
+	if (reap->walks != 0)
+		return walk_on(reap);
+	if (reap->n_pools_done <= reap->segment->n_pools)
+		return reap_words(reap);
+	return wake_on(reap);
 }
 
 bool reap_step(struct reap *reap, uint32_t max_words)
 {
-	uint32_t n_pools = reap->segment->n_pools;
+	uint64_t n = 0;
+	uint32_t more;
 
-	for (uint32_t n = 0; reap->n_pools_done <= n_pools; n += LEAF_BITS) {
-		struct pool *pool = &reap->segment->pools[reap->pool];
-
-		if (n >= max_words)
-			return false;
-		reap_leaf(reap, pool, reap->index / LEAF_BITS);
-		reap->index += LEAF_BITS;
-		if (reap->index < pool->n_chunks)
-			continue;
-
-		reap->index = 0;
-		reap->pool = reap->n_pools_done++;
-	}
-	wake_all(reap);
-	return true;
+	do {
+		more = go_on(reap);
+		n += more;
+	} while (more != 0 && n < max_words);
+	return more == 0;
 }
 
 int64_t reap_holder(struct segment *segment, uint32_t holder)

@@ -15,9 +15,17 @@
  *	in the end queue heads are helped along, and all sleepers are woken, since the dead may
  *	have owed a wake
  *
+ * What stands in a queue is found there: before the first SENT(q, dead) is judged, all slots of
+ * q are walked, and the words of the messages in them lose the names of the dead. A message
+ * keeps its slot until it is received, and the dead send no more. So whatever still says
+ * SENT(q, dead) after the walk was never published.
+ *
  * Managers go before chunks, so that whoever gets a chunk can share it. Every step is
  * decided by words alone, so a sweep that was cut short, by a kill or for its slice, is
  * simply done again or gone on with.
+ *
+ * A sweep can be cut into slices wherever it is, in the walk of a queue too. It takes all its
+ * memory at the start, and nothing that a member can write makes one step of it a long one.
  */
 #ifndef SHM_REAP_H
 #define SHM_REAP_H
@@ -25,20 +33,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "queue.h"
 #include "segment.h"
 
 struct reap {
 	struct segment *segment;
-	struct queue_snapshots snapshots;	/* of the queues, after the death */
 	uint64_t *dead;			/* a bit per holder id */
 	uint32_t any_dead;		/* one of them, to collect in its name */
+	uint64_t *walked;		/* a bit per ring: its messages have lost their names */
+	uint64_t hints;			/* of the leaf, so far */
 	uint32_t pool;			/* where the sweep is */
 	uint32_t index;
 	uint32_t n_pools_done;
+	uint32_t walks;			/* the id of a queue; 0: none */
+	uint32_t wakes;			/* the next ring, from 1; 0: the poller bits are first */
+	uint64_t place;			/* in the queue; or in the poller bits */
 	uint64_t n_freed;		/* chunks, not managers */
 	uint64_t n_held;		/* chunks the dead had, alone or with others */
-	uint64_t n_skipped;
 };
 
 /* Start a sweep for no one yet. Return: 0 or -ENOMEM. reap_deinit() is always legal. */
@@ -50,11 +60,10 @@ void reap_add(struct reap *reap, uint32_t holder);
 bool reap_has(const struct reap *reap, uint32_t holder);
 
 /**
- * reap_step() - go on for at most @max_words words
+ * reap_step() - go on for about @max_words words, or what takes as long
  *
  * Crash:  every step can be repeated; the holder stays REAPING until the sweep is over.
- * Return: true when the sweep is finished. n_skipped then says how many words could not be
- *         judged for want of memory: sweep again.
+ * Return: true when the sweep is finished.
  */
 bool reap_step(struct reap *reap, uint32_t max_words);
 

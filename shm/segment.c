@@ -378,12 +378,14 @@ uint32_t segment_state(const struct segment *segment)
 }
 
 /* Disarms nobody: of those who poll, it reaches none. */
-void segment_wake(struct segment *segment)
+void segment_wake_ring(struct segment *segment, uint32_t ring)
 {
-	for (uint32_t i = 0; i < segment->config.n_rings; i++) {
-		eventcount_move(&segment->rings[i].filled);
-		eventcount_move(&segment->rings[i].emptied);
-	}
+	eventcount_move(&segment->rings[ring].filled);
+	eventcount_move(&segment->rings[ring].emptied);
+}
+
+void segment_wake_chunks(struct segment *segment)
+{
 	eventcount_move(&segment->header->chunk_freed);
 }
 
@@ -392,5 +394,7 @@ void segment_retire(struct segment *segment)
 	/* S3 (release): pairs with S2; the new generation is there before this one retires. */
 	atomic_store_explicit(&segment->header->state, MEMPOOL_SEGMENT_RETIRED,
 			      memory_order_release);
-	segment_wake(segment);
+	for (uint32_t i = 0; i < segment->config.n_rings; i++)
+		segment_wake_ring(segment, i);
+	segment_wake_chunks(segment);
 }

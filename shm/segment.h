@@ -115,10 +115,11 @@ struct pool_memory segment_pool_memory(void *base, const struct geometry *geomet
 uint32_t segment_state(const struct segment *segment);
 
 /*
- * Wake whoever sleeps for a chunk, a message or room: there is reason to look again. Those who
- * sleep in poll(2) need a word of the daemon's besides, and stay armed.
+ * Wake whoever sleeps for a message, for room or for a chunk: there is reason to look again.
+ * Those who sleep in poll(2) need a word of the daemon's besides, and stay armed.
  */
-void segment_wake(struct segment *segment);
+void segment_wake_ring(struct segment *segment, uint32_t ring);
+void segment_wake_chunks(struct segment *segment);
 
 /* It works on for those in it, takes nobody new; and who sleeps in it is woken to see that. */
 void segment_retire(struct segment *segment);

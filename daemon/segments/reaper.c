@@ -69,17 +69,10 @@ static void audit_after_reap(struct tenants *tenants)
 
 static enum reaper_result reaper_finish(struct reaper *reaper)
 {
-	static struct log_limit limit = LOG_LIMIT("sweeps without memory", 1);
 	static struct log_limit freed = LOG_LIMIT("sweeps", 100);
 	struct tenants *tenants = reaper->tenants;
 	uint32_t id;
 
-	if (reaper->reap.n_skipped > 0) {
-		log_limited(&limit, LOG_ERR, "segment %s: no memory to look into its queues",
-			    tenants_label(tenants));
-		reaper_stop(reaper);
-		return REAPER_SHORT;
-	}
 	for (id = tenants->first_id; id < tenants->n_ids; id++) {
 		if (!tenants->by_id[id] || !reap_has(&reaper->reap, id))
 			continue;

@@ -27,22 +27,25 @@ struct daemon_side {
 	struct census census;
 };
 
-/* No sweep takes more, whatever the words say. */
-static uint64_t max_slices(const struct segment *segment)
-{
-	uint64_t n = 0;
-
-	for (uint32_t i = 0; i <= segment->n_pools; i++)
-		n += segment->pools[i].list.n_leaves;
-	return n + 1;
-}
-
 static uint64_t n_words(const struct segment *segment)
 {
 	uint64_t n = 0;
 
 	for (uint32_t i = 0; i <= segment->n_pools; i++)
 		n += segment->pools[i].n_chunks;
+	return n;
+}
+
+/*
+ * No sweep takes more, whatever the words say: each slice has a word at least, or a slot, a
+ * poller word, a line of a queue that lags, or one more ring.
+ */
+static uint64_t max_slices(const struct segment *segment)
+{
+	uint64_t n = n_words(segment) + 2;
+
+	for (uint32_t i = 0; i < segment->config.n_rings; i++)
+		n += 2 * segment->config.rings[i].capacity + segment->n_holders / 64 + 2;
 	return n;
 }
 

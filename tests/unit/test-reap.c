@@ -4,9 +4,11 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "client/client.h"
+#include "shm/queue.h"
 #include "shm/reap.h"
 
 enum { DEAD = TEST_HOLDER, ALIVE = TEST_HOLDER + 1, N = 1000 };
@@ -203,11 +205,113 @@ START_TEST(test_reap_in_slices_frees_all_managers_first)
 		if (word_is_free(word(pool, 0)))
 			ck_assert(word_is_free(word(managers, 1069)));
 	}
-	/* 1070 managers, 1000 and 70 chunks: 17 + 16 + 2 leaves. */
-	ck_assert_uint_eq(n_steps, 35);
+	/*
+	 * 1070 managers, 1000 and 70 chunks: 17 + 16 + 2 leaves, of which the last ones of each are
+	 * short and go with the next; a wake, and the end.
+	 */
+	ck_assert_uint_eq(n_steps, 34);
 	ck_assert_uint_eq(reap.n_freed, N);
 	ck_assert(reap_step(&reap, 64));
 	reap_deinit(&reap);
+}
+END_TEST
+
+/* ---- what else takes a step ---- */
+
+enum { CAPACITY = 1 << 14, N_RINGS = 100 };
+
+static struct segment *with_queues(void)
+{
+	static const struct test_pool pools[] = {
+		{ .chunk_size = 8, .n_chunks = 64 },
+	};
+	struct config config;
+	struct segment *of;
+	char name[16];
+
+	test_config_init(&config, pools, 1);
+	ck_assert_int_eq(config_add_ring(&config, "q", MEMPOOL_RING_QUEUE, CAPACITY), 0);
+	for (int i = 1; i < N_RINGS; i++) {
+		snprintf(name, sizeof(name), "q%d", i);
+		ck_assert_int_eq(config_add_ring(&config, name, MEMPOOL_RING_QUEUE, 8), 0);
+	}
+	of = test_segment_new_of(&config);
+	config_deinit(&config);
+	return of;
+}
+
+static uint32_t sweep_in_steps(struct segment *of, uint64_t *ret_freed)
+{
+	struct reap reap;
+	uint32_t n_steps = 1;
+
+	ck_assert_int_eq(reap_init(&reap, of), 0);
+	reap_add(&reap, DEAD);
+	while (!reap_step(&reap, 64))
+		n_steps++;
+	*ret_freed = reap.n_freed;
+	reap_deinit(&reap);
+	return n_steps;
+}
+
+/* One message of the dead was published, at the far end of a long queue, and two were not. */
+START_TEST(test_reap_looks_into_a_queue_in_slices)
+{
+	struct segment *of = with_queues();
+	struct queue queue;
+	uint32_t n_without, n_with;
+	uint64_t n_freed;
+
+	n_without = sweep_in_steps(of, &n_freed);
+	ck_assert_int_eq(queue_view(&queue, of, 0), 0);
+	for (uint32_t i = 0; i < 3; i++)
+		set_word(&of->pools[0], 10 + i, MEMPOOL_SENT, 1 << 15 | DEAD);
+	atomic_store(&queue.slots[CAPACITY - 1], handle_make(7, 0, 11));
+	n_with = sweep_in_steps(of, &n_freed);
+	ck_assert_uint_eq(n_freed, 2);
+	ck_assert_uint_eq(word(&of->pools[0], 10), word_make(8, MEMPOOL_FREE, 0));
+	ck_assert_uint_eq(word(&of->pools[0], 11), word_make(7, MEMPOOL_SENT, 1 << 15));
+	ck_assert_uint_eq(word(&of->pools[0], 12), word_make(8, MEMPOOL_FREE, 0));
+	/* Once for all three, and no slice has looked at more than 64 slots. */
+	ck_assert_uint_ge(n_with - n_without, CAPACITY / 64 - 1);
+	ck_assert_uint_le(n_with - n_without, CAPACITY / 64 + 3);
+	segment_free(of);
+}
+END_TEST
+
+/* Two system calls for each of them. */
+START_TEST(test_reap_wakes_the_waiters_of_one_ring_in_a_slice)
+{
+	struct segment *of = with_queues();
+	uint64_t n_freed;
+
+	ck_assert_uint_ge(sweep_in_steps(of, &n_freed), N_RINGS);
+	for (uint32_t i = 0; i < N_RINGS; i++) {
+		ck_assert_uint_eq(atomic_load(&of->rings[i].filled.sequence), 1);
+		ck_assert_uint_eq(atomic_load(&of->rings[i].emptied.sequence), 1);
+	}
+	ck_assert_uint_eq(atomic_load(&of->header->chunk_freed.sequence), 1);
+	segment_free(of);
+}
+END_TEST
+
+/* A head that lags by a round, as nobody leaves it: a line in a slice, and no more than a round. */
+START_TEST(test_reap_helps_a_head_along_in_slices)
+{
+	struct segment *of = with_queues();
+	uint32_t n_before, n_after;
+	uint64_t n_freed;
+	struct queue queue;
+
+	n_before = sweep_in_steps(of, &n_freed);
+	ck_assert_int_eq(queue_view(&queue, of, 0), 0);
+	for (uint64_t i = 0; i < CAPACITY; i++)
+		atomic_store(&queue.slots[i], handle_make(5, 0, 3));
+	atomic_store(&queue.ring->tail, CAPACITY);
+	n_after = sweep_in_steps(of, &n_freed);
+	ck_assert_uint_eq(atomic_load(&queue.ring->head), CAPACITY);
+	ck_assert_uint_ge(n_after - n_before, CAPACITY / QUEUE_LINE - 1);
+	segment_free(of);
 }
 END_TEST
 
@@ -261,9 +365,9 @@ START_TEST(test_reap_cut_short_and_done_again)
 	reap_add(&reap, DEAD);
 	for (int i = 0; i < 20; i++)
 		ck_assert(!reap_step(&reap, 64));
-	ck_assert_uint_eq(reap.n_freed, 3 * 64);
+	ck_assert_uint_eq(reap.n_freed, 4 * 64);
 	reap_deinit(&reap);
-	ck_assert_int_eq(reap_holder(segment, DEAD), N - 3 * 64);
+	ck_assert_int_eq(reap_holder(segment, DEAD), N - 4 * 64);
 	ck_assert_uint_eq(test_segment_used(segment, 0), 0);
 }
 END_TEST
@@ -321,6 +425,9 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_reap_several_dead_in_one_sweep);
 	tcase_add_test(tcase, test_reap_add_out_of_range_ignored);
 	tcase_add_test(tcase, test_reap_in_slices_frees_all_managers_first);
+	tcase_add_test(tcase, test_reap_looks_into_a_queue_in_slices);
+	tcase_add_test(tcase, test_reap_wakes_the_waiters_of_one_ring_in_a_slice);
+	tcase_add_test(tcase, test_reap_helps_a_head_along_in_slices);
 	tcase_add_test(tcase, test_reap_half_swept_pool_is_not_exhausted);
 	tcase_add_test(tcase, test_reap_cut_short_and_done_again);
 	tcase_add_test(tcase, test_reap_races_a_taker_each_chunk_goes_once);
