@@ -15,7 +15,10 @@
  */
 #define ORDER memory_order_seq_cst
 
-#define COLLECT_TURNS 1000
+#define COLLECT_TURNS 8
+
+/* A message is of one topic. More of their bits are somebody's who writes what he likes. */
+#define TOPICS_LOOKED_AT 4
 
 static const struct pool *managers_of(const struct segment *segment)
 {
@@ -154,6 +157,7 @@ bool chunk_manager_is_held(const struct segment *segment, uint32_t manager)
 	struct mempool_chunk_manager *record = segment_manager(segment, manager);
 	uint32_t n_topic_words = (MEMPOOL_HOLDER_DAEMON_ID + 1 + segment->geometry.n_topics +
 				  63) / 64;
+	uint32_t n_looks = 0;
 
 	for (uint32_t i = 0; i < segment->n_holders / 64; i++) {
 		uint64_t bits = atomic_load_explicit(&record->sharers[i], ORDER);
@@ -170,7 +174,7 @@ bool chunk_manager_is_held(const struct segment *segment, uint32_t manager)
 		uint64_t bits = atomic_load_explicit(&record->sharers[i], ORDER) &
 				topic_bits(segment, i);
 
-		for (; bits != 0; bits &= bits - 1)
+		for (; bits != 0 && n_looks < TOPICS_LOOKED_AT; bits &= bits - 1, n_looks++)
 			if (topic_still_holds(segment, manager,
 					      i * 64 + (uint32_t)__builtin_ctzll(bits)))
 				return true;
