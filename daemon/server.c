@@ -21,7 +21,7 @@
 #include "daemon/sessions/observer.h"
 #include "shm/segment.h"
 
-#define FDS_PER_CLIENT 3		/* its connection, its pidfd, and an eventfd to come */
+#define FDS_PER_CLIENT 3		/* its connection, its process's pidfd, and an eventfd to come */
 #define FDS_PER_SEGMENT 8		/* lock and object, and older generations */
 #define FDS_MARGIN 32
 #define STATUS_INTERVAL_NS UINT64_C(1000000000)
@@ -351,6 +351,8 @@ static int init_hosts(struct server *server)
 	TAILQ_INIT(&server->hosts.list);
 	*environment = (struct environment){
 		.base = server->base,
+		.chores = &server->chores,
+		.watches = &server->watches,
 		.quota = &server->quota,
 		.counters = &server->counters,
 		.house = &server->house,
@@ -358,6 +360,9 @@ static int init_hosts(struct server *server)
 		.userdata = server,
 	};
 	origin_init(&environment->origin);
+	chores_init(&server->chores, server->base, CHORES_TURN_NS);
+	watches_init(&server->watches, server->base, &server->chores, &environment->origin,
+		     &server->counters);
 	for (i = 0; i < server->conf->n_segments && r == 0; i++) {
 		host = host_new(&server->hosts, &server->conf->segments[i]);
 		if (host)
@@ -442,6 +447,8 @@ static void server_deinit(struct server *server)
 	house_close(&server->house);
 	quota_deinit(&server->quota);
 	if (server->base) {
+		watches_deinit(&server->watches);
+		chores_deinit(&server->chores);
 		event_del(&server->sigterm);
 		event_del(&server->sigint);
 		event_del(&server->sighup);

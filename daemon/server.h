@@ -13,12 +13,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "daemon/base/chores.h"
 #include "daemon/base/counters.h"
 #include "daemon/base/quota.h"
 #include "daemon/config/conf.h"
 #include "daemon/reload.h"
 #include "daemon/segments/host.h"
 #include "daemon/segments/house.h"
+#include "daemon/segments/watch.h"
 #include "daemon/sessions/listener.h"
 #include "daemon/sessions/session.h"
 
@@ -31,6 +33,8 @@ struct server {
 	struct sessions sessions;
 	struct quota quota;
 	struct counters counters;
+	struct chores chores;
+	struct watches watches;
 	struct house house;
 	struct hosts hosts;
 	struct event sigterm;

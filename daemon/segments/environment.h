@@ -13,11 +13,13 @@
 
 #include "daemon/base/origin.h"
 
+struct chores;
 struct counters;
 struct event_base;
 struct house;
 struct quota;
 struct visitor;
+struct watches;
 
 struct environment_fns {
 	/* The process of a visitor's tenant has died, or the holder id that it waits for may be
@@ -35,6 +37,8 @@ struct environment_fns {
 
 struct environment {
 	struct event_base *base;
+	struct chores *chores;
+	struct watches *watches;
 	struct quota *quota;
 	struct counters *counters;
 	const struct house *house;

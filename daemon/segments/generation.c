@@ -21,12 +21,10 @@ const char *generation_label(const struct generation *generation)
 
 void generation_kick(struct generation *generation)
 {
-	static const struct timeval at_once = { 0, 0 };
-
-	evtimer_add(&generation->step, &at_once);
+	chore_start(&generation->step);
 }
 
-/* ---- the deferred step ---- */
+/* ---- the step ---- */
 
 /* Whether its name still is the object's; ret_st is that of the object. */
 static bool has_name(const struct generation *generation, struct stat *ret_st)
@@ -95,26 +93,27 @@ void generation_check(struct generation *generation)
 		generation_retire(generation);
 }
 
-/* Nothing can be swept where there is no segment: the records are all that is to free. */
-static void serve_dead(struct generation *generation)
+/* Return: whether there is more to do. */
+static bool serve_dead(struct generation *generation)
 {
 	static const struct timeval in_a_second = { 1, 0 };
 
-	if (!generation->tenants.segment) {
-		tenants_release_dead(&generation->tenants);
-		return;
-	}
 	switch (reaper_step(&generation->reaper)) {
 	case REAPER_IDLE:
-		break;
+		return false;
 	case REAPER_BUSY:
-		generation_kick(generation);
-		break;
+		return true;
+	case REAPER_DONE:
+		/* Before anybody else is told that there is room. */
+		generation_check(generation);
+		tenants_try_again(&generation->tenants);
+		return true;
 	case REAPER_SHORT:
-		if (!evtimer_pending(&generation->step, NULL))
-			evtimer_add(&generation->step, &in_a_second);
-		break;
+		if (!evtimer_pending(&generation->later, NULL))
+			evtimer_add(&generation->later, &in_a_second);
+		return false;
 	}
+	return false;
 }
 
 /* Used at once by nobody: there is nothing to count. */
@@ -126,20 +125,27 @@ static void count_peak(struct generation *generation)
 		peak_stop(&generation->peak);
 }
 
-static void on_step(evutil_socket_t fd, short what, void *userdata)
+static bool step(void *userdata)
 {
 	struct generation *generation = userdata;
 
-	(void)fd;
-	(void)what;
-	generation_check(generation);
-	serve_dead(generation);
-	if (!generation->reaper.is_running)
-		tenants_try_again(&generation->tenants);
+	/* Often enough: a look at the object takes longer than such a step does. */
+	if (generation->reaper.phase == REAPER_RESTS || sigbus_was_hit(&generation->range))
+		generation_check(generation);
+	if (serve_dead(generation))
+		return true;
 	count_peak(generation);
 	if (generation->state != GENERATION_CURRENT && generation->tenants.n == 0 &&
 	    TAILQ_EMPTY(&generation->tenants.waiting))
 		generation->owner->over(generation);
+	return false;
+}
+
+static void on_later(evutil_socket_t fd, short what, void *userdata)
+{
+	(void)fd;
+	(void)what;
+	generation_kick(userdata);
 }
 
 /* ---- the whole ---- */
@@ -178,8 +184,9 @@ int generation_new(const struct generation_owner *owner, struct state *file,
 	if (segment)
 		sigbus_watch(&generation->range, segment->memory.base, segment->memory.size);
 	reaper_init(&generation->reaper, &generation->tenants);
-	peak_init(&generation->peak, environment->base, segment);
-	evtimer_assign(&generation->step, environment->base, on_step, generation);
+	peak_init(&generation->peak, environment->base, environment->chores, segment);
+	chore_init(&generation->step, environment->chores, step, generation);
+	evtimer_assign(&generation->later, environment->base, on_later, generation);
 	*ret_generation = generation;
 	return 0;
 }
@@ -191,7 +198,8 @@ void generation_free(struct generation *generation)
 	tenants_deinit(&generation->tenants);
 	reaper_stop(&generation->reaper);
 	peak_stop(&generation->peak);
-	evtimer_del(&generation->step);
+	chore_stop(&generation->step);
+	evtimer_del(&generation->later);
 	sigbus_unwatch(&generation->range);
 	if (generation->segment)
 		segment_free(generation->segment);
@@ -228,7 +236,7 @@ void generation_retire(struct generation *generation)
 }
 
 int generation_admit(struct generation *generation, const struct newcomer *newcomer,
-		     int pidfd, struct tenant **ret_tenant)
+		     int *pidfd, struct tenant **ret_tenant)
 {
 	int r = tenants_admit(&generation->tenants, newcomer, pidfd, ret_tenant);
 

@@ -11,9 +11,10 @@
  * What is known of it stands in its state file; the header and the tables of the segment are
  * copies.
  *
- * Everything that ends something (sweeps, freed records, removal) happens in one deferred
- * step, generation_kick(); whoever finds a process dead only marks it (tenant.h). So no caller
- * has a generation or tenant vanish under its feet, except in the step itself.
+ * Everything that ends something (sweeps, freed records, removal) happens in a chore of the
+ * loop (daemon/base/chores.h), generation_kick(); whoever finds a process dead only marks it
+ * (tenant.h). So no caller has a generation or tenant vanish under its feet, except in the
+ * chore itself.
  */
 #ifndef DAEMON_SEGMENTS_GENERATION_H
 #define DAEMON_SEGMENTS_GENERATION_H
@@ -21,6 +22,7 @@
 #include <event2/event_struct.h>
 #include <sys/queue.h>
 
+#include "daemon/base/chores.h"
 #include "daemon/segments/peak.h"
 #include "daemon/segments/reaper.h"
 #include "daemon/segments/state.h"
@@ -61,7 +63,8 @@ struct generation {
 	struct tenants tenants;
 	struct reaper reaper;
 	struct peak peak;
-	struct event step;		/* the deferred step */
+	struct chore step;
+	struct event later;		/* the step again, when there may be memory */
 };
 
 /**
@@ -94,7 +97,7 @@ void generation_check(struct generation *generation);
 
 /* A new tenant of a current one. As tenants_admit(). */
 int generation_admit(struct generation *generation, const struct newcomer *newcomer,
-		     int pidfd, struct tenant **ret_tenant);
+		     int *pidfd, struct tenant **ret_tenant);
 
 /* Do soon what is to do. */
 void generation_kick(struct generation *generation);

@@ -3,7 +3,7 @@
 
 #include "daemon/base/clock.h"
 
-#define PEAK_SLICE_WORDS (UINT32_C(1) << 16)
+#define PEAK_STEP_WORDS 2048
 #define PEAK_INTERVAL_NS UINT64_C(1000000000)
 #define PEAK_REST 50			/* so many times the work */
 
@@ -31,48 +31,57 @@ static bool count_slice(struct peak *peak, uint32_t max)
 	return true;
 }
 
-static void wait_ns(struct peak *peak, uint64_t ns)
+static void rest(struct peak *peak, uint64_t ns)
 {
 	const struct timeval delay = { (time_t)(ns / 1000000000),
 				       (suseconds_t)(ns % 1000000000 / 1000) };
 
-	evtimer_add(&peak->timer, &delay);
+	evtimer_add(&peak->rest, &delay);
 }
 
-static void on_timer(evutil_socket_t fd, short what, void *userdata)
+static bool count_on(void *userdata)
 {
 	struct peak *peak = userdata;
 	uint64_t begun_ns = clock_monotonic_ns();
-	bool is_done = count_slice(peak, PEAK_SLICE_WORDS);
+	bool is_done = count_slice(peak, PEAK_STEP_WORDS);
 	uint64_t rest_ns;
+
+	peak->busy_ns += clock_monotonic_ns() - begun_ns;
+	if (!is_done)
+		return true;
+	rest_ns = peak->busy_ns * PEAK_REST;
+	peak->busy_ns = 0;
+	rest(peak, rest_ns > PEAK_INTERVAL_NS ? rest_ns : PEAK_INTERVAL_NS);
+	return false;
+}
+
+static void on_rest(evutil_socket_t fd, short what, void *userdata)
+{
+	struct peak *peak = userdata;
 
 	(void)fd;
 	(void)what;
-	peak->busy_ns += clock_monotonic_ns() - begun_ns;
-	if (!is_done) {
-		wait_ns(peak, 0);
-		return;
-	}
-	rest_ns = peak->busy_ns * PEAK_REST;
-	peak->busy_ns = 0;
-	wait_ns(peak, rest_ns > PEAK_INTERVAL_NS ? rest_ns : PEAK_INTERVAL_NS);
+	chore_start(&peak->count);
 }
 
-void peak_init(struct peak *peak, struct event_base *base, const struct segment *segment)
+void peak_init(struct peak *peak, struct event_base *base, struct chores *chores,
+	       const struct segment *segment)
 {
 	*peak = (struct peak){ .segment = segment };
-	evtimer_assign(&peak->timer, base, on_timer, peak);
+	evtimer_assign(&peak->rest, base, on_rest, peak);
+	chore_init(&peak->count, chores, count_on, peak);
 }
 
 void peak_start(struct peak *peak)
 {
-	if (peak->segment && !evtimer_pending(&peak->timer, NULL))
-		wait_ns(peak, 0);
+	if (peak->segment && !evtimer_pending(&peak->rest, NULL))
+		chore_start(&peak->count);
 }
 
 void peak_stop(struct peak *peak)
 {
-	evtimer_del(&peak->timer);
+	evtimer_del(&peak->rest);
+	chore_stop(&peak->count);
 	/* The next one begins anew. */
 	peak->pool = 0;
 	peak->index = 0;

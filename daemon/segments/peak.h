@@ -8,8 +8,8 @@
  * So the figure is exact at the top, and below it misses what is over within a second, or,
  * since a pool is read word by word, is off by what changed hands during the reading.
  *
- * A large segment is read in slices, as the reaper does it, and then less often, so that the
- * counting takes no more than a fiftieth of one processor.
+ * A segment is read in small steps (daemon/base/chores.h), and a large one less often, so that
+ * the counting takes no more than a fiftieth of one processor.
  */
 #ifndef DAEMON_SEGMENTS_PEAK_H
 #define DAEMON_SEGMENTS_PEAK_H
@@ -18,18 +18,21 @@
 #include <event2/event_struct.h>
 #include <stdint.h>
 
+#include "daemon/base/chores.h"
 #include "shm/segment.h"
 
 struct peak {
 	const struct segment *segment;
-	struct event timer;
+	struct event rest;		/* until the next pass */
+	struct chore count;
 	uint32_t pool;			/* that is being read, */
 	uint32_t index;			/* from this word on; */
 	uint32_t n_used;		/* and those before it */
 	uint64_t busy_ns;		/* what this pass took so far */
 };
 
-void peak_init(struct peak *peak, struct event_base *base, const struct segment *segment);
+void peak_init(struct peak *peak, struct event_base *base, struct chores *chores,
+	       const struct segment *segment);
 
 /* Count from now on, or no more; harmless where it is so already. */
 void peak_start(struct peak *peak);

@@ -3,7 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <event2/event.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,12 +21,8 @@ const char *tenants_label(const struct tenants *tenants)
 	return tenants->label;
 }
 
-static void kick(struct tenants *tenants)
-{
-	static const struct timeval at_once = { 0, 0 };
-
-	evtimer_add(tenants->step, &at_once);
-}
+/* Of a table of ids, what a step of a chore looks at. */
+#define STEP_IDS 256
 
 /* ---- one ---- */
 
@@ -37,6 +33,8 @@ static void count(const struct tenants *tenants, int difference)
 	environment->counters->n_tenants += (uint64_t)(int64_t)difference;
 	environment->tell->changed(environment->userdata);
 }
+
+static const struct watched_fns watched_fns;
 
 static int tenant_new(struct tenants *tenants, uint32_t id, const struct state_holder *holder,
 		      struct tenant **ret_tenant)
@@ -54,11 +52,12 @@ static int tenant_new(struct tenants *tenants, uint32_t id, const struct state_h
 	tenant->attached_ns = holder->attached_ns;
 	tenant->incarnation = holder->incarnation;
 	memcpy(tenant->name, holder->name, sizeof(tenant->name));
-	tenant->pidfd = -1;
+	tenant->watched.tell = &watched_fns;
 	tenant->wake_fd = -1;
 
 	assert(!tenants->by_id[id]);
 	tenants->by_id[id] = tenant;
+	tenants->keys[id] = (struct tenant_key){ tenant->nonce, tenant->uid };
 	tenants->n++;
 	count(tenants, 1);
 	*ret_tenant = tenant;
@@ -85,27 +84,22 @@ static void tenant_copy(const struct tenant *tenant)
 	holder_set_live(segment, &holder);
 }
 
-static void tenant_unwatch(struct tenant *tenant)
-{
-	if (tenant->pidfd < 0)
-		return;
-	event_del(&tenant->death);
-	close(tenant->pidfd);
-	tenant->pidfd = -1;
-}
-
 static void tenant_free(struct tenant *tenant)
 {
 	struct tenants *tenants = tenant->tenants;
 
 	assert(!tenant->visitor);
-	tenant_unwatch(tenant);
+	watch_leave(&tenant->watched);
 	if (tenant->wake_fd >= 0)
 		close(tenant->wake_fd);
 	quota_put(&tenant->unit);
 	tenants->by_id[tenant->id] = NULL;
+	tenants->keys[tenant->id].nonce = 0;
 	tenants->n--;
-	tenants->environment->counters->n_reaping -= tenant->state == TENANT_REAPING;
+	if (tenant->state == TENANT_REAPING) {
+		tenants->n_reaping--;
+		tenants->environment->counters->n_reaping--;
+	}
 	count(tenants, -1);
 	free(tenant);
 }
@@ -126,12 +120,13 @@ void tenant_end(struct tenant *tenant)
 
 	assert(tenant->state == TENANT_LIVE);
 	tenant->state = TENANT_REAPING;
+	tenants->n_reaping++;
 	tenants->environment->counters->n_reaping++;
-	tenant_unwatch(tenant);
+	watch_leave(&tenant->watched);
 	state_end(tenants->state, tenant->id);
 	if (tenants->segment)
 		holder_set_state(tenants->segment, tenant->id, MEMPOOL_HOLDER_REAPING);
-	kick(tenants);
+	chore_start(tenants->step);
 }
 
 static void tenant_is_dead(struct tenant *tenant)
@@ -146,20 +141,14 @@ static void tenant_is_dead(struct tenant *tenant)
 		tenant->tenants->environment->tell->tenant_died(tenant->visitor);
 }
 
-static void on_death(evutil_socket_t fd, short what, void *userdata)
+static struct tenant *tenant_of(struct watched *watched)
 {
-	(void)fd;
-	(void)what;
-	tenant_is_dead(userdata);
+	return (struct tenant *)((char *)watched - offsetof(struct tenant, watched));
 }
 
-static void tenant_watch(struct tenant *tenant, int pidfd)
+static void on_died(struct watched *watched)
 {
-	struct event_base *base = tenant->tenants->environment->base;
-
-	tenant->pidfd = pidfd;
-	event_assign(&tenant->death, base, pidfd, EV_READ, on_death, tenant);
-	event_add(&tenant->death, NULL);
+	tenant_is_dead(tenant_of(watched));
 }
 
 /* Whether it shows by its lock that it lives, as long as nobody can see its process. */
@@ -184,53 +173,40 @@ static void tenant_look_at_lock(struct tenant *tenant)
 		holder_set_unverifiable(tenants->segment, tenant->id, is_unverifiable);
 }
 
-/* Watch a process known from a record, or find it dead. */
-static void tenant_watch_process(struct tenant *tenant)
+static void on_blind(struct watched *watched, int error)
 {
-	static const struct timeval in_a_second = { 1, 0 };
 	static struct log_limit limit = LOG_LIMIT("processes that cannot be watched", 5);
-	const struct environment *environment = tenant->tenants->environment;
-	int pidfd, r;
+	struct tenant *tenant = tenant_of(watched);
 
-	r = process_open(&tenant->process, &environment->origin, &pidfd);
-	if (r == 0) {
-		tenant_watch(tenant, pidfd);
-		return;
-	}
-	if (r == -ESRCH) {
-		tenant_is_dead(tenant);
-		return;
-	}
-	if (r == -EXDEV)
+	if (error == -EXDEV)
 		tenant_look_at_lock(tenant);
 	else
 		log_limited(&limit, LOG_WARNING,
 			    "cannot watch pid %d, holder %u of %s: %s; trying again",
 			    (int)tenant->process.pid, tenant->id,
-			    tenants_label(tenant->tenants), strerror(-r));
-	evtimer_add(&tenant->tenants->rewatch, &in_a_second);
+			    tenants_label(tenant->tenants), strerror(-error));
 }
 
-static void on_rewatch(evutil_socket_t fd, short what, void *userdata)
+static const struct watched_fns watched_fns = {
+	.died = on_died,
+	.blind = on_blind,
+};
+
+/* Return: 0; -ESRCH it is dead; -ENOMEM. */
+static int tenant_watch(struct tenant *tenant, int *pidfd)
 {
-	struct tenants *tenants = userdata;
-	uint32_t id;
-
-	(void)fd;
-	(void)what;
-	for (id = tenants->first_id; id < tenants->n_ids; id++) {
-		struct tenant *tenant = tenants->by_id[id];
-
-		if (tenant && tenant->state == TENANT_LIVE && tenant->pidfd < 0)
-			tenant_watch_process(tenant);
-	}
+	return watch_join(tenant->tenants->environment->watches, &tenant->watched,
+			  &tenant->process, pidfd);
 }
 
 /* ---- all of them ---- */
 
+static bool tell_news(void *userdata);
+static bool try_one(void *userdata);
+
 int tenants_init(struct tenants *tenants, const struct environment *environment,
 		 const struct mempool_msg_place *place, struct state *state,
-		 struct segment *segment, int fd, struct event *step)
+		 struct segment *segment, int fd, struct chore *step)
 {
 	*tenants = (struct tenants){
 		.environment = environment,
@@ -245,9 +221,15 @@ int tenants_init(struct tenants *tenants, const struct environment *environment,
 	snprintf(tenants->label, sizeof(tenants->label), "mempool-%s.%llu", state->segment_name,
 		 (unsigned long long)state->identity.generation);
 	TAILQ_INIT(&tenants->waiting);
-	evtimer_assign(&tenants->rewatch, environment->base, on_rewatch, tenants);
+	chore_init(&tenants->news, environment->chores, tell_news, tenants);
+	chore_init(&tenants->tries, environment->chores, try_one, tenants);
 	tenants->by_id = calloc(tenants->n_ids, sizeof(struct tenant *));
-	return tenants->by_id ? 0 : -ENOMEM;
+	tenants->keys = calloc(tenants->n_ids, sizeof(*tenants->keys));
+	if (tenants->by_id && tenants->keys)
+		return 0;
+	free(tenants->by_id);
+	free(tenants->keys);
+	return -ENOMEM;
 }
 
 void tenants_deinit(struct tenants *tenants)
@@ -258,17 +240,10 @@ void tenants_deinit(struct tenants *tenants)
 	for (id = 0; id < tenants->n_ids; id++)
 		if (tenants->by_id[id])
 			tenant_free(tenants->by_id[id]);
-	evtimer_del(&tenants->rewatch);
+	chore_stop(&tenants->news);
+	chore_stop(&tenants->tries);
 	free(tenants->by_id);
-}
-
-void tenants_release_dead(struct tenants *tenants)
-{
-	uint32_t id;
-
-	for (id = 0; id < tenants->n_ids; id++)
-		if (tenants->by_id[id] && tenants->by_id[id]->state == TENANT_REAPING)
-			tenant_release(tenants->by_id[id]);
+	free(tenants->keys);
 }
 
 struct tenant *tenants_get(const struct tenants *tenants, uint32_t id, uint32_t incarnation)
@@ -292,30 +267,40 @@ struct tenant *tenants_find(const struct tenants *tenants, const struct newcomer
 	uint32_t id;
 
 	for (id = tenants->first_id; id < tenants->n_ids; id++)
-		if (tenants->by_id[id] && is_tenant_of(tenants->by_id[id], newcomer))
+		if (tenants->keys[id].nonce == newcomer->nonce && tenants->by_id[id] &&
+		    is_tenant_of(tenants->by_id[id], newcomer))
 			return tenants->by_id[id];
 	return NULL;
 }
 
 bool tenants_have_user(const struct tenants *tenants, uid_t uid)
 {
-	for (uint32_t id = tenants->first_id; id < tenants->n_ids; id++) {
-		const struct tenant *tenant = tenants->by_id[id];
-
-		if (tenant && tenant->uid == uid)
+	for (uint32_t id = tenants->first_id; id < tenants->n_ids; id++)
+		if (tenants->keys[id].nonce != 0 && tenants->keys[id].uid == uid)
 			return true;
-	}
 	return false;
 }
 
-void tenants_tell_news(const struct tenants *tenants)
+static bool tell_news(void *userdata)
 {
-	for (uint32_t id = tenants->first_id; id < tenants->n_ids; id++) {
-		const struct tenant *tenant = tenants->by_id[id];
+	struct tenants *tenants = userdata;
 
-		if (tenant && tenant->visitor && tenant->wake_fd >= 0)
+	for (uint32_t n = 0; n < STEP_IDS && tenants->news_id < tenants->n_ids; n++) {
+		const struct tenant *tenant = tenants->by_id[tenants->news_id++];
+
+		if (tenant && tenant->visitor && tenant->wake_fd >= 0) {
 			tenants->environment->tell->look_again(tenant->visitor);
+			break;
+		}
 	}
+	return tenants->news_id < tenants->n_ids;
+}
+
+void tenants_tell_news(struct tenants *tenants)
+{
+	/* Also those who were told already of what was news a moment ago. */
+	tenants->news_id = tenants->first_id;
+	chore_start(&tenants->news);
 }
 
 /* ---- who comes ---- */
@@ -332,11 +317,16 @@ static int adopt(struct tenants *tenants, uint32_t id, const struct state_holder
 	if (r < 0)
 		return r;
 	tenant_copy(tenant);
-	if (holder->state == MEMPOOL_HOLDER_LIVE)
-		tenant_watch_process(tenant);
-	else
+	if (holder->state != MEMPOOL_HOLDER_LIVE) {
 		tenant_end(tenant);
-	return 0;
+		return 0;
+	}
+	r = tenant_watch(tenant, NULL);
+	if (r == -ESRCH) {
+		tenant_is_dead(tenant);
+		return 0;
+	}
+	return r;
 }
 
 int tenants_adopt(struct tenants *tenants)
@@ -355,22 +345,16 @@ int tenants_adopt(struct tenants *tenants)
 	return r;
 }
 
-/* A free id, else 0; and whether one of those in use is about to be free. */
-static uint32_t find_free_id(const struct tenants *tenants, bool *ret_soon)
+/* A free id, else 0. */
+static uint32_t find_free_id(const struct tenants *tenants)
 {
-	uint32_t id;
-
-	*ret_soon = false;
-	for (id = tenants->first_id; id < tenants->n_ids; id++) {
+	for (uint32_t id = tenants->first_id; id < tenants->n_ids; id++)
 		if (!tenants->by_id[id])
 			return id;
-		if (tenants->by_id[id]->state == TENANT_REAPING)
-			*ret_soon = true;
-	}
 	return MEMPOOL_HOLDER_NONE;
 }
 
-int tenants_admit(struct tenants *tenants, const struct newcomer *newcomer, int pidfd,
+int tenants_admit(struct tenants *tenants, const struct newcomer *newcomer, int *pidfd,
 		  struct tenant **ret_tenant)
 {
 	struct state_holder holder = {
@@ -381,36 +365,40 @@ int tenants_admit(struct tenants *tenants, const struct newcomer *newcomer, int 
 		.has_membarrier = newcomer->has_membarrier,
 	};
 	struct tenant *tenant;
-	bool is_soon;
 	uint32_t id;
 	int r;
 
-	id = find_free_id(tenants, &is_soon);
+	id = find_free_id(tenants);
 	if (id == MEMPOOL_HOLDER_NONE)
-		return is_soon ? -EAGAIN : -EUSERS;
+		return tenants->n_reaping > 0 ? -EAGAIN : -EUSERS;
 	snprintf(holder.name, sizeof(holder.name), "%s", newcomer->name);
 	r = tenant_new(tenants, id, &holder, &tenant);
 	if (r < 0)
 		return r;
+	r = tenant_watch(tenant, pidfd);
+	if (r < 0) {
+		tenant_free(tenant);
+		return r;
+	}
 	tenant->incarnation = state_admit(tenants->state, id, &holder);
 	tenant_copy(tenant);
-	tenant_watch(tenant, pidfd);
 	*ret_tenant = tenant;
 	return 0;
 }
 
 void tenant_come_back(struct tenant *tenant, const struct newcomer *newcomer, int *pidfd)
 {
-	if (tenant->pidfd >= 0)
+	if (watch_sees(&tenant->watched))
 		return;
+	watch_leave(&tenant->watched);
 	if (tenant->is_unseen) {
 		state_move_process(tenant->tenants->state, tenant->id, &newcomer->process);
 		tenant->process = newcomer->process;
 		tenant->is_unseen = false;
 		tenant_copy(tenant);
 	}
-	tenant_watch(tenant, *pidfd);
-	*pidfd = -1;
+	/* Short of memory, it is tried again with the next hello. */
+	tenant_watch(tenant, pidfd);
 }
 
 int tenants_forget(struct tenants *tenants, uint32_t id)
@@ -448,11 +436,13 @@ void tenants_wait(struct tenants *tenants, struct visitor *visitor)
 	assert(!visitor->waits_for);
 	visitor->waits_for = tenants;
 	TAILQ_INSERT_TAIL(&tenants->waiting, visitor, link);
+	tenants->n_waiting++;
 }
 
 static void leave_queue(struct visitor *visitor)
 {
 	TAILQ_REMOVE(&visitor->waits_for->waiting, visitor, link);
+	visitor->waits_for->n_waiting--;
 	visitor->waits_for = NULL;
 }
 
@@ -460,20 +450,30 @@ void tenants_stop_waiting(struct visitor *visitor)
 {
 	if (!visitor->waits_for)
 		return;
-	kick(visitor->waits_for);
+	chore_start(visitor->waits_for->step);
 	leave_queue(visitor);
+}
+
+static bool try_one(void *userdata)
+{
+	struct tenants *tenants = userdata;
+	struct visitor *visitor = TAILQ_FIRST(&tenants->waiting);
+
+	if (visitor && tenants->n_tries > 0) {
+		tenants->n_tries--;
+		leave_queue(visitor);
+		/* Who has to go on waiting is at the end again. */
+		tenants->environment->tell->try_again(visitor);
+	}
+	/* The last one to wait may be what the generation has waited for. */
+	if (tenants->n_waiting == 0)
+		chore_start(tenants->step);
+	return tenants->n_tries > 0 && tenants->n_waiting > 0;
 }
 
 void tenants_try_again(struct tenants *tenants)
 {
-	struct visitor *visitor;
-	uint32_t n = 0;
-
-	TAILQ_FOREACH(visitor, &tenants->waiting, link)
-		n++;
-	/* Those who have to go on waiting are at the end again. */
-	for (; n > 0 && (visitor = TAILQ_FIRST(&tenants->waiting)); n--) {
-		leave_queue(visitor);
-		tenants->environment->tell->try_again(visitor);
-	}
+	tenants->n_tries = tenants->n_waiting;
+	if (tenants->n_tries > 0)
+		chore_start(&tenants->tries);
 }

@@ -16,21 +16,22 @@
  * lock (store.h) can show that it lives. Without that it is unverifiable: its tenant stays
  * until it comes back or an admin says that it is gone.
  *
- * Whoever finds a process dead only marks its tenant, and kicks the step of the generation,
+ * Whoever finds a process dead only marks its tenant, and starts the chore of the generation,
  * in which the rest is done.
  */
 #ifndef DAEMON_SEGMENTS_TENANT_H
 #define DAEMON_SEGMENTS_TENANT_H
 
-#include <event2/event_struct.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
 #include <sys/types.h>
 
+#include "daemon/base/chores.h"
 #include "daemon/base/quota.h"
 #include "daemon/segments/environment.h"
 #include "daemon/segments/state.h"
+#include "daemon/segments/watch.h"
 #include "mempool_layout.h"
 #include "mempool_protocol.h"
 #include "shm/segment.h"
@@ -58,12 +59,17 @@ struct tenant {
 	uint32_t incarnation;
 	bool is_unseen;			/* its process is not visible, now or later */
 	char name[MEMPOOL_NAME_BYTES];
-	int pidfd;			/* -1: not watched yet */
-	struct event death;
+	struct watched watched;		/* LIVE: by its process */
 	struct visitor *visitor;	/* NULL: detached */
 	int wake_fd;			/* -1: it polls nothing; kept for those who wake it */
 	bool is_owed_news;		/* somebody has asked for that one before it came */
 	struct quota_unit unit;		/* while detached */
+};
+
+/* What a tenant is found by, side by side: to look through all of them takes some microseconds. */
+struct tenant_key {
+	uint64_t nonce;			/* 0: there is nobody */
+	uid_t uid;
 };
 
 /* All of a generation. */
@@ -74,13 +80,19 @@ struct tenants {
 	struct segment *segment;	/* NULL: its holder table is not ours to touch */
 	int fd;				/* of the object, for its locks */
 	char label[MEMPOOL_NAME_BYTES + 32]; /* "mempool-NAME.GENERATION" */
-	struct event *step;		/* of the generation */
-	struct event rewatch;		/* try again to watch those who could not be */
+	struct chore *step;		/* of the generation */
+	struct chore news;		/* tell all who poll to look again */
+	uint32_t news_id;		/* the next one to be told */
+	struct chore tries;		/* of those who wait */
+	uint32_t n_tries;		/* left */
 	uint32_t first_id;		/* of clients */
 	uint32_t n_ids;
 	uint32_t n;
+	uint32_t n_reaping;		/* of them */
 	struct tenant **by_id;
+	struct tenant_key *keys;	/* by id */
 	TAILQ_HEAD(, visitor) waiting;	/* for an id to be reaped */
+	uint32_t n_waiting;
 };
 
 /* Who asks for a holder. */
@@ -97,13 +109,13 @@ struct newcomer {
  * @state:   outlives it
  * @segment: NULL: of another layout
  * @fd:      of the object
- * @step:    a timer; what has to be done for tenants that end is done there
+ * @step:    what has to be done for tenants that end is done there
  *
  * Return: 0 or -ENOMEM.
  */
 int tenants_init(struct tenants *tenants, const struct environment *environment,
 		 const struct mempool_msg_place *place, struct state *state,
-		 struct segment *segment, int fd, struct event *step);
+		 struct segment *segment, int fd, struct chore *step);
 void tenants_deinit(struct tenants *tenants);
 
 /* The generation as people know it. */
@@ -119,12 +131,12 @@ int tenants_adopt(struct tenants *tenants);
 
 /**
  * tenants_admit() - a new tenant
- * @pidfd: of the newcomer; taken over on success
+ * @pidfd: of the newcomer; taken over, and set to -1, unless its process is watched already
  *
  * Return: 0; -EAGAIN no id is free, but some are being reaped; -EUSERS none is free;
  *	   -ENOMEM.
  */
-int tenants_admit(struct tenants *tenants, const struct newcomer *newcomer, int pidfd,
+int tenants_admit(struct tenants *tenants, const struct newcomer *newcomer, int *pidfd,
 		  struct tenant **ret_tenant);
 
 /* For one that was told -EAGAIN: it is told when to try again. The second kicks the step, for
@@ -132,7 +144,7 @@ int tenants_admit(struct tenants *tenants, const struct newcomer *newcomer, int 
 void tenants_wait(struct tenants *tenants, struct visitor *visitor);
 void tenants_stop_waiting(struct visitor *visitor);
 
-/* Each that waits tries once. */
+/* Each that waits tries once, soon. */
 void tenants_try_again(struct tenants *tenants);
 
 /* The living tenant of a nonce and its process, or of an id and incarnation; or NULL. A process
@@ -143,8 +155,8 @@ struct tenant *tenants_get(const struct tenants *tenants, uint32_t id, uint32_t 
 /* Whether a process of this user is in it. */
 bool tenants_have_user(const struct tenants *tenants, uid_t uid);
 
-/* Tell all who poll to look again. */
-void tenants_tell_news(const struct tenants *tenants);
+/* Tell all who poll to look again, soon. */
+void tenants_tell_news(struct tenants *tenants);
 
 /* Write ourselves into the holder table of a segment that nobody held anything of. */
 void tenants_set_daemon(const struct tenants *tenants);
@@ -167,6 +179,5 @@ int tenants_forget(struct tenants *tenants, uint32_t id);
 
 /* In the step: the record has been swept, or cannot be, and its id is free. */
 void tenant_release(struct tenant *tenant);
-void tenants_release_dead(struct tenants *tenants);
 
 #endif

@@ -40,6 +40,10 @@ static void welcome(struct session *session, struct tenant *tenant)
 		quota_put(&tenant->unit);
 	else
 		quota_move(&session->unit, &tenant->unit);
+	/* Where the process is watched already, one more descriptor of it is of no use. */
+	if (session->pidfd >= 0)
+		close(session->pidfd);
+	session->pidfd = -1;
 	tenant->visitor = &session->visitor;
 	session->visitor.tenant = tenant;
 	session->state = SESSION_ATTACHED;
@@ -100,9 +104,8 @@ static void admit(struct session *session, struct host *host, const struct newco
 			       host->error ? host->why : "it is made anew in a moment");
 		return;
 	}
-	r = generation_admit(generation, newcomer, session->pidfd, &tenant);
+	r = generation_admit(generation, newcomer, &session->pidfd, &tenant);
 	if (r == 0) {
-		session->pidfd = -1;
 		welcome(session, tenant);
 	} else if (r == -EAGAIN) {
 		session->state = SESSION_WAITING;

@@ -5,7 +5,7 @@
 #include "daemon/segments/peak.h"
 #include "test_segment.h"
 
-/* More words than one slice has, so that a pass takes several. */
+/* More words than one step has, so that a pass takes several. */
 static const struct test_pool pools[] = {
 	{ .chunk_size = 64, .n_chunks = 100 },
 	{ .chunk_size = 8, .n_chunks = 150000 },
@@ -14,6 +14,7 @@ enum { SMALL, MANY };
 
 static struct segment *segment;
 static struct event_base *base;
+static struct chores chores;
 static struct peak peak;
 
 static void setup(void)
@@ -21,12 +22,15 @@ static void setup(void)
 	segment = test_segment_new(pools, ARRAY_SIZE(pools));
 	base = event_base_new();
 	ck_assert_ptr_nonnull(base);
-	peak_init(&peak, base, segment);
+	/* A step a turn. */
+	chores_init(&chores, base, 0);
+	peak_init(&peak, base, &chores, segment);
 }
 
 static void teardown(void)
 {
 	peak_stop(&peak);
+	chores_deinit(&chores);
 	event_base_free(base);
 	segment_free(segment);
 }
@@ -93,7 +97,7 @@ START_TEST(test_peak_stopped_in_the_middle_begins_anew)
 	claim(SMALL, 0, 10);
 	claim(MANY, 0, 100);
 	peak_start(&peak);
-	/* One slice: the first pool, and the second in part. */
+	/* One step: the first pool, and the second in part. */
 	event_base_loop(base, EVLOOP_NONBLOCK | EVLOOP_ONCE);
 	ck_assert_uint_eq(peak_of(SMALL), 10);
 	ck_assert_uint_eq(peak_of(MANY), 0);
@@ -110,7 +114,7 @@ START_TEST(test_peak_rests_between_two_passes)
 
 	peak_start(&peak);
 	one_pass();
-	ck_assert(event_pending(&peak.timer, EV_TIMEOUT, &due));
+	ck_assert(event_pending(&peak.rest, EV_TIMEOUT, &due));
 	event_base_gettimeofday_cached(base, &now);
 	ck_assert_int_ge(due.tv_sec * 1000 + due.tv_usec / 1000,
 			 now.tv_sec * 1000 + now.tv_usec / 1000 + 900);
@@ -119,9 +123,10 @@ END_TEST
 
 START_TEST(test_peak_of_nothing_is_not_counted)
 {
-	peak_init(&peak, base, NULL);
+	peak_init(&peak, base, &chores, NULL);
 	peak_start(&peak);
-	ck_assert(!event_pending(&peak.timer, EV_TIMEOUT, NULL));
+	ck_assert(!peak.count.is_due);
+	ck_assert(!event_pending(&peak.rest, EV_TIMEOUT, NULL));
 }
 END_TEST
 
