@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <sys/mman.h>
 
-static struct sigbus_range *sigbus_ranges;
+static _Thread_local struct sigbus_range *sigbus_ranges;
 
 static struct sigbus_range *sigbus_find(const void *address)
 {
@@ -70,4 +70,9 @@ void sigbus_unwatch(struct sigbus_range *range)
 bool sigbus_was_hit(const struct sigbus_range *range)
 {
 	return atomic_load_explicit(&range->hit, memory_order_relaxed);
+}
+
+void sigbus_hit(struct sigbus_range *range)
+{
+	atomic_store_explicit(&range->hit, true, memory_order_relaxed);
 }

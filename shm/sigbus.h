@@ -9,8 +9,9 @@
  * the segment up. A SIGBUS anywhere else ends the process as ever. For the daemon and its
  * tools; a library must not take a signal from its program.
  *
- * Single-threaded: the handler only runs inside an access to a range, never inside the
- * functions here.
+ * Each thread watches its own ranges: the handler only runs inside an access of that thread to a
+ * range, never inside the functions here. The mapping that it takes away is everybody's: whoever
+ * watches a range for another thread passes a hit on.
  */
 #ifndef SHM_SIGBUS_H
 #define SHM_SIGBUS_H
@@ -29,10 +30,14 @@ struct sigbus_range {
 /* Install the handler. Return: 0 or -errno. */
 int sigbus_init(void);
 
-/* range stays where it is until sigbus_unwatch(), which is legal on zeroed memory. */
+/* By the calling thread. range stays where it is until sigbus_unwatch(), which is legal on zeroed
+ * memory. */
 void sigbus_watch(struct sigbus_range *range, void *base, size_t size);
 void sigbus_unwatch(struct sigbus_range *range);
 
 bool sigbus_was_hit(const struct sigbus_range *range);
+
+/* Another thread was hit, in the same mapping. */
+void sigbus_hit(struct sigbus_range *range);
 
 #endif
