@@ -351,6 +351,40 @@ uint64_t queue_length(const struct queue *queue)
 	return n;
 }
 
+uint64_t queue_head(const struct queue *queue)
+{
+	return atomic_load_explicit(&queue->ring->head, ORDER);
+}
+
+uint64_t queue_peek(const struct queue *queue, uint64_t position, bool *ret_is_damaged)
+{
+	uint64_t slot = atomic_load_explicit(slot_at(queue, position), ORDER);
+
+	*ret_is_damaged = !slot_is_empty(slot) && !entry_of(queue, slot);
+	return slot_is_empty(slot) || is_received(queue, slot) ? 0 : slot;
+}
+
+bool queue_has(const struct queue *queue, uint64_t handle)
+{
+	for (uint64_t i = 0; i <= queue->mask; i++)
+		if (atomic_load_explicit(&queue->slots[i], ORDER) == handle)
+			return true;
+	return false;
+}
+
+bool queue_drop(const struct queue *queue, uint64_t handle)
+{
+	_Atomic uint64_t *word;
+	uint64_t seen;
+
+	/* As the reaper frees one; a failure is a hostile client. */
+	if (is_stale(queue, handle, &word, &seen) ||
+	    !atomic_compare_exchange_strong_explicit(word, &seen, word_freed(seen), ORDER, ORDER))
+		return false;
+	pool_hint(&queue->segment->pools[handle_pool(handle)], handle_index(handle));
+	return true;
+}
+
 void queue_count(const struct queue *queue, uint64_t *ret_sent, uint64_t *ret_received)
 {
 	uint64_t head = atomic_load_explicit(&queue->ring->head, ORDER);

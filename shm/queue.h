@@ -117,6 +117,20 @@ bool queue_message_at(const struct queue *queue, uint64_t slot, _Atomic uint64_t
 /* Messages that wait in it; exact when nothing moves. */
 uint64_t queue_length(const struct queue *queue);
 
+/*
+ * For a queue that nobody uses any more: the message at a position, from the head on for a round,
+ * in the order in which they were sent. Return: its handle; 0 none waits there; and *ret_is_damaged
+ * says whether what stands there is no handle at all.
+ */
+uint64_t queue_head(const struct queue *queue);
+uint64_t queue_peek(const struct queue *queue, uint64_t position, bool *ret_is_damaged);
+
+/* Whether a handle stands in a slot, received or not. */
+bool queue_has(const struct queue *queue, uint64_t handle);
+
+/* Free a message that waits, wherever it stands. false: it does not, or no longer. */
+bool queue_drop(const struct queue *queue, uint64_t handle);
+
 /* How many were sent and received since the segment was made; the ends themselves lag behind. */
 void queue_count(const struct queue *queue, uint64_t *ret_sent, uint64_t *ret_received);
 

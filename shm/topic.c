@@ -185,6 +185,33 @@ uint64_t topic_length(const struct topic *topic)
 	return n;
 }
 
+uint64_t topic_begin(const struct topic *topic)
+{
+	uint64_t tail = atomic_load_explicit(&topic->ring->tail, ORDER);
+
+	/* Filled already, and the tail stands back: its publisher was killed. */
+	if (slot_sequence(atomic_load_explicit(slot_at(topic, tail), ORDER)) == (uint32_t)tail)
+		tail++;
+	return tail - topic->capacity;
+}
+
+uint32_t topic_peek(const struct topic *topic, uint64_t position)
+{
+	uint32_t manager = (uint32_t)atomic_load_explicit(slot_at(topic, position), ORDER);
+
+	return manager < topic->segment->pools[topic->segment->n_pools].n_chunks
+		       ? manager : TOPIC_NO_MANAGER;
+}
+
+void topic_unused(const struct topic *topic, uint64_t position, struct topic_slot *ret_slot)
+{
+	*ret_slot = (struct topic_slot){
+		.position = position,
+		.seen = slot_make((uint32_t)(position - topic->capacity), TOPIC_NO_MANAGER),
+		.manager = TOPIC_NO_MANAGER,
+	};
+}
+
 uint32_t topic_empty(const struct topic *topic, uint64_t index)
 {
 	uint32_t n_managers = topic->segment->pools[topic->segment->n_pools].n_chunks;

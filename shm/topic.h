@@ -98,6 +98,16 @@ bool topic_holds(const struct topic *topic, uint32_t position, uint32_t manager)
 /* Messages it keeps, about. */
 uint64_t topic_length(const struct topic *topic);
 
+/*
+ * For a topic that nobody uses any more: where its oldest message may stand; from there on for a
+ * round, in their order. Return: of topic_peek(): the manager, or TOPIC_NO_MANAGER.
+ */
+uint64_t topic_begin(const struct topic *topic);
+uint32_t topic_peek(const struct topic *topic, uint64_t position);
+
+/* The slot of a position of the first round, as it was laid out. */
+void topic_unused(const struct topic *topic, uint64_t position, struct topic_slot *ret_slot);
+
 /**
  * topic_empty() - let go of what a slot keeps
  * @index: in [0, capacity)
