@@ -15,7 +15,7 @@
 #include "shm/segment_memory.h"
 
 #define STATE_MAGIC UINT64_C(0x6574617473706d0a)	/* "\nmpstate" in memory */
-#define STATE_VERSION 1
+#define STATE_VERSION 2
 #define STATE_MAX_BYTES (UINT64_C(1) << 26)		/* far more than the largest one has */
 
 /*
@@ -71,12 +71,14 @@ struct state_file {
 	uint32_t fallback;
 	uint32_t n_pools;
 	uint32_t n_rings;
-	uint32_t reserved0;
+	_Atomic uint32_t discards;
 	uint64_t pools_off;
 	uint64_t rings_off;
 	char name[MEMPOOL_NAME_BYTES];
-	/* For a journal of moves (old handle, new handle), and a second object. */
-	uint64_t reserved1[64];
+	struct move_journal journal;
+	uint64_t published_off;
+	/* For a second object. */
+	uint64_t reserved1[58];
 };
 static_assert(sizeof(struct state_file) % 8 == 0, "records follow");
 
@@ -95,6 +97,8 @@ struct state_ring {
 	uint32_t reserved;
 };
 static_assert(sizeof(struct state_ring) == 48, "state");
+
+static_assert(sizeof(struct move_journal) == 40, "state");
 
 static_assert(MEMPOOL_NAME_BYTES - 1 + 1 + 20 + sizeof(".state.new") <= STATE_FILE_BYTES,
 	      "longest name of a state file");
@@ -177,6 +181,7 @@ static void put_file(struct state *state, const struct config *shape,
 	state->records = (void *)((unsigned char *)file + file->records_off);
 	file->pools_off = file->records_off + (uint64_t)file->n_holders * file->record_size;
 	file->rings_off = file->pools_off + file->n_pools * sizeof(struct state_pool);
+	file->published_off = file->rings_off + file->n_rings * sizeof(struct state_ring);
 	memcpy(file->shm_name, object->shm_name, sizeof(file->shm_name));
 	memcpy(file->name, shape->name, sizeof(file->name));
 	put_shape(state, shape);
@@ -239,7 +244,7 @@ int state_create(int folder, const struct config *shape, const struct segment_id
 	state->size_bytes = sizeof(struct state_file) +
 			    (uint64_t)state->n_holders * sizeof(struct state_record) +
 			    shape->n_pools * sizeof(struct state_pool) +
-			    shape->n_rings * sizeof(struct state_ring);
+			    shape->n_rings * (sizeof(struct state_ring) + sizeof(uint32_t));
 	snprintf(new_name, sizeof(new_name), "%s.new", state->file_name);
 	/* Of a daemon that was killed meanwhile; nobody else may write here. */
 	unlinkat(folder, new_name, 0);
@@ -363,8 +368,15 @@ static int read_file(struct state *state)
 		.size_bytes = header.size_bytes,
 	};
 	memcpy(state->object.shm_name, header.shm_name, sizeof(header.shm_name));
+	state->journal = &state->file->journal;
 	state->is_our_layout = header.layout_major == MEMPOOL_LAYOUT_MAJOR;
-	return state->is_our_layout ? read_shape(&header, base, &state->shape) : 0;
+	if (!state->is_our_layout)
+		return 0;
+	r = read_shape(&header, base, &state->shape);
+	if (r == 0 && !fits(&header, header.published_off, header.n_rings, sizeof(uint32_t)))
+		r = -EBADMSG;
+	state->n_published = (void *)(base + header.published_off);
+	return r;
 }
 
 static int map_existing(int fd, struct state *state)
@@ -424,6 +436,16 @@ bool state_is_retired(const struct state *state)
 void state_retire(struct state *state)
 {
 	SET(state->file->is_retired, 1);
+}
+
+bool state_discards(const struct state *state)
+{
+	return GET(state->file->discards) != 0;
+}
+
+void state_discard(struct state *state)
+{
+	SET(state->file->discards, 1);
 }
 
 /* ---- records ---- */

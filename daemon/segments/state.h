@@ -11,10 +11,11 @@
  *	header		what the file is, the object, the identity and the shape of the segment
  *	records		one for each holder id
  *	pools, rings	of the shape
+ *	published	for each ring, what of a topic was moved to the next generation (shm/move.h)
  *
  * The file is made under the name ".new" and renamed once it is whole, so a name without
- * ".new" is never half a file. After that only the state of the generation and the records
- * change. The state and the incarnation of a record are one 64-bit word, which is written
+ * ".new" is never half a file. After that only the state of the generation, the records and the
+ * journal of moves change. The state and the incarnation of a record are one 64-bit word, which is written
  * last: killed before it, the daemon has not made the change.
  *
  *	FREE -> LIVE -> REAPING -> FREE, and then the next incarnation
@@ -35,6 +36,7 @@
 #include "daemon/base/process.h"
 #include "mempool_layout.h"
 #include "mempool_protocol.h"
+#include "shm/move.h"
 #include "shm/segment.h"
 
 #define STATE_FILE_BYTES 64		/* "NAME.GENERATION.state", and ".new" behind it */
@@ -65,6 +67,8 @@ struct state {
 	char segment_name[MEMPOOL_NAME_BYTES];	/* of the segment */
 	struct state_file *file;
 	struct state_record *records;
+	struct move_journal *journal;		/* of what moves from here */
+	_Atomic uint32_t *n_published;		/* by ring */
 	uint64_t size_bytes;
 	uint32_t n_holders;
 	bool is_our_layout;		/* else there is no shape */
@@ -108,6 +112,10 @@ void state_file_name(char ret_name[static STATE_FILE_BYTES], const char *segment
 /* READY or RETIRED: whether new clients go there. Once retired it stays so. */
 bool state_is_retired(const struct state *state);
 void state_retire(struct state *state);
+
+/* Whether messages that find no place in the next generation are dropped. Once so it stays so. */
+bool state_discards(const struct state *state);
+void state_discard(struct state *state);
 
 /* Copy a record. An id that does not exist, or a damaged record, is FREE. */
 void state_read(const struct state *state, uint32_t id, struct state_holder *ret_holder);
