@@ -170,7 +170,7 @@ static void limit_scans(struct request *request, struct cache *cache)
 		return;
 	}
 	if (request->n_tries == 2 && request->timeout_ns > 0)
-		request->until_ns = clock_now_ns() + request->timeout_ns;
+		request->until_ns = clock_after_ns(request->timeout_ns);
 	cache->first_until_ns = cache->again_until_ns = request->until_ns;
 }
 

@@ -305,11 +305,9 @@ static int attach(struct connection *connection, const struct mempool_msg_welcom
 
 static int64_t deadline_of(int64_t timeout_ns)
 {
-	int64_t now_ns = clock_now_ns();
-
-	if (timeout_ns < 0 || timeout_ns > PACKET_NO_DEADLINE - now_ns)
+	if (timeout_ns < 0)
 		return PACKET_NO_DEADLINE;
-	return now_ns + (timeout_ns == 0 ? ONE_TRY_NS : timeout_ns);
+	return clock_after_ns(timeout_ns == 0 ? ONE_TRY_NS : timeout_ns);
 }
 
 /* A longer struct is of a later version: fine as long as it asks for nothing we don't know. */

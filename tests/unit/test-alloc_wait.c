@@ -232,6 +232,39 @@ START_TEST(test_alloc_wait_looks_again_after_a_slice)
 }
 END_TEST
 
+/* More words than a scan reads between two looks at the clock. */
+#define N_MANY 262144
+
+/*
+ * The longest timeout there is. Its end is not before its beginning: then each look would stop
+ * at the first look at the clock, and what is free beyond would never be found.
+ */
+START_TEST(test_alloc_wait_for_ages_looks_at_all_words)
+{
+	static const struct test_pool many[] = { { .chunk_size = SMALL, .n_chunks = N_MANY } };
+	static const uint32_t far_apart[] = { 0, N_MANY / 2 };
+	const struct pool *pool;
+
+	make_clients(many, ARRAY_SIZE(many), false);
+	pool = &segment->pools[0];
+	for (uint32_t i = 0; i < N_MANY; i++)
+		ck_assert_ptr_nonnull(mempool_alloc(owner, SMALL));
+	/* The scan begins anywhere, but not near to both. */
+	for (size_t i = 0; i < ARRAY_SIZE(far_apart); i++) {
+		struct sleeper sleeper;
+
+		start(&sleeper, SMALL, INT64_MAX);
+		wait_until_asleep();
+		ck_assert_int_eq(pool_release(pool, far_apart[i], owner->holder, true), 0);
+		for (int64_t begin = now_ns(); !atomic_load(&sleeper.is_done); pause_ms(10))
+			ck_assert_int_lt(now_ns() - begin, 30 * EVENTCOUNT_SLICE_NS);
+		pthread_join(sleeper.thread, NULL);
+		ck_assert_ptr_eq(sleeper.chunk, pool_chunk(pool, far_apart[i]));
+	}
+	teardown();
+}
+END_TEST
+
 /* This thread has no membarrier from here on. false: this machine has no filters. */
 static bool refuse_membarrier(void)
 {
@@ -572,6 +605,7 @@ static void add_tests_of_config(TCase *tcase)
 	tcase_add_test(tcase, test_alloc_wait_without_fallback_waits_for_its_pool);
 	tcase_add_test(tcase, test_alloc_wait_woken_by_a_chunk_of_the_same_size);
 	tcase_add_test(tcase, test_alloc_wait_woken_before_a_sweep_is_over);
+	tcase_add_test(tcase, test_alloc_wait_for_ages_looks_at_all_words);
 }
 
 static void add_tests(TCase *tcase)
