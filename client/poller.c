@@ -51,8 +51,8 @@ int poller_init(struct poller *poller, struct segment *segment, uint32_t holder,
 		.timer_fd = -1,
 		.keep_fd = -1,
 	};
-	TAILQ_INIT(&poller->lists[0]);
-	TAILQ_INIT(&poller->lists[1]);
+	for (int i = 0; i < POLLER_LISTS; i++)
+		TAILQ_INIT(&poller->lists[i]);
 	return -pthread_mutex_init(&poller->lock, NULL);
 }
 
@@ -86,8 +86,8 @@ static void close_all(struct poller *poller)
 	close_fd(&poller->timer_fd);
 	close_fd(&poller->keep_fd);
 	close_fd(&poller->epoll_fd);
-	free(poller->n_listed);
-	poller->n_listed = NULL;
+	free(poller->n_told);
+	poller->n_told = NULL;
 }
 
 void poller_deinit(struct poller *poller, bool is_forked)
@@ -128,8 +128,8 @@ static int make(struct poller *poller, size_t n_rings)
 		r = watch(poller, poller->keep_fd);
 	if (r == 0) {
 		/* One more: no rings are no failure. */
-		poller->n_listed = calloc(n_rings + 1, sizeof(*poller->n_listed));
-		r = poller->n_listed ? 0 : -ENOMEM;
+		poller->n_told = calloc(n_rings + 1, sizeof(*poller->n_told));
+		r = poller->n_told ? 0 : -ENOMEM;
 	}
 	if (r < 0)
 		close_all(poller);
@@ -232,37 +232,69 @@ static struct poller_looks *pending(struct poller *poller)
 
 static bool is_pending(const struct poller *poller, const struct poller_look *look)
 {
-	return look->is_listed && look->list != poller->seen;
+	return look->is_listed && look->list == !poller->seen;
 }
 
 /* seq_cst: what was read from the ring came before (eventcount.h). */
 static bool is_armed(const struct poller_look *look)
 {
-	return look->is_listed && atomic_load_explicit(&look->eventcount->sequence,
-						       memory_order_seq_cst) == look->sequence;
+	return look->is_told && atomic_load_explicit(&look->eventcount->sequence,
+						     memory_order_seq_cst) == look->sequence;
+}
+
+static void move_to(struct poller *poller, struct poller_look *look, uint8_t list)
+{
+	if (look->is_listed)
+		TAILQ_REMOVE(&poller->lists[look->list], look, link);
+	look->is_listed = true;
+	look->list = list;
+	TAILQ_INSERT_TAIL(&poller->lists[list], look, link);
 }
 
 static void set_seen(struct poller *poller, struct poller_look *look)
 {
-	if (look->is_listed)
-		TAILQ_REMOVE(&poller->lists[look->list], look, link);
-	else
-		poller->n_listed[look->ring]++;
-	look->is_listed = true;
-	look->list = poller->seen;
-	TAILQ_INSERT_TAIL(&poller->lists[poller->seen], look, link);
+	move_to(poller, look, poller->seen);
+	poller->n_told[look->ring] += !look->is_told;
+	look->is_told = true;
 }
 
-/* Its bit goes with the last look at this ring. */
-static void unlist(struct poller *poller, struct poller_look *look)
+/* The bit of its ring goes with the last one. */
+static void tell_no_more(struct poller *poller, struct poller_look *look)
 {
-	TAILQ_REMOVE(&poller->lists[look->list], look, link);
-	look->is_listed = false;
-	if (--poller->n_listed[look->ring] > 0)
+	if (!look->is_told)
+		return;
+	look->is_told = false;
+	if (--poller->n_told[look->ring] > 0)
 		return;
 	/* Relaxed: whoever sees the bit still wakes us once for nothing. */
 	atomic_fetch_and_explicit(&pollers_of(poller, look->ring)[poller->holder / 64],
 				  ~(UINT64_C(1) << poller->holder % 64), memory_order_relaxed);
+}
+
+static void unlist(struct poller *poller, struct poller_look *look)
+{
+	TAILQ_REMOVE(&poller->lists[look->list], look, link);
+	look->is_listed = false;
+	tell_no_more(poller, look);
+}
+
+static void give_up_pending(struct poller *poller)
+{
+	struct poller_look *look;
+
+	while ((look = TAILQ_FIRST(pending(poller)))) {
+		move_to(poller, look, POLLER_GIVEN_UP);
+		tell_no_more(poller, look);
+	}
+}
+
+/* Into the round that has begun. */
+static void take_up_again(struct poller *poller)
+{
+	struct poller_look *look;
+
+	while ((look = TAILQ_FIRST(&poller->lists[POLLER_GIVEN_UP])))
+		move_to(poller, look, !poller->seen);
 }
 
 /* Drain what has made the descriptor readable. Return: whether anything had. */
@@ -295,6 +327,8 @@ static void begin_round(struct poller *poller)
 		poller->seen = !poller->seen;
 		poller->is_for_all = poller->is_next_for_all;
 		poller->is_next_for_all = false;
+		if (poller->is_for_all)
+			take_up_again(poller);
 		poller->patience = POLLER_PATIENCE;
 	}
 	connection_resume(poller->connection);
@@ -328,8 +362,7 @@ static void lose_patience(struct poller *poller)
 	/* However fast they look: those who are to look may be in another thread. */
 	if (poller->patience > 0 || clock_now_ns() - poller->impatient_ns < POLLER_PATIENCE_NS)
 		return;
-	while (!TAILQ_EMPTY(pending(poller)))
-		unlist(poller, TAILQ_FIRST(pending(poller)));
+	give_up_pending(poller);
 }
 
 static void keep(struct poller *poller, bool is_kept)
@@ -394,7 +427,7 @@ void poller_close(struct poller *poller)
 
 	/* Relaxed: under the lock; and who still calls has made a mistake. */
 	atomic_store_explicit(&poller->is_used, false, memory_order_relaxed);
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < POLLER_LISTS; i++)
 		while (!TAILQ_EMPTY(&poller->lists[i]))
 			unlist(poller, TAILQ_FIRST(&poller->lists[i]));
 	leave(poller, cancel_state);

@@ -17,13 +17,17 @@
  * readable until each has looked again. The work is for the program to do; here, each look
  * takes the same few steps whatever their number:
  *
- *	unlisted --- finds nothing ---> seen <------ finds nothing ------ pending
- *	    ^				 |    <-- its sequence stands still -- ^ |
- *	    |				 +---------- a round begins ----------+ |
- *	    +------------- nobody looks: patience is at its end ----------------+
+ *	unlisted	finds nothing				-> seen
+ *	seen		a round begins				-> pending
+ *	pending		finds nothing; its sequence stands still -> seen
+ *	pending		patience is at its end			-> given up
+ *	given up	finds nothing				-> seen
+ *	given up	a round of the timer begins		-> pending
+ *	any		its handle is closed			-> unlisted
  *
  * A look that stays pending while others look again and again is given up, or its program would
- * spin for it. It is listed again as soon as it looks. Where nothing tells that a look found
+ * spin for it: senders do not tell it. It may be that of another thread, which was late; so it is
+ * pending again, for a while, in each round of the timer. Where nothing tells that a look found
  * nothing new (the timer's rounds, and those of a lost daemon), the sequence does not count.
  *
  * Waking. A sender that finds the eventcount armed moves the sequence, wakes the futex, and
@@ -59,9 +63,13 @@ struct poller_look {
 	uint32_t sequence;		/* at which it armed; if it is listed */
 	bool is_listed;
 	uint8_t list;			/* in which of the poller's */
+	bool is_told;			/* by who sends: it counts for the bit of its ring */
 	TAILQ_ENTRY(poller_look) link;
 };
 TAILQ_HEAD(poller_looks, poller_look);
+
+/* Which list is that of the seen, and which that of the pending, changes with each round. */
+enum { POLLER_GIVEN_UP = 2, POLLER_LISTS };
 
 /* Pending looks are given up after so many of others in a row, and not before that time. */
 #define POLLER_PATIENCE 64
@@ -89,9 +97,9 @@ struct poller {
 	bool is_kept;			/* keep_fd is readable */
 	bool is_for_all;		/* this round: a sequence that stands still proves nothing */
 	bool is_next_for_all;		/* and the next one */
-	uint8_t seen;			/* which list is that of the seen; the other's are pending */
-	struct poller_looks lists[2];
-	uint32_t *n_listed;		/* by ring */
+	uint8_t seen;			/* 0 or 1: the list of the seen; the other is of the pending */
+	struct poller_looks lists[POLLER_LISTS];
+	uint32_t *n_told;		/* by ring */
 	uint32_t patience;
 	int64_t impatient_ns;		/* since when nothing that is pending has looked */
 	struct poller_peer *peers;	/* by holder id; NULL: nobody was woken yet */

@@ -121,7 +121,8 @@ int mempool_client_close(struct mempool_client *client);
  * restart of the daemon. To be watched only: never read, written or closed by the user;
  * closed with the client, and its last queue or topic handle. A queue or subscriber that has
  * news keeps it readable until it is looked at, but for a few milliseconds only: after that
- * it counts as one that nobody looks at any more, until somebody does.
+ * it counts as one that nobody looks at any more, until somebody does. Of those it tells for
+ * some milliseconds each second.
  *
  * Threads: any. Takes a lock of this process, as does the -EAGAIN of a client that has it.
  * Crash:   nothing of it is shared but bits that the reaper clears.

@@ -344,6 +344,66 @@ START_TEST(test_poller_gives_up_what_is_not_looked_at)
 }
 END_TEST
 
+static bool has_beat(const struct many *many)
+{
+	return is_readable(many->client->poller.timer_fd);
+}
+
+/*
+ * Or somebody does look there, in another thread, and was only late. Whoever takes the timer's
+ * beat first must not take it from that one.
+ */
+START_TEST(test_poller_what_was_given_up_is_told_of_by_the_timer)
+{
+	struct many many;
+
+	many_init(&many, 3);
+	look_at_all(&many);
+	publish_to(&many, 1);
+	while (is_told(&many))
+		ck_assert_int_eq(look_at(&many, 0), -EAGAIN);
+	for (int beats = 0; beats < 2; beats++) {
+		while (!has_beat(&many))
+			usleep(1000);
+		ck_assert_int_eq(look_at(&many, 0), -EAGAIN);
+		ck_assert(is_told(&many));
+		/* And is given up once more. */
+		while (is_told(&many))
+			ck_assert_int_eq(look_at(&many, 0), -EAGAIN);
+	}
+	while (!has_beat(&many))
+		usleep(1000);
+	ck_assert_int_eq(look_at(&many, 0), -EAGAIN);
+	ck_assert_int_eq(look_at(&many, 1), 0);
+	do
+		look_at_all(&many);
+	while (is_told(&many));
+	publish_to(&many, 1);
+	ck_assert(is_told(&many));
+	many_deinit(&many);
+}
+END_TEST
+
+/* Closed after it was given up: it is not told of any more. */
+START_TEST(test_poller_what_was_given_up_may_be_closed)
+{
+	struct many many;
+
+	many_init(&many, 2);
+	look_at_all(&many);
+	publish_to(&many, 1);
+	while (is_told(&many))
+		ck_assert_int_eq(look_at(&many, 0), -EAGAIN);
+	mempool_subscriber_close(many.subscribers[1]);
+	many.subscribers[1] = NULL;
+	while (!has_beat(&many))
+		usleep(1000);
+	ck_assert_int_eq(look_at(&many, 0), -EAGAIN);
+	ck_assert(!is_told(&many));
+	many_deinit(&many);
+}
+END_TEST
+
 /* One of two on the same ring is closed: the other is told as before. */
 START_TEST(test_poller_closed_look_leaves_the_other_on_its_ring)
 {
@@ -428,6 +488,8 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_poller_stays_readable_until_the_right_one_looks);
 	tcase_add_test(tcase, test_poller_is_quiet_without_looks_at_what_stands_still);
 	tcase_add_test(tcase, test_poller_gives_up_what_is_not_looked_at);
+	tcase_add_test(tcase, test_poller_what_was_given_up_is_told_of_by_the_timer);
+	tcase_add_test(tcase, test_poller_what_was_given_up_may_be_closed);
 	tcase_add_test(tcase, test_poller_closed_look_leaves_the_other_on_its_ring);
 	tcase_add_test(tcase, test_poller_look_costs_the_same_among_many);
 }
