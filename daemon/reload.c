@@ -45,6 +45,8 @@ static void undo(struct reload *reload)
 			build_deinit(&change->build);
 		if (change->is_added)
 			host_free(change->host);
+		else if (change->host)
+			host_unpin(change->host);
 	}
 	free(reload->changes);
 	reload->changes = NULL;
@@ -148,6 +150,8 @@ static void put_hosts_in_force(struct reload *reload)
 
 		if (!change->is_added)
 			TAILQ_REMOVE(&before, change->host, link);
+		else
+			host_pin(change->host);
 		change->is_added = false;
 		TAILQ_INSERT_TAIL(hosts, change->host, link);
 	}
@@ -296,10 +300,12 @@ static struct host *find_host(const struct hosts *hosts, const char *name)
 
 static int plan_host(struct reload *reload, struct change *change)
 {
-
 	change->host = find_host(reload->hosts, change->conf->shape.name);
-	if (change->host)
+	if (change->host) {
+		/* One that has left the config may lose its last client while we make it. */
+		host_pin(change->host);
 		return 0;
+	}
 	change->host = host_new(reload->hosts, change->conf);
 	if (!change->host)
 		return -ENOMEM;

@@ -449,11 +449,23 @@ struct generation *host_current(struct host *host)
 
 void host_free_if_over(struct host *host)
 {
-	if (host->conf || !TAILQ_EMPTY(&host->generations))
+	if (host->conf || host->is_pinned || !TAILQ_EMPTY(&host->generations))
 		return;
 	log_info("segment '%s': it is no longer in the config, and nobody is in it", host->name);
 	TAILQ_REMOVE(&host->hosts->list, host, link);
 	host_free(host);
+}
+
+void host_pin(struct host *host)
+{
+	assert(!host->is_pinned);
+	host->is_pinned = true;
+}
+
+void host_unpin(struct host *host)
+{
+	host->is_pinned = false;
+	host_free_if_over(host);
 }
 
 /* ---- what generations tell ---- */

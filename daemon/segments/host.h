@@ -36,6 +36,7 @@ struct host {
 	struct event retry;
 	bool is_found;			/* what was left of it is adopted or removed */
 	bool is_fresh;			/* host_open() created it */
+	bool is_pinned;			/* a reload refers to it */
 };
 
 TAILQ_HEAD(host_list, host);
@@ -88,8 +89,12 @@ void host_take_up(struct host *host, struct generation *generation);
 /* The current generation gets the mode and group of the config. */
 void host_set_permissions(const struct host *host);
 
-/* Free it, if it is not in the config and nobody lives in it. */
+/* Free it, if it is not in the config, nobody lives in it, and no reload refers to it. */
 void host_free_if_over(struct host *host);
+
+/* A reload refers to it, until it is unpinned, which may free it. */
+void host_pin(struct host *host);
+void host_unpin(struct host *host);
 
 /* The start failed later on: remove what host_open() created, which nobody can be in yet. */
 void host_undo(struct host *host);

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -596,6 +597,51 @@ void wire_bye(int fd)
 	ck_assert_uint_eq(answer.msg.type, MEMPOOL_MSG_GONE);
 	ck_assert_int_eq(wire_receive(fd, &answer), 0);
 	close(fd);
+}
+
+/* ---- threads ---- */
+
+/* The next thing that happens to a traced thread. Return: its status, which is a stop. */
+static int wait_for_trap(pid_t thread)
+{
+	int status;
+
+	ck_assert_int_eq(waitpid(thread, &status, __WALL), thread);
+	ck_assert_msg(WIFSTOPPED(status), "it ended, with status %#x", (unsigned int)status);
+	return status;
+}
+
+void fixture_watch_threads(const struct fixture *fixture)
+{
+	ck_assert_int_eq(ptrace(PTRACE_SEIZE, fixture->pid, NULL, PTRACE_O_TRACECLONE), 0);
+}
+
+void fixture_unwatch_threads(const struct fixture *fixture)
+{
+	ck_assert_int_eq(ptrace(PTRACE_INTERRUPT, fixture->pid, NULL, NULL), 0);
+	wait_for_trap(fixture->pid);
+	ck_assert_int_eq(ptrace(PTRACE_DETACH, fixture->pid, NULL, NULL), 0);
+}
+
+pid_t fixture_hold_thread(const struct fixture *fixture)
+{
+	unsigned long thread;
+	int status;
+
+	/* Signals go on to it. */
+	while ((status = wait_for_trap(fixture->pid)) >> 8 !=
+	       (SIGTRAP | PTRACE_EVENT_CLONE << 8))
+		ck_assert_int_eq(ptrace(PTRACE_CONT, fixture->pid, NULL,
+					(unsigned long)WSTOPSIG(status)), 0);
+	ck_assert_int_eq(ptrace(PTRACE_GETEVENTMSG, fixture->pid, NULL, &thread), 0);
+	wait_for_trap((pid_t)thread);
+	ck_assert_int_eq(ptrace(PTRACE_CONT, fixture->pid, NULL, NULL), 0);
+	return (pid_t)thread;
+}
+
+void fixture_let_go(pid_t thread)
+{
+	ck_assert_int_eq(ptrace(PTRACE_DETACH, thread, NULL, NULL), 0);
 }
 
 /* ---- victims ---- */

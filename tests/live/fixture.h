@@ -115,6 +115,18 @@ struct segment *wire_map(const struct mempool_msg_welcome *welcome);
 /* Say bye on a connection, wait until the daemon hung up, and close it. */
 void wire_bye(int fd);
 
+/* ---- its threads ---- */
+
+/*
+ * Between watch and unwatch each new thread of the daemon is held at its birth, so that what it
+ * has to do takes as long as the test likes. hold waits for the next one; it stays held until it
+ * is let go.
+ */
+void fixture_watch_threads(const struct fixture *fixture);
+void fixture_unwatch_threads(const struct fixture *fixture);
+pid_t fixture_hold_thread(const struct fixture *fixture);
+void fixture_let_go(pid_t thread);
+
 /* ---- other processes ---- */
 
 /* A child that attaches, claims so many chunks of pool 0, and stays until it is killed. */

@@ -373,6 +373,83 @@ START_TEST(test_reload_takes_up_a_segment_that_was_left)
 }
 END_TEST
 
+/*
+ * A segment has left the config, a reload is to bring it back, and its last client leaves while
+ * that is taking memory. Return: the thread that takes it, held; *ret_asker: who waits for the
+ * reload.
+ */
+static pid_t lose_last_client_in_a_reload(int *ret_asker)
+{
+	struct mempool_msg_reload message = {
+		.msg = wire_msg(MEMPOOL_MSG_RELOAD, sizeof(message)),
+	};
+	struct mempool_msg_hello hello = hello_to_other(1);
+	struct mempool_msg_welcome welcome;
+	pid_t thread;
+	int client;
+
+	configure_other(new_pools);
+	fixture_start(&fixture);
+	client = wire_connect(&fixture);
+	wire_send(client, &hello, sizeof(hello));
+	wire_expect_welcome(client, &welcome);
+	fixture_configure(&fixture, "", NULL);
+	reload();
+
+	configure_other(new_pools);
+	fixture_watch_threads(&fixture);
+	*ret_asker = wire_connect(&fixture);
+	wire_send(*ret_asker, &message, sizeof(message));
+	/* One thread reads the config, the next one makes the segment. */
+	fixture_let_go(fixture_hold_thread(&fixture));
+	thread = fixture_hold_thread(&fixture);
+	fixture_unwatch_threads(&fixture);
+	wire_bye(client);
+	wait_until(has_no_other, NULL, 30 * SECOND_MS);
+	return thread;
+}
+
+START_TEST(test_reload_brings_back_a_segment_whose_last_client_leaves)
+{
+	struct mempool_msg_hello hello = hello_to_other(2);
+	struct mempool_msg_welcome welcome;
+	int client, asker;
+
+	fixture_let_go(lose_last_client_in_a_reload(&asker));
+	wire_expect_reloaded(asker, &reloaded);
+	close(asker);
+	ck_assert_msg(reloaded.error == 0, "%s", reloaded.text);
+	ck_assert_uint_eq(reloaded.n_added, 1);
+	client = wire_connect(&fixture);
+	wire_send(client, &hello, sizeof(hello));
+	wire_expect_welcome(client, &welcome);
+	ck_assert_uint_eq(welcome.place.generation, 2);
+	wire_bye(client);
+	fixture_stop(&fixture);
+	remove_other();
+}
+END_TEST
+
+START_TEST(test_reload_that_fails_lets_go_of_a_segment_that_is_over)
+{
+	char path[160];
+	pid_t thread;
+	int asker;
+
+	thread = lose_last_client_in_a_reload(&asker);
+	ck_assert(!fixture_log_has(&fixture, "it is no longer in the config"));
+	snprintf(path, sizeof(path), "%s/%s-b.2.state.new", fixture.folder, fixture.segment);
+	ck_assert_int_eq(mkdir(path, 0700), 0);
+	fixture_let_go(thread);
+	wire_expect_reloaded(asker, &reloaded);
+	close(asker);
+	ck_assert_int_lt(reloaded.error, 0);
+	ck_assert_int_eq(rmdir(path), 0);
+	ck_assert(fixture_log_has(&fixture, "it is no longer in the config"));
+	ck_assert(has_no_other(NULL));
+}
+END_TEST
+
 /* ---- no room ---- */
 
 static uint64_t free_bytes(void)
@@ -664,6 +741,8 @@ int main(void)
 	tcase_add_test(tcase, test_reload_socket_mode_in_place_its_path_not);
 	tcase_add_test(tcase, test_reload_adds_and_removes_segments);
 	tcase_add_test(tcase, test_reload_takes_up_a_segment_that_was_left);
+	tcase_add_test(tcase, test_reload_brings_back_a_segment_whose_last_client_leaves);
+	tcase_add_test(tcase, test_reload_that_fails_lets_go_of_a_segment_that_is_over);
 	tcase_add_test(tcase, test_reload_without_room_for_both_changes_nothing);
 	tcase_add_test(tcase, test_reload_one_segment_fails_all_stay);
 	tcase_add_test(tcase, test_reload_while_one_is_under_way_reads_again);
