@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "daemon/base/clock.h"
+#include "daemon/base/jobs.h"
 #include "daemon/base/log.h"
 #include "daemon/base/notify.h"
 #include "daemon/segments/build.h"
@@ -64,6 +65,7 @@ static void finish(struct reload *reload, int error)
 	event_del(&reload->tick);
 	log_keep(NULL, 0, 0);
 	reload->state = RELOAD_IDLE;
+	jobs_release(&reload->hosts->jobs);
 	result->error = error;
 	/* Whoever found an error has logged it, but for want of memory or a thread. */
 	if (error < 0 && !result->text[0]) {
@@ -90,6 +92,8 @@ int reload_describe(const struct reload *reload, char *text, size_t size)
 	switch (reload->state) {
 	case RELOAD_LOADING:
 		return snprintf(text, size, "; reloading");
+	case RELOAD_WAITING:
+		return snprintf(text, size, "; reloading: another segment is being made");
 	case RELOAD_MAKING:
 		return snprintf(text, size, "; reloading: %s of %s taken",
 				log_size(taken, atomic_load_explicit(&reload->taken_bytes,
@@ -357,17 +361,13 @@ static int plan_all(struct reload *reload)
 	return r;
 }
 
-static void on_loaded(void *userdata)
+/* Nothing is being made, and nothing will be before we are over. */
+static void on_held(void *userdata)
 {
 	struct reload *reload = userdata;
-	int r = reload->r;
+	int r;
 
 	log_keep(reload->result.text, sizeof(reload->result.text), LOG_ERR);
-	if (r < 0) {
-		conf_log_error(LOG_ERR, &reload->error);
-		finish(reload, r);
-		return;
-	}
 	r = plan_all(reload);
 	if (r == 0 && reload->total_bytes == 0) {
 		put_in_force(reload);
@@ -381,6 +381,20 @@ static void on_loaded(void *userdata)
 	log_keep(NULL, 0, 0);
 	if (r < 0)
 		finish(reload, r);
+}
+
+static void on_loaded(void *userdata)
+{
+	struct reload *reload = userdata;
+
+	if (reload->r < 0) {
+		log_keep(reload->result.text, sizeof(reload->result.text), LOG_ERR);
+		conf_log_error(LOG_ERR, &reload->error);
+		finish(reload, reload->r);
+		return;
+	}
+	reload->state = RELOAD_WAITING;
+	jobs_hold(&reload->hosts->jobs, on_held, reload);
 }
 
 /* ---- begin ---- */

@@ -3,11 +3,14 @@
  * reload.h - the config is read again, and put in force as a whole or not at all
  *
  *	IDLE -> LOADING	the file is read and checked, names of users and groups are looked up
+ *	     -> WAITING	for the end of a segment that is just being made anew
  *	     -> MAKING	all new segments and layouts are made, most of it taking their memory
  *	     -> IDLE	everything is there: it is put in force, and cannot fail any more
  *
  * Reading and making are done beside the event loop (worker.h): clients and the watchdog do
- * not notice. Until the last step nothing that is in force is touched, so whatever fails, and
+ * not notice. From WAITING on nobody else makes a segment (jobs.h): so each host is as it was
+ * planned, whatever is taken out of the config stands still, and memory is counted once. A
+ * segment that is lost meanwhile is made when the reload is over. Until the last step nothing that is in force is touched, so whatever fails, and
  * a kill too, leaves what was.
  *
  * Who asks while one is under way is answered by the next one, which reads the file after the
@@ -44,6 +47,7 @@ struct reload_fns {
 enum reload_state {
 	RELOAD_IDLE,
 	RELOAD_LOADING,
+	RELOAD_WAITING,
 	RELOAD_MAKING,
 };
 

@@ -107,6 +107,13 @@ static void on_changed(void *userdata)
 	evtimer_add(&server->status, &delay);
 }
 
+static void on_made(void *userdata)
+{
+	struct server *server = userdata;
+
+	session_client_try_all(&server->sessions);
+}
+
 /* It takes time: whoever waits for us to be ready is to wait on. */
 static void on_progress(const char *segment_name, uint64_t done_bytes, uint64_t total_bytes)
 {
@@ -331,6 +338,7 @@ static void init_sessions(struct server *server)
 		.userdata = server,
 	};
 	TAILQ_INIT(&server->sessions.list);
+	TAILQ_INIT(&server->sessions.coming);
 }
 
 /* Return: 0 or -errno. */
@@ -341,6 +349,7 @@ static int init_hosts(struct server *server)
 		.try_again = session_client_try_again,
 		.look_again = session_client_look_again,
 		.changed = on_changed,
+		.made = on_made,
 		.progress = on_progress,
 	};
 	struct environment *environment = &server->hosts.environment;
@@ -363,6 +372,7 @@ static int init_hosts(struct server *server)
 	chores_init(&server->chores, server->base, CHORES_TURN_NS);
 	watches_init(&server->watches, server->base, &server->chores, &environment->origin,
 		     &server->counters);
+	jobs_init(&server->hosts.jobs, server->base);
 	for (i = 0; i < server->conf->n_segments && r == 0; i++) {
 		host = host_new(&server->hosts, &server->conf->segments[i]);
 		if (host)
@@ -424,7 +434,7 @@ int server_init(struct server *server, struct conf *conf, const char *socket_pat
  * one that the next start recognises. */
 static _Noreturn void end_at_once(struct server *server)
 {
-	log_warning("a reload hangs, in a name service or a file system: mempoold ends without it");
+	log_warning("a thread hangs, in a name service or a file system: mempoold ends without it");
 	listener_close(&server->listener);
 	log_finish();
 	_exit(EXIT_SUCCESS);
@@ -435,7 +445,7 @@ static void server_deinit(struct server *server)
 	struct session *session;
 	struct host *host;
 
-	if (!reload_deinit(&server->reload))
+	if (!reload_deinit(&server->reload) || !jobs_stop(&server->hosts.jobs))
 		end_at_once(server);
 	listener_close(&server->listener);
 	while ((session = TAILQ_FIRST(&server->sessions.list)))

@@ -31,6 +31,9 @@ struct environment_fns {
 	/* Something that is counted: generations, or tenants. */
 	void (*changed)(void *userdata);
 
+	/* A segment is there, or could not be made: who waits for one is to try again. */
+	void (*made)(void *userdata);
+
 	/* Memory is being taken. */
 	void (*progress)(const char *segment_name, uint64_t done_bytes, uint64_t total_bytes);
 };
@@ -44,7 +47,7 @@ struct environment {
 	const struct house *house;
 	struct origin origin;
 	const struct environment_fns *tell;
-	void *userdata;			/* of changed */
+	void *userdata;			/* of changed and made */
 };
 
 #endif

@@ -60,13 +60,19 @@ struct tenant *hosts_find_tenant(const struct hosts *hosts, const char *name,
 	return NULL;
 }
 
+/* What they are told who ask while new clients cannot be served. */
+static void host_set_why(struct host *host, int error, const char *why)
+{
+	host->error = error;
+	snprintf(host->why, sizeof(host->why), "%.*s", (int)sizeof(host->why) - 1, why);
+}
+
 /* New clients cannot be served: say it, and keep it for who asks. Return: error. */
 static int host_fail(struct host *host, int error, const char *why)
 {
 	static struct log_limit limit = LOG_LIMIT("segments that cannot be served", 20);
 
-	host->error = error;
-	snprintf(host->why, sizeof(host->why), "%.*s", (int)sizeof(host->why) - 1, why);
+	host_set_why(host, error, why);
 	log_limited(&limit, LOG_ERR, "segment '%s': %s", host->name, why);
 	return error;
 }
@@ -136,28 +142,32 @@ void host_take_up(struct host *host, struct generation *generation)
 	log_shape(host, generation, "created");
 }
 
-static int host_create(struct host *host)
+static void begin_making(struct host *host)
+{
+	build_init(&host->build, host->conf, host->hosts->environment.house, host->next_number++);
+	host->begun_ns = clock_monotonic_ns();
+}
+
+/* Take up what was made. made: what build_make() has said. Return: 0 or -errno. */
+static int end_making(struct host *host, int made)
 {
 	struct generation *generation;
+	struct build *build = &host->build;
 	char text[SPACE_TEXT_BYTES];
-	struct build build;
-	int r;
+	int r = made;
 
-	build_init(&build, host->conf, host->hosts->environment.house, host->next_number++);
-	r = build_make(&build, on_progress, host);
+	if (r == 0)
+		r = generation_new(&host->owner, build->state, build->segment,
+				   build->segment->memory.fd, &generation);
 	if (r < 0) {
-		build_strerror(&build, r, text);
-		r = host_fail(host, r, text);
-	} else {
-		r = generation_new(&host->owner, build.state, build.segment, build.segment->memory.fd,
-				   &generation);
+		snprintf(text, sizeof(text), "%s", strerror(-r));
+		if (made < 0)
+			build_strerror(build, made, text);
+		build_deinit(build);
+		return host_fail(host, r, text);
 	}
-	if (r < 0) {
-		build_deinit(&build);
-		return r;
-	}
-	build_take(&build);
-	build_keep(&build);
+	build_take(build);
+	build_keep(build);
 	host_take_up(host, generation);
 	return 0;
 }
@@ -370,7 +380,8 @@ int host_open(struct host *host)
 	int r = host_find(host);
 
 	if (r == 0 && !host->current) {
-		r = host_create(host);
+		begin_making(host);
+		r = end_making(host, build_make(&host->build, on_progress, host));
 		host->is_fresh = r == 0;
 	}
 	if (r == 0)
@@ -393,24 +404,88 @@ void host_undo(struct host *host)
 
 /* ---- later ---- */
 
-/* What fails is tried again, less and less often, and not as often as somebody likes to
- * truncate: taking memory takes time. */
-static void try_again(struct host *host)
+/*
+ * What fails is tried again, less and less often, and not as often as somebody likes to
+ * truncate: taking memory takes time.
+ */
+static void set_pause(struct host *host, int error, uint64_t work_ns)
 {
-	uint64_t now = clock_monotonic_ns();
-	int r = host_find(host);
-
-	if (r == 0 && !host->current)
-		r = host_create(host);
-	if (r == 0)
-		host_settle(host);
-	host->n_failures = r < 0 ? host->n_failures + 1 : 0;
+	host->n_failures = error < 0 ? host->n_failures + 1 : 0;
 	host->not_before_ns = clock_monotonic_ns() +
 			      (HOST_PAUSE_NS << (host->n_failures < 6 ? host->n_failures : 6)) +
-			      HOST_PAUSE_FACTOR * (clock_monotonic_ns() - now);
-	if (r < 0)
+			      HOST_PAUSE_FACTOR * work_ns;
+	if (error < 0)
 		try_later(host);
 	tell_changed(host);
+}
+
+static void try_again(struct host *host)
+{
+	uint64_t begun_ns = clock_monotonic_ns();
+	int r = host_find(host);
+
+	if (r == 0 && !host->current) {
+		host_set_why(host, -EAGAIN, "it is made anew");
+		jobs_ask(&host->hosts->jobs, &host->making);
+		return;
+	}
+	if (r == 0)
+		host_settle(host);
+	set_pause(host, r, clock_monotonic_ns() - begun_ns);
+}
+
+static struct host *host_of_job(struct job *job)
+{
+	return (struct host *)((char *)job - offsetof(struct host, making));
+}
+
+/* A reload may have made it meanwhile, or taken it out of the config. */
+static bool on_begin(struct job *job)
+{
+	struct host *host = host_of_job(job);
+	char size[LOG_SIZE_BYTES];
+
+	if (!host->conf || host->current)
+		return false;
+	begin_making(host);
+	log_info("segment '%s': making generation %" PRIu64 ", %s", host->name, host->build.number,
+		 log_size(size, host->build.size_bytes));
+	return true;
+}
+
+static bool goes_on(uint64_t done_bytes, uint64_t total_bytes, void *userdata)
+{
+	const struct host *host = userdata;
+
+	(void)done_bytes;
+	(void)total_bytes;
+	return !job_is_given_up(&host->making);
+}
+
+static void on_work(struct job *job)
+{
+	struct host *host = host_of_job(job);
+
+	host->made = build_make(&host->build, goes_on, host);
+}
+
+static void on_done(struct job *job, int error)
+{
+	struct host *host = host_of_job(job);
+	int r;
+
+	if (error != -ECANCELED) {
+		r = end_making(host, error < 0 ? error : host->made);
+		if (r == 0)
+			host_settle(host);
+		set_pause(host, r, clock_monotonic_ns() - host->begun_ns);
+	}
+	host->hosts->environment.tell->made(host->hosts->environment.userdata);
+}
+
+static void on_stopped(struct job *job)
+{
+	build_deinit(&host_of_job(job)->build);
 }
 
 static void on_retry(evutil_socket_t fd, short what, void *userdata)
@@ -420,7 +495,7 @@ static void on_retry(evutil_socket_t fd, short what, void *userdata)
 	(void)fd;
 	(void)what;
 	/* It may be that only an older generation could not be adopted. */
-	if (host->conf && (!host->current || !host->is_found))
+	if (host->conf && (!host->current || !host->is_found) && !host_is_coming(host))
 		try_again(host);
 }
 
@@ -442,9 +517,15 @@ struct generation *host_current(struct host *host)
 	/* Before one more client is told to map it. */
 	if (host->current)
 		generation_check(host->current);
-	if (!host->current && clock_monotonic_ns() >= host->not_before_ns)
+	if (!host->current && !host_is_coming(host) &&
+	    clock_monotonic_ns() >= host->not_before_ns)
 		try_again(host);
 	return host->current;
+}
+
+bool host_is_coming(const struct host *host)
+{
+	return !host->current && host->making.jobs;
 }
 
 void host_free_if_over(struct host *host)
@@ -479,11 +560,12 @@ static void on_lost(struct generation *generation)
 {
 	struct host *host = host_of(generation);
 
-	if (host->current == generation) {
-		host->current = NULL;
-		if (!host_current(host))
-			try_later(host);
-	}
+	if (host->current != generation)
+		return;
+	host->current = NULL;
+	host_set_why(host, -EAGAIN, "it was lost; it is made anew in a moment");
+	if (!host_current(host) && !host_is_coming(host))
+		try_later(host);
 }
 
 static void on_over(struct generation *generation)
@@ -509,6 +591,12 @@ static void on_over(struct generation *generation)
 
 struct host *host_new(struct hosts *hosts, const struct conf_segment *conf)
 {
+	static const struct job_fns making_fns = {
+		.begin = on_begin,
+		.work = on_work,
+		.done = on_done,
+		.stopped = on_stopped,
+	};
 	struct host *host = calloc(1, sizeof(*host));
 
 	if (!host)
@@ -523,6 +611,7 @@ struct host *host_new(struct hosts *hosts, const struct conf_segment *conf)
 	};
 	host->conf = conf;
 	host->next_number = 1;
+	host->making.fns = &making_fns;
 	evtimer_assign(&host->retry, hosts->environment.base, on_retry, host);
 	TAILQ_INIT(&host->generations);
 	return host;
@@ -537,5 +626,6 @@ void host_free(struct host *host)
 		generation_free(generation);
 	}
 	evtimer_del(&host->retry);
+	jobs_forget(&host->making);
 	free(host);
 }

@@ -4,6 +4,11 @@
  *
  * At most one generation is current and takes new clients; the others are on their way
  * out. Numbers only go up.
+ *
+ * At the start a generation is made before anybody is let in. Later it is made in a thread
+ * (jobs.h), and those who come meanwhile wait for it: hours may pass until the memory of a
+ * large one is there, and the loop is everybody's.
+ *
  * A host whose segment has left the config has none that is current, and goes with the last.
  */
 #ifndef DAEMON_SEGMENTS_HOST_H
@@ -14,7 +19,9 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "daemon/base/jobs.h"
 #include "daemon/config/segment.h"
+#include "daemon/segments/build.h"
 #include "daemon/segments/environment.h"
 #include "daemon/segments/generation.h"
 
@@ -34,6 +41,10 @@ struct host {
 	uint32_t n_failures;
 	uint64_t not_before_ns;		/* the next try */
 	struct event retry;
+	struct job making;		/* a new generation, while the loop runs */
+	struct build build;		/* of it */
+	uint64_t begun_ns;
+	int made;			/* what build_make() said */
 	bool is_found;			/* what was left of it is adopted or removed */
 	bool is_fresh;			/* host_open() created it */
 	bool is_pinned;			/* a reload refers to it */
@@ -45,6 +56,7 @@ TAILQ_HEAD(host_list, host);
 struct hosts {
 	struct host_list list;		/* in the order of the config; then those that left it */
 	struct environment environment;
+	struct jobs jobs;		/* the making of generations: one at a time */
 };
 
 /* In the config in force. NULL: none of that name. An empty name: the first one. */
@@ -99,7 +111,12 @@ void host_unpin(struct host *host);
 /* The start failed later on: remove what host_open() created, which nobody can be in yet. */
 void host_undo(struct host *host);
 
-/* The generation for new clients, after another try for one that was lost; or NULL. */
+/* The generation for new clients, or NULL. One that was lost is made anew, unless that was tried
+ * a moment ago. */
 struct generation *host_current(struct host *host);
+
+/* There is none, but one is being made, or will be as soon as others are: wait for
+ * environment_fns.made. */
+bool host_is_coming(const struct host *host);
 
 #endif

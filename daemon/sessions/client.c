@@ -99,9 +99,13 @@ static void admit(struct session *session, struct host *host, const struct newco
 		return;
 	}
 	generation = host_current(host);
+	if (!generation && host_is_coming(host)) {
+		session_wait_for_segment(session);
+		return;
+	}
 	if (!generation) {
 		session_refuse(session, -EAGAIN, "segment '%s' is not served now: %s", host->name,
-			       host->error ? host->why : "it is made anew in a moment");
+			       host->why);
 		return;
 	}
 	r = generation_admit(generation, newcomer, &session->pidfd, &tenant);
@@ -314,4 +318,18 @@ void session_client_look_again(struct visitor *visitor)
 void session_client_try_again(struct visitor *visitor)
 {
 	session_client_answer(session_of(visitor));
+}
+
+void session_client_try_all(struct sessions *sessions)
+{
+	struct session *session;
+	uint32_t n = 0;
+
+	TAILQ_FOREACH(session, &sessions->coming, coming_link)
+		n++;
+	/* Those who have to go on waiting are at the end again. */
+	for (; n > 0 && (session = TAILQ_FIRST(&sessions->coming)); n--) {
+		session_stop_waiting(session);
+		session_client_answer(session);
+	}
 }

@@ -10,6 +10,7 @@
 #include "mempool_protocol.h"
 
 struct session;
+struct sessions;
 struct visitor;
 
 void session_client_hello(struct session *session, const struct mempool_msg_hello *hello);
@@ -21,6 +22,9 @@ void session_client_peer_fd(struct session *session, const struct mempool_msg_pe
 
 /* Answer the hello; again, if it waited a moment. */
 void session_client_answer(struct session *session);
+
+/* For segments: one was made, or could not be; whoever waits for one is answered, or waits on. */
+void session_client_try_all(struct sessions *sessions);
 
 /* For segments: a holder id may be free; something has changed that it polls. */
 void session_client_try_again(struct visitor *visitor);

@@ -173,9 +173,14 @@ void session_observer_drain(struct session *session, const struct mempool_msg_dr
 		return;
 	}
 	host = hosts_find(session->sessions->hosts, message->segment);
-	if (!host || !host_current(host)) {
+	if (!host) {
 		session_refuse(session, -ENOENT, "there is no segment '%.31s'",
 			       message->segment);
+		return;
+	}
+	if (!host_current(host)) {
+		session_refuse(session, -EAGAIN, "segment '%s' is not served now: %s", host->name,
+			       host->why);
 		return;
 	}
 	ring = queue_find(host->current->segment, message->topic, MEMPOOL_RING_TOPIC);

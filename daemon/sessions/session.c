@@ -108,6 +108,20 @@ void session_leave_door(struct session *session)
 	session->is_at_door = false;
 }
 
+void session_wait_for_segment(struct session *session)
+{
+	session->state = SESSION_WAITING;
+	session->is_coming = true;
+	TAILQ_INSERT_TAIL(&session->sessions->coming, session, coming_link);
+}
+
+void session_stop_waiting(struct session *session)
+{
+	if (session->is_coming)
+		TAILQ_REMOVE(&session->sessions->coming, session, coming_link);
+	session->is_coming = false;
+}
+
 /* Not one's tenant any more; if it lives on, it counts on. */
 static void detach(struct session *session)
 {
@@ -135,6 +149,7 @@ static void close_politely(int fd)
 void session_free(struct session *session)
 {
 	tenants_stop_waiting(&session->visitor);
+	session_stop_waiting(session);
 	detach(session);
 	session_leave_door(session);
 	quota_put(&session->unit);

@@ -6,8 +6,9 @@
  * answer.
  *
  *	NEW		nothing was heard yet; a hello_timeout ends it
- *	WAITING		its hello waits for a holder id that is being reaped, or for a moment:
- *			what others said before it, or their death, may still be unread
+ *	WAITING		its hello waits for a segment that is being made, for a holder id that is
+ *			being reaped, or for a moment: what others said before it, or their
+ *			death, may still be unread
  *	ATTACHED	has a tenant; may say BYE
  *	OBSERVER	said LIST; may say it again
  *
@@ -52,6 +53,7 @@ enum session_state {
 /* All of a daemon, and what they are given. */
 struct sessions {
 	TAILQ_HEAD(, session) list;
+	TAILQ_HEAD(, session) coming;	/* they wait for a segment */
 	uint32_t n_at_door;
 	struct event_base *base;
 	const struct conf *conf;	/* in force */
@@ -66,6 +68,7 @@ struct sessions {
 
 struct session {
 	TAILQ_ENTRY(session) link;
+	TAILQ_ENTRY(session) coming_link;
 	struct sessions *sessions;
 	enum session_state state;
 	int fd;
@@ -74,6 +77,7 @@ struct session {
 	struct quota_unit unit;		/* none at the door */
 	bool is_at_door;
 	struct visitor visitor;		/* with a tenant: ATTACHED; waits: WAITING for a reap */
+	bool is_coming;			/* waits for its segment; WAITING */
 	bool has_waited;		/* for a moment, before a refusal */
 	uint64_t awaits_reload;		/* its number; OBSERVER; 0: none */
 
@@ -103,6 +107,10 @@ struct session *session_of(struct visitor *visitor);
 
 /* For segments: the process of its tenant has died. */
 void session_tenant_died(struct visitor *visitor);
+
+/* Its hello waits for a segment, or no longer. */
+void session_wait_for_segment(struct session *session);
+void session_stop_waiting(struct session *session);
 
 /* It has spoken. */
 void session_leave_door(struct session *session);

@@ -139,7 +139,8 @@ static void run_server(void)
 {
 	for (int i = 0; i < 3; i++)
 		event_base_loop(server.base, EVLOOP_NONBLOCK);
-	while (server.reload.state != RELOAD_IDLE)
+	/* What is done in a thread. */
+	while (server.reload.state != RELOAD_IDLE || server.hosts.jobs.current)
 		event_base_loop(server.base, EVLOOP_ONCE);
 	/* A reload has set it as the config says. */
 	log_set_level(LOG_EMERG);

@@ -360,6 +360,146 @@ START_TEST(test_truncated_segment_is_made_anew)
 }
 END_TEST
 
+/* A second segment beside the one of the fixture. */
+static void configure_two(void)
+{
+	char text[512];
+
+	snprintf(text, sizeof(text), "%s  - name: %s-b\n%s", fixture_pools, fixture.segment,
+		 fixture_pools);
+	fixture_configure(&fixture, "", text);
+}
+
+static int say_hello(uint64_t nonce, const char *suffix)
+{
+	struct mempool_msg_hello hello = wire_hello(&fixture, nonce);
+	int fd = wire_connect(&fixture);
+
+	strcat(hello.segment, suffix);
+	wire_send(fd, &hello, sizeof(hello));
+	return fd;
+}
+
+/* Lost, and a hello that finds it so. Return: the thread that makes it anew, held. */
+static pid_t lose_segment(int *ret_fd)
+{
+	pid_t thread;
+	char path[96];
+
+	fixture_object_path(&fixture, 1, path);
+	ck_assert_int_eq(truncate(path, 0), 0);
+	fixture_watch_threads(&fixture);
+	*ret_fd = say_hello(2, "");
+	thread = fixture_hold_thread(&fixture);
+	fixture_unwatch_threads(&fixture);
+	return thread;
+}
+
+static void expect_list(int error)
+{
+	struct mempool_msg_list list = { .msg = wire_msg(MEMPOOL_MSG_LIST, sizeof(list)) };
+	union wire_answer answer;
+	int fd = wire_connect(&fixture), found = 0;
+
+	wire_send(fd, &list, sizeof(list));
+	do {
+		ck_assert_int_eq(wire_receive(fd, &answer), sizeof(answer.segment));
+		if (strcmp(answer.segment.place.segment, fixture.segment) != 0)
+			continue;
+		found++;
+		ck_assert_int_eq(answer.segment.error, error);
+		if (error)
+			ck_assert_str_eq(answer.segment.reason, "it is made anew");
+	} while (answer.segment.index + 1 < answer.segment.n);
+	ck_assert_int_eq(found, 1);
+	close(fd);
+}
+
+/* However long that takes: the loop goes on, and who comes to that segment waits. */
+START_TEST(test_lost_segment_is_made_beside_the_loop)
+{
+	struct mempool_msg_welcome welcome;
+	pid_t thread;
+	int fds[3];
+
+	configure_two();
+	fixture_start(&fixture);
+	thread = lose_segment(&fds[0]);
+	fds[1] = say_hello(3, "");
+	close(say_hello(4, ""));
+	/* Another segment is served meanwhile. */
+	fds[2] = say_hello(5, "-b");
+	wire_expect_welcome(fds[2], &welcome);
+	wire_bye(fds[2]);
+	expect_list(-EAGAIN);
+
+	fixture_let_go(thread);
+	for (int i = 0; i < 2; i++) {
+		wire_expect_welcome(fds[i], &welcome);
+		ck_assert_uint_eq(welcome.place.generation, 2);
+		wire_bye(fds[i]);
+	}
+	expect_list(0);
+	ck_assert(fixture_log_has(&fixture, "making generation 2"));
+	fixture_stop(&fixture);
+}
+END_TEST
+
+/* It waits for the one that is being made, and then has nothing to make. */
+START_TEST(test_reload_while_a_lost_segment_is_made_waits)
+{
+	struct mempool_msg_reload message = {
+		.msg = wire_msg(MEMPOOL_MSG_RELOAD, sizeof(message)),
+	};
+	struct mempool_msg_reloaded reloaded;
+	struct mempool_msg_welcome welcome;
+	int fd, asker, notified;
+	pid_t thread;
+
+	notified = fixture_listen(&fixture);
+	fixture_start(&fixture);
+	thread = lose_segment(&fd);
+	fixture_configure(&fixture, "log_level: debug\n", NULL);
+	asker = wire_connect(&fixture);
+	wire_send(asker, &message, sizeof(message));
+	fixture_expect_notification(notified, "reloading: another segment is being made");
+	expect_list(-EAGAIN);
+	fixture_let_go(thread);
+	wire_expect_reloaded(asker, &reloaded);
+	ck_assert_int_eq(reloaded.error, 0);
+	ck_assert_uint_eq(reloaded.n_relaid, 0);
+	wire_expect_welcome(fd, &welcome);
+	ck_assert_uint_eq(welcome.place.generation, 2);
+	wire_bye(fd);
+	close(asker);
+	close(notified);
+	fixture_stop(&fixture);
+}
+END_TEST
+
+START_TEST(test_stop_while_a_lost_segment_is_made)
+{
+	struct mempool_msg_welcome welcome;
+	union wire_answer answer;
+	pid_t thread;
+	int fd;
+
+	fixture_start(&fixture);
+	thread = lose_segment(&fd);
+	kill(fixture.pid, SIGTERM);
+	fixture_let_go(thread);
+	ck_assert_int_eq(fixture_wait(&fixture), 0);
+	/* Welcome, if it was made before the signal was seen. */
+	if (wire_receive(fd, &answer) > 0)
+		ck_assert_uint_eq(answer.msg.type, MEMPOOL_MSG_WELCOME);
+	close(fd);
+	fixture_start(&fixture);
+	close(wire_attach(&fixture, 2, &welcome));
+	ck_assert_uint_eq(fixture_count_objects(&fixture), 1);
+	fixture_stop(&fixture);
+}
+END_TEST
+
 /* While the daemon reads and writes it: a sweep, and the table. */
 START_TEST(test_truncated_in_a_sweep_is_survived)
 {
@@ -516,6 +656,9 @@ int main(void)
 	tcase_add_test(tcase, test_hello_waits_for_reap);
 	tcase_add_test(tcase, test_hello_for_record_being_reaped_is_refused);
 	tcase_add_loop_test(tcase, test_truncated_segment_is_made_anew, 0, 2);
+	tcase_add_test(tcase, test_lost_segment_is_made_beside_the_loop);
+	tcase_add_test(tcase, test_reload_while_a_lost_segment_is_made_waits);
+	tcase_add_test(tcase, test_stop_while_a_lost_segment_is_made);
 	tcase_add_loop_test(tcase, test_truncated_in_a_sweep_is_survived, 0, 8);
 	tcase_add_loop_test(tcase, test_segment_overwritten_is_survived, 0, 3);
 	tcase_add_test(tcase, test_deaths_of_many_are_counted_in_the_log);

@@ -716,7 +716,7 @@ START_TEST(test_reload_that_hangs_keeps_no_stop_waiting)
 	kill(fixture.pid, SIGTERM);
 	wait_until(has_ended, &status, 30000);
 	ck_assert_int_eq(status, 0);
-	ck_assert(fixture_log_has(&fixture, "a reload hangs"));
+	ck_assert(fixture_log_has(&fixture, "a thread hangs"));
 	ck_assert_int_eq(stat(fixture.socket_path, &st), -1);
 	fixture.in_child = NULL;
 	fixture_configure(&fixture, "", NULL);
