@@ -365,6 +365,7 @@ static int init_hosts(struct server *server)
 		.quota = &server->quota,
 		.counters = &server->counters,
 		.house = &server->house,
+		.jobs = &server->hosts.jobs,
 		.tell = &tell,
 		.userdata = server,
 	};

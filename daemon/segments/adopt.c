@@ -90,18 +90,23 @@ static int view(struct adoption *adoption)
 	return 0;
 }
 
+/* Its memory is free from now on. */
+static int lose(struct adoption *adoption)
+{
+	log_error("%s was truncated by a process that may write it: it is lost",
+		  store_label(adoption->file->object.shm_name));
+	adoption->is_lost = true;
+	return ftruncate(adoption->fd, 0) < 0 ? -errno : 0;
+}
+
 static int look_at_object(struct adoption *adoption, const struct stat *st)
 {
 	const struct state_object *object = &adoption->file->object;
 	int r = 0;
 
 	store_lock(adoption->fd);
-	adoption->is_lost = (uint64_t)st->st_size < object->size_bytes;
-	if (adoption->is_lost) {
-		log_error("%s was truncated by a process that may write it: it is lost",
-			  store_label(object->shm_name));
-		return 0;
-	}
+	if ((uint64_t)st->st_size < object->size_bytes)
+		return lose(adoption);
 	if ((uint64_t)st->st_size > object->size_bytes) {
 		if (ftruncate(adoption->fd, (off_t)object->size_bytes) < 0)
 			r = -errno;
@@ -111,8 +116,7 @@ static int look_at_object(struct adoption *adoption, const struct stat *st)
 	if (!adoption->file->is_our_layout)
 		return 0;
 	r = view(adoption);
-	adoption->is_lost = r == -ENODATA;
-	return adoption->is_lost ? 0 : r;
+	return r == -ENODATA ? lose(adoption) : r;
 }
 
 /* Nothing can be done with it, now or later. */

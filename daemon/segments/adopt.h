@@ -4,7 +4,7 @@
  *
  * Only the state file is believed: which object it is, how large, of what shape, and who lives
  * there. What members wrote into the object meanwhile changes nothing of that. An object that
- * they enlarged is cut back; one that they truncated is lost.
+ * they enlarged is cut back; one that they truncated is lost, and emptied.
  */
 #ifndef DAEMON_SEGMENTS_ADOPT_H
 #define DAEMON_SEGMENTS_ADOPT_H

@@ -17,6 +17,7 @@ struct chores;
 struct counters;
 struct event_base;
 struct house;
+struct jobs;
 struct quota;
 struct visitor;
 struct watches;
@@ -45,6 +46,7 @@ struct environment {
 	struct quota *quota;
 	struct counters *counters;
 	const struct house *house;
+	struct jobs *jobs;		/* what takes its time: one at a time */
 	struct origin origin;
 	const struct environment_fns *tell;
 	void *userdata;			/* of changed and made */

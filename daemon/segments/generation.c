@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <event2/event.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +40,42 @@ static bool has_name(const struct generation *generation, struct stat *ret_st)
 	return false;
 }
 
+static struct generation *generation_of(struct job *job)
+{
+	return (struct generation *)((char *)job - offsetof(struct generation, emptying));
+}
+
+static bool on_emptying(struct job *job)
+{
+	(void)job;
+	return true;
+}
+
+/* Of many GiB it takes its time. The object is the one of our state file, so it is ours. */
+static void on_work(struct job *job)
+{
+	struct generation *generation = generation_of(job);
+
+	generation->emptied = ftruncate(generation->fd, 0) < 0 ? -errno : 0;
+}
+
+static void on_emptied(struct job *job, int error)
+{
+	struct generation *generation = generation_of(job);
+
+	if (error == 0)
+		error = generation->emptied;
+	if (error < 0)
+		log_error("cannot empty segment %s: %s", generation_label(generation),
+			  strerror(-error));
+	generation_kick(generation);
+}
+
+static void on_stopped(struct job *job)
+{
+	(void)job;
+}
+
 static void lose(struct generation *generation)
 {
 	static struct log_limit limit = LOG_LIMIT("segments that were truncated", 20);
@@ -50,8 +87,17 @@ static void lose(struct generation *generation)
 	peak_stop(&generation->peak);
 	generation->state = GENERATION_LOST;
 	generation->tenants.segment = NULL;
+	/* Before anything is made in its place. */
+	jobs_ask(generation->owner->environment->jobs, &generation->emptying);
 	generation_kick(generation);
 	generation->owner->lost(generation);
+}
+
+void generation_give_up(struct generation *generation)
+{
+	assert(generation->state == GENERATION_LOST);
+	generation->is_given_up = true;
+	generation_kick(generation);
 }
 
 static void cut_back(struct generation *generation, uint64_t size_bytes)
@@ -132,11 +178,13 @@ static bool step(void *userdata)
 	/* Often enough: a look at the object takes longer than such a step does. */
 	if (generation->reaper.phase == REAPER_RESTS || sigbus_was_hit(&generation->range))
 		generation_check(generation);
+	if (generation->is_given_up && tenants_give_up(&generation->tenants))
+		return true;
 	if (serve_dead(generation))
 		return true;
 	count_peak(generation);
 	if (generation->state != GENERATION_CURRENT && generation->tenants.n == 0 &&
-	    TAILQ_EMPTY(&generation->tenants.waiting))
+	    TAILQ_EMPTY(&generation->tenants.waiting) && !generation->emptying.jobs)
 		generation->owner->over(generation);
 	return false;
 }
@@ -153,6 +201,12 @@ static void on_later(evutil_socket_t fd, short what, void *userdata)
 int generation_new(const struct generation_owner *owner, struct state *file,
 		   struct segment *segment, int fd, struct generation **ret_generation)
 {
+	static const struct job_fns emptying_fns = {
+		.begin = on_emptying,
+		.work = on_work,
+		.done = on_emptied,
+		.stopped = on_stopped,
+	};
 	const struct environment *environment = owner->environment;
 	struct generation *generation = calloc(1, sizeof(*generation));
 	int r;
@@ -166,6 +220,7 @@ int generation_new(const struct generation_owner *owner, struct state *file,
 		return r;
 	}
 	generation->owner = owner;
+	generation->emptying.fns = &emptying_fns;
 	generation->state = GENERATION_CURRENT;
 	generation->file = file;
 	generation->segment = segment;
@@ -195,6 +250,7 @@ void generation_free(struct generation *generation)
 {
 	if (!generation)
 		return;
+	jobs_forget(&generation->emptying);
 	tenants_deinit(&generation->tenants);
 	reaper_stop(&generation->reaper);
 	peak_stop(&generation->peak);

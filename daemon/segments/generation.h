@@ -5,8 +5,10 @@
  *	CURRENT		new clients go there
  *	RETIRED		another layout than the config asks for: its holders are watched and
  *			reaped until the last one is gone, then it is removed
- *	LOST		a client truncated it: nothing in it is read or written any more, its
- *			holders are watched until they end, then it is removed
+ *	LOST		a client truncated it: nothing in it is read or written any more, and it
+ *			is emptied, so that it takes no memory. Its holders are watched until
+ *			they end, or until another one is lost (generation_give_up()); then it is
+ *			removed
  *
  * What is known of it stands in its state file; the header and the tables of the segment are
  * copies.
@@ -23,6 +25,7 @@
 #include <sys/queue.h>
 
 #include "daemon/base/chores.h"
+#include "daemon/base/jobs.h"
 #include "daemon/segments/peak.h"
 #include "daemon/segments/reaper.h"
 #include "daemon/segments/state.h"
@@ -65,6 +68,9 @@ struct generation {
 	struct peak peak;
 	struct chore step;
 	struct event later;		/* the step again, when there may be memory */
+	struct job emptying;		/* LOST */
+	int emptied;			/* 0 or -errno */
+	bool is_given_up;		/* LOST, and so is a later one */
 };
 
 /**
@@ -88,6 +94,10 @@ void generation_free(struct generation *generation);
 int generation_adopt(struct generation *generation);
 
 void generation_retire(struct generation *generation);
+
+/* Of one that is LOST: it is over for its tenants, though their processes live. They hold nothing
+ * there, and would be told that it is stale when they come back. */
+void generation_give_up(struct generation *generation);
 
 /*
  * See what members have done to the object: truncated, it is LOST; without its name, it is

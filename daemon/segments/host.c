@@ -246,7 +246,7 @@ static int keep(struct host *host, struct adoption *adoption, bool as_current)
 	return r;
 }
 
-static int remove_deserted(const struct host *host, const struct state *file)
+static int remove_deserted(const struct host *host, const struct state *file, const char *why)
 {
 	int r = adopt_remove(host->hosts->environment.house, file);
 
@@ -254,19 +254,39 @@ static int remove_deserted(const struct host *host, const struct state *file)
 		log_warning("segment '%s': cannot remove %s: %s", host->name,
 			    store_label(file->object.shm_name), strerror(-r));
 	else
-		log_info("segment '%s': removed %s: another layout, and nobody lives in it",
-			 host->name, store_label(file->object.shm_name));
+		log_info("segment '%s': removed %s: %s", host->name,
+			 store_label(file->object.shm_name), why);
 	return 0;
+}
+
+static bool has_lost(const struct host *host)
+{
+	const struct generation *generation;
+
+	TAILQ_FOREACH(generation, &host->generations, link)
+		if (generation->state == GENERATION_LOST)
+			return true;
+	return false;
+}
+
+/* Why one that is not to be current is of no use to anybody; NULL: it is. */
+static const char *find_useless(const struct host *host, const struct adoption *adoption)
+{
+	if (adoption->is_lost && has_lost(host))
+		return "it is lost, and so is a later one";
+	if (adopt_count_living(adoption->file, &host->hosts->environment.origin) == 0)
+		return "another layout, and nobody lives in it";
+	return NULL;
 }
 
 /* Take it up again, watch it, or remove it. */
 static int consider(struct host *host, struct adoption *adoption)
 {
 	bool as_current = is_wanted(host, adoption);
+	const char *why = as_current ? NULL : find_useless(host, adoption);
 
-	if (!as_current &&
-	    adopt_count_living(adoption->file, &host->hosts->environment.origin) == 0)
-		return remove_deserted(host, adoption->file);
+	if (why)
+		return remove_deserted(host, adoption->file, why);
 	if (host->conf->open_mode == SEGMENT_CREATE)
 		return host_fail(host, -EEXIST, "it exists already, and open_mode is create");
 	return keep(host, adoption, as_current);
@@ -559,7 +579,13 @@ static struct host *host_of(const struct generation *generation)
 static void on_lost(struct generation *generation)
 {
 	struct host *host = host_of(generation);
+	struct generation *other;
 
+	/* One is kept, and no more: whoever truncates has a process live in each. */
+	TAILQ_FOREACH(other, &host->generations, link)
+		if (other != generation && other->state == GENERATION_LOST &&
+		    generation->state == GENERATION_LOST)
+			generation_give_up(other);
 	if (host->current != generation)
 		return;
 	host->current = NULL;

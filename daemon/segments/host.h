@@ -56,7 +56,7 @@ TAILQ_HEAD(host_list, host);
 struct hosts {
 	struct host_list list;		/* in the order of the config; then those that left it */
 	struct environment environment;
-	struct jobs jobs;		/* the making of generations: one at a time */
+	struct jobs jobs;		/* of the environment */
 };
 
 /* In the config in force. NULL: none of that name. An empty name: the first one. */

@@ -413,6 +413,21 @@ int tenants_forget(struct tenants *tenants, uint32_t id)
 	return 0;
 }
 
+bool tenants_give_up(struct tenants *tenants)
+{
+	for (uint32_t id = tenants->first_id; id < tenants->n_ids; id++) {
+		struct tenant *tenant = tenants->by_id[id];
+
+		if (!tenant || tenant->state != TENANT_LIVE)
+			continue;
+		tenant_end(tenant);
+		if (tenant->visitor)
+			tenants->environment->tell->tenant_died(tenant->visitor);
+		return true;
+	}
+	return false;
+}
+
 void tenants_set_daemon(const struct tenants *tenants)
 {
 	struct holder holder = {

@@ -170,6 +170,9 @@ void tenant_come_back(struct tenant *tenant, const struct newcomer *newcomer, in
 /* The tenant is gone, or as good as: what it held is freed in the next steps. */
 void tenant_end(struct tenant *tenant);
 
+/* So is one of them, whether its process lives or not. Return: whether there was one. */
+bool tenants_give_up(struct tenants *tenants);
+
 /**
  * tenants_forget() - an admin says that a process which nobody can see is gone
  *

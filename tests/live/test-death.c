@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -306,7 +307,8 @@ static bool lacks_generation(void *userdata)
 
 static bool can_attach(void *ret_welcome)
 {
-	struct mempool_msg_hello hello = wire_hello(&fixture, 4);
+	static uint64_t nonce = 100;
+	struct mempool_msg_hello hello = wire_hello(&fixture, nonce++);
 	union wire_answer answer;
 	int fd = wire_connect(&fixture);
 
@@ -321,7 +323,7 @@ START_TEST(test_truncated_segment_is_made_anew)
 {
 	struct mempool_msg_hello hello = wire_hello(&fixture, 3);
 	struct mempool_msg_welcome old, welcome;
-	uint64_t first = 1;
+	uint64_t first = 1, second = 2;
 	char path[96];
 	int fd, again;
 
@@ -349,13 +351,61 @@ START_TEST(test_truncated_segment_is_made_anew)
 	wire_send(fd, &hello, sizeof(hello));
 	wire_expect_refused(fd, -ESTALE, "");
 	close(fd);
-	/* Its name stays while somebody is in it: that is this process. */
-	ck_assert(!lacks_generation(&first));
+	/* Its name stays while somebody is in it: that is this process. But one is enough. */
+	wait_until(lacks_generation, &first, 30000);
+	ck_assert(!lacks_generation(&second));
 	fixture_stop(&fixture);
 
 	/* The next daemon knows no better. */
 	fixture_start(&fixture);
-	ck_assert(!lacks_generation(&first));
+	ck_assert(!lacks_generation(&second));
+	fixture_stop(&fixture);
+}
+END_TEST
+
+static bool is_empty(void *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && st.st_size == 0 && st.st_blocks == 0;
+}
+
+static bool reaches_generation(void *userdata)
+{
+	const uint64_t *generation = userdata;
+	struct mempool_msg_welcome welcome;
+
+	return can_attach(&welcome) && welcome.place.generation == *generation;
+}
+
+/*
+ * Truncated by a page, again and again, with a process that lives in each: what is lost takes no
+ * memory, and of those that are lost the last one is kept.
+ */
+START_TEST(test_lost_generations_take_no_memory)
+{
+	struct victim victims[3];
+	uint64_t next = 1, i;
+	char path[96];
+
+	fixture_start(&fixture);
+	for (i = 0; i < 3; i++) {
+		victim_start(&victims[i], &fixture, 1);
+		ck_assert_uint_eq(victims[i].welcome.place.generation, next);
+		fixture_object_path(&fixture, next, path);
+		ck_assert_int_eq(truncate(path, (off_t)victims[i].welcome.place.size_bytes - 4096),
+				 0);
+		next++;
+		wait_until(reaches_generation, &next, 30000);
+		wait_until(is_empty, path, 30000);
+	}
+	for (i = 1; i < 3; i++)
+		wait_until(lacks_generation, &i, 30000);
+	/* The current one, and the last that was lost. */
+	ck_assert(fixture_object_exists(&fixture, 3));
+	ck_assert_uint_eq(fixture_count_objects(&fixture), 2);
+	for (i = 0; i < 3; i++)
+		victim_kill(&victims[i]);
 	fixture_stop(&fixture);
 }
 END_TEST
@@ -390,6 +440,8 @@ static pid_t lose_segment(int *ret_fd)
 	ck_assert_int_eq(truncate(path, 0), 0);
 	fixture_watch_threads(&fixture);
 	*ret_fd = say_hello(2, "");
+	/* One thread empties what is lost, the next one makes the other. */
+	fixture_let_go(fixture_hold_thread(&fixture));
 	thread = fixture_hold_thread(&fixture);
 	fixture_unwatch_threads(&fixture);
 	return thread;
@@ -656,6 +708,7 @@ int main(void)
 	tcase_add_test(tcase, test_hello_waits_for_reap);
 	tcase_add_test(tcase, test_hello_for_record_being_reaped_is_refused);
 	tcase_add_loop_test(tcase, test_truncated_segment_is_made_anew, 0, 2);
+	tcase_add_test(tcase, test_lost_generations_take_no_memory);
 	tcase_add_test(tcase, test_lost_segment_is_made_beside_the_loop);
 	tcase_add_test(tcase, test_reload_while_a_lost_segment_is_made_waits);
 	tcase_add_test(tcase, test_stop_while_a_lost_segment_is_made);
