@@ -20,7 +20,8 @@
  *							to that holder
  *
  *	LIST		->				an observer: takes no holder
- *			<-	SEGMENT, n times; n is in each; n = 0: one, with an empty name
+ *			<-	SEGMENT, n times, each with a file: its shape; n is in each; n = 0:
+ *				one, with an empty name
  *	DRAIN		->				an observer who may: a topic lets go of what
  *							it keeps
  *			<-	DRAINED or REFUSED
@@ -202,14 +203,39 @@ struct mempool_msg_welcome {
 	uint32_t incarnation;
 };
 
+/* With one descriptor, of the sealed memfd of its shape, where the daemon knows that. */
 struct mempool_msg_segment {
 	struct mempool_msg msg;
 	struct mempool_msg_place place;
 	uint32_t index;			/* of this one, in [0, n) */
 	uint32_t n;
 	int32_t error;			/* 0; negative errno: new clients cannot be served */
-	uint32_t reserved;
+	uint32_t is_retired;		/* 1: a generation that takes nobody new */
 	char reason[200];		/* for a person: why not */
+};
+
+/* The file of a shape: this, then its data pools, then its queues and topics. */
+struct mempool_shape {
+	uint32_t layout;		/* MEMPOOL_LAYOUT_MAJOR, that the segment is of */
+	uint32_t fallback;		/* as in struct mempool_header */
+	uint32_t n_pools;
+	uint32_t n_rings;
+	uint64_t max_clients;
+	char name[32];			/* NUL-padded */
+};
+
+struct mempool_shape_pool {
+	uint64_t chunk_size;
+	uint64_t n_chunks;
+	uint32_t alignment;
+	uint32_t cache;
+};
+
+struct mempool_shape_ring {
+	char name[32];			/* NUL-padded */
+	uint64_t capacity;
+	uint32_t kind;			/* enum mempool_ring_kind */
+	uint32_t reserved;		/* 0 */
 };
 
 struct mempool_msg_refused {
@@ -227,6 +253,9 @@ static_assert(sizeof(struct mempool_msg_place) == 200, "protocol");
 static_assert(sizeof(struct mempool_msg_welcome) == 224, "protocol");
 static_assert(sizeof(struct mempool_msg_segment) == 432, "protocol");
 static_assert(sizeof(struct mempool_msg_refused) == 264, "protocol");
+static_assert(sizeof(struct mempool_shape) == 56, "protocol");
+static_assert(sizeof(struct mempool_shape_pool) == 24, "protocol");
+static_assert(sizeof(struct mempool_shape_ring) == 48, "protocol");
 static_assert(sizeof(struct mempool_msg_peer_fd) == 24, "protocol");
 static_assert(sizeof(struct mempool_msg_peer) == 32, "protocol");
 static_assert(sizeof(struct mempool_msg_drain) == 80, "protocol");

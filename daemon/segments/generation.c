@@ -14,6 +14,7 @@
 #include "daemon/base/log.h"
 #include "daemon/segments/store.h"
 #include "shm/layout.h"
+#include "shm/shape.h"
 
 const char *generation_label(const struct generation *generation)
 {
@@ -225,6 +226,7 @@ int generation_new(const struct generation_owner *owner, struct state *file,
 	generation->file = file;
 	generation->segment = segment;
 	generation->fd = fd;
+	generation->shape_fd = -1;
 	generation->place = (struct mempool_msg_place){
 		.segment_id = file->identity.segment_id,
 		.generation = file->identity.generation,
@@ -261,6 +263,8 @@ void generation_free(struct generation *generation)
 		segment_free(generation->segment);
 	else
 		close(generation->fd);
+	if (generation->shape_fd >= 0)
+		close(generation->shape_fd);
 	state_free(generation->file);
 	free(generation);
 }
@@ -299,4 +303,15 @@ int generation_admit(struct generation *generation, const struct newcomer *newco
 	if (r == 0)
 		peak_start(&generation->peak);
 	return r;
+}
+
+int generation_shape(struct generation *generation)
+{
+	const struct state *file = generation->file;
+
+	if (!file->is_our_layout)
+		return -ENODATA;
+	if (generation->shape_fd < 0)
+		generation->shape_fd = shape_make_file(&file->shape);
+	return generation->shape_fd;
 }

@@ -62,6 +62,7 @@ struct generation {
 	struct state *file;		/* its state file */
 	struct segment *segment;	/* NULL: of another layout, or LOST from the start */
 	int fd;				/* of the object; owned where segment is NULL */
+	int shape_fd;			/* of its shape; -1: nobody has asked */
 	struct sigbus_range range;
 	struct tenants tenants;
 	struct reaper reaper;
@@ -108,6 +109,12 @@ void generation_check(struct generation *generation);
 /* A new tenant of a current one. As tenants_admit(). */
 int generation_admit(struct generation *generation, const struct newcomer *newcomer,
 		     int *pidfd, struct tenant **ret_tenant);
+
+/*
+ * The file of its shape (shm/shape.h), made when somebody first asks. Return: its descriptor,
+ * which stays ours; -ENODATA of another layout: the shape is not known; -errno.
+ */
+int generation_shape(struct generation *generation);
 
 /* Do soon what is to do. */
 void generation_kick(struct generation *generation);

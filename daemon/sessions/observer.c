@@ -78,19 +78,35 @@ static uint32_t count_listed(const struct session *session)
 }
 
 /* Return: 0 or as session_send(). */
+static int list_generation(struct session *session, struct generation *generation,
+			   struct mempool_msg_segment *message)
+{
+	static struct log_limit limit = { .burst = 20 };
+	int shape = generation_shape(generation);
+
+	message->place = generation->place;
+	message->is_retired = generation->state == GENERATION_RETIRED;
+	if (shape < 0 && shape != -ENODATA)
+		log_limited(&limit, LOG_WARNING, "cannot tell the shape of %s: %s",
+			    generation_label(generation), strerror(-shape));
+	return shape < 0 ? session_send(session, message, sizeof(*message))
+			 : session_send_fd(session, message, sizeof(*message), shape);
+}
+
+/* Return: 0 or as session_send(). */
 static int list_host(struct session *session, const struct host *host,
 		     struct mempool_msg_segment *message)
 {
-	const struct generation *generation;
+	struct generation *generation;
 	int r = 0;
 
 	TAILQ_FOREACH(generation, &host->generations, link) {
 		if (r < 0 || !is_listed(session, host, generation))
 			continue;
-		message->place = generation->place;
-		r = session_send(session, message, sizeof(*message));
+		r = list_generation(session, generation, message);
 		message->index++;
 	}
+	message->is_retired = 0;
 	if (r < 0 || !is_failed(session, host))
 		return r;
 	message->place = (struct mempool_msg_place){ .generation = 0 };

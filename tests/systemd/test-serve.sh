@@ -72,7 +72,7 @@ installed=$(<$config)
 	SEGMENT
 } >$config
 for name in mempoold $unit; do
-	mkdir -p /etc/systemd/system/$name.service.d
+	mkdir -p /etc/systemd/system/"$name".service.d
 done
 printf '[Service]\nSupplementaryGroups=team\n' >/etc/systemd/system/mempoold.service.d/team.conf
 systemctl daemon-reload

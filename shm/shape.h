@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * shape.h - the shape of a segment as a file that the daemon passes on
+ *
+ * Ten thousand topics do not fit into a message, so a shape travels as a sealed memfd
+ * (include/mempool_protocol.h). Whoever passes one is trusted no more than others: it is read
+ * once, into private memory, and checked.
+ */
+#ifndef SHM_SHAPE_H
+#define SHM_SHAPE_H
+
+#include "config.h"
+
+/* Return: a descriptor of a file that nobody can change; -errno. */
+int shape_make_file(const struct config *shape);
+
+/**
+ * shape_read_file() - the shape that a file tells
+ * @fd: of any kind; stays the caller's
+ *
+ * Return: 0, and config_deinit() frees it; -EPROTO it is no such file, or no shape that a
+ *	   segment can have; -ENOMEM; -errno.
+ */
+int shape_read_file(int fd, struct config *ret_shape);
+
+#endif
