@@ -10,7 +10,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "shm/queue.h"
 #include "shm/segment.h"
 #include "shm/sigbus.h"
 #include "shm/topic.h"
@@ -58,22 +57,22 @@ static void copy_ring(const struct segment *segment, const struct census *census
 		      struct snapshot_ring *ring)
 {
 	const struct config_ring *config = &segment->config.rings[i];
-	struct queue queue;
+	const struct census_ring *counts = &census->rings[i];
 	struct topic topic;
 
 	memcpy(ring->name, config->name, sizeof(ring->name));
 	ring->kind = config->kind;
 	ring->capacity = config->capacity;
-	if (queue_view(&queue, segment, i) == 0) {
-		ring->n_messages = queue_length(&queue);
-		queue_count(&queue, &ring->n_sent, &ring->n_received);
-		ring->chunks = census->rings[i].chunks;
-		ring->bytes = census->rings[i].bytes;
-	} else if (topic_view(&topic, segment, i) == 0) {
-		ring->n_messages = topic_length(&topic);
+	ring->n_messages = counts->tally.n_messages;
+	if (topic_view(&topic, segment, i) == 0) {
 		ring->n_sent = read_figure(&segment->rings[i].tail);
 		ring->chunks = census->holders[topic.holder].all.shared;
 		ring->bytes = census->holders[topic.holder].shared_bytes;
+	} else {
+		ring->n_sent = counts->tally.n_sent;
+		ring->n_received = counts->tally.n_received;
+		ring->chunks = counts->chunks;
+		ring->bytes = counts->bytes;
 	}
 }
 

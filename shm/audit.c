@@ -23,6 +23,8 @@ struct auditor {
 	audit_fault_fn fault;
 	void *userdata;
 	struct queue_snapshots snapshots;
+	struct budget *budget;
+	bool is_spent;			/* the budget */
 	struct audit audit;
 };
 
@@ -135,8 +137,15 @@ static struct finding judge_shared(const struct auditor *auditor, const struct p
 	return (struct finding){ NULL, 0, NULL };
 }
 
+/* One more word or slot was checked. */
+static void pay(struct auditor *auditor, uint64_t units)
+{
+	if (!budget_pay(auditor->budget, units))
+		auditor->is_spent = true;
+}
+
 /* Who has a bit, and may not; or that nobody has one. */
-static struct finding judge_sharers(const struct auditor *auditor, const struct pool *managers,
+static struct finding judge_sharers(struct auditor *auditor, const struct pool *managers,
 				    uint32_t index)
 {
 	const struct mempool_chunk_manager *manager = pool_chunk(managers, index);
@@ -144,6 +153,8 @@ static struct finding judge_sharers(const struct auditor *auditor, const struct 
 	for (uint32_t i = 0; i < auditor->segment->n_holders / 64; i++) {
 		uint64_t bits = GET(manager->sharers[i]);
 
+		/* A record is some words long. */
+		pay(auditor, 1 + 16 * (uint64_t)__builtin_popcountll(bits));
 		for (; bits != 0; bits &= bits - 1) {
 			uint32_t id = i * 64 + (uint32_t)__builtin_ctzll(bits);
 
@@ -161,7 +172,7 @@ static struct finding judge_sharers(const struct auditor *auditor, const struct 
 }
 
 /* A ChunkManager that is SHARED has holders, and a chunk that is SHARED by it. */
-static struct finding judge_manager(const struct auditor *auditor, const struct pool *managers,
+static struct finding judge_manager(struct auditor *auditor, const struct pool *managers,
 				    uint32_t index)
 {
 	const struct segment *segment = auditor->segment;
@@ -296,10 +307,12 @@ static void audit_topic(struct auditor *auditor, uint32_t ring)
 
 	if (topic_view(&topic, segment, ring) < 0)
 		return;
-	for (uint64_t i = 0; i < topic.capacity; i++) {
+	for (uint64_t i = 0; i < topic.capacity && !auditor->is_spent; i++) {
 		uint64_t seen = GET(topic.slots[i]);
 		uint32_t manager = (uint32_t)seen;
 
+		pay(auditor, 4);
+		auditor->audit.n_checked++;
 		if (manager == TOPIC_NO_MANAGER)
 			continue;
 		if (manager >= managers->n_chunks)
@@ -318,21 +331,39 @@ static void audit_pool(struct auditor *auditor, const struct pool *pool)
 	const struct free_list *list = &pool->list;
 	uint32_t in_last_leaf = list->n % 64;
 
-	for (uint32_t i = 0; i < pool->n_chunks; i++)
+	for (uint32_t i = 0; i < pool->n_chunks && !auditor->is_spent; i++) {
+		pay(auditor, 4);
 		audit_word(auditor, pool, i);
+		auditor->audit.n_checked++;
+	}
 	if (in_last_leaf != 0 && GET(list->leaves[list->n_leaves - 1]) >> in_last_leaf != 0)
 		fault(auditor, "the free list of pool %u has hints beyond its last chunk",
 		      pool->id);
 }
 
-int audit_segment(const struct segment *segment, unsigned int flags,
-		   audit_fault_fn on_fault, void *userdata, struct audit *ret_audit)
+static uint64_t count_all(const struct segment *segment)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i <= segment->n_pools; i++)
+		n += segment->pools[i].n_chunks;
+	for (size_t i = 0; i < segment->config.n_rings; i++)
+		if (segment->config.rings[i].kind == MEMPOOL_RING_TOPIC)
+			n += segment->config.rings[i].capacity;
+	return n;
+}
+
+int audit_segment_within(const struct segment *segment, unsigned int flags,
+			 struct budget *budget, audit_fault_fn on_fault, void *userdata,
+			 struct audit *ret_audit)
 {
 	struct auditor auditor = {
 		.segment = segment,
 		.flags = flags,
 		.fault = on_fault,
 		.userdata = userdata,
+		.budget = budget,
+		.audit = { .n_total = count_all(segment) },
 	};
 
 	if (queue_snapshots_init(&auditor.snapshots, segment) < 0)
@@ -345,4 +376,15 @@ int audit_segment(const struct segment *segment, unsigned int flags,
 	queue_snapshots_deinit(&auditor.snapshots);
 	*ret_audit = auditor.audit;
 	return 0;
+}
+
+unsigned int audit_percent(const struct audit *audit)
+{
+	return (unsigned int)(audit->n_checked * 100 / audit->n_total);
+}
+
+int audit_segment(const struct segment *segment, unsigned int flags, audit_fault_fn on_fault,
+		  void *userdata, struct audit *ret_audit)
+{
+	return audit_segment_within(segment, flags, NULL, on_fault, userdata, ret_audit);
 }

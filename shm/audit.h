@@ -19,6 +19,7 @@
 
 #include <stdint.h>
 
+#include "budget.h"
 #include "segment.h"
 
 /* No client is at work, or the reaper has just set the bits: every FREE chunk has a hint. */
@@ -39,6 +40,8 @@ struct audit {
 	uint64_t n_in_flight;		/* SENT through a queue */
 	uint64_t n_shared;
 	uint64_t n_faults;
+	uint64_t n_checked;		/* words, those of managers too, and slots of topics */
+	uint64_t n_total;		/* as many, once it is over */
 };
 
 /**
@@ -51,5 +54,16 @@ struct audit {
 #define AUDIT_MAX_FAULTS 100
 int audit_segment(const struct segment *segment, unsigned int flags, audit_fault_fn fault,
 		   void *userdata, struct audit *ret_audit);
+
+/* 100 only if all of it was checked. */
+unsigned int audit_percent(const struct audit *audit);
+
+/*
+ * The same as far as the budget goes: for members it is easy to make an audit long. NULL: to
+ * the end.
+ */
+int audit_segment_within(const struct segment *segment, unsigned int flags,
+			 struct budget *budget, audit_fault_fn fault, void *userdata,
+			 struct audit *ret_audit);
 
 #endif

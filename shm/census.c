@@ -11,7 +11,12 @@
 
 #include "chunk_manager.h"
 #include "pool.h"
+#include "queue.h"
+#include "topic.h"
 #include "word.h"
+
+/* Slots of a topic at a time. */
+#define TOPIC_PIECE 4096
 
 /* One pass: what is counted, and the pool that is being read. */
 struct pass {
@@ -20,6 +25,7 @@ struct pass {
 	const struct pool *pool;
 	struct census_pool *counts;
 	bool is_data;
+	uint64_t n_read;		/* words, and bits that were set, of the chunk */
 };
 
 static void count_alone(struct pass *pass, uint32_t holder, bool is_given)
@@ -76,6 +82,7 @@ static void count_shared(struct pass *pass, uint32_t manager)
 	for (uint32_t i = 0; i < census->n_holders / 64; i++) {
 		uint64_t bits = chunk_manager_sharers(pass->segment, manager, i);
 
+		pass->n_read += 1 + (uint64_t)__builtin_popcountll(bits);
 		for (; bits != 0; bits &= bits - 1) {
 			uint32_t id = i * 64 + (uint32_t)__builtin_ctzll(bits);
 
@@ -108,32 +115,39 @@ static void count_word(struct pass *pass, uint64_t word)
 	}
 }
 
-static void count_pool(struct pass *pass)
+/* Return: false: the budget is used up. */
+static bool count_pool(struct pass *pass, struct budget *budget)
 {
 	const struct pool *pool = pass->pool;
 	struct census_pool *counts = pass->counts;
+	bool goes_on = true;
 
-	counts->total = pool->n_chunks;
-	for (uint32_t i = 0; i < pool->n_chunks; i++) {
+	while (goes_on && counts->counted < pool->n_chunks) {
 		/* Relaxed: a count; nothing is read through the word. */
-		uint64_t word = atomic_load_explicit(&pool->entries[i].word,
+		uint64_t word = atomic_load_explicit(&pool->entries[counts->counted].word,
 						     memory_order_relaxed);
 
+		pass->n_read = 1;
 		counts->generations += word_generation(word);
 		if (word_is_free(word))
 			counts->free++;
 		else
 			count_word(pass, word);
+		counts->counted++;
+		goes_on = budget_pay(budget, pass->n_read);
 	}
-	counts->used = counts->total - counts->free;
+	counts->used = counts->counted - counts->free;
+	return goes_on;
 }
 
 static void add_up(struct census *census)
 {
+	census->all = (struct census_pool){ 0 };
 	for (uint32_t i = 0; i < census->n_pools; i++) {
 		const struct census_pool *counts = &census->pools[i];
 
 		census->all.total += counts->total;
+		census->all.counted += counts->counted;
 		census->all.used += counts->used;
 		census->all.free += counts->free;
 		census->all.alone += counts->alone;
@@ -144,34 +158,119 @@ static void add_up(struct census *census)
 	}
 }
 
-int census_take(const struct segment *segment, struct census *ret_census)
+static int census_init(struct census *census, const struct segment *segment)
 {
-	struct census census = {
+	*census = (struct census){
 		.n_pools = segment->n_pools,
 		.n_holders = segment->n_holders,
+		.n_rings = (uint32_t)segment->config.n_rings,
 	};
-	struct pass pass = { .segment = segment, .census = &census };
-
-	census.holders = calloc(census.n_holders, sizeof(*census.holders));
-	census.holds = calloc((size_t)census.n_holders * census.n_pools, sizeof(*census.holds));
+	census->holders = calloc(census->n_holders, sizeof(*census->holders));
+	census->holds = calloc((size_t)census->n_holders * census->n_pools,
+			       sizeof(*census->holds));
 	/* One more than there are: a size of 0 may give NULL. */
-	census.rings = calloc(segment->config.n_rings + 1, sizeof(*census.rings));
-	if (!census.holders || !census.holds || !census.rings) {
-		census_deinit(&census);
-		return -ENOMEM;
-	}
+	census->rings = calloc((size_t)census->n_rings + 1, sizeof(*census->rings));
+	if (census->holders && census->holds && census->rings)
+		return 0;
+	census_deinit(census);
+	return -ENOMEM;
+}
 
-	for (uint32_t i = 0; i <= segment->n_pools; i++) {
-		pass.pool = &segment->pools[i];
-		pass.counts = &census.pools[i];
-		pass.is_data = i < segment->n_pools;
-		count_pool(&pass);
-	}
+int census_begin(const struct segment *segment, struct census *ret_census)
+{
+	struct census census;
+	int r = census_init(&census, segment);
+
+	if (r < 0)
+		return r;
+	for (uint32_t i = 0; i <= segment->n_pools; i++)
+		census.pools[i].total = segment->pools[i].n_chunks;
 	add_up(&census);
-
 	census_deinit(ret_census);
 	*ret_census = census;
 	return 0;
+}
+
+static void count_topic(struct queue_tally *tally, const struct topic *topic,
+			struct budget *budget)
+{
+	bool goes_on = true;
+
+	while (goes_on && tally->n_slots < topic->capacity) {
+		uint64_t n = topic->capacity - tally->n_slots;
+
+		if (n > TOPIC_PIECE)
+			n = TOPIC_PIECE;
+		tally->n_messages += topic_count(topic, tally->n_slots, tally->n_slots + n);
+		tally->n_slots += n;
+		goes_on = budget_pay(budget, n);
+	}
+	tally->is_over = tally->n_slots == topic->capacity;
+}
+
+static void count_ring(const struct segment *segment, uint32_t i, struct queue_tally *tally,
+		       struct budget *budget)
+{
+	struct queue queue;
+	struct topic topic;
+
+	if (queue_view(&queue, segment, i) == 0)
+		queue_tally_go_on(tally, &queue, budget);
+	else if (topic_view(&topic, segment, i) == 0)
+		count_topic(tally, &topic, budget);
+}
+
+void census_go_on(struct census *census, const struct segment *segment, struct budget *budget)
+{
+	struct pass pass = { .segment = segment, .census = census };
+	bool goes_on = true;
+
+	while (goes_on && census->next_pool <= census->n_pools) {
+		uint32_t i = census->next_pool;
+
+		pass.pool = &segment->pools[i];
+		pass.counts = &census->pools[i];
+		pass.is_data = i < census->n_pools;
+		goes_on = count_pool(&pass, budget);
+		census->next_pool += census->pools[i].counted == census->pools[i].total;
+	}
+	while (goes_on && census->next_ring < census->n_rings) {
+		struct queue_tally *tally = &census->rings[census->next_ring].tally;
+
+		count_ring(segment, census->next_ring, tally, budget);
+		goes_on = tally->is_over;
+		census->next_ring += tally->is_over;
+	}
+	add_up(census);
+}
+
+bool census_is_over(const struct census *census)
+{
+	return census->next_pool > census->n_pools && census->next_ring == census->n_rings;
+}
+
+unsigned int census_percent(const struct census *census, const struct segment *segment)
+{
+	uint64_t counted = census->all.counted + census->pools[census->n_pools].counted;
+	uint64_t total = census->all.total + census->pools[census->n_pools].total;
+
+	if (census_is_over(census))
+		return 100;
+	for (uint32_t i = 0; i < census->n_rings; i++) {
+		counted += census->rings[i].tally.n_slots;
+		total += segment->config.rings[i].capacity;
+	}
+	counted = counted * 100 / total;
+	return counted < 100 ? (unsigned int)counted : 99;
+}
+
+int census_take(const struct segment *segment, struct census *ret_census)
+{
+	int r = census_begin(segment, ret_census);
+
+	if (r == 0)
+		census_go_on(ret_census, segment, NULL);
+	return r;
 }
 
 void census_deinit(struct census *census)

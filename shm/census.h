@@ -7,8 +7,12 @@
  * exact where nothing moves, and off by at most the number of chunks that changed hands
  * during the pass where something does. What adds up does so always, in each pool:
  *
- *	total = used + free
- *	used  = alone + in_flight + shared + stray
+ *	counted = used + free		as many of total as the pass has come to
+ *	used    = alone + in_flight + shared + stray
+ *
+ * What a pass costs is for members to say: a shared chunk costs as much as it has holders. So
+ * it may be done in parts, each within a budget; between two of them the segment may be
+ * unmapped.
  *
  *	word				pool		holder
  *	FREE				free		-
@@ -24,13 +28,17 @@
 #ifndef SHM_CENSUS_H
 #define SHM_CENSUS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
+#include "budget.h"
 #include "mempool_layout.h"
+#include "queue.h"
 #include "segment.h"
 
 struct census_pool {
 	uint64_t total;
+	uint64_t counted;		/* of total; all of them, once the pass is over */
 	uint64_t used;
 	uint64_t free;
 	uint64_t alone;			/* one holder has it, or gave it to somebody */
@@ -53,18 +61,21 @@ struct census_holder {
 	uint64_t shared_bytes;
 };
 
-/* What is on its way in a queue: published, or about to be. Of a topic: nothing. */
 struct census_ring {
-	uint64_t chunks;
+	uint64_t chunks;		/* on their way in a queue: published, or about to be */
 	uint64_t bytes;
+	struct queue_tally tally;	/* of a queue; of a topic: n_messages that it keeps */
 };
 
 struct census {
 	uint32_t n_pools;		/* data pools */
 	uint32_t n_holders;
+	uint32_t n_rings;
 	struct census_holder *holders;	/* by id */
 	struct census_hold *holds;	/* by id and data pool: [id * n_pools + pool] */
 	struct census_ring *rings;	/* by place in the ring table */
+	uint32_t next_pool;		/* that the pass goes on with, up to n_pools; then */
+	uint32_t next_ring;		/* up to n_rings - 1 */
 	struct census_pool all;		/* the sum of the data pools */
 	struct census_pool pools[MEMPOOL_MAX_DATA_POOLS + 1];	/* [n_pools]: the managers' */
 };
@@ -81,6 +92,22 @@ struct census {
  */
 int census_take(const struct segment *segment, struct census *ret_census);
 void census_deinit(struct census *census);
+
+/* The same in parts: nothing is counted yet. Return: 0 or -ENOMEM. */
+int census_begin(const struct segment *segment, struct census *ret_census);
+
+/**
+ * census_go_on() - count on, as far as the budget goes
+ * @segment: of the same shape as that of census_begin(), or one mapped anew
+ * @budget:  NULL: to the end
+ *
+ * Something is counted with any budget.
+ */
+void census_go_on(struct census *census, const struct segment *segment, struct budget *budget);
+bool census_is_over(const struct census *census);
+
+/* How much of it is counted, managers and slots too: 100 only when it is over. */
+unsigned int census_percent(const struct census *census, const struct segment *segment);
 
 /*
  * How often chunks of a pool changed hands between two countings: each free, send, receipt,

@@ -339,16 +339,21 @@ bool queue_message_at(const struct queue *queue, uint64_t slot, _Atomic uint64_t
 	return !slot_is_empty(seen) && !is_stale(queue, seen, ret_word, ret_seen);
 }
 
-uint64_t queue_length(const struct queue *queue)
+/* Return: false: the budget is used up. */
+static bool tally_slots(struct queue_tally *tally, const struct queue *queue,
+			struct budget *budget)
 {
-	uint64_t n = 0;
+	bool goes_on = true;
 
-	for (uint64_t i = 0; i <= queue->mask; i++) {
-		uint64_t slot = atomic_load_explicit(&queue->slots[i], memory_order_relaxed);
+	while (goes_on && tally->n_slots <= queue->mask) {
+		uint64_t slot = atomic_load_explicit(&queue->slots[tally->n_slots],
+						     memory_order_relaxed);
 
-		n += !slot_is_empty(slot) && !is_received(queue, slot);
+		tally->n_messages += !slot_is_empty(slot) && !is_received(queue, slot);
+		tally->n_slots++;
+		goes_on = budget_pay(budget, 2);
 	}
-	return n;
+	return goes_on;
 }
 
 uint64_t queue_head(const struct queue *queue)
@@ -385,32 +390,51 @@ bool queue_drop(const struct queue *queue, uint64_t handle)
 	return true;
 }
 
-void queue_count(const struct queue *queue, uint64_t *ret_sent, uint64_t *ret_received)
+/* From the head to the tail. */
+static void tally_steps(struct queue_tally *tally, const struct queue *queue,
+			struct budget *budget)
 {
-	uint64_t head = atomic_load_explicit(&queue->ring->head, ORDER);
-	uint64_t at = head, received = 0;
-	bool is_waiting = false;
+	bool goes_on = true;
 
-	/* Bounded, whoever moves the head meanwhile: a round of jumps, and one of steps. */
-	for (uint64_t n = 0; n <= 2 * queue->mask + 1 && at - head <= queue->mask; n++) {
-		uint64_t slot = atomic_load_explicit(slot_at(queue, at), ORDER);
+	if (tally->n_steps == 0)
+		tally->at = tally->head = atomic_load_explicit(&queue->ring->head, ORDER);
+	while (goes_on) {
+		uint64_t at = tally->at, slot;
 
+		/* Bounded, whoever moves the head meanwhile: a round of jumps, and one of steps. */
+		if (tally->n_steps > 2 * queue->mask + 1 || at - tally->head > queue->mask) {
+			tally->is_over = true;
+			break;
+		}
+		tally->n_steps++;
+		goes_on = budget_pay(budget, 2);
+		slot = atomic_load_explicit(slot_at(queue, at), ORDER);
 		/* After the slot, as in tidy(). */
-		head = atomic_load_explicit(&queue->ring->head, ORDER);
-		if (is_before(at, head)) {
-			at = head;
+		tally->head = atomic_load_explicit(&queue->ring->head, ORDER);
+		if (is_before(at, tally->head)) {
+			tally->at = tally->head;
 			continue;
 		}
-		if (slot == empty_before(queue, at))
+		if (slot == empty_before(queue, at)) {
+			tally->is_over = true;
 			break;
-		if (!is_waiting && !slot_is_empty(slot) && !is_received(queue, slot)) {
-			is_waiting = true;
-			received = at;
 		}
-		at++;
+		if (!tally->is_waiting && !slot_is_empty(slot) && !is_received(queue, slot)) {
+			tally->is_waiting = true;
+			tally->n_received = at;
+		}
+		tally->at++;
 	}
-	*ret_sent = at;
-	*ret_received = is_waiting ? received : at;
+	tally->n_sent = tally->at;
+	if (!tally->is_waiting)
+		tally->n_received = tally->at;
+}
+
+void queue_tally_go_on(struct queue_tally *tally, const struct queue *queue,
+		       struct budget *budget)
+{
+	if (tally_slots(tally, queue, budget) && !tally->is_over)
+		tally_steps(tally, queue, budget);
 }
 
 static int compare_handles(const void *a, const void *b)

@@ -43,6 +43,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "budget.h"
 #include "eventcount.h"
 #include "segment.h"
 
@@ -114,8 +115,25 @@ bool queue_help(const struct queue *queue);
 bool queue_message_at(const struct queue *queue, uint64_t slot, _Atomic uint64_t **ret_word,
 		      uint64_t *ret_seen);
 
-/* Messages that wait in it; exact when nothing moves. */
-uint64_t queue_length(const struct queue *queue);
+/*
+ * What there is to count of a queue, in parts: begin with zeros. The ends themselves lag behind,
+ * so its slots are looked at, and the words of what stands there.
+ */
+struct queue_tally {
+	bool is_over;
+	uint64_t n_slots;		/* looked at */
+	uint64_t n_messages;		/* that wait in these; exact when nothing moves */
+	uint64_t n_sent;		/* since the segment was made; once it is over */
+	uint64_t n_received;
+	uint64_t n_steps;		/* from the head on; where they are, and the head by then */
+	uint64_t at;
+	uint64_t head;
+	bool is_waiting;		/* one was met that is not received: n_received stands */
+};
+
+/* Count on, as far as the budget goes. Something is counted with any budget. NULL: to the end. */
+void queue_tally_go_on(struct queue_tally *tally, const struct queue *queue,
+		       struct budget *budget);
 
 /*
  * For a queue that nobody uses any more: the message at a position, from the head on for a round,
@@ -130,9 +148,6 @@ bool queue_has(const struct queue *queue, uint64_t handle);
 
 /* Free a message that waits, wherever it stands. false: it does not, or no longer. */
 bool queue_drop(const struct queue *queue, uint64_t handle);
-
-/* How many were sent and received since the segment was made; the ends themselves lag behind. */
-void queue_count(const struct queue *queue, uint64_t *ret_sent, uint64_t *ret_received);
 
 /*
  * For the audit: what stood in each queue when it was first asked for, that is, which of the

@@ -174,12 +174,12 @@ bool topic_holds(const struct topic *topic, uint32_t position, uint32_t manager)
 	       slot_make(position, manager);
 }
 
-uint64_t topic_length(const struct topic *topic)
+uint64_t topic_count(const struct topic *topic, uint64_t first, uint64_t end)
 {
 	uint64_t n = 0;
 
 	/* Relaxed: a count, of what may move while it is counted. */
-	for (uint64_t i = 0; i < topic->capacity; i++)
+	for (uint64_t i = first; i < end; i++)
 		n += (uint32_t)atomic_load_explicit(&topic->slots[i], memory_order_relaxed) !=
 		     TOPIC_NO_MANAGER;
 	return n;

@@ -95,8 +95,8 @@ uint64_t topic_oldest(const struct topic *topic);
 /* Whether the topic still holds this manager, by the position that its publisher noted. */
 bool topic_holds(const struct topic *topic, uint32_t position, uint32_t manager);
 
-/* Messages it keeps, about. */
-uint64_t topic_length(const struct topic *topic);
+/* Messages it keeps in these slots, about. */
+uint64_t topic_count(const struct topic *topic, uint64_t first, uint64_t end);
 
 /*
  * For a topic that nobody uses any more: where its oldest message may stand; from there on for a

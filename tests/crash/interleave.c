@@ -248,7 +248,7 @@ static void judge_rest(struct judge *judge)
 
 	audit_segment(judge->segment, AUDIT_HINTS | AUDIT_REAPED, on_audit_fault, judge, &audit);
 	topic_view(&topic, judge->segment, RING_OF_TOPIC);
-	if (audit.n_owned + audit.n_given != 0 || audit.n_shared != topic_length(&topic))
+	if (audit.n_owned + audit.n_given != 0 || audit.n_shared != topic_count(&topic, 0, topic.capacity))
 		wrong(judge, "%lu owned, %lu given, %lu shared chunks are left",
 		      (unsigned long)audit.n_owned, (unsigned long)audit.n_given,
 		      (unsigned long)audit.n_shared);

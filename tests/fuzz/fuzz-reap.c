@@ -170,7 +170,7 @@ static void drain(struct daemon_side *side, uint32_t id)
 		return;
 	n_drained = drain_topic(&topic, MEMPOOL_HOLDER_DAEMON_ID, &n_freed);
 	FUZZ_CHECK(n_freed <= n_drained && n_drained <= topic.capacity);
-	FUZZ_CHECK(topic_length(&topic) <= topic.capacity - n_drained);
+	FUZZ_CHECK(topic_count(&topic, 0, topic.capacity) <= topic.capacity - n_drained);
 }
 
 static void step(struct daemon_side *side, struct fuzz_input *input)

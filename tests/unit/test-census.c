@@ -102,7 +102,7 @@ static void assert_adds_up(void)
 	for (uint32_t i = 0; i <= census.n_pools; i++) {
 		const struct census_pool *pool = &census.pools[i];
 
-		ck_assert_uint_eq(pool->total, pool->used + pool->free);
+		ck_assert_uint_eq(pool->counted, pool->used + pool->free);
 		ck_assert_uint_eq(pool->used, pool->alone + pool->in_flight + pool->shared +
 						      pool->stray);
 		n_used += i < census.n_pools ? pool->used : 0;
@@ -322,6 +322,34 @@ START_TEST(test_census_of_nonsense_is_stray)
 }
 END_TEST
 
+/* Whatever is done between two parts, each word is counted once. */
+START_TEST(test_census_in_parts_is_the_same)
+{
+	struct budget budget;
+	unsigned int n_parts = 0;
+
+	claim(0, 0, 30, alice);
+	share(1, 0, 0, MEMPOOL_HOLDER_NONE);
+	ck_assert_int_eq(census_begin(segment, &census), 0);
+	assert_adds_up();
+	while (!census_is_over(&census)) {
+		ck_assert_uint_lt(census_percent(&census, segment), 100);
+		/* Used up by each step. */
+		budget = (struct budget){ .n_left = 0 };
+		census_go_on(&census, segment, &budget);
+		assert_adds_up();
+		n_parts++;
+	}
+	/* The words, those of the managers, and the slots of a queue and a topic. */
+	ck_assert_uint_ge(n_parts, 220);
+	ck_assert_uint_eq(census_percent(&census, segment), 100);
+	assert_pool(0, 30, 70);
+	assert_pool(1, 1, 9);
+	assert_holder(alice, 30, 3000);
+	assert_shared(alice, 1, 5000);
+}
+END_TEST
+
 START_TEST(test_census_again_replaces_the_first)
 {
 	claim(0, 0, 2, alice);
@@ -352,6 +380,7 @@ int main(void)
 	tcase_add_test(tcase, test_census_moves_over_the_last_generation);
 	tcase_add_test(tcase, test_census_of_managers_no_chunks_of_their_holder);
 	tcase_add_test(tcase, test_census_of_nonsense_is_stray);
+	tcase_add_test(tcase, test_census_in_parts_is_the_same);
 	tcase_add_test(tcase, test_census_again_replaces_the_first);
 	suite_add_tcase(suite, tcase);
 
