@@ -17,10 +17,14 @@ static void print_one(const struct snapshot *snapshot)
 
 	printf("%s: %.*s: ", snapshot->name, text_object_length(snapshot->shm_name),
 	       snapshot->shm_name);
-	if (audit->n_faults == 0)
+	if (audit->n_faults > 0)
+		printf("%" PRIu64 " faults", audit->n_faults);
+	else if (audit_percent(audit) == 100)
 		printf("whole");
 	else
-		printf("%" PRIu64 " faults", audit->n_faults);
+		printf("no fault");
+	if (audit_percent(audit) < 100)
+		printf(", %u %% checked", audit_percent(audit));
 	printf("\n%*schunks: %" PRIu64 " free, %" PRIu64 " owned, %" PRIu64 " given, %" PRIu64
 	       " in queues, %" PRIu64 " shared\n",
 	       TABLE_INDENT, "", audit->n_free, audit->n_owned, audit->n_given, audit->n_in_flight,
@@ -52,9 +56,12 @@ enum ctl_exit ctl_audit(const struct ctl_options *options)
 
 	with_audit.audit = true;
 	status = report_gathering(&with_audit, print_text, print_json, &gathering);
-	for (size_t i = 0; i < gathering.n_snapshots; i++)
-		if (gathering.snapshots[i].audit.n_faults > 0 && status == CTL_OK)
+	for (size_t i = 0; i < gathering.n_snapshots; i++) {
+		const struct audit *audit = &gathering.snapshots[i].audit;
+
+		if ((audit->n_faults > 0 || audit_percent(audit) < 100) && status == CTL_OK)
 			status = CTL_FAILED;
+	}
 	gathering_deinit(&gathering);
 	return status;
 }

@@ -24,6 +24,9 @@ const char *gather_strerror(int error)
 	case -ESTALE:
 	case -ENOENT:
 		return "it is not where the daemon says";
+	case -ENOMSG:
+		return "mempoold tells no shape of it: it is of another version, or mempoold is "
+		       "short of descriptors or memory";
 	case -ENODATA:
 	case -EAGAIN:
 	case -EBADMSG:
@@ -44,15 +47,19 @@ static void add_failure(struct gathering *gathering, const struct mempool_msg_se
 	memcpy(failure->reason, segment->reason, sizeof(failure->reason));
 }
 
+static bool is_wanted(const struct ctl_options *options, const struct observed *segment)
+{
+	return !options->segment || strcmp(segment->told.place.segment, options->segment) == 0;
+}
+
 /*
  * Snapshots of the segments that are wanted. Return: true done, also when something failed;
  * false: one has moved and should be asked for again (never on the last attempt).
  */
-static bool gather_segments(const struct mempool_msg_segment *segments, size_t n,
-			    const struct ctl_options *options, bool is_last,
-			    struct gathering *gathering)
+static bool gather_segments(const struct observed *segments, size_t n,
+			    const struct ctl_options *options, const struct snapshot_look *look,
+			    bool is_last, struct gathering *gathering)
 {
-	const char *wanted = options->segment;
 	bool found = false;
 
 	gathering->snapshots = calloc(n + 1, sizeof(*gathering->snapshots));
@@ -63,34 +70,47 @@ static bool gather_segments(const struct mempool_msg_segment *segments, size_t n
 	}
 
 	for (size_t i = 0; i < n; i++) {
-		const struct mempool_msg_place *place = &segments[i].place;
-		int r = segments[i].error;
+		const struct mempool_msg_segment *told = &segments[i].told;
+		int r = told->error;
 
-		if (wanted && strcmp(place->segment, wanted) != 0)
+		if (!is_wanted(options, &segments[i]))
 			continue;
 		found = true;
 
 		if (r == 0)
-			r = snapshot_take(place->shm_name, place, options->audit,
+			r = snapshot_take(told->place.shm_name, &segments[i], look,
 					  &gathering->snapshots[gathering->n_snapshots]);
-		if ((r == -ESTALE || r == -ENOENT) && segments[i].error == 0 && !is_last)
+		if ((r == -ESTALE || r == -ENOENT) && told->error == 0 && !is_last)
 			return false;
 		if (r < 0)
-			add_failure(gathering, &segments[i], r);
+			add_failure(gathering, told, r);
 		else
 			gathering->n_snapshots++;
 	}
 
-	gathering->is_missing = wanted && !found;
+	gathering->is_missing = options->segment && !found;
 	return true;
 }
 
-static void gather_from_daemon(const struct ctl_options *options, struct gathering *gathering)
+/* Of several segments, each gets its share of what a look may take. */
+static int64_t share_of_look(const struct ctl_options *options, const struct observed *segments,
+			     size_t n)
+{
+	int64_t n_wanted = 0;
+
+	for (size_t i = 0; i < n; i++)
+		n_wanted += is_wanted(options, &segments[i]);
+	return n_wanted * GATHER_SEGMENT_NS > GATHER_LOOK_NS ? GATHER_LOOK_NS / n_wanted
+							      : GATHER_SEGMENT_NS;
+}
+
+static void gather_from_daemon(const struct ctl_options *options, struct snapshot_look *look,
+			       bool is_only_look, struct gathering *gathering)
 {
 	bool done = false;
 
 	for (int attempt = 1; !done; attempt++) {
-		struct mempool_msg_segment *segments = NULL;
+		struct observed *segments = NULL;
 		size_t n = 0;
 
 		gathering_deinit(gathering);
@@ -98,8 +118,11 @@ static void gather_from_daemon(const struct ctl_options *options, struct gatheri
 						 gathering->reason);
 		if (gathering->error < 0)
 			return;
-		done = gather_segments(segments, n, options, attempt == MAX_ATTEMPTS, gathering);
-		free(segments);
+		if (!is_only_look)
+			look->budget_ns = share_of_look(options, segments, n);
+		done = gather_segments(segments, n, options, look, attempt == MAX_ATTEMPTS,
+				       gathering);
+		observer_list_free(segments, n);
 	}
 }
 
@@ -128,7 +151,8 @@ static int find_object(const char *name, char ret_shm_name[static OBJECT_NAME_BY
 	return r;
 }
 
-static int gather_object(const struct ctl_options *options, struct gathering *gathering)
+static int gather_object(const struct ctl_options *options, const struct snapshot_look *look,
+			 struct gathering *gathering)
 {
 	const char *name = options->shm_name;
 	char shm_name[OBJECT_NAME_BYTES];
@@ -140,23 +164,36 @@ static int gather_object(const struct ctl_options *options, struct gathering *ga
 	gathering->snapshots = calloc(1, sizeof(*gathering->snapshots));
 	if (!gathering->snapshots)
 		return -ENOMEM;
-	r = snapshot_take(shm_name, NULL, options->audit, gathering->snapshots);
+	r = snapshot_take(shm_name, NULL, look, gathering->snapshots);
 	if (r == -ENOENT) {
 		r = find_object(shm_name + 1, shm_name);
 		if (r == 0)
-			r = snapshot_take(shm_name, NULL, options->audit, gathering->snapshots);
+			r = snapshot_take(shm_name, NULL, look, gathering->snapshots);
 	}
 	gathering->n_snapshots = r >= 0;
 	return r;
 }
 
-void gather(const struct ctl_options *options, struct gathering *ret_gathering)
+void gather(const struct ctl_options *options, struct countings *countings,
+	    struct gathering *ret_gathering)
 {
+	struct countings of_this_look = { 0 };
+	struct snapshot_look look = {
+		.budget_ns = countings ? GATHER_SEGMENT_NS : SNAPSHOT_BUDGET_NS,
+		.with_audit = options->audit,
+		.countings = countings ? countings : &of_this_look,
+	};
+
 	gathering_deinit(ret_gathering);
+	countings_begin_look(look.countings);
 	if (options->shm_name)
-		ret_gathering->error = gather_object(options, ret_gathering);
+		ret_gathering->error = gather_object(options, &look, ret_gathering);
 	else
-		gather_from_daemon(options, ret_gathering);
+		gather_from_daemon(options, &look, !countings, ret_gathering);
+	/* A daemon that does not answer now may be back. */
+	if (ret_gathering->error == 0)
+		countings_end_look(look.countings);
+	countings_deinit(&of_this_look);
 }
 
 void gathering_deinit(struct gathering *gathering)

@@ -36,9 +36,15 @@ struct gathering {
 
 /**
  * gather() - look at what the options name: all segments, one, or an object without a daemon
+ * @countings:     of the looks before, for who looks again and again: each look then counts for
+ *		    GATHER_SEGMENT_NS a segment at most, and for GATHER_LOOK_NS in all, and goes
+ *		    on where the last one stopped. NULL: this look is the only one
  * @ret_gathering: replaced as a whole; gathering_deinit() frees it, whatever happened
  */
-void gather(const struct ctl_options *options, struct gathering *ret_gathering);
+#define GATHER_SEGMENT_NS (20 * INT64_C(1000000))
+#define GATHER_LOOK_NS (200 * INT64_C(1000000))
+void gather(const struct ctl_options *options, struct countings *countings,
+	    struct gathering *ret_gathering);
 void gathering_deinit(struct gathering *gathering);
 
 /* Say on standard error what went wrong, all of it. Return: how a command ends by it. */

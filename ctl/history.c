@@ -85,6 +85,8 @@ void history_add(struct history *history, int64_t now_ms, const struct gathering
 	for (size_t i = 0; i < gathering->n_snapshots; i++) {
 		const struct snapshot *snapshot = &gathering->snapshots[i];
 
+		if (snapshot->counted_percent < 100)
+			continue;
 		for (size_t p = 0; p < snapshot->n_pools; p++) {
 			struct history_series *series = series_of(history, snapshot, p);
 

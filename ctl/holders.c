@@ -173,7 +173,7 @@ static int print_segment(const struct snapshot *snapshot, struct text_style styl
 		r = print_in_flight(snapshot);
 	if (r == 0)
 		r = print_sums(snapshot);
-	report_stray(snapshot);
+	report_notes(snapshot);
 	return r;
 }
 

@@ -4,11 +4,13 @@
  *
  * A family at a time, each over all segments, as the format wants it. Segments are called
  * what the daemon calls them: their own headers are written by whoever may map them, and a
- * series that appears twice spoils all of them.
+ * series that appears twice spoils all of them. Of a segment that is counted in part, what that
+ * count is for is left out: a gap is seen, a wrong figure is believed.
  */
 #include "metrics.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 #include <string.h>
 #include <time.h>
 
@@ -54,7 +56,13 @@ static void add_segment(struct labels *labels, const char *name, uint64_t genera
 struct family {
 	struct exposition_family head;
 	size_t offset;			/* of an uint64_t */
+	bool is_counted;		/* known only when all is counted */
 };
+
+static bool has_family(const struct snapshot *snapshot, const struct family *family)
+{
+	return !family->is_counted || snapshot->counted_percent == 100;
+}
 
 static void write_member(FILE *file, const struct family *family, const struct labels *labels,
 			 const void *object)
@@ -107,6 +115,17 @@ static void write_readable(FILE *file, const struct gathering *gathering)
 	}
 }
 
+static uint64_t is_counted(const struct snapshot *snapshot)
+{
+	return snapshot->counted_percent == 100;
+}
+
+/* 0: it is counted in part only. */
+static uint64_t counted_seconds(const struct snapshot *snapshot)
+{
+	return (uint64_t)snapshot->counted_ms / 1000;
+}
+
 static uint64_t is_retired(const struct snapshot *snapshot)
 {
 	return snapshot->state == MEMPOOL_SEGMENT_RETIRED;
@@ -136,23 +155,29 @@ static void write_segments(FILE *file, const struct gathering *gathering)
 {
 	static const struct family families[] = {
 		{ { "mempool_segment_bytes", "gauge", "Size of the segment in /dev/shm." },
-		  SEGMENT(size_bytes) },
+		  SEGMENT(size_bytes), false },
 		{ { "mempool_segment_max_clients", "gauge", "Clients that there is room for." },
-		  SEGMENT(max_clients) },
+		  SEGMENT(max_clients), false },
 		{ { "mempool_segment_in_flight_chunks", "gauge",
 		    "Chunks on their way in queues." },
-		  SEGMENT(all.in_flight) },
+		  SEGMENT(all.in_flight), true },
 		{ { "mempool_segment_shared_chunks", "gauge",
 		    "Chunks held by several, topics among them." },
-		  SEGMENT(all.shared) },
+		  SEGMENT(all.shared), true },
 		{ { "mempool_segment_stray_chunks", "gauge",
 		    "Chunks whose word names nobody who could hold them: 0 unless damaged." },
-		  SEGMENT(all.stray) },
+		  SEGMENT(all.stray), true },
 	};
 	static const struct {
 		struct exposition_family head;
 		uint64_t (*value)(const struct snapshot *snapshot);
 	} computed[] = {
+		{ { "mempool_segment_counted", "gauge",
+		    "1: all of it was counted; 0: a part, and its counts are left out." },
+		  is_counted },
+		{ { "mempool_segment_counted_timestamp_seconds", "gauge",
+		    "When the count that is shown was whole, in seconds since 1970; 0: never yet." },
+		  counted_seconds },
 		{ { "mempool_segment_retired", "gauge",
 		    "1: takes nobody new, and goes when its last client has left." },
 		  is_retired },
@@ -170,6 +195,8 @@ static void write_segments(FILE *file, const struct gathering *gathering)
 		for (size_t i = 0; i < gathering->n_snapshots; i++) {
 			const struct snapshot *snapshot = &gathering->snapshots[i];
 
+			if (!has_family(snapshot, &families[f]))
+				continue;
 			add_segment(&labels, snapshot->name, snapshot->generation);
 			write_member(file, &families[f], &labels, snapshot);
 		}
@@ -194,21 +221,21 @@ static void write_pools(FILE *file, const struct gathering *gathering)
 {
 	static const struct family families[] = {
 		{ { "mempool_pool_chunks", "gauge", "Chunks that the pool has." },
-		  POOL(counts.total) },
+		  POOL(counts.total), false },
 		{ { "mempool_pool_used_chunks", "gauge",
 		    "Chunks that somebody holds, or that are on their way." },
-		  POOL(counts.used) },
+		  POOL(counts.used), true },
 		{ { "mempool_pool_free_chunks", "gauge", "Chunks that anyone may have." },
-		  POOL(counts.free) },
+		  POOL(counts.free), true },
 		{ { "mempool_pool_peak_used_chunks", "gauge",
 		    "The most that were seen used since the segment was made." },
-		  POOL(peak_used) },
+		  POOL(peak_used), false },
 		{ { "mempool_pool_exhausted_total", "counter",
 		    "Allocations that found every chunk that fits held." },
-		  POOL(n_exhausted) },
+		  POOL(n_exhausted), false },
 		{ { "mempool_pool_served_larger_total", "counter",
 		    "Allocations that fit here and took a chunk of a larger pool." },
-		  POOL(n_served_larger) },
+		  POOL(n_served_larger), false },
 	};
 	struct labels labels;
 
@@ -217,6 +244,8 @@ static void write_pools(FILE *file, const struct gathering *gathering)
 		for (size_t i = 0; i < gathering->n_snapshots; i++) {
 			const struct snapshot *snapshot = &gathering->snapshots[i];
 
+			if (!has_family(snapshot, &families[f]))
+				continue;
 			for (size_t p = 0; p < snapshot->n_pools; p++) {
 				add_segment(&labels, snapshot->name, snapshot->generation);
 				add_number(&labels, "pool", p);
@@ -261,6 +290,8 @@ static void write_holders_of(FILE *file, const struct family *family,
 	struct snapshot_holder others;
 	struct labels labels;
 
+	if (!has_family(snapshot, family))
+		return;
 	for (size_t i = 0; i < snapshot->n_holders && i < METRICS_MAX_HOLDERS; i++) {
 		add_segment(&labels, snapshot->name, snapshot->generation);
 		add_holder(&labels, &snapshot->holders[i].record);
@@ -281,18 +312,18 @@ static void write_holders(FILE *file, struct gathering *gathering)
 	static const struct family families[] = {
 		{ { "mempool_holder_chunks", "gauge",
 		    "Chunks that the holder has alone, or gave away and nobody took yet." },
-		  HOLDER(counts.all.chunks) },
+		  HOLDER(counts.all.chunks), true },
 		{ { "mempool_holder_bytes", "gauge",
 		    "The chunk sizes of these, not what was asked for." },
-		  HOLDER(counts.bytes) },
+		  HOLDER(counts.bytes), true },
 		{ { "mempool_holder_shared_chunks", "gauge",
 		    "Chunks that the holder has together with others, each of whom counts them." },
-		  HOLDER(counts.all.shared) },
+		  HOLDER(counts.all.shared), true },
 		{ { "mempool_holder_shared_bytes", "gauge", "The chunk sizes of these." },
-		  HOLDER(counts.shared_bytes) },
+		  HOLDER(counts.shared_bytes), true },
 		{ { "mempool_holder_exhausted_total", "counter",
 		    "Allocations of the holder that found every chunk that fits held." },
-		  HOLDER(record.n_exhausted) },
+		  HOLDER(record.n_exhausted), false },
 	};
 
 	for (size_t i = 0; i < gathering->n_snapshots; i++)
@@ -319,6 +350,8 @@ static void write_rings(FILE *file, const struct gathering *gathering,
 		for (size_t i = 0; i < gathering->n_snapshots; i++) {
 			const struct snapshot *snapshot = &gathering->snapshots[i];
 
+			if (!has_family(snapshot, &families[f]))
+				continue;
 			for (size_t k = 0; k < snapshot->n_rings; k++) {
 				if (snapshot->rings[k].kind != kind)
 					continue;
@@ -336,15 +369,15 @@ static void write_queues(FILE *file, const struct gathering *gathering)
 {
 	static const struct family families[] = {
 		{ { "mempool_queue_capacity_messages", "gauge", "Messages that it has room for." },
-		  RING(capacity) },
+		  RING(capacity), false },
 		{ { "mempool_queue_messages", "gauge", "Messages that wait in the queue." },
-		  RING(n_messages) },
+		  RING(n_messages), true },
 		{ { "mempool_queue_sent_total", "counter",
 		    "Messages sent since the segment was made." },
-		  RING(n_sent) },
+		  RING(n_sent), true },
 		{ { "mempool_queue_received_total", "counter",
 		    "Messages received since the segment was made." },
-		  RING(n_received) },
+		  RING(n_received), true },
 	};
 
 	write_rings(file, gathering, MEMPOOL_RING_QUEUE, families, N_ELEMENTS(families));
@@ -354,12 +387,12 @@ static void write_topics(FILE *file, const struct gathering *gathering)
 {
 	static const struct family families[] = {
 		{ { "mempool_topic_capacity_messages", "gauge", "Messages that the topic keeps at most." },
-		  RING(capacity) },
+		  RING(capacity), false },
 		{ { "mempool_topic_messages", "gauge", "Messages that the topic keeps." },
-		  RING(n_messages) },
+		  RING(n_messages), true },
 		{ { "mempool_topic_published_total", "counter",
 		    "Messages published since the segment was made." },
-		  RING(n_sent) },
+		  RING(n_sent), false },
 	};
 
 	write_rings(file, gathering, MEMPOOL_RING_TOPIC, families, N_ELEMENTS(families));
@@ -390,7 +423,7 @@ enum ctl_exit ctl_metrics(const struct ctl_options *options)
 
 	if (options->json)
 		return ctl_status(options);
-	gather(options, &gathering);
+	gather(options, NULL, &gathering);
 	status = gathering_explain(&gathering, options);
 	metrics_write(stdout, options, &gathering);
 	gathering_deinit(&gathering);

@@ -18,6 +18,7 @@
 #include "shm/config.h"
 #include "shm/packet.h"
 #include "shm/segment_memory.h"
+#include "shm/shape.h"
 
 /* Between tries while so many wait to be accepted that there is no room. */
 #define RETRY_NS (10 * 1000000)
@@ -133,46 +134,72 @@ static int receive_answer(int fd, int64_t deadline, enum mempool_message_type ty
 	return r;
 }
 
-static int receive_segments(int fd, struct mempool_msg_segment **ret_segments,
-			    size_t *ret_n, char reterr_reason[static 240])
+void observer_list_free(struct observed *segments, size_t n)
 {
-	struct mempool_msg_segment *segments = NULL;
-	struct mempool_msg_segment segment;
+	for (size_t i = 0; i < n; i++)
+		config_deinit(&segments[i].shape);
+	free(segments);
+}
+
+/* The next SEGMENT, and the shape that came with it. */
+static int receive_segment(int fd, int64_t deadline, struct observed *ret_segment,
+			   char reterr_reason[static 240])
+{
+	struct observed segment = { .has_shape = false };
+	int passed, r;
+
+	r = receive_passed(fd, deadline, MEMPOOL_MSG_SEGMENT, &segment.told,
+			   sizeof(segment.told), &passed, reterr_reason);
+	if (r == 0 && passed >= 0 && segment.told.error == 0) {
+		r = shape_read_file(passed, &segment.shape);
+		segment.has_shape = r == 0;
+	}
+	if (passed >= 0)
+		close(passed);
+	if (r == 0)
+		*ret_segment = segment;
+	return r;
+}
+
+static int receive_segments(int fd, struct observed **ret_segments, size_t *ret_n,
+			    char reterr_reason[static 240])
+{
+	struct observed *segments = NULL;
 	int64_t deadline = deadline_ns();
-	uint32_t n = 0;
+	struct observed segment;
+	uint32_t n = 0, n_read = 0;
 	int r;
 
-	for (uint32_t i = 0; i == 0 || i < n; i++) {
-		r = receive_answer(fd, deadline, MEMPOOL_MSG_SEGMENT, &segment, sizeof(segment),
-				   reterr_reason);
+	do {
+		r = receive_segment(fd, deadline, &segment, reterr_reason);
 		if (r < 0)
 			goto fail;
-
-		if (i == 0) {
-			n = segment.n;
-			if (n == 0)
-				break;
-			r = -EPROTO;
-			if (n > MAX_SEGMENTS)
+		if (n_read == 0) {
+			n = segment.told.n;
+			segments = n <= MAX_SEGMENTS ? calloc((size_t)n + 1, sizeof(*segments)) : NULL;
+			if (!segments) {
+				config_deinit(&segment.shape);
+				r = n <= MAX_SEGMENTS ? -ENOMEM : -EPROTO;
 				goto fail;
-			r = -ENOMEM;
-			segments = calloc(n, sizeof(*segments));
-			if (!segments)
-				goto fail;
+			}
 		}
-
-		r = -EPROTO;
-		if (segment.n != n || segment.index != i || !segment_is_valid(&segment))
+		/* The one that says that there is none has room, too. */
+		segments[n_read++] = segment;
+		if (segment.told.n != n || segment.told.index != n_read - 1 ||
+		    (n > 0 && !segment_is_valid(&segment.told))) {
+			r = -EPROTO;
 			goto fail;
-		segments[i] = segment;
-	}
+		}
+	} while (n_read < n);
 
+	if (n == 0)
+		config_deinit(&segments[0].shape);
 	*ret_segments = segments;
 	*ret_n = n;
 	return 0;
 
 fail:
-	free(segments);
+	observer_list_free(segments, n_read);
 	return r;
 }
 
@@ -193,8 +220,8 @@ static int observer_ask(const char *socket_path, const void *message, size_t siz
 	return fd;
 }
 
-int observer_list(const char *socket_path, struct mempool_msg_segment **ret_segments,
-		  size_t *ret_n, char reterr_reason[static 240])
+int observer_list(const char *socket_path, struct observed **ret_segments, size_t *ret_n,
+		  char reterr_reason[static 240])
 {
 	const struct mempool_msg_list list = {
 		.msg = packet_head(MEMPOOL_MSG_LIST, sizeof(list)),

@@ -9,16 +9,26 @@
 #include <stddef.h>
 
 #include "mempool_protocol.h"
+#include "shm/config.h"
 
 #define OBSERVER_TIMEOUT_SECONDS 5
 
+/* A segment as the daemon tells it. */
+struct observed {
+	struct mempool_msg_segment told;
+	struct config shape;		/* has_shape */
+	bool has_shape;			/* else the daemon does not know it, or cannot tell it */
+};
+
 /**
- * observer_list() - all segments, in the daemon's order, those that are not served too
- * @ret_segments:  an array, the caller frees it
+ * observer_list() - all segments that we may see, in the daemon's order, those that are not
+ *		     served too
+ * @ret_segments:  an array; observer_list_free() frees it
  * @reterr_reason: what the daemon said when it refused; else empty
  *
  * Names in the places are checked: closed by a NUL, of the characters that names may have.
- * One with an error has no object; its reason is closed by a NUL.
+ * One with an error has no object and no shape; its reason is closed by a NUL. A shape is one
+ * that a segment can have.
  *
  * Return: 0;
  *	-ENOTCONN	nobody listens there
@@ -28,8 +38,9 @@
  *	-EPROTO		the answer is none of ours
  *	other		-errno of connect(2); or what a refusal says
  */
-int observer_list(const char *socket_path, struct mempool_msg_segment **ret_segments,
-		  size_t *ret_n, char reterr_reason[static 240]);
+int observer_list(const char *socket_path, struct observed **ret_segments, size_t *ret_n,
+		  char reterr_reason[static 240]);
+void observer_list_free(struct observed *segments, size_t n);
 
 /**
  * observer_drain() - let a topic go of what it keeps

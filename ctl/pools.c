@@ -47,7 +47,7 @@ static int print_segment(const struct snapshot *snapshot, struct text_style styl
 	}
 	r = table_print(&table, print_peak_bar, &bars);
 	table_deinit(&table);
-	report_stray(snapshot);
+	report_notes(snapshot);
 	return r;
 }
 

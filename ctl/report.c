@@ -33,8 +33,11 @@ int report_each(const struct snapshot *snapshots, size_t n, report_segment_fn pr
 	return 0;
 }
 
-void report_stray(const struct snapshot *snapshot)
+void report_notes(const struct snapshot *snapshot)
 {
+	if (snapshot->counted_percent < 100)
+		printf("\n%*scounted %u %%: what is used, free, held, sent and received is of this "
+		       "part\n", TABLE_INDENT, "", snapshot->counted_percent);
 	if (snapshot->all.stray > 0)
 		printf("\n%*sdamaged: %" PRIu64 " words name nobody who could hold a chunk\n",
 		       TABLE_INDENT, "", snapshot->all.stray);
@@ -47,7 +50,7 @@ enum ctl_exit report_gathering(const struct ctl_options *options, report_fn text
 	enum ctl_exit status;
 	int r;
 
-	gather(options, ret_gathering);
+	gather(options, NULL, ret_gathering);
 	status = gathering_explain(ret_gathering, options);
 
 	/* What could be read is shown, also when something else could not. */

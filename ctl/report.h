@@ -26,8 +26,8 @@ enum ctl_exit report_gathering(const struct ctl_options *options, report_fn text
 typedef int (*report_segment_fn)(const struct snapshot *snapshot, struct text_style style);
 int report_each(const struct snapshot *snapshots, size_t n, report_segment_fn print);
 
-/* Says so, if a segment has words that make no sense. */
-void report_stray(const struct snapshot *snapshot);
+/* Says so, if only a part was counted, or if words of the segment make no sense. */
+void report_notes(const struct snapshot *snapshot);
 
 /* Of a queue; a topic that is full is as it should be. */
 enum text_level report_ring_level(const struct snapshot_ring *ring);

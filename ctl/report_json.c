@@ -27,6 +27,7 @@ static struct json_object *pool_object(const struct snapshot_pool *pool)
 			     json_add_number(object, "chunk_size", pool->chunk_size) ||
 				     json_add_number(object, "stride", pool->stride) ||
 				     json_add_number(object, "total", counts->total) ||
+				     json_add_number(object, "counted", counts->counted) ||
 				     json_add_number(object, "used", counts->used) ||
 				     json_add_number(object, "free", counts->free) ||
 				     json_add_number(object, "alone", counts->alone) ||
@@ -180,6 +181,7 @@ static int add_audit(struct json_object *object, const struct snapshot *snapshot
 	       json_add_number(object, "given", audit->n_given) ||
 	       json_add_number(object, "in_flight", audit->n_in_flight) ||
 	       json_add_number(object, "shared", audit->n_shared) ||
+	       json_add_number(object, "checked_percent", audit_percent(audit)) ||
 	       json_add_number(object, "n_faults", audit->n_faults) ||
 	       json_add(object, "faults", fault_array(snapshot));
 }
@@ -194,7 +196,10 @@ static int add_pools(struct json_object *object, const struct snapshot *snapshot
 /* Of all pools together. */
 static int add_sums(struct json_object *object, const struct snapshot *snapshot)
 {
-	return json_add_number(object, "total", snapshot->all.total) ||
+	return json_add_number(object, "counted_percent", snapshot->counted_percent) ||
+	       json_add(object, "counted_ms", json_object_new_int64(snapshot->counted_ms)) ||
+	       json_add_number(object, "total", snapshot->all.total) ||
+	       json_add_number(object, "counted", snapshot->all.counted) ||
 	       json_add_number(object, "used", snapshot->all.used) ||
 	       json_add_number(object, "in_flight", snapshot->all.in_flight) ||
 	       json_add_number(object, "shared", snapshot->all.shared) ||

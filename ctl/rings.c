@@ -70,6 +70,7 @@ static int print_rings(const struct snapshot *snapshot, struct text_style style,
 	r = table_print(&table, print_ring_bar, &rows);
 	table_deinit(&table);
 	free(rows.of);
+	report_notes(snapshot);
 	return r;
 }
 

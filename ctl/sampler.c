@@ -4,6 +4,9 @@
  *
  * The thread owns everything but `last`, which the mutex guards, and the samples, which do
  * not change. It alone looks at segments, so that a SIGBUS (shm/sigbus.h) is its own.
+ *
+ * A segment that takes long to count is counted on in the next look, so none makes the others
+ * wait. What a look costs besides is for the daemon's config to say, not for members.
  */
 #include "sampler.h"
 
@@ -25,10 +28,11 @@
 
 #define NS_PER_SECOND UINT64_C(1000000000)
 #define INTERVAL_NS NS_PER_SECOND
-#define REST_FACTOR 50			/* of the time that a look took: at most 2 % of a CPU */
+#define REST_FACTOR 5			/* of the time that a look took: at most 20 % of a CPU */
 
 struct sampler {
 	const struct ctl_options *options;
+	struct countings countings;	/* each segment has its budget: gather.h */
 	struct history history;
 	struct problems problems;	/* of the last look */
 
@@ -112,7 +116,7 @@ static struct sample *look(struct sampler *sampler, uint64_t interval_ns)
 	if (!sample)
 		return NULL;
 	atomic_init(&sample->n_refs, 1);
-	gather(sampler->options, &gathering);
+	gather(sampler->options, &sampler->countings, &gathering);
 	note_problems(sampler, &gathering);
 	status = (struct page_status){
 		.options = sampler->options,
@@ -180,13 +184,14 @@ static bool rest(struct sampler *sampler, uint64_t until_ns)
 static void *run(void *userdata)
 {
 	struct sampler *sampler = userdata;
-	uint64_t interval_ns = INTERVAL_NS, begin_ns = clock_ns(CLOCK_MONOTONIC), took_ns;
+	uint64_t interval_ns = INTERVAL_NS, begin_ns = clock_ns(CLOCK_MONOTONIC), used_ns;
 
 	while (rest(sampler, begin_ns + interval_ns)) {
 		begin_ns = clock_ns(CLOCK_MONOTONIC);
+		used_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 		publish(sampler, look(sampler, interval_ns));
-		took_ns = clock_ns(CLOCK_MONOTONIC) - begin_ns;
-		interval_ns = took_ns * REST_FACTOR;
+		used_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - used_ns;
+		interval_ns = used_ns * REST_FACTOR;
 		if (interval_ns < INTERVAL_NS)
 			interval_ns = INTERVAL_NS;
 	}
@@ -221,6 +226,7 @@ static void sampler_destroy(struct sampler *sampler)
 {
 	sample_unref(sampler->last);
 	problems_deinit(&sampler->problems);
+	countings_deinit(&sampler->countings);
 	history_deinit(&sampler->history);
 	free(sampler);
 }

@@ -19,11 +19,15 @@
  * is what it had. One whose record is free although words name it (it was just reaped, or
  * the segment is damaged) is shown too: chunks never disappear from the listing.
  */
-static int copy_holders(const struct segment *segment, struct census *census,
+static int copy_holders(const struct segment *segment, const struct census *census,
 			struct snapshot *snapshot)
 {
-	snapshot->holds = census->holds;
-	census->holds = NULL;
+	size_t n_holds = (size_t)census->n_holders * census->n_pools;
+
+	snapshot->holds = calloc(n_holds, sizeof(*snapshot->holds));
+	if (!snapshot->holds)
+		return -ENOMEM;
+	memcpy(snapshot->holds, census->holds, n_holds * sizeof(*snapshot->holds));
 	snapshot->holders = calloc(census->n_holders, sizeof(*snapshot->holders));
 	if (!snapshot->holders)
 		return -ENOMEM;
@@ -118,9 +122,27 @@ static uint64_t clock_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-static int copy_segment(const struct segment *segment, struct snapshot *snapshot)
+/* What is counted, whole or for the part that it is. */
+static int copy_counts(const struct segment *segment, const struct counting *counting,
+		       struct snapshot *snapshot)
 {
-	struct census census = CENSUS_NULL;
+	const struct census *census = counting_shown(counting);
+	int r;
+
+	snapshot->counted_percent = census_percent(census, segment);
+	snapshot->counted_ns = counting->has_whole ? counting->whole_ns : clock_ns();
+	snapshot->counted_ms = counting->whole_ms;
+	snapshot->all = census->all;
+	for (size_t i = 0; i <= snapshot->n_pools; i++)
+		copy_pool(&segment->pools[i], &census->pools[i], &snapshot->pools[i]);
+	r = copy_rings(segment, census, snapshot);
+	return r < 0 ? r : copy_holders(segment, census, snapshot);
+}
+
+static int copy_segment(const struct segment *segment, struct counting *counting,
+			int64_t budget_ns, struct snapshot *snapshot)
+{
+	struct budget budget = budget_of(budget_ns);
 	int r;
 
 	memcpy(snapshot->name, segment->config.name, sizeof(snapshot->name));
@@ -132,19 +154,8 @@ static int copy_segment(const struct segment *segment, struct snapshot *snapshot
 	snapshot->n_pools = segment->n_pools;
 	snapshot->taken_ns = clock_ns();
 
-	r = census_take(segment, &census);
-	if (r < 0)
-		return r;
-
-	snapshot->all = census.all;
-	for (size_t i = 0; i <= snapshot->n_pools; i++)
-		copy_pool(&segment->pools[i], &census.pools[i], &snapshot->pools[i]);
-
-	r = copy_rings(segment, &census, snapshot);
-	if (r >= 0)
-		r = copy_holders(segment, &census, snapshot);
-	census_deinit(&census);
-	return r;
+	r = counting_go_on(counting, segment, &budget);
+	return r < 0 ? r : copy_counts(segment, counting, snapshot);
 }
 
 static void keep_fault(const char *text, void *userdata)
@@ -161,16 +172,49 @@ static void keep_fault(const char *text, void *userdata)
 	snapshot->n_faults += faults[snapshot->n_faults] != NULL;
 }
 
-static bool is_the_place(const struct segment *segment,
-			 const struct mempool_msg_place *place)
+static int audit(const struct segment *segment, struct snapshot *snapshot)
 {
-	return segment->memory.device == place->device &&
-	       segment->memory.inode == place->inode &&
-	       segment->segment_id == place->segment_id;
+	struct budget budget = budget_of(AUDIT_BUDGET_NS);
+
+	return audit_segment_within(segment, 0, &budget, keep_fault, snapshot, &snapshot->audit);
 }
 
-int snapshot_take(const char *shm_name, const struct mempool_msg_place *place,
-		  bool with_audit, struct snapshot *ret_snapshot)
+/* Of the daemon's shape; of its own, where no daemon is asked. As segment_attach(). */
+static int open_segment(struct segment_memory *memory, const struct observed *observed,
+			struct segment **ret_segment)
+{
+	const struct mempool_msg_place *place;
+	struct segment_identity identity;
+
+	if (!observed)
+		return segment_attach(memory, ret_segment);
+	place = &observed->told.place;
+	if (memory->device != place->device || memory->inode != place->inode)
+		return -ESTALE;
+	identity = (struct segment_identity){
+		.segment_id = place->segment_id,
+		.generation = place->generation,
+	};
+	return segment_view(memory, &observed->shape, &identity, ret_segment);
+}
+
+static int look_at(const struct segment *segment, const struct snapshot_look *look,
+		   const struct sigbus_range *range, struct snapshot *snapshot)
+{
+	struct counting *counting = countings_find(look->countings, segment);
+	int r = counting ? copy_segment(segment, counting, look->budget_ns, snapshot) : -ENOMEM;
+
+	if (r >= 0 && look->with_audit)
+		r = audit(segment, snapshot);
+	if (!sigbus_was_hit(range))
+		return r;
+	if (counting)
+		counting_forget(counting);
+	return -ENOTRECOVERABLE;
+}
+
+int snapshot_take(const char *shm_name, const struct observed *observed,
+		  const struct snapshot_look *look, struct snapshot *ret_snapshot)
 {
 	struct segment_memory memory = SEGMENT_MEMORY_NULL;
 	struct snapshot snapshot = { 0 };
@@ -178,20 +222,19 @@ int snapshot_take(const char *shm_name, const struct mempool_msg_place *place,
 	struct sigbus_range range;
 	int r;
 
+	if (observed && !observed->has_shape)
+		return -ENOMSG;
 	/* What members made it longer by is nothing to look at. */
-	r = segment_map_part(shm_name, place ? place->size_bytes : 0, SEGMENT_READ_ONLY, &memory);
+	r = segment_map_part(shm_name, observed ? observed->told.place.size_bytes : 0,
+			     SEGMENT_READ_ONLY, &memory);
 	if (r < 0)
 		return r;
 
 	sigbus_watch(&range, memory.base, memory.size);
-	r = segment_attach(&memory, &segment);
-	if (r >= 0 && place && !is_the_place(segment, place))
-		r = -ESTALE;
+	r = open_segment(&memory, observed, &segment);
 	if (r >= 0)
-		r = copy_segment(segment, &snapshot);
-	if (r >= 0 && with_audit)
-		r = audit_segment(segment, 0, keep_fault, &snapshot, &snapshot.audit);
-	if (sigbus_was_hit(&range))
+		r = look_at(segment, look, &range, &snapshot);
+	else if (sigbus_was_hit(&range))
 		r = -ENOTRECOVERABLE;
 	sigbus_unwatch(&range);
 
@@ -206,9 +249,10 @@ int snapshot_take(const char *shm_name, const struct mempool_msg_place *place,
 	}
 
 	snprintf(snapshot.shm_name, sizeof(snapshot.shm_name), "%s", shm_name);
-	if (place) {
-		memcpy(snapshot.name, place->segment, sizeof(snapshot.name));
-		snapshot.generation = place->generation;
+	if (observed) {
+		memcpy(snapshot.name, observed->told.place.segment, sizeof(snapshot.name));
+		snapshot.state = observed->told.is_retired ? MEMPOOL_SEGMENT_RETIRED
+							   : MEMPOOL_SEGMENT_READY;
 	}
 	*ret_snapshot = snapshot;
 	return 0;

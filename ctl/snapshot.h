@@ -12,8 +12,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "counting.h"
 #include "mempool_layout.h"
 #include "mempool_protocol.h"
+#include "observer.h"
 #include "shm/audit.h"
 #include "shm/census.h"
 #include "shm/holder.h"
@@ -53,6 +55,9 @@ struct snapshot {
 	uint64_t max_clients;
 	uint32_t state;			/* enum mempool_segment_state */
 	uint64_t taken_ns;		/* CLOCK_MONOTONIC: when it was read */
+	unsigned int counted_percent;	/* below 100: used, free, holds, messages are of a part */
+	uint64_t counted_ns;		/* CLOCK_MONOTONIC: when that count ended */
+	int64_t counted_ms;		/* the same since 1970; 0: it has not */
 	struct census_pool all;		/* the sum of the data pools */
 	size_t n_pools;
 	struct snapshot_pool pools[MEMPOOL_MAX_DATA_POOLS + 1];	/* [n_pools]: managers' */
@@ -66,20 +71,29 @@ struct snapshot {
 	char **faults;
 };
 
+/* How to look at a segment. */
+struct snapshot_look {
+	int64_t budget_ns;		/* for counting; an audit may take AUDIT_BUDGET_NS */
+	bool with_audit;		/* check it, too, as far as can be said while it is in use */
+	struct countings *countings;	/* of the looks before */
+};
+
+#define SNAPSHOT_BUDGET_NS (2 * INT64_C(1000000000))	/* of one look that none follows */
+#define AUDIT_BUDGET_NS (10 * INT64_C(1000000000))
+
 /**
  * snapshot_take() - map a segment, look, unmap
- * @with_audit:   also check it (shm/audit.h), as far as it can be said while it is in use
  * @shm_name:     as for shm_open(3)
- * @place:        NULL, or what the daemon says it is, and calls it: its own header may be
- *		   written by others
+ * @observed:     what the daemon says it is, with its shape: nothing in the segment is believed.
+ *		   NULL: its header is believed where it agrees with itself
  * @ret_snapshot: snapshot_deinit() frees it
  *
- * Return: 0; -ESTALE something else stands under the name than @place says (ask again);
- *	   -ENOTRECOVERABLE the object was truncated while it was read; errors of
- *	   segment_map() and segment_attach(); -ENOMEM.
+ * Return: 0; -ESTALE something else stands under the name than the daemon says (ask again);
+ *	   -ENOMSG the daemon tells no shape; -ENOTRECOVERABLE the object was truncated while
+ *	   it was read; errors of segment_map(), segment_attach() and segment_view(); -ENOMEM.
  */
-int snapshot_take(const char *shm_name, const struct mempool_msg_place *place,
-		  bool with_audit, struct snapshot *ret_snapshot);
+int snapshot_take(const char *shm_name, const struct observed *observed,
+		  const struct snapshot_look *look, struct snapshot *ret_snapshot);
 void snapshot_deinit(struct snapshot *snapshot);
 
 /* Those that hold most chunks first. */

@@ -23,8 +23,8 @@ static void print_pool_bar(size_t row, int room, void *userdata)
 	const struct bars *bars = userdata;
 	const struct census_pool *counts = &bars->snapshot->pools[row].counts;
 
-	text_print_bar(bars->style, text_level(counts->used, counts->total), counts->used,
-		       counts->total, room);
+	text_print_bar(bars->style, text_level(counts->used, counts->counted), counts->used,
+		       counts->counted, room);
 }
 
 static int print_pools(const struct snapshot *snapshot, struct text_style style)
@@ -133,7 +133,7 @@ static int print_segment(const struct snapshot *snapshot, struct text_style styl
 		       " held by several\n", TABLE_INDENT, "", snapshot->all.in_flight,
 		       snapshot->all.shared);
 	r = print_rings(snapshot);
-	report_stray(snapshot);
+	report_notes(snapshot);
 	return r;
 }
 

@@ -127,13 +127,14 @@ int text_object_length(const char *shm_name)
 
 void text_heading(const struct snapshot *snapshot, char ret_text[static TEXT_HEADING_BYTES])
 {
-	char size[16];
+	char size[16], counted[24] = "";
 
 	text_bytes(snapshot->size_bytes, size, sizeof(size));
-	snprintf(ret_text, TEXT_HEADING_BYTES, "%s: %.*s, generation %" PRIu64 ", %s, %s",
+	if (snapshot->counted_percent < 100)
+		snprintf(counted, sizeof(counted), ", counted %u %%", snapshot->counted_percent);
+	snprintf(ret_text, TEXT_HEADING_BYTES, "%s: %.*s, generation %" PRIu64 ", %s, %s%s",
 		 snapshot->name, text_object_length(snapshot->shm_name), snapshot->shm_name,
-		 snapshot->generation, size,
-		 name_segment_state(snapshot->state));
+		 snapshot->generation, size, name_segment_state(snapshot->state), counted);
 }
 
 static double share_of(uint64_t used, uint64_t total)

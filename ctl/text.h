@@ -45,10 +45,10 @@ void text_pid(const struct holder *record, char ret_text[static TEXT_PID_BYTES])
 #define TEXT_SINCE_BYTES 12
 void text_since(uint64_t realtime_ns, char ret_text[static TEXT_SINCE_BYTES]);
 
-/* "default: /mempool-default.1, generation 1, 21.4 MiB, ready" */
 /* So many bytes of an object's name are for people; --shm takes that, too. */
 int text_object_length(const char *shm_name);
 
+/* "default: /mempool-default.1, generation 1, 21.4 MiB, ready", and ", counted 40 %" of a part */
 #define TEXT_HEADING_BYTES 256
 void text_heading(const struct snapshot *snapshot, char ret_text[static TEXT_HEADING_BYTES]);
 

@@ -98,7 +98,7 @@ static void add_pools(struct view *view, const struct snapshot *before,
 	for (size_t i = 0; i < now->n_pools && lines; i++) {
 		lines[i].bar_columns = bar_columns;
 		lines[i].used = now->pools[i].counts.used;
-		lines[i].total = now->pools[i].counts.total;
+		lines[i].total = now->pools[i].counts.counted;
 		lines[i].level = text_level(lines[i].used, lines[i].total);
 		lines[i].is_alarm = before &&
 				    now->pools[i].n_exhausted > before->pools[i].n_exhausted;

@@ -22,19 +22,22 @@ const struct snapshot *watch_before(const struct gathering *before, const struct
 	for (size_t i = 0; i < before->n_snapshots; i++) {
 		const struct snapshot *one = &before->snapshots[i];
 
+		if (one->segment_id != now->segment_id)
+			continue;
 		/* The same id with another shape: somebody wrote into its header. */
-		if (one->segment_id == now->segment_id)
-			return one->n_pools == now->n_pools && one->n_rings == now->n_rings ?
-				       one : NULL;
+		if (one->n_pools != now->n_pools || one->n_rings != now->n_rings)
+			return NULL;
+		/* What is counted in part compares with nothing. */
+		return one->counted_percent == 100 && now->counted_percent == 100 ? one : NULL;
 	}
 	return NULL;
 }
 
 double watch_rate(const struct snapshot *before, const struct snapshot *now, uint64_t difference)
 {
-	if (!before || now->taken_ns <= before->taken_ns)
+	if (!before || now->counted_ns <= before->counted_ns)
 		return 0;
-	return (double)difference * 1e9 / (double)(now->taken_ns - before->taken_ns);
+	return (double)difference * 1e9 / (double)(now->counted_ns - before->counted_ns);
 }
 
 static uint64_t sum_exhausted(const struct snapshot *snapshot)
@@ -69,6 +72,8 @@ static void print_line(const struct snapshot *before, const struct snapshot *now
 		       watch_rate(before, now, census_moves(&before->all, &now->all)),
 		       sum_exhausted(now) - sum_exhausted(before),
 		       sum_served_larger(now) - sum_served_larger(before));
+	if (now->counted_percent < 100)
+		printf(" counted=%u%%", now->counted_percent);
 	putchar('\n');
 }
 
@@ -90,7 +95,7 @@ static int add_changes(struct json_object *object, const struct snapshot *before
 	if (!before)
 		return 0;
 	return json_add_number(object, "interval_ms",
-			       (now->taken_ns - before->taken_ns) / NS_PER_MS) ||
+			       (now->counted_ns - before->counted_ns) / NS_PER_MS) ||
 	       json_add_number(object, "moves", census_moves(&before->all, &now->all));
 }
 
@@ -127,13 +132,13 @@ static void sleep_until(struct timespec *due, uint64_t interval_ns)
 }
 
 /* One look, and a line for each segment. Return: how it went. */
-static enum ctl_exit look(const struct ctl_options *options, const struct gathering *before,
-			  struct gathering *now)
+static enum ctl_exit look(const struct ctl_options *options, struct countings *countings,
+			  const struct gathering *before, struct gathering *now)
 {
 	enum ctl_exit status;
 	int r = 0;
 
-	gather(options, now);
+	gather(options, countings, now);
 	status = gathering_explain(now, options);
 	if (now->n_snapshots > 0 && options->json)
 		r = print_json_line(before, now);
@@ -150,11 +155,12 @@ static enum ctl_exit look(const struct ctl_options *options, const struct gather
 enum ctl_exit ctl_watch(const struct ctl_options *options)
 {
 	struct gathering before = { 0 }, now = { 0 };
+	struct countings countings = { 0 };
 	enum ctl_exit status;
 	struct timespec due;
 
 	clock_gettime(CLOCK_MONOTONIC, &due);
-	status = look(options, &before, &now);
+	status = look(options, &countings, &before, &now);
 	for (uint64_t n = 1; n != options->count; n++) {
 		if ((n == 1 && status != CTL_OK) || fflush(stdout) != 0)
 			break;
@@ -162,9 +168,10 @@ enum ctl_exit ctl_watch(const struct ctl_options *options)
 		before = now;
 		now = (struct gathering){ 0 };
 		sleep_until(&due, options->interval_ns);
-		status = look(options, &before, &now);
+		status = look(options, &countings, &before, &now);
 	}
 	gathering_deinit(&before);
 	gathering_deinit(&now);
+	countings_deinit(&countings);
 	return status;
 }

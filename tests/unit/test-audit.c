@@ -232,6 +232,21 @@ START_TEST(test_audit_tells_holders_that_cannot_be)
 }
 END_TEST
 
+/* A budget that is used up by the first word: what was not checked is not called whole. */
+START_TEST(test_audit_within_a_budget_says_how_far_it_came)
+{
+	struct budget none = { .n_left = 0 }, plenty = budget_of(60 * INT64_C(1000000000));
+	struct audit audit;
+
+	ck_assert_int_eq(audit_segment_within(segment, 0, &none, NULL, NULL, &audit), 0);
+	ck_assert_uint_eq(audit.n_checked, 1);
+	ck_assert_uint_lt(audit_percent(&audit), 100);
+	ck_assert_int_eq(audit_segment_within(segment, 0, &plenty, NULL, NULL, &audit), 0);
+	ck_assert_uint_eq(audit.n_checked, audit.n_total);
+	ck_assert_uint_eq(audit_percent(&audit), 100);
+}
+END_TEST
+
 START_TEST(test_audit_stops_telling_but_goes_on_counting)
 {
 	struct audit audit;
@@ -256,6 +271,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_audit_tells_shares_that_do_not_fit);
 	tcase_add_test(tcase, test_audit_tells_lost_and_surplus_hints);
 	tcase_add_test(tcase, test_audit_tells_holders_that_cannot_be);
+	tcase_add_test(tcase, test_audit_within_a_budget_says_how_far_it_came);
 	tcase_add_test(tcase, test_audit_stops_telling_but_goes_on_counting);
 }
 

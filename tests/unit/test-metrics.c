@@ -115,10 +115,16 @@ START_TEST(test_sample_labels_and_value)
 }
 END_TEST
 
-static void write_holders(size_t n)
+static void write_counted(size_t n, unsigned int percent)
 {
 	const struct ctl_options options = { .socket_path = "/nonexistent" };
-	struct snapshot snapshot = { .name = "test", .generation = 7, .n_holders = n };
+	struct snapshot snapshot = {
+		.name = "test",
+		.generation = 7,
+		.counted_percent = percent,
+		.n_holders = n,
+		.n_pools = 1,
+	};
 	struct gathering gathering = { .snapshots = &snapshot, .n_snapshots = 1 };
 	FILE *file = open_memstream(&text, &size);
 
@@ -130,6 +136,11 @@ static void write_holders(size_t n)
 	metrics_write(file, &options, &gathering);
 	ck_assert_int_eq(fclose(file), 0);
 	free(snapshot.holders);
+}
+
+static void write_holders(size_t n)
+{
+	write_counted(n, 100);
 }
 
 /* How many series of a holder's chunks there are, and their sum. */
@@ -145,6 +156,38 @@ static size_t count_holders(uint64_t *ret_sum)
 	}
 	return n;
 }
+
+/* What was counted of a part would be believed. What needs no counting is there. */
+START_TEST(test_metrics_of_a_part_are_left_out)
+{
+	static const char *const counted[] = {
+		"mempool_segment_in_flight_chunks{", "mempool_segment_shared_chunks{",
+		"mempool_segment_stray_chunks{", "mempool_pool_used_chunks{",
+		"mempool_pool_free_chunks{", "mempool_holder_chunks{", "mempool_holder_bytes{",
+		"mempool_holder_shared_chunks{", "mempool_holder_shared_bytes{",
+	};
+	static const char *const known[] = {
+		"mempool_segment_up{segment=\"test\",generation=\"7\"} 1\n",
+		"mempool_segment_clients{", "mempool_segment_bytes{", "mempool_pool_chunks{",
+		"mempool_pool_exhausted_total{", "mempool_holder_exhausted_total{",
+		"mempool_segment_counted_timestamp_seconds{",
+	};
+	const char *all = "mempool_segment_counted{segment=\"test\",generation=\"7\"} ";
+
+	write_counted(1, 40);
+	for (size_t i = 0; i < sizeof(counted) / sizeof(counted[0]); i++)
+		ck_assert_msg(!strstr(text, counted[i]), "%s", counted[i]);
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		ck_assert_msg(strstr(text, known[i]) != NULL, "%s", known[i]);
+	ck_assert_int_eq(atoi(strstr(text, all) + strlen(all)), 0);
+	free(text);
+
+	write_counted(1, 100);
+	for (size_t i = 0; i < sizeof(counted) / sizeof(counted[0]); i++)
+		ck_assert_msg(strstr(text, counted[i]) != NULL, "%s", counted[i]);
+	ck_assert_int_eq(atoi(strstr(text, all) + strlen(all)), 1);
+}
+END_TEST
 
 START_TEST(test_metrics_holders_each_its_series)
 {
@@ -201,6 +244,7 @@ int main(void)
 	tcase_add_test(tcase, test_escape_not_ascii_becomes_question_marks);
 	tcase_add_test(tcase, test_escape_any_bytes_come_back);
 	tcase_add_test(tcase, test_sample_labels_and_value);
+	tcase_add_test(tcase, test_metrics_of_a_part_are_left_out);
 	tcase_add_test(tcase, test_metrics_holders_each_its_series);
 	tcase_add_test(tcase, test_metrics_many_holders_bounded_and_add_up);
 	tcase_add_test(tcase, test_metrics_failure_is_told);

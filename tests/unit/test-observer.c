@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #include "ctl/observer.h"
+#include "shm/packet.h"
+#include "shm/shape.h"
 
 /* A daemon for one connection: it sends these messages whatever it is told, and hangs up. */
 struct fake {
@@ -20,13 +22,14 @@ struct fake {
 	pthread_t thread;
 	const void *messages[3];
 	size_t sizes[3];
+	int passed[3];			/* with each; 0: nothing */
 	size_t n_received;
 	struct mempool_msg received;
 };
 
 static char socket_path[64];
 static struct fake fake;
-static struct mempool_msg_segment *places;
+static struct observed *places;
 static size_t n_places;
 static char reason[240];
 
@@ -41,7 +44,8 @@ static void *fake_run(void *userdata)
 	fake.n_received = (size_t)recv(fd, &list, sizeof(list), MSG_TRUNC);
 	fake.received = list.msg;
 	for (size_t i = 0; i < 3 && fake.messages[i]; i++)
-		ck_assert_int_ge(send(fd, fake.messages[i], fake.sizes[i], MSG_NOSIGNAL), 0);
+		ck_assert_int_eq(packet_send(fd, fake.messages[i], fake.sizes[i],
+					     fake.passed[i] ? fake.passed[i] : -1), 0);
 	close(fd);
 	return NULL;
 }
@@ -62,7 +66,7 @@ static void setup(void)
 
 static void teardown(void)
 {
-	free(places);
+	observer_list_free(places, places ? n_places : 0);
 	close(fake.listener);
 	unlink(socket_path);
 }
@@ -121,15 +125,57 @@ START_TEST(test_list_two_segments_in_order)
 
 	ck_assert_int_eq(list(), 0);
 	ck_assert_uint_eq(n_places, 2);
-	ck_assert_uint_eq(places[0].place.segment_id, 42);
-	ck_assert_str_eq(places[0].place.shm_name, "/mempool-default.7");
-	ck_assert_str_eq(places[1].place.segment, "other");
+	ck_assert_uint_eq(places[0].told.place.segment_id, 42);
+	ck_assert_str_eq(places[0].told.place.shm_name, "/mempool-default.7");
+	ck_assert_str_eq(places[1].told.place.segment, "other");
 
 	ck_assert_uint_eq(fake.n_received, sizeof(struct mempool_msg_list));
 	ck_assert_uint_eq(fake.received.magic, MEMPOOL_PROTOCOL_MAGIC);
 	ck_assert_uint_eq(fake.received.version, MEMPOOL_PROTOCOL_VERSION);
 	ck_assert_uint_eq(fake.received.type, MEMPOOL_MSG_LIST);
 	ck_assert_uint_eq(fake.received.size, sizeof(struct mempool_msg_list));
+}
+END_TEST
+
+START_TEST(test_list_with_a_shape_and_without)
+{
+	struct mempool_msg_segment first = segment_message(0, 2);
+	struct mempool_msg_segment second = segment_message(1, 2);
+	struct config shape;
+
+	ck_assert_int_eq(config_init(&shape, "default"), 0);
+	ck_assert_int_eq(config_add_pool(&shape, 100, 7), 0);
+	for (uint32_t i = 0; i < 10000; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "topic-%u", i);
+		ck_assert_int_eq(config_append_ring(&shape, name, MEMPOOL_RING_TOPIC, 4), 0);
+	}
+	fake.passed[0] = shape_make_file(&shape);
+	ck_assert_int_gt(fake.passed[0], 0);
+	will_send(0, &first, sizeof(first));
+	will_send(1, &second, sizeof(second));
+
+	ck_assert_int_eq(list(), 0);
+	close(fake.passed[0]);
+	ck_assert(places[0].has_shape);
+	ck_assert(config_is_same(&places[0].shape, &shape));
+	ck_assert(!places[1].has_shape);
+	config_deinit(&shape);
+}
+END_TEST
+
+/* Anything might sit at the socket's path. */
+START_TEST(test_list_with_another_file_eproto)
+{
+	struct mempool_msg_segment message = segment_message(0, 1);
+	int pipes[2];
+
+	ck_assert_int_eq(pipe(pipes), 0);
+	fake.passed[0] = pipes[0];
+	assert_refused(&message, sizeof(message));
+	close(pipes[0]);
+	close(pipes[1]);
 }
 END_TEST
 
@@ -316,6 +362,8 @@ int main(void)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_set_timeout(tcase, 4 * OBSERVER_TIMEOUT_SECONDS);
 	tcase_add_test(tcase, test_list_two_segments_in_order);
+	tcase_add_test(tcase, test_list_with_a_shape_and_without);
+	tcase_add_test(tcase, test_list_with_another_file_eproto);
 	tcase_add_test(tcase, test_list_of_nothing_is_empty);
 	tcase_add_test(tcase, test_list_refusal_gives_code_and_reason);
 	tcase_add_test(tcase, test_list_refusal_without_end_is_cut);

@@ -17,10 +17,12 @@
 #include "shm/pool.h"
 #include "shm/segment.h"
 #include "shm/sigbus.h"
+#include "shm/word.h"
 
 static char shm_name[64];
 static struct segment *segment;
 static struct snapshot snapshot;
+static struct countings countings;
 
 static void setup(void)
 {
@@ -45,31 +47,50 @@ static void setup(void)
 static void teardown(void)
 {
 	snapshot_deinit(&snapshot);
+	countings_deinit(&countings);
 	segment_free(segment);
 	shm_unlink(shm_name);
 }
 
-static struct mempool_msg_place place_of_segment(void)
+/* As the daemon would tell it. */
+static struct observed observed_segment(void)
 {
-	return (struct mempool_msg_place){
-		.segment_id = segment->segment_id,
-		.device = segment->memory.device,
-		.inode = segment->memory.inode,
-		.generation = 9,
-		.segment = "theirs",
+	return (struct observed){
+		.told.place = {
+			.segment_id = segment->segment_id,
+			.device = segment->memory.device,
+			.inode = segment->memory.inode,
+			.size_bytes = segment->memory.size,
+			.generation = 9,
+			.segment = "theirs",
+		},
+		.shape = segment->config,
+		.has_shape = true,
 	};
+}
+
+static int take_within(const struct observed *observed, int64_t budget_ns)
+{
+	const struct snapshot_look look = { .budget_ns = budget_ns, .countings = &countings };
+
+	return snapshot_take(shm_name, observed, &look, &snapshot);
+}
+
+static int take(const struct observed *observed)
+{
+	return take_within(observed, 60 * INT64_C(1000000000));
 }
 
 START_TEST(test_snapshot_shows_pools_and_holders)
 {
 	const struct holder camera = { .id = 5, .pid = 77, .uid = 12, .name = "camera" };
-	const struct mempool_msg_place place = place_of_segment();
+	const struct observed observed = observed_segment();
 
 	holder_set_live(segment, &camera);
 	for (uint32_t i = 0; i < 7; i++)
 		ck_assert_int_eq(pool_claim(&segment->pools[0], i, 5), 0);
 
-	ck_assert_int_eq(snapshot_take(shm_name, &place, false, &snapshot), 0);
+	ck_assert_int_eq(take(&observed), 0);
 	ck_assert_str_eq(snapshot.name, "theirs");
 	ck_assert_uint_eq(snapshot.generation, 9);
 	ck_assert_str_eq(snapshot.shm_name, shm_name);
@@ -92,7 +113,7 @@ END_TEST
 /* What a hostile client wrote there is no reason to print nonsense. */
 START_TEST(test_snapshot_without_place_is_called_what_it_says)
 {
-	ck_assert_int_eq(snapshot_take(shm_name, NULL, false, &snapshot), 0);
+	ck_assert_int_eq(take(NULL), 0);
 	ck_assert_str_eq(snapshot.name, "test");
 	ck_assert_uint_eq(snapshot.max_clients, segment->config.max_clients);
 }
@@ -109,7 +130,7 @@ START_TEST(test_snapshot_sorted_by_what_they_hold)
 		ck_assert_int_eq(pool_claim(&segment->pools[0], i, 6), 0);
 	ck_assert_int_eq(pool_claim(&segment->pools[0], 3, 7), 0);
 
-	ck_assert_int_eq(snapshot_take(shm_name, NULL, false, &snapshot), 0);
+	ck_assert_int_eq(take(NULL), 0);
 	ck_assert_uint_eq(snapshot.n_holders, 3);
 	ck_assert_uint_eq(snapshot.holders[0].record.id, 5);
 	snapshot_sort_holders(&snapshot);
@@ -124,20 +145,20 @@ START_TEST(test_snapshot_peak_lies_between_used_and_total)
 	struct mempool_pool_state *state = segment->pools[0].state;
 
 	ck_assert_int_eq(pool_claim(&segment->pools[0], 0, 5), 0);
-	ck_assert_int_eq(snapshot_take(shm_name, NULL, false, &snapshot), 0);
+	ck_assert_int_eq(take(NULL), 0);
 	ck_assert_uint_eq(snapshot.pools[0].peak_used, 1);
 
 	snapshot_deinit(&snapshot);
 	pool_saw_used(&segment->pools[0], 9);
 	pool_saw_used(&segment->pools[0], 8);
-	ck_assert_int_eq(snapshot_take(shm_name, NULL, false, &snapshot), 0);
+	ck_assert_int_eq(take(NULL), 0);
 	ck_assert_uint_eq(snapshot.pools[0].peak_used, 9);
 
 	snapshot_deinit(&snapshot);
 	atomic_store(&state->peak_used, UINT64_MAX);
 	atomic_store(&state->n_exhausted, 3);
 	atomic_store(&state->n_served_larger, 4);
-	ck_assert_int_eq(snapshot_take(shm_name, NULL, false, &snapshot), 0);
+	ck_assert_int_eq(take(NULL), 0);
 	ck_assert_uint_eq(snapshot.pools[0].peak_used, 1000);
 	ck_assert_uint_eq(snapshot.pools[0].n_exhausted, 3);
 	ck_assert_uint_eq(snapshot.pools[0].n_served_larger, 4);
@@ -147,44 +168,155 @@ END_TEST
 START_TEST(test_snapshot_chunks_of_a_free_record_still_show)
 {
 	ck_assert_int_eq(pool_claim(&segment->pools[0], 0, 9), 0);
-	ck_assert_int_eq(snapshot_take(shm_name, NULL, false, &snapshot), 0);
+	ck_assert_int_eq(take(NULL), 0);
 	ck_assert_uint_eq(snapshot.n_holders, 1);
 	ck_assert_uint_eq(snapshot.holders[0].record.id, 9);
 	ck_assert_uint_eq(snapshot.holders[0].record.state, MEMPOOL_HOLDER_FREE);
 }
 END_TEST
 
+/* The daemon knows what it is: its header and its tables may say what they like. */
+START_TEST(test_snapshot_of_a_forged_header_shows_what_the_daemon_tells)
+{
+	const struct observed observed = observed_segment();
+	struct mempool_header *header = segment->header;
+
+	ck_assert_int_eq(pool_claim(&segment->pools[0], 0, 5), 0);
+	switch (_i) {
+	case 0:
+		header->magic++;
+		break;
+	case 1:
+		header->version_major++;
+		break;
+	case 2:
+		header->total_size = UINT64_MAX;
+		break;
+	case 3:
+		header->segment_id++;
+		break;
+	case 4:
+		segment_pool_record(header, &segment->geometry, 0)->n_chunks = 1;
+		break;
+	case 5:
+		atomic_store(&header->state, MEMPOOL_SEGMENT_BUILDING);
+		break;
+	}
+	ck_assert_int_eq(take(&observed), 0);
+	ck_assert_uint_eq(snapshot.all.total, 1000);
+	ck_assert_uint_eq(snapshot.all.used, 1);
+	ck_assert_uint_eq(snapshot.state, MEMPOOL_SEGMENT_READY);
+	ck_assert_uint_eq(snapshot.max_clients, segment->config.max_clients);
+	ck_assert_uint_eq(snapshot.counted_percent, 100);
+}
+END_TEST
+
+START_TEST(test_snapshot_without_shape_enomsg)
+{
+	struct observed observed = observed_segment();
+
+	observed.has_shape = false;
+	ck_assert_int_eq(take(&observed), -ENOMSG);
+}
+END_TEST
+
+/* A shape that is larger than the object: only a daemon that is none tells that. */
+START_TEST(test_snapshot_of_too_large_a_shape_enodata)
+{
+	struct observed observed = observed_segment();
+
+	observed.shape.pools[0].n_chunks *= 100;
+	ck_assert_int_eq(take(&observed), -ENODATA);
+}
+END_TEST
+
+/* Chunks that everybody shares: a look has its budget, and the next one goes on. */
+START_TEST(test_snapshot_in_parts_is_whole_in_the_end)
+{
+	const struct observed observed = observed_segment();
+	unsigned int before = 0, n_looks = 0;
+
+	for (uint32_t i = 0; i < 1000; i++) {
+		struct mempool_chunk_manager *manager = segment_manager(segment, i);
+
+		atomic_store(&segment->pools[0].entries[i].word,
+			     word_make(7, MEMPOOL_SHARED, i));
+		for (uint32_t k = 0; k < segment->n_holders / 64; k++)
+			atomic_store(&manager->sharers[k], UINT64_MAX);
+	}
+	do {
+		snapshot_deinit(&snapshot);
+		ck_assert_int_eq(take_within(&observed, 0), 0);
+		ck_assert_uint_eq(snapshot.all.total, 1000);
+		ck_assert_uint_eq(snapshot.all.used, snapshot.all.counted);
+		ck_assert_uint_ge(snapshot.counted_percent, before);
+		if (snapshot.counted_percent < 100) {
+			ck_assert_int_eq(snapshot.counted_ms, 0);
+			ck_assert_uint_lt(snapshot.all.counted + snapshot.pools[1].counts.counted,
+					  2000);
+		}
+		before = snapshot.counted_percent;
+		n_looks++;
+	} while (before < 100);
+	ck_assert_uint_gt(n_looks, 2);
+	ck_assert_uint_eq(snapshot.all.used, 1000);
+	ck_assert_uint_eq(snapshot.holders[0].counts.all.shared, 1000);
+	ck_assert_int_gt(snapshot.counted_ms, 0);
+
+	/* The next count is under way; the whole one is shown. */
+	snapshot_deinit(&snapshot);
+	ck_assert_int_eq(take_within(&observed, 0), 0);
+	ck_assert_uint_eq(snapshot.counted_percent, 100);
+	ck_assert_uint_eq(snapshot.all.used, 1000);
+}
+END_TEST
+
+/* A count is of one shape. Whoever tells the same id with another one gets another count. */
+START_TEST(test_snapshot_in_parts_of_two_shapes)
+{
+	struct observed observed = observed_segment();
+
+	ck_assert_int_eq(take(&observed), 0);
+	snapshot_deinit(&snapshot);
+	observed.shape.pools[0].n_chunks = 10;
+	observed.shape.max_clients = 10;
+	ck_assert_int_eq(take(&observed), 0);
+	ck_assert_uint_eq(snapshot.all.total, 10);
+	ck_assert_uint_eq(countings.n, 2);
+	countings_begin_look(&countings);
+	countings_end_look(&countings);
+	ck_assert_uint_eq(countings.n, 0);
+}
+END_TEST
+
 START_TEST(test_snapshot_of_another_object_estale)
 {
-	struct mempool_msg_place place = place_of_segment();
+	struct observed observed = observed_segment();
 
 	switch (_i) {
 	case 0:
-		place.segment_id++;
+		observed.told.place.inode++;
 		break;
 	case 1:
-		place.inode++;
-		break;
-	case 2:
-		place.device++;
+		observed.told.place.device++;
 		break;
 	}
-	ck_assert_int_eq(snapshot_take(shm_name, &place, false, &snapshot), -ESTALE);
+	ck_assert_int_eq(take(&observed), -ESTALE);
 	ck_assert_ptr_null(snapshot.holders);
 }
 END_TEST
 
 START_TEST(test_snapshot_of_nothing_enoent)
 {
-	ck_assert_int_eq(snapshot_take("/mempool-test-no-such.1", NULL, false, &snapshot),
-			 -ENOENT);
+	strcpy(shm_name, "/mempool-test-no-such.1");
+	ck_assert_int_eq(take(NULL), -ENOENT);
 }
 END_TEST
 
 START_TEST(test_snapshot_of_junk_ebadmsg)
 {
 	segment->header->magic++;
-	ck_assert_int_eq(snapshot_take(shm_name, NULL, false, &snapshot), -EBADMSG);
+	ck_assert_int_eq(take(NULL), -EBADMSG);
 }
 END_TEST
 
@@ -194,7 +326,7 @@ START_TEST(test_snapshot_of_short_object_enodata)
 
 	ck_assert_int_eq(ftruncate(fd, (off_t)segment->memory.size - 1), 0);
 	close(fd);
-	ck_assert_int_eq(snapshot_take(shm_name, NULL, false, &snapshot), -ENODATA);
+	ck_assert_int_eq(take(NULL), -ENODATA);
 }
 END_TEST
 
@@ -223,7 +355,7 @@ START_TEST(test_snapshot_of_object_truncated_while_read_enotrecoverable)
 	/* Ends as soon as a cut falls between map and the last word; the timeout is the bound. */
 	do {
 		snapshot_deinit(&snapshot);
-		r = snapshot_take(shm_name, NULL, false, &snapshot);
+		r = take(NULL);
 		ck_assert(r == 0 || r == -ENODATA || r == -ENOTRECOVERABLE);
 	} while (r != -ENOTRECOVERABLE);
 	atomic_store(&stop, true);
@@ -245,7 +377,13 @@ int main(void)
 	tcase_add_test(tcase, test_snapshot_sorted_by_what_they_hold);
 	tcase_add_test(tcase, test_snapshot_peak_lies_between_used_and_total);
 	tcase_add_test(tcase, test_snapshot_chunks_of_a_free_record_still_show);
-	tcase_add_loop_test(tcase, test_snapshot_of_another_object_estale, 0, 3);
+	tcase_add_loop_test(tcase, test_snapshot_of_a_forged_header_shows_what_the_daemon_tells, 0,
+			    6);
+	tcase_add_test(tcase, test_snapshot_without_shape_enomsg);
+	tcase_add_test(tcase, test_snapshot_of_too_large_a_shape_enodata);
+	tcase_add_test(tcase, test_snapshot_in_parts_is_whole_in_the_end);
+	tcase_add_test(tcase, test_snapshot_in_parts_of_two_shapes);
+	tcase_add_loop_test(tcase, test_snapshot_of_another_object_estale, 0, 2);
 	tcase_add_test(tcase, test_snapshot_of_nothing_enoent);
 	tcase_add_test(tcase, test_snapshot_of_junk_ebadmsg);
 	tcase_add_test(tcase, test_snapshot_of_short_object_enodata);
