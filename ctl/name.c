@@ -2,7 +2,10 @@
 #include "name.h"
 
 #include <pwd.h>
+#include <stdbool.h>
 #include <stdio.h>
+
+#include "shm/clock.h"
 
 #define N_ELEMENTS(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -47,16 +50,56 @@ const char *name_ring_kind(enum mempool_ring_kind kind)
 	return kind == MEMPOOL_RING_TOPIC ? "topic" : "queue";
 }
 
-void name_user(uint32_t uid, char *ret_name, size_t size)
+/* Users that were asked for lately. A record may name any: so many are asked for a second. */
+#define N_USERS 256
+#define MAX_ASKED 64
+#define KEPT_NS (60 * INT64_C(1000000000))
+
+struct user {
+	uint32_t uid;
+	int64_t until_ns;		/* 0: none */
+	char name[64];
+};
+
+static bool may_ask(int64_t now_ns)
 {
-	const struct passwd *user = getpwuid(uid);
+	static int64_t since_ns;
+	static unsigned int n_asked;
 
-	if (user)
-		snprintf(ret_name, size, "%s", user->pw_name);
+	if (since_ns == 0 || now_ns - since_ns >= INT64_C(1000000000)) {
+		since_ns = now_ns;
+		n_asked = 0;
+	}
+	return n_asked++ < MAX_ASKED;
+}
+
+static void ask(struct user *user, uint32_t uid, int64_t now_ns)
+{
+	const struct passwd *found = getpwuid(uid);
+
+	*user = (struct user){ .uid = uid, .until_ns = now_ns + KEPT_NS };
+	if (found)
+		snprintf(user->name, sizeof(user->name), "%s", found->pw_name);
 	else
-		snprintf(ret_name, size, "%u", uid);
-
-	for (char *c = ret_name; *c; c++)
+		snprintf(user->name, sizeof(user->name), "%u", uid);
+	for (char *c = user->name; *c; c++)
 		if (*c < ' ' || *c > '~')
 			*c = '?';
+}
+
+void name_user(uint32_t uid, char *ret_name, size_t size)
+{
+	static struct user users[N_USERS];
+	struct user *user = &users[uid % N_USERS];
+	int64_t now_ns = clock_now_ns();
+	bool is_known = user->uid == uid && now_ns < user->until_ns;
+
+	if (!is_known && may_ask(now_ns)) {
+		ask(user, uid, now_ns);
+		is_known = true;
+	}
+	if (is_known)
+		snprintf(ret_name, size, "%s", user->name);
+	else
+		snprintf(ret_name, size, "%u", uid);
 }

@@ -18,7 +18,10 @@ const char *name_holder_state(const struct holder *record);
 const char *name_holder_kind(uint32_t kind);
 const char *name_ring_kind(enum mempool_ring_kind kind);
 
-/* Of a user, in printable ASCII; or the number. */
+/*
+ * Of a user, in printable ASCII; or the number: who has none, and who is one of too many that a
+ * segment names at once. Names are kept for a minute. Threads: one.
+ */
 void name_user(uint32_t uid, char *ret_name, size_t size);
 
 #endif
