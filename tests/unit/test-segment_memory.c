@@ -4,13 +4,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/time.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static const struct segment_permissions private_perms = { .mode = 0600, .group = (gid_t)-1 };
@@ -442,24 +446,38 @@ START_TEST(test_memory_deinit_null_and_twice)
 }
 END_TEST
 
-static void on_signal(int number)
+/*
+ * A machine on which signals come before any larger piece than that can be had. (Linux before
+ * 6.18 ends fallocate(2) of a tmpfs for any signal, and then the whole piece is given back.)
+ */
+static bool interrupt_pieces_above(uint32_t bytes)
 {
-	(void)number;
+	struct sock_filter lines[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fallocate, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[3])),
+		BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, bytes, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EINTR),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog filter = { ARRAY_SIZE(lines), lines };
+
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
 }
 
-/* More often than a large piece of space can be had; then it would never end. */
+/* Asked for again as a whole, it would never end. */
 START_TEST(test_create_under_a_storm_of_signals_ends)
 {
-	const struct itimerval often = { { 0, 200 }, { 0, 200 } }, never = { { 0, 0 }, { 0, 0 } };
-	const struct sigaction action = { .sa_handler = on_signal };
-	const uint64_t large = UINT64_C(128) << 20;
+	const uint64_t large = UINT64_C(32) << 20;
 	struct stat st;
 
-	ck_assert_int_eq(sigaction(SIGALRM, &action, NULL), 0);
-	ck_assert_int_eq(setitimer(ITIMER_REAL, &often, NULL), 0);
+	if (!interrupt_pieces_above(1 << 20)) {
+		printf("skipped: no seccomp filters here\n");
+		return;
+	}
 	ck_assert_int_eq(segment_create(name, large, SEGMENT_READ_WRITE, SEGMENT_CREATE,
 					&private_perms, NULL, NULL, &memory), 0);
-	ck_assert_int_eq(setitimer(ITIMER_REAL, &never, NULL), 0);
 	ck_assert_int_eq(fstat(memory.fd, &st), 0);
 	ck_assert_uint_ge((uint64_t)st.st_blocks * 512, large);
 }
