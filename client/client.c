@@ -229,8 +229,8 @@ static bool is_closed_string(const char *string, size_t size)
 }
 
 /*
- * Map what the welcome names and see that it is that: -ESTALE if it is another object, or
- * none, by now.
+ * Map what the welcome names and see that it is that. Return: 0; -ESTALE it is another object,
+ * or none, by now; -ENODATA it was truncated; as segment_map_part() and segment_attach().
  */
 static int map_place(const struct mempool_msg_place *place, struct segment **ret_segment)
 {
@@ -239,10 +239,11 @@ static int map_place(const struct mempool_msg_place *place, struct segment **ret
 
 	if (!is_closed_string(place->shm_name, sizeof(place->shm_name)) ||
 	    !segment_name_is_valid(place->shm_name))
-		return -EBADMSG;
+		return -EPROTO;
 	r = segment_map_part(place->shm_name, place->size_bytes, SEGMENT_READ_WRITE, &memory);
+	/* Nothing, or something else: a FIFO, a link. */
 	if (r < 0)
-		return r == -ENOENT || r == -ENODATA ? -ESTALE : r;
+		return r == -ENOENT || r == -EBADF || r == -ELOOP ? -ESTALE : r;
 	/* A write to the descriptor, by whatever mistake of the program, would be one to the header. */
 	segment_memory_close_fd(&memory);
 	if (memory.device == place->device && memory.inode == place->inode)
@@ -251,24 +252,29 @@ static int map_place(const struct mempool_msg_place *place, struct segment **ret
 		r = -ESTALE;
 	if (r == 0 && (*ret_segment)->segment_id != place->segment_id) {
 		segment_free(*ret_segment);
-		return -ESTALE;
+		return -EUCLEAN;
 	}
 	if (r < 0)
 		segment_memory_deinit(&memory);
 	return r;
 }
 
-/* What segment_attach() tells apart, in the codes of the API. */
+/* It may have been replaced between the welcome and the look at it. */
+static bool may_be_replaced(int error)
+{
+	return error == -ESTALE || error == -ENODATA;
+}
+
+/* What map_place() tells apart, in the codes of the API. */
 static int attach_error(int error)
 {
 	switch (error) {
+	/* The daemon has looked at it before each welcome: it sees another /dev/shm. */
+	case -ESTALE:
+		return -ENXIO;
 	case -ENODATA:
 	case -EAGAIN:
 	case -EUCLEAN:
-	case -ESTALE:
-	/* Something else stands under its name: a FIFO, a link. */
-	case -EBADF:
-	case -ELOOP:
 		return -EBADMSG;
 	default:
 		return error;
@@ -350,11 +356,13 @@ PUBLIC int mempool_client_open(const struct mempool_client_options *options,
 		/* Welcome: from here on there is something to be lost. */
 		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
 		r = attach(&connection, &welcome, all.flags, ret_client);
+		if (r < 0 && (!may_be_replaced(r) || i == MAP_TRIES - 1))
+			connection_unable(&connection, attach_error(r));
 		/* If we cannot come, the holder is free again. */
 		if (r < 0)
 			connection_bye(&connection, 0);
 		pthread_setcancelstate(cancel_state, NULL);
-		if (r != -ESTALE)
+		if (!may_be_replaced(r))
 			break;
 	}
 	return attach_error(r);

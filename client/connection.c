@@ -122,7 +122,7 @@ union answer {
 	char room[MEMPOOL_MSG_MAX_BYTES];
 };
 
-/* Return: 0; -EAGAIN none yet; -ENOTCONN it has hung up; -EBADMSG that is no message; -errno. */
+/* Return: 0; -EAGAIN none yet; -ENOTCONN it has hung up; -EPROTO that is no message; -errno. */
 static int receive(const struct connection *connection, union answer *answer, int *ret_passed)
 {
 	ssize_t n = packet_receive(connection->fd, answer, sizeof(*answer), ret_passed);
@@ -135,7 +135,7 @@ static int receive(const struct connection *connection, union answer *answer, in
 		return -ENOTCONN;
 	if ((size_t)n < sizeof(answer->msg) || answer->msg.size != (size_t)n ||
 	    answer->msg.magic != MEMPOOL_PROTOCOL_MAGIC)
-		return -EBADMSG;
+		return -EPROTO;
 	return 0;
 }
 
@@ -208,6 +208,16 @@ static int send_bye(const struct connection *connection, uint64_t n_freed)
 				  : packet_send(connection->fd, &bye, sizeof(bye), -1);
 }
 
+void connection_unable(const struct connection *connection, int error)
+{
+	const struct mempool_msg_unable unable = {
+		.msg = packet_head(MEMPOOL_MSG_UNABLE, sizeof(unable)),
+		.error = error,
+	};
+
+	packet_send(connection->fd, &unable, sizeof(unable), -1);
+}
+
 void connection_bye(struct connection *connection, uint64_t n_freed)
 {
 	int r = send_bye(connection, n_freed);
@@ -229,17 +239,18 @@ static int read_answer(const union answer *answer, struct mempool_msg_welcome *r
 		/* Its layout is the same in all versions, so that a refusal is understood. */
 		if (answer->msg.size != sizeof(answer->refused) || answer->refused.error >= 0 ||
 		    answer->refused.error < -4095)
-			return -EBADMSG;
-		return answer->refused.error;
+			return -EPROTO;
+		/* We were too slow for it: stopped between two lines. */
+		return answer->refused.error == -ETIMEDOUT ? -ENOTCONN : answer->refused.error;
 	case MEMPOOL_MSG_WELCOME:
 		if (answer->msg.version != MEMPOOL_PROTOCOL_VERSION)
 			return -EPROTONOSUPPORT;
 		if (answer->msg.size != sizeof(answer->welcome))
-			return -EBADMSG;
+			return -EPROTO;
 		*ret_welcome = answer->welcome;
 		return 0;
 	default:
-		return -EBADMSG;
+		return -EPROTO;
 	}
 }
 

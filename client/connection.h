@@ -45,11 +45,14 @@ struct connection {
  * @deadline_ns: for all of it (shm/packet.h)
  *
  * A cancellation point; cancelled, connection->fd is -1.
- * Return: 0; -ENOTCONN no daemon, or no answer; -EINTR a signal handler ran; -EBADMSG an answer
+ * Return: 0; -ENOTCONN no daemon, or no answer; -EINTR a signal handler ran; -EPROTO an answer
  *	   that is none; or what the daemon's refusal says. On error connection->fd is -1.
  */
 int connection_open(struct connection *connection, bool waits, int64_t deadline_ns,
 		    struct mempool_msg_welcome *ret_welcome);
+
+/* Tell the daemon why we cannot use what it said: for its log. */
+void connection_unable(const struct connection *connection, int error);
 
 /* Say goodbye, once more on a new connection if this one is broken, and hang up. */
 void connection_bye(struct connection *connection, uint64_t n_freed);

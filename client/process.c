@@ -27,7 +27,7 @@ int process_map(size_t kept_bytes, size_t wiped_bytes, void **ret_border)
 	memory = mmap(NULL, round_up(kept_bytes) + round_up(wiped_bytes),
 		      PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (memory == MAP_FAILED)
-		return -errno;
+		return errno == EAGAIN ? -ENOLCK : -errno;
 	border = memory + round_up(kept_bytes);
 	if (madvise(border, round_up(wiped_bytes), MADV_WIPEONFORK) < 0) {
 		/* What a kernel says that does not know it: before Linux 4.14. */

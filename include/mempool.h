@@ -91,11 +91,16 @@ struct mempool_pool_info {
  *	-EINTR			a signal handler ran while waiting; not with timeout_ns 0
  *	-ENOENT			no such segment
  *	-EACCES			the daemon, or the mode of the segment, does not let you
+ *	-ENXIO			the segment is not in your /dev/shm: another container's, or mount
+ *	-EROFS			your /dev/shm is read-only
+ *	-ENOLCK			you lock all of your memory (MCL_FUTURE), and RLIMIT_MEMLOCK does
+ *				not leave so much
  *	-EUSERS			the holder table, or the daemon's limit of clients, is full
  *	-EDQUOT			your user has as many clients as one may have
  *	-EPROTONOSUPPORT	daemon or segment of another version than this library
  *	-EAGAIN			the daemon cannot serve that segment now; it tries again
- *	-EBADMSG		the segment, or an answer of the daemon, failed a check
+ *	-EBADMSG		the segment is damaged
+ *	-EPROTO			what answers there is no mempoold
  *	-ENOSYS			the kernel cannot wipe memory for a child (Linux 4.14)
  *	-ENOMEM, -EMFILE, -ENFILE
  */
@@ -460,7 +465,7 @@ void mempool_subscriber_close(struct mempool_subscriber *subscriber);
  * Threads: one at a time for each subscriber. Lock-free while there are messages.
  * Crash:   killed inside, the reaper drops the share.
  * Return:  0; -EAGAIN nothing new all the time; -EINTR; -EINVAL, -ECHILD, -ENOTCONN;
- *	    -EBADMSG the segment failed a check; -EOVERFLOW as mempool_acquire().
+ *	    -EBADMSG the segment is damaged; -EOVERFLOW as mempool_acquire().
  */
 int mempool_subscriber_next(struct mempool_subscriber *subscriber, const void **ret_chunk,
 			    size_t *ret_length, uint64_t *ret_missed, int64_t timeout_ns);

@@ -9,6 +9,8 @@
  *	client			daemon
  *	HELLO		->
  *			<-	WELCOME (map this, you are that holder) or REFUSED
+ *	UNABLE		->				it cannot use that segment, and why: for the
+ *							daemon's log; a BYE follows
  *	BYE		->				the holder is reaped and its id freed
  *			<-	GONE, as soon as the daemon's state file says so
  *
@@ -63,6 +65,7 @@ enum mempool_message_type {
 	MEMPOOL_MSG_RELOAD = 0x07,
 	MEMPOOL_MSG_DUMP = 0x08,
 	MEMPOOL_MSG_FORGET = 0x09,
+	MEMPOOL_MSG_UNABLE = 0x0a,
 
 	MEMPOOL_MSG_WELCOME = 0x81,
 	MEMPOOL_MSG_REFUSED = 0x82,
@@ -95,6 +98,12 @@ struct mempool_msg_hello {
 	char segment[32];		/* NUL-padded; empty: the first one in the config */
 	char name[32];			/* NUL-padded, [A-Za-z0-9._:@-]{1,31} */
 	uint32_t flags;			/* enum mempool_hello_flags */
+	uint32_t reserved;		/* 0 */
+};
+
+struct mempool_msg_unable {
+	struct mempool_msg msg;
+	int32_t error;			/* negative errno, as mempool_client_open() returns it */
 	uint32_t reserved;		/* 0 */
 };
 
@@ -249,6 +258,7 @@ struct mempool_msg_refused {
 static_assert(sizeof(struct mempool_msg) == 16, "protocol");
 static_assert(sizeof(struct mempool_msg_hello) == 104, "protocol");
 static_assert(sizeof(struct mempool_msg_bye) == 24, "protocol");
+static_assert(sizeof(struct mempool_msg_unable) == 24, "protocol");
 static_assert(sizeof(struct mempool_msg_place) == 200, "protocol");
 static_assert(sizeof(struct mempool_msg_welcome) == 224, "protocol");
 static_assert(sizeof(struct mempool_msg_segment) == 432, "protocol");

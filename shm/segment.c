@@ -119,16 +119,16 @@ static int read_header(const struct segment_memory *memory, struct mempool_heade
 	copy_shared(ret_header, shared, sizeof(*shared));
 	if (ret_header->magic != MEMPOOL_MAGIC)
 		return -EBADMSG;
-	if (ret_header->version_major != MEMPOOL_LAYOUT_MAJOR)
+	/* What is made of smaller parts is of another version, also between two releases. */
+	if (ret_header->version_major != MEMPOOL_LAYOUT_MAJOR ||
+	    ret_header->header_size < sizeof(*shared) ||
+	    ret_header->holder_stride != sizeof(struct mempool_holder))
 		return -EPROTONOSUPPORT;
 	if (state != MEMPOOL_SEGMENT_READY && state != MEMPOOL_SEGMENT_RETIRED)
 		return -EUCLEAN;
 	if (memory->size < ret_header->total_size)
 		return -ENODATA;
-	if (ret_header->header_size < sizeof(*shared) ||
-	    ret_header->header_size > MEMPOOL_PAGE_BYTES)
-		return -EUCLEAN;
-	return 0;
+	return ret_header->header_size > MEMPOOL_PAGE_BYTES ? -EUCLEAN : 0;
 }
 
 /* Tables stand on a line: a record of another place is never even looked at. */
@@ -222,7 +222,6 @@ static bool agrees(const struct mempool_header *header, const struct geometry *g
 	if (header->fingerprint != geometry->fingerprint ||
 	    header->total_size != geometry->total_size ||
 	    header->n_holders != geometry->n_holders ||
-	    header->holder_stride != sizeof(struct mempool_holder) ||
 	    header->holders_off != geometry->holders_off ||
 	    header->pools_off != geometry->pools_off ||
 	    header->rings_off != geometry->rings_off || header->n_topics != geometry->n_topics)

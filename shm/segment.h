@@ -69,7 +69,7 @@ int segment_identity_init(struct segment_identity *identity, uint64_t generation
  *	-ENODATA		shorter than a header, or than the header says
  *	-EAGAIN			not ready: still being built, or its builder died
  *	-EBADMSG		wrong magic
- *	-EPROTONOSUPPORT	another major version
+ *	-EPROTONOSUPPORT	another major version, or made of other parts
  *	-EUCLEAN		fingerprint or geometry do not agree with themselves
  *	-ENOMEM
  * segment_strerror() puts these into words.

@@ -52,7 +52,8 @@ static int map(int fd, uint64_t size, enum segment_access access,
 	if (fstat(fd, &st) == 0)
 		base = mmap(NULL, (size_t)size, protection, MAP_SHARED, fd, 0);
 	if (base == MAP_FAILED) {
-		r = -errno;
+		/* By mmap(2), of more than may be locked. It would not do to try again. */
+		r = errno == EAGAIN ? -ENOLCK : -errno;
 		close(fd);
 		return r;
 	}

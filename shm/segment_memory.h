@@ -101,7 +101,8 @@ bool segment_name_is_valid(const char *shm_name);
 
 /*
  * Map an existing object, whatever it holds. Never creates. Return: 0 or -errno of open(2),
- * mmap(2); -EBADF what is named is not on a hugetlbfs, or no regular file.
+ * mmap(2); -ENOLCK the process locks its memory, and may not lock as much (EAGAIN of mmap(2));
+ * -EBADF what is named is not on a hugetlbfs, or no regular file.
  */
 int segment_map(const char *shm_name, enum segment_access access,
 		struct segment_memory *ret_memory);

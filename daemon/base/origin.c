@@ -68,10 +68,10 @@ int origin_start_time(pid_t pid, uint64_t *ret_start_time)
 			field++;
 	}
 	if (!field)
-		return -EBADMSG;
+		return -EIO;
 	shifted = strtoull(field, &end, 10);
 	if (end == field)
-		return -EBADMSG;
+		return -EIO;
 	*ret_start_time = shifted - (uint64_t)boottime_offset();
 	return 0;
 }
@@ -95,7 +95,7 @@ static int read_boot_id(uint8_t ret_id[16])
 		ret_id[n / 2] = (uint8_t)(ret_id[n / 2] << 4 | value);
 		n++;
 	}
-	return n == 32 ? 0 : -EBADMSG;
+	return n == 32 ? 0 : -EIO;
 }
 
 /* Whether /proc is of our pid namespace: of another one it speaks of other processes. */

@@ -191,12 +191,12 @@ static int identify(struct session *session)
 void session_client_hello(struct session *session, const struct mempool_msg_hello *hello)
 {
 	if (session->state != SESSION_NEW) {
-		session_refuse(session, -EBADMSG, "a hello where none was due");
+		session_refuse(session, -EPROTO, "a hello where none was due");
 		return;
 	}
 	if (!session_is_padded(hello->segment, sizeof(hello->segment)) ||
 	    !session_is_padded(hello->name, sizeof(hello->name))) {
-		session_refuse(session, -EBADMSG,
+		session_refuse(session, -EPROTO,
 			       "a name in the hello is not closed by NULs");
 		return;
 	}
@@ -230,13 +230,50 @@ void session_client_hello(struct session *session, const struct mempool_msg_hell
 
 /* ---- bye ---- */
 
+/* What the code means that its mempool_client_open() returns. */
+static const char *why_unable(int error)
+{
+	switch (error) {
+	case -ENXIO:
+		return "there is no such object in its /dev/shm: it has another one";
+	case -EROFS:
+		return "its /dev/shm is read-only";
+	case -EACCES:
+		return "mode and group of the segment do not let it";
+	case -ENOLCK:
+		return "it locks all of its memory (mlockall), and RLIMIT_MEMLOCK is less than that";
+	case -EPROTONOSUPPORT:
+		return "it is of another version than mempoold";
+	case -EBADMSG:
+		return "the segment is damaged";
+	default:
+		return strerror(-error);
+	}
+}
+
+void session_client_unable(struct session *session, const struct mempool_msg_unable *unable)
+{
+	static struct log_limit limit = LOG_LIMIT("clients that cannot use their segment", 20);
+	const struct tenant *tenant = session->visitor.tenant;
+
+	if (session->state != SESSION_ATTACHED || unable->error >= 0 || unable->error < -4095 ||
+	    unable->reserved != 0) {
+		session_refuse(session, -EPROTO, "a client says once it is welcome why it cannot "
+			       "use its segment");
+		return;
+	}
+	log_limited(&limit, LOG_WARNING, "client '%s' (pid %d, uid %u) cannot use %s: %s",
+		    tenant->name, (int)tenant->process.pid, (unsigned int)tenant->uid,
+		    tenants_label(tenant->tenants), why_unable(unable->error));
+}
+
 void session_client_bye(struct session *session, const struct mempool_msg_bye *bye)
 {
 	struct mempool_msg_gone gone;
 	struct tenant *tenant = session->visitor.tenant;
 
 	if (session->state != SESSION_ATTACHED) {
-		session_refuse(session, -EBADMSG, "a bye before a hello");
+		session_refuse(session, -EPROTO, "a bye before a hello");
 		return;
 	}
 	log_limited(&arrivals, LOG_INFO, "client '%s' (pid %d, uid %u) left holder %u of %s; it "
@@ -261,7 +298,7 @@ void session_client_wake_fd(struct session *session, int *passed)
 	struct tenant *tenant = session->visitor.tenant;
 
 	if (session->state != SESSION_ATTACHED || *passed < 0) {
-		session_refuse(session, -EBADMSG, "a wake descriptor is passed by a "
+		session_refuse(session, -EPROTO, "a wake descriptor is passed by a "
 			       "client, once it is welcome");
 		return;
 	}
@@ -285,7 +322,7 @@ void session_client_peer_fd(struct session *session, const struct mempool_msg_pe
 	int r;
 
 	if (session->state != SESSION_ATTACHED) {
-		session_refuse(session, -EBADMSG, "only a client asks for a peer");
+		session_refuse(session, -EPROTO, "only a client asks for a peer");
 		return;
 	}
 	session_fill(&answer.msg, MEMPOOL_MSG_PEER, sizeof(answer));

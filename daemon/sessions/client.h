@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * client.h - what a client says: hello, its wake descriptor, whose it wants, bye
+ * client.h - what a client says: hello, its wake descriptor, whose it wants, what it cannot do, bye
  *
  * A handler may end the session that it is given.
  */
@@ -15,6 +15,7 @@ struct visitor;
 
 void session_client_hello(struct session *session, const struct mempool_msg_hello *hello);
 void session_client_bye(struct session *session, const struct mempool_msg_bye *bye);
+void session_client_unable(struct session *session, const struct mempool_msg_unable *unable);
 
 /* passed: the descriptor that came with it, or -1; taken over, it is set to -1. */
 void session_client_wake_fd(struct session *session, int *passed);

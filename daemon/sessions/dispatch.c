@@ -15,6 +15,7 @@ union message {
 	struct mempool_msg msg;
 	struct mempool_msg_hello hello;
 	struct mempool_msg_bye bye;
+	struct mempool_msg_unable unable;
 	struct mempool_msg_list list;
 	struct mempool_msg_peer_fd peer_fd;
 	struct mempool_msg_drain drain;
@@ -30,6 +31,8 @@ static size_t message_size(uint16_t type)
 		return sizeof(struct mempool_msg_hello);
 	case MEMPOOL_MSG_BYE:
 		return sizeof(struct mempool_msg_bye);
+	case MEMPOOL_MSG_UNABLE:
+		return sizeof(struct mempool_msg_unable);
 	case MEMPOOL_MSG_LIST:
 		return sizeof(struct mempool_msg_list);
 	case MEMPOOL_MSG_WAKE_FD:
@@ -53,13 +56,13 @@ static size_t message_size(uint16_t type)
 static int check_message(struct session *session, const struct mempool_msg *msg, size_t size)
 {
 	if (size < sizeof(*msg)) {
-		session_refuse(session, -EBADMSG, "a message of %zu bytes is too short",
+		session_refuse(session, -EPROTO, "a message of %zu bytes is too short",
 			       size);
-		return -EBADMSG;
+		return -EPROTO;
 	}
 	if (msg->magic != MEMPOOL_PROTOCOL_MAGIC) {
-		session_refuse(session, -EBADMSG, "not a message of mempool's protocol");
-		return -EBADMSG;
+		session_refuse(session, -EPROTO, "not a message of mempool's protocol");
+		return -EPROTO;
 	}
 	if (msg->version != MEMPOOL_PROTOCOL_VERSION) {
 		session_refuse(session, -EPROTONOSUPPORT, "the client speaks version %u "
@@ -68,15 +71,15 @@ static int check_message(struct session *session, const struct mempool_msg *msg,
 		return -EPROTONOSUPPORT;
 	}
 	if (message_size(msg->type) == 0) {
-		session_refuse(session, -EBADMSG, "unknown message type 0x%02x",
+		session_refuse(session, -EPROTO, "unknown message type 0x%02x",
 			       msg->type);
-		return -EBADMSG;
+		return -EPROTO;
 	}
 	if (size != message_size(msg->type) || msg->size != size || msg->reserved != 0) {
-		session_refuse(session, -EBADMSG,
+		session_refuse(session, -EPROTO,
 			       "malformed message of type 0x%02x: %zu bytes", msg->type,
 			       size);
-		return -EBADMSG;
+		return -EPROTO;
 	}
 	return 0;
 }
@@ -88,7 +91,7 @@ static void on_message(struct session *session, const union message *message, si
 	if (check_message(session, &message->msg, size) < 0)
 		return;
 	if (session->state == SESSION_WAITING || session->awaits_reload) {
-		session_refuse(session, -EBADMSG,
+		session_refuse(session, -EPROTO,
 			       "a message before the answer to the last one");
 		return;
 	}
@@ -103,6 +106,9 @@ static void on_message(struct session *session, const union message *message, si
 		break;
 	case MEMPOOL_MSG_BYE:
 		session_client_bye(session, &message->bye);
+		break;
+	case MEMPOOL_MSG_UNABLE:
+		session_client_unable(session, &message->unable);
 		break;
 	case MEMPOOL_MSG_LIST:
 		session_observer_list(session);
@@ -171,7 +177,7 @@ static void on_readable(evutil_socket_t fd, short what, void *userdata)
 		event_remove_timer(&session->readable);
 		session_client_answer(session);
 	} else {
-		session_refuse(session, -EBADMSG, "no message within the hello_timeout");
+		session_refuse(session, -ETIMEDOUT, "no message within the hello_timeout");
 	}
 }
 

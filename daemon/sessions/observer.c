@@ -21,7 +21,7 @@ static bool become_observer(struct session *session)
 	int r;
 
 	if (session->state != SESSION_NEW && session->state != SESSION_OBSERVER) {
-		session_refuse(session, -EBADMSG, "a client is not an observer");
+		session_refuse(session, -EPROTO, "a client is not an observer");
 		return false;
 	}
 	r = session_ensure_unit(session);
@@ -179,7 +179,7 @@ void session_observer_drain(struct session *session, const struct mempool_msg_dr
 		return;
 	if (!session_is_padded(message->segment, sizeof(message->segment)) ||
 	    !session_is_padded(message->topic, sizeof(message->topic))) {
-		session_refuse(session, -EBADMSG, "a name is not closed by NULs");
+		session_refuse(session, -EPROTO, "a name is not closed by NULs");
 		return;
 	}
 	if (!permission_to_administer(session->sessions->conf, &session->peer)) {
@@ -232,7 +232,7 @@ void session_observer_forget(struct session *session,
 	if (!become_observer(session) || !may_administer(session))
 		return;
 	if (!session_is_padded(message->segment, sizeof(message->segment))) {
-		session_refuse(session, -EBADMSG, "a name is not closed by NULs");
+		session_refuse(session, -EPROTO, "a name is not closed by NULs");
 		return;
 	}
 	host = hosts_find(session->sessions->hosts, message->segment);

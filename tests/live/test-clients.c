@@ -12,6 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -686,6 +689,83 @@ START_TEST(test_open_by_user_not_allowed_eacces)
 }
 END_TEST
 
+/* ---- what keeps a client from what it is welcome to ---- */
+
+static void have_another_shm(void)
+{
+	ck_assert_int_eq(fixture_own_mounts(0), 0);
+	ck_assert_int_eq(mount("tmpfs", "/dev/shm", "tmpfs", 0, "size=1M"), 0);
+}
+
+static void have_a_read_only_shm(void)
+{
+	ck_assert_int_eq(fixture_own_mounts(0), 0);
+	ck_assert_int_eq(mount("/dev/shm", "/dev/shm", NULL, MS_BIND, NULL), 0);
+	ck_assert_int_eq(mount(NULL, "/dev/shm", NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL), 0);
+}
+
+/* All that it maps from now on is locked, and that is not to be more than 4 MiB. */
+static void lock_what_comes(void)
+{
+	const struct rlimit limit = { .rlim_cur = 4 << 20, .rlim_max = 4 << 20 };
+
+	ck_assert_int_eq(setrlimit(RLIMIT_MEMLOCK, &limit), 0);
+	ck_assert_int_eq(setresuid(12345, 12345, 12345), 0);
+	ck_assert_int_eq(mlockall(MCL_FUTURE), 0);
+}
+
+static void damage(void)
+{
+	struct segment_memory memory;
+	char path[96];
+
+	/* The second one, of the test's own layout. */
+	fixture_object_path(&fixture, 2, path);
+	ck_assert_int_eq(segment_map(path + strlen("/dev/shm"), SEGMENT_READ_WRITE, &memory), 0);
+	((struct mempool_header *)memory.base)->fingerprint++;
+	segment_memory_deinit(&memory);
+}
+
+static const struct hindrance {
+	void (*set_up)(void);
+	int error;
+	const char *text;
+} hindrances[] = {
+	{ have_another_shm, ENXIO, ": there is no such object in its /dev/shm: it has another one" },
+	{ have_a_read_only_shm, EROFS, ": its /dev/shm is read-only" },
+	{ lock_what_comes, ENOLCK, ": it locks all of its memory (mlockall), and RLIMIT_MEMLOCK" },
+	{ damage, EBADMSG, ": the segment is damaged" },
+};
+
+static const struct hindrance *hindrance;
+
+static void run_hindered(const struct fixture *with, int fd)
+{
+	struct mempool_client *client;
+
+	hindrance->set_up();
+	tell(fd, (uint64_t)-try_open(with, 0, &client));
+}
+
+/* Each has its code, and the daemon's log says what it is. */
+START_TEST(test_open_of_memory_that_cannot_be_used_says_why)
+{
+	struct actor actor;
+
+	hindrance = &hindrances[_i];
+	fixture_stop(&fixture);
+	fixture_configure(&fixture, "", "    pools: [ { chunk_size: 1MiB, chunk_count: 8 } ]\n");
+	fixture_start(&fixture);
+	actor_start(&actor, &fixture, run_hindered);
+	expect_to_hear(actor.fd, (uint64_t)hindrance->error);
+	actor_join(&actor);
+	ck_assert(fixture_log_has(&fixture, ") cannot use mempool-"));
+	ck_assert(fixture_log_has(&fixture, hindrance->text));
+	/* None of them has kept its holder. */
+	ck_assert(fixture_log_has(&fixture, "left holder"));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("clients");
@@ -709,6 +789,9 @@ int main(void)
 	tcase_add_test(tcase, test_open_waits_for_a_daemon_that_comes_later);
 	tcase_add_test(tcase, test_open_wrong_segment_enoent);
 	tcase_add_test(tcase, test_open_by_user_not_allowed_eacces);
+	if (!skip_unless_root("another /dev/shm"))
+		tcase_add_loop_test(tcase, test_open_of_memory_that_cannot_be_used_says_why, 0,
+				    sizeof(hindrances) / sizeof(hindrances[0]));
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

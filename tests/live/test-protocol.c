@@ -96,11 +96,11 @@ START_TEST(test_message_of_every_length_is_refused)
 		if (size == sizeof(hello))
 			continue;
 		memcpy(bytes, &hello, sizeof(hello));
-		expect_refused(bytes, size, -EBADMSG, "");
+		expect_refused(bytes, size, -EPROTO, "");
 		/* Also if it is honest about its length. */
 		if (size >= sizeof(hello.msg)) {
 			((struct mempool_msg *)(void *)bytes)->size = (uint32_t)size;
-			expect_refused(bytes, size, -EBADMSG, "");
+			expect_refused(bytes, size, -EPROTO, "");
 		}
 	}
 }
@@ -116,7 +116,7 @@ START_TEST(test_message_larger_than_any_is_refused)
 					     .type = MEMPOOL_MSG_HELLO,
 					     .size = (uint32_t)size },
 	       sizeof(struct mempool_msg));
-	expect_refused(bytes, size, -EBADMSG, "100000 bytes");
+	expect_refused(bytes, size, -EPROTO, "100000 bytes");
 	free(bytes);
 }
 END_TEST
@@ -127,7 +127,7 @@ START_TEST(test_message_with_bad_head_is_refused)
 
 	hello = wire_hello(&fixture, 1);
 	hello.msg.magic ^= 1;
-	expect_refused(&hello, sizeof(hello), -EBADMSG, "not a message");
+	expect_refused(&hello, sizeof(hello), -EPROTO, "not a message");
 
 	hello = wire_hello(&fixture, 1);
 	hello.msg.version = 77;
@@ -136,15 +136,15 @@ START_TEST(test_message_with_bad_head_is_refused)
 
 	hello = wire_hello(&fixture, 1);
 	hello.msg.type = MEMPOOL_MSG_WELCOME;
-	expect_refused(&hello, sizeof(hello), -EBADMSG, "0x81");
+	expect_refused(&hello, sizeof(hello), -EPROTO, "0x81");
 
 	hello = wire_hello(&fixture, 1);
 	hello.msg.size--;
-	expect_refused(&hello, sizeof(hello), -EBADMSG, "malformed");
+	expect_refused(&hello, sizeof(hello), -EPROTO, "malformed");
 
 	hello = wire_hello(&fixture, 1);
 	hello.msg.reserved = 1;
-	expect_refused(&hello, sizeof(hello), -EBADMSG, "malformed");
+	expect_refused(&hello, sizeof(hello), -EPROTO, "malformed");
 }
 END_TEST
 
@@ -156,7 +156,7 @@ START_TEST(test_message_of_junk_is_refused)
 	for (i = 0; i < 500; i++) {
 		for (k = 0; k < sizeof(bytes); k++)
 			bytes[k] = (unsigned char)rand_r(&seed);
-		expect_refused(bytes, 16 + (size_t)rand_r(&seed) % 497, -EBADMSG, "");
+		expect_refused(bytes, 16 + (size_t)rand_r(&seed) % 497, -EPROTO, "");
 	}
 }
 END_TEST
@@ -206,13 +206,13 @@ START_TEST(test_hello_with_bad_names_is_refused)
 
 	hello = wire_hello(&fixture, 1);
 	memset(hello.name, 'a', sizeof(hello.name));
-	expect_refused(&hello, sizeof(hello), -EBADMSG, "not closed");
+	expect_refused(&hello, sizeof(hello), -EPROTO, "not closed");
 	hello = wire_hello(&fixture, 1);
 	memset(hello.segment, 'a', sizeof(hello.segment));
-	expect_refused(&hello, sizeof(hello), -EBADMSG, "not closed");
+	expect_refused(&hello, sizeof(hello), -EPROTO, "not closed");
 	hello = wire_hello(&fixture, 1);
 	hello.name[31] = 'x';
-	expect_refused(&hello, sizeof(hello), -EBADMSG, "not closed");
+	expect_refused(&hello, sizeof(hello), -EPROTO, "not closed");
 
 	hello = wire_hello(&fixture, 0);
 	expect_refused(&hello, sizeof(hello), -EINVAL, "nonce");
@@ -232,7 +232,7 @@ START_TEST(test_hello_twice_is_refused)
 	int fd = wire_attach(&fixture, 1, &welcome);
 
 	wire_send(fd, &hello, sizeof(hello));
-	wire_expect_refused(fd, -EBADMSG, "none was due");
+	wire_expect_refused(fd, -EPROTO, "none was due");
 	close(fd);
 
 	/* It costs the connection, not the record: the process lives. */
@@ -251,7 +251,7 @@ START_TEST(test_hello_behind_hello_at_once_is_refused)
 	wire_send(fd, &hello, sizeof(hello));
 	wire_send(fd, &hello, sizeof(hello));
 	wire_expect_welcome(fd, &welcome);
-	wire_expect_refused(fd, -EBADMSG, "none was due");
+	wire_expect_refused(fd, -EPROTO, "none was due");
 	close(fd);
 }
 END_TEST
@@ -260,7 +260,7 @@ START_TEST(test_bye_first_is_refused)
 {
 	struct mempool_msg_bye bye = { .msg = wire_msg(MEMPOOL_MSG_BYE, sizeof(bye)) };
 
-	expect_refused(&bye, sizeof(bye), -EBADMSG, "before a hello");
+	expect_refused(&bye, sizeof(bye), -EPROTO, "before a hello");
 }
 END_TEST
 
@@ -271,7 +271,7 @@ START_TEST(test_list_of_client_is_refused)
 	int fd = wire_attach(&fixture, 1, &welcome);
 
 	wire_send(fd, &list, sizeof(list));
-	wire_expect_refused(fd, -EBADMSG, "not an observer");
+	wire_expect_refused(fd, -EPROTO, "not an observer");
 	close(fd);
 }
 END_TEST
@@ -293,7 +293,7 @@ START_TEST(test_list_shows_segments)
 				 sizeof(bystander.place));
 	}
 	wire_send(fd, &hello, sizeof(hello));
-	wire_expect_refused(fd, -EBADMSG, "none was due");
+	wire_expect_refused(fd, -EPROTO, "none was due");
 	close(fd);
 }
 END_TEST
@@ -306,7 +306,7 @@ START_TEST(test_connection_that_says_nothing_is_dropped)
 
 	control_start(&control);
 	fd = wire_connect(&fixture);
-	wire_expect_refused(fd, -EBADMSG, "hello_timeout");
+	wire_expect_refused(fd, -ETIMEDOUT, "hello_timeout");
 	ck_assert(clock_ms() - start >= 250);
 	ck_assert(control_stop(&control) < 2000);
 	close(fd);

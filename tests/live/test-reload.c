@@ -574,7 +574,7 @@ START_TEST(test_reload_while_one_is_under_way_reads_again)
 	rude = wire_connect(&fixture);
 	wire_send(rude, &message, sizeof(message));
 	wire_send(rude, &list, sizeof(list));
-	wire_expect_refused(rude, -EBADMSG, "before the answer to the last one");
+	wire_expect_refused(rude, -EPROTO, "before the answer to the last one");
 	close(rude);
 	close(gone);
 

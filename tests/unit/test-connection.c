@@ -29,12 +29,13 @@
 #include "shm/holder.h"
 #include "shm/layout.h"
 
-enum { MAX_TALKS = 8 };
+enum { MAX_TALKS = 12 };
 #define MS INT64_C(1000000)
 
 /* What was said on one connection. */
 struct talk {
 	struct mempool_msg_hello hello;
+	struct mempool_msg_unable unable;
 	struct mempool_msg_bye bye;
 	bool has_bye;
 };
@@ -76,6 +77,7 @@ static void hear_bye(int fd, struct talk *talk)
 	union {
 		struct mempool_msg msg;
 		struct mempool_msg_bye bye;
+		struct mempool_msg_unable unable;
 		char room[MEMPOOL_MSG_MAX_BYTES];
 	} message;
 
@@ -87,6 +89,8 @@ static void hear_bye(int fd, struct talk *talk)
 			continue;
 		if (n <= 0)
 			return;
+		if (message.msg.type == MEMPOOL_MSG_UNABLE)
+			talk->unable = message.unable;
 		talk->has_bye = message.msg.type == MEMPOOL_MSG_BYE;
 		talk->bye = message.bye;
 	}
@@ -581,30 +585,33 @@ START_TEST(test_open_refusal_is_passed_on)
 		refused.error = errors[i];
 		assert_refused(errors[i]);
 	}
+	/* No hello came in time: to the caller, no daemon did. */
+	refused.error = -ETIMEDOUT;
+	assert_refused(-ENOTCONN);
 	refused.error = 0;
-	assert_refused(-EBADMSG);
+	assert_refused(-EPROTO);
 	refused.error = 5;
-	assert_refused(-EBADMSG);
+	assert_refused(-EPROTO);
 	refused.error = INT32_MIN;
-	assert_refused(-EBADMSG);
+	assert_refused(-EPROTO);
 }
 END_TEST
 
-START_TEST(test_open_malformed_answer_ebadmsg)
+START_TEST(test_open_malformed_answer_eproto)
 {
 	answer_size = sizeof(welcome) - 1;
-	assert_refused(-EBADMSG);
+	assert_refused(-EPROTO);
 	answer_size = 1;
-	assert_refused(-EBADMSG);
+	assert_refused(-EPROTO);
 	answer_size = sizeof(welcome);
 	welcome.msg.size--;
-	assert_refused(-EBADMSG);
+	assert_refused(-EPROTO);
 	welcome.msg.size++;
 	welcome.msg.magic++;
-	assert_refused(-EBADMSG);
+	assert_refused(-EPROTO);
 	welcome.msg.magic--;
 	welcome.msg.type = MEMPOOL_MSG_SEGMENT;
-	assert_refused(-EBADMSG);
+	assert_refused(-EPROTO);
 }
 END_TEST
 
@@ -634,6 +641,8 @@ START_TEST(test_open_corrupt_segment_ebadmsg)
 	/* Welcomed but not come: it says so. */
 	ck_assert_int_eq(n_talks, 2);
 	ck_assert(talks[0].has_bye && talks[1].has_bye);
+	ck_assert_uint_eq(talks[1].unable.msg.size, sizeof(talks[1].unable));
+	ck_assert_int_eq(talks[1].unable.error, -EBADMSG);
 }
 END_TEST
 
@@ -648,66 +657,69 @@ START_TEST(test_open_impossible_holder_ebadmsg)
 }
 END_TEST
 
-START_TEST(test_open_strange_shm_name_ebadmsg)
+START_TEST(test_open_strange_shm_name_eproto)
 {
 	strcpy(welcome.place.shm_name, "/passwd");
-	assert_refused(-EBADMSG);
+	assert_refused(-EPROTO);
 	memset(welcome.place.shm_name, 'x', sizeof(welcome.place.shm_name));
 	memcpy(welcome.place.shm_name, "/mempool-", 9);
-	assert_refused(-EBADMSG);
+	assert_refused(-EPROTO);
 }
 END_TEST
 
 /* Under the name stands something that is no object of a daemon's. */
-START_TEST(test_open_fifo_or_link_instead_ebadmsg)
+START_TEST(test_open_fifo_or_link_instead_enxio)
 {
 	char path[96];
 
 	ck_assert_int_eq(shm_unlink(shm_name), 0);
 	snprintf(path, sizeof(path), "/dev/shm%s", shm_name);
 	ck_assert_int_eq(mkfifo(path, 0600), 0);
-	assert_refused(-EBADMSG);
+	assert_refused(-ENXIO);
 	ck_assert_int_eq(shm_unlink(shm_name), 0);
 	ck_assert_int_eq(symlink("/etc/hostname", path), 0);
-	assert_refused(-EBADMSG);
+	assert_refused(-ENXIO);
 }
 END_TEST
 
-static void assert_asked_again(void)
+static void assert_asked_again(int error)
 {
-	assert_refused(-EBADMSG);
+	assert_refused(error);
 	wait_for_talks(5);
 	stop_broker();
 	ck_assert_int_eq(n_talks, 5);
-	for (int i = 0; i < 5; i++)
+	for (int i = 0; i < 5; i++) {
 		ck_assert(talks[i].has_bye);
+		/* Why, at the end. */
+		ck_assert_int_eq(talks[i].unable.error, i == 4 ? error : 0);
+	}
 }
 
 START_TEST(test_open_other_object_asks_again)
 {
 	welcome.place.inode++;
-	assert_asked_again();
+	assert_asked_again(-ENXIO);
 }
 END_TEST
 
 START_TEST(test_open_other_size_asks_again)
 {
 	welcome.place.size_bytes += 4096;
-	assert_asked_again();
+	assert_asked_again(-EBADMSG);
 }
 END_TEST
 
-START_TEST(test_open_other_segment_id_asks_again)
+START_TEST(test_open_other_segment_id_ebadmsg)
 {
 	welcome.place.segment_id++;
-	assert_asked_again();
+	assert_refused(-EBADMSG);
 }
 END_TEST
 
 START_TEST(test_open_object_gone_asks_again)
 {
 	ck_assert_int_eq(shm_unlink(shm_name), 0);
-	assert_asked_again();
+	assert_asked_again(-ENXIO);
 }
 END_TEST
 
@@ -821,16 +833,16 @@ static void add_tests(TCase *tcase)
 		tcase_add_test(tcase, test_open_cancelled_says_bye);
 	tcase_add_test(tcase, test_open_hang_up_without_answer_enotconn);
 	tcase_add_test(tcase, test_open_refusal_is_passed_on);
-	tcase_add_test(tcase, test_open_malformed_answer_ebadmsg);
+	tcase_add_test(tcase, test_open_malformed_answer_eproto);
 	tcase_add_test(tcase, test_open_other_protocol_version_eprotonosupport);
 	tcase_add_test(tcase, test_open_other_layout_version_eprotonosupport);
 	tcase_add_test(tcase, test_open_corrupt_segment_ebadmsg);
 	tcase_add_test(tcase, test_open_impossible_holder_ebadmsg);
-	tcase_add_test(tcase, test_open_strange_shm_name_ebadmsg);
-	tcase_add_test(tcase, test_open_fifo_or_link_instead_ebadmsg);
+	tcase_add_test(tcase, test_open_strange_shm_name_eproto);
+	tcase_add_test(tcase, test_open_fifo_or_link_instead_enxio);
 	tcase_add_test(tcase, test_open_other_object_asks_again);
 	tcase_add_test(tcase, test_open_other_size_asks_again);
-	tcase_add_test(tcase, test_open_other_segment_id_asks_again);
+	tcase_add_test(tcase, test_open_other_segment_id_ebadmsg);
 	tcase_add_test(tcase, test_open_object_gone_asks_again);
 }
 
