@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define STAT_FIELD_STATE 3		/* the first one after the command's name */
+#define STAT_FIELD_THREADS 20
 #define STAT_FIELD_START_TIME 22
 #define INIT_PID 1
 
@@ -48,11 +49,21 @@ static int64_t boottime_offset(void)
 	return seconds * hertz + nanoseconds / (1000000000 / hertz);
 }
 
-int origin_start_time(pid_t pid, uint64_t *ret_start_time)
+/* From a field of /proc/PID/stat to a later one, or NULL. */
+static char *skip_fields(char *field, unsigned int n)
 {
-	char path[32], text[1024], *field, *end;
+	for (; field && n > 0; n--) {
+		field = strchr(field, ' ');
+		if (field)
+			field++;
+	}
+	return field;
+}
+
+int origin_look(pid_t pid, uint64_t *ret_start_time, bool *ret_is_zombie)
+{
+	char path[32], text[1024], *state, *threads, *field, *end;
 	uint64_t shifted;
-	unsigned int n;
 	ssize_t size;
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
@@ -61,19 +72,25 @@ int origin_start_time(pid_t pid, uint64_t *ret_start_time)
 		return size == -ENOENT ? -ESRCH : (int)size;
 
 	/* The name stands in parentheses and may hold any byte, these included. */
-	field = strrchr(text, ')');
-	for (n = STAT_FIELD_STATE - 1; field && n < STAT_FIELD_START_TIME; n++) {
-		field = strchr(field, ' ');
-		if (field)
-			field++;
-	}
+	state = skip_fields(strrchr(text, ')'), 1);
+	threads = skip_fields(state, STAT_FIELD_THREADS - STAT_FIELD_STATE);
+	field = skip_fields(threads, STAT_FIELD_START_TIME - STAT_FIELD_THREADS);
 	if (!field)
 		return -EIO;
 	shifted = strtoull(field, &end, 10);
 	if (end == field)
 		return -EIO;
 	*ret_start_time = shifted - (uint64_t)boottime_offset();
+	/* One whose first thread alone has ended looks like that, too, but has others. */
+	*ret_is_zombie = *state == 'Z' && strtol(threads, NULL, 10) <= 1;
 	return 0;
+}
+
+int origin_start_time(pid_t pid, uint64_t *ret_start_time)
+{
+	bool is_zombie;
+
+	return origin_look(pid, ret_start_time, &is_zombie);
 }
 
 /* ---- origins ---- */

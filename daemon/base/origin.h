@@ -32,7 +32,9 @@ bool origin_compares(const struct origin *a, const struct origin *b);
 /* Whether they are of one boot. */
 bool origin_same_boot(const struct origin *a, const struct origin *b);
 
-/* Return: 0; -ESRCH no such process, or hidden from us; -errno. */
+/* Return: 0; -ESRCH no such process, or hidden from us; -errno. The second also tells whether it
+ * has ended, and only its parent does not know yet. */
 int origin_start_time(pid_t pid, uint64_t *ret_start_time);
+int origin_look(pid_t pid, uint64_t *ret_start_time, bool *ret_is_zombie);
 
 #endif

@@ -52,10 +52,10 @@ bool process_is(const struct process *a, const struct process *b)
 	       origin_compares(&a->origin, &b->origin);
 }
 
-/* A living pid: is it the process of the record? The pidfd tells, if there is one. */
+/* A living pid: is it the process of the record? */
 static bool is_that_one(const struct process *process, int pidfd)
 {
-	uint64_t inode = pidfd >= 0 ? process_inode(pidfd) : 0;
+	uint64_t inode = process_inode(pidfd);
 	uint64_t start_time;
 
 	if (inode != 0 && process->inode != 0)
@@ -65,12 +65,25 @@ static bool is_that_one(const struct process *process, int pidfd)
 	       same_start(start_time, process->start_time);
 }
 
-/* Container profiles of old refuse pidfd_open(2): then only asking again and again is left. */
+/* Container profiles of old refuse pidfd_open(2); others say what there is none of just now. */
+static bool is_refused(int error)
+{
+	return error != ESRCH && error != EMFILE && error != ENFILE && error != ENOMEM;
+}
+
+/* Then only asking again and again is left. Hidden from us, the pid may be another's by now. */
 static int look_without_pidfd(const struct process *process, int error)
 {
+	uint64_t start_time;
+	bool is_zombie;
+	int r;
+
 	if (kill(process->pid, 0) < 0 && errno == ESRCH)
 		return -ESRCH;
-	return is_that_one(process, -1) ? -error : -ESRCH;
+	r = origin_look(process->pid, &start_time, &is_zombie);
+	if (r < 0)
+		return r == -ESRCH || r == -EPERM || r == -EACCES ? -EXDEV : r;
+	return is_zombie || !same_start(start_time, process->start_time) ? -ESRCH : -error;
 }
 
 /* A pid of our own origin. */
@@ -79,9 +92,7 @@ static int open_comparable(const struct process *process, int *ret_pidfd)
 	int fd = (int)syscall(SYS_pidfd_open, process->pid, 0);
 
 	if (fd < 0)
-		return errno == ESRCH || errno == EMFILE || errno == ENFILE || errno == ENOMEM
-			       ? -errno
-			       : look_without_pidfd(process, errno);
+		return is_refused(errno) ? look_without_pidfd(process, errno) : -errno;
 	/* Alive after the look at what it is: then that is what it was. */
 	if (!is_that_one(process, fd) || process_has_ended(fd)) {
 		close(fd);
@@ -120,6 +131,7 @@ int process_open_peer(int socket_fd, pid_t pid, const struct origin *origin, int
 {
 	struct process process = { .pid = pid, .origin = *origin };
 	socklen_t size = sizeof(int);
+	bool is_zombie;
 	int fd = -1, r;
 
 	if (pid <= 0)
@@ -129,15 +141,16 @@ int process_open_peer(int socket_fd, pid_t pid, const struct origin *origin, int
 			return errno == EINVAL || errno == ENODATA ? -ESRCH : -errno;
 		/* An older kernel: by number, a moment later. */
 		fd = (int)syscall(SYS_pidfd_open, pid, 0);
-		if (fd < 0)
+		if (fd < 0 && !is_refused(errno))
 			return -errno;
 	}
-	process.inode = process_inode(fd);
-	r = origin_start_time(pid, &process.start_time);
-	if (r == 0 && process_has_ended(fd))
+	process.inode = fd < 0 ? 0 : process_inode(fd);
+	r = origin_look(pid, &process.start_time, &is_zombie);
+	if (r == 0 && (fd < 0 ? is_zombie : process_has_ended(fd)))
 		r = -ESRCH;
 	if (r < 0) {
-		close(fd);
+		if (fd >= 0)
+			close(fd);
 		return r;
 	}
 	*ret_pidfd = fd;

@@ -8,6 +8,8 @@
  *
  * Dead means exactly: the pidfd is readable; or the pids compare (origin.h), and there is no
  * process of that pid, or another one. Whatever else goes wrong, the process counts as alive.
+ * Where nobody gives us a pidfd (profiles of old containers refuse pidfd_open(2), and before
+ * Linux 6.5 a connection has none), only asking again shows its end.
  */
 #ifndef DAEMON_BASE_PROCESS_H
 #define DAEMON_BASE_PROCESS_H
@@ -38,14 +40,15 @@ bool process_has_ended(int pidfd);
  *
  * Return: 0 it lives;
  *	-ESRCH	it is dead
- *	-EXDEV	its pid is of elsewhere: there is nothing to see, now or later
+ *	-EXDEV	its pid is of elsewhere, or hidden from us: there is nothing to see
  *	any other -errno: cannot tell, so it lives, but there is no pidfd (ask again later).
  */
 int process_open(const struct process *process, const struct origin *origin, int *ret_pidfd);
 
 /**
  * process_open_peer() - hold on to the process that connected a Unix socket
- * @pid: of SO_PEERCRED
+ * @pid:       of SO_PEERCRED
+ * @ret_pidfd: -1: it lives, but we are given none
  *
  * Return: 0; -ESRCH it has ended or is not visible; -errno.
  */

@@ -165,8 +165,8 @@ static void tenant_look_at_lock(struct tenant *tenant)
 
 	if (is_unverifiable && !tenant->is_unseen)
 		log_limited(&limit, LOG_WARNING, "cannot see whether client '%s' (pid %d, uid %u), "
-			    "holder %u of %s, lives: its pid is of another namespace; it keeps what "
-			    "it has (mempoolctl forget)", tenant->name, (int)tenant->process.pid,
+			    "holder %u of %s, lives: its pid is of another namespace, or hidden; it "
+			    "keeps what it has (mempoolctl forget)", tenant->name, (int)tenant->process.pid,
 			    (unsigned int)tenant->uid, tenant->id, tenants_label(tenants));
 	tenant->is_unseen = true;
 	if (tenants->segment)
@@ -180,11 +180,11 @@ static void on_blind(struct watched *watched, int error)
 
 	if (error == -EXDEV)
 		tenant_look_at_lock(tenant);
-	else
-		log_limited(&limit, LOG_WARNING,
-			    "cannot watch pid %d, holder %u of %s: %s; trying again",
-			    (int)tenant->process.pid, tenant->id,
+	else if (error != tenant->blind_error)
+		log_limited(&limit, LOG_WARNING, "cannot watch pid %d, holder %u of %s: %s; trying "
+			    "again each second", (int)tenant->process.pid, tenant->id,
 			    tenants_label(tenant->tenants), strerror(-error));
+	tenant->blind_error = error;
 }
 
 static const struct watched_fns watched_fns = {

@@ -60,6 +60,7 @@ struct tenant {
 	bool is_unseen;			/* its process is not visible, now or later */
 	char name[MEMPOOL_NAME_BYTES];
 	struct watched watched;		/* LIVE: by its process */
+	int blind_error;		/* why it was not, when that was told last; 0: never */
 	struct visitor *visitor;	/* NULL: detached */
 	int wake_fd;			/* -1: it polls nothing; kept for those who wake it */
 	bool is_owed_news;		/* somebody has asked for that one before it came */

@@ -205,7 +205,7 @@ static int watch_new(struct watches *watches, const struct process *process, int
 	watch->pidfd = -1;
 	TAILQ_INIT(&watch->list);
 	TAILQ_INSERT_HEAD(bucket_of(watches, process), watch, link);
-	if (!pidfd)
+	if (!pidfd || *pidfd < 0)
 		r = look(watch);
 	else if (see(watch, *pidfd))
 		*pidfd = -1;
@@ -232,7 +232,7 @@ int watch_join(struct watches *watches, struct watched *watched, const struct pr
 		r = watch_new(watches, process, pidfd, &watch);
 		if (r < 0)
 			return r;
-	} else if (watch->state == WATCH_BLIND && pidfd && see(watch, *pidfd)) {
+	} else if (watch->state == WATCH_BLIND && pidfd && *pidfd >= 0 && see(watch, *pidfd)) {
 		*pidfd = -1;
 	}
 	watched->watch = watch;

@@ -6,8 +6,8 @@
  * one pidfd. What it has, is told to each of its records, one at a time (chores.h).
  *
  *	SEEN	there is a pidfd, which becomes readable when the process has ended
- *	BLIND	there is none: no descriptor was left, or the pid is of elsewhere; it is tried
- *		again each second
+ *	BLIND	there is none: no descriptor was left, or is given to us, or the pid is of
+ *		elsewhere; it is tried again each second, and looked whether it lives
  *	DEAD	the process has ended, and its records are told
  *
  * Until a process is known to be dead it lives.
@@ -71,8 +71,8 @@ void watches_deinit(struct watches *watches);
 /**
  * watch_join() - wait for the end of a process
  * @watched: of no watch
- * @pidfd:   of the process; taken over, and set to -1, where it is not watched yet. NULL: there
- *	     is none, and the process is only known from a record
+ * @pidfd:   of the process; taken over, and set to -1, where it is not watched yet. NULL or -1:
+ *	     there is none, and the process is only known from a record
  *
  * Return: 0 it lives, or cannot be seen to be dead; -ESRCH it is dead, and nothing was done;
  *	   -ENOMEM.

@@ -120,6 +120,9 @@ static void admit(struct session *session, struct host *host, const struct newco
 		session_refuse(session, r, "segment '%s' has no free holder: all %u are "
 			       "taken (max_clients)", host->name,
 			       generation->tenants.n_ids - generation->tenants.first_id);
+	} else if (r == -ESRCH) {
+		/* It has ended meanwhile: there is nobody to tell. */
+		session_free(session);
 	} else {
 		session_refuse(session, r, "out of memory");
 	}

@@ -2,13 +2,22 @@
 /*
  * test-adoption.c - a daemon starts and finds what another one left
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "daemon/segments/house.h"
@@ -397,6 +406,180 @@ START_TEST(test_holder_whose_lock_is_held_cannot_be_forgotten)
 }
 END_TEST
 
+/* ---- without pidfds ---- */
+
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77			/* Linux 6.5 */
+#endif
+
+/* As the profiles of old containers have it; and, if @older, as kernels before 6.5. */
+static void refuse_pidfds(void *userdata)
+{
+	const bool *older = userdata;
+	struct sock_filter lines[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pidfd_open, 5, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getsockopt, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, *older ? SO_PEERPIDFD : 4711, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOPROTOOPT),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+	};
+	struct sock_fprog filter = { sizeof(lines) / sizeof(lines[0]), lines };
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) < 0)
+		_exit(77);
+}
+
+/* How many pidfds the daemon has. */
+static unsigned int count_pidfds(void)
+{
+	char path[64], target[64];
+	struct dirent *entry;
+	unsigned int n = 0;
+	ssize_t size;
+	DIR *folder;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)fixture.pid);
+	folder = opendir(path);
+	ck_assert_ptr_nonnull(folder);
+	while ((entry = readdir(folder))) {
+		size = readlinkat(dirfd(folder), entry->d_name, target, sizeof(target) - 1);
+		target[size < 0 ? 0 : size] = '\0';
+		n += strstr(target, "pidfd") != NULL;
+	}
+	closedir(folder);
+	return n;
+}
+
+static void expect_reaped(struct segment *segment)
+{
+	wait_until(fixture_no_longer_used, &(struct fixture_used){ segment, 0 }, 30000);
+	segment_free(segment);
+	fixture_stop(&fixture);
+}
+
+/* It is asked for again and again, and is known by its start time. */
+START_TEST(test_death_of_adopted_without_pidfd_is_seen)
+{
+	struct segment *segment;
+	struct victim victim;
+	bool older = _i;
+
+	fixture_start(&fixture);
+	victim_start(&victim, &fixture, 10);
+	segment = wire_map(&victim.welcome);
+	fixture_kill(&fixture);
+	fixture.in_child = refuse_pidfds;
+	fixture.userdata = &older;
+	fixture_start(&fixture);
+	ck_assert_uint_eq(pool_count_used(&segment->pools[0]), 10);
+	ck_assert_uint_eq(count_pidfds(), 0);
+	ck_assert(fixture_log_has(&fixture, "Operation not permitted; trying again each second"));
+	victim_kill(&victim);
+	expect_reaped(segment);
+}
+END_TEST
+
+/* Nor is it a living one that its parent has not waited for. */
+START_TEST(test_death_of_adopted_without_pidfd_is_seen_while_a_zombie)
+{
+	struct segment *segment;
+	struct victim victim;
+	bool older = false;
+
+	fixture_start(&fixture);
+	victim_start(&victim, &fixture, 10);
+	segment = wire_map(&victim.welcome);
+	fixture_kill(&fixture);
+	fixture.in_child = refuse_pidfds;
+	fixture.userdata = &older;
+	fixture_start(&fixture);
+	kill(victim.pid, SIGKILL);
+	expect_reaped(segment);
+	victim_kill(&victim);
+}
+END_TEST
+
+/* A new one is let in, with the pidfd of its connection or without. */
+START_TEST(test_death_of_newcomer_without_pidfd_open_is_seen)
+{
+	struct segment *segment;
+	struct victim victim;
+	bool older = _i;
+
+	fixture.in_child = refuse_pidfds;
+	fixture.userdata = &older;
+	fixture_start(&fixture);
+	victim_start(&victim, &fixture, 10);
+	segment = wire_map(&victim.welcome);
+	if (older)
+		ck_assert_uint_eq(count_pidfds(), 0);
+	victim_kill(&victim);
+	expect_reaped(segment);
+}
+END_TEST
+
+/* The connection of one that comes back has a pidfd. */
+START_TEST(test_adopted_that_comes_back_is_seen_by_its_connection)
+{
+	struct mempool_msg_welcome welcome;
+	bool older = false;
+	int fd;
+
+	fixture_start(&fixture);
+	close(wire_attach(&fixture, 1, &welcome));
+	fixture_kill(&fixture);
+	fixture.in_child = refuse_pidfds;
+	fixture.userdata = &older;
+	fixture_start(&fixture);
+	ck_assert_uint_eq(count_pidfds(), 0);
+	fd = wire_attach(&fixture, 1, &welcome);
+	/* A kernel before 6.5 has none to give. */
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &(int){ 0 }, &(socklen_t){ sizeof(int) }) == 0)
+		ck_assert_uint_eq(count_pidfds(), 1);
+	close(fd);
+	fixture_stop(&fixture);
+}
+END_TEST
+
+static pid_t hidden_pid;
+
+static void hide_one(void *userdata)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/%d", (int)hidden_pid);
+	if (fixture_own_mounts(0) < 0 || mount("tmpfs", path, "tmpfs", 0, "size=4K") < 0)
+		_exit(77);
+	refuse_pidfds(userdata);
+}
+
+/* Its pid may be another's by now, and nothing tells: unverifiable, until there is no such pid. */
+START_TEST(test_adopted_that_is_hidden_and_has_no_pidfd_is_unverifiable)
+{
+	struct segment *segment;
+	struct victim victim;
+	bool older = true;
+
+	fixture_start(&fixture);
+	victim_start(&victim, &fixture, 10);
+	segment = wire_map(&victim.welcome);
+	fixture_kill(&fixture);
+	hidden_pid = victim.pid;
+	fixture.in_child = hide_one;
+	fixture.userdata = &older;
+	fixture_start(&fixture);
+	wait_until(is_unverifiable, segment, 30000);
+	ck_assert(fixture_log_has(&fixture, "or hidden; it keeps what it has"));
+	ck_assert_uint_eq(pool_count_used(&segment->pools[0]), 10);
+	victim_kill(&victim);
+	expect_reaped(segment);
+}
+END_TEST
+
 /* ---- a second daemon ---- */
 
 START_TEST(test_second_daemon_is_refused)
@@ -584,6 +767,35 @@ START_TEST(test_hard_link_to_a_segment_is_removed)
 	ck_assert_int_ne(access(other, F_OK), 0);
 	ck_assert_uint_eq(fixture_count_objects(&fixture), 1);
 	fixture_stop(&fixture);
+}
+END_TEST
+
+/* One more name, and whatever a member writes of who lives there: --remove removes all of it. */
+START_TEST(test_remove_believes_nothing_of_the_object)
+{
+	char house[HOUSE_ID_BYTES], path[96], other[128];
+	struct segment *segment;
+	struct victim victim;
+	uint32_t id;
+
+	fixture_start(&fixture);
+	victim_start(&victim, &fixture, 10);
+	segment = wire_map(&victim.welcome);
+	get_house(house);
+	fixture_kill(&fixture);
+	fixture_object_path(&fixture, 1, path);
+	snprintf(other, sizeof(other), "/dev/shm/mempool-%s.2.%s.%016x", fixture.segment, house, 2);
+	ck_assert_int_eq(link(path, other), 0);
+	for (id = 0; id < segment->n_holders; id++)
+		memset((void *)&segment->holders[id], 0xff, sizeof(segment->holders[id]));
+	memset(segment->memory.base, 0xff, sizeof(struct mempool_header));
+	/* Who lives is seen all the same. */
+	ck_assert_int_eq(run_remove(), 1);
+	ck_assert(fixture_object_exists(&fixture, 1));
+	victim_kill(&victim);
+	ck_assert_int_eq(run_remove(), 0);
+	ck_assert_uint_eq(fixture_count_objects(&fixture), 0);
+	segment_free(segment);
 }
 END_TEST
 
@@ -1008,12 +1220,17 @@ int main(void)
 	tcase_add_loop_test(tcase, test_dead_holder_that_cannot_be_seen_is_kept_until_forgotten, 0,
 			    3);
 	tcase_add_loop_test(tcase, test_holder_whose_lock_is_held_cannot_be_forgotten, 0, 3);
+	tcase_add_loop_test(tcase, test_death_of_adopted_without_pidfd_is_seen, 0, 2);
+	tcase_add_test(tcase, test_death_of_adopted_without_pidfd_is_seen_while_a_zombie);
+	tcase_add_loop_test(tcase, test_death_of_newcomer_without_pidfd_open_is_seen, 0, 2);
+	tcase_add_test(tcase, test_adopted_that_comes_back_is_seen_by_its_connection);
 	tcase_add_test(tcase, test_second_daemon_is_refused);
 	tcase_add_test(tcase, test_state_folder_that_others_may_write_is_refused);
 	tcase_add_test(tcase, test_two_daemons_of_one_segment_name_do_not_touch_each_other);
 	tcase_add_test(tcase, test_object_without_state_is_removed);
 	tcase_add_test(tcase, test_object_that_is_not_ours_is_left);
 	tcase_add_test(tcase, test_hard_link_to_a_segment_is_removed);
+	tcase_add_test(tcase, test_remove_believes_nothing_of_the_object);
 	tcase_add_loop_test(tcase, test_state_lost_under_a_living_client_leaves_its_segment, 0, 3);
 	tcase_add_loop_test(tcase, test_enlarged_object_is_cut_back, 0, 2);
 	tcase_add_test(tcase, test_object_truncated_without_daemon_is_lost);
@@ -1027,6 +1244,9 @@ int main(void)
 	tcase_add_test(tcase, test_open_mode_create);
 	tcase_add_test(tcase, test_open_mode_purge);
 	tcase_add_test(tcase, test_remove_takes_what_nobody_lives_in);
+	if (!skip_unless_root("a process that /proc hides"))
+		tcase_add_test(tcase,
+			       test_adopted_that_is_hidden_and_has_no_pidfd_is_unverifiable);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
