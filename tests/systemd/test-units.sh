@@ -16,6 +16,14 @@ restarts() { (($(property "$service" NRestarts) >= $1)); }
 status_says() { [[ $(property "$service" StatusText) == *"$1"* ]]; }
 inodes() { segments | sort; }
 
+# Of each client: its id, process, name and chunks
+clients() {
+	mempoolctl status | awk '$1 == "ID" { inside = 1; next }
+		NF == 0 { inside = 0 }
+		inside && $4 != "daemon" { print $1, $2, $4, $5 }' | sort -n
+}
+states() { compgen -G '/run/mempool/default.*.state'; }
+
 # Not running, its pid would be 0, and the signal ours.
 signal_daemon() { (($(daemon))) && kill -"$1" "$(daemon)"; }
 
@@ -311,8 +319,78 @@ fi
 echo "$installed" >"$config"
 check 'the old layout again' systemctl restart $service
 
-echo '# The end'
 check 'the program closes' ask living close 'closed 100'
+
+echo '# Stop and start, with programs that live and one that dies meanwhile'
+for name in near far gone; do
+	launch $name member
+	check "a program, $name" answers $name open
+done
+ask near 'hold 10' 'held 10' >/dev/null
+ask far 'hold 20' 'held 20' >/dev/null
+ask gone 'hold 30' 'held 30' >/dev/null
+check 'three hold chunks' ask near used 'used 60'
+before=$(inodes) state=$(states) old=$(clients)
+check 'as mempoolctl has it' same 3 "$(wc -l <<<"$old")"
+check 'stop' systemctl stop $service $socket
+check 'keeps what the next one has to know' same "$state" "$(states)"
+check 'for its user alone' same '600 mempool mempool' "$(stat -c '%a %U %G' "$state")"
+kill -KILL "${pid[gone]}"
+check 'what the dead one has, it has' ask near used 'used 60'
+check 'the living go on' ask near check 'whole 10'
+mark
+check 'start' systemctl start $service
+check 'is on the same segment' same "$before" "$(inodes)"
+check 'what the dead one had is free' soon 5 ask near used 'used 30'
+check 'the living are who they were' same "$(grep -v "^[0-9]* ${pid[gone]} " <<<"$old")" "$(clients)"
+check 'a new program is served beside them' opens member
+for name in near far; do
+	check "$name is in a segment that counts" ask $name stale current
+done
+check 'and has its chunks' ask near check 'whole 10'
+check 'as the other one' ask far check 'whole 20'
+kill -KILL "${pid[near]}"
+check 'one more dies, and is reaped' soon 5 ask far used 'used 20'
+
+echo '# A state file lost, with programs that live'
+launch doomed member
+check 'a program' answers doomed open
+check 'holds chunks, too' ask doomed 'hold 5' 'held 5'
+before=$(inodes | grep default)
+check 'stop' systemctl stop $service $socket
+check 'the state file is removed' rm "$(states)"
+mark
+check 'start' systemctl start $service
+check 'says that it was lost' said 'its state file was lost, and clients are in it'
+check 'the segment is there' same "$before" "$(inodes | grep -Fx "$before")"
+for name in far doomed; do
+	check "$name is told" ask $name stale stale
+done
+launch fresh member
+check 'a new program' answers fresh open
+check 'is in another segment' ask fresh used 'used 0'
+check 'which counts' ask fresh stale current
+check 'as the only one that the daemon knows' same "${pid[fresh]}" "$(clients | cut -d ' ' -f 2)"
+# The daemon has seen later deaths, so it would have seen this one.
+kill -KILL "${pid[doomed]}"
+launch victim member && answers victim open >/dev/null
+ask victim 'hold 7' 'held 7' >/dev/null
+kill -KILL "${pid[victim]}"
+check 'who dies in the new one is reaped' soon 5 ask fresh used 'used 0'
+check 'and nobody in the old one' ask far used 'used 25'
+check 'restart' systemctl restart $service
+check 'removes nothing either' same "$before" "$(inodes | grep -Fx "$before")"
+check 'nor frees anything' ask far used 'used 25'
+check 'the program has its chunks' ask far check 'whole 20'
+check 'and closes' ask far close 'closed 20'
+mark
+check 'with nobody in it' systemctl restart $service
+check 'the old segment is removed' said 'it has no state file, and nobody is seen in it'
+check 'and is gone' same '' "$(inodes | grep -Fx "$before")"
+check 'the new one is not' ask fresh stale current
+ask fresh close 'closed 0' >/dev/null
+
+echo '# The end'
 launch last member && answers last open >/dev/null
 check 'nothing is held' ask last used 'used 0'
 check 'priorities are no text in the journal' same '' "$(lines debug '<' | grep '^<[0-7]>')"
