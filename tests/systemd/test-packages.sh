@@ -91,7 +91,7 @@ check 'the new one stands beside it' grep -qx '# The next version.' /etc/mempool
 
 echo '# Remove, with a program that lives'
 check 'remove' apt remove mempoold
-check 'says that somebody is in the segment' told '1 living clients are in it'
+check 'says that somebody is in the segment' told 'left: 1 clients are in it'
 check 'stops the daemon' is $service ActiveState inactive
 check 'closes the socket' refused ENOTCONN member
 check 'leaves the segment' same "$before" "$(inodes)"
@@ -109,9 +109,13 @@ check 'says that somebody is in the segment' told 'is still used by a program; l
 check 'leaves the segment' same "$before" "$(inodes)"
 check 'but not the config' test ! -e /etc/mempool.yaml
 check 'the program goes on' ask living check 'whole 100'
+mark
 check 'install again' install_version 2 mempoold
 check 'with the new config' grep -qx '# The next version.' /etc/mempool.yaml
+check 'the daemon finds the program' said '1 segment, 1 client'
+check 'it is on the same segment' same "$before" "$(inodes)"
 check 'the program has its chunks' ask living check 'whole 100'
+check 'in what is not retired' ask living stale current
 check 'remove' apt remove mempoold
 check 'the program closes' ask living close 'closed 100'
 check 'its segment is left' same "$before" "$(inodes)"
