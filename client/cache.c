@@ -19,7 +19,7 @@ static _Thread_local struct cache *thread_caches __attribute__((tls_model("initi
 
 /* Set in each thread that has caches, for the sake of its destructor. */
 static pthread_key_t thread_key;
-static int key_error;
+static bool has_key;			/* under the lock of the process */
 
 /* Of a scan, between two looks at the clock: some 60 us. */
 #define SCAN_SLICE_WORDS 65536
@@ -292,19 +292,19 @@ static bool is_dead(const struct cache *cache)
 
 static void link_to_client(struct cache *cache, struct mempool_client *client)
 {
-	pthread_mutex_lock(&process->lock);
+	pthread_mutex_lock(&process_own()->lock);
 	cache->next_of_client = client->caches;
 	if (client->caches)
 		client->caches->previous_of_client = &cache->next_of_client;
 	cache->previous_of_client = &client->caches;
 	client->caches = cache;
-	pthread_mutex_unlock(&process->lock);
+	pthread_mutex_unlock(&process_own()->lock);
 }
 
 /* Its hints go back to the lists. */
 static void unlink_from_client(struct cache *cache)
 {
-	pthread_mutex_lock(&process->lock);
+	pthread_mutex_lock(&process_own()->lock);
 	/* Under the lock, as another thread may be closing the client. */
 	if (!is_dead(cache)) {
 		*cache->previous_of_client = cache->next_of_client;
@@ -313,7 +313,7 @@ static void unlink_from_client(struct cache *cache)
 				cache->previous_of_client;
 		cache_flush(cache);
 	}
-	pthread_mutex_unlock(&process->lock);
+	pthread_mutex_unlock(&process_own()->lock);
 }
 
 /* A thread ends. */
@@ -392,17 +392,20 @@ struct cache *cache_find(struct mempool_client *client)
 	return cache;
 }
 
-static void make_key(void)
-{
-	key_error = pthread_key_create(&thread_key, forget_thread);
-}
-
 int cache_register(struct mempool_client *client)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	int r = process_enter(&client->process);
 
-	pthread_once(&once, make_key);
-	return key_error != 0 ? -key_error : process_enter(&client->process);
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&process_own()->lock);
+	if (!has_key)
+		has_key = pthread_key_create(&thread_key, forget_thread) == 0;
+	/* The program has used up its keys. */
+	if (!has_key)
+		r = -ENOMEM;
+	pthread_mutex_unlock(&process_own()->lock);
+	return r;
 }
 
 /*
@@ -413,14 +416,14 @@ static void orphan_caches(struct mempool_client *client)
 {
 	struct cache *next;
 
-	pthread_mutex_lock(&process->lock);
+	pthread_mutex_lock(&process_own()->lock);
 	for (struct cache *cache = client->caches; cache; cache = next) {
 		next = cache->next_of_client;
 		/* O1 (release) pairs with O2: its thread may free it at once, without the lock. */
 		atomic_store_explicit(&cache->client, CACHE_ORPHAN, memory_order_release);
 	}
 	client->caches = NULL;
-	pthread_mutex_unlock(&process->lock);
+	pthread_mutex_unlock(&process_own()->lock);
 }
 
 void cache_close(struct mempool_client *client)

@@ -9,7 +9,7 @@
  * Everything here is private memory: it vanishes with the process, and nothing in the
  * segment depends on it. A magazine holds hints, no chunks: a freed chunk is FREE at once.
  *
- * Locks: only process->lock, for opening, closing, and a thread's first and last call with a
+ * Locks: only that of the process, for opening, closing, and a thread's first and last call with a
  * client; never in alloc, free or hand-over, and not by a fork.
  */
 #ifndef CLIENT_PARTS_H
@@ -105,14 +105,15 @@ struct mempool_client {
 	struct poller poller;
 	_Atomic uint32_t *references;	/* by manager; see share.h */
 	struct reap reap;		/* for close, so that it needs no memory then */
-	struct cache *caches;		/* under process->lock, as are the links */
+	struct cache *caches;		/* under the lock of the process, as are the links */
 };
 
 /* Whether this is a child of the process that opened the client: then there is no segment. */
 static inline bool client_is_forked(const struct mempool_client *client)
 {
 	/* Relaxed: no child ever has the number that stands here in its parent. */
-	return atomic_load_explicit(&process->number, memory_order_relaxed) != client->process;
+	return atomic_load_explicit(&process_own()->number, memory_order_relaxed) !=
+	       client->process;
 }
 
 #endif

@@ -5,7 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-struct process *process;
+_Atomic(struct process *) process_page;
 
 static size_t round_up(size_t bytes)
 {
@@ -40,26 +40,39 @@ int process_map(size_t kept_bytes, size_t wiped_bytes, void **ret_border)
 	return 0;
 }
 
-static int map_result;
-
-static void map_once(void)
+/*
+ * Once, by whichever thread is first. No lock, and no pthread_once(): the child of a fork could
+ * find it taken.
+ */
+static int make_page(void)
 {
+	struct process *none = NULL;
 	void *page;
+	int r;
 
-	map_result = process_map(0, sizeof(*process), &page);
-	if (map_result == 0)
-		process = page;
+	if (process_own())
+		return 0;
+	r = process_map(0, sizeof(struct process), &page);
+	if (r < 0)
+		return r;
+	/* Relaxed, as process_own(). */
+	if (!atomic_compare_exchange_strong_explicit(&process_page, &none, page,
+						     memory_order_relaxed, memory_order_relaxed))
+		process_unmap(page, 0, sizeof(struct process));
+	return 0;
 }
 
 int process_enter(uint64_t *ret_number)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	/* Not wiped: a child counts on. Under the lock. */
 	static uint64_t last_number;
+	struct process *process;
+	int r;
 
-	pthread_once(&once, map_once);
-	if (map_result < 0)
-		return map_result;
+	r = make_page();
+	if (r < 0)
+		return r;
+	process = process_own();
 	pthread_mutex_lock(&process->lock);
 	/* Relaxed: only compared; the client brings what else there is. */
 	*ret_number = atomic_load_explicit(&process->number, memory_order_relaxed);

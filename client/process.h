@@ -24,8 +24,14 @@ struct process {
 	pthread_mutex_t lock;		/* which thread has which caches: client/cache.c */
 };
 
+extern _Atomic(struct process *) process_page __attribute__((visibility("hidden")));
+
 /* On a page of its own, once process_enter() has succeeded. */
-extern struct process *process __attribute__((visibility("hidden")));
+static inline struct process *process_own(void)
+{
+	/* Relaxed: the kernel has zeroed the page, and whoever has a client was told of it. */
+	return atomic_load_explicit(&process_page, memory_order_relaxed);
+}
 
 /**
  * process_enter() - before a process opens a client

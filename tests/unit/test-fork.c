@@ -9,6 +9,7 @@
 #include "test_segment.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
@@ -51,12 +52,12 @@ int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex)
 	return r;
 }
 
-static bool is_kernel_old;
+static int wipe_error;
 
 int __wrap_madvise(void *memory, size_t bytes, int advice)
 {
-	if (advice == MADV_WIPEONFORK && is_kernel_old) {
-		errno = EINVAL;
+	if (advice == MADV_WIPEONFORK && wipe_error != 0) {
+		errno = wipe_error;
 		return -1;
 	}
 	return __real_madvise(memory, bytes, advice);
@@ -415,10 +416,10 @@ static void *come_while_it_is_closed(void *unused)
 	sem_post(&has_stopped);
 	sem_wait(&may_go_on);
 	/* Without new memory, which could lie where the cache was. */
-	is_kernel_old = true;
+	wipe_error = EINVAL;
 	if (mempool_alloc(other, 10) || errno != ENOMEM)
 		wrong = other;
-	is_kernel_old = false;
+	wipe_error = 0;
 	sem_post(&has_looked);
 	sem_wait(&may_go_on);
 	return wrong ? wrong : allocate_as_thread(other);
@@ -554,7 +555,7 @@ static int cannot_open(void)
 	struct segment *its = test_segment_new(pools, 1);
 	struct mempool_client *none = NULL;
 
-	is_kernel_old = true;
+	wipe_error = EINVAL;
 	return client_new(its, TEST_HOLDER, 0, &none) == -ENOSYS && !none ? 0 : 1;
 }
 
@@ -562,6 +563,43 @@ START_TEST(test_fork_kernel_that_cannot_wipe_enosys)
 {
 	/* In a process that has not had a client. */
 	ck_assert_int_eq(status_of(BY_FORK, cannot_open), 0);
+}
+END_TEST
+
+static int open_status(void)
+{
+	struct mempool_client *none = NULL;
+
+	return client_new(test_segment_new(pools, 1), TEST_HOLDER, 0, &none);
+}
+
+static int open_without_memory_then_with(void)
+{
+	wipe_error = ENOMEM;
+	if (open_status() != -ENOMEM)
+		return 1;
+	wipe_error = 0;
+	return open_status() == 0 ? 0 : 2;
+}
+
+static int open_without_key_then_with(void)
+{
+	pthread_key_t keys[PTHREAD_KEYS_MAX];
+	int n = 0;
+
+	while (n < PTHREAD_KEYS_MAX && pthread_key_create(&keys[n], NULL) == 0)
+		n++;
+	if (open_status() != -ENOMEM)
+		return 1;
+	pthread_key_delete(keys[0]);
+	return open_status() == 0 ? 0 : 2;
+}
+
+/* What is short once is not missing for ever. */
+START_TEST(test_fork_first_client_fails_the_next_does_not)
+{
+	ck_assert_int_eq(status_of(BY_FORK, open_without_memory_then_with), 0);
+	ck_assert_int_eq(status_of(BY_FORK, open_without_key_then_with), 0);
 }
 END_TEST
 
@@ -581,6 +619,7 @@ static void add_tests(TCase *tcase)
 static void add_first_tests(TCase *tcase)
 {
 	tcase_add_test(tcase, test_fork_kernel_that_cannot_wipe_enosys);
+	tcase_add_test(tcase, test_fork_first_client_fails_the_next_does_not);
 	tcase_add_test(tcase, test_fork_beside_a_lock_of_the_program);
 }
 
