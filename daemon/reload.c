@@ -23,7 +23,7 @@ static const struct timeval tick_interval = { 1, 0 };
 struct change {
 	struct host *host;
 	const struct conf_segment *conf;
-	bool is_added;			/* the host is ours until it is put in force */
+	bool is_failed;			/* what was left of it cannot be adopted now */
 	bool is_made;			/* there is to be a new generation */
 	int r;				/* of the build */
 	struct build build;
@@ -44,9 +44,7 @@ static void undo(struct reload *reload)
 		generation_free(change->generation);
 		if (change->is_made)
 			build_deinit(&change->build);
-		if (change->is_added)
-			host_free(change->host);
-		else if (change->host)
+		if (change->host)
 			host_unpin(change->host);
 	}
 	free(reload->changes);
@@ -152,11 +150,7 @@ static void put_hosts_in_force(struct reload *reload)
 	for (i = 0; i < reload->n_changes; i++) {
 		struct change *change = &reload->changes[i];
 
-		if (!change->is_added)
-			TAILQ_REMOVE(&before, change->host, link);
-		else
-			host_pin(change->host);
-		change->is_added = false;
+		TAILQ_REMOVE(&before, change->host, link);
 		TAILQ_INSERT_TAIL(hosts, change->host, link);
 	}
 	TAILQ_FOREACH(host, &before, link) {
@@ -179,7 +173,10 @@ static void put_in_force(struct reload *reload)
 	for (i = 0; i < reload->n_changes; i++) {
 		struct change *change = &reload->changes[i];
 
-		if (!change->is_made)
+		if (change->is_failed)
+			log_warning("segment '%s' is not served: %s", change->host->name,
+				    change->host->why);
+		else if (!change->is_made)
 			tell_of_pages(change);
 		change->host->conf = change->conf;
 		if (change->is_made)
@@ -291,44 +288,45 @@ static int check_group(struct change *change)
 	return -EPERM;
 }
 
-/* The host of that name, whether the config in force has it or not; or NULL. */
-static struct host *find_host(const struct hosts *hosts, const char *name)
-{
-	struct host *host;
-
-	TAILQ_FOREACH(host, &hosts->list, link)
-		if (strcmp(host->name, name) == 0)
-			break;
-	return host;
-}
-
+/*
+ * A host of its own for a segment that is new, as for one that has left the config: if the reload
+ * fails, it goes, or what was found is watched.
+ *
+ * What cannot be adopted fails alone, as at the start: it may do later, and the others need not
+ * wait for it.
+ */
 static int plan_host(struct reload *reload, struct change *change)
 {
-	change->host = find_host(reload->hosts, change->conf->shape.name);
-	if (change->host) {
-		/* One that has left the config may lose its last client while we make it. */
-		host_pin(change->host);
-		return 0;
-	}
-	change->host = host_new(reload->hosts, change->conf);
-	if (!change->host)
+	const char *name = change->conf->shape.name;
+	struct host *host = hosts_get(reload->hosts, name);
+
+	if (!host)
+		host = hosts_add(reload->hosts, name, NULL);
+	if (!host)
 		return -ENOMEM;
-	change->is_added = true;
-	return host_find(change->host);
+	change->host = host;
+	/* Its last client may leave while we make what is new. */
+	host_pin(host);
+	change->is_failed = !host->current && host_find(host) < 0;
+	if (change->is_failed)
+		host_find_later(host);
+	else if (!host->conf)
+		host_settle(host);
+	return 0;
 }
 
 static int plan(struct reload *reload, struct change *change)
 {
 	struct host *host;
-	bool is_new;
 	int r;
 
 	r = plan_host(reload, change);
 	if (r < 0)
 		return r;
 	host = change->host;
-	is_new = change->is_added || !host->conf;
-	reload->result.n_added += is_new;
+	reload->result.n_added += !host->conf;
+	if (change->is_failed)
+		return 0;
 	if (host_fits(host, change->conf))
 		return check_group(change);
 	if (change->conf->open_mode == SEGMENT_OPEN) {
@@ -339,7 +337,7 @@ static int plan(struct reload *reload, struct change *change)
 	change->is_made = true;
 	build_init(&change->build, change->conf, reload->hosts->environment.house, host->next_number++);
 	reload->total_bytes += change->build.size_bytes;
-	reload->result.n_relaid += !is_new;
+	reload->result.n_relaid += host->conf != NULL;
 	return 0;
 }
 

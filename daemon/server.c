@@ -254,6 +254,23 @@ static void on_reloaded(uint64_t number, struct mempool_msg_reloaded *result, vo
 	session_observer_reloaded(&server->sessions, number, result);
 }
 
+/* Segments that have left the config while there was no daemon: first of all, since what is
+ * removed makes room. */
+static void open_left(struct server *server)
+{
+	struct host *host, *next;
+	int r = hosts_add_left(&server->hosts);
+
+	if (r < 0)
+		log_warning("cannot look for segments that have left the config: %s",
+			    strerror(-r));
+	for (host = TAILQ_FIRST(&server->hosts.list); host; host = next) {
+		next = TAILQ_NEXT(host, link);
+		if (!host->conf && host_open(host) == 0)
+			host_free_if_over(host);
+	}
+}
+
 /* A segment fails alone, unless there is none at all to serve or to watch. */
 static int open_hosts(struct server *server)
 {
@@ -261,8 +278,9 @@ static int open_hosts(struct server *server)
 	struct host *host;
 	int r, result = 0;
 
+	open_left(server);
 	TAILQ_FOREACH(host, &server->hosts.list, link) {
-		r = host_open(host);
+		r = host->conf ? host_open(host) : 0;
 		if (r < 0)
 			result = r;
 		is_any = is_any || !TAILQ_EMPTY(&host->generations);
@@ -353,7 +371,6 @@ static int init_hosts(struct server *server)
 		.progress = on_progress,
 	};
 	struct environment *environment = &server->hosts.environment;
-	struct host *host;
 	size_t i;
 	int r = 0;
 
@@ -375,10 +392,9 @@ static int init_hosts(struct server *server)
 		     &server->counters);
 	jobs_init(&server->hosts.jobs, server->base);
 	for (i = 0; i < server->conf->n_segments && r == 0; i++) {
-		host = host_new(&server->hosts, &server->conf->segments[i]);
-		if (host)
-			TAILQ_INSERT_TAIL(&server->hosts.list, host, link);
-		else
+		const struct conf_segment *segment = &server->conf->segments[i];
+
+		if (!hosts_add(&server->hosts, segment->shape.name, segment))
 			r = -ENOMEM;
 	}
 	return r;

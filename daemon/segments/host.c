@@ -27,6 +27,16 @@
 
 static void try_later(struct host *host);
 
+struct host *hosts_get(const struct hosts *hosts, const char *name)
+{
+	struct host *host;
+
+	TAILQ_FOREACH(host, &hosts->list, link)
+		if (strcmp(host->name, name) == 0)
+			break;
+	return host;
+}
+
 struct host *hosts_find(const struct hosts *hosts, const char *name)
 {
 	struct host *host;
@@ -181,8 +191,8 @@ bool host_fits(const struct host *host, const struct conf_segment *conf)
 
 static bool is_wanted(const struct host *host, const struct adoption *adoption)
 {
-	return !host->current && host->conf->open_mode != SEGMENT_PURGE_AND_CREATE &&
-	       adoption->segment && !state_is_retired(adoption->file) &&
+	return host->conf && !host->current &&
+	       host->conf->open_mode != SEGMENT_PURGE_AND_CREATE && adoption->segment && !state_is_retired(adoption->file) &&
 	       config_is_same(&adoption->file->shape, &host->conf->shape);
 }
 
@@ -274,9 +284,10 @@ static const char *find_useless(const struct host *host, const struct adoption *
 {
 	if (adoption->is_lost && has_lost(host))
 		return "it is lost, and so is a later one";
-	if (adopt_count_living(adoption->file, &host->hosts->environment.origin) == 0)
-		return "another layout, and nobody lives in it";
-	return NULL;
+	if (adopt_count_living(adoption->file, &host->hosts->environment.origin) > 0)
+		return NULL;
+	return host->conf ? "another layout, and nobody lives in it"
+			  : "it is not in the config, and nobody lives in it";
 }
 
 /* Take it up again, watch it, or remove it. */
@@ -287,7 +298,7 @@ static int consider(struct host *host, struct adoption *adoption)
 
 	if (why)
 		return remove_deserted(host, adoption->file, why);
-	if (host->conf->open_mode == SEGMENT_CREATE)
+	if (host->conf && host->conf->open_mode == SEGMENT_CREATE)
 		return host_fail(host, -EEXIST, "it exists already, and open_mode is create");
 	return keep(host, adoption, as_current);
 }
@@ -374,11 +385,20 @@ int host_find(struct host *host)
 		log_warning("segment '%s': cannot look for what was left behind: %s",
 			    host->name, strerror(-error));
 	free(entries);
-	if (r == 0 && !host->current && host->conf->open_mode == SEGMENT_OPEN)
-		return host_fail(host, -ENOENT,
-				 "there is none with this layout, and open_mode is open");
 	host->is_found = r == 0;
 	return r;
+}
+
+/* Of one in the config: whether there has to be something, its open mode says. */
+static int find_or_fail(struct host *host)
+{
+	bool was_found = host->is_found;
+	int r = host_find(host);
+
+	if (r < 0 || was_found || host->current || host->conf->open_mode != SEGMENT_OPEN)
+		return r;
+	host->is_found = false;
+	return host_fail(host, -ENOENT, "there is none with this layout, and open_mode is open");
 }
 
 void host_settle(struct host *host)
@@ -397,9 +417,9 @@ void host_settle(struct host *host)
 
 int host_open(struct host *host)
 {
-	int r = host_find(host);
+	int r = host->conf ? find_or_fail(host) : host_find(host);
 
-	if (r == 0 && !host->current) {
+	if (r == 0 && host->conf && !host->current) {
 		begin_making(host);
 		r = end_making(host, build_make(&host->build, on_progress, host));
 		host->is_fresh = r == 0;
@@ -442,7 +462,7 @@ static void set_pause(struct host *host, int error, uint64_t work_ns)
 static void try_again(struct host *host)
 {
 	uint64_t begun_ns = clock_monotonic_ns();
-	int r = host_find(host);
+	int r = find_or_fail(host);
 
 	if (r == 0 && !host->current) {
 		host_set_why(host, -EAGAIN, "it is made anew");
@@ -508,15 +528,32 @@ static void on_stopped(struct job *job)
 	build_deinit(&host_of_job(job)->build);
 }
 
+/* One that is not in the config. */
+static void find_again(struct host *host)
+{
+	if (host_open(host) == 0)
+		host_free_if_over(host);
+}
+
 static void on_retry(evutil_socket_t fd, short what, void *userdata)
 {
 	struct host *host = userdata;
 
 	(void)fd;
 	(void)what;
+	/* A reload has its plans with it. */
+	if (host->is_pinned)
+		try_later(host);
+	else if (!host->conf)
+		find_again(host);
 	/* It may be that only an older generation could not be adopted. */
-	if (host->conf && (!host->current || !host->is_found) && !host_is_coming(host))
+	else if ((!host->current || !host->is_found) && !host_is_coming(host))
 		try_again(host);
+}
+
+void host_find_later(struct host *host)
+{
+	try_later(host);
 }
 
 static void try_later(struct host *host)
@@ -550,7 +587,7 @@ bool host_is_coming(const struct host *host)
 
 void host_free_if_over(struct host *host)
 {
-	if (host->conf || host->is_pinned || !TAILQ_EMPTY(&host->generations))
+	if (host->conf || host->is_pinned || !host->is_found || !TAILQ_EMPTY(&host->generations))
 		return;
 	log_info("segment '%s': it is no longer in the config, and nobody is in it", host->name);
 	TAILQ_REMOVE(&host->hosts->list, host, link);
@@ -615,7 +652,7 @@ static void on_over(struct generation *generation)
 
 /* ---- the whole ---- */
 
-struct host *host_new(struct hosts *hosts, const struct conf_segment *conf)
+struct host *hosts_add(struct hosts *hosts, const char *name, const struct conf_segment *conf)
 {
 	static const struct job_fns making_fns = {
 		.begin = on_begin,
@@ -628,7 +665,7 @@ struct host *host_new(struct hosts *hosts, const struct conf_segment *conf)
 	if (!host)
 		return NULL;
 	host->hosts = hosts;
-	memcpy(host->name, conf->shape.name, sizeof(host->name));
+	snprintf(host->name, sizeof(host->name), "%s", name);
 	host->owner = (struct generation_owner){
 		.environment = &hosts->environment,
 		.segment_name = host->name,
@@ -640,7 +677,21 @@ struct host *host_new(struct hosts *hosts, const struct conf_segment *conf)
 	host->making.fns = &making_fns;
 	evtimer_assign(&host->retry, hosts->environment.base, on_retry, host);
 	TAILQ_INIT(&host->generations);
+	TAILQ_INSERT_TAIL(&hosts->list, host, link);
 	return host;
+}
+
+int hosts_add_left(struct hosts *hosts)
+{
+	struct house_name *names = NULL;
+	int64_t n = house_names(hosts->environment.house, &names);
+	int r = n < 0 ? (int)n : 0;
+
+	for (int64_t i = 0; i < n && r == 0; i++)
+		if (!hosts_get(hosts, names[i].name) && !hosts_add(hosts, names[i].name, NULL))
+			r = -ENOMEM;
+	free(names);
+	return r;
 }
 
 void host_free(struct host *host)

@@ -9,7 +9,8 @@
  * (jobs.h), and those who come meanwhile wait for it: hours may pass until the memory of a
  * large one is there, and the loop is everybody's.
  *
- * A host whose segment has left the config has none that is current, and goes with the last.
+ * A host whose segment has left the config has none that is current, and goes with the last;
+ * whether it left while this daemon ran, or while there was none.
  */
 #ifndef DAEMON_SEGMENTS_HOST_H
 #define DAEMON_SEGMENTS_HOST_H
@@ -59,6 +60,9 @@ struct hosts {
 	struct jobs jobs;		/* of the environment */
 };
 
+/* Whether the config in force has it or not. NULL: there is none. */
+struct host *hosts_get(const struct hosts *hosts, const char *name);
+
 /* In the config in force. NULL: none of that name. An empty name: the first one. */
 struct host *hosts_find(const struct hosts *hosts, const char *name);
 
@@ -71,15 +75,19 @@ struct host *hosts_find(const struct hosts *hosts, const char *name);
 struct tenant *hosts_find_tenant(const struct hosts *hosts, const char *name,
 				 uint64_t segment_id, const struct newcomer *newcomer);
 
-/* It is in no list yet. NULL: no memory. */
-struct host *host_new(struct hosts *hosts, const struct conf_segment *conf);
+/* One more, behind the others. conf: NULL: not in the config. NULL: no memory. */
+struct host *hosts_add(struct hosts *hosts, const char *name, const struct conf_segment *conf);
 
-/* Free what is private; the objects stay. */
+/* One more for each segment that has state files, and is not in the config. Return: 0; -errno. */
+int hosts_add_left(struct hosts *hosts);
+
+/* Free what is private; the objects stay. It is in no list any more. */
 void host_free(struct host *host);
 
 /**
  * host_open() - adopt what is there, or create, as the open mode says
  *
+ * Of a segment that is not in the config: watch who lives in it, and remove the rest.
  * Logs what it finds, does and cannot do. What fails is tried again later: a segment fails
  * alone. Return: 0 or -errno.
  */
@@ -92,6 +100,9 @@ int host_open(struct host *host);
 int host_find(struct host *host);
 void host_settle(struct host *host);
 
+/* It could not be found: that is tried again later. */
+void host_find_later(struct host *host);
+
 /* Whether the current generation has the layout that the config asks for. */
 bool host_fits(const struct host *host, const struct conf_segment *conf);
 
@@ -101,7 +112,7 @@ void host_take_up(struct host *host, struct generation *generation);
 /* The current generation gets the mode and group of the config. */
 void host_set_permissions(const struct host *host);
 
-/* Free it, if it is not in the config, nobody lives in it, and no reload refers to it. */
+/* Free it, if it is not in the config, nothing is left of it, and no reload refers to it. */
 void host_free_if_over(struct host *host);
 
 /* A reload refers to it, until it is unpinned, which may free it. */

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "daemon/base/log.h"
+#include "shm/config.h"
 
 #define LOCK_NAME "mempoold.lock"
 #define LOCK_TRIES 16
@@ -278,6 +279,56 @@ int64_t house_scan(const struct house *house, const char *segment_name,
 	if (n)
 		qsort(entries, n, sizeof(*entries), compare_descending);
 	*ret_entries = entries;
+	return (int64_t)n;
+}
+
+/* Of "NAME.GENERATION.state" the name. Return: whether it is one. */
+static bool parse_name(const char *file_name, char ret_name[static MEMPOOL_NAME_BYTES])
+{
+	size_t length = strcspn(file_name, ".");
+	uint64_t generation;
+	const char *rest;
+
+	if (length >= MEMPOOL_NAME_BYTES)
+		return false;
+	memset(ret_name, 0, MEMPOOL_NAME_BYTES);
+	memcpy(ret_name, file_name, length);
+	rest = config_name_is_valid(ret_name) ? parse(file_name, ret_name, &generation) : NULL;
+	return rest && strcmp(rest, ".state") == 0;
+}
+
+static bool has_name(const struct house_name *names, size_t n, const char *name)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(names[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+int64_t house_names(const struct house *house, struct house_name **ret_names)
+{
+	struct house_name *names = NULL, *grown, name;
+	DIR *stream = open_stream(house);
+	struct dirent *file;
+	size_t n = 0;
+
+	if (!stream)
+		return -errno;
+	while ((file = readdir(stream))) {
+		if (!parse_name(file->d_name, name.name) || has_name(names, n, name.name))
+			continue;
+		grown = reallocarray(names, n + 1, sizeof(*grown));
+		if (!grown)
+			break;
+		names = grown;
+		names[n++] = name;
+	}
+	closedir(stream);
+	if (file) {
+		free(names);
+		return -ENOMEM;
+	}
+	*ret_names = names;
 	return (int64_t)n;
 }
 

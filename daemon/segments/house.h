@@ -59,4 +59,16 @@ struct house_entry {
 int64_t house_scan(const struct house *house, const char *segment_name,
 		   struct house_entry **ret_entries);
 
+struct house_name {
+	char name[MEMPOOL_NAME_BYTES];
+};
+
+/**
+ * house_names() - the segments that have state files there, each once
+ * @ret_names: the caller frees it
+ *
+ * Return: how many, or -errno.
+ */
+int64_t house_names(const struct house *house, struct house_name **ret_names);
+
 #endif

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -96,6 +97,30 @@ static int remove_segment(const struct house *house, const char *segment_name)
 	return r;
 }
 
+static bool has_segment(const struct conf *conf, const char *name)
+{
+	for (size_t i = 0; i < conf->n_segments; i++)
+		if (strcmp(conf->segments[i].shape.name, name) == 0)
+			return true;
+	return false;
+}
+
+/* Those that have state files, and are not in the config any more. */
+static int remove_left(const struct house *house, const struct conf *conf)
+{
+	struct house_name *names = NULL;
+	int64_t n = house_names(house, &names);
+	int r, result = n < 0 ? (int)n : 0;
+
+	for (int64_t i = 0; i < n; i++) {
+		r = has_segment(conf, names[i].name) ? 0 : remove_segment(house, names[i].name);
+		if (r < 0)
+			result = r;
+	}
+	free(names);
+	return result;
+}
+
 int remove_segments(const struct conf *conf, const char *socket_path)
 {
 	struct house house = HOUSE_NULL;
@@ -109,6 +134,9 @@ int remove_segments(const struct conf *conf, const char *socket_path)
 		if (r < 0)
 			result = r;
 	}
+	r = remove_left(&house, conf);
+	if (r < 0)
+		result = r;
 	house_clear(&house);
 	house_close(&house);
 	return result;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * remove.h - mempoold --remove: unlink the segments of a config that nobody lives in
+ * remove.h - mempoold --remove: unlink the segments that nobody lives in, of the config and of those
+ *	      that have left it
  *
  * No daemon may have their state folder, which its lock tells. What somebody lives in, or may
  * live in, is left, and what is of another state folder or user is named and left.

@@ -144,6 +144,9 @@ static void remove_all(const struct fixture *fixture)
 
 	snprintf(prefix, sizeof(prefix), "mempool-%s.", fixture->segment);
 	remove_files("/dev/shm", prefix);
+	/* More segments of a test begin as the first one. */
+	snprintf(prefix, sizeof(prefix), "mempool-%s-", fixture->segment);
+	remove_files("/dev/shm", prefix);
 	remove_files(fixture->folder, "");
 	rmdir(fixture->folder);
 }

@@ -1118,6 +1118,92 @@ START_TEST(test_other_version_is_watched_and_removed)
 }
 END_TEST
 
+/* ---- segments that have left the config ---- */
+
+/* A segment of that name behind the one of the fixture. */
+static struct fixture configure_more(const char *suffix)
+{
+	FILE *file = fopen(fixture.config_path, "ae");
+	struct fixture more = fixture;
+
+	ck_assert_ptr_nonnull(file);
+	strcat(more.segment, suffix);
+	fprintf(file, "  - name: %s\n    mode: \"0666\"\n%s", more.segment, fixture_pools);
+	fclose(file);
+	return more;
+}
+
+static bool has_nothing_left(void *userdata)
+{
+	const struct fixture *gone = userdata;
+	char path[192];
+
+	snprintf(path, sizeof(path), "%s/%s.1.state", gone->folder, gone->segment);
+	return !fixture_object_exists(gone, 1) && access(path, F_OK) < 0;
+}
+
+START_TEST(test_segment_that_left_the_config_is_watched_and_removed)
+{
+	struct fixture lived_in = configure_more("-b"), deserted = configure_more("-c");
+	struct mempool_msg_welcome welcome, back;
+	struct mempool_msg_hello hello;
+	struct victim victim;
+	struct segment *segment;
+	int fd;
+
+	fixture_start(&fixture);
+	victim_start(&victim, &lived_in, 10);
+	fd = wire_attach(&lived_in, 1, &welcome);
+	segment = wire_map(&welcome);
+	ck_assert_int_eq(pool_claim(&segment->pools[0], 500, welcome.holder), 0);
+	ck_assert(fixture_object_exists(&deserted, 1));
+	fixture_kill(&fixture);
+	close(fd);
+	fixture_configure(&fixture, "", NULL);
+	fixture_start(&fixture);
+	/* Nobody is in it: gone before the daemon is ready. */
+	ck_assert(has_nothing_left(&deserted));
+	ck_assert(fixture_log_has(&fixture, "it is not in the config, and nobody lives in it"));
+	/* It leads nowhere, and nobody new comes in; whoever is in it may come back. */
+	ck_assert_uint_eq(segment_state(segment), MEMPOOL_SEGMENT_RETIRED);
+	hello = wire_hello(&lived_in, 2);
+	fd = wire_connect(&fixture);
+	wire_send(fd, &hello, sizeof(hello));
+	wire_expect_refused(fd, -ENOENT, "there is no segment");
+	close(fd);
+	hello = wire_hello(&lived_in, 1);
+	hello.segment_id = welcome.place.segment_id;
+	fd = wire_connect(&fixture);
+	wire_send(fd, &hello, sizeof(hello));
+	wire_expect_welcome(fd, &back);
+	ck_assert_mem_eq(&welcome, &back, sizeof(welcome));
+	/* Those who die are reaped, and with the last one it goes. */
+	victim_kill(&victim);
+	wait_until(fixture_no_longer_used, &(struct fixture_used){ segment, 1 }, 30000);
+	ck_assert(!has_nothing_left(&lived_in));
+	wire_bye(fd);
+	wait_until(has_nothing_left, &lived_in, 30000);
+	segment_free(segment);
+	close(wire_attach(&fixture, 3, &welcome));
+	ck_assert_uint_eq(welcome.place.generation, 1);
+	fixture_stop(&fixture);
+}
+END_TEST
+
+START_TEST(test_remove_takes_what_has_left_the_config)
+{
+	struct fixture left = configure_more("-b");
+
+	fixture_start(&fixture);
+	fixture_stop(&fixture);
+	fixture_configure(&fixture, "", NULL);
+	ck_assert(!has_nothing_left(&left));
+	ck_assert_int_eq(run_remove(), 0);
+	ck_assert(has_nothing_left(&left));
+	ck_assert_uint_eq(fixture_count_objects(&fixture), 0);
+}
+END_TEST
+
 /* ---- open modes ---- */
 
 static void configure_mode(const char *mode)
@@ -1240,6 +1326,8 @@ int main(void)
 	tcase_add_test(tcase, test_other_layout_deserted_is_removed);
 	tcase_add_test(tcase, test_other_layout_is_retired_until_its_last_holder_ends);
 	tcase_add_test(tcase, test_other_version_is_watched_and_removed);
+	tcase_add_test(tcase, test_segment_that_left_the_config_is_watched_and_removed);
+	tcase_add_test(tcase, test_remove_takes_what_has_left_the_config);
 	tcase_add_test(tcase, test_open_mode_open);
 	tcase_add_test(tcase, test_open_mode_create);
 	tcase_add_test(tcase, test_open_mode_purge);

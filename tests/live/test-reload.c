@@ -344,7 +344,7 @@ START_TEST(test_reload_adds_and_removes_segments)
 }
 END_TEST
 
-START_TEST(test_reload_takes_up_a_segment_that_was_left)
+START_TEST(test_reload_brings_back_a_segment_that_was_left)
 {
 	struct mempool_msg_hello hello = hello_to_other(1);
 	struct mempool_msg_welcome welcome, again;
@@ -370,6 +370,52 @@ START_TEST(test_reload_takes_up_a_segment_that_was_left)
 	wire_bye(fd);
 	fixture_stop(&fixture);
 	remove_other();
+}
+END_TEST
+
+static bool can_attach_to_other(void *userdata)
+{
+	struct mempool_msg_hello hello = hello_to_other(1);
+	union wire_answer answer;
+	int fd = wire_connect(&fixture);
+
+	(void)userdata;
+	wire_send(fd, &hello, sizeof(hello));
+	ck_assert_int_gt(wire_receive(fd, &answer), 0);
+	close(fd);
+	return answer.msg.type == MEMPOOL_MSG_WELCOME;
+}
+
+/* What it finds of a new segment cannot be read now: the rest is in force all the same. */
+START_TEST(test_reload_with_a_segment_that_cannot_be_adopted)
+{
+	struct mempool_msg_hello hello = hello_to_other(1);
+	struct mempool_msg_welcome welcome;
+	char path[160];
+	int fd;
+
+	fixture_start(&fixture);
+	snprintf(path, sizeof(path), "%s/%s-b.1.state", fixture.folder, fixture.segment);
+	ck_assert_int_eq(mkdir(path, 0700), 0);
+	fixture_configure(&fixture, "", new_pools);
+	configure_other(new_pools);
+	reload();
+	ck_assert_ptr_nonnull(strstr(reloaded.text, "is not served: cannot adopt"));
+	ck_assert_uint_eq(reloaded.n_relaid, 1);
+	ck_assert_uint_eq(reloaded.n_added, 1);
+	ck_assert_uint_eq(current_generation(), 2);
+	fd = wire_connect(&fixture);
+	wire_send(fd, &hello, sizeof(hello));
+	wire_expect_refused(fd, -EAGAIN, "is not served now: cannot adopt");
+	close(fd);
+	/* It is tried again, and so it is when it has left the config. */
+	ck_assert_int_eq(rmdir(path), 0);
+	wait_until(can_attach_to_other, NULL, 30 * SECOND_MS);
+	fd = wire_connect(&fixture);
+	wire_send(fd, &hello, sizeof(hello));
+	wire_expect_welcome(fd, &welcome);
+	ck_assert_uint_eq(welcome.place.generation, 2);
+	wire_bye(fd);
 }
 END_TEST
 
@@ -740,7 +786,8 @@ int main(void)
 	tcase_add_test(tcase, test_reload_access_in_place);
 	tcase_add_test(tcase, test_reload_socket_mode_in_place_its_path_not);
 	tcase_add_test(tcase, test_reload_adds_and_removes_segments);
-	tcase_add_test(tcase, test_reload_takes_up_a_segment_that_was_left);
+	tcase_add_test(tcase, test_reload_brings_back_a_segment_that_was_left);
+	tcase_add_test(tcase, test_reload_with_a_segment_that_cannot_be_adopted);
 	tcase_add_test(tcase, test_reload_brings_back_a_segment_whose_last_client_leaves);
 	tcase_add_test(tcase, test_reload_that_fails_lets_go_of_a_segment_that_is_over);
 	tcase_add_test(tcase, test_reload_without_room_for_both_changes_nothing);
