@@ -25,6 +25,7 @@ struct change {
 	const struct conf_segment *conf;
 	bool is_failed;			/* what was left of it cannot be adopted now */
 	bool is_made;			/* there is to be a new generation */
+	bool is_remade;			/* in the place of one that was lost */
 	int r;				/* of the build */
 	struct build build;
 	struct generation *generation;	/* has taken what was built */
@@ -135,6 +136,21 @@ static void put_generation_in_force(struct change *change)
 	build_keep(&change->build);
 	host_take_up(change->host, change->generation);
 	change->generation = NULL;
+	if (change->is_remade)
+		log_warning("segment '%s' was lost, and has been made anew", change->host->name);
+}
+
+/* A segment that is as it was; or was lost while the others were made. */
+static void put_in_force_unchanged(const struct change *change)
+{
+	struct host *host = change->host;
+
+	if (host->current)
+		generation_check(host->current);
+	if (host->current)
+		host_set_permissions(host);
+	else
+		log_warning("segment '%s' is not served: %s", host->name, host->why);
 }
 
 /* The hosts in the new order; behind them those that no longer have a segment. */
@@ -173,16 +189,13 @@ static void put_in_force(struct reload *reload)
 	for (i = 0; i < reload->n_changes; i++) {
 		struct change *change = &reload->changes[i];
 
-		if (change->is_failed)
-			log_warning("segment '%s' is not served: %s", change->host->name,
-				    change->host->why);
-		else if (!change->is_made)
+		if (!change->is_made && !change->is_failed)
 			tell_of_pages(change);
 		change->host->conf = change->conf;
 		if (change->is_made)
 			put_generation_in_force(change);
 		else
-			host_set_permissions(change->host);
+			put_in_force_unchanged(change);
 	}
 	/* The new ones are there: whoever hears that its own is retired finds them. */
 	for (host = TAILQ_FIRST(&reload->hosts->list); host; host = next) {
@@ -329,7 +342,8 @@ static int plan(struct reload *reload, struct change *change)
 		return 0;
 	if (host_fits(host, change->conf))
 		return check_group(change);
-	if (change->conf->open_mode == SEGMENT_OPEN) {
+	change->is_remade = host->conf && config_is_same(&host->conf->shape, &change->conf->shape);
+	if (change->conf->open_mode == SEGMENT_OPEN && !change->is_remade) {
 		log_error("segment '%s': there is none with this layout, and open_mode is open",
 			  host->name);
 		return -ENOENT;
@@ -337,7 +351,7 @@ static int plan(struct reload *reload, struct change *change)
 	change->is_made = true;
 	build_init(&change->build, change->conf, reload->hosts->environment.house, host->next_number++);
 	reload->total_bytes += change->build.size_bytes;
-	reload->result.n_relaid += host->conf != NULL;
+	reload->result.n_relaid += host->conf && !change->is_remade;
 	return 0;
 }
 
@@ -359,12 +373,23 @@ static int plan_all(struct reload *reload)
 	return r;
 }
 
+/* Truncated, or without its name, it is to be made anew, even if nobody has come since. */
+static void check_all(const struct hosts *hosts)
+{
+	const struct host *host;
+
+	TAILQ_FOREACH(host, &hosts->list, link)
+		if (host->current)
+			generation_check(host->current);
+}
+
 /* Nothing is being made, and nothing will be before we are over. */
 static void on_held(void *userdata)
 {
 	struct reload *reload = userdata;
 	int r;
 
+	check_all(reload->hosts);
 	log_keep(reload->result.text, sizeof(reload->result.text), LOG_ERR);
 	r = plan_all(reload);
 	if (r == 0 && reload->total_bytes == 0) {

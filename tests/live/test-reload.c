@@ -419,6 +419,26 @@ START_TEST(test_reload_with_a_segment_that_cannot_be_adopted)
 }
 END_TEST
 
+/* By a cleaner, or logind: nobody has come since, and the reload sees it. */
+START_TEST(test_reload_makes_anew_what_has_lost_its_name)
+{
+	struct mempool_msg_welcome welcome;
+	char path[96];
+	int fd;
+
+	fixture_start(&fixture);
+	fd = wire_attach(&fixture, 1, &welcome);
+	fixture_object_path(&fixture, 1, path);
+	ck_assert_int_eq(unlink(path), 0);
+	reload();
+	ck_assert_ptr_nonnull(strstr(reloaded.text, "was lost, and has been made anew"));
+	ck_assert_uint_eq(reloaded.n_relaid, 0);
+	ck_assert_uint_eq(fixture_count_objects(&fixture), 1);
+	ck_assert_uint_eq(current_generation(), 2);
+	wire_bye(fd);
+}
+END_TEST
+
 /*
  * A segment has left the config, a reload is to bring it back, and its last client leaves while
  * that is taking memory. Return: the thread that takes it, held; *ret_asker: who waits for the
@@ -788,6 +808,7 @@ int main(void)
 	tcase_add_test(tcase, test_reload_adds_and_removes_segments);
 	tcase_add_test(tcase, test_reload_brings_back_a_segment_that_was_left);
 	tcase_add_test(tcase, test_reload_with_a_segment_that_cannot_be_adopted);
+	tcase_add_test(tcase, test_reload_makes_anew_what_has_lost_its_name);
 	tcase_add_test(tcase, test_reload_brings_back_a_segment_whose_last_client_leaves);
 	tcase_add_test(tcase, test_reload_that_fails_lets_go_of_a_segment_that_is_over);
 	tcase_add_test(tcase, test_reload_without_room_for_both_changes_nothing);
