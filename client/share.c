@@ -15,6 +15,9 @@
 #define BUSY_YIELDS 16
 #define BUSY_PAUSE_NS 50000
 
+/* How often others are let run, for a manager: one that runs has long given it back by then. */
+#define MANAGER_TURNS (2 * BUSY_YIELDS)
+
 static uint32_t n_managers(const struct mempool_client *client)
 {
 	return segment_managers(client->segment)->n_chunks;
@@ -138,6 +141,25 @@ static int share_by(struct cache *cache, struct chunk_ref chunk, uint32_t manage
 	return r;
 }
 
+/*
+ * A manager for a chunk that says owned. There are as many as chunks, so if all are held, some
+ * thread has one too many, or is dead. It may be stopped, too, and is not waited for.
+ * Return: 0; -EAGAIN none, or the chunk says something else.
+ */
+static int claim_manager(struct cache *cache, struct mempool_entry *entry, uint64_t owned,
+			 uint32_t *ret_manager)
+{
+	for (uint32_t n_turns = 0; cache_claim(cache, &cache->managers, ret_manager) < 0;
+	     n_turns++) {
+		/* Relaxed: the caller looks again, by M3. */
+		if (n_turns == MANAGER_TURNS ||
+		    atomic_load_explicit(&entry->word, memory_order_relaxed) != owned)
+			return -EAGAIN;
+		let_others_run(n_turns);
+	}
+	return 0;
+}
+
 int share_owned(struct cache *cache, struct chunk_ref chunk, size_t length, uint32_t topic,
 		uint64_t *word)
 {
@@ -150,7 +172,7 @@ int share_owned(struct cache *cache, struct chunk_ref chunk, size_t length, uint
 
 	if (length > pool->chunk_size)
 		return -EMSGSIZE;
-	r = cache_claim(cache, &cache->managers, &manager);
+	r = claim_manager(cache, entry, owned, &manager);
 	if (r == 0) {
 		/* Relaxed: published with the word. */
 		atomic_store_explicit(&entry->length, (uint32_t)length, memory_order_relaxed);

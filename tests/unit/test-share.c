@@ -36,6 +36,22 @@ static const uint32_t holder_counts[] = { 64, 256, 1024 };
 static struct segment *segment;
 static struct mempool_client *clients[N_CLIENTS];
 
+/* What another thread does while the library lets it run (--wrap); once. */
+static void (*others_step)(void);
+
+int __wrap_sched_yield(void);
+int __real_sched_yield(void);
+
+int __wrap_sched_yield(void)
+{
+	void (*step)(void) = others_step;
+
+	others_step = NULL;
+	if (step)
+		step();
+	return __real_sched_yield();
+}
+
 static void make(uint32_t n_holders)
 {
 	struct config config;
@@ -708,6 +724,34 @@ START_TEST(test_share_without_a_manager_eagain_nothing_changed)
 }
 END_TEST
 
+static void give_a_manager_back(void)
+{
+	struct pool *managers = segment_managers(segment);
+
+	ck_assert_int_eq(pool_release_checked(managers, 3, clients[1]->holder), 0);
+	pool_hint(managers, 3);
+}
+
+/* Who has one too many needs it for some instructions only. */
+START_TEST(test_share_lets_the_last_manager_come_back)
+{
+	struct pool *managers = segment_managers(segment);
+	uint32_t holder = clients[1]->holder;
+	struct chunk_ref ref;
+	uint64_t handle, word;
+	void *chunk = alloc_one(0, &ref, &word);
+
+	for (uint32_t i = 0; i < managers->n_chunks; i++)
+		ck_assert_int_eq(pool_claim(managers, i, holder), 0);
+	others_step = give_a_manager_back;
+	ck_assert_int_eq(mempool_share(clients[0], chunk, 8, &handle), 0);
+	must_free(1, must_acquire(1, handle, 5));
+	must_free(0, chunk);
+	ck_assert_int_eq(reap_holder(segment, holder), 0);
+	must_be_deserted();
+}
+END_TEST
+
 enum { BOTH_ROUNDS = 100000 };
 
 /* What two threads of clients[0] share, each round; and where they wait for each other. */
@@ -902,6 +946,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_share_second_thread_gives_its_manager_back);
 	tcase_add_test(tcase, test_share_of_what_another_thread_let_go_of_eperm);
 	tcase_add_test(tcase, test_share_without_a_manager_eagain_nothing_changed);
+	tcase_add_test(tcase, test_share_lets_the_last_manager_come_back);
 	tcase_add_test(tcase, test_share_of_one_chunk_by_two_threads_at_once);
 	tcase_add_test(tcase, test_share_more_references_than_can_be_counted_eoverflow);
 	tcase_add_test(tcase, test_share_overflow_leaves_the_chunk_alone);
