@@ -355,8 +355,7 @@ static void init_sessions(struct server *server)
 		.ask_reload = on_ask_reload,
 		.userdata = server,
 	};
-	TAILQ_INIT(&server->sessions.list);
-	TAILQ_INIT(&server->sessions.coming);
+	sessions_init(&server->sessions, &server->chores);
 }
 
 /* Return: 0 or -errno. */
@@ -387,7 +386,6 @@ static int init_hosts(struct server *server)
 		.userdata = server,
 	};
 	origin_init(&environment->origin);
-	chores_init(&server->chores, server->base, CHORES_TURN_NS);
 	watches_init(&server->watches, server->base, &server->chores, &environment->origin,
 		     &server->counters);
 	jobs_init(&server->hosts.jobs, server->base);
@@ -435,6 +433,7 @@ int server_init(struct server *server, struct conf *conf, const char *socket_pat
 	};
 	quota_init(&server->quota, conf->max_clients, conf->max_clients_per_user);
 	if (server->base) {
+		chores_init(&server->chores, server->base, CHORES_TURN_NS);
 		assign_events(server);
 		init_sessions(server);
 		r = init_hosts(server);
@@ -459,14 +458,12 @@ static _Noreturn void end_at_once(struct server *server)
 
 static void server_deinit(struct server *server)
 {
-	struct session *session;
 	struct host *host;
 
 	if (!reload_deinit(&server->reload) || !jobs_stop(&server->hosts.jobs))
 		end_at_once(server);
 	listener_close(&server->listener);
-	while ((session = TAILQ_FIRST(&server->sessions.list)))
-		session_free(session);
+	sessions_deinit(&server->sessions);
 	while ((host = TAILQ_FIRST(&server->hosts.list))) {
 		TAILQ_REMOVE(&server->hosts.list, host, link);
 		host_free(host);

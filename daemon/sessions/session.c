@@ -148,18 +148,50 @@ static void close_politely(int fd)
 
 void session_free(struct session *session)
 {
+	struct sessions *sessions = session->sessions;
+
 	tenants_stop_waiting(&session->visitor);
 	session_stop_waiting(session);
 	detach(session);
 	session_leave_door(session);
 	quota_put(&session->unit);
 	event_del(&session->readable);
+	peer_deinit(&session->peer);
+	TAILQ_REMOVE(&sessions->list, session, link);
+	TAILQ_INSERT_TAIL(&sessions->ended, session, link);
+	chore_start(&sessions->close);
+}
+
+static bool close_next(void *userdata)
+{
+	struct sessions *sessions = userdata;
+	struct session *session = TAILQ_FIRST(&sessions->ended);
+
+	if (!session)
+		return false;
+	TAILQ_REMOVE(&sessions->ended, session, link);
 	if (session->pidfd >= 0)
 		close(session->pidfd);
 	close_politely(session->fd);
-	peer_deinit(&session->peer);
-	TAILQ_REMOVE(&session->sessions->list, session, link);
 	free(session);
+	return true;
+}
+
+void sessions_init(struct sessions *sessions, struct chores *chores)
+{
+	TAILQ_INIT(&sessions->list);
+	TAILQ_INIT(&sessions->coming);
+	TAILQ_INIT(&sessions->ended);
+	chore_init(&sessions->close, chores, close_next, sessions);
+}
+
+void sessions_deinit(struct sessions *sessions)
+{
+	while (!TAILQ_EMPTY(&sessions->list))
+		session_free(TAILQ_FIRST(&sessions->list));
+	chore_stop(&sessions->close);
+	while (close_next(sessions))
+		;
 }
 
 void session_refuse(struct session *session, int error, const char *format, ...)

@@ -16,6 +16,9 @@
  * nothing else: a tenant stays with its process. Nothing here ever waits for a peer: an
  * answer that does not fit into the socket ends the connection, too.
  *
+ * A connection that has ended is closed a little later (daemon/base/chores.h): many may end at
+ * once, with all their processes, and to close one takes the kernel longer than all else.
+ *
  * A connection that found the limits of clients used up is heard all the same, "at the
  * door", since it may be one that comes back to a record that is counted already. The door
  * is small; when it is full, who has stood there longest is refused.
@@ -29,6 +32,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "daemon/base/chores.h"
 #include "daemon/base/process.h"
 #include "daemon/base/quota.h"
 #include "daemon/segments/tenant.h"
@@ -52,8 +56,10 @@ enum session_state {
 
 /* All of a daemon, and what they are given. */
 struct sessions {
-	TAILQ_HEAD(, session) list;
-	TAILQ_HEAD(, session) coming;	/* they wait for a segment */
+	TAILQ_HEAD(session_list, session) list;
+	struct session_list coming;	/* they wait for a segment */
+	struct session_list ended;	/* to be closed */
+	struct chore close;		/* them */
 	uint32_t n_at_door;
 	struct event_base *base;
 	const struct conf *conf;	/* in force */
@@ -101,6 +107,12 @@ struct session {
  */
 struct session *session_new(struct sessions *sessions, int fd, event_callback_fn on_readable);
 void session_free(struct session *session);
+
+/* No connections yet; the rest of the struct is filled in. */
+void sessions_init(struct sessions *sessions, struct chores *chores);
+
+/* End and close all that there are. */
+void sessions_deinit(struct sessions *sessions);
 
 /* Whose visitor it is. */
 struct session *session_of(struct visitor *visitor);
