@@ -29,10 +29,11 @@ SYSTEMS = {
     'mimalloc': System('mimalloc', ['--threads'], 'mimalloc'),
     'limits': System('limits', [], "the machine's limit"),
     'reap': System('reap', [], 'mempool'),
+    'answer': System('answer', [], 'mempool'),
 }
 
 # Programs that are always there, and have all that is asked of them here.
-OWN = ['mempool', 'reap', 'limits', 'glibc']
+OWN = ['mempool', 'reap', 'answer', 'limits', 'glibc']
 
 OURS = ['mempool', 'mempool-threads']
 POOLS = ['mempool', 'dpdk', 'dpdk-nocache', 'iceoryx', 'iceoryx-raw', 'boost', 'glibc',
@@ -92,6 +93,7 @@ def _cases():
     yield Case('memory-128', ['memory', '128', '1000000'], ['mempool', 'iceoryx'])
     yield Case('memory-4096', ['memory', '4096', '100000'], ['mempool', 'iceoryx'])
     yield Case('reap', ['reap', '128', '1000000'], ['reap'])
+    yield Case('answer', ['answer', '128', '1000000', '100'], ['answer'])
 
 
 CASES = list(_cases())
@@ -132,6 +134,11 @@ TABLES = [
                      ('memory-128/segment', 'segment, 128 B'),
                      ('memory-4096/segment', 'segment, 4 KiB')]),
     Table('reap', [('reap', 'one dead client, 1 million chunks')]),
+    Table('answer', [(f'answer/{what}', title)
+                     for what, title in [('answer', 'while 100 dead are swept for'),
+                                         ('answer-p99.9', 'p99.9'),
+                                         ('answer-work-p99.9', 'p99.9, of its own time'),
+                                         ('idle-p99.9', 'idle, p99.9')]]),
     Table('limits', [('line', 'line, there and back'), ('pair', 'compare-and-swap, store'),
                      ('roundtrip-128-8', 'word, there and back'),
                      ('blocking-128', 'by a futex, there and back'),
@@ -183,5 +190,7 @@ TARGETS = [
     _value('segment, 4 KiB chunks', 'memory-4096/segment', 1.03, 'bytes a payload byte'),
     _value('failing alloc, 1 million held, after the first', 'exhausted/then', 1000, 'ns'),
     _value('alloc, 1 of 100 000 free', 'nearly-empty', 1000, 'ns'),
+    _value('answers while 100 dead are swept for, 1 million chunks, p99.9',
+           'answer/answer-p99.9', 1e6, 'ns', 'answer'),
     _value('reap of one dead client, 1 million chunks', 'reap', 20e6, 'ns', 'reap'),
 ]
