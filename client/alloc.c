@@ -109,6 +109,17 @@ static __attribute__((noinline)) void *alloc_slowly(struct mempool_client *clien
 	return alloc_prepare(&magazine->pool, index, size);
 }
 
+/* Another was faster: the hint that was taken is gone, and nothing was got by it. */
+static __attribute__((noinline)) void *alloc_again(struct mempool_client *client, size_t size)
+{
+	struct cache *cache = cache_current;
+	struct magazine *magazine =
+		(void *)((unsigned char *)cache + cache->first_fit[size_bits(size)]);
+
+	magazine->n_ours--;
+	return alloc_slowly(client, size, 1);
+}
+
 PUBLIC void *mempool_alloc(struct mempool_client *client, size_t size_bytes)
 {
 	struct cache *cache = cache_current;
@@ -131,7 +142,7 @@ PUBLIC void *mempool_alloc(struct mempool_client *client, size_t size_bytes)
 	seen = atomic_load_explicit(word, memory_order_relaxed);
 	if (unlikely(!word_is_free(seen) ||
 		     !pool_claim_word(word, seen, seen | cache->owned)))
-		return alloc_slowly(client, size_bytes, 1);
+		return alloc_again(client, size_bytes);
 	return alloc_prepare(&magazine->pool, index, size_bytes);
 }
 

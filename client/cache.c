@@ -34,6 +34,7 @@ static void magazine_flush(struct magazine *magazine, uint32_t n)
 	/* The oldest, at the bottom: what was freed last is warm and stays. */
 	free_list_push_many(&magazine->pool.list, magazine->indices, n);
 	magazine->n -= n;
+	magazine->n_ours -= n;
 	memmove(magazine->indices, magazine->indices + n,
 		magazine->n * sizeof(*magazine->indices));
 }
@@ -45,6 +46,7 @@ static bool magazine_refill(struct magazine *magazine)
 
 	magazine->n = free_list_pop(&magazine->pool.list, &magazine->start, magazine->indices,
 				    max);
+	magazine->n_ours += magazine->n;
 	if (magazine->n == max)
 		pool_clear_scarce(&magazine->pool);
 	return magazine->n > 0;
@@ -68,6 +70,7 @@ static int claim_scanned(struct cache *cache, struct magazine *magazine, int64_t
 		if (clock_now_ns() >= until_ns)
 			return -ETIMEDOUT;
 	if (r == 0) {
+		magazine->n_ours++;
 		pool_set_scarce(pool);
 		pool_move_dry(pool);
 	}
@@ -148,6 +151,7 @@ static int claim_listed(struct cache *cache, struct magazine *magazine, uint32_t
 			*ret_index = magazine->indices[--magazine->n];
 			if (pool_claim(&magazine->pool, *ret_index, cache->holder) == 0)
 				return 0;
+			magazine->n_ours--;
 		}
 	}
 	return -EAGAIN;
@@ -175,6 +179,7 @@ int cache_claim_slowly(struct cache *cache, struct magazine *magazine, uint32_t 
 void cache_keep_slowly(struct magazine *magazine, uint32_t index)
 {
 	if (pool_wants_hints(&magazine->pool)) {
+		magazine->n_ours--;
 		pool_hint(&magazine->pool, index);
 		return;
 	}
@@ -185,6 +190,7 @@ void cache_keep_slowly(struct magazine *magazine, uint32_t index)
 
 void cache_pass_on(struct magazine *magazine)
 {
+	magazine->n_ours--;
 	pool_hint(&magazine->pool, magazine->indices[--magazine->n]);
 }
 
@@ -265,6 +271,16 @@ static struct cache *cache_new(struct mempool_client *client)
 	return cache;
 }
 
+/* By what this thread did; of what it let go for another, less than nothing. */
+static uint64_t count_held(const struct cache *cache)
+{
+	uint64_t n = cache->n_moved + cache->managers.n_ours - cache->managers.n;
+
+	for (uint32_t i = 0; i < cache_client(cache)->n_pools; i++)
+		n += cache->magazines[i].n_ours - cache->magazines[i].n;
+	return n;
+}
+
 static void cache_flush(struct cache *cache)
 {
 	for (uint32_t i = 0; i < cache_client(cache)->n_pools; i++)
@@ -311,6 +327,7 @@ static void unlink_from_client(struct cache *cache)
 		if (cache->next_of_client)
 			cache->next_of_client->previous_of_client =
 				cache->previous_of_client;
+		cache_client(cache)->n_held += count_held(cache);
 		cache_flush(cache);
 	}
 	pthread_mutex_unlock(&process_own()->lock);
@@ -406,6 +423,26 @@ int cache_register(struct mempool_client *client)
 		r = -ENOMEM;
 	pthread_mutex_unlock(&process_own()->lock);
 	return r;
+}
+
+uint64_t cache_count_held(struct mempool_client *client)
+{
+	uint64_t n;
+
+	pthread_mutex_lock(&process_own()->lock);
+	n = client->n_held;
+	for (const struct cache *cache = client->caches; cache; cache = cache->next_of_client)
+		n += count_held(cache);
+	pthread_mutex_unlock(&process_own()->lock);
+	return n;
+}
+
+void cache_flush_all(struct mempool_client *client)
+{
+	pthread_mutex_lock(&process_own()->lock);
+	for (struct cache *cache = client->caches; cache; cache = cache->next_of_client)
+		cache_flush(cache);
+	pthread_mutex_unlock(&process_own()->lock);
 }
 
 /*

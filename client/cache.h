@@ -102,6 +102,7 @@ static inline int cache_claim(struct cache *cache, struct magazine *magazine,
 			*ret_index = index;
 			return 0;
 		}
+		magazine->n_ours--;
 	}
 	return cache_claim_slowly(cache, magazine, ret_index);
 }
@@ -117,6 +118,13 @@ static inline void cache_keep(struct magazine *magazine, uint32_t index)
 
 /* Before the first use of a client. Return: 0, or an error of process_enter(). */
 int cache_register(struct mempool_client *client);
+
+/*
+ * For a close, when no other thread is in a call: what all threads hold, at least; and give
+ * their hints back to the lists.
+ */
+uint64_t cache_count_held(struct mempool_client *client);
+void cache_flush_all(struct mempool_client *client);
 
 /* It is closed: from now on no thread finds its caches. */
 void cache_close(struct mempool_client *client);

@@ -21,6 +21,9 @@
 /* A segment that is replaced between welcome and open is asked for again, so often. */
 #define MAP_TRIES 5
 
+/* Of a close, between two looks at whether it has found all. */
+#define CLOSE_STEP_WORDS 4096
+
 /* A daemon that was reached at the first try may be taking memory, or sweeping: so long for all. */
 #define ONE_TRY_NS INT64_C(5000000000)
 
@@ -126,6 +129,23 @@ void client_unref(struct mempool_client *client)
 	pthread_setcancelstate(cancel_state, NULL);
 }
 
+/*
+ * Free what we have. With nothing to look for, no word is looked at: a close costs what the
+ * client holds, not what the segment has. And it ends when all is found, however many words are
+ * left; the daemon reads them all again, for whoever has told lies about itself.
+ * Return: how many chunks were held.
+ */
+static uint64_t free_held(struct mempool_client *client)
+{
+	uint64_t n_held = cache_count_held(client);
+
+	cache_flush_all(client);
+	reap_add(&client->reap, client->holder);
+	while (client->reap.n_held < n_held && !reap_step(&client->reap, CLOSE_STEP_WORDS))
+		;
+	return client->reap.n_held;
+}
+
 int client_close(struct mempool_client *client)
 {
 	uint64_t n_held = 0;
@@ -137,10 +157,7 @@ int client_close(struct mempool_client *client)
 		client->connection.set_fd = -1;
 	} else {
 		poller_close(&client->poller);
-		reap_add(&client->reap, client->holder);
-		while (!reap_step(&client->reap, UINT32_MAX))
-			;
-		n_held = client->reap.n_held;
+		n_held = free_held(client);
 		if (client->connection.hello.nonce != 0)
 			connection_bye(&client->connection, n_held);
 	}

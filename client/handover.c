@@ -6,7 +6,8 @@
  *	take	SENT(0, giver),g -> OWNED(me),g+1	a swap: one of several takers wins
  *
  * The handle holds the generation of the SENT word, so it fits this one giving and no
- * other. Until it is taken the word names the giver, whose close or death frees it.
+ * other. Until it is taken the word names the giver, whose close or death frees it. So what was
+ * given counts as held: who takes it is not seen here.
  */
 #include <errno.h>
 
@@ -59,13 +60,14 @@ PUBLIC int mempool_give(struct mempool_client *client, void *chunk, size_t lengt
 PUBLIC int mempool_take(struct mempool_client *client, uint64_t handle, void **ret_chunk,
 			size_t *ret_length)
 {
+	struct cache *cache = cache_get(client);
 	const struct pool *pool;
 	struct mempool_entry *entry;
 	uint32_t index;
 	uint64_t seen;
 	int r;
 
-	if (!cache_get(client))
+	if (!cache)
 		return -errno;
 	if (!ret_chunk)
 		return -EINVAL;
@@ -88,6 +90,7 @@ PUBLIC int mempool_take(struct mempool_client *client, uint64_t handle, void **r
 							memory_order_acquire,
 							memory_order_relaxed));
 
+	cache->n_moved++;
 	*ret_chunk = pool_chunk(pool, index);
 	if (ret_length)
 		*ret_length = pool_length(pool, index);	/* ordered by G2 */

@@ -22,12 +22,15 @@ struct harvest {
 	size_t n_wanted;
 };
 
-static void claim(struct harvest *harvest, uint32_t index)
+/* Return: 1; 0 another was faster. */
+static uint32_t claim(struct harvest *harvest, uint32_t index)
 {
 	const struct pool *pool = &harvest->magazine->pool;
 
-	if (pool_claim(pool, index, harvest->cache->holder) == 0)
-		harvest->chunks[harvest->n++] = alloc_prepare(pool, index, harvest->size);
+	if (pool_claim(pool, index, harvest->cache->holder) < 0)
+		return 0;
+	harvest->chunks[harvest->n++] = alloc_prepare(pool, index, harvest->size);
+	return 1;
 }
 
 /* From the stack, then leaf by leaf. */
@@ -36,7 +39,7 @@ static void claim_hints(struct harvest *harvest)
 	struct magazine *magazine = harvest->magazine;
 
 	while (magazine->n > 0 && harvest->n < harvest->n_wanted)
-		claim(harvest, magazine->indices[--magazine->n]);
+		magazine->n_ours -= !claim(harvest, magazine->indices[--magazine->n]);
 
 	/*
 	 * Each turn uses up hints that others must have set: lock-free. Where a scan has found
@@ -50,7 +53,8 @@ static void claim_hints(struct harvest *harvest)
 		if (bits == 0)
 			return;
 		for (; bits != 0; bits &= bits - 1)
-			claim(harvest, magazine->start * 64 + (uint32_t)__builtin_ctzll(bits));
+			magazine->n_ours += claim(harvest, magazine->start * 64 +
+						  (uint32_t)__builtin_ctzll(bits));
 	}
 }
 
@@ -120,6 +124,7 @@ PUBLIC ssize_t mempool_free_many(struct mempool_client *client, void *const *chu
 				break;
 			continue;
 		}
+		cache->last->n_ours--;
 		if (pool != leaf.pool || index / 64 != leaf.number) {
 			push_leaf(&leaf);
 			leaf = (struct leaf){ .pool = pool, .number = index / 64 };

@@ -9,6 +9,14 @@
  * Everything here is private memory: it vanishes with the process, and nothing in the
  * segment depends on it. A magazine holds hints, no chunks: a freed chunk is FREE at once.
  *
+ * What a client holds is counted as well, by each thread for itself, and the sum is what counts:
+ * a thread may let go of what another one got. Nothing relies on it but the time that a close
+ * takes: where the sum is nothing, there is nothing to look for in the words. An alloc takes a
+ * hint from a stack, and a free puts one there, so what is held and the stack together stay the
+ * same; only what else changes the stack is counted (n_ours). The sum is never too low, but in a
+ * program that frees a chunk twice, or has a thread cancelled in the middle of a call; then the
+ * daemon frees what the close has left.
+ *
  * Locks: only that of the process, for opening, closing, and a thread's first and last call with a
  * client; never in alloc, free or hand-over, and not by a fork.
  */
@@ -54,6 +62,8 @@ struct magazine {
 	uint32_t n_dry_calls;		/* failed at once since */
 	uint32_t start;			/* where in the free list to look first */
 	struct pool pool;		/* a copy, at hand */
+	uint64_t n_ours;		/* n, and what is held by alloc, less free: so neither
+					 * has to count */
 };
 
 /* No client is there, but NULL is somebody's mistake. */
@@ -81,6 +91,8 @@ struct cache {
 	/* Of alloc_wait(), else INT64_MAX: when to stop the first scan of a pool, and further ones. */
 	int64_t first_until_ns;
 	int64_t again_until_ns;
+	uint64_t n_moved;		/* held by what came, less what went, otherwise than by
+					 * alloc and free */
 	bool is_deaf;			/* a scan's membarrier failed: a free may not tell it */
 	struct magazine managers;
 	struct magazine magazines[];		/* by rank: data pools from small to large; then
@@ -105,7 +117,8 @@ struct mempool_client {
 	struct poller poller;
 	_Atomic uint32_t *references;	/* by manager; see share.h */
 	struct reap reap;		/* for close, so that it needs no memory then */
-	struct cache *caches;		/* under the lock of the process, as are the links */
+	uint64_t n_held;		/* of threads that have ended; under the lock of the process */
+	struct cache *caches;		/* the same, as are the links */
 };
 
 /* Whether this is a child of the process that opened the client: then there is no segment. */

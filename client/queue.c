@@ -128,9 +128,12 @@ static inline int send_once(struct mempool_queue *queue, struct cache *cache, vo
 	r = seal(queue, cache, chunk, length, &parcel);
 	if (unlikely(r < 0))
 		return r;
+	cache->n_moved--;
 	r = queue_push(&queue->queue, parcel.handle);
-	if (unlikely(r < 0))
+	if (unlikely(r < 0)) {
 		unseal(queue, &parcel);
+		cache->n_moved++;
+	}
 	return r;
 }
 
@@ -145,6 +148,7 @@ static inline int receive_once(struct mempool_queue *queue, struct cache *cache,
 	r = queue_pop(&queue->queue, cache->holder, &handle);
 	if (r < 0)
 		return r;
+	cache->n_moved++;
 	pool = &queue->queue.segment->pools[handle_pool(handle)];
 	index = handle_index(handle);
 	*ret_chunk = pool_chunk(pool, index);

@@ -82,6 +82,8 @@ int share_add(struct mempool_client *client, uint32_t manager)
 							  memory_order_relaxed))
 			break;
 	}
+	/* The caller has found its cache before. */
+	cache_current->n_moved++;
 	chunk_manager_set(client->segment, manager, client->holder);
 	return 0;
 }
@@ -103,13 +105,16 @@ int share_drop(struct mempool_client *client, uint32_t manager)
 	} while (!atomic_compare_exchange_weak_explicit(references, &seen, next,
 							memory_order_acq_rel,
 							memory_order_relaxed));
-	if (next != BUSY)
+	if (next != BUSY) {
+		cache_current->n_moved--;
 		return 0;
+	}
 
 	chunk_manager_clear(client->segment, manager, client->holder);
 	/* P1 (release) pairs with P2. */
 	atomic_store_explicit(references, 0, memory_order_release);
 	chunk_manager_collect(client->segment, manager, client->holder);
+	cache_current->n_moved--;
 	return 0;
 }
 
@@ -136,8 +141,12 @@ static int share_by(struct cache *cache, struct chunk_ref chunk, uint32_t manage
 		return r;
 	}
 	r = chunk_manager_share(client->segment, chunk, manager, client->holder, topic, word);
+	/* The manager is nobody's alone from here on, and then the chunk. */
+	cache->n_moved--;
 	if (r < 0)
 		share_drop(client, manager);
+	else
+		cache->n_moved--;
 	return r;
 }
 

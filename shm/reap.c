@@ -185,6 +185,14 @@ static bool reap_manager(struct reap *reap, const struct pool *managers, uint32_
 	return word_is_free(atomic_load_explicit(word, memory_order_relaxed));
 }
 
+/* Always, even if all are set: the summary bit may be the one that was lost. */
+static void set_hints(struct reap *reap, uint32_t leaf)
+{
+	if (reap->hints)
+		pool_hint_leaf(&reap->segment->pools[reap->pool], leaf, reap->hints);
+	reap->hints = 0;
+}
+
 /*
  * On through the words, to the end of a leaf at most; then the hints of those in it that are
  * free. The dry word is moved, and sleepers are woken, leaf by leaf: a sweep of a large pool
@@ -214,10 +222,7 @@ static uint32_t reap_words(struct reap *reap)
 
 	if (bit < LEAF_BITS - 1 && reap->index < pool->n_chunks)
 		return n;
-	/* Always, even if all are set: the summary bit may be the one that was lost. */
-	if (reap->hints)
-		pool_hint_leaf(pool, (reap->index - 1) / LEAF_BITS, reap->hints);
-	reap->hints = 0;
+	set_hints(reap, (reap->index - 1) / LEAF_BITS);
 	if (reap->index == pool->n_chunks) {
 		reap->index = 0;
 		reap->pool = reap->n_pools_done++;
@@ -292,6 +297,8 @@ bool reap_step(struct reap *reap, uint32_t max_words)
 		more = go_on(reap);
 		n += more;
 	} while (more != 0 && n < max_words);
+	/* Of a leaf that was not read to its end: it may take a while until we are back. */
+	set_hints(reap, reap->index / LEAF_BITS);
 	return more == 0;
 }
 
