@@ -20,6 +20,8 @@ void counting_forget(struct counting *counting)
 {
 	census_deinit(&counting->census);
 	census_deinit(&counting->whole);
+	free(counting->records);
+	counting->records = NULL;
 	counting->is_under_way = false;
 	counting->has_whole = false;
 }
@@ -82,9 +84,21 @@ struct counting *countings_find(struct countings *countings, const struct segmen
 	return counting;
 }
 
+/* Return: by id; NULL: no memory. */
+static struct holder *read_records(const struct segment *segment)
+{
+	struct holder *records = calloc(segment->n_holders, sizeof(*records));
+
+	for (uint32_t id = MEMPOOL_HOLDER_DAEMON_ID; records && id < segment->n_holders; id++)
+		holder_read(segment, id, &records[id]);
+	return records;
+}
+
 int counting_go_on(struct counting *counting, const struct segment *segment,
 		   struct budget *budget)
 {
+	struct holder *records;
+
 	if (!counting->is_under_way) {
 		int r = census_begin(segment, &counting->census);
 
@@ -95,6 +109,11 @@ int counting_go_on(struct counting *counting, const struct segment *segment,
 	census_go_on(&counting->census, segment, budget);
 	if (!census_is_over(&counting->census))
 		return 0;
+	records = read_records(segment);
+	if (!records)
+		return -ENOMEM;
+	free(counting->records);
+	counting->records = records;
 	census_deinit(&counting->whole);
 	counting->whole = counting->census;
 	counting->census = CENSUS_NULL;
@@ -108,4 +127,15 @@ int counting_go_on(struct counting *counting, const struct segment *segment,
 const struct census *counting_shown(const struct counting *counting)
 {
 	return counting->has_whole ? &counting->whole : &counting->census;
+}
+
+struct holder counting_holder(const struct counting *counting, const struct segment *segment,
+			      uint32_t id)
+{
+	struct holder holder = { .id = id };
+
+	if (counting->has_whole)
+		return counting->records[id];
+	holder_read(segment, id, &holder);
+	return holder;
 }

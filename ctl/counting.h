@@ -4,7 +4,8 @@
  *
  * A look at a segment has a budget, whatever members have written there. What it does not get
  * done, the next one goes on with. Until a count has come to its end once, it is shown for the
- * part that it is; from then on the last whole one is shown, and when that was.
+ * part that it is; from then on the last whole one is shown, and when that was. With it go the
+ * records of the holders as they were then: an id may be another's by now.
  */
 #ifndef CTL_COUNTING_H
 #define CTL_COUNTING_H
@@ -15,6 +16,7 @@
 
 #include "shm/census.h"
 #include "shm/config.h"
+#include "shm/holder.h"
 #include "shm/segment.h"
 
 struct counting {
@@ -24,6 +26,7 @@ struct counting {
 	struct census census;		/* under way; else none */
 	bool has_whole;
 	struct census whole;		/* the last one that came to its end */
+	struct holder *records;		/* by id, behind its last word */
 	uint64_t whole_ns;		/* when: CLOCK_MONOTONIC */
 	int64_t whole_ms;		/* since 1970 */
 	bool is_wanted;			/* in this look */
@@ -51,7 +54,9 @@ int counting_go_on(struct counting *counting, const struct segment *segment,
 /* What was read turned out to be no segment: forget all of it. */
 void counting_forget(struct counting *counting);
 
-/* The last whole one; else the part that there is. */
+/* The last whole one; else the part that there is. And a holder as it was then. */
 const struct census *counting_shown(const struct counting *counting);
+struct holder counting_holder(const struct counting *counting, const struct segment *segment,
+			      uint32_t id);
 
 #endif

@@ -19,9 +19,10 @@
  * is what it had. One whose record is free although words name it (it was just reaped, or
  * the segment is damaged) is shown too: chunks never disappear from the listing.
  */
-static int copy_holders(const struct segment *segment, const struct census *census,
+static int copy_holders(const struct segment *segment, const struct counting *counting,
 			struct snapshot *snapshot)
 {
+	const struct census *census = counting_shown(counting);
 	size_t n_holds = (size_t)census->n_holders * census->n_pools;
 
 	snapshot->holds = calloc(n_holds, sizeof(*snapshot->holds));
@@ -34,14 +35,11 @@ static int copy_holders(const struct segment *segment, const struct census *cens
 
 	for (uint32_t id = MEMPOOL_HOLDER_DAEMON_ID; id < census->n_holders; id++) {
 		struct snapshot_holder holder = {
+			.record = counting_holder(counting, segment, id),
 			.counts = census->holders[id],
 			.by_pool = snapshot->holds + (size_t)id * census->n_pools,
 		};
-		int r;
 
-		r = holder_read(segment, id, &holder.record);
-		if (r < 0)
-			return r;
 		if (holder.record.state == MEMPOOL_HOLDER_FREE && holder.counts.all.chunks == 0 &&
 		    holder.counts.all.shared == 0)
 			continue;
@@ -136,7 +134,7 @@ static int copy_counts(const struct segment *segment, const struct counting *cou
 	for (size_t i = 0; i <= snapshot->n_pools; i++)
 		copy_pool(&segment->pools[i], &census->pools[i], &snapshot->pools[i]);
 	r = copy_rings(segment, census, snapshot);
-	return r < 0 ? r : copy_holders(segment, census, snapshot);
+	return r < 0 ? r : copy_holders(segment, counting, snapshot);
 }
 
 static int copy_segment(const struct segment *segment, struct counting *counting,

@@ -263,11 +263,19 @@ START_TEST(test_snapshot_in_parts_is_whole_in_the_end)
 	ck_assert_uint_eq(snapshot.holders[0].counts.all.shared, 1000);
 	ck_assert_int_gt(snapshot.counted_ms, 0);
 
-	/* The next count is under way; the whole one is shown. */
+	/* The next count is under way; the whole one is shown, with the holders of then. */
+	holder_set_live(segment, &(struct holder){ .id = 1, .pid = 99, .name = "another" });
 	snapshot_deinit(&snapshot);
 	ck_assert_int_eq(take_within(&observed, 0), 0);
 	ck_assert_uint_eq(snapshot.counted_percent, 100);
 	ck_assert_uint_eq(snapshot.all.used, 1000);
+	ck_assert_uint_eq(snapshot.holders[0].record.id, 1);
+	ck_assert_str_eq(snapshot.holders[0].record.name, "");
+	while (snapshot.holders[0].record.pid != 99) {
+		snapshot_deinit(&snapshot);
+		ck_assert_int_eq(take_within(&observed, 0), 0);
+	}
+	ck_assert_str_eq(snapshot.holders[0].record.name, "another");
 }
 END_TEST
 
