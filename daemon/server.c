@@ -209,6 +209,7 @@ static void socket_changed(struct server *server, const struct conf *before)
 	bool is_same = conf->socket_mode == before->socket_mode &&
 		       conf->socket_group == before->socket_group;
 
+	listener_look(&server->listener);
 	if (has_moved && !server->socket_path && server->listener.path)
 		log_warning("the socket stays at %s until mempoold is restarted (socket: path)",
 			    server->listener.path);

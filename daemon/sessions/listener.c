@@ -27,6 +27,25 @@ static int set_nonblocking(int fd)
 
 /* ---- the one that systemd passes ---- */
 
+/* Where its file is, to see whether it stays there. */
+static void find_passed_path(struct listener *listener)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	socklen_t length = sizeof(address);
+	char path[sizeof(address.sun_path) + 1] = "";
+	struct stat st;
+
+	if (getsockname(listener->fd, (struct sockaddr *)&address, &length) < 0)
+		return;
+	memcpy(path, address.sun_path, sizeof(address.sun_path));
+	/* One that is abstract has none. */
+	if (path[0] != '/' || lstat(path, &st) < 0 || !S_ISSOCK(st.st_mode))
+		return;
+	listener->passed_path = strdup(path);
+	listener->device = st.st_dev;
+	listener->inode = st.st_ino;
+}
+
 /* Return: 1 it is ours now; 0 there is none; -errno. */
 static int take_passed(struct listener *listener)
 {
@@ -54,6 +73,7 @@ static int take_passed(struct listener *listener)
 	if (r < 0)
 		return r;
 	listener->fd = SD_LISTEN_FDS_START;
+	find_passed_path(listener);
 	log_info("listening on the socket passed by the service manager");
 	return 1;
 }
@@ -203,6 +223,8 @@ int listener_open(struct listener *listener, const char *path, mode_t mode, gid_
 {
 	int r = take_passed(listener);
 
+	listener->mode = mode;
+	listener->group = group;
 	if (r == 0)
 		r = bind_path(listener, path, mode, group);
 	if (r >= 0)
@@ -254,33 +276,116 @@ static void on_later(evutil_socket_t fd, short what, void *userdata)
 	event_add(&listener->acceptable, NULL);
 }
 
-void listener_start(struct listener *listener, struct event_base *base, listener_fn fn,
-		    void *userdata)
+/* ---- its file ---- */
+
+static bool is_at(const struct listener *listener, const char *path)
 {
-	listener->fn = fn;
-	listener->userdata = userdata;
-	event_assign(&listener->acceptable, base, listener->fd, EV_READ | EV_PERSIST,
-		     on_acceptable, listener);
-	evtimer_assign(&listener->later, base, on_later, listener);
-	event_add(&listener->acceptable, NULL);
+	struct stat st;
+
+	return path && lstat(path, &st) == 0 && st.st_dev == listener->device &&
+	       st.st_ino == listener->inode;
 }
 
 /* Whether what stands at its path is still our own socket. */
 static bool is_in_place(const struct listener *listener)
 {
-	struct stat st;
-
-	return listener->path && lstat(listener->path, &st) == 0 &&
-	       st.st_dev == listener->device && st.st_ino == listener->inode;
+	return is_at(listener, listener->path);
 }
 
-void listener_set_access(const struct listener *listener, mode_t mode, gid_t group)
+void listener_set_access(struct listener *listener, mode_t mode, gid_t group)
 {
 	int r = is_in_place(listener) ? set_access(listener->path, mode, group) : -ENOENT;
 
+	listener->mode = mode;
+	listener->group = group;
 	if (r < 0)
 		log_warning("cannot set mode %04o of %s: %s", (unsigned int)mode,
 			    listener->path, strerror(-r));
+}
+
+static void assign_acceptable(struct listener *listener, struct event_base *base)
+{
+	event_assign(&listener->acceptable, base, listener->fd, EV_READ | EV_PERSIST,
+		     on_acceptable, listener);
+	event_add(&listener->acceptable, NULL);
+}
+
+/* Whoever has connected to the one before, and waits to be accepted, is. Nobody new can come to
+ * it, so this ends. */
+static void close_socket(struct listener *listener)
+{
+	int fd;
+
+	event_del(&listener->acceptable);
+	event_del(&listener->later);
+	while ((fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
+		listener->fn(fd, listener->userdata);
+	close(listener->fd);
+}
+
+static void bind_anew(struct listener *listener)
+{
+	struct listener fresh = LISTENER_NULL;
+	int r = bind_path(&fresh, listener->path, listener->mode, listener->group);
+
+	free(fresh.path);
+	if (r < 0) {
+		if (fresh.fd >= 0)
+			close(fresh.fd);
+		if (!listener->is_told)
+			log_error("the socket %s was removed, and cannot be made anew: %s; it is "
+				  "tried again", listener->path, strerror(-r));
+		listener->is_told = true;
+		return;
+	}
+	log_warning("the socket %s was removed; it has been made anew", listener->path);
+	close_socket(listener);
+	listener->fd = fresh.fd;
+	listener->device = fresh.device;
+	listener->inode = fresh.inode;
+	listener->is_told = false;
+	assign_acceptable(listener, event_get_base(&listener->look));
+}
+
+void listener_look(struct listener *listener)
+{
+	const char *path = listener->path ? listener->path : listener->passed_path;
+	struct stat st;
+
+	if (!path)
+		return;
+	if (is_at(listener, path)) {
+		listener->is_told = false;
+	} else if (listener->path && lstat(path, &st) < 0) {
+		bind_anew(listener);
+	} else if (!listener->is_told) {
+		listener->is_told = true;
+		log_error("the socket %s was removed, so nobody new can come in: %s", path,
+			  listener->path ? "something else is there, which is left alone"
+					 : "it is the service manager's, restart mempoold.socket");
+	}
+}
+
+static void on_look(evutil_socket_t fd, short what, void *userdata)
+{
+	(void)fd;
+	(void)what;
+	listener_look(userdata);
+}
+
+/* ---- the whole ---- */
+
+void listener_start(struct listener *listener, struct event_base *base, listener_fn fn,
+		    void *userdata)
+{
+	static const struct timeval interval = { 2, 0 };
+
+	listener->fn = fn;
+	listener->userdata = userdata;
+	evtimer_assign(&listener->later, base, on_later, listener);
+	event_assign(&listener->look, base, -1, EV_PERSIST, on_look, listener);
+	event_add(&listener->look, &interval);
+	assign_acceptable(listener, base);
 }
 
 void listener_close(struct listener *listener)
@@ -288,11 +393,13 @@ void listener_close(struct listener *listener)
 	if (listener->fn) {
 		event_del(&listener->acceptable);
 		event_del(&listener->later);
+		event_del(&listener->look);
 	}
 	if (listener->fd >= 0)
 		close(listener->fd);
 	if (is_in_place(listener))
 		unlink(listener->path);
 	free(listener->path);
+	free(listener->passed_path);
 	*listener = LISTENER_NULL;
 }

@@ -3,6 +3,9 @@
  * listener.h - where clients connect: a socket of our own, or the one systemd passes
  *
  * A socket that systemd passes wins over the path in the config, and is never unlinked.
+ *
+ * Somebody may remove the file of the socket: then nobody new comes in, and nothing fails. So it is
+ * looked for every two seconds, and our own is bound anew. Who is connected does not notice.
  * When descriptors or memory run out, accepting is put off for a moment rather than tried
  * again and again.
  */
@@ -21,8 +24,13 @@ typedef void (*listener_fn)(int fd, void *userdata);
 struct listener {
 	int fd;				/* -1: not open */
 	char *path;			/* of our own socket, to unlink; else NULL */
-	dev_t device;
+	char *passed_path;		/* of one that was passed; NULL: not to be seen from here */
+	dev_t device;			/* of its file */
 	ino_t inode;
+	mode_t mode;			/* of our own */
+	gid_t group;
+	bool is_told;			/* the log says that it is gone */
+	struct event look;
 	struct event acceptable;
 	struct event later;
 	listener_fn fn;
@@ -34,7 +42,10 @@ struct listener {
 int listener_open(struct listener *listener, const char *path, mode_t mode, gid_t group);
 
 /* Another mode and group for our own socket; not for one that was passed. Logs. */
-void listener_set_access(const struct listener *listener, mode_t mode, gid_t group);
+void listener_set_access(struct listener *listener, mode_t mode, gid_t group);
+
+/* Look whether its file is still there; if not, bind it anew. Logs. */
+void listener_look(struct listener *listener);
 
 /* From then on fn is called for each connection. */
 void listener_start(struct listener *listener, struct event_base *base, listener_fn fn,

@@ -211,6 +211,66 @@ START_TEST(test_socket_left_half_made_is_cleared)
 }
 END_TEST
 
+static bool socket_is_there(void *userdata)
+{
+	struct stat st;
+
+	(void)userdata;
+	return stat(fixture.socket_path, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
+/* By a cleaner, under the daemon. */
+START_TEST(test_socket_removed_is_made_anew)
+{
+	struct mempool_msg_welcome first, second;
+	struct stat st;
+	int fd;
+
+	fixture_start(&fixture);
+	fd = wire_attach(&fixture, 1, &first);
+	ck_assert_int_eq(unlink(fixture.socket_path), 0);
+	wait_until(socket_is_there, NULL, 30000);
+	ck_assert(fixture_log_has(&fixture, "was removed; it has been made anew"));
+	ck_assert_int_eq(stat(fixture.socket_path, &st), 0);
+	ck_assert_uint_eq(st.st_mode & 07777, 0666);
+	wire_bye(wire_attach(&fixture, 2, &second));
+	ck_assert_uint_eq(first.place.segment_id, second.place.segment_id);
+	/* Who was connected has not noticed. */
+	wire_bye(fd);
+	/* And it is ours again, to remove. */
+	fixture_stop(&fixture);
+	ck_assert_int_eq(stat(fixture.socket_path, &st), -1);
+}
+END_TEST
+
+static bool log_has(void *text)
+{
+	return fixture_log_has(&fixture, text);
+}
+
+/* What somebody has put in its place is not ours; once it is gone, we come back. */
+START_TEST(test_socket_replaced_by_something_else_is_left)
+{
+	struct mempool_msg_welcome welcome;
+	char path[96];
+	struct stat st;
+
+	fixture_start(&fixture);
+	/* At once, so that no look comes in between. */
+	snprintf(path, sizeof(path), "%s/other", fixture.folder);
+	ck_assert_int_eq(mkdir(path, 0700), 0);
+	ck_assert_int_eq(renameat2(AT_FDCWD, path, AT_FDCWD, fixture.socket_path,
+				   RENAME_EXCHANGE), 0);
+	wait_until(log_has, (void *)"something else is there, which is left alone", 30000);
+	ck_assert_int_eq(stat(fixture.socket_path, &st), 0);
+	ck_assert(S_ISDIR(st.st_mode));
+	ck_assert_int_eq(rmdir(fixture.socket_path), 0);
+	wait_until(socket_is_there, NULL, 30000);
+	wire_bye(wire_attach(&fixture, 1, &welcome));
+	fixture_stop(&fixture);
+}
+END_TEST
+
 START_TEST(test_socket_in_use_is_refused)
 {
 	int fd = listen_at(fixture.socket_path, SOCK_SEQPACKET);
@@ -304,6 +364,9 @@ START_TEST(test_socket_passed_wins_and_stays)
 	/* Who connects between two daemons is served by the next. */
 	fixture_start(&fixture);
 	close(wire_attach(&fixture, 1, &welcome));
+	/* Removed, it cannot be made anew by us. */
+	ck_assert_int_eq(unlink(path), 0);
+	wait_until(log_has, (void *)"it is the service manager's, restart mempoold.socket", 30000);
 	fixture_stop(&fixture);
 }
 END_TEST
@@ -706,6 +769,8 @@ int main(void)
 	tcase_add_test(tcase, test_bye_before_a_stop_is_heard);
 	tcase_add_test(tcase, test_socket_left_behind_is_replaced);
 	tcase_add_loop_test(tcase, test_socket_left_half_made_is_cleared, 0, 2);
+	tcase_add_test(tcase, test_socket_removed_is_made_anew);
+	tcase_add_test(tcase, test_socket_replaced_by_something_else_is_left);
 	tcase_add_test(tcase, test_socket_in_use_is_refused);
 	tcase_add_test(tcase, test_path_that_is_no_socket_is_left);
 	tcase_add_test(tcase, test_socket_of_another_user_is_left);
