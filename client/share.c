@@ -151,22 +151,23 @@ static int share_by(struct cache *cache, struct chunk_ref chunk, uint32_t manage
 }
 
 /*
- * A manager for a chunk that says owned. There are as many as chunks, so if all are held, some
- * thread has one too many, or is dead. It may be stopped, too, and is not waited for.
+ * No manager is left for a chunk that says owned. There are as many as chunks, so some thread
+ * has one too many, or is dead. It may be stopped, too, and is not waited for.
  * Return: 0; -EAGAIN none, or the chunk says something else.
  */
-static int claim_manager(struct cache *cache, struct mempool_entry *entry, uint64_t owned,
-			 uint32_t *ret_manager)
+static __attribute__((noinline)) int claim_manager_slowly(struct cache *cache,
+							  struct mempool_entry *entry,
+							  uint64_t owned, uint32_t *ret_manager)
 {
-	for (uint32_t n_turns = 0; cache_claim(cache, &cache->managers, ret_manager) < 0;
-	     n_turns++) {
+	for (uint32_t n_turns = 0; n_turns < MANAGER_TURNS; n_turns++) {
 		/* Relaxed: the caller looks again, by M3. */
-		if (n_turns == MANAGER_TURNS ||
-		    atomic_load_explicit(&entry->word, memory_order_relaxed) != owned)
-			return -EAGAIN;
+		if (atomic_load_explicit(&entry->word, memory_order_relaxed) != owned)
+			break;
 		let_others_run(n_turns);
+		if (cache_claim(cache, &cache->managers, ret_manager) == 0)
+			return 0;
 	}
-	return 0;
+	return -EAGAIN;
 }
 
 int share_owned(struct cache *cache, struct chunk_ref chunk, size_t length, uint32_t topic,
@@ -181,7 +182,9 @@ int share_owned(struct cache *cache, struct chunk_ref chunk, size_t length, uint
 
 	if (length > pool->chunk_size)
 		return -EMSGSIZE;
-	r = claim_manager(cache, entry, owned, &manager);
+	r = cache_claim(cache, &cache->managers, &manager);
+	if (unlikely(r < 0))
+		r = claim_manager_slowly(cache, entry, owned, &manager);
 	if (r == 0) {
 		/* Relaxed: published with the word. */
 		atomic_store_explicit(&entry->length, (uint32_t)length, memory_order_relaxed);
