@@ -17,14 +17,16 @@ export MEMPOOL_SOCKET=$dir/mempoold.sock
 daemon='' n_failed=0
 
 cleanup() {
-	local status=$?
+	local status=$? log
 
 	trap - EXIT
 	# shellcheck disable=SC2046
 	kill $(jobs -p) 2>/dev/null
 	wait
-	if ((status != 0)) && [[ -e $dir/log ]]; then
-		sed 's/^/# mempoold: /' "$dir/log"
+	if ((status != 0)); then
+		for log in "$dir"/*.log; do
+			[[ ! -e $log ]] || sed "s/^/# ${log##*/}: /" "$log"
+		done
 	fi
 	rm -rf "$dir" /dev/shm/mempool-"$name"*
 	exit "$status"
@@ -77,7 +79,7 @@ start_daemon() {
 		printf 'socket: { path: %s }\nsegments:\n' "$MEMPOOL_SOCKET"
 		cat
 	} >"$dir/mempool.yaml"
-	"$MEMPOOLD" --config "$dir/mempool.yaml" 2>>"$dir/log" &
+	"$MEMPOOLD" --config "$dir/mempool.yaml" 2>>"$dir/mempoold.log" &
 	daemon=$!
 	soon "$MEMPOOLCTL" status >/dev/null 2>&1 || exit 1
 }

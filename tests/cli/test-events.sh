@@ -37,7 +37,7 @@ wait "$daemon" 2>/dev/null
 check 'the camera goes on without the daemon' wait "$camera"
 check 'and all of it came' soon last 'queue: 11 messages, topic: 202 messages, 0 missed'
 
-"$MEMPOOLD" --config "$dir/mempool.yaml" 2>>"$dir/log" &
+"$MEMPOOLD" --config "$dir/mempool.yaml" 2>>"$dir/mempoold.log" &
 soon "$MEMPOOLCTL" status >/dev/null 2>&1
 check 'another file is sent, by a client of the next daemon' \
 	exits 0 "$SEND" files "$dir/in" 1000

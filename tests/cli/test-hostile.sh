@@ -22,7 +22,7 @@ segments:
     pools: [ { chunk_size: 64, chunk_count: 10000 } ]
 CONFIG
 mkdir -m 700 "$dir/donor"
-"$MEMPOOLD" --config "$dir/donor.yaml" 2>>"$dir/log" &
+"$MEMPOOLD" --config "$dir/donor.yaml" 2>>"$dir/mempoold.log" &
 donor=$!
 soon eval "'$ctl' --socket '$dir/donor.sock' status >/dev/null 2>&1" || exit 1
 check 'the donor ends' eval "kill $donor; wait $donor"

@@ -62,7 +62,7 @@ kill -KILL "$daemon"
 wait "$daemon" 2>/dev/null
 check 'watch says that the daemon is gone' soon grep -q 'no mempoold' "$dir/watch.err"
 n_lines=$(wc -l <"$dir/watch")
-"$MEMPOOLD" --config "$dir/mempool.yaml" 2>>"$dir/log" &
+"$MEMPOOLD" --config "$dir/mempool.yaml" 2>>"$dir/mempoold.log" &
 daemon=$!
 goes_on() { (($(wc -l <"$dir/watch") > n_lines)); }
 check 'and goes on with the next one' soon goes_on
