@@ -130,7 +130,10 @@ static struct bufferevent *on_connection(struct event_base *base, void *userdata
 {
 	struct server *server = userdata;
 	struct connection *connection = calloc(1, sizeof(*connection));
-	struct bufferevent *bufferevent = bufferevent_socket_new(base, -1, 0);
+	/* Closed with the last reference: evhttp would close it before, with its events left, and
+	 * its number is somebody else's then, perhaps the sampler's. */
+	struct bufferevent *bufferevent =
+		bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
 
 	if (!connection || !bufferevent) {
 		/* evhttp tries itself, and drops it if it cannot either. */
