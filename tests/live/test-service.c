@@ -658,6 +658,32 @@ START_TEST(test_full_shm_is_an_error_at_start)
 }
 END_TEST
 
+/* A state folder of its own, with room for the lock and no more. */
+static void small_state_folder(void *userdata)
+{
+	if (fixture_own_mounts(0) < 0 ||
+	    mount("tmpfs", userdata, "tmpfs", 0, "size=8k,mode=0700") < 0)
+		_exit(77);
+}
+
+/* What is written there later, into a mapping, would be a SIGBUS. */
+START_TEST(test_full_state_folder_is_an_error_at_start)
+{
+	char folder[128], top[192];
+
+	snprintf(folder, sizeof(folder), "%s/state", fixture.folder);
+	ck_assert_int_eq(mkdir(folder, 0700), 0);
+	snprintf(top, sizeof(top), "state_dir: %s\n", folder);
+	fixture_configure(&fixture, top, NULL);
+	fixture.in_child = small_state_folder;
+	fixture.userdata = folder;
+	ck_assert_int_eq(run_daemon(), 1);
+	ck_assert(fixture_log_has(&fixture, strerror(ENOSPC)));
+	ck_assert_uint_eq(fixture_count_objects(&fixture), 0);
+	ck_assert_int_eq(rmdir(folder), 0);
+}
+END_TEST
+
 static void small_files(void *userdata)
 {
 	const rlim_t *bytes = userdata;
@@ -783,8 +809,10 @@ int main(void)
 	tcase_add_test(tcase, test_stderr_that_nobody_reads_holds_up_nobody);
 	tcase_add_test(tcase, test_stderr_whose_reader_is_gone_ends_nobody);
 	tcase_add_test(tcase, test_stderr_has_libevent_in_the_log);
-	if (!skip_unless_root("a small /dev/shm"))
+	if (!skip_unless_root("a small /dev/shm, and a small state folder")) {
 		tcase_add_test(tcase, test_full_shm_is_an_error_at_start);
+		tcase_add_test(tcase, test_full_state_folder_is_an_error_at_start);
+	}
 	tcase_add_test(tcase, test_files_that_may_not_be_as_large_are_an_error_at_start);
 	tcase_add_test(tcase, test_no_descriptors_puts_accepting_off);
 	tcase_add_test(tcase, test_soft_limit_of_descriptors_is_raised);

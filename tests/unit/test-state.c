@@ -314,7 +314,7 @@ START_TEST(test_state_of_another_layout_keeps_its_holders)
 	ck_assert_int_eq(create(), 0);
 	state_admit(state, HOLDER, &client);
 	rewrite(28, &major, sizeof(major));
-	rewrite(244, &n_pools, sizeof(n_pools));
+	rewrite(236, &n_pools, sizeof(n_pools));
 	ck_assert_int_eq(reopen(), 0);
 	ck_assert(!state->is_our_layout);
 	state_read(state, HOLDER, &holder);
@@ -339,6 +339,33 @@ START_TEST(test_state_that_is_no_file_ebadmsg)
 	unlinkat(folder, FILE_NAME, 0);
 	ck_assert_int_eq(symlinkat("/etc/passwd", folder, FILE_NAME), 0);
 	ck_assert_int_eq(state_open(folder, FILE_NAME, &state), -EBADMSG);
+	/* To one that is whole, too. */
+	unlinkat(folder, FILE_NAME, 0);
+	ck_assert_int_eq(create(), 0);
+	ck_assert_int_eq(renameat(folder, FILE_NAME, folder, "test.8.state"), 0);
+	ck_assert_int_eq(symlinkat("test.8.state", folder, FILE_NAME), 0);
+	ck_assert_int_eq(reopen(), -EBADMSG);
+}
+END_TEST
+
+/* More holders than there are records, or more chunks than the object has room for. */
+START_TEST(test_state_whose_shape_does_not_fit_ebadmsg)
+{
+	const uint32_t max_clients = (uint32_t)shape.max_clients + 64;
+	const uint64_t n_chunks = shape.pools[0].n_chunks + 4096;
+	uint64_t pools_off;
+	int fd;
+
+	ck_assert_int_eq(create(), 0);
+	fd = openat(folder, FILE_NAME, O_RDONLY | O_CLOEXEC);
+	ck_assert_int_eq(pread(fd, &pools_off, sizeof(pools_off), 248), sizeof(pools_off));
+	close(fd);
+	rewrite((off_t)pools_off + 8, &n_chunks, sizeof(n_chunks));
+	ck_assert_int_eq(reopen(), -EBADMSG);
+	rewrite((off_t)pools_off + 8, &shape.pools[0].n_chunks, sizeof(n_chunks));
+	ck_assert_int_eq(reopen(), 0);
+	rewrite(228, &max_clients, sizeof(max_clients));
+	ck_assert_int_eq(reopen(), -EBADMSG);
 }
 END_TEST
 
@@ -358,6 +385,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_state_of_another_layout_keeps_its_holders);
 	tcase_add_test(tcase, test_state_under_another_name_ebadmsg);
 	tcase_add_test(tcase, test_state_that_is_no_file_ebadmsg);
+	tcase_add_test(tcase, test_state_whose_shape_does_not_fit_ebadmsg);
 }
 
 int main(void)
