@@ -16,6 +16,7 @@ Anything else, an exception for instance, is a fault of the attack and no verdic
 import ctypes
 import mmap
 import os
+import re
 import select
 import shutil
 import signal
@@ -25,6 +26,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections import namedtuple
 
 HERE = os.path.dirname(os.path.realpath(__file__))
@@ -559,6 +561,55 @@ def look(daemon, seconds):
     if f'"{daemon.name}b"' not in text:
         succeeded(f"mempoolctl status does not show the segment beside it:\n{text}")
     held_off("mempoolctl status shows the segment beside it")
+
+
+def start_server(daemon):
+    """Return: the process, and its address."""
+    log_path = os.path.join(daemon.folder, "serve.log")
+    with open(log_path, "w", encoding="utf-8") as log:
+        server = subprocess.Popen([mempoolctl_of(daemon.path), "serve", "--listen", "127.0.0.1:0"], stderr=log,
+                                  preexec_fn=die_with_parent,
+                                  env={**os.environ, "MEMPOOL_SOCKET": daemon.socket_path})
+    found = []
+
+    def is_there():
+        with open(log_path, encoding="utf-8") as log:
+            found[:] = re.findall(r"http://127\.0\.0\.1:\d+", log.read())
+        return found
+
+    if not soon(is_there):
+        raise RuntimeError("mempoolctl serve does not start")
+    return server, found[0]
+
+
+def used(address, segment):
+    """Chunks of it in use, as the metrics have it; None: they do not tell."""
+    with urllib.request.urlopen(address + "/metrics", timeout=30) as answer:
+        text = answer.read().decode()
+    lines = [line for line in text.splitlines()
+             if line.startswith("mempool_pool_used_chunks{") and f'"{segment}"' in line]
+    return int(lines[0].split()[-1]) if lines else None
+
+
+def serve(daemon, spoil, seconds):
+    """Whether `mempoolctl serve` tells of segment b what it is now, while a is spoilt."""
+    server, address = start_server(daemon)
+    try:
+        _, beside = daemon.attach("b", nonce=2)
+        pool = Object(beside.place.shm_name).pool(0)
+        pool.claim(0, beside.holder)
+        if not soon(lambda: used(address, daemon.name + "b") == 1):
+            raise RuntimeError("the metrics do not follow, without any attack")
+        spoil()
+        # Twice: a look that had begun before tells nothing.
+        for i in (1, 2):
+            pool.claim(i, beside.holder)
+            if not soon(lambda i=i: used(address, daemon.name + "b") == i + 1, seconds):
+                succeeded("the metrics of the segment beside it stand still")
+        held_off("the metrics of the segment beside it go on")
+    finally:
+        server.kill()
+        server.wait()
 
 
 # ---- the whole ----

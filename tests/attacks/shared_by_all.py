@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """A member says of each chunk that all holders share it: no word of the shape is a lie.
 
-mempoolctl counted them one by one, chunks times holders, and showed no segment meanwhile.
+mempoolctl serve counted them one by one, chunks times holders, and told of no segment what it
+is; then it rested, many times that long.
 """
 import struct
 
@@ -13,7 +14,7 @@ SEGMENTS = """
     pools: [ { chunk_size: 8, chunk_count: 65536 } ]
   - { name: NAMEb, pools: [ { chunk_size: 64, chunk_count: 100 } ] }
 """
-LOOK_SECONDS = 2
+LOOK_SECONDS = 10
 
 
 def share_all(segment):
@@ -28,8 +29,8 @@ def attack(mempoold):
     with raw.Daemon(mempoold, SEGMENTS) as daemon:
         daemon.start_or_fail()
         _, welcome = daemon.attach("a")
-        share_all(raw.Object(welcome.place.shm_name))
-        raw.look(daemon, LOOK_SECONDS)
+        segment = raw.Object(welcome.place.shm_name)
+        raw.serve(daemon, lambda: share_all(segment), LOOK_SECONDS)
 
 
 raw.main(attack)
