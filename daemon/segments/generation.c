@@ -185,7 +185,8 @@ static bool step(void *userdata)
 		return true;
 	count_peak(generation);
 	if (generation->state != GENERATION_CURRENT && generation->tenants.n == 0 &&
-	    TAILQ_EMPTY(&generation->tenants.waiting) && !generation->emptying.jobs)
+	    TAILQ_EMPTY(&generation->tenants.waiting) && !generation->emptying.jobs &&
+	    !generation->is_busy)
 		generation->owner->over(generation);
 	return false;
 }

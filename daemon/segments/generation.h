@@ -72,6 +72,7 @@ struct generation {
 	struct job emptying;		/* LOST */
 	int emptied;			/* 0 or -errno */
 	bool is_given_up;		/* LOST, and so is a later one */
+	bool is_busy;			/* a thread is at its pages: it is not over yet */
 };
 
 /**

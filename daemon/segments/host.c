@@ -205,29 +205,51 @@ static uint64_t huge_bytes_of(const struct generation *generation)
 		       ? (uint64_t)fs.f_bsize : 0;
 }
 
-/* Lock and prefault; those who live in it do not notice, whatever it comes to. */
-static void bring_in(struct host *host)
+/* Lock and prefault what was adopted; those who live in it do not notice, whatever it comes to.
+ * Return: whether there is something to do. */
+static bool begin_filling(struct host *host)
 {
-	const struct generation *generation = host->current;
-	const struct segment_memory *memory = &generation->segment->memory;
-	struct pages pages = host->conf->pages;
+	struct generation *generation = host->current;
+	struct pages *pages = &host->pages;
 	char text[SPACE_TEXT_BYTES];
-	int r;
 
-	pages.huge_bytes = huge_bytes_of(generation);
-	if (pages.huge_bytes != host->conf->pages.huge_bytes)
+	host->is_to_fill = false;
+	*pages = host->conf->pages;
+	pages->huge_bytes = huge_bytes_of(generation);
+	if (pages->huge_bytes != host->conf->pages.huge_bytes)
 		log_notice("segment '%s': %s keeps the pages it has: huge_pages counts for a new "
 			   "one (mempoold --remove)", host->name, generation_label(generation));
 	if (space_check_lock(host->conf, "", text) < 0) {
 		log_warning("segment '%s': %s; it goes on without", host->name, text);
-		return;
+		return false;
 	}
-	r = pages_lock(&pages, memory->base, memory->size);
-	if (r == 0 && pages_are_filled(&pages))
-		r = pages_fill(&pages, memory->base, memory->size, on_progress, host);
-	if (r < 0)
+	if (!pages->lock && !pages_are_filled(pages))
+		return false;
+	host->filled = generation;
+	generation->is_busy = true;
+	return true;
+}
+
+static int fill(struct host *host, segment_progress_fn progress)
+{
+	const struct segment_memory *memory = &host->filled->segment->memory;
+	int r = pages_lock(&host->pages, memory->base, memory->size);
+
+	if (r == 0 && pages_are_filled(&host->pages))
+		r = pages_fill(&host->pages, memory->base, memory->size, progress, host);
+	return r;
+}
+
+static void end_filling(struct host *host, int error)
+{
+	struct generation *generation = host->filled;
+
+	if (error < 0)
 		log_warning("segment '%s': cannot prefault or lock %s: %s; it goes on without",
-			    host->name, generation_label(generation), strerror(-r));
+			    host->name, generation_label(generation), strerror(-error));
+	host->filled = NULL;
+	generation->is_busy = false;
+	generation_kick(generation);
 }
 
 static int keep(struct host *host, struct adoption *adoption, bool as_current)
@@ -250,7 +272,7 @@ static int keep(struct host *host, struct adoption *adoption, bool as_current)
 		host->current = generation;
 		host->error = 0;
 		host_set_permissions(host);
-		bring_in(host);
+		host->is_to_fill = true;
 		log_shape(host, generation, "adopted");
 	}
 	return r;
@@ -401,10 +423,18 @@ static int find_or_fail(struct host *host)
 	return host_fail(host, -ENOENT, "there is none with this layout, and open_mode is open");
 }
 
+/* In a thread: others are served meanwhile. */
+static void fill_later(struct host *host)
+{
+	if (host->is_to_fill && !host->filling.jobs)
+		jobs_ask(&host->hosts->jobs, &host->filling);
+}
+
 void host_settle(struct host *host)
 {
 	struct generation *generation;
 
+	fill_later(host);
 	TAILQ_FOREACH(generation, &host->generations, link) {
 		if (generation == host->current || generation->state != GENERATION_CURRENT)
 			continue;
@@ -424,6 +454,9 @@ int host_open(struct host *host)
 		r = end_making(host, build_make(&host->build, on_progress, host));
 		host->is_fresh = r == 0;
 	}
+	/* Nobody is let in yet, and nothing else has to go on. */
+	if (host->is_to_fill && begin_filling(host))
+		end_filling(host, fill(host, on_progress));
 	if (r == 0)
 		host_settle(host);
 	else
@@ -471,6 +504,7 @@ static void try_again(struct host *host)
 	}
 	if (r == 0)
 		host_settle(host);
+	fill_later(host);
 	set_pause(host, r, clock_monotonic_ns() - begun_ns);
 }
 
@@ -533,6 +567,48 @@ static void find_again(struct host *host)
 {
 	if (host_open(host) == 0)
 		host_free_if_over(host);
+}
+
+static struct host *host_of_filling(struct job *job)
+{
+	return (struct host *)((char *)job - offsetof(struct host, filling));
+}
+
+/* It may be lost by now, or out of the config. */
+static bool on_begin_filling(struct job *job)
+{
+	struct host *host = host_of_filling(job);
+
+	return host->is_to_fill && host->current && begin_filling(host);
+}
+
+static bool goes_on_filling(uint64_t done_bytes, uint64_t total_bytes, void *userdata)
+{
+	const struct host *host = userdata;
+
+	(void)done_bytes;
+	(void)total_bytes;
+	return !job_is_given_up(&host->filling);
+}
+
+static void on_fill(struct job *job)
+{
+	struct host *host = host_of_filling(job);
+
+	host->made = fill(host, goes_on_filling);
+}
+
+static void on_filled(struct job *job, int error)
+{
+	struct host *host = host_of_filling(job);
+
+	if (host->filled)
+		end_filling(host, error < 0 ? error : host->made);
+}
+
+static void on_filling_stopped(struct job *job)
+{
+	host_of_filling(job)->filled = NULL;
 }
 
 static void on_retry(evutil_socket_t fd, short what, void *userdata)
@@ -660,6 +736,12 @@ struct host *hosts_add(struct hosts *hosts, const char *name, const struct conf_
 		.done = on_done,
 		.stopped = on_stopped,
 	};
+	static const struct job_fns filling_fns = {
+		.begin = on_begin_filling,
+		.work = on_fill,
+		.done = on_filled,
+		.stopped = on_filling_stopped,
+	};
 	struct host *host = calloc(1, sizeof(*host));
 
 	if (!host)
@@ -675,6 +757,7 @@ struct host *hosts_add(struct hosts *hosts, const char *name, const struct conf_
 	host->conf = conf;
 	host->next_number = 1;
 	host->making.fns = &making_fns;
+	host->filling.fns = &filling_fns;
 	evtimer_assign(&host->retry, hosts->environment.base, on_retry, host);
 	TAILQ_INIT(&host->generations);
 	TAILQ_INSERT_TAIL(&hosts->list, host, link);
@@ -704,5 +787,6 @@ void host_free(struct host *host)
 	}
 	evtimer_del(&host->retry);
 	jobs_forget(&host->making);
+	jobs_forget(&host->filling);
 	free(host);
 }

@@ -45,7 +45,11 @@ struct host {
 	struct job making;		/* a new generation, while the loop runs */
 	struct build build;		/* of it */
 	uint64_t begun_ns;
-	int made;			/* what build_make() said */
+	int made;			/* what the thread came to, of either job */
+	struct job filling;		/* prefault and lock what was adopted, while the loop runs */
+	bool is_to_fill;		/* the current one was adopted, and that is still to do */
+	struct generation *filled;	/* under way: this one, so */
+	struct pages pages;
 	bool is_found;			/* what was left of it is adopted or removed */
 	bool is_fresh;			/* host_open() created it */
 	bool is_pinned;			/* a reload refers to it */

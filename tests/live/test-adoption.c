@@ -1190,6 +1190,39 @@ START_TEST(test_segment_that_left_the_config_is_watched_and_removed)
 }
 END_TEST
 
+/* Adopted while the loop runs, it is prefaulted in a thread, and served meanwhile. */
+START_TEST(test_segment_adopted_later_is_filled_beside_the_loop)
+{
+	struct mempool_msg_welcome first, again;
+	char path[192], hidden[200], text[512];
+	pid_t thread;
+
+	snprintf(text, sizeof(text), "    prefault: true\n%s", fixture_pools);
+	fixture_configure(&fixture, "", text);
+	configure_more("-b");
+	fixture_start(&fixture);
+	close(wire_attach(&fixture, 1, &first));
+	fixture_kill(&fixture);
+	/* A folder in its place cannot be read, now. */
+	state_path(1, path);
+	snprintf(hidden, sizeof(hidden), "%s.kept", path);
+	ck_assert_int_eq(rename(path, hidden), 0);
+	ck_assert_int_eq(mkdir(path, 0700), 0);
+	fixture_start(&fixture);
+	fixture_watch_threads(&fixture);
+	/* At once: an object without a state file would be removed. */
+	ck_assert_int_eq(renameat2(AT_FDCWD, hidden, AT_FDCWD, path, RENAME_EXCHANGE), 0);
+	ck_assert_int_eq(rmdir(hidden), 0);
+	thread = fixture_hold_thread(&fixture);
+	fixture_unwatch_threads(&fixture);
+	close(wire_attach(&fixture, 1, &again));
+	ck_assert_mem_eq(&first, &again, sizeof(first));
+	fixture_let_go(thread);
+	wire_bye(wire_attach(&fixture, 2, &again));
+	fixture_stop(&fixture);
+}
+END_TEST
+
 START_TEST(test_remove_takes_what_has_left_the_config)
 {
 	struct fixture left = configure_more("-b");
@@ -1327,6 +1360,7 @@ int main(void)
 	tcase_add_test(tcase, test_other_layout_is_retired_until_its_last_holder_ends);
 	tcase_add_test(tcase, test_other_version_is_watched_and_removed);
 	tcase_add_test(tcase, test_segment_that_left_the_config_is_watched_and_removed);
+	tcase_add_test(tcase, test_segment_adopted_later_is_filled_beside_the_loop);
 	tcase_add_test(tcase, test_remove_takes_what_has_left_the_config);
 	tcase_add_test(tcase, test_open_mode_open);
 	tcase_add_test(tcase, test_open_mode_create);
