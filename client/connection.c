@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "process.h"
 #include "shm/clock.h"
 #include "shm/packet.h"
 
@@ -218,16 +220,89 @@ void connection_unable(const struct connection *connection, int error)
 	packet_send(connection->fd, &unable, sizeof(unable), -1);
 }
 
+static struct unsaid *place_of_unsaid(struct process *process)
+{
+	for (int i = 0; i < PROCESS_MAX_UNSAID; i++)
+		if (process->unsaid[i].hello.nonce == 0)
+			return &process->unsaid[i];
+	return &process->unsaid[process->oldest_unsaid++ % PROCESS_MAX_UNSAID];
+}
+
+/*
+ * A daemon that comes later takes a client for living as long as its process is, and that may
+ * close and open for years. So what no daemon was there to hear is said before this process opens
+ * the next one; nobody waits for that. Of very many the last ones are kept.
+ */
+static void keep_unsaid(const struct connection *connection, uint64_t n_freed)
+{
+	struct unsaid *unsaid;
+	uint64_t number;
+
+	if (process_enter(&number) < 0)
+		return;
+	pthread_mutex_lock(&process_own()->lock);
+	unsaid = place_of_unsaid(process_own());
+	unsaid->hello = connection->hello;
+	unsaid->n_freed = n_freed;
+	memcpy(unsaid->socket_path, connection->socket_path, sizeof(unsaid->socket_path));
+	pthread_mutex_unlock(&process_own()->lock);
+}
+
 void connection_bye(struct connection *connection, uint64_t n_freed)
 {
 	int r = send_bye(connection, n_freed);
 
 	connection_close(connection);
 	connection->set_fd = connection->wake_fd = -1;
-	/* If no daemon is there, the next one sees our process end. */
-	if (r < 0 && begin(connection) == 0)
-		send_bye(connection, n_freed);
+	if (r < 0) {
+		r = begin(connection);
+		if (r == 0)
+			r = send_bye(connection, n_freed);
+	}
+	if (r < 0)
+		keep_unsaid(connection, n_freed);
 	connection_close(connection);
+}
+
+/* One that was for that socket. false: there is none. */
+static bool take_unsaid(const char *socket_path, struct unsaid *ret_unsaid)
+{
+	bool found = false;
+	uint64_t number;
+
+	if (process_enter(&number) < 0)
+		return false;
+	pthread_mutex_lock(&process_own()->lock);
+	for (int i = 0; i < PROCESS_MAX_UNSAID && !found; i++) {
+		struct unsaid *unsaid = &process_own()->unsaid[i];
+
+		found = unsaid->hello.nonce != 0 && strcmp(unsaid->socket_path, socket_path) == 0;
+		if (found) {
+			*ret_unsaid = *unsaid;
+			unsaid->hello.nonce = 0;
+		}
+	}
+	pthread_mutex_unlock(&process_own()->lock);
+	return found;
+}
+
+/* As long as there is a daemon that hears it. */
+static void say_unsaid(const char *socket_path)
+{
+	struct connection connection = CONNECTION_NULL;
+	struct unsaid unsaid;
+	int r = 0;
+
+	memcpy(connection.socket_path, socket_path, sizeof(connection.socket_path));
+	while (r == 0 && take_unsaid(socket_path, &unsaid)) {
+		connection.hello = unsaid.hello;
+		r = begin(&connection);
+		if (r == 0)
+			r = send_bye(&connection, unsaid.n_freed);
+		if (r < 0)
+			keep_unsaid(&connection, unsaid.n_freed);
+		connection_close(&connection);
+	}
 }
 
 /* ---- coming ---- */
@@ -312,8 +387,10 @@ static int try_until(const struct attempt *attempt, struct mempool_msg_welcome *
 {
 	for (;;) {
 		int64_t again_ns;
-		int r = begin(attempt->connection);
+		int r;
 
+		say_unsaid(attempt->connection->socket_path);
+		r = begin(attempt->connection);
 		if (r == 0)
 			r = await(attempt, ret_welcome);
 		if (r != -ENOTCONN || !attempt->waits)

@@ -54,7 +54,8 @@ int connection_open(struct connection *connection, bool waits, int64_t deadline_
 /* Tell the daemon why we cannot use what it said: for its log. */
 void connection_unable(const struct connection *connection, int error);
 
-/* Say goodbye, once more on a new connection if this one is broken, and hang up. */
+/* Say goodbye, once more on a new connection if this one is broken, and hang up. Where no daemon
+ * hears it, the next connection_open() of this process to that socket says it. */
 void connection_bye(struct connection *connection, uint64_t n_freed);
 
 /* Hang up without a word. */

@@ -18,10 +18,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "mempool_protocol.h"
+
+/* A goodbye that no daemon was there to hear: client/connection.c. */
+struct unsaid {
+	struct mempool_msg_hello hello;	/* nonce 0: none */
+	uint64_t n_freed;
+	char socket_path[108];
+};
+
+#define PROCESS_MAX_UNSAID 16
+
 /* All zeros is a process that has opened no client, and a mutex that nobody holds. */
 struct process {
 	_Atomic uint64_t number;	/* no process that this one descends from has the same */
-	pthread_mutex_t lock;		/* which thread has which caches: client/cache.c */
+	pthread_mutex_t lock;		/* of what follows, and which thread has which caches */
+	struct unsaid unsaid[PROCESS_MAX_UNSAID];
+	uint32_t oldest_unsaid;		/* where all are taken */
 };
 
 extern _Atomic(struct process *) process_page __attribute__((visibility("hidden")));

@@ -444,6 +444,59 @@ START_TEST(test_layout_changed_with_nobody_in_it_removes_the_old)
 }
 END_TEST
 
+static bool has_16_clients(void *userdata)
+{
+	return count_clients(userdata) == 16;
+}
+
+/* A process that lives on and closes while there is no daemon, time and again. */
+START_TEST(test_close_without_daemon_costs_no_id)
+{
+	struct mempool_client *clients[62];	/* all ids that there are, but none and the daemon's */
+	struct mempool_client *client;
+	struct segment *segment;
+
+	fixture_stop(&fixture);
+	fixture_configure(&fixture, "", "    max_clients: 62\n"
+			  "    pools: [ { chunk_size: 128, chunk_count: 100 } ]\n");
+	fixture_start(&fixture);
+	segment = map_generation(&fixture, 2);
+	for (int i = 0; i < 5; i++) {
+		for (int k = 0; k < 16; k++)
+			clients[k] = open_client(&fixture);
+		/* Those of the last round have gone by then. */
+		wait_until(has_16_clients, segment, 30000);
+		if (i % 2)
+			fixture_kill(&fixture);
+		else
+			fixture_stop(&fixture);
+		for (int k = 0; k < 16; k++)
+			ck_assert_int_eq(mempool_client_close(clients[k]), 0);
+		/* Tries for a while, in vain. */
+		ck_assert_int_eq(try_open(&fixture, 200000000, &client), -ENOTCONN);
+		fixture_start(&fixture);
+	}
+	for (int k = 0; k < 62; k++)
+		clients[k] = open_client(&fixture);
+	for (int k = 0; k < 62; k++)
+		ck_assert_int_eq(mempool_client_close(clients[k]), 0);
+	segment_free(segment);
+}
+END_TEST
+
+/* Nor does it wait for one that does not read: the test would not end. */
+START_TEST(test_close_and_open_with_a_stopped_daemon)
+{
+	struct mempool_client *client;
+
+	client = open_client(&fixture);
+	ck_assert_int_eq(kill(fixture.pid, SIGSTOP), 0);
+	ck_assert_int_eq(mempool_client_close(client), 0);
+	ck_assert_int_eq(kill(fixture.pid, SIGCONT), 0);
+	mempool_client_close(open_client(&fixture));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("restart");
@@ -459,6 +512,8 @@ int main(void)
 	tcase_add_test(tcase, test_client_killed_without_daemon_is_reaped_by_the_next_one);
 	tcase_add_test(tcase, test_layout_changed_lets_the_old_clients_go_on);
 	tcase_add_test(tcase, test_layout_changed_with_nobody_in_it_removes_the_old);
+	tcase_add_test(tcase, test_close_without_daemon_costs_no_id);
+	tcase_add_test(tcase, test_close_and_open_with_a_stopped_daemon);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
