@@ -747,6 +747,11 @@ static void run_hindered(const struct fixture *with, int fd)
 	tell(fd, (uint64_t)-try_open(with, 0, &client));
 }
 
+static bool log_has(void *userdata)
+{
+	return fixture_log_has(&fixture, userdata);
+}
+
 /* Each has its code, and the daemon's log says what it is. */
 START_TEST(test_open_of_memory_that_cannot_be_used_says_why)
 {
@@ -759,10 +764,10 @@ START_TEST(test_open_of_memory_that_cannot_be_used_says_why)
 	actor_start(&actor, &fixture, run_hindered);
 	expect_to_hear(actor.fd, (uint64_t)hindrance->error);
 	actor_join(&actor);
+	/* None of them has kept its holder. */
+	wait_until(log_has, (void *)"left holder", 30000);
 	ck_assert(fixture_log_has(&fixture, ") cannot use mempool-"));
 	ck_assert(fixture_log_has(&fixture, hindrance->text));
-	/* None of them has kept its holder. */
-	ck_assert(fixture_log_has(&fixture, "left holder"));
 }
 END_TEST
 
