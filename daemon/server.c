@@ -461,7 +461,8 @@ static void server_deinit(struct server *server)
 {
 	struct host *host;
 
-	if (!reload_deinit(&server->reload) || !jobs_stop(&server->hosts.jobs))
+	if (!reload_deinit(&server->reload) || !jobs_stop(&server->hosts.jobs) ||
+	    !hosts_stop(&server->hosts))
 		end_at_once(server);
 	listener_close(&server->listener);
 	sessions_deinit(&server->sessions);

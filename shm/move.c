@@ -15,6 +15,7 @@
 
 #define ME MEMPOOL_HOLDER_DAEMON_ID
 #define HINTS 64			/* that are tried before the words are read */
+#define PIECE_BYTES (UINT32_C(1) << 24)	/* of a copy, between two questions whether to go on */
 
 /*
  * The journal is written by this process, or by one that has ended. J1 (release) pairs with
@@ -177,6 +178,21 @@ static int claim_chunk(struct move *move, uint64_t length, const struct config_p
 	return -EAGAIN;
 }
 
+/* Return: whether it came to the end. */
+static bool copy_content(const struct move *move, unsigned char *to, const unsigned char *from,
+			 uint32_t length)
+{
+	uint32_t n;
+
+	for (; length > 0; length -= n, to += n, from += n) {
+		n = length < PIECE_BYTES ? length : PIECE_BYTES;
+		memcpy(to, from, n);
+		if (!move->may_go_on(move->userdata))
+			return false;
+	}
+	return move->may_go_on(move->userdata);
+}
+
 /*
  * A chunk of the new segment, ours, with all that the old one has. Return: as claim_chunk();
  * -EBADMSG its length is none; -ECANCELED it is not to go on.
@@ -197,11 +213,11 @@ static int copy(struct move *move, struct chunk_ref from, struct chunk_ref *ret_
 		return r;
 	pool = &move->to->pools[ret_chunk->pool];
 	entry = &pool->entries[ret_chunk->index];
-	memcpy(pool_chunk(pool, ret_chunk->index), pool_chunk(old_pool, from.index), length);
 	atomic_store_explicit(&entry->length, length, memory_order_relaxed);
 	atomic_store_explicit(&entry->tag, atomic_load_explicit(&old->tag, memory_order_relaxed),
 			      memory_order_relaxed);
-	if (move->may_go_on(move->userdata))
+	if (copy_content(move, pool_chunk(pool, ret_chunk->index),
+			 pool_chunk(old_pool, from.index), length))
 		return 0;
 	give_back(pool, ret_chunk->index);
 	return -ECANCELED;
@@ -537,21 +553,22 @@ static uint64_t count_sent(const struct queue *queue)
 	return n;
 }
 
-uint64_t move_count(const struct segment *from)
+uint64_t move_count(const struct segment *from, uint64_t *ret_kept)
 {
 	struct queue queue;
 	struct topic topic;
 	uint64_t n = 0;
 
+	*ret_kept = 0;
 	for (uint32_t i = 0; i < from->config.n_rings; i++)
 		if (queue_view(&queue, from, i) == 0)
 			n += count_sent(&queue);
 		else if (topic_view(&topic, from, i) == 0)
-			n += count_kept(&topic);
+			*ret_kept += count_kept(&topic);
 	return n;
 }
 
-/* Return: 0; as copy(); -ENOENT; -ENOMEM. */
+/* Return: 0; as copy(); -ENOMEM. */
 static int move_to_topic(struct move *move, const struct topic *from, const char *name,
 			 struct move_counts *counts)
 {
@@ -562,10 +579,9 @@ static int move_to_topic(struct move *move, const struct topic *from, const char
 
 	if (n == 0)
 		return 0;
-	if (ring < 0)
-		return ring;
-	topic_view(&to, move->to, (uint32_t)ring);
-	if ((move->is_outdated && move->is_outdated[from->ring_index]) ||
+	if (ring >= 0)
+		topic_view(&to, move->to, (uint32_t)ring);
+	if (ring < 0 || (move->is_outdated && move->is_outdated[from->ring_index]) ||
 	    !is_ours_alone(&to, GET(move->n_published[from->ring_index]))) {
 		evict(from, counts);
 		return 0;
@@ -606,6 +622,7 @@ static int move_topic(struct move *move, uint32_t ring, struct move_counts *coun
 bool move_all(struct move *move, struct move_counts *ret_counts,
 	      char ret_why[static MOVE_WHY_BYTES])
 {
+	uint64_t n_kept;
 	int r = 0;
 
 	*ret_counts = (struct move_counts){ .n_moved = 0 };
@@ -615,7 +632,8 @@ bool move_all(struct move *move, struct move_counts *ret_counts,
 		r = move->from->config.rings[i].kind == MEMPOOL_RING_QUEUE
 			    ? move_queue(move, i, ret_counts, ret_why)
 			    : move_topic(move, i, ret_counts, ret_why);
-	ret_counts->n_waiting = move_count(move->from);
+	ret_counts->n_waiting = move_count(move->from, &n_kept);
+	ret_counts->n_waiting += n_kept;
 	return r == 0 && move->may_go_on(move->userdata);
 }
 
@@ -778,8 +796,10 @@ static int foresee_kept(struct prospect *prospect, const struct topic *topic, ui
 	struct kept kept;
 	int r = 0;
 
-	if (!found)
-		return -ENOENT;
+	if (!found) {
+		prospect->counts->n_evicted += n;
+		return 0;
+	}
 	skipped = n > found->capacity ? n - found->capacity : 0;
 	prospect->counts->n_evicted += skipped;
 	for (uint64_t at = begin; at - begin < topic->capacity && r == 0; at++) {

@@ -5,7 +5,7 @@
  *	queue	appended to the queue of the same name, in their order
  *	topic	what it keeps, oldest first, as if published, while nobody else has published in the
  *		topic of the same name; else it counts as evicted: an old pose must not become the
- *		latest
+ *		latest. So it does where there is no such topic any more: nobody waits for it
  *
  * Length, tag and content stay. One message at a time:
  *
@@ -26,7 +26,7 @@
  * So it was: the old message is freed. Else the old one stays, and the new chunk is what the
  * dead daemon held. tests/model/move.pml is this for spin.
  *
- * What has no place stays in the old segment: no ring of that name, a full one, no chunk that is
+ * What has no place stays in the old segment: no queue of that name, a full one, no chunk that is
  * large enough or free. All that a topic keeps is copied before the first of it is published:
  * it finds its place as a whole.
  *
@@ -106,8 +106,8 @@ bool move_is_under_way(const struct move_journal *journal, uint64_t *ret_segment
 bool move_recover(struct segment *from, struct segment *to, struct move_journal *journal,
 		  _Atomic uint32_t *n_published);
 
-/* Messages that wait in all queues and are kept by all topics. Bounded by the shape. */
-uint64_t move_count(const struct segment *from);
+/* Messages that wait in all queues; and those that all topics keep. Bounded by the shape. */
+uint64_t move_count(const struct segment *from, uint64_t *ret_kept);
 
 /**
  * move_foresee() - what move_all() would come to, if a segment of this shape were new

@@ -184,9 +184,10 @@ static bool step(void *userdata)
 	if (serve_dead(generation))
 		return true;
 	count_peak(generation);
+	generation->owner->swept(generation);
 	if (generation->state != GENERATION_CURRENT && generation->tenants.n == 0 &&
-	    TAILQ_EMPTY(&generation->tenants.waiting) && !generation->emptying.jobs &&
-	    !generation->is_busy)
+	    generation->n_pins == 0 && TAILQ_EMPTY(&generation->tenants.waiting) &&
+	    !generation->emptying.jobs && !generation->is_busy)
 		generation->owner->over(generation);
 	return false;
 }
@@ -293,6 +294,34 @@ void generation_retire(struct generation *generation)
 		segment_retire(generation->segment);
 	tenants_tell_news(&generation->tenants);
 	generation->state = GENERATION_RETIRED;
+	generation_kick(generation);
+}
+
+bool generation_is_deserted(const struct generation *generation)
+{
+	const struct tenants *tenants = &generation->tenants;
+
+	for (uint32_t id = 0; tenants->n > 0 && id < tenants->n_ids; id++)
+		if (tenants->by_id[id] && tenants->by_id[id]->state == TENANT_LIVE)
+			return false;
+	return true;
+}
+
+bool generation_is_at_rest(const struct generation *generation)
+{
+	return generation->tenants.n == 0 && generation->reaper.phase == REAPER_RESTS &&
+	       !generation->reaper.daemon_is_dead;
+}
+
+void generation_pin(struct generation *generation)
+{
+	generation->n_pins++;
+}
+
+void generation_unpin(struct generation *generation)
+{
+	assert(generation->n_pins > 0);
+	generation->n_pins--;
 	generation_kick(generation);
 }
 

@@ -31,6 +31,7 @@
 #include "daemon/segments/state.h"
 #include "daemon/segments/tenant.h"
 #include "mempool_protocol.h"
+#include "shm/move.h"
 #include "shm/segment.h"
 #include "shm/sigbus.h"
 
@@ -44,8 +45,20 @@ struct generation_owner {
 	/* It has just become LOST, or nobody new can come to it any more. */
 	void (*lost)(struct generation *generation);
 
-	/* In the step: nobody is in it any more, and nobody new will be. It is to be freed. */
+	/* In the step: its dead are swept. */
+	void (*swept)(struct generation *generation);
+
+	/* In the step, after that: nobody is in it any more, and nobody new will be. It is to be
+	 * freed, if nothing else keeps it. */
 	void (*over)(struct generation *generation);
+};
+
+/* What has become of the messages of a retired one (move.h). */
+struct generation_moves {
+	bool is_over;			/* there are none left */
+	bool is_tried;			/* all that finds a place has found it */
+	struct move_counts counts;	/* since the daemon began */
+	char why[MOVE_WHY_BYTES];	/* why those that wait have no place */
 };
 
 enum generation_state {
@@ -67,6 +80,9 @@ struct generation {
 	struct tenants tenants;
 	struct reaper reaper;
 	struct peak peak;
+	struct generation_moves moves;
+	uint64_t n_moved_here;		/* messages, from those before it */
+	uint32_t n_pins;		/* of threads that look at it */
 	struct chore step;
 	struct event later;		/* the step again, when there may be memory */
 	struct job emptying;		/* LOST */
@@ -74,6 +90,8 @@ struct generation {
 	bool is_given_up;		/* LOST, and so is a later one */
 	bool is_busy;			/* a thread is at its pages: it is not over yet */
 };
+
+TAILQ_HEAD(generation_list, generation);
 
 /**
  * generation_new() - serve an object
@@ -100,6 +118,14 @@ void generation_retire(struct generation *generation);
 /* Of one that is LOST: it is over for its tenants, though their processes live. They hold nothing
  * there, and would be told that it is stale when they come back. */
 void generation_give_up(struct generation *generation);
+
+/* Whether no living client is in it; and whether the dead are swept, too, and it is our own. */
+bool generation_is_deserted(const struct generation *generation);
+bool generation_is_at_rest(const struct generation *generation);
+
+/* A thread looks at it: it is not freed meanwhile. */
+void generation_pin(struct generation *generation);
+void generation_unpin(struct generation *generation);
 
 /*
  * See what members have done to the object: truncated, it is LOST; without its name, it is

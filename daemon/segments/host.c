@@ -149,6 +149,7 @@ void host_take_up(struct host *host, struct generation *generation)
 	tenants_set_daemon(&generation->tenants);
 	host->current = generation;
 	host->error = 0;
+	mover_close(&host->mover);
 	log_shape(host, generation, "created");
 }
 
@@ -301,12 +302,20 @@ static bool has_lost(const struct host *host)
 	return false;
 }
 
+/* Whether messages may wait in it that are to be moved, though nobody lives there. */
+static bool may_have_messages(const struct host *host, const struct adoption *adoption)
+{
+	return !(host->conf && host->conf->open_mode == SEGMENT_PURGE_AND_CREATE) &&
+	       adoption->segment && adoption->segment->config.n_rings > 0;
+}
+
 /* Why one that is not to be current is of no use to anybody; NULL: it is. */
-static const char *find_useless(const struct host *host, const struct adoption *adoption)
+static const char *find_useless(const struct host *host, const struct adoption *adoption,
+				bool is_deserted)
 {
 	if (adoption->is_lost && has_lost(host))
 		return "it is lost, and so is a later one";
-	if (adopt_count_living(adoption->file, &host->hosts->environment.origin) > 0)
+	if (!is_deserted || may_have_messages(host, adoption))
 		return NULL;
 	return host->conf ? "another layout, and nobody lives in it"
 			  : "it is not in the config, and nobody lives in it";
@@ -316,11 +325,16 @@ static const char *find_useless(const struct host *host, const struct adoption *
 static int consider(struct host *host, struct adoption *adoption)
 {
 	bool as_current = is_wanted(host, adoption);
-	const char *why = as_current ? NULL : find_useless(host, adoption);
+	bool is_deserted = !as_current &&
+			   adopt_count_living(adoption->file, &host->hosts->environment.origin) == 0;
+	const char *why = as_current ? NULL : find_useless(host, adoption, is_deserted);
 
 	if (why)
 		return remove_deserted(host, adoption->file, why);
-	if (host->conf && host->conf->open_mode == SEGMENT_CREATE)
+	/* Those who live in it keep it, but not what they leave. */
+	if (host->conf && host->conf->open_mode == SEGMENT_PURGE_AND_CREATE)
+		state_discard(adoption->file);
+	if (!is_deserted && host->conf && host->conf->open_mode == SEGMENT_CREATE)
 		return host_fail(host, -EEXIST, "it exists already, and open_mode is create");
 	return keep(host, adoption, as_current);
 }
@@ -335,32 +349,68 @@ static bool is_served(const struct host *host, uint64_t number)
 	return false;
 }
 
+/* Return: 1, and there is an adoption to take or free; 0 there is nothing; -errno. */
+static int open_one(struct host *host, const struct house_entry *entry,
+		    struct adoption *ret_adoption)
+{
+	char text[ADOPT_TEXT_BYTES];
+	int r;
+
+	if (entry->generation >= host->next_number)
+		host->next_number = entry->generation + 1;
+	/* By a try before this one, which failed later. */
+	if (is_served(host, entry->generation))
+		return 0;
+	r = adopt_open(host->hosts->environment.house, entry, ret_adoption, text);
+	if (r == 0)
+		return 1;
+	if (r == -EPROTONOSUPPORT)
+		log_warning("segment '%s': %s; it is left", host->name, text);
+	if (r == -EPROTONOSUPPORT || r == -ENOENT)
+		return 0;
+	return host_fail(host, r, text);
+}
+
+/* The end of each move that the daemon before us was killed in, before its own id is reaped in
+ * any of them. */
+static void recover_moves(const struct adoption *adoptions, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct segment *to = NULL;
+		uint64_t segment_id;
+
+		if (!move_is_under_way(adoptions[i].file->journal, &segment_id))
+			continue;
+		for (size_t j = 0; j < n; j++)
+			if (adoptions[j].file->identity.segment_id == segment_id)
+				to = adoptions[j].segment;
+		mover_recover(adoptions[i].file, adoptions[i].segment, to);
+	}
+}
+
 /* Of several that match, the newest is the one taken up. */
 static int adopt_all(struct host *host, const struct house_entry *entries, size_t n)
 {
-	char text[ADOPT_TEXT_BYTES];
-	struct adoption adoption;
+	struct adoption *adoptions = calloc(n + 1, sizeof(*adoptions));
+	size_t n_open = 0;
 	int r = 0;
 
-	for (size_t i = 0; i < n && r == 0; i++) {
-		if (entries[i].generation >= host->next_number)
-			host->next_number = entries[i].generation + 1;
-		/* By a try before this one, which failed later. */
-		if (is_served(host, entries[i].generation))
-			continue;
-		r = adopt_open(host->hosts->environment.house, &entries[i], &adoption, text);
-		if (r == 0) {
-			r = consider(host, &adoption);
-			adopt_deinit(&adoption);
-		} else if (r == -EPROTONOSUPPORT) {
-			log_warning("segment '%s': %s; it is left", host->name, text);
-			r = 0;
-		} else if (r == -ENOENT) {
-			r = 0;
-		} else {
-			r = host_fail(host, r, text);
-		}
+	if (!adoptions)
+		return host_fail(host, -ENOMEM, strerror(ENOMEM));
+	for (size_t i = 0; i < n && r >= 0; i++) {
+		r = open_one(host, &entries[i], &adoptions[n_open]);
+		n_open += r > 0;
 	}
+	if (r >= 0) {
+		recover_moves(adoptions, n_open);
+		r = 0;
+	}
+	for (size_t i = 0; i < n_open; i++) {
+		if (r == 0)
+			r = consider(host, &adoptions[i]);
+		adopt_deinit(&adoptions[i]);
+	}
+	free(adoptions);
 	return r;
 }
 
@@ -408,6 +458,9 @@ int host_find(struct host *host)
 			    host->name, strerror(-error));
 	free(entries);
 	host->is_found = r == 0;
+	/* As a new one: the daemon before us may have been killed while that was closed. */
+	if (host->current && generation_is_deserted(host->current))
+		mover_close(&host->mover);
 	return r;
 }
 
@@ -443,6 +496,7 @@ void host_settle(struct host *host)
 			 generation->tenants.n);
 		generation_retire(generation);
 	}
+	mover_retry(&host->mover);
 }
 
 int host_open(struct host *host)
@@ -658,7 +712,7 @@ struct generation *host_current(struct host *host)
 
 bool host_is_coming(const struct host *host)
 {
-	return !host->current && host->making.jobs;
+	return host->current ? host->mover.is_closed : host->making.jobs != NULL;
 }
 
 void host_free_if_over(struct host *host)
@@ -707,12 +761,24 @@ static void on_lost(struct generation *generation)
 		try_later(host);
 }
 
+static void on_swept(struct generation *generation)
+{
+	mover_look(&host_of(generation)->mover);
+}
+
+static void on_moved(struct generation *generation)
+{
+	tell_changed(host_of(generation));
+}
+
 static void on_over(struct generation *generation)
 {
 	struct host *host = host_of(generation);
 	int r;
 
 	assert(generation != host->current);
+	if (mover_keeps(generation))
+		return;
 	r = adopt_remove(host->hosts->environment.house, generation->file);
 	if (r < 0)
 		log_warning("segment '%s': cannot remove %s: %s", host->name,
@@ -727,6 +793,16 @@ static void on_over(struct generation *generation)
 }
 
 /* ---- the whole ---- */
+
+bool hosts_stop(struct hosts *hosts)
+{
+	struct host *host;
+
+	TAILQ_FOREACH(host, &hosts->list, link)
+		if (!mover_stop(&host->mover))
+			return false;
+	return true;
+}
 
 struct host *hosts_add(struct hosts *hosts, const char *name, const struct conf_segment *conf)
 {
@@ -752,6 +828,7 @@ struct host *hosts_add(struct hosts *hosts, const char *name, const struct conf_
 		.environment = &hosts->environment,
 		.segment_name = host->name,
 		.lost = on_lost,
+		.swept = on_swept,
 		.over = on_over,
 	};
 	host->conf = conf;
@@ -761,6 +838,13 @@ struct host *hosts_add(struct hosts *hosts, const char *name, const struct conf_
 	evtimer_assign(&host->retry, hosts->environment.base, on_retry, host);
 	TAILQ_INIT(&host->generations);
 	TAILQ_INSERT_TAIL(&hosts->list, host, link);
+	mover_init(&host->mover, &hosts->environment, &(struct mover_owner){
+		.segment_name = host->name,
+		.generations = &host->generations,
+		.current = &host->current,
+		.conf = &host->conf,
+		.changed = on_moved,
+	});
 	return host;
 }
 
@@ -781,6 +865,7 @@ void host_free(struct host *host)
 {
 	struct generation *generation;
 
+	mover_stop(&host->mover);
 	while ((generation = TAILQ_FIRST(&host->generations))) {
 		TAILQ_REMOVE(&host->generations, generation, link);
 		generation_free(generation);

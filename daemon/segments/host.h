@@ -25,6 +25,7 @@
 #include "daemon/segments/build.h"
 #include "daemon/segments/environment.h"
 #include "daemon/segments/generation.h"
+#include "daemon/segments/move.h"
 
 #define HOST_WHY_BYTES 200
 
@@ -35,7 +36,8 @@ struct host {
 	char name[MEMPOOL_NAME_BYTES];
 	const struct conf_segment *conf;	/* NULL: no longer in the config */
 	struct generation *current;	/* NULL: lost, or there was no adopting or making one */
-	TAILQ_HEAD(, generation) generations;
+	struct generation_list generations;
+	struct mover mover;		/* of messages, to the current one */
 	uint64_t next_number;
 	int error;			/* of the last try, if there is no current one */
 	char why[HOST_WHY_BYTES];	/* the same, for people */
@@ -78,6 +80,9 @@ struct host *hosts_find(const struct hosts *hosts, const char *name);
  */
 struct tenant *hosts_find_tenant(const struct hosts *hosts, const char *name,
 				 uint64_t segment_id, const struct newcomer *newcomer);
+
+/* Give up all moves, before hosts are freed. Return: as worker_stop(). */
+bool hosts_stop(struct hosts *hosts);
 
 /* One more, behind the others. conf: NULL: not in the config. NULL: no memory. */
 struct host *hosts_add(struct hosts *hosts, const char *name, const struct conf_segment *conf);
@@ -130,8 +135,8 @@ void host_undo(struct host *host);
  * a moment ago. */
 struct generation *host_current(struct host *host);
 
-/* There is none, but one is being made, or will be as soon as others are: wait for
- * environment_fns.made. */
+/* One is being made, or will be as soon as others are; or it is there, and closed until older
+ * messages have been moved to it: wait for environment_fns.made. */
 bool host_is_coming(const struct host *host);
 
 #endif

@@ -99,7 +99,7 @@ static void admit(struct session *session, struct host *host, const struct newco
 		return;
 	}
 	generation = host_current(host);
-	if (!generation && host_is_coming(host)) {
+	if (host_is_coming(host)) {
 		session_wait_for_segment(session);
 		return;
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * test-daemon_kill.c - the daemon killed before every system call of start, hello, bye, sweep,
- *			reload and --remove
+ *			reload, move and --remove
  *
  * The test traces the daemon from call to call (ptrace(2)) and kills it before call k of what it
  * has to do, for every k; then the next daemon starts. What it must find: one object and one state
@@ -25,6 +25,7 @@
 
 #include "fixture.h"
 #include "shm/holder.h"
+#include "shm/queue.h"
 
 #define MAX_CALLS 5000			/* more than a start has */
 #define SECOND_MS 1000
@@ -611,6 +612,119 @@ START_TEST(test_reload_killed_before_every_call_keeps_the_living)
 }
 END_TEST
 
+/* ---- move ---- */
+
+#define N_MESSAGES 3
+#define PATIENCE_MS 30000
+
+static const char *const with_queue =
+	"    pools: [ { chunk_size: 128, chunk_count: 100 } ]\n"
+	"    queues: [ { name: work, capacity: 4 } ]\n";
+
+static const char *const other_queue =
+	"    pools: [ { chunk_size: 256, chunk_count: 50 } ]\n"
+	"    queues: [ { name: other, capacity: 4 }, { name: work, capacity: 8 } ]\n";
+
+/* Each has its number as content, length and tag. */
+static void send_messages(const struct segment *segment, uint32_t holder)
+{
+	const struct pool *pool = &segment->pools[0];
+	struct queue queue;
+
+	ck_assert_int_eq(queue_view(&queue, segment, 0), 0);
+	for (uint32_t i = 1; i <= N_MESSAGES; i++) {
+		struct mempool_entry *entry = &pool->entries[i];
+		uint64_t word;
+
+		ck_assert_int_eq(pool_claim(pool, i, holder), 0);
+		*(unsigned char *)pool_chunk(pool, i) = (unsigned char)i;
+		atomic_store(&entry->length, i);
+		atomic_store(&entry->tag, i);
+		word = word_sent(atomic_load(&entry->word), queue.id, holder);
+		atomic_store(&entry->word, word);
+		ck_assert_int_eq(queue_push(&queue, handle_make(word_generation(word), 0, i)), 0);
+	}
+}
+
+static void expect_messages(unsigned int k, const struct segment *segment, uint32_t holder)
+{
+	const struct pool *pool = &segment->pools[0];
+	struct queue queue;
+	uint64_t handle;
+	int r;
+
+	ck_assert_int_eq(queue_view(&queue, segment, segment->config.n_rings - 1), 0);
+	for (uint32_t i = 1; i <= N_MESSAGES; i++) {
+		uint32_t index;
+
+		r = queue_pop(&queue, holder, &handle);
+		ck_assert_msg(r == 0, "killed before call %u: message %u is lost", k, i);
+		index = handle_index(handle);
+		ck_assert_msg(*(unsigned char *)pool_chunk(pool, index) == i &&
+			      pool_length(pool, index) == i &&
+			      atomic_load(&pool->entries[index].tag) == i,
+			      "killed before call %u: another message than %u", k, i);
+	}
+	r = queue_pop(&queue, holder, &handle);
+	ck_assert_msg(r == -EAGAIN, "killed before call %u: a message came twice", k);
+}
+
+static bool has_moved(void)
+{
+	return has_answer() && has_one_object(&fixture);
+}
+
+static bool kill_move_before(unsigned int k)
+{
+	struct mempool_msg_reload reload = { .msg = wire_msg(MEMPOOL_MSG_RELOAD, sizeof(reload)) };
+	bool is_in;
+
+	start_traced();
+	fixture_configure(&fixture, "", other_queue);
+	client_fd = wire_connect(&fixture);
+	wire_send(client_fd, &reload, sizeof(reload));
+	is_in = kill_any_before(k, has_moved);
+	close(client_fd);
+	return is_in;
+}
+
+START_TEST(test_move_killed_before_every_call_loses_nothing)
+{
+	struct mempool_msg_welcome welcome;
+	struct segment *segment;
+	bool is_in = true;
+	unsigned int k;
+	int fd;
+
+	for (k = 1; is_in; k++) {
+		fixture_configure(&fixture, "", with_queue);
+		fixture_start(&fixture);
+		fd = wire_attach(&fixture, 1, &welcome);
+		segment = wire_map(&welcome);
+		send_messages(segment, welcome.holder);
+		segment_free(segment);
+		wire_bye(fd);
+		fixture_kill(&fixture);
+		is_in = kill_move_before(k);
+
+		fixture_start(&fixture);
+		fd = wire_attach(&fixture, 2, &welcome);
+		segment = wire_map(&welcome);
+		ck_assert_uint_eq(segment->pools[0].n_chunks, 50);
+		expect_messages(k, segment, welcome.holder);
+		wait_until(has_one_object, &fixture, PATIENCE_MS);
+		check_one(k);
+		segment_free(segment);
+		wire_bye(fd);
+		fixture_kill(&fixture);
+		remove_all_generations();
+		ck_assert_uint_lt(k, MAX_CALLS);
+	}
+	printf("%-8s killed before %4u calls\n", "move", k - 1);
+	ck_assert_uint_gt(k, 20);
+}
+END_TEST
+
 /* ---- --remove ---- */
 
 /* Return: whether it was killed; false: it ended by itself. */
@@ -684,6 +798,7 @@ int main(void)
 	tcase_add_test(tcase, test_sweep_killed_before_every_call_is_done_again);
 	tcase_add_test(tcase, test_reload_killed_before_every_call_leaves_one_generation);
 	tcase_add_test(tcase, test_reload_killed_before_every_call_keeps_the_living);
+	tcase_add_test(tcase, test_move_killed_before_every_call_loses_nothing);
 	tcase_add_test(tcase, test_remove_killed_before_every_call_is_done_again);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
