@@ -39,7 +39,7 @@ static const struct command commands[] = {
 	  "what mempoold says of a config, and of its mistakes" },
 	{ "dump", "", 0, 0, OPTION_JSON | OPTION_SOCKET, ctl_dump,
 	  "the config in force, with all that was left out" },
-	{ "reload", "", 0, 0, OPTION_JSON | OPTION_SOCKET, ctl_reload,
+	{ "reload", "", 0, 0, OPTION_DISCARD | OPTION_DRY_RUN | OPTION_JSON | OPTION_SOCKET, ctl_reload,
 	  "read the config again, and put it in force" },
 	{ "help", "[COMMAND]", 0, 2, 0, ctl_help, "this, or more about one command" },
 };
@@ -53,6 +53,8 @@ static const struct {
 } options[N_OPTIONS] = {
 	{ OPTION_INTERVAL, "interval", "SECONDS", "time between two looks (default: 1)" },
 	{ OPTION_COUNT, "count", "N", "end after so many looks" },
+	{ OPTION_DISCARD, "discard", NULL, "drop messages that have no place in a new layout" },
+	{ OPTION_DRY_RUN, "dry-run", NULL, "change nothing, and say what would be done" },
 	{ OPTION_JSON, "json", NULL, "print JSON" },
 	{ OPTION_LISTEN, "listen", "ADDRESS", "where to serve (default: " CTL_DEFAULT_LISTEN ")" },
 	{ OPTION_SEGMENT, "segment", "NAME", "only this segment of the daemon" },

@@ -21,8 +21,10 @@ enum option_bit {
 	OPTION_INTERVAL = 1 << 6,
 	OPTION_COUNT = 1 << 7,
 	OPTION_LISTEN = 1 << 8,
+	OPTION_DISCARD = 1 << 9,
+	OPTION_DRY_RUN = 1 << 10,
 };
-#define N_OPTIONS 9
+#define N_OPTIONS 11
 
 struct command {
 	const char *name;		/* one word, or two */

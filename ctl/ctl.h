@@ -29,6 +29,8 @@ struct ctl_options {
 	uint64_t interval_ns;		/* between two looks */
 	uint64_t count;			/* of looks; 0: without end */
 	const char *listen;		/* where to serve */
+	bool discard;			/* messages without a place in a new layout */
+	bool dry_run;			/* say what a reload would do */
 	char **arguments;		/* of the command, closed by a NULL */
 };
 

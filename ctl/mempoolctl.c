@@ -73,6 +73,12 @@ static bool read_options(int argc, char **argv, struct ctl_options *options,
 			if (!read_count(optarg, &options->count))
 				return false;
 			break;
+		case OPTION_DISCARD:
+			options->discard = true;
+			break;
+		case OPTION_DRY_RUN:
+			options->dry_run = true;
+			break;
 		case OPTION_JSON:
 			options->json = true;
 			break;

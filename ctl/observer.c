@@ -287,11 +287,13 @@ int observer_forget(const char *socket_path, const char *segment, uint64_t gener
 	return r;
 }
 
-int observer_reload(const char *socket_path, struct mempool_msg_reloaded *ret_reloaded,
+int observer_reload(const char *socket_path, uint32_t flags,
+		    struct mempool_msg_reloaded *ret_reloaded, int *ret_fd,
 		    char reterr_reason[static 240])
 {
 	const struct mempool_msg_reload reload = {
 		.msg = packet_head(MEMPOOL_MSG_RELOAD, sizeof(reload)),
+		.flags = flags,
 	};
 	int fd, r;
 
@@ -299,10 +301,12 @@ int observer_reload(const char *socket_path, struct mempool_msg_reloaded *ret_re
 	fd = observer_ask(socket_path, &reload, sizeof(reload));
 	if (fd < 0)
 		return fd;
-	r = receive_answer(fd, PACKET_NO_DEADLINE, MEMPOOL_MSG_RELOADED, ret_reloaded,
-			   sizeof(*ret_reloaded), reterr_reason);
+	r = receive_passed(fd, PACKET_NO_DEADLINE, MEMPOOL_MSG_RELOADED, ret_reloaded,
+			   sizeof(*ret_reloaded), ret_fd, reterr_reason);
 	if (r == 0)
 		ret_reloaded->text[sizeof(ret_reloaded->text) - 1] = '\0';
+	else if (*ret_fd >= 0)
+		close(*ret_fd);
 	close(fd);
 	return r;
 }

@@ -63,12 +63,15 @@ int observer_forget(const char *socket_path, const char *segment, uint64_t gener
 
 /**
  * observer_reload() - let the daemon read its config again, and wait for the result
+ * @flags:	   enum mempool_reload_flags
+ * @ret_fd:	   of a dry run: a file that says what would be done, or -1
  *
  * Waits as long as it takes: many GiB may have to be taken for a new layout.
  *
  * Return: 0, and *ret_reloaded says how it went; else as observer_list().
  */
-int observer_reload(const char *socket_path, struct mempool_msg_reloaded *ret_reloaded,
+int observer_reload(const char *socket_path, uint32_t flags,
+		    struct mempool_msg_reloaded *ret_reloaded, int *ret_fd,
 		    char reterr_reason[static 240]);
 
 /**

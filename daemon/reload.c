@@ -39,6 +39,7 @@ static void undo(struct reload *reload)
 {
 	size_t i;
 
+	forecast_deinit(&reload->forecast);
 	for (i = 0; i < reload->n_changes; i++) {
 		struct change *change = &reload->changes[i];
 
@@ -56,10 +57,33 @@ static void undo(struct reload *reload)
 	conf_error_deinit(&reload->error);
 }
 
+static bool is_dry_run(const struct reload *reload)
+{
+	return reload->flags & MEMPOOL_RELOAD_DRY_RUN;
+}
+
+static void log_result(const struct reload *reload)
+{
+	const struct mempool_msg_reloaded *result = &reload->result;
+
+	if (result->error < 0)
+		log_error("the reload has failed: nothing was changed");
+	else if (is_dry_run(reload))
+		log_notice("looked at %s, and changed nothing", reload->path);
+	else
+		log_notice("reloaded %s; segments: %u, with a new layout: %u, new: %u, gone: %u",
+			   reload->path, result->n_segments, result->n_relaid,
+			   result->n_added, result->n_removed);
+}
+
 static void finish(struct reload *reload, int error)
 {
 	struct mempool_msg_reloaded *result = &reload->result;
+	char *forecast = NULL;
 
+	if (error == 0 && is_dry_run(reload))
+		forecast = forecast_text(&reload->forecast,
+					 reload->flags & MEMPOOL_RELOAD_DISCARD);
 	undo(reload);
 	event_del(&reload->tick);
 	log_keep(NULL, 0, 0);
@@ -71,15 +95,14 @@ static void finish(struct reload *reload, int error)
 		snprintf(result->text, sizeof(result->text), "%s", strerror(-error));
 		log_error("cannot reload: %s", result->text);
 	}
-	if (error < 0)
-		log_error("the reload has failed: nothing was changed");
-	else
-		log_notice("reloaded %s; segments: %u, with a new layout: %u, new: %u, gone: %u",
-			   reload->path, result->n_segments, result->n_relaid,
-			   result->n_added, result->n_removed);
+	log_result(reload);
 	notify_state("READY=1");
 	reload->tell->changed(reload->userdata);
-	reload->tell->over(reload->number, result, reload->userdata);
+	reload->tell->over(reload->number, result, forecast, reload->userdata);
+	free(forecast);
+	/* What would have failed has not. */
+	if (is_dry_run(reload))
+		result->error = 0;
 	if (reload->is_wanted)
 		begin(reload);
 }
@@ -200,6 +223,8 @@ static void put_in_force(struct reload *reload)
 	/* The new ones are there: whoever hears that its own is retired finds them. */
 	for (host = TAILQ_FIRST(&reload->hosts->list); host; host = next) {
 		next = TAILQ_NEXT(host, link);
+		if (reload->flags & MEMPOOL_RELOAD_DISCARD)
+			host_discard(host);
 		host_settle(host);
 		host_free_if_over(host);
 	}
@@ -245,6 +270,16 @@ static void make(void *userdata)
 		reload->r = change->r;
 		progress.before_bytes += change->build.size_bytes;
 	}
+	if (reload->r == 0)
+		forecast_count(&reload->forecast);
+}
+
+/* In the worker's thread. */
+static void look(void *userdata)
+{
+	struct reload *reload = userdata;
+
+	forecast_count(&reload->forecast);
 }
 
 static void log_build_error(const struct change *change, int error)
@@ -273,6 +308,14 @@ static int make_generation(struct change *change)
 	return r;
 }
 
+static void on_looked(void *userdata)
+{
+	struct reload *reload = userdata;
+
+	forecast_tell(&reload->forecast, &reload->result);
+	finish(reload, 0);
+}
+
 static void on_made(void *userdata)
 {
 	struct reload *reload = userdata;
@@ -283,6 +326,7 @@ static void on_made(void *userdata)
 	for (i = 0; i < reload->n_changes && r == 0; i++)
 		if (reload->changes[i].is_made)
 			r = make_generation(&reload->changes[i]);
+	forecast_tell(&reload->forecast, &reload->result);
 	if (r < 0)
 		finish(reload, r);
 	else
@@ -313,6 +357,9 @@ static int plan_host(struct reload *reload, struct change *change)
 	const char *name = change->conf->shape.name;
 	struct host *host = hosts_get(reload->hosts, name);
 
+	/* Nothing is made, and nothing of it stands there. */
+	if (!host && is_dry_run(reload))
+		return 0;
 	if (!host)
 		host = hosts_add(reload->hosts, name, NULL);
 	if (!host)
@@ -320,6 +367,8 @@ static int plan_host(struct reload *reload, struct change *change)
 	change->host = host;
 	/* Its last client may leave while we make what is new. */
 	host_pin(host);
+	if (is_dry_run(reload))
+		return 0;
 	change->is_failed = !host->current && host_find(host) < 0;
 	if (change->is_failed)
 		host_find_later(host);
@@ -328,31 +377,77 @@ static int plan_host(struct reload *reload, struct change *change)
 	return 0;
 }
 
+/* Whether there would be room for it. */
+static int plan_dry(struct change *change)
+{
+	struct build *build = &change->build;
+	char folder[MEMPOOL_SHM_NAME_BYTES];
+	int r;
+
+	build_init(build, change->conf, NULL, 0);
+	r = store_may_give(conf_segment_group(change->conf))
+		    ? space_find(change->conf, "", folder, build->shortage) : -EPERM;
+	if (r < 0)
+		log_build_error(change, r);
+	return r;
+}
+
 static int plan(struct reload *reload, struct change *change)
 {
 	struct host *host;
+	bool is_new;
 	int r;
 
 	r = plan_host(reload, change);
 	if (r < 0)
 		return r;
 	host = change->host;
-	reload->result.n_added += !host->conf;
+	is_new = !host || !host->conf;
+	reload->result.n_added += is_new;
 	if (change->is_failed)
 		return 0;
-	if (host_fits(host, change->conf))
+	r = forecast_add(&reload->forecast, host, change->conf);
+	if (r < 0)
+		return r;
+	if (host && host_fits(host, change->conf))
 		return check_group(change);
-	change->is_remade = host->conf && config_is_same(&host->conf->shape, &change->conf->shape);
+	change->is_remade = !is_new && config_is_same(&host->conf->shape, &change->conf->shape);
 	if (change->conf->open_mode == SEGMENT_OPEN && !change->is_remade) {
 		log_error("segment '%s': there is none with this layout, and open_mode is open",
-			  host->name);
+			  change->conf->shape.name);
 		return -ENOENT;
 	}
+	reload->result.n_relaid += !is_new && !change->is_remade;
+	if (is_dry_run(reload))
+		return plan_dry(change);
 	change->is_made = true;
 	build_init(&change->build, change->conf, reload->hosts->environment.house, host->next_number++);
 	reload->total_bytes += change->build.size_bytes;
-	reload->result.n_relaid += host->conf && !change->is_remade;
 	return 0;
+}
+
+static bool is_planned(const struct reload *reload, const struct host *host)
+{
+	for (size_t i = 0; i < reload->n_changes; i++)
+		if (reload->changes[i].host == host)
+			return true;
+	return false;
+}
+
+/* Those that the new config does not have. */
+static int plan_others(struct reload *reload)
+{
+	struct host *host;
+	int r = 0;
+
+	TAILQ_FOREACH(host, &reload->hosts->list, link) {
+		if (r < 0 || is_planned(reload, host))
+			continue;
+		r = forecast_add(&reload->forecast, host, NULL);
+		if (is_dry_run(reload))
+			reload->result.n_removed += host->conf != NULL;
+	}
+	return r;
 }
 
 static int plan_all(struct reload *reload)
@@ -370,7 +465,7 @@ static int plan_all(struct reload *reload)
 		change->conf = &reload->conf->segments[reload->n_changes - 1];
 		r = plan(reload, change);
 	}
-	return r;
+	return r < 0 ? r : plan_others(reload);
 }
 
 /* Truncated, or without its name, it is to be made anew, even if nobody has come since. */
@@ -392,11 +487,12 @@ static void on_held(void *userdata)
 	check_all(reload->hosts);
 	log_keep(reload->result.text, sizeof(reload->result.text), LOG_ERR);
 	r = plan_all(reload);
-	if (r == 0 && reload->total_bytes == 0) {
+	if (r == 0 && is_dry_run(reload)) {
+		r = worker_start(&reload->worker, reload->base, look, on_looked, reload);
+	} else if (r == 0 && reload->total_bytes == 0 && reload->forecast.n == 0) {
 		put_in_force(reload);
 		return;
-	}
-	if (r == 0) {
+	} else if (r == 0) {
 		reload->state = RELOAD_MAKING;
 		r = worker_start(&reload->worker, reload->base, make, on_made, reload);
 	}
@@ -439,6 +535,8 @@ static void begin(struct reload *reload)
 	notify_state("RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_monotonic_ns() / 1000);
 	reload->state = RELOAD_LOADING;
 	reload->number++;
+	reload->flags = reload->wanted_flags;
+	reload->wanted_flags = 0;
 	reload->is_wanted = false;
 	reload->result = (struct mempool_msg_reloaded){ .error = 0 };
 	reload->r = 0;
@@ -450,14 +548,18 @@ static void begin(struct reload *reload)
 		finish(reload, r);
 }
 
-void reload_ask(struct reload *reload, uint64_t *ret_number)
+int reload_ask(struct reload *reload, uint32_t flags, uint64_t *ret_number)
 {
+	if ((flags & MEMPOOL_RELOAD_DRY_RUN) && reload->state != RELOAD_IDLE)
+		return -EBUSY;
 	if (ret_number)
 		*ret_number = reload->number + 1;
+	reload->wanted_flags |= flags;
 	if (reload->state == RELOAD_IDLE)
 		begin(reload);
 	else
 		reload->is_wanted = true;
+	return 0;
 }
 
 void reload_init(struct reload *reload, struct event_base *base, struct hosts *hosts,

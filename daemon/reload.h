@@ -13,6 +13,9 @@
  * segment that is lost meanwhile is made when the reload is over. Until the last step nothing that is in force is touched, so whatever fails, and
  * a kill too, leaves what was.
  *
+ * What becomes of messages in old layouts is counted meanwhile (forecast.h): they move when it is
+ * in force (daemon/segments/move.h). A dry run ends there.
+ *
  * Who asks while one is under way is answered by the next one, which reads the file after the
  * question.
  */
@@ -27,6 +30,7 @@
 
 #include "daemon/base/worker.h"
 #include "daemon/config/conf.h"
+#include "daemon/forecast.h"
 #include "mempool_protocol.h"
 
 struct change;
@@ -40,8 +44,10 @@ struct reload_fns {
 	/* There is news for the status line. */
 	void (*changed)(void *userdata);
 
-	/* The one of that number is over; sent to whoever asked. */
-	void (*over)(uint64_t number, struct mempool_msg_reloaded *result, void *userdata);
+	/* The one of that number is over; sent to whoever asked. forecast: of a dry run, what would
+	 * be done; else NULL. */
+	void (*over)(uint64_t number, struct mempool_msg_reloaded *result, const char *forecast,
+		     void *userdata);
 };
 
 enum reload_state {
@@ -59,7 +65,9 @@ struct reload {
 	const char *path;		/* of the conf in force */
 	enum reload_state state;
 	uint64_t number;		/* of the one under way, or the last one */
+	uint32_t flags;			/* of it: enum mempool_reload_flags */
 	bool is_wanted;			/* one more, when this one is over */
+	uint32_t wanted_flags;
 	struct worker worker;
 	struct event tick;		/* for the status line */
 	struct mempool_msg_reloaded result;
@@ -69,6 +77,7 @@ struct reload {
 	int r;				/* of the worker */
 	size_t n_changes;
 	struct change *changes;		/* by segment of the conf */
+	struct forecast forecast;	/* of messages */
 	uint64_t total_bytes;		/* of all that is to be made */
 	_Atomic uint64_t taken_bytes;
 	_Atomic bool is_given_up;
@@ -84,9 +93,13 @@ bool reload_deinit(struct reload *reload);
 
 /**
  * reload_ask() - one more, that begins from now on
+ * @flags:	enum mempool_reload_flags; of several that are one, messages are dropped if one
+ *		of them says so
  * @ret_number: NULL, or set to its number before it begins; so it may be over at return
+ *
+ * Return: 0; -EBUSY a dry run tells of what is in force, and another reload is under way.
  */
-void reload_ask(struct reload *reload, uint64_t *ret_number);
+int reload_ask(struct reload *reload, uint32_t flags, uint64_t *ret_number);
 
 /* What the status line is to say of it; empty: nothing. Return: as snprintf(3). */
 int reload_describe(const struct reload *reload, char *text, size_t size);

@@ -152,7 +152,7 @@ static void on_hangup(evutil_socket_t signal_number, short what, void *userdata)
 
 	(void)signal_number;
 	(void)what;
-	reload_ask(&server->reload, NULL);
+	reload_ask(&server->reload, 0, NULL);
 }
 
 /* ---- start ---- */
@@ -194,11 +194,11 @@ static void on_connection(int fd, void *userdata)
 	dispatch_connection(&server->sessions, fd);
 }
 
-static void on_ask_reload(uint64_t *ret_number, void *userdata)
+static int on_ask_reload(uint32_t flags, uint64_t *ret_number, void *userdata)
 {
 	struct server *server = userdata;
 
-	reload_ask(&server->reload, ret_number);
+	return reload_ask(&server->reload, flags, ret_number);
 }
 
 /* What of the socket stays until a restart is said; the rest is changed. */
@@ -248,11 +248,12 @@ static void on_conf(struct conf *conf, void *userdata)
 	conf_free(before);
 }
 
-static void on_reloaded(uint64_t number, struct mempool_msg_reloaded *result, void *userdata)
+static void on_reloaded(uint64_t number, struct mempool_msg_reloaded *result,
+			const char *forecast, void *userdata)
 {
 	struct server *server = userdata;
 
-	session_observer_reloaded(&server->sessions, number, result);
+	session_observer_reloaded(&server->sessions, number, result, forecast);
 }
 
 /* Segments that have left the config while there was no daemon: first of all, since what is

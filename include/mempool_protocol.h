@@ -28,7 +28,8 @@
  *							it keeps
  *			<-	DRAINED or REFUSED
  *	RELOAD		->				an observer who may: read the config again
- *			<-	RELOADED, once it is in force or was found not to do; or REFUSED
+ *			<-	RELOADED, once it is in force or was found not to do; or REFUSED; of a
+ *				dry run, with a file that says what would be done
  *
  *	DUMP		->				an observer who may
  *			<-	DUMPED with a file: the config in force; or REFUSED
@@ -144,10 +145,19 @@ struct mempool_msg_drained {
 	uint64_t n_freed;		/* of them nobody else held */
 };
 
-struct mempool_msg_reload {
-	struct mempool_msg msg;
+enum mempool_reload_flags {
+	MEMPOOL_RELOAD_DISCARD = 1,	/* drop messages that find no place in a new layout */
+	MEMPOOL_RELOAD_DRY_RUN = 2,	/* change nothing, and say what would be done */
 };
 
+struct mempool_msg_reload {
+	struct mempool_msg msg;
+	uint32_t flags;			/* enum mempool_reload_flags */
+	uint32_t reserved;		/* 0 */
+};
+
+/* After a dry run with one descriptor, of a sealed memfd: what would be done, a line for each
+ * segment that changes. */
 struct mempool_msg_reloaded {
 	struct mempool_msg msg;
 	int32_t error;			/* 0; negative errno: nothing was changed */
@@ -156,6 +166,9 @@ struct mempool_msg_reloaded {
 	uint32_t n_added;
 	uint32_t n_removed;
 	uint32_t reserved;
+	uint64_t n_moving;		/* messages that will go to a new layout, as things are now */
+	uint64_t n_evicted;		/* of topics that are to keep fewer */
+	uint64_t n_without_place;	/* that keep the old generation, or are dropped */
 	char text[400];			/* for a person: the error; else what is not in force yet */
 };
 
@@ -272,7 +285,7 @@ static_assert(sizeof(struct mempool_msg_drain) == 80, "protocol");
 static_assert(sizeof(struct mempool_msg_drained) == 32, "protocol");
 static_assert(sizeof(struct mempool_msg_dump) == 24, "protocol");
 static_assert(sizeof(struct mempool_msg_forget) == 64, "protocol");
-static_assert(sizeof(struct mempool_msg_reload) == 16, "protocol");
-static_assert(sizeof(struct mempool_msg_reloaded) == 440, "protocol");
+static_assert(sizeof(struct mempool_msg_reload) == 24, "protocol");
+static_assert(sizeof(struct mempool_msg_reloaded) == 464, "protocol");
 
 #endif

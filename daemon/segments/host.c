@@ -499,6 +499,15 @@ void host_settle(struct host *host)
 	mover_retry(&host->mover);
 }
 
+void host_discard(struct host *host)
+{
+	struct generation *generation;
+
+	TAILQ_FOREACH(generation, &host->generations, link)
+		if (generation != host->current)
+			state_discard(generation->file);
+}
+
 int host_open(struct host *host)
 {
 	int r = host->conf ? find_or_fail(host) : host_find(host);

@@ -115,6 +115,9 @@ void host_find_later(struct host *host);
 /* Whether the current generation has the layout that the config asks for. */
 bool host_fits(const struct host *host, const struct conf_segment *conf);
 
+/* Messages in all that is not current are dropped, where they have no place in what is. */
+void host_discard(struct host *host);
+
 /* A new generation is the current one; what was is retired by host_settle(). */
 void host_take_up(struct host *host, struct generation *generation);
 

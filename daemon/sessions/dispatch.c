@@ -19,6 +19,7 @@ union message {
 	struct mempool_msg_list list;
 	struct mempool_msg_peer_fd peer_fd;
 	struct mempool_msg_drain drain;
+	struct mempool_msg_reload reload;
 	struct mempool_msg_dump dump;
 	struct mempool_msg_forget forget;
 	unsigned char bytes[MEMPOOL_MSG_MAX_BYTES + 1];
@@ -123,7 +124,7 @@ static void on_message(struct session *session, const union message *message, si
 		session_observer_drain(session, &message->drain);
 		break;
 	case MEMPOOL_MSG_RELOAD:
-		session_observer_reload(session);
+		session_observer_reload(session, &message->reload);
 		break;
 	case MEMPOOL_MSG_DUMP:
 		session_observer_dump(session, &message->dump);

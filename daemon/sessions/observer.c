@@ -254,16 +254,66 @@ void session_observer_forget(struct session *session,
 
 /* ---- reload ---- */
 
-void session_observer_reload(struct session *session)
+void session_observer_reload(struct session *session, const struct mempool_msg_reload *message)
 {
+	const uint32_t known = MEMPOOL_RELOAD_DISCARD | MEMPOOL_RELOAD_DRY_RUN;
+	int r;
+
 	if (!become_observer(session) || !may_administer(session))
 		return;
-	log_notice("uid %u asks for a reload", (unsigned int)session->peer.uid);
-	session->sessions->ask_reload(&session->awaits_reload, session->sessions->userdata);
+	if ((message->flags & ~known) || message->reserved) {
+		session_refuse(session, -EINVAL, "a reload with flags that mempoold does not know");
+		return;
+	}
+	if (message->flags & MEMPOOL_RELOAD_DRY_RUN)
+		log_notice("uid %u asks what a reload would do", (unsigned int)session->peer.uid);
+	else if (message->flags & MEMPOOL_RELOAD_DISCARD)
+		log_notice("uid %u asks for a reload that drops messages without a place",
+			   (unsigned int)session->peer.uid);
+	else
+		log_notice("uid %u asks for a reload", (unsigned int)session->peer.uid);
+	r = session->sessions->ask_reload(message->flags, &session->awaits_reload,
+					  session->sessions->userdata);
+	if (r < 0)
+		session_refuse(session, r, "a reload is under way: ask again when it is over");
+}
+
+/* A sealed file with what was written into it. Return: its descriptor, or -errno. */
+static int seal_file(int fd, int error)
+{
+	int r = fd < 0 ? -errno : error;
+
+	if (r == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK |
+					     F_SEAL_SEAL) < 0)
+		r = -errno;
+	if (r < 0 && fd >= 0)
+		close(fd);
+	return r < 0 ? r : fd;
+}
+
+static int make_text_file(const char *text)
+{
+	int fd = memfd_create("mempool-reload", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	size_t length = strlen(text);
+
+	return seal_file(fd, fd >= 0 && write(fd, text, length) != (ssize_t)length ? -EIO : 0);
+}
+
+/* Return: as session_send(). */
+static int tell_reloaded(struct session *session, const struct mempool_msg_reloaded *result,
+			 const char *forecast)
+{
+	int fd = forecast ? make_text_file(forecast) : -1, r;
+
+	if (fd < 0)
+		return session_send(session, result, sizeof(*result));
+	r = session_send_fd(session, result, sizeof(*result), fd);
+	close(fd);
+	return r;
 }
 
 void session_observer_reloaded(struct sessions *sessions, uint64_t number,
-			       struct mempool_msg_reloaded *result)
+			       struct mempool_msg_reloaded *result, const char *forecast)
 {
 	struct session *session, *next;
 
@@ -273,7 +323,7 @@ void session_observer_reloaded(struct sessions *sessions, uint64_t number,
 		if (session->awaits_reload != number)
 			continue;
 		session->awaits_reload = 0;
-		if (session_send(session, result, sizeof(*result)) < 0)
+		if (tell_reloaded(session, result, forecast) < 0)
 			session_free(session);
 	}
 }
@@ -283,18 +333,16 @@ void session_observer_reloaded(struct sessions *sessions, uint64_t number,
 void session_observer_dump(struct session *session, const struct mempool_msg_dump *message)
 {
 	struct mempool_msg_dumped dumped;
-	int fd, r;
+	int fd;
 
 	if (!become_observer(session) || !may_administer(session))
 		return;
 	fd = memfd_create("mempool.yaml", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	r = fd < 0 ? -errno : conf_dump(session->sessions->conf, message->as_json != 0, fd);
-	if (r == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK |
-					     F_SEAL_SEAL) < 0)
-		r = -errno;
+	fd = seal_file(fd, fd < 0 ? 0 : conf_dump(session->sessions->conf, message->as_json != 0,
+						  fd));
 	session_fill(&dumped.msg, MEMPOOL_MSG_DUMPED, sizeof(dumped));
-	if (r < 0)
-		session_refuse(session, r, "cannot write the config: %s", strerror(-r));
+	if (fd < 0)
+		session_refuse(session, fd, "cannot write the config: %s", strerror(-fd));
 	else if (session_send_fd(session, &dumped, sizeof(dumped), fd) < 0)
 		session_free(session);
 	if (fd >= 0)

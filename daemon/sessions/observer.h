@@ -24,10 +24,10 @@ void session_observer_forget(struct session *session,
 void session_observer_dump(struct session *session, const struct mempool_msg_dump *message);
 
 /* For the same. It is answered when it is over, */
-void session_observer_reload(struct session *session);
+void session_observer_reload(struct session *session, const struct mempool_msg_reload *message);
 
-/* by this: all who await that one are. */
+/* by this: all who await that one are. forecast: what comes with it as a file, or NULL. */
 void session_observer_reloaded(struct sessions *sessions, uint64_t number,
-			       struct mempool_msg_reloaded *result);
+			       struct mempool_msg_reloaded *result, const char *forecast);
 
 #endif

@@ -68,7 +68,7 @@ struct sessions {
 	const struct counters *counters;
 
 	/* Read the config again; *ret_number is set before that begins. */
-	void (*ask_reload)(uint64_t *ret_number, void *userdata);
+	int (*ask_reload)(uint32_t flags, uint64_t *ret_number, void *userdata);
 	void *userdata;
 };
 

@@ -22,8 +22,11 @@ cp "$config" "$dir/first.yaml"
 check 'an unchanged file' exits 0 "$ctl" reload
 check 'changes nothing' same 'in force; segments: 1, with a new layout: 0, new: 0, gone: 0' \
 	"$(cat "$dir/stdout")"
-check 'the same in JSON' same '{"segments":1,"new_layout":0,"new":0,"gone":0,"note":""}' \
+check 'the same in JSON' same '{"segments":1,"new_layout":0,"new":0,"gone":0,"messages_moving":0,"messages_evicted":0,"messages_without_place":0,"note":""}' \
 	"$("$ctl" reload --json)"
+check 'a dry run of that' exits 0 "$ctl" reload --dry-run
+check 'tells of no change' same "would be done; segments: 1, with a new layout: 0, new: 0, gone: 0
+no segment changes" "$(cat "$dir/stdout")"
 
 check 'the config in force' exits 0 "$ctl" dump
 cp "$dir/stdout" "$dir/dumped.yaml"
@@ -38,6 +41,9 @@ check 'a bad file' exits 1 "$ctl" reload
 check 'is told with its place' \
 	grep -q "^mempoolctl: nothing was changed: $config:7:1: unknown key 'no_such_key'" "$dir/stderr"
 check 'and nothing else is printed' same '' "$(cat "$dir/stdout")"
+check 'a dry run of a bad file' exits 1 "$ctl" reload --dry-run
+check 'is told, too' \
+	grep -q "^mempoolctl: it would fail: $config:7:1: unknown key 'no_such_key'" "$dir/stderr"
 check 'and changed nothing' same 1 "$(status_json 's[0]["generation"]')"
 
 # One who stays in the old generation, and one who comes to the new one.
@@ -46,6 +52,14 @@ stayer=$!
 soon grep -qs ready "$dir/stayer"
 sed -e 's/chunk_count: 10 /chunk_count: 20 /' -e 's/{ name: old, capacity: 4 }/{ name: new, capacity: 4 }/' \
 	"$dir/first.yaml" >"$config"
+check 'a dry run of a changed layout' exits 0 "$ctl" reload --dry-run
+check 'says what retires' grep -qx \
+	"segment '$name': a new layout, mempool-$name.1 retires, with 1 client in it" "$dir/stdout"
+check 'also in JSON' same \
+	"(1, [\"segment '$name': a new layout, mempool-$name.1 retires, with 1 client in it\"])" \
+	"$("$ctl" reload --dry-run --json | python3 -c 'import json, sys
+r = json.load(sys.stdin); print((r["new_layout"], r["plan"]))')"
+check 'and changed nothing' same 1 "$(status_json 's[0]["generation"]')"
 check 'a changed layout' exits 0 "$ctl" reload
 check 'is told' grep -q 'with a new layout: 1' "$dir/stdout"
 "$HOLDER" comer alloc 128 3 >"$dir/comer" &

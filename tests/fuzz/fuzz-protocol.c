@@ -517,7 +517,7 @@ static void restore_conf(void)
 		return;
 	restored_by = server.reload.number + 1;
 	write_conf(CONF_FIRST);
-	reload_ask(&server.reload, NULL);
+	reload_ask(&server.reload, 0, NULL);
 	run_server();
 	FUZZ_CHECK(server.reload.result.error == 0);
 }

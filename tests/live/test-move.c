@@ -53,6 +53,21 @@ static void reload(const char *segment)
 	ck_assert_msg(reloaded.error == 0, "%s", reloaded.text);
 }
 
+static void reload_with(uint32_t flags, const char *segment, struct mempool_msg_reloaded *ret)
+{
+	struct mempool_msg_reload message = {
+		.msg = wire_msg(MEMPOOL_MSG_RELOAD, sizeof(message)),
+		.flags = flags,
+	};
+	int fd = wire_connect(&fixture);
+
+	fixture_configure(&fixture, "", segment);
+	wire_send(fd, &message, sizeof(message));
+	wire_expect_reloaded(fd, ret);
+	ck_assert_msg(ret->error == 0, "%s", ret->text);
+	close(fd);
+}
+
 static bool is_gone(void *userdata)
 {
 	return !fixture_object_exists(&fixture, *(const uint64_t *)userdata);
@@ -348,6 +363,19 @@ START_TEST(test_move_topic_an_old_one_does_not_become_the_latest)
 }
 END_TEST
 
+/* History of what is no more is nothing that anybody waits for. */
+START_TEST(test_move_topic_that_is_gone)
+{
+	struct mempool_client *client = open_client(&fixture);
+
+	publish(client, 0, 3);
+	ck_assert_int_eq(mempool_client_close(client), 0);
+	reload("    pools: [ { chunk_size: 256, chunk_count: 50 } ]\n");
+	wait_until_gone(1);
+	ck_assert(fixture_log_has(&fixture, ": 3 messages that topics of "));
+}
+END_TEST
+
 /* ---- no place ---- */
 
 /* Of four messages, each of these layouts has none for the last two. */
@@ -435,6 +463,71 @@ START_TEST(test_move_topic_finds_its_place_as_a_whole)
 	client = open_client(&fixture);
 	expect_published(client, 0, 3);
 	wait_until_gone(1);
+	ck_assert_int_eq(mempool_client_close(client), 0);
+}
+END_TEST
+
+/* ---- dropped, and foreseen ---- */
+
+START_TEST(test_move_discard_drops_what_has_no_place)
+{
+	struct mempool_msg_reloaded reloaded;
+	struct mempool_client *client;
+
+	leave_messages("work", 1, 4);
+	reload_with(MEMPOOL_RELOAD_DISCARD, shortages[0].layout, &reloaded);
+	ck_assert_uint_eq(reloaded.n_moving, 2);
+	ck_assert_uint_eq(reloaded.n_without_place, 2);
+	client = open_client(&fixture);
+	wait_until_gone(1);
+	expect_from(client, "work", 1, 2, 0);
+	expect_nothing(client, "work");
+	ck_assert(fixture_log_has(&fixture, "dropped 2 messages of mempool-"));
+	ck_assert_int_eq(mempool_client_close(client), 0);
+}
+END_TEST
+
+START_TEST(test_move_discard_drops_what_waits)
+{
+	struct mempool_msg_reloaded reloaded;
+	struct mempool_client *client = open_client(&fixture);
+
+	send_to(client, "work", 0, 2);
+	publish(client, 0, 1);
+	reload("    pools: [ { chunk_size: 256, chunk_count: 50 } ]\n");
+	/* And who is in it still keeps it, over a restart. */
+	reload_with(MEMPOOL_RELOAD_DISCARD, "    pools: [ { chunk_size: 256, chunk_count: 50 } ]\n",
+		    &reloaded);
+	ck_assert(fixture_object_exists(&fixture, 1));
+	fixture_stop(&fixture);
+	fixture_start(&fixture);
+	ck_assert(fixture_object_exists(&fixture, 1));
+	ck_assert_int_eq(mempool_client_close(client), 0);
+	wait_until_gone(1);
+	ck_assert(fixture_log_has(&fixture, "dropped 2 messages of mempool-"));
+}
+END_TEST
+
+START_TEST(test_move_dry_run_tells_and_changes_nothing)
+{
+	struct mempool_msg_reloaded reloaded;
+	struct mempool_client *client = open_client(&fixture);
+
+	send_to(client, "work", 1, 4);
+	publish(client, 0, 3);
+	reload_with(MEMPOOL_RELOAD_DRY_RUN,
+		    "    pools: [ { chunk_size: 256, chunk_count: 50 } ]\n"
+		    "    queues: [ { name: work, capacity: 2 } ]\n"
+		    "    topics: [ { name: camera, capacity: 2 } ]\n", &reloaded);
+	ck_assert_uint_eq(reloaded.n_segments, 1);
+	ck_assert_uint_eq(reloaded.n_relaid, 1);
+	ck_assert_uint_eq(reloaded.n_moving, 4);
+	ck_assert_uint_eq(reloaded.n_evicted, 1);
+	ck_assert_uint_eq(reloaded.n_without_place, 2);
+	ck_assert(!mempool_client_is_stale(client));
+	ck_assert_uint_eq(fixture_count_objects(&fixture), 1);
+	expect_from(client, "work", 1, 4, 0);
+	expect_published(client, 0, 3);
 	ck_assert_int_eq(mempool_client_close(client), 0);
 }
 END_TEST
@@ -536,9 +629,13 @@ int main(void)
 	tcase_add_test(tcase, test_move_topic_keeps_what_it_kept);
 	tcase_add_test(tcase, test_move_topic_smaller_one_keeps_the_newest);
 	tcase_add_test(tcase, test_move_topic_an_old_one_does_not_become_the_latest);
+	tcase_add_test(tcase, test_move_topic_that_is_gone);
 	tcase_add_loop_test(tcase, test_move_no_place_stays_until_there_is_one, 0, 3);
 	tcase_add_test(tcase, test_move_no_queue_of_that_name);
 	tcase_add_test(tcase, test_move_topic_finds_its_place_as_a_whole);
+	tcase_add_test(tcase, test_move_discard_drops_what_has_no_place);
+	tcase_add_test(tcase, test_move_discard_drops_what_waits);
+	tcase_add_test(tcase, test_move_dry_run_tells_and_changes_nothing);
 	tcase_add_test(tcase, test_move_of_a_damaged_generation_ends);
 	tcase_add_test(tcase, test_move_of_a_segment_that_left_the_config);
 	suite_add_tcase(suite, tcase);
