@@ -38,6 +38,9 @@ void report_notes(const struct snapshot *snapshot)
 	if (snapshot->counted_percent < 100)
 		printf("\n%*scounted %u %%: what is used, free, held, sent and received is of this "
 		       "part\n", TABLE_INDENT, "", snapshot->counted_percent);
+	if (snapshot->n_waiting > 0)
+		printf("\n%*s%" PRIu64 " of its messages have no place in the next generation: %s\n",
+		       TABLE_INDENT, "", snapshot->n_waiting, snapshot->why);
 	if (snapshot->all.stray > 0)
 		printf("\n%*sdamaged: %" PRIu64 " words name nobody who could hold a chunk\n",
 		       TABLE_INDENT, "", snapshot->all.stray);

@@ -224,6 +224,10 @@ static struct json_object *segment_object(const struct snapshot *snapshot, unsig
 			json_add_string(object, "state",
 					name_segment_state(snapshot->state)) ||
 			json_add_string(object, "segment_id", id) ||
+			json_add_number(object, "messages_moved", snapshot->n_moved) ||
+			json_add_number(object, "messages_waiting", snapshot->n_waiting) ||
+			json_add_string(object, "waiting_reason",
+					snapshot->n_waiting > 0 ? snapshot->why : "") ||
 			((members & REPORT_AUDIT) ? add_audit(object, snapshot) :
 						    add_sums(object, snapshot)) ||
 			((members & REPORT_POOLS) && add_pools(object, snapshot)) ||

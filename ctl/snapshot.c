@@ -211,6 +211,13 @@ static int look_at(const struct segment *segment, const struct snapshot_look *lo
 	return -ENOTRECOVERABLE;
 }
 
+/* Closed by a NUL, and printable. */
+static void copy_reason(char to[static 200], const char from[static 200])
+{
+	for (size_t i = 0; i < 199 && from[i]; i++)
+		to[i] = from[i] >= ' ' && from[i] <= '~' ? from[i] : '?';
+}
+
 int snapshot_take(const char *shm_name, const struct observed *observed,
 		  const struct snapshot_look *look, struct snapshot *ret_snapshot)
 {
@@ -251,6 +258,9 @@ int snapshot_take(const char *shm_name, const struct observed *observed,
 		memcpy(snapshot.name, observed->told.place.segment, sizeof(snapshot.name));
 		snapshot.state = observed->told.is_retired ? MEMPOOL_SEGMENT_RETIRED
 							   : MEMPOOL_SEGMENT_READY;
+		snapshot.n_moved = observed->told.n_moved;
+		snapshot.n_waiting = observed->told.n_waiting;
+		copy_reason(snapshot.why, observed->told.reason);
 	}
 	*ret_snapshot = snapshot;
 	return 0;

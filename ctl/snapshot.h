@@ -54,6 +54,10 @@ struct snapshot {
 	uint64_t size_bytes;
 	uint64_t max_clients;
 	uint32_t state;			/* enum mempool_segment_state */
+	uint64_t n_moved;		/* messages that came from generations before it; as the
+					 * daemon says, like the next two */
+	uint64_t n_waiting;		/* its own that have no place in the next one */
+	char why[200];			/* they have none */
 	uint64_t taken_ns;		/* CLOCK_MONOTONIC: when it was read */
 	unsigned int counted_percent;	/* below 100: used, free, holds, messages are of a part */
 	uint64_t counted_ns;		/* CLOCK_MONOTONIC: when that count ended */

@@ -233,7 +233,11 @@ struct mempool_msg_segment {
 	uint32_t n;
 	int32_t error;			/* 0; negative errno: new clients cannot be served */
 	uint32_t is_retired;		/* 1: a generation that takes nobody new */
-	char reason[200];		/* for a person: why not */
+	uint64_t n_moved;		/* messages of those before it that went here, since the
+					 * daemon began */
+	uint64_t n_waiting;		/* its own that found no place in the one that is not
+					 * retired, when it was tried last */
+	char reason[200];		/* for a person: why not, or why these have none */
 };
 
 /* The file of a shape: this, then its data pools, then its queues and topics. */
@@ -274,7 +278,7 @@ static_assert(sizeof(struct mempool_msg_bye) == 24, "protocol");
 static_assert(sizeof(struct mempool_msg_unable) == 24, "protocol");
 static_assert(sizeof(struct mempool_msg_place) == 200, "protocol");
 static_assert(sizeof(struct mempool_msg_welcome) == 224, "protocol");
-static_assert(sizeof(struct mempool_msg_segment) == 432, "protocol");
+static_assert(sizeof(struct mempool_msg_segment) == 448, "protocol");
 static_assert(sizeof(struct mempool_msg_refused) == 264, "protocol");
 static_assert(sizeof(struct mempool_shape) == 56, "protocol");
 static_assert(sizeof(struct mempool_shape_pool) == 24, "protocol");

@@ -86,6 +86,11 @@ static int list_generation(struct session *session, struct generation *generatio
 
 	message->place = generation->place;
 	message->is_retired = generation->state == GENERATION_RETIRED;
+	message->n_moved = generation->n_moved_here;
+	message->n_waiting = generation->moves.counts.n_waiting;
+	memset(message->reason, 0, sizeof(message->reason));
+	if (message->n_waiting > 0)
+		snprintf(message->reason, sizeof(message->reason), "%s", generation->moves.why);
 	if (shape < 0 && shape != -ENODATA)
 		log_limited(&limit, LOG_WARNING, "cannot tell the shape of %s: %s",
 			    generation_label(generation), strerror(-shape));
@@ -107,6 +112,8 @@ static int list_host(struct session *session, const struct host *host,
 		message->index++;
 	}
 	message->is_retired = 0;
+	message->n_moved = message->n_waiting = 0;
+	memset(message->reason, 0, sizeof(message->reason));
 	if (r < 0 || !is_failed(session, host))
 		return r;
 	message->place = (struct mempool_msg_place){ .generation = 0 };

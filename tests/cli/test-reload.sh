@@ -85,4 +85,40 @@ is_alone() { [[ $(status_json '[g["generation"] for g in s]') == '[2]' ]]; }
 check 'the old one goes with its last client' soon is_alone
 check 'and nothing is flagged any more' same 0 "$("$ctl" status | grep -c 'too. Still in')"
 
+# Messages of a queue that is to go.
+"$HOLDER" sender send new 100 send new 100 >"$dir/sender" &
+sender=$!
+soon grep -qs ready "$dir/sender"
+kill "$sender" "$comer"
+is_empty() { [[ $(status_json 'sum(h["kind"] == "client" for h in s[0]["holders"])') == 0 ]]; }
+check 'the sender is gone' soon is_empty
+cp "$dir/first.yaml" "$config"
+why="there is no queue 'new' any more"
+check 'a dry run' exits 0 "$ctl" reload --dry-run
+check 'tells of messages without a place' grep -qx \
+	"segment '$name': a new layout, mempool-$name.2 retires, with 0 clients in it; of its messages 0 move, 2 have no place ($why) and keep it" \
+	"$dir/stdout"
+check 'and with --discard' exits 0 "$ctl" reload --dry-run --discard
+check 'that they are dropped' grep -q "2 have no place ($why) and are dropped" "$dir/stdout"
+check 'a reload' exits 0 "$ctl" reload
+check 'tells how many' grep -qx \
+	'messages that move to a new layout: 0, evicted: 0, without a place: 2' "$dir/stdout"
+waits() { [[ $(status_json '[(g["generation"], g["messages_waiting"], g["waiting_reason"]) for g in s]') == \
+	"[(2, 2, \"$why\"), (3, 0, '')]" ]]; }
+check 'they keep their generation' soon waits
+check 'status says so' grep -qx \
+	"  2 of its messages have no place in the next generation: $why" <("$ctl" status)
+check 'and a metric' grep -qx \
+	"mempool_segment_waiting_messages{segment=\"$name\",generation=\"2\"} 2" <("$ctl" metrics)
+sed -e 's/{ name: old, capacity: 4 }/{ name: new, capacity: 1 }/' "$dir/first.yaml" >"$config"
+check 'a queue with place for one' exits 0 "$ctl" reload
+moved() { [[ $(status_json '[(g["generation"], g["messages_waiting"], g["messages_moved"]) for g in s]') == \
+	'[(2, 1, 0), (4, 0, 1)]' ]]; }
+check 'has one of them' soon moved
+check 'and a metric says it' grep -qx \
+	"mempool_segment_moved_messages_total{segment=\"$name\",generation=\"4\"} 1" <("$ctl" metrics)
+check 'the rest is dropped' exits 0 "$ctl" reload --discard
+is_last() { [[ $(status_json '[g["generation"] for g in s]') == '[4]' ]]; }
+check 'with its generation' soon is_last
+
 finish
