@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -228,6 +229,53 @@ static void send_and_stay(const struct fixture *its_fixture, int fd)
 	tell(fd, 1);
 	hear(fd);
 }
+
+static bool has_answer(int fd, int timeout_ms)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+
+	return poll(&poll_fd, 1, timeout_ms) > 0;
+}
+
+/* However long the move takes, who comes waits for it. */
+START_TEST(test_move_nobody_comes_before_it_is_over)
+{
+	struct mempool_msg_reload message = {
+		.msg = wire_msg(MEMPOOL_MSG_RELOAD, sizeof(message)),
+	};
+	struct mempool_msg_hello hello = wire_hello(&fixture, 7);
+	struct mempool_msg_reloaded reloaded;
+	struct mempool_msg_welcome welcome;
+	struct segment *segment;
+	int fd = wire_connect(&fixture), comer;
+	struct queue queue;
+	uint64_t handle;
+	pid_t thread;
+
+	leave_messages("work", 1, 1);
+	fixture_configure(&fixture, "", new_layout);
+	fixture_watch_threads(&fixture);
+	wire_send(fd, &message, sizeof(message));
+	/* The first two read the file, and make the segment. */
+	fixture_let_go(fixture_hold_thread(&fixture));
+	fixture_let_go(fixture_hold_thread(&fixture));
+	thread = fixture_hold_thread(&fixture);
+	wire_expect_reloaded(fd, &reloaded);
+	ck_assert_int_eq(reloaded.error, 0);
+	comer = wire_connect(&fixture);
+	wire_send(comer, &hello, sizeof(hello));
+	ck_assert(!has_answer(comer, 200));
+	fixture_let_go(thread);
+	wire_expect_welcome(comer, &welcome);
+	fixture_unwatch_threads(&fixture);
+	segment = wire_map(&welcome);
+	ck_assert_int_eq(queue_view(&queue, segment, 1), 0);
+	ck_assert_int_eq(queue_pop(&queue, welcome.holder, &handle), 0);
+	segment_free(segment);
+	wire_bye(comer);
+	close(fd);
+}
+END_TEST
 
 /* The config has changed while neither the daemon nor the client lived. */
 START_TEST(test_move_at_the_start_what_the_dead_have_sent)
@@ -622,6 +670,7 @@ int main(void)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_set_timeout(tcase, 120);
 	tcase_add_test(tcase, test_move_nobody_attached_both_are_there);
+	tcase_add_test(tcase, test_move_nobody_comes_before_it_is_over);
 	tcase_add_test(tcase, test_move_at_the_start_what_the_dead_have_sent);
 	tcase_add_test(tcase, test_move_over_two_reloads_keeps_the_order);
 	tcase_add_test(tcase, test_move_when_the_last_one_leaves);
