@@ -81,7 +81,7 @@ static uint32_t count_listed(const struct session *session)
 static int list_generation(struct session *session, struct generation *generation,
 			   struct mempool_msg_segment *message)
 {
-	static struct log_limit limit = { .burst = 20 };
+	static struct log_limit limit = LOG_LIMIT("segments that cannot be listed", 20);
 	int shape = generation_shape(generation);
 
 	message->place = generation->place;
