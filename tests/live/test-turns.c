@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test-turns.c - whatever the daemon has to do, it answers in between
+ *
+ * How long an answer takes depends on what else the machine does; how much the daemon works from a
+ * question to its answer does not, and is what these tests ask: the processor time of its process.
+ */
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "build_config.h"
+#include "fixture.h"
+#include "shm/holder.h"
+
+#define N_SEGMENTS 32
+#define N_CHUNKS 40000			/* and as many ChunkManagers */
+#define N_ROUNDS 100
+#define N_QUESTIONS 10			/* of a round, from the moment on when all are dead */
+
+/* A turn of chores is 0.2 ms; what comes at once, with so many connections that end, as much. */
+#define WORK_MS (MEMPOOL_SANITIZED ? 30 : 1.5)
+
+static struct fixture fixture;
+
+static void setup(void)
+{
+	fixture_init(&fixture);
+}
+
+static void teardown(void)
+{
+	fixture_deinit(&fixture);
+}
+
+static void die_with(pid_t parent)
+{
+	alarm(600);
+	if (getppid() != parent)
+		_exit(1);
+}
+
+/* ---- work ---- */
+
+static void configure(void)
+{
+	char layout[128];
+	FILE *file;
+
+	snprintf(layout, sizeof(layout), "    pools: [ { chunk_size: 8, chunk_count: %d } ]\n",
+		 N_CHUNKS);
+	fixture_configure(&fixture, "", layout);
+	file = fopen(fixture.config_path, "ae");
+	ck_assert_ptr_nonnull(file);
+	for (int i = 1; i < N_SEGMENTS; i++)
+		fprintf(file, "  - name: %s-%d\n%s", fixture.segment, i, layout);
+	fclose(file);
+}
+
+static void remove_segments(void)
+{
+	const char *const arguments[] = { MEMPOOLD, "-c", fixture.config_path, "--remove", NULL };
+
+	fixture_stop(&fixture);
+	ck_assert_int_eq(fixture_run(&fixture, arguments), 0);
+}
+
+/* A process that is in all of them. */
+static pid_t start_one_in_all(void)
+{
+	pid_t parent = getpid(), pid;
+	int fds[2];
+	char byte;
+
+	ck_assert_int_eq(pipe2(fds, O_CLOEXEC), 0);
+	pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		die_with(parent);
+		for (int i = 0; i < N_SEGMENTS; i++) {
+			struct mempool_msg_hello hello = wire_hello(&fixture, 1 + (uint64_t)i);
+			struct mempool_msg_welcome welcome;
+			int fd = wire_connect(&fixture);
+
+			if (i > 0)
+				snprintf(hello.segment + strlen(hello.segment), 8, "-%d", i);
+			wire_send(fd, &hello, sizeof(hello));
+			wire_expect_welcome(fd, &welcome);
+		}
+		ck_assert_int_eq(write(fds[1], "x", 1), 1);
+		pause();
+		_exit(0);
+	}
+	close(fds[1]);
+	ck_assert_int_eq(read(fds[0], &byte, 1), 1);
+	close(fds[0]);
+	return pid;
+}
+
+static double worked_ms(void)
+{
+	struct timespec now;
+	clockid_t clock;
+
+	ck_assert_int_eq(clock_getcpuclockid(fixture.pid, &clock), 0);
+	ck_assert_int_eq(clock_gettime(clock, &now), 0);
+	return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
+}
+
+/* All segments are listed, each in a message. Return: what the daemon worked for it, and beside. */
+static double ask(int fd)
+{
+	struct mempool_msg_list list = { .msg = wire_msg(MEMPOOL_MSG_LIST, sizeof(list)) };
+	double before = worked_ms();
+	union wire_answer answer;
+
+	wire_send(fd, &list, sizeof(list));
+	do {
+		ck_assert_int_gt(wire_receive(fd, &answer), 0);
+		ck_assert_int_eq(answer.msg.type, MEMPOOL_MSG_SEGMENT);
+	} while (answer.segment.index + 1 < answer.segment.n);
+	return worked_ms() - before;
+}
+
+/* Return: of the answers of a round the one that took the daemon the most work. */
+static double slowest_of_a_round(int fd)
+{
+	pid_t pid = start_one_in_all();
+	double slowest = 0, worked;
+
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	for (int i = 0; i < N_QUESTIONS; i++) {
+		worked = ask(fd);
+		slowest = worked > slowest ? worked : slowest;
+	}
+	return slowest;
+}
+
+/*
+ * Somebody dies in 32 segments at once: all sweeps together get one turn between two answers. On
+ * a busy machine the daemon may work on for a while until we see its answer. But if its turns are
+ * longer than they may be, they are so in each round.
+ */
+START_TEST(test_turns_of_all_sweeps_are_short)
+{
+	double slowest = 0, best = WORK_MS;
+	int fd;
+
+	configure();
+	fixture_start(&fixture);
+	fd = wire_connect(&fixture);
+	for (int i = 0; i < N_ROUNDS && best >= WORK_MS; i++) {
+		slowest = slowest_of_a_round(fd);
+		best = i == 0 || slowest < best ? slowest : best;
+	}
+	close(fd);
+	ck_assert_msg(best < WORK_MS, "in each of %d rounds the daemon worked for %.2f ms or more "
+		      "before it answered", N_ROUNDS, best);
+	remove_segments();
+}
+END_TEST
+
+/* ---- descriptors ---- */
+
+enum { N_RECORDS = 50 };
+
+static unsigned int count_fds(void)
+{
+	unsigned int n = 0;
+	char path[32];
+	DIR *folder;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)fixture.pid);
+	folder = opendir(path);
+	ck_assert_ptr_nonnull(folder);
+	while (readdir(folder))
+		n++;
+	closedir(folder);
+	return n;
+}
+
+struct goal {
+	struct segment *segment;
+	unsigned int n_fds;
+};
+
+static bool has_so_many_fds(void *userdata)
+{
+	return count_fds() <= ((const struct goal *)userdata)->n_fds;
+}
+
+static bool all_are_free(void *userdata)
+{
+	const struct goal *goal = userdata;
+	struct holder holder;
+
+	for (uint32_t id = holder_first_client(goal->segment); id < goal->segment->n_holders; id++)
+		if (holder_read(goal->segment, id, &holder) == 0 &&
+		    holder.state != MEMPOOL_HOLDER_FREE)
+			return false;
+	return true;
+}
+
+static void be_many(int pipe_fd)
+{
+	struct mempool_msg_welcome welcome;
+
+	for (int i = 0; i < N_RECORDS; i++)
+		wire_attach(&fixture, 1 + (uint64_t)i, &welcome);
+	ck_assert_int_eq(write(pipe_fd, &welcome, sizeof(welcome)), sizeof(welcome));
+	pause();
+	_exit(0);
+}
+
+/* One descriptor for its process, one for each connection; also after a restart. */
+START_TEST(test_turns_one_process_with_many_records_is_watched_once)
+{
+	struct mempool_msg_welcome welcome;
+	pid_t parent = getpid(), pid;
+	struct goal goal;
+	unsigned int before;
+	int fds[2];
+
+	fixture_configure(&fixture, "", "    max_clients: 100\n"
+			  "    pools: [ { chunk_size: 64, chunk_count: 10 } ]\n");
+	fixture_start(&fixture);
+	before = count_fds();
+	ck_assert_int_eq(pipe2(fds, O_CLOEXEC), 0);
+	pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		die_with(parent);
+		be_many(fds[1]);
+	}
+	ck_assert_int_eq(read(fds[0], &welcome, sizeof(welcome)), sizeof(welcome));
+	goal = (struct goal){ wire_map(&welcome), before + N_RECORDS + 1 };
+	wait_until(has_so_many_fds, &goal, 30000);
+
+	if (_i == 1) {
+		fixture_kill(&fixture);
+		fixture_start(&fixture);
+		goal.n_fds = before + 1;
+		wait_until(has_so_many_fds, &goal, 30000);
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	wait_until(all_are_free, &goal, 30000);
+	goal.n_fds = before;
+	wait_until(has_so_many_fds, &goal, 30000);
+	segment_free(goal.segment);
+	fixture_stop(&fixture);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("turns");
+	TCase *tcase = tcase_create("turns");
+	SRunner *runner;
+	int n_failed;
+
+	tcase_set_timeout(tcase, 120);
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_add_test(tcase, test_turns_of_all_sweeps_are_short);
+	tcase_add_loop_test(tcase, test_turns_one_process_with_many_records_is_watched_once, 0, 2);
+	suite_add_tcase(suite, tcase);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	n_failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return n_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
