@@ -935,6 +935,31 @@ START_TEST(test_object_truncated_without_daemon_is_lost)
 }
 END_TEST
 
+/* Under the same name there is another object, as large and of the same user. */
+START_TEST(test_object_that_was_replaced_is_not_adopted)
+{
+	struct mempool_msg_welcome first, newer;
+	char path[96];
+	int fd;
+
+	fixture_start(&fixture);
+	close(wire_attach(&fixture, 1, &first));
+	fixture_object_path(&fixture, 1, path);
+	fixture_kill(&fixture);
+	ck_assert_int_eq(unlink(path), 0);
+	fd = open(path, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(ftruncate(fd, (off_t)first.place.size_bytes), 0);
+	close(fd);
+	fixture_start(&fixture);
+	close(wire_attach(&fixture, 2, &newer));
+	ck_assert_uint_eq(newer.place.generation, 2);
+	ck_assert_uint_ne(newer.place.segment_id, first.place.segment_id);
+	ck_assert_uint_eq(fixture_count_objects(&fixture), 1);
+	fixture_stop(&fixture);
+}
+END_TEST
+
 /* By logind's RemoveIPC, or a cleaner. */
 START_TEST(test_unlinked_object_is_replaced_for_new_clients)
 {
@@ -1353,6 +1378,7 @@ int main(void)
 	tcase_add_loop_test(tcase, test_state_lost_under_a_living_client_leaves_its_segment, 0, 3);
 	tcase_add_loop_test(tcase, test_enlarged_object_is_cut_back, 0, 2);
 	tcase_add_test(tcase, test_object_truncated_without_daemon_is_lost);
+	tcase_add_test(tcase, test_object_that_was_replaced_is_not_adopted);
 	tcase_add_test(tcase, test_unlinked_object_is_replaced_for_new_clients);
 	tcase_add_test(tcase, test_segment_that_cannot_be_made_fails_alone);
 	tcase_add_test(tcase, test_object_with_other_mode_is_given_it);
