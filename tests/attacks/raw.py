@@ -46,9 +46,9 @@ MAGIC = 0x6d706f6c
 ROOM = 4096                             # larger than any message
 
 # Of each version of the protocol: what stands behind the name in a hello, bytes of an
-# object's name in a place.
-Version = namedtuple("Version", "hello_rest name_bytes")
-VERSIONS = {1: Version(0, 64), 2: Version(8, 128)}
+# object's name in a place, of a reload's body, and before the text of its answer.
+Version = namedtuple("Version", "hello_rest name_bytes reload_bytes text_offset")
+VERSIONS = {1: Version(0, 64, 0, 24), 2: Version(8, 128, 8, 48)}
 
 Place = namedtuple("Place", "segment_id generation size device inode segment shm_name")
 Welcome = namedtuple("Welcome", "place holder incarnation")
@@ -223,7 +223,7 @@ class Daemon:
 
     def reload(self):
         with self.connect() as connection:
-            connection.send(RELOAD, b"")
+            connection.ask_for_reload()
             return connection.reloaded()
 
 
@@ -316,10 +316,13 @@ class Connection:
             if len(places) == n:
                 return places
 
+    def ask_for_reload(self):
+        self.send(RELOAD, bytes(VERSIONS[self.version()].reload_bytes))
+
     def reloaded(self):
         body = self.expect(RELOADED)
         error, = struct.unpack_from("=i", body)
-        return Reloaded(error, text_of(body[24:]))
+        return Reloaded(error, text_of(body[VERSIONS[self.version()].text_offset:]))
 
 
 def attach_soon(daemon, segment="", nonce=1):

@@ -25,7 +25,7 @@ def bring_back(daemon, client, count):
     """Reload, and leave while the new segment is being made."""
     daemon.configure(BOTH.replace("COUNT", str(count)))
     with daemon.connect() as connection:
-        connection.send(raw.RELOAD, b"")
+        connection.ask_for_reload()
         # So long that it is at work, and so short that it still is.
         time.sleep(0.02)
         client.bye()
