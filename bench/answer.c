@@ -9,8 +9,9 @@
  * what it has to do beside. The same is asked before, when nothing happens.
  *
  *	idle, answer		how long that takes: the median, the slowest of each 1000, the slowest
- *	idle-work, answer-work	the same in processor time of the daemon, which is what others on
- *				a busy machine do not add to
+ *	idle-work, answer-work	the same in processor time of the daemon. On a busy machine that is
+ *				too much as well: it sweeps on until we are let run and see the
+ *				answer
  */
 #include <errno.h>
 #include <poll.h>
