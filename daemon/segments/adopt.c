@@ -67,6 +67,16 @@ static int open_object(const struct state *file, int *ret_fd, struct stat *ret_s
 	return r;
 }
 
+/*
+ * No object is in its place. Is it gone, or are we in a container with a /dev/shm of its own,
+ * and the object and its clients are outside?
+ */
+static bool may_be_elsewhere(const struct state *file)
+{
+	return state_is_of_this_boot(file) &&
+	       store_is_elsewhere(file->object.shm_name, file->object.device);
+}
+
 /* Of our layout: map so much as it has, and no more, and believe nothing of it. */
 static int view(struct adoption *adoption)
 {
@@ -139,6 +149,13 @@ int adopt_open(const struct house *house, const struct house_entry *entry,
 		return give_up(house, entry->file_name, "not a state file, or damaged");
 	if (r == 0)
 		r = open_object(adoption.file, &adoption.fd, &st);
+	if (r == -ENOENT && adoption.file && may_be_elsewhere(adoption.file)) {
+		snprintf(reterr_text, ADOPT_TEXT_BYTES, "%s speaks of %s in another file system: "
+			 "this mempoold has not the /dev/shm of the one before it",
+			 entry->file_name, store_label(adoption.file->object.shm_name));
+		adopt_deinit(&adoption);
+		return -EXDEV;
+	}
 	if (r == -ENOENT) {
 		adopt_deinit(&adoption);
 		return give_up(house, entry->file_name, "its object is gone");

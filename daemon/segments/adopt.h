@@ -32,6 +32,8 @@ struct adoption {
  *
  * Return: 0, and the caller takes what is in *ret_adoption;
  *	-ENOENT		there is nothing any more
+ *	-EXDEV		it was made in another file system than stands in that place now: it
+ *			may be served there, so it is left
  *	-EPROTONOSUPPORT the file is of another version of the format; it is left
  *	-ENOMEM, -EMFILE and others: it may do later
  */

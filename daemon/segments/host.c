@@ -364,9 +364,9 @@ static int open_one(struct host *host, const struct house_entry *entry,
 	r = adopt_open(host->hosts->environment.house, entry, ret_adoption, text);
 	if (r == 0)
 		return 1;
-	if (r == -EPROTONOSUPPORT)
+	if (r == -EPROTONOSUPPORT || r == -EXDEV)
 		log_warning("segment '%s': %s; it is left", host->name, text);
-	if (r == -EPROTONOSUPPORT || r == -ENOENT)
+	if (r == -EPROTONOSUPPORT || r == -EXDEV || r == -ENOENT)
 		return 0;
 	return host_fail(host, r, text);
 }

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/base/origin.h"
 #include "shm/segment_memory.h"
 
 #define STATE_MAGIC UINT64_C(0x6574617473706d0a)	/* "\nmpstate" in memory */
@@ -77,8 +78,9 @@ struct state_file {
 	char name[MEMPOOL_NAME_BYTES];
 	struct move_journal journal;
 	uint64_t published_off;
+	uint8_t boot_id[16];		/* objects end with the boot that they are of */
 	/* For a second object. */
-	uint64_t reserved1[58];
+	uint64_t reserved1[56];
 };
 static_assert(sizeof(struct state_file) % 8 == 0, "records follow");
 
@@ -107,6 +109,14 @@ void state_file_name(char ret_name[static STATE_FILE_BYTES], const char *segment
 		     uint64_t generation)
 {
 	snprintf(ret_name, STATE_FILE_BYTES, "%s.%" PRIu64 ".state", segment_name, generation);
+}
+
+bool state_is_of_this_boot(const struct state *state)
+{
+	struct origin origin;
+
+	origin_init(&origin);
+	return memcmp(state->file->boot_id, origin.boot_id, sizeof(origin.boot_id)) == 0;
 }
 
 void state_free(struct state *state)
@@ -155,6 +165,7 @@ static void put_file(struct state *state, const struct config *shape,
 		     const struct state_object *object)
 {
 	struct state_file *file = state->file;
+	struct origin origin;
 
 	*file = (struct state_file){
 		.magic = STATE_MAGIC,
@@ -184,6 +195,8 @@ static void put_file(struct state *state, const struct config *shape,
 	file->published_off = file->rings_off + file->n_rings * sizeof(struct state_ring);
 	memcpy(file->shm_name, object->shm_name, sizeof(file->shm_name));
 	memcpy(file->name, shape->name, sizeof(file->name));
+	origin_init(&origin);
+	memcpy(file->boot_id, origin.boot_id, sizeof(file->boot_id));
 	put_shape(state, shape);
 	for (uint32_t id = 0; id < file->n_holders; id++)
 		set_word(&state->records[id], MEMPOOL_HOLDER_FREE, 1);

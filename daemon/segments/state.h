@@ -105,6 +105,9 @@ void state_free(struct state *state);
 /* The generation is over: its object is gone. Return: 0 or -errno. */
 int state_unlink(int folder, const struct state *state);
 
+/* Whether its object can still be there: none outlives a boot. */
+bool state_is_of_this_boot(const struct state *state);
+
 /* "NAME.GENERATION.state". */
 void state_file_name(char ret_name[static STATE_FILE_BYTES], const char *segment_name,
 		     uint64_t generation);

@@ -393,6 +393,16 @@ int store_stat(const char *shm_name, struct stat *ret_st)
 	return lstat(path, ret_st) < 0 ? -errno : 0;
 }
 
+bool store_is_elsewhere(const char *shm_name, dev_t device)
+{
+	char path[STORE_PATH_BYTES];
+	struct stat st;
+
+	store_path(path, shm_name);
+	*strrchr(path, '/') = '\0';
+	return stat(path, &st) < 0 || st.st_dev != device;
+}
+
 int store_unlink(const char *shm_name, dev_t device, ino_t inode)
 {
 	char path[STORE_PATH_BYTES];

@@ -92,6 +92,10 @@ int store_open(const char *shm_name, int *ret_fd, struct stat *ret_st,
 /* What stands under a name now. Return: 0 or -errno. */
 int store_stat(const char *shm_name, struct stat *ret_st);
 
+/* Whether the folder of a name is not that file system, or is not there: then whether the object
+ * still exists cannot be told from here. */
+bool store_is_elsewhere(const char *shm_name, dev_t device);
+
 /* Whether a file of ours can be given to a group: as root, or a member of it. */
 bool store_may_give(gid_t group);
 

@@ -878,6 +878,39 @@ START_TEST(test_state_lost_under_a_living_client_leaves_its_segment)
 }
 END_TEST
 
+static void have_another_shm(void *userdata)
+{
+	(void)userdata;
+	if (fixture_own_mounts(0) < 0 || mount("tmpfs", "/dev/shm", "tmpfs", 0, "size=16M") < 0)
+		_exit(77);
+}
+
+/* Started once by mistake in a container without the machine's /dev/shm. */
+START_TEST(test_state_of_another_shm_is_left)
+{
+	struct mempool_msg_welcome welcome, again;
+	struct segment *segment;
+
+	fixture_start(&fixture);
+	close(wire_attach(&fixture, 1, &welcome));
+	segment = wire_map(&welcome);
+	ck_assert_int_eq(pool_claim(&segment->pools[0], 3, welcome.holder), 0);
+	fixture_kill(&fixture);
+	fixture.in_child = have_another_shm;
+	fixture_start(&fixture);
+	ck_assert(fixture_log_has(&fixture, "has not the /dev/shm of the one before it; it is left"));
+	fixture_kill(&fixture);
+	fixture.in_child = NULL;
+	fixture_start(&fixture);
+	close(wire_attach(&fixture, 1, &again));
+	ck_assert_uint_eq(again.place.segment_id, welcome.place.segment_id);
+	ck_assert_uint_eq(again.holder, welcome.holder);
+	ck_assert_uint_eq(pool_count_used(&segment->pools[0]), 1);
+	segment_free(segment);
+	fixture_stop(&fixture);
+}
+END_TEST
+
 /* ---- what members do to an object ---- */
 
 /* To 1 PiB, or by one byte. */
@@ -1376,6 +1409,7 @@ int main(void)
 	tcase_add_test(tcase, test_hard_link_to_a_segment_is_removed);
 	tcase_add_test(tcase, test_remove_believes_nothing_of_the_object);
 	tcase_add_loop_test(tcase, test_state_lost_under_a_living_client_leaves_its_segment, 0, 3);
+	tcase_add_test(tcase, test_state_of_another_shm_is_left);
 	tcase_add_loop_test(tcase, test_enlarged_object_is_cut_back, 0, 2);
 	tcase_add_test(tcase, test_object_truncated_without_daemon_is_lost);
 	tcase_add_test(tcase, test_object_that_was_replaced_is_not_adopted);
