@@ -4,10 +4,13 @@
 #include <assert.h>
 #include <errno.h>
 #include <event2/event.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdint.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "daemon/base/clock.h"
 
 #define STOP_SECONDS 5
 
@@ -28,16 +31,26 @@ static void forget(struct worker *worker)
 	worker->is_running = false;
 }
 
+/* Return: whether the work is over, after so long at most. */
+static bool wait_for_end(const struct worker *worker)
+{
+	const uint64_t end_ns = clock_monotonic_ns() + STOP_SECONDS * UINT64_C(1000000000);
+	struct pollfd poll_fd = { .fd = worker->fd, .events = POLLIN };
+	uint64_t now_ns;
+
+	while ((now_ns = clock_monotonic_ns()) < end_ns)
+		if (poll(&poll_fd, 1, (int)((end_ns - now_ns) / 1000000) + 1) > 0)
+			return true;
+	return false;
+}
+
 bool worker_stop(struct worker *worker)
 {
-	struct timespec until;
-
 	if (!worker->is_running)
 		return true;
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += STOP_SECONDS;
-	if (pthread_clockjoin_np(worker->thread, NULL, CLOCK_MONOTONIC, &until) != 0)
+	if (!wait_for_end(worker))
 		return false;
+	pthread_join(worker->thread, NULL);
 	forget(worker);
 	return true;
 }
