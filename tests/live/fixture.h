@@ -120,7 +120,7 @@ void wire_bye(int fd);
 /*
  * Between watch and unwatch each new thread of the daemon is held at its birth, so that what it
  * has to do takes as long as the test likes. hold waits for the next one; it stays held until it
- * is let go.
+ * is let go. Not with the thread sanitizer, in which pthread_create() waits for the new thread.
  */
 void fixture_watch_threads(const struct fixture *fixture);
 void fixture_unwatch_threads(const struct fixture *fixture);
@@ -158,5 +158,8 @@ int fixture_own_mounts(int flags);
 
 /* Print why, and leave the test program with 77 if this is the only reason to run it. */
 bool skip_unless_root(const char *why);
+
+/* Whether that is what we are built with; print why the rest is left out. */
+bool skip_with_thread_sanitizer(const char *why);
 
 #endif

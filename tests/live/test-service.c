@@ -813,7 +813,8 @@ int main(void)
 		tcase_add_test(tcase, test_full_shm_is_an_error_at_start);
 		tcase_add_test(tcase, test_full_state_folder_is_an_error_at_start);
 	}
-	tcase_add_test(tcase, test_files_that_may_not_be_as_large_are_an_error_at_start);
+	if (!skip_with_thread_sanitizer("files are larger than what it is to see"))
+		tcase_add_test(tcase, test_files_that_may_not_be_as_large_are_an_error_at_start);
 	tcase_add_test(tcase, test_no_descriptors_puts_accepting_off);
 	tcase_add_test(tcase, test_soft_limit_of_descriptors_is_raised);
 	suite_add_tcase(suite, tcase);

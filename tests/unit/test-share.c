@@ -37,16 +37,15 @@ static struct segment *segment;
 static struct mempool_client *clients[N_CLIENTS];
 
 /* What another thread does while the library lets it run (--wrap); once. */
-static void (*others_step)(void);
+static void (*_Atomic others_step)(void);
 
 int __wrap_sched_yield(void);
 int __real_sched_yield(void);
 
 int __wrap_sched_yield(void)
 {
-	void (*step)(void) = others_step;
+	void (*step)(void) = atomic_exchange(&others_step, NULL);
 
-	others_step = NULL;
 	if (step)
 		step();
 	return __real_sched_yield();
