@@ -20,7 +20,7 @@ sys.stdout.write(urllib.request.urlopen(sys.argv[1], timeout=600).read().decode(
 
 # served METRIC-LINE: it is among the metrics
 served() {
-	fetch /metrics | grep -qxF "$1"
+	fetch /metrics | grep -xF "$1" >/dev/null
 }
 
 # rename_holder PID NAME: as a client that may write its segment can

@@ -34,9 +34,9 @@ camera=$!
 "$WATCH" camera display >"$dir/watch" 2>&1 &
 watch=$!
 "$SEND" files "$0" >"$dir/sent" || exit 1
-soon eval "fetch /status.json | grep -q '\"name\":\"display\"'"
+soon eval "fetch /status.json | grep '\"name\":\"display\"' >/dev/null"
 rename_holder "$watch" '<img src=x onerror=alert(1)>'
-soon eval "fetch /status.json | grep -q 'img src=x'"
+soon eval "fetch /status.json | grep 'img src=x' >/dev/null"
 sleep 3
 
 browse --dump-dom >"$dir/dom" || sed 's/^/# /' "$dir/browser.log"

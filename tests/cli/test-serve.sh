@@ -71,9 +71,9 @@ drip=$!
 # A name as no client may have, written by one that may write the segment.
 "$CAMERA" camera >"$dir/camera" 2>&1 &
 camera=$!
-soon eval "fetch /status.json | grep -q '\"pid\":$camera,'"
+soon eval "fetch /status.json | grep '\"pid\":$camera,' >/dev/null"
 rename_holder "$camera" '"><img src=x> \"},{'
-soon eval "fetch /metrics | grep -qF 'name=\"\\\"><img src=x> \\\\\\\"},{\"'"
+soon eval "fetch /metrics | grep -F 'name=\"\\\"><img src=x> \\\\\\\"},{\"' >/dev/null"
 fetch /metrics >"$dir/metrics"
 check 'metrics with such a name are well-formed' "$strict" mempool_up <"$dir/metrics"
 check 'and have it, escaped' grep -qF 'name="\"><img src=x> \\\"},{"' "$dir/metrics"
@@ -97,7 +97,7 @@ check 'with the old one, while a client has it' \
 kill "$camera"
 wait "$camera"
 gone() {
-	! fetch /metrics | grep -q 'generation="1"'
+	! fetch /metrics | grep 'generation="1"' >/dev/null
 }
 check 'and without it afterwards' soon gone
 

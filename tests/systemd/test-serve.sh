@@ -14,7 +14,7 @@ fetch() {
 	python3 -c 'import sys, urllib.request
 sys.stdout.write(urllib.request.urlopen(sys.argv[1], timeout=600).read().decode())' "$page$1" 2>/dev/null
 }
-served() { fetch /metrics | grep -qxF "$1"; }
+served() { fetch /metrics | grep -xF "$1" >/dev/null; }
 server() { property $unit.service MainPID; }
 status_of() { awk -v key="$1:" '$1 == key { print $2 }' "/proc/$(server)/status"; }
 server_said() { journalctl --quiet --unit=$unit.service --output=cat | grep -cF -- "$1"; }
@@ -78,7 +78,7 @@ printf '[Service]\nSupplementaryGroups=team\n' >/etc/systemd/system/mempoold.ser
 systemctl daemon-reload
 check 'the daemon has one more segment' systemctl restart mempoold.service
 check 'it sees the others' soon 5 served 'mempool_segment_up{segment="default",generation="1"} 1'
-check 'of that one not even the name' not eval 'fetch /metrics | grep -q team'
+check 'of that one not even the name' not eval 'fetch /metrics | grep team >/dev/null'
 cp /etc/systemd/system/mempoold.service.d/team.conf /etc/systemd/system/$unit.service.d/
 systemctl daemon-reload
 check 'with its group' systemctl restart $unit.service
