@@ -529,7 +529,10 @@ def in_namespace(flag, prepare, function, *arguments):
         os.close(reader)
         if LIBC.unshare(flag) != 0:
             os._exit(EXIT_NOT_HERE)
-        prepare()
+        try:
+            prepare()
+        except PermissionError:
+            os._exit(EXIT_NOT_HERE)
 
         def first():
             os.write(writer, function(*arguments).encode())
@@ -540,7 +543,7 @@ def in_namespace(flag, prepare, function, *arguments):
         text = output.read()
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     if status == EXIT_NOT_HERE:
-        not_here("new namespaces are not permitted")
+        not_here("new namespaces, or what is set in them, are not permitted")
     if status != 0:
         raise RuntimeError("a run in a namespace failed")
     return text

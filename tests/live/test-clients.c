@@ -704,6 +704,12 @@ static void have_a_read_only_shm(void)
 	ck_assert_int_eq(mount(NULL, "/dev/shm", NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL), 0);
 }
 
+/* Sanitizers do nothing when they are asked to, and some containers do not know the call. */
+static bool may_lock(void)
+{
+	return !MEMPOOL_SANITIZED && mlockall(0) < 0 && errno == EINVAL;
+}
+
 /* All that it maps from now on is locked, and that is not to be more than 4 MiB. */
 static void lock_what_comes(void)
 {
@@ -760,8 +766,8 @@ START_TEST(test_open_of_memory_that_cannot_be_used_says_why)
 	struct actor actor;
 
 	hindrance = &hindrances[_i];
-	if (MEMPOOL_SANITIZED && hindrance->error == ENOLCK) {
-		printf("skipped: sanitizers do not let memory be locked\n");
+	if (hindrance->error == ENOLCK && !may_lock()) {
+		printf("skipped: no memory may be locked here\n");
 		return;
 	}
 	fixture_stop(&fixture);
