@@ -335,6 +335,46 @@ START_TEST(test_start_killed_before_every_call_is_left_by_another_house)
 }
 END_TEST
 
+/* The other one runs all the time, and looks at its segments again whenever it is asked to. */
+START_TEST(test_start_killed_before_every_call_beside_one_that_runs)
+{
+	struct mempool_msg_reloaded reloaded;
+	struct mempool_msg_welcome welcome;
+	struct segment *segment;
+	struct fixture other;
+	unsigned int k, n = 0;
+	int client;
+
+	make_other(&other);
+	fixture_start(&other);
+	client = wire_attach(&other, 1, &welcome);
+	segment = wire_map(&welcome);
+	ck_assert_int_eq(pool_claim(&segment->pools[0], 7, welcome.holder), 0);
+	for (k = 1; kill_start_before(k); k++) {
+		bool is_half_made = fixture_count_objects(&fixture) == 2 && !has_whole_state();
+
+		n += is_half_made;
+		if (is_half_made || k % 16 == 0) {
+			wire_reload(&other, &reloaded);
+			ck_assert_int_eq(reloaded.error, 0);
+		}
+		ck_assert(!is_half_made || fixture_count_objects(&fixture) == 2);
+		ck_assert_int_eq(remove_of(&fixture), 0);
+		ck_assert_uint_eq(fixture_count_objects(&fixture), 1);
+		ck_assert_uint_lt(k, MAX_CALLS);
+	}
+	ck_assert_uint_eq(segment_state(segment), MEMPOOL_SEGMENT_READY);
+	ck_assert_uint_eq(pool_count_used(&segment->pools[0]), 1);
+	segment_free(segment);
+	wire_bye(client);
+	fixture_stop(&other);
+	ck_assert_int_eq(remove_of(&other), 0);
+	remove_all_generations();
+	printf("%-8s killed before %4u calls without a state, beside one that runs\n", "start", n);
+	ck_assert_uint_gt(n, 5);
+}
+END_TEST
+
 START_TEST(test_adoption_killed_before_every_call_keeps_the_living)
 {
 	struct mempool_msg_welcome first, again;
@@ -792,6 +832,7 @@ int main(void)
 	tcase_set_timeout(tcase, 200);
 	tcase_add_test(tcase, test_start_killed_before_every_call_leaves_nothing);
 	tcase_add_test(tcase, test_start_killed_before_every_call_is_left_by_another_house);
+	tcase_add_test(tcase, test_start_killed_before_every_call_beside_one_that_runs);
 	tcase_add_test(tcase, test_adoption_killed_before_every_call_keeps_the_living);
 	tcase_add_test(tcase, test_hello_killed_before_every_call_has_one_holder);
 	tcase_add_test(tcase, test_bye_killed_before_every_call_leaves_nothing);
