@@ -10,8 +10,8 @@
  * Reading and making are done beside the event loop (worker.h): clients and the watchdog do
  * not notice. From WAITING on nobody else makes a segment (jobs.h): so each host is as it was
  * planned, whatever is taken out of the config stands still, and memory is counted once. A
- * segment that is lost meanwhile is made when the reload is over. Until the last step nothing that is in force is touched, so whatever fails, and
- * a kill too, leaves what was.
+ * segment that is lost meanwhile is made when the reload is over. Until the last step nothing
+ * that is in force is touched, so whatever fails, and a kill too, leaves what was.
  *
  * What becomes of messages in old layouts is counted meanwhile (forecast.h): they move when it is
  * in force (daemon/segments/move.h). A dry run ends there.

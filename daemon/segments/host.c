@@ -193,7 +193,8 @@ bool host_fits(const struct host *host, const struct conf_segment *conf)
 static bool is_wanted(const struct host *host, const struct adoption *adoption)
 {
 	return host->conf && !host->current &&
-	       host->conf->open_mode != SEGMENT_PURGE_AND_CREATE && adoption->segment && !state_is_retired(adoption->file) &&
+	       host->conf->open_mode != SEGMENT_PURGE_AND_CREATE &&
+	       adoption->segment && !state_is_retired(adoption->file) &&
 	       config_is_same(&adoption->file->shape, &host->conf->shape);
 }
 
