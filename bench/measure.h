@@ -116,6 +116,27 @@ static inline double slices_finish(struct slices *slices)
 	return median;
 }
 
+/* The one of so many that is slower than all but a part; 0: the slowest. They are sorted then. */
+static inline double slices_slowest(struct slices *slices, double part)
+{
+	size_t from_end = (size_t)((double)slices->n * part);
+
+	qsort(slices->ns, slices->n, sizeof(slices->ns[0]), compare_doubles);
+	return slices->n ? slices->ns[slices->n - 1 - from_end] : 0;
+}
+
+/* Three figures: the median, the slowest of each 1000, the slowest. They are gone. */
+static inline void slices_report(const char *name, struct slices *slices)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "%s-p99.9", name);
+	print_figure(text, slices_slowest(slices, 0.001) / 1e3, "us", 0);
+	snprintf(text, sizeof(text), "%s-slowest", name);
+	print_figure(text, slices_slowest(slices, 0) / 1e3, "us", 0);
+	print_figure(name, slices_finish(slices) / 1e3, "us", 0);
+}
+
 /* ---- two sides, or more: processes or threads ---- */
 
 /* Shared by them, each word on a line of its own. */
