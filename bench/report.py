@@ -114,7 +114,7 @@ def _cell(figures, figure, system):
     text = f'**{amount(statistics.median(values), unit)}**'
     if len(values) > 1 and values[0] != values[-1]:
         text += f' ({amount(values[0], unit)} to {amount(values[-1], unit)})'
-    if system not in ('mempool', 'limits', 'reap', 'answer') and unit == 'ns':
+    if system not in ('mempool', 'limits', 'reap', 'answer', 'turns') and unit == 'ns':
         ratios = figures.ratios(figure, system, figure, 'mempool')
         if ratios:
             ratio = statistics.median(ratios)

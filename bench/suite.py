@@ -30,10 +30,11 @@ SYSTEMS = {
     'limits': System('limits', [], "the machine's limit"),
     'reap': System('reap', [], 'mempool'),
     'answer': System('answer', [], 'mempool'),
+    'turns': System('turns', [], 'mempool'),
 }
 
 # Programs that are always there, and have all that is asked of them here.
-OWN = ['mempool', 'reap', 'answer', 'limits', 'glibc']
+OWN = ['mempool', 'reap', 'answer', 'turns', 'limits', 'glibc']
 
 OURS = ['mempool', 'mempool-threads']
 POOLS = ['mempool', 'dpdk', 'dpdk-nocache', 'iceoryx', 'iceoryx-raw', 'boost', 'glibc',
@@ -94,6 +95,7 @@ def _cases():
     yield Case('memory-4096', ['memory', '4096', '100000'], ['mempool', 'iceoryx'])
     yield Case('reap', ['reap', '128', '1000000'], ['reap'])
     yield Case('answer', ['answer', '128', '1000000', '100'], ['answer'])
+    yield Case('turns', ['turns', '128', '1000000', '100'], ['turns'])
 
 
 CASES = list(_cases())
@@ -139,6 +141,10 @@ TABLES = [
                                          ('answer-p99.9', 'p99.9'),
                                          ('answer-work-p99.9', 'p99.9, of its own time'),
                                          ('idle-p99.9', 'idle, p99.9')]]),
+    Table('turns', [(f'turns/{what}', title)
+                    for what, title in [('turn', 'median'), ('turn-p99', 'p99'),
+                                        ('turn-p99.9', 'p99.9'),
+                                        ('turn-slowest', 'the longest')]]),
     Table('limits', [('line', 'line, there and back'), ('pair', 'compare-and-swap, store'),
                      ('roundtrip-128-8', 'word, there and back'),
                      ('blocking-128', 'by a futex, there and back'),
@@ -192,5 +198,6 @@ TARGETS = [
     _value('alloc, 1 of 100 000 free', 'nearly-empty', 1000, 'ns'),
     _value('answers while 100 dead are swept for, 1 million chunks, p99.9',
            'answer/answer-p99.9', 1e6, 'ns', 'answer'),
+    _value('turn of the loop meanwhile, p99.9', 'turns/turn-p99.9', 1e6, 'ns', 'turns'),
     _value('reap of one dead client, 1 million chunks', 'reap', 20e6, 'ns', 'reap'),
 ]
