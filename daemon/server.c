@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -326,6 +327,8 @@ static int server_start(struct server *server)
 	log_info("mempoold " MEMPOOL_VERSION " is ready: %zu segment%s, %" PRIu64 " client%s",
 		 conf->n_segments, plural(conf->n_segments), server->counters.n_tenants,
 		 plural(server->counters.n_tenants));
+	/* What reading the config took, and adopting, is of no use for the rest of our life. */
+	malloc_trim(0);
 	return 0;
 }
 

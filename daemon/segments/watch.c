@@ -16,7 +16,7 @@ enum watch_state {
 };
 
 struct watch {
-	TAILQ_ENTRY(watch) link;	/* of its bucket */
+	LIST_ENTRY(watch) link;		/* of its bucket */
 	TAILQ_ENTRY(watch) state_link;	/* of the blind, or of the dead */
 	struct watches *watches;
 	enum watch_state state;
@@ -28,9 +28,9 @@ struct watch {
 	uint32_t n;
 };
 
-static struct watch_list *bucket_of(struct watches *watches, const struct process *process)
+static uint32_t bucket_of(const struct process *process)
 {
-	return &watches->buckets[(uint32_t)process->pid % WATCH_BUCKETS];
+	return (uint32_t)process->pid % WATCH_BUCKETS;
 }
 
 /* ---- what is seen ---- */
@@ -171,7 +171,7 @@ static struct watch *find(struct watches *watches, const struct process *process
 {
 	struct watch *watch;
 
-	TAILQ_FOREACH(watch, bucket_of(watches, process), link)
+	LIST_FOREACH(watch, &watches->buckets[bucket_of(process)], link)
 		if (process_is(&watch->process, process))
 			return watch;
 	return NULL;
@@ -179,10 +179,8 @@ static struct watch *find(struct watches *watches, const struct process *process
 
 static void watch_free(struct watch *watch)
 {
-	struct watches *watches = watch->watches;
-
 	leave_list(watch);
-	TAILQ_REMOVE(bucket_of(watches, &watch->process), watch, link);
+	LIST_REMOVE(watch, link);
 	if (watch->pidfd >= 0) {
 		event_del(&watch->death);
 		close(watch->pidfd);
@@ -204,7 +202,7 @@ static int watch_new(struct watches *watches, const struct process *process, int
 	watch->process = *process;
 	watch->pidfd = -1;
 	TAILQ_INIT(&watch->list);
-	TAILQ_INSERT_HEAD(bucket_of(watches, process), watch, link);
+	LIST_INSERT_HEAD(&watches->buckets[bucket_of(process)], watch, link);
 	if (!pidfd || *pidfd < 0)
 		r = look(watch);
 	else if (see(watch, *pidfd))
@@ -275,7 +273,7 @@ void watches_init(struct watches *watches, struct event_base *base, struct chore
 	watches->origin = origin;
 	watches->counters = counters;
 	for (int i = 0; i < WATCH_BUCKETS; i++)
-		TAILQ_INIT(&watches->buckets[i]);
+		LIST_INIT(&watches->buckets[i]);
 	TAILQ_INIT(&watches->blind);
 	TAILQ_INIT(&watches->dead);
 	evtimer_assign(&watches->second, base, on_second, watches);

@@ -23,7 +23,7 @@
 #include "daemon/base/chores.h"
 #include "daemon/base/process.h"
 
-#define WATCH_BUCKETS 1024
+#define WATCH_BUCKETS 512
 
 struct counters;
 struct watch;
@@ -51,7 +51,7 @@ struct watches {
 	struct event_base *base;
 	const struct origin *origin;	/* our own */
 	struct counters *counters;
-	struct watch_list buckets[WATCH_BUCKETS];	/* by pid */
+	LIST_HEAD(, watch) buckets[WATCH_BUCKETS];	/* by pid */
 	struct watch_list blind;
 	struct watch_list dead;
 	struct event second;		/* until the blind are looked at again */
