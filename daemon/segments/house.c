@@ -215,20 +215,25 @@ void house_close(struct house *house)
 
 /* ---- what is in it ---- */
 
-/* What stands behind "NAME.GENERATION", or NULL: it is not of that segment. */
-static const char *parse(const char *file_name, const char *segment_name,
-			 uint64_t *ret_generation)
+/* Whether it is "NAME.GENERATION.state". */
+static bool parse(const char *file_name, struct house_entry *ret_entry)
 {
-	size_t length = strlen(segment_name);
+	size_t length = strcspn(file_name, ".");
 	const char *digits = file_name + length + 1;
 	char *end;
 
-	if (strncmp(file_name, segment_name, length) != 0 || file_name[length] != '.' ||
+	if (length >= sizeof(ret_entry->segment_name) ||
+	    strlen(file_name) >= sizeof(ret_entry->file_name))
+		return false;
+	*ret_entry = (struct house_entry){ .generation = 0 };
+	memcpy(ret_entry->segment_name, file_name, length);
+	strcpy(ret_entry->file_name, file_name);
+	if (!config_name_is_valid(ret_entry->segment_name) || file_name[length] != '.' ||
 	    !isdigit((unsigned char)digits[0]) || digits[0] == '0')
-		return NULL;
+		return false;
 	errno = 0;
-	*ret_generation = strtoull(digits, &end, 10);
-	return errno == 0 ? end : NULL;
+	ret_entry->generation = strtoull(digits, &end, 10);
+	return errno == 0 && strcmp(end, ".state") == 0;
 }
 
 static int compare_descending(const void *a, const void *b)
@@ -238,39 +243,32 @@ static int compare_descending(const void *a, const void *b)
 	return (left->generation < right->generation) - (left->generation > right->generation);
 }
 
-static int add_entry(struct house_entry **entries, size_t *n, uint64_t generation,
-		     const char *file_name)
+static int add_entry(struct house_entry **entries, size_t *n, const struct house_entry *entry)
 {
 	struct house_entry *grown = reallocarray(*entries, *n + 1, sizeof(*grown));
 
 	if (!grown)
 		return -ENOMEM;
 	*entries = grown;
-	grown[*n].generation = generation;
-	snprintf(grown[*n].file_name, sizeof(grown[*n].file_name), "%.*s",
-		 (int)sizeof(grown[*n].file_name) - 1, file_name);
-	(*n)++;
+	grown[(*n)++] = *entry;
 	return 0;
 }
 
 int64_t house_scan(const struct house *house, const char *segment_name,
 		   struct house_entry **ret_entries)
 {
-	struct house_entry *entries = NULL;
+	struct house_entry *entries = NULL, entry;
 	DIR *stream = open_stream(house);
-	uint64_t generation;
 	struct dirent *file;
-	const char *rest;
 	size_t n = 0;
 	int r = 0;
 
 	if (!stream)
 		return -errno;
-	while (r == 0 && (file = readdir(stream))) {
-		rest = parse(file->d_name, segment_name, &generation);
-		if (rest && strcmp(rest, ".state") == 0)
-			r = add_entry(&entries, &n, generation, file->d_name);
-	}
+	while (r == 0 && (file = readdir(stream)))
+		if (parse(file->d_name, &entry) &&
+		    (!segment_name || strcmp(entry.segment_name, segment_name) == 0))
+			r = add_entry(&entries, &n, &entry);
 	closedir(stream);
 	if (r < 0) {
 		free(entries);
@@ -280,21 +278,6 @@ int64_t house_scan(const struct house *house, const char *segment_name,
 		qsort(entries, n, sizeof(*entries), compare_descending);
 	*ret_entries = entries;
 	return (int64_t)n;
-}
-
-/* Of "NAME.GENERATION.state" the name. Return: whether it is one. */
-static bool parse_name(const char *file_name, char ret_name[static MEMPOOL_NAME_BYTES])
-{
-	size_t length = strcspn(file_name, ".");
-	uint64_t generation;
-	const char *rest;
-
-	if (length >= MEMPOOL_NAME_BYTES)
-		return false;
-	memset(ret_name, 0, MEMPOOL_NAME_BYTES);
-	memcpy(ret_name, file_name, length);
-	rest = config_name_is_valid(ret_name) ? parse(file_name, ret_name, &generation) : NULL;
-	return rest && strcmp(rest, ".state") == 0;
 }
 
 static bool has_name(const struct house_name *names, size_t n, const char *name)
@@ -307,27 +290,20 @@ static bool has_name(const struct house_name *names, size_t n, const char *name)
 
 int64_t house_names(const struct house *house, struct house_name **ret_names)
 {
-	struct house_name *names = NULL, *grown, name;
-	DIR *stream = open_stream(house);
-	struct dirent *file;
+	struct house_entry *entries = NULL;
+	int64_t n_entries = house_scan(house, NULL, &entries);
+	struct house_name *names;
 	size_t n = 0;
 
-	if (!stream)
-		return -errno;
-	while ((file = readdir(stream))) {
-		if (!parse_name(file->d_name, name.name) || has_name(names, n, name.name))
-			continue;
-		grown = reallocarray(names, n + 1, sizeof(*grown));
-		if (!grown)
-			break;
-		names = grown;
-		names[n++] = name;
-	}
-	closedir(stream);
-	if (file) {
-		free(names);
+	if (n_entries < 0)
+		return n_entries;
+	names = calloc((size_t)n_entries + 1, sizeof(*names));
+	for (int64_t i = 0; names && i < n_entries; i++)
+		if (!has_name(names, n, entries[i].segment_name))
+			memcpy(names[n++].name, entries[i].segment_name, sizeof(names->name));
+	free(entries);
+	if (!names)
 		return -ENOMEM;
-	}
 	*ret_names = names;
 	return (int64_t)n;
 }

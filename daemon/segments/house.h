@@ -46,13 +46,15 @@ void house_clear(struct house *house);
 
 /* A generation that has a state file. */
 struct house_entry {
+	char segment_name[MEMPOOL_NAME_BYTES];
 	uint64_t generation;
 	char file_name[STATE_FILE_BYTES];
 };
 
 /**
  * house_scan() - the state files of a segment, the newest first
- * @ret_entries: the caller frees it
+ * @segment_name: NULL: of all segments
+ * @ret_entries:  the caller frees it
  *
  * Return: how many, or -errno.
  */

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "mempool_protocol.h"
+#include "shm/config.h"
 
 #define STORE_FOLDER "/dev/shm"
 #define STORE_PREFIX (&MEMPOOL_SHM_PREFIX[1])	/* as a file name */
@@ -49,16 +50,21 @@ static bool is_hexadecimal(const char *text, size_t n)
 }
 
 /* Whether it is "mempool-NAME.GENERATION.HOUSE.RANDOM", as we write it. */
-static bool parse_name(const char *file_name, const char *segment_name,
-		       struct store_entry *ret_entry)
+static bool parse_name(const char *file_name, struct store_entry *ret_entry)
 {
-	const size_t prefix = strlen(STORE_PREFIX), length = strlen(segment_name);
-	const size_t house = HOUSE_ID_BYTES - 1;
+	const size_t prefix = strlen(STORE_PREFIX), house = HOUSE_ID_BYTES - 1;
 	const char *digits, *rest;
+	size_t length;
 	char *end;
 
-	if (strncmp(file_name, STORE_PREFIX, prefix) != 0 ||
-	    strncmp(file_name + prefix, segment_name, length) != 0 ||
+	if (strncmp(file_name, STORE_PREFIX, prefix) != 0)
+		return false;
+	length = strcspn(file_name + prefix, ".");
+	if (length >= sizeof(ret_entry->segment_name))
+		return false;
+	memcpy(ret_entry->segment_name, file_name + prefix, length);
+	ret_entry->segment_name[length] = '\0';
+	if (!config_name_is_valid(ret_entry->segment_name) ||
 	    file_name[prefix + length] != '.')
 		return false;
 	digits = file_name + prefix + length + 1;
@@ -79,7 +85,7 @@ static bool parse_name(const char *file_name, const char *segment_name,
 
 /* The entries found so far, and the folders they were found in. */
 struct scan {
-	const char *segment_name;
+	const char *segment_name;	/* NULL: all */
 	struct stat folders[STORE_MAX_FOLDERS];
 	size_t n_folders;
 	struct store_entry *entries;
@@ -91,7 +97,8 @@ static int scan_add(struct scan *scan, const char *folder, const char *file_name
 	struct store_entry entry = { .generation = 0 }, *grown;
 	int n;
 
-	if (!parse_name(file_name, scan->segment_name, &entry))
+	if (!parse_name(file_name, &entry) ||
+	    (scan->segment_name && strcmp(entry.segment_name, scan->segment_name) != 0))
 		return 0;
 	n = snprintf(entry.shm_name, sizeof(entry.shm_name), "%s/%s", folder, file_name);
 	/* What is too long was not made by us. */

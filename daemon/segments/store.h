@@ -32,6 +32,7 @@
 
 /* A name in the form above, of whomever. */
 struct store_entry {
+	char segment_name[MEMPOOL_NAME_BYTES];
 	uint64_t generation;
 	char house[HOUSE_ID_BYTES];
 	char shm_name[MEMPOOL_SHM_NAME_BYTES];
@@ -39,7 +40,8 @@ struct store_entry {
 
 /**
  * store_scan() - names of a segment, in every folder
- * @ret_entries: the caller frees it
+ * @segment_name: NULL: of all segments
+ * @ret_entries:  the caller frees it
  *
  * Return: how many, or -errno.
  */
