@@ -17,6 +17,7 @@
 #include "daemon/base/log.h"
 #include "daemon/base/notify.h"
 #include "daemon/base/progress.h"
+#include "daemon/segments/orphan.h"
 #include "daemon/sessions/client.h"
 #include "daemon/sessions/dispatch.h"
 #include "daemon/sessions/observer.h"
@@ -261,9 +262,12 @@ static void on_reloaded(uint64_t number, struct mempool_msg_reloaded *result,
  * removed makes room. */
 static void open_left(struct server *server)
 {
+	int r = orphans_clear_left(&server->house, server->conf);
 	struct host *host, *next;
-	int r = hosts_add_left(&server->hosts);
 
+	if (r < 0 && r != -EBUSY)
+		log_warning("cannot look for objects without a state file: %s", strerror(-r));
+	r = hosts_add_left(&server->hosts);
 	if (r < 0)
 		log_warning("cannot look for segments that have left the config: %s",
 			    strerror(-r));

@@ -169,3 +169,102 @@ int orphans_clear(const struct house *house, const char *segment_name,
 	free(entries);
 	return n < 0 ? (int)n : result;
 }
+
+/* ---- segments of which nothing else is left ---- */
+
+static bool is_of_left(const struct store_entry *object, const struct house *house,
+		       const struct conf *conf, const struct house_entry *files, size_t n_files)
+{
+	if (strcmp(object->house, house->id) != 0)
+		return false;
+	for (size_t i = 0; i < conf->n_segments; i++)
+		if (strcmp(conf->segments[i].shape.name, object->segment_name) == 0)
+			return false;
+	for (size_t i = 0; i < n_files; i++)
+		if (strcmp(files[i].segment_name, object->segment_name) == 0)
+			return false;
+	return true;
+}
+
+/* Drop the others: whoever opens their segments looks at them. Return: how many stay. */
+static size_t keep_left(struct store_entry *objects, size_t n, const struct house *house,
+			const struct conf *conf, const struct house_entry *files, size_t n_files)
+{
+	size_t n_kept = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (is_of_left(&objects[i], house, conf, files, n_files))
+			objects[n_kept++] = objects[i];
+	return n_kept;
+}
+
+/* The objects that the files speak of: a member may have given one of them such a name. */
+static int read_known(const struct house *house, const struct house_entry *files, size_t n,
+		      struct state_object *objects, struct orphan_known *known,
+		      size_t *ret_n_known)
+{
+	struct state *state;
+	int r;
+
+	*ret_n_known = 0;
+	for (size_t i = 0; i < n; i++) {
+		r = state_open(house->folder, files[i].file_name, &state);
+		/* Damaged, or of another version: whoever opens its segment says so. */
+		if (r == -EBADMSG || r == -EPROTONOSUPPORT || r == -ENOENT)
+			continue;
+		if (r < 0)
+			return r;
+		objects[*ret_n_known] = state->object;
+		known[*ret_n_known].object = &objects[*ret_n_known];
+		(*ret_n_known)++;
+		state_free(state);
+	}
+	return 0;
+}
+
+static int clear_each(const struct orphans *orphans, const struct store_entry *entries, size_t n)
+{
+	int r, result = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		r = clear_ours(orphans, &entries[i]);
+		if (r < 0)
+			result = r;
+	}
+	return result;
+}
+
+static int clear_left(const struct house *house, const struct store_entry *entries, size_t n,
+		      const struct house_entry *files, size_t n_files)
+{
+	struct state_object *objects = calloc(n_files + 1, sizeof(*objects));
+	struct orphan_known *known = calloc(n_files + 1, sizeof(*known));
+	struct orphans orphans = { .known = known };
+	int r = -ENOMEM;
+
+	if (objects && known)
+		r = read_known(house, files, n_files, objects, known, &orphans.n_known);
+	if (r == 0)
+		r = clear_each(&orphans, entries, n);
+	free(known);
+	free(objects);
+	return r;
+}
+
+int orphans_clear_left(const struct house *house, const struct conf *conf)
+{
+	struct house_entry *files = NULL;
+	struct store_entry *entries = NULL;
+	int64_t n_files = house_scan(house, NULL, &files), n;
+	int r;
+
+	if (n_files < 0)
+		return (int)n_files;
+	n = store_scan(NULL, &entries);
+	if (n > 0)
+		n = (int64_t)keep_left(entries, (size_t)n, house, conf, files, (size_t)n_files);
+	r = n > 0 ? clear_left(house, entries, (size_t)n, files, (size_t)n_files) : (int)n;
+	free(entries);
+	free(files);
+	return r;
+}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * orphan.h - objects that no state file of ours speaks of
+ * orphan.h - objects that no state file of ours speaks of, whether or not the config has their
+ *	      segment
  *
  *	of another house	never touched
  *	its daemon's lock held	a daemon of our house, with another state folder, has it: left
@@ -18,6 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "daemon/config/conf.h"
 #include "daemon/segments/house.h"
 #include "daemon/segments/state.h"
 
@@ -35,5 +37,13 @@ struct orphan_known {
  */
 int orphans_clear(const struct house *house, const char *segment_name,
 		  const struct orphan_known *known, size_t n_known, bool tell_others);
+
+/**
+ * orphans_clear_left() - do that for all objects of our house whose segment has left the config,
+ *			  and has no state file at all
+ *
+ * Logs. Return: as orphans_clear().
+ */
+int orphans_clear_left(const struct house *house, const struct conf *conf);
 
 #endif

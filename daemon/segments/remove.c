@@ -105,13 +105,15 @@ static bool has_segment(const struct conf *conf, const char *name)
 	return false;
 }
 
-/* Those that have state files, and are not in the config any more. */
+/* Those that are not in the config any more. */
 static int remove_left(const struct house *house, const struct conf *conf)
 {
 	struct house_name *names = NULL;
+	int result = orphans_clear_left(house, conf), r;
 	int64_t n = house_names(house, &names);
-	int r, result = n < 0 ? (int)n : 0;
 
+	if (n < 0)
+		result = (int)n;
 	for (int64_t i = 0; i < n; i++) {
 		r = has_segment(conf, names[i].name) ? 0 : remove_segment(house, names[i].name);
 		if (r < 0)

@@ -678,13 +678,13 @@ static void get_house(char house[static HOUSE_ID_BYTES])
 }
 
 /* An object that looks like one of ours. */
-static int make_object(const char *house, unsigned int n, const void *bytes, size_t size)
+static int make_object(const struct fixture *of, const char *house, unsigned int n,
+		       const void *bytes, size_t size)
 {
 	char path[128];
 	int fd;
 
-	snprintf(path, sizeof(path), "/dev/shm/mempool-%s.%u.%s.%016x", fixture.segment, n, house,
-		 n);
+	snprintf(path, sizeof(path), "/dev/shm/mempool-%s.%u.%s.%016x", of->segment, n, house, n);
 	fd = open(path, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(write(fd, bytes, size), (ssize_t)size);
@@ -700,14 +700,63 @@ START_TEST(test_object_without_state_is_removed)
 	fixture_start(&fixture);
 	get_house(house);
 	fixture_stop(&fixture);
-	close(make_object(house, 7, NULL, 0));
-	close(make_object(house, 8, zeroes, 100));
-	close(make_object(house, 9, zeroes, sizeof(zeroes)));
+	close(make_object(&fixture, house, 7, NULL, 0));
+	close(make_object(&fixture, house, 8, zeroes, 100));
+	close(make_object(&fixture, house, 9, zeroes, sizeof(zeroes)));
 	ck_assert_uint_eq(fixture_count_objects(&fixture), 4);
 	fixture_start(&fixture);
 	ck_assert_uint_eq(fixture_count_objects(&fixture), 1);
 	ck_assert(fixture_log_has(&fixture, "it has no state file, and nobody is seen in it"));
 	fixture_stop(&fixture);
+}
+END_TEST
+
+/* Its segment has left the config, too: nobody opens that any more. */
+START_TEST(test_object_without_state_of_a_segment_that_left_is_removed)
+{
+	struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = 2, .l_len = 1 };
+	char house[HOUSE_ID_BYTES], path[96], link_path[128];
+	struct mempool_msg_welcome first, again;
+	struct fixture left = fixture;
+	bool is_removal = _i;
+	int fd;
+
+	fixture_start(&fixture);
+	wire_bye(wire_attach(&fixture, 1, &first));
+	get_house(house);
+	fixture_kill(&fixture);
+	strcat(left.segment, "-left");
+	close(make_object(&left, house, 7, "x", 1));
+	/* Of another house. */
+	close(make_object(&left, "0123456789abcdef", 8, "x", 1));
+	/* Somebody is seen in it. */
+	fd = make_object(&left, house, 9, "x", 1);
+	ck_assert_int_eq(fcntl(fd, F_OFD_SETLK, &lock), 0);
+	/* Such a name of a segment that is there: only the name goes. */
+	fixture_object_path(&fixture, 1, path);
+	snprintf(link_path, sizeof(link_path), "/dev/shm/mempool-%s.6.%s.%016x", left.segment,
+		 house, 6);
+	ck_assert_int_eq(link(path, link_path), 0);
+	if (is_removal) {
+		ck_assert_int_eq(run_remove(), 1);
+		ck_assert(!fixture_object_exists(&fixture, 1));
+	} else {
+		fixture_start(&fixture);
+		wire_bye(wire_attach(&fixture, 1, &again));
+		ck_assert_uint_eq(first.place.segment_id, again.place.segment_id);
+	}
+	ck_assert(!fixture_object_exists(&left, 6));
+	ck_assert(!fixture_object_exists(&left, 7));
+	ck_assert(fixture_object_exists(&left, 8));
+	ck_assert(fixture_object_exists(&left, 9));
+	close(fd);
+	if (!is_removal)
+		fixture_stop(&fixture);
+	ck_assert_int_eq(run_remove(), 0);
+	ck_assert(fixture_object_exists(&left, 8));
+	ck_assert(!fixture_object_exists(&left, 9));
+	fixture_object_path(&left, 8, path);
+	ck_assert_int_eq(unlink(path), 0);
 }
 END_TEST
 
@@ -723,8 +772,8 @@ START_TEST(test_object_that_is_not_ours_is_left)
 	fixture_start(&fixture);
 	get_house(house);
 	fixture_stop(&fixture);
-	close(make_object("0123456789abcdef", 2, "x", 1));
-	fd = make_object(house, 3, "x", 1);
+	close(make_object(&fixture, "0123456789abcdef", 2, "x", 1));
+	fd = make_object(&fixture, house, 3, "x", 1);
 	ck_assert_int_eq(fchown(fd, 12345, 12345), 0);
 	close(fd);
 	snprintf(path, sizeof(path), "/dev/shm/mempool-%s.4.%s.%016x", fixture.segment, house, 4);
@@ -1405,6 +1454,8 @@ int main(void)
 	tcase_add_test(tcase, test_state_folder_that_others_may_write_is_refused);
 	tcase_add_test(tcase, test_two_daemons_of_one_segment_name_do_not_touch_each_other);
 	tcase_add_test(tcase, test_object_without_state_is_removed);
+	tcase_add_loop_test(tcase, test_object_without_state_of_a_segment_that_left_is_removed, 0,
+			    2);
 	tcase_add_test(tcase, test_object_that_is_not_ours_is_left);
 	tcase_add_test(tcase, test_hard_link_to_a_segment_is_removed);
 	tcase_add_test(tcase, test_remove_believes_nothing_of_the_object);
