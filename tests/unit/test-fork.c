@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "build_config.h"
+#include "client/cache.h"
 #include "client/client.h"
 
 static const struct test_pool pools[] = { { .chunk_size = 100, .n_chunks = 100 } };
@@ -31,7 +32,7 @@ static void *held;
 /* ---- the library's locks ---- */
 
 static _Atomic uint32_t n_locked;
-static _Thread_local bool is_to_stop;
+static _Thread_local void (*when_locked)(void);	/* with each lock that the thread gets */
 static sem_t has_stopped, may_go_on, has_looked;
 
 int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex);
@@ -44,11 +45,8 @@ int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex)
 	int r = __real_pthread_mutex_lock(mutex);
 
 	n_locked++;
-	if (is_to_stop) {
-		is_to_stop = false;
-		sem_post(&has_stopped);
-		sem_wait(&may_go_on);
-	}
+	if (when_locked)
+		when_locked();
 	return r;
 }
 
@@ -404,9 +402,16 @@ START_TEST(test_fork_takes_no_lock)
 }
 END_TEST
 
-/* A thread frees its caches of closed clients when it comes to a client for the first time. */
+/*
+ * A thread frees its caches of closed clients when it comes to a client for the first time, and
+ * takes no lock for that. So it may be there in the middle of a close. The links of its cache are
+ * on a page that is taken away with each lock that the close gets: there the close stops, and
+ * the thread comes to another client.
+ */
+static const struct cache *its_cache;
 static void *page;
 static size_t page_bytes;
+static bool has_come, has_come_too_late, is_closed;
 
 static void *come_while_it_is_closed(void *unused)
 {
@@ -414,50 +419,73 @@ static void *come_while_it_is_closed(void *unused)
 
 	(void)unused;
 	sem_post(&has_stopped);
-	sem_wait(&may_go_on);
-	/* Without new memory, which could lie where the cache was. */
-	wipe_error = EINVAL;
-	if (mempool_alloc(other, 10) || errno != ENOMEM)
-		wrong = other;
-	wipe_error = 0;
-	sem_post(&has_looked);
-	sem_wait(&may_go_on);
+	while (sem_wait(&may_go_on) == 0 && !is_closed) {
+		/* Without new memory, which could lie where the cache was. */
+		wipe_error = EINVAL;
+		if (mempool_alloc(other, 10) || errno != ENOMEM)
+			wrong = other;
+		wipe_error = 0;
+		sem_post(&has_looked);
+	}
 	return wrong ? wrong : allocate_as_thread(other);
 }
 
-/* The close has come to the head of that thread's cache. */
 static void let_it_come(int signal_number)
 {
 	(void)signal_number;
 	/* The next time the page is not there. */
 	signal(SIGSEGV, SIG_DFL);
 	mprotect(page, page_bytes, PROT_READ | PROT_WRITE);
+	has_come = true;
+	has_come_too_late = cache_client(its_cache) == CACHE_ORPHAN;
 	sem_post(&may_go_on);
 	sem_wait(&has_looked);
+}
+
+static void take_page_away(void)
+{
+	has_come = false;
+	signal(SIGSEGV, let_it_come);
+	mprotect(page, page_bytes, PROT_NONE);
 }
 
 START_TEST(test_fork_close_while_a_thread_comes_to_another_client)
 {
 	pthread_t thread;
 	void *wrong;
+	int n_held;
 
 	ck_assert_int_eq(pthread_create(&thread, NULL, come_while_it_is_closed, NULL), 0);
 	sem_wait(&has_stopped);
+	its_cache = client->caches;
 	page_bytes = (size_t)sysconf(_SC_PAGESIZE);
-	page = (void *)((uintptr_t)client->caches & ~(page_bytes - 1));
-	signal(SIGSEGV, let_it_come);
-	ck_assert_int_eq(mprotect(page, page_bytes, PROT_NONE), 0);
-	ck_assert_int_eq(mempool_client_close(client), 1);
+	page = (void *)((uintptr_t)&its_cache->next_of_client & ~(page_bytes - 1));
+	/* An assertion takes a lock itself. */
+	when_locked = take_page_away;
+	n_held = mempool_client_close(client);
+	when_locked = NULL;
 	client = NULL;
+	ck_assert_int_eq(n_held, 1);
+	/* It came under the lock under which the cache was given up, and before that. */
+	ck_assert(has_come && !has_come_too_late);
+	ck_assert_ptr_eq(cache_client(its_cache), CACHE_ORPHAN);
+	is_closed = true;
 	sem_post(&may_go_on);
 	ck_assert_int_eq(pthread_join(thread, &wrong), 0);
 	ck_assert_ptr_null(wrong);
 }
 END_TEST
 
+static void stop(void)
+{
+	when_locked = NULL;
+	sem_post(&has_stopped);
+	sem_wait(&may_go_on);
+}
+
 static void *stop_with_the_lock(void *by)
 {
-	is_to_stop = true;
+	when_locked = stop;
 	return allocate_as_thread(by);
 }
 
