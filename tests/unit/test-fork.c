@@ -33,6 +33,7 @@ static void *held;
 
 static _Atomic uint32_t n_locked;
 static _Thread_local void (*when_locked)(void);	/* with each lock that the thread gets */
+static _Thread_local bool may_not_lock;		/* who waits for the thread may hold it */
 static sem_t has_stopped, may_go_on, has_looked;
 
 int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex);
@@ -42,8 +43,14 @@ int __real_madvise(void *memory, size_t bytes, int advice);
 
 int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex)
 {
-	int r = __real_pthread_mutex_lock(mutex);
+	int r;
 
+	if (may_not_lock) {
+		/* To fail takes a lock, too. */
+		may_not_lock = false;
+		ck_abort_msg("a thread takes a lock where it may not");
+	}
+	r = __real_pthread_mutex_lock(mutex);
 	n_locked++;
 	if (when_locked)
 		when_locked();
@@ -420,11 +427,13 @@ static void *come_while_it_is_closed(void *unused)
 	(void)unused;
 	sem_post(&has_stopped);
 	while (sem_wait(&may_go_on) == 0 && !is_closed) {
+		may_not_lock = true;
 		/* Without new memory, which could lie where the cache was. */
 		wipe_error = EINVAL;
 		if (mempool_alloc(other, 10) || errno != ENOMEM)
 			wrong = other;
 		wipe_error = 0;
+		may_not_lock = false;
 		sem_post(&has_looked);
 	}
 	return wrong ? wrong : allocate_as_thread(other);
