@@ -26,6 +26,9 @@
 /* More than any machine has; bounds what a wrong answer makes us wait for. */
 #define MAX_SEGMENTS 65536
 
+/* Of all shapes together: 96 MiB, which two hundred segments of ten thousand topics have. */
+#define MAX_RINGS_TOLD (UINT32_C(1) << 21)
+
 static int64_t deadline_ns(void)
 {
 	return clock_now_ns() + OBSERVER_TIMEOUT_SECONDS * INT64_C(1000000000);
@@ -168,6 +171,7 @@ static int receive_segments(int fd, struct observed **ret_segments, size_t *ret_
 	int64_t deadline = deadline_ns();
 	struct observed segment;
 	uint32_t n = 0, n_read = 0;
+	uint64_t n_rings = 0;
 	int r;
 
 	do {
@@ -185,7 +189,9 @@ static int receive_segments(int fd, struct observed **ret_segments, size_t *ret_
 		}
 		/* The one that says that there is none has room, too. */
 		segments[n_read++] = segment;
+		n_rings += segment.shape.n_rings;
 		if (segment.told.n != n || segment.told.index != n_read - 1 ||
+		    n_rings > MAX_RINGS_TOLD ||
 		    (n > 0 && !segment_is_valid(&segment.told))) {
 			r = -EPROTO;
 			goto fail;

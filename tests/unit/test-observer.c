@@ -16,13 +16,15 @@
 #include "shm/packet.h"
 #include "shm/shape.h"
 
+#define MAX_MESSAGES 65
+
 /* A daemon for one connection: it sends these messages whatever it is told, and hangs up. */
 struct fake {
 	int listener;
 	pthread_t thread;
-	const void *messages[3];
-	size_t sizes[3];
-	int passed[3];			/* with each; 0: nothing */
+	const void *messages[MAX_MESSAGES];
+	size_t sizes[MAX_MESSAGES];
+	int passed[MAX_MESSAGES];	/* with each; 0: nothing */
 	size_t n_received;
 	struct mempool_msg received;
 };
@@ -36,16 +38,17 @@ static char reason[240];
 static void *fake_run(void *userdata)
 {
 	struct mempool_msg_list list = { 0 };
-	int fd;
+	int fd, r = 0;
 
 	(void)userdata;
 	fd = accept(fake.listener, NULL, NULL);
 	ck_assert_int_ge(fd, 0);
 	fake.n_received = (size_t)recv(fd, &list, sizeof(list), MSG_TRUNC);
 	fake.received = list.msg;
-	for (size_t i = 0; i < 3 && fake.messages[i]; i++)
-		ck_assert_int_eq(packet_send(fd, fake.messages[i], fake.sizes[i],
-					     fake.passed[i] ? fake.passed[i] : -1), 0);
+	/* One that has heard enough hangs up. */
+	for (size_t i = 0; i < MAX_MESSAGES && fake.messages[i] && r == 0; i++)
+		r = packet_send(fd, fake.messages[i], fake.sizes[i],
+				fake.passed[i] ? fake.passed[i] : -1);
 	close(fd);
 	return NULL;
 }
@@ -137,20 +140,25 @@ START_TEST(test_list_two_segments_in_order)
 }
 END_TEST
 
+static void fill_rings(struct config *shape, enum mempool_ring_kind kind, uint32_t n)
+{
+	char name[16];
+
+	ck_assert_int_eq(config_init(shape, "default"), 0);
+	ck_assert_int_eq(config_add_pool(shape, 100, 7), 0);
+	for (uint32_t i = 0; i < n; i++) {
+		snprintf(name, sizeof(name), "ring-%u", i);
+		ck_assert_int_eq(config_append_ring(shape, name, kind, 4), 0);
+	}
+}
+
 START_TEST(test_list_with_a_shape_and_without)
 {
 	struct mempool_msg_segment first = segment_message(0, 2);
 	struct mempool_msg_segment second = segment_message(1, 2);
 	struct config shape;
 
-	ck_assert_int_eq(config_init(&shape, "default"), 0);
-	ck_assert_int_eq(config_add_pool(&shape, 100, 7), 0);
-	for (uint32_t i = 0; i < 10000; i++) {
-		char name[16];
-
-		snprintf(name, sizeof(name), "topic-%u", i);
-		ck_assert_int_eq(config_append_ring(&shape, name, MEMPOOL_RING_TOPIC, 4), 0);
-	}
+	fill_rings(&shape, MEMPOOL_RING_TOPIC, 10000);
 	fake.passed[0] = shape_make_file(&shape);
 	ck_assert_int_gt(fake.passed[0], 0);
 	will_send(0, &first, sizeof(first));
@@ -162,6 +170,34 @@ START_TEST(test_list_with_a_shape_and_without)
 	ck_assert(config_is_same(&places[0].shape, &shape));
 	ck_assert(!places[1].has_shape);
 	config_deinit(&shape);
+}
+END_TEST
+
+/* Each of them is a shape that there could be. */
+START_TEST(test_list_shapes_of_too_many_rings_together_eproto)
+{
+	static struct mempool_msg_segment messages[MAX_MESSAGES];
+	uint32_t n = _i ? MAX_MESSAGES : MAX_MESSAGES - 1;
+	struct config shape;
+	int fd;
+
+	fill_rings(&shape, MEMPOOL_RING_QUEUE, MEMPOOL_MAX_RINGS);
+	fd = shape_make_file(&shape);
+	ck_assert_int_gt(fd, 0);
+	config_deinit(&shape);
+	for (uint32_t i = 0; i < n; i++) {
+		messages[i] = segment_message(i, n);
+		fake.passed[i] = fd;
+		will_send(i, &messages[i], sizeof(messages[i]));
+	}
+	if (_i) {
+		assert_refused(&messages[0], sizeof(messages[0]));
+	} else {
+		ck_assert_int_eq(list(), 0);
+		ck_assert_uint_eq(n_places, n);
+		ck_assert_uint_eq(places[n - 1].shape.n_rings, MEMPOOL_MAX_RINGS);
+	}
+	close(fd);
 }
 END_TEST
 
@@ -363,6 +399,7 @@ int main(void)
 	tcase_set_timeout(tcase, 4 * OBSERVER_TIMEOUT_SECONDS);
 	tcase_add_test(tcase, test_list_two_segments_in_order);
 	tcase_add_test(tcase, test_list_with_a_shape_and_without);
+	tcase_add_loop_test(tcase, test_list_shapes_of_too_many_rings_together_eproto, 0, 2);
 	tcase_add_test(tcase, test_list_with_another_file_eproto);
 	tcase_add_test(tcase, test_list_of_nothing_is_empty);
 	tcase_add_test(tcase, test_list_refusal_gives_code_and_reason);
