@@ -29,6 +29,7 @@
 
 #define MAX_CALLS 5000			/* more than a start has */
 #define SECOND_MS 1000
+#define PATIENCE_MS 30000
 
 static struct fixture fixture;
 
@@ -335,10 +336,48 @@ START_TEST(test_start_killed_before_every_call_is_left_by_another_house)
 }
 END_TEST
 
-/* The other one runs all the time, and looks at its segments again whenever it is asked to. */
-START_TEST(test_start_killed_before_every_call_beside_one_that_runs)
+/* The other one has a segment of its own, and perhaps one of the same name as ours. */
+static void configure_other(const struct fixture *other, bool has_same)
+{
+	char top[192], segments[256];
+
+	snprintf(top, sizeof(top), "state_dir: %s/other\n", fixture.folder);
+	snprintf(segments, sizeof(segments), "%s  - name: %s\n%s", small, fixture.segment, small);
+	fixture_configure(other, top, has_same ? segments : small);
+}
+
+static void reload_other(const struct fixture *other, bool has_same)
 {
 	struct mempool_msg_reloaded reloaded;
+
+	configure_other(other, has_same);
+	wire_reload(other, &reloaded);
+	ck_assert_int_eq(reloaded.error, 0);
+}
+
+static unsigned int n_expected;
+
+static bool has_objects(void *userdata)
+{
+	return fixture_count_objects(userdata) == n_expected;
+}
+
+/*
+ * A segment that comes new into its config: it looks for all that was left of that name. What a
+ * killed daemon of ours left is there before, in between and after.
+ */
+static void let_other_look(const struct fixture *other)
+{
+	n_expected = fixture_count_objects(&fixture) - 1;
+	reload_other(other, false);
+	wait_until(has_objects, &fixture, PATIENCE_MS);
+	reload_other(other, true);
+	ck_assert_uint_eq(fixture_count_objects(&fixture), n_expected + 1);
+}
+
+/* The other one runs all the time, and one of ours starts and is killed beside it. */
+START_TEST(test_start_killed_before_every_call_beside_one_that_runs)
+{
 	struct mempool_msg_welcome welcome;
 	struct segment *segment;
 	struct fixture other;
@@ -346,6 +385,8 @@ START_TEST(test_start_killed_before_every_call_beside_one_that_runs)
 	int client;
 
 	make_other(&other);
+	strcat(other.segment, "-other");
+	configure_other(&other, true);
 	fixture_start(&other);
 	client = wire_attach(&other, 1, &welcome);
 	segment = wire_map(&welcome);
@@ -354,10 +395,8 @@ START_TEST(test_start_killed_before_every_call_beside_one_that_runs)
 		bool is_half_made = fixture_count_objects(&fixture) == 2 && !has_whole_state();
 
 		n += is_half_made;
-		if (is_half_made || k % 16 == 0) {
-			wire_reload(&other, &reloaded);
-			ck_assert_int_eq(reloaded.error, 0);
-		}
+		if (is_half_made || k % 16 == 0)
+			let_other_look(&other);
 		ck_assert(!is_half_made || fixture_count_objects(&fixture) == 2);
 		ck_assert_int_eq(remove_of(&fixture), 0);
 		ck_assert_uint_eq(fixture_count_objects(&fixture), 1);
@@ -655,8 +694,6 @@ END_TEST
 /* ---- move ---- */
 
 #define N_MESSAGES 3
-#define PATIENCE_MS 30000
-
 static const char *const with_queue =
 	"    pools: [ { chunk_size: 128, chunk_count: 100 } ]\n"
 	"    queues: [ { name: work, capacity: 4 } ]\n";
