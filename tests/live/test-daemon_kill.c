@@ -613,16 +613,17 @@ static bool has_one_object(void *userdata)
 	return fixture_count_objects(userdata) == 1 && count_state_files() == 1;
 }
 
-static bool kill_reload_before(unsigned int k)
+/* A reload into another layout, until is_over. */
+static bool kill_reload_before(unsigned int k, const char *layout, bool (*is_over)(void))
 {
 	struct mempool_msg_reload reload = { .msg = wire_msg(MEMPOOL_MSG_RELOAD, sizeof(reload)) };
 	bool is_in;
 
 	start_traced();
-	fixture_configure(&fixture, "", large);
+	fixture_configure(&fixture, "", layout);
 	client_fd = wire_connect(&fixture);
 	wire_send(client_fd, &reload, sizeof(reload));
-	is_in = kill_any_before(k, has_answer);
+	is_in = kill_any_before(k, is_over);
 	close(client_fd);
 	return is_in;
 }
@@ -638,7 +639,7 @@ START_TEST(test_reload_killed_before_every_call_leaves_one_generation)
 
 	for (k = 1; is_in; k++) {
 		fixture_configure(&fixture, "", small);
-		is_in = kill_reload_before(k);
+		is_in = kill_reload_before(k, large, has_answer);
 		fixture_start(&fixture);
 		check_one(k);
 		fd = wire_attach(&fixture, 1, &welcome);
@@ -669,7 +670,7 @@ START_TEST(test_reload_killed_before_every_call_keeps_the_living)
 		its_segment = wire_map(&first);
 		ck_assert_int_eq(pool_claim(&its_segment->pools[0], 7, first.holder), 0);
 		fixture_kill(&fixture);
-		is_in = kill_reload_before(k);
+		is_in = kill_reload_before(k, large, has_answer);
 
 		fixture_start(&fixture);
 		check_generations(k, 2);
@@ -751,20 +752,6 @@ static bool has_moved(void)
 	return has_answer() && has_one_object(&fixture);
 }
 
-static bool kill_move_before(unsigned int k)
-{
-	struct mempool_msg_reload reload = { .msg = wire_msg(MEMPOOL_MSG_RELOAD, sizeof(reload)) };
-	bool is_in;
-
-	start_traced();
-	fixture_configure(&fixture, "", other_queue);
-	client_fd = wire_connect(&fixture);
-	wire_send(client_fd, &reload, sizeof(reload));
-	is_in = kill_any_before(k, has_moved);
-	close(client_fd);
-	return is_in;
-}
-
 START_TEST(test_move_killed_before_every_call_loses_nothing)
 {
 	struct mempool_msg_welcome welcome;
@@ -782,7 +769,7 @@ START_TEST(test_move_killed_before_every_call_loses_nothing)
 		segment_free(segment);
 		wire_bye(fd);
 		fixture_kill(&fixture);
-		is_in = kill_move_before(k);
+		is_in = kill_reload_before(k, other_queue, has_moved);
 
 		fixture_start(&fixture);
 		fd = wire_attach(&fixture, 2, &welcome);
