@@ -89,8 +89,8 @@ struct mempool_pool_info {
  *	-EINVAL			options->size, flags, or a malformed name
  *	-ENOTCONN		no daemon, or no answer of it, within the timeout
  *	-EINTR			a signal handler ran while waiting; not with timeout_ns 0
- *	-ENOENT			no such segment
- *	-EACCES			the daemon, or the mode of the segment, does not let you
+ *	-ENOENT			no such segment, or its `allow` does not let you
+ *	-EACCES			the daemon, or the mode of the segment, does not let your process
  *	-ENXIO			the segment is not in your /dev/shm: another container's, or mount
  *	-EROFS			your /dev/shm is read-only
  *	-ENOLCK			you lock all of your memory (MCL_FUTURE), and RLIMIT_MEMLOCK does

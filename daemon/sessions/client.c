@@ -80,18 +80,34 @@ static bool wait_a_moment(struct session *session)
 	return true;
 }
 
+/*
+ * Which segments others have is not for everybody to know: one that may not be attached to is
+ * answered like one that there is not. The log says which it was, and so do we to admins.
+ */
+static void refuse_segment(struct session *session, const struct host *host)
+{
+	bool is_admin = permission_to_administer(session->sessions->conf, &session->peer);
+	unsigned int uid = session->peer.uid;
+	char told[160];
+
+	snprintf(told, sizeof(told), "there is no segment '%s', or user %u may not attach to it "
+		 "(mempoold's log says which)", session->segment, uid);
+	if (host)
+		session_refuse_telling(session, is_admin ? -EACCES : -ENOENT,
+				       is_admin ? NULL : told,
+				       "user %u may not attach to segment '%s' (its allow)", uid,
+				       host->name);
+	else
+		session_refuse_telling(session, -ENOENT, is_admin ? NULL : told,
+				       "there is no segment '%s'", session->segment);
+}
+
 static void admit(struct session *session, struct host *host, const struct newcomer *newcomer)
 {
 	struct generation *generation;
 	struct tenant *tenant;
 	int r;
 
-	if (!permission_to_attach(host->conf, &session->peer)) {
-		session_refuse(session, -EACCES,
-			       "user %u may not attach to segment '%s' (its allow)",
-			       (unsigned int)session->peer.uid, host->name);
-		return;
-	}
 	r = session_ensure_unit(session);
 	if (r < 0) {
 		if (r == -ENOMEM || !wait_a_moment(session))
@@ -153,12 +169,10 @@ void session_client_answer(struct session *session)
 		return;
 	}
 	host = hosts_find(hosts, session->segment);
-	if (!host) {
-		session_refuse(session, -ENOENT, "there is no segment '%s'",
-			       session->segment);
-		return;
-	}
-	admit(session, host, &newcomer);
+	if (host && permission_to_attach(host->conf, &session->peer))
+		admit(session, host, &newcomer);
+	else
+		refuse_segment(session, host);
 }
 
 static bool is_client_name(const char *name)

@@ -194,19 +194,40 @@ void sessions_deinit(struct sessions *sessions)
 		;
 }
 
-void session_refuse(struct session *session, int error, const char *format, ...)
+static void refuse(struct session *session, int error, const char *told, const char *format,
+		   va_list args)
 {
 	struct mempool_msg_refused refused = { .error = error };
-	va_list args;
 
 	session_fill(&refused.msg, MEMPOOL_MSG_REFUSED, sizeof(refused));
-	va_start(args, format);
 	vsnprintf(refused.reason, sizeof(refused.reason), format, args);
-	va_end(args);
 	log_limited(&refusals, LOG_NOTICE, "refused pid %d, uid %u: %s",
 		    (int)session->peer.pid, (unsigned int)session->peer.uid, refused.reason);
+	if (told) {
+		memset(refused.reason, 0, sizeof(refused.reason));
+		snprintf(refused.reason, sizeof(refused.reason), "%s", told);
+	}
 	session_send(session, &refused, sizeof(refused));
 	session_free(session);
+}
+
+void session_refuse(struct session *session, int error, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	refuse(session, error, NULL, format, args);
+	va_end(args);
+}
+
+void session_refuse_telling(struct session *session, int error, const char *told,
+			    const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	refuse(session, error, told, format, args);
+	va_end(args);
 }
 
 void session_refuse_quota(struct session *session, int error)

@@ -142,6 +142,9 @@ ssize_t session_receive(struct session *session, void *message, size_t size, int
 /* Say why, and end the connection: the session is gone then. */
 void session_refuse(struct session *session, int error, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+/* The same, where the log has another reason than the peer is told. NULL: it is told that one. */
+void session_refuse_telling(struct session *session, int error, const char *told,
+			    const char *format, ...) __attribute__((format(printf, 4, 5)));
 void session_refuse_quota(struct session *session, int error);
 
 /* Take a unit if it has none, as it stood at the door. Return: as quota_take(). */

@@ -174,7 +174,8 @@ START_TEST(test_allow_lets_named_in_and_no_others)
 	configure("", "    allow: { users: [54321], groups: [54323] }\n");
 	fixture_start(&fixture);
 	hello_as(USER_A, 0, 0, "");
-	hello_as(USER_B, 0, -EACCES, "user 54322 may not attach to segment");
+	hello_as(USER_B, 0, -ENOENT, "or user 54322 may not attach to it");
+	ck_assert(fixture_log_has(&fixture, "uid 54322: user 54322 may not attach to segment"));
 	hello_as(USER_B, GROUP_A, 0, "");	/* a supplementary group */
 	hello_as(GROUP_A, 0, 0, "");		/* its own group */
 	/* Root and the daemon's user need no naming. */

@@ -11,7 +11,7 @@ import re
 import sys
 
 SOURCE = pathlib.Path(os.environ["SOURCE"])
-CALL = re.compile(r"\b(?:log_(?:error|warning|notice|info|debug|at|limited|line)|session_refuse|space_fail|build_say|host_fail|ctl_error|writer_say)\(")
+CALL = re.compile(r"\b(?:log_(?:error|warning|notice|info|debug|at|limited|line)|session_refuse(?:_telling)?|space_fail|build_say|host_fail|ctl_error|writer_say)\(")
 STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
 
 

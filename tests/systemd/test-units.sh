@@ -264,7 +264,7 @@ printf '[Service]\nSupplementaryGroups=team\n' >/etc/systemd/system/$service.d/t
 systemctl daemon-reload
 check 'with a drop-in it starts' systemctl restart $service
 check 'who is in the group may' opens player team
-check 'who is not may not' refused EACCES member team
+check 'who is not may not' refused ENOENT member team
 check 'but has the other segment' opens member default
 
 echo '# Pages'
