@@ -1024,69 +1024,6 @@ START_TEST(test_queue_help_interrupted_for_a_round_costs_no_slot)
 }
 END_TEST
 
-/*
- * Somebody writes a head far behind the one that was read a moment ago, between two
- * instructions of whoever is interrupted. Nobody has to pass all that is between them.
- */
-static _Atomic uint64_t n_calls;
-static const uint32_t patience = 20000;	/* signals; a call takes less than one */
-
-static void write_far_head(int number)
-{
-	static uint64_t seen;
-	static uint32_t n_waits;
-
-	(void)number;
-	if (n_calls != seen) {
-		seen = n_calls;
-		n_waits = 0;
-		n_rounds++;
-		atomic_store(&interrupted.ring->head, 0 - (UINT64_C(1) << 62));
-	} else if (++n_waits == patience) {
-		n_wrong++;
-		atomic_store(&interrupted.ring->head, 0);
-	}
-}
-
-static void as_it_was(void)
-{
-	atomic_store(&interrupted.sent_to, 0);
-	atomic_store(&interrupted.head_seen, 0);
-	atomic_store(&interrupted.received_to, 0);
-	atomic_store(&interrupted.ring->tail, 0);
-	atomic_store(&interrupted.slots[0], empty_after(0) - 1);
-	atomic_store(&interrupted.ring->head, 0);
-}
-
-START_TEST(test_queue_far_head_written_meanwhile_keeps_nobody)
-{
-	struct itimerval interval = { { 0, 20 }, { 0, 20 } }, none = { { 0, 0 }, { 0, 0 } };
-	struct sigaction action = { .sa_handler = write_far_head };
-	struct mempool_entry *entry = &segment->pools[0].entries[7];
-	int64_t end = now_ns() + 2000 * MS;
-	uint64_t handle;
-
-	interrupted = view_of("one");
-	ck_assert_uint_eq(interrupted.mask, 0);
-	ck_assert_int_eq(sigaction(SIGALRM, &action, NULL), 0);
-	ck_assert_int_eq(setitimer(ITIMER_REAL, &interval, NULL), 0);
-	while (n_rounds < 20000 && n_wrong == 0 && (n_rounds < 10 || now_ns() < end)) {
-		as_it_was();
-		if (_i == 0) {
-			queue_help(&interrupted);
-		} else {
-			atomic_store(&entry->word,
-				     word_make(1, MEMPOOL_SENT, interrupted.id << 15));
-			atomic_store(&interrupted.slots[0], handle_make(1, 0, 7));
-			queue_pop(&interrupted, receiver->holder, &handle);
-		}
-		n_calls++;
-	}
-	setitimer(ITIMER_REAL, &none, NULL);
-	ck_assert_uint_eq(n_wrong, 0);
-}
-END_TEST
-
 static void add_tests(TCase *tcase)
 {
 	tcase_add_checked_fixture(tcase, setup, teardown);
@@ -1116,7 +1053,6 @@ static void add_tests(TCase *tcase)
 	tcase_add_loop_test(tcase, test_queue_threads_lose_double_reorder_nothing, 0,
 			    ARRAY_SIZE(queues));
 	tcase_add_test(tcase, test_queue_help_interrupted_for_a_round_costs_no_slot);
-	tcase_add_loop_test(tcase, test_queue_far_head_written_meanwhile_keeps_nobody, 0, 2);
 }
 
 int main(void)
