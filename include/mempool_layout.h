@@ -34,7 +34,9 @@
 #define MEMPOOL_LAYOUT_MAJOR 2				/* differs: refuse */
 #define MEMPOOL_LAYOUT_MINOR 0				/* larger: fields were added */
 
-#define MEMPOOL_PAGE_BYTES 4096
+#define MEMPOOL_PAGE_BYTES 4096				/* the smallest; the header has one */
+#define MEMPOOL_MAX_PAGE_BYTES (UINT64_C(1) << 20)
+#define MEMPOOL_MAX_DATA_ALIGN (UINT64_C(1) << 34)
 #define MEMPOOL_LINE_BYTES 64
 #define MEMPOOL_NAME_BYTES 32				/* with the closing NUL */
 
@@ -178,10 +180,12 @@ struct mempool_header {
 	uint32_t header_size;		/* frozen; bytes of this struct */
 	_Atomic uint32_t state;		/* frozen; published last, with release */
 	uint32_t n_holders;		/* a multiple of 64 */
-	uint64_t total_size;
+	uint64_t total_size;		/* of the range of addresses */
 	uint64_t holders_off;
 	uint64_t holder_stride;		/* bytes from record to record */
-	uint64_t reserved0[3];
+	uint64_t control_bytes;		/* of all pieces of control together */
+	uint64_t data_bytes;
+	uint64_t data_align;		/* pieces of data begin at a multiple of it */
 	uint64_t segment_id;		/* random, tells two objects of one name apart */
 	uint64_t generation;		/* the number in the object's name */
 	uint64_t fingerprint;		/* of everything that shapes the layout */
@@ -195,7 +199,8 @@ struct mempool_header {
 	uint32_t fallback;		/* take a larger chunk when the fitting pool is used up */
 	uint32_t max_clients;		/* as configured */
 	unsigned char name[MEMPOOL_NAME_BYTES];
-	uint64_t reserved1[2];		/* else padding, with bytes of no known value */
+	uint64_t page_bytes;		/* and pieces of control at one of this */
+	uint64_t reserved0;		/* else padding, with bytes of no known value */
 	/* For those who wait for a chunk of any pool; on a line of its own. */
 	_Alignas(MEMPOOL_LINE_BYTES) struct mempool_eventcount chunk_freed;
 };

@@ -247,6 +247,8 @@ struct mempool_shape {
 	uint32_t n_pools;
 	uint32_t n_rings;
 	uint64_t max_clients;
+	uint64_t page_bytes;		/* as in struct mempool_header, both */
+	uint64_t data_align;
 	char name[32];			/* NUL-padded */
 };
 
@@ -280,7 +282,7 @@ static_assert(sizeof(struct mempool_msg_place) == 200, "protocol");
 static_assert(sizeof(struct mempool_msg_welcome) == 224, "protocol");
 static_assert(sizeof(struct mempool_msg_segment) == 448, "protocol");
 static_assert(sizeof(struct mempool_msg_refused) == 264, "protocol");
-static_assert(sizeof(struct mempool_shape) == 56, "protocol");
+static_assert(sizeof(struct mempool_shape) == 72, "protocol");
 static_assert(sizeof(struct mempool_shape_pool) == 24, "protocol");
 static_assert(sizeof(struct mempool_shape_ring) == 48, "protocol");
 static_assert(sizeof(struct mempool_msg_peer_fd) == 24, "protocol");

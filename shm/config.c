@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 bool config_name_is_valid(const char *name)
 {
@@ -21,6 +22,8 @@ int config_init(struct config *config, const char *name)
 	*config = (struct config){
 		.max_clients = CONFIG_DEFAULT_MAX_CLIENTS,
 		.fallback = true,
+		.page_bytes = (uint64_t)sysconf(_SC_PAGESIZE),
+		.data_align = (uint64_t)sysconf(_SC_PAGESIZE),
 	};
 	memcpy(config->name, name, strlen(name));
 	return 0;
@@ -69,6 +72,17 @@ static const char *pool_mistake(const struct config_pool *pool)
 		return "alignment must be a power of two from 8 to 4096";
 	if (pool->cache > CONFIG_MAX_CACHE)
 		return "cache must be at most 4096";
+	return NULL;
+}
+
+static const char *border_mistake(const struct config *config)
+{
+	if (config->page_bytes < MEMPOOL_PAGE_BYTES ||
+	    config->page_bytes > MEMPOOL_MAX_PAGE_BYTES || !is_power_of_two(config->page_bytes))
+		return "a page is a power of two from 4 KiB to 1 MiB";
+	if (config->data_align < config->page_bytes ||
+	    config->data_align > MEMPOOL_MAX_DATA_ALIGN || !is_power_of_two(config->data_align))
+		return "a huge page is a power of two from a page to 16 GiB";
 	return NULL;
 }
 
@@ -213,6 +227,9 @@ static const char *config_mistake(const struct config *config)
 		return "a segment has at most 62 pools";
 	if (config->n_rings > MEMPOOL_MAX_RINGS)
 		return "a segment has at most 32767 queues and topics";
+	mistake = border_mistake(config);
+	if (mistake)
+		return mistake;
 
 	for (size_t i = 0; i < config->n_pools; i++) {
 		mistake = pool_mistake(&config->pools[i]);
@@ -265,7 +282,8 @@ bool config_is_same(const struct config *a, const struct config *b)
 {
 	if (strcmp(a->name, b->name) != 0 || config_n_holders(a) != config_n_holders(b) ||
 	    a->fallback != b->fallback || a->n_pools != b->n_pools ||
-	    a->n_rings != b->n_rings)
+	    a->n_rings != b->n_rings || a->page_bytes != b->page_bytes ||
+	    a->data_align != b->data_align)
 		return false;
 	for (size_t i = 0; i < a->n_pools; i++)
 		if (!pool_is_same(&a->pools[i], &b->pools[i]))

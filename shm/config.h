@@ -37,13 +37,15 @@ struct config {
 	char name[MEMPOOL_NAME_BYTES];	/* [A-Za-z0-9_-]{1,31} */
 	uint64_t max_clients;
 	bool fallback;
+	uint64_t page_bytes;		/* where pieces of the segment may begin (geometry.h) */
+	uint64_t data_align;		/* and where chunk data may: these, or huge pages */
 	size_t n_pools;
 	struct config_pool pools[MEMPOOL_MAX_DATA_POOLS];
 	size_t n_rings;
 	struct config_ring *rings;	/* ours; config_deinit() frees it */
 };
 
-/* The defaults of every key, no pools. -EINVAL: not a segment's name. */
+/* The defaults of every key, the pages of this kernel, no pools. -EINVAL: not a segment's name. */
 int config_init(struct config *config, const char *name);
 void config_deinit(struct config *config);
 

@@ -8,8 +8,9 @@
 
 /*
  * Sums cannot overflow 64 bits here: at most 63 pools of 2^26 chunks of 2^32 bytes are
- * below 2^64 together (62 * 2^58 < 2^64), and everything else is far below 2^50. What no
- * file or mapping can hold is refused at the end.
+ * below 2^64 together (62 * 2^58 < 2^64), with what rounding to 2^34 adds to each (twice
+ * 62 * 2^34), and everything else is far below 2^50. What no file or mapping can hold is
+ * refused at the end.
  */
 #define LARGEST_SEGMENT (UINT64_C(1) << 62)
 
@@ -50,6 +51,8 @@ static uint64_t fingerprint(const struct geometry *geometry, const struct config
 	hash = mix_u64(hash, MEMPOOL_LAYOUT_MAJOR);
 	hash = mix_u64(hash, geometry->n_holders);
 	hash = mix_u64(hash, config->fallback);
+	hash = mix_u64(hash, config->page_bytes);
+	hash = mix_u64(hash, config->data_align);
 	hash = mix_u64(hash, geometry->n_pools);
 	for (uint32_t i = 0; i <= geometry->n_pools; i++) {
 		const struct geometry_pool *pool = &geometry->pools[i];
@@ -68,8 +71,53 @@ static uint64_t fingerprint(const struct geometry *geometry, const struct config
 	return hash;
 }
 
-/* Data from a page on, then the index memory; returns the end. */
-static uint64_t place_pool(struct geometry_pool *pool, uint64_t off)
+/* ---- pieces ---- */
+
+static uint64_t border(const struct geometry *geometry, enum geometry_object object)
+{
+	return object == GEOMETRY_DATA ? geometry->data_align : geometry->page_bytes;
+}
+
+static uint64_t *object_bytes(struct geometry *geometry, enum geometry_object object)
+{
+	return object == GEOMETRY_DATA ? &geometry->data_bytes : &geometry->control_bytes;
+}
+
+/* From the next border on; returns where that is. */
+static uint64_t begin_piece(struct geometry *geometry, enum geometry_object object, uint64_t off)
+{
+	struct geometry_piece *piece = &geometry->pieces[geometry->n_pieces++];
+
+	*piece = (struct geometry_piece){
+		.off = round_up(off, border(geometry, object)),
+		.file_off = *object_bytes(geometry, object),
+		.object = object,
+	};
+	return piece->off;
+}
+
+/* It is full at off; returns where it ends. */
+static uint64_t end_piece(struct geometry *geometry, uint64_t off)
+{
+	struct geometry_piece *piece = &geometry->pieces[geometry->n_pieces - 1];
+
+	piece->bytes = round_up(off - piece->off, border(geometry, piece->object));
+	*object_bytes(geometry, piece->object) += piece->bytes;
+	return piece->off + piece->bytes;
+}
+
+/* Between the control before it and the control after it, which begins with its index memory. */
+static uint64_t place_data_pool(struct geometry *geometry, struct geometry_pool *pool, uint64_t off)
+{
+	off = end_piece(geometry, off);
+	pool->data_off = begin_piece(geometry, GEOMETRY_DATA, off);
+	off = end_piece(geometry, pool->data_off + pool->n_chunks * pool->stride);
+	pool->index_off = begin_piece(geometry, GEOMETRY_CONTROL, off);
+	return pool->index_off + pool_index_bytes(pool->n_chunks);
+}
+
+/* All of it is control. */
+static uint64_t place_managers(struct geometry_pool *pool, uint64_t off)
 {
 	pool->data_off = round_up(off, MEMPOOL_PAGE_BYTES);
 	pool->index_off = round_up(pool->data_off + pool->n_chunks * pool->stride,
@@ -79,7 +127,7 @@ static uint64_t place_pool(struct geometry_pool *pool, uint64_t off)
 
 int geometry_init(struct geometry *geometry, const struct config *config)
 {
-	uint64_t off = MEMPOOL_PAGE_BYTES;
+	uint64_t off;
 	uint32_t n_chunks = 0;
 	int r;
 
@@ -92,9 +140,12 @@ int geometry_init(struct geometry *geometry, const struct config *config)
 		.n_holders = config_n_holders(config),
 		.n_rings = (uint32_t)config->n_rings,
 		.n_topics = config_n_topics(config),
+		.page_bytes = config->page_bytes,
+		.data_align = config->data_align,
 	};
 
-	geometry->pools_off = off;
+	geometry->pools_off = off = begin_piece(geometry, GEOMETRY_CONTROL, 0) +
+				    MEMPOOL_PAGE_BYTES;
 	off += (geometry->n_pools + 1) * sizeof(struct mempool_pool_record);
 	geometry->holders_off = off;
 	off += geometry->n_holders * sizeof(struct mempool_holder);
@@ -111,7 +162,7 @@ int geometry_init(struct geometry *geometry, const struct config *config)
 			.alignment = from->alignment,
 			.cache = from->cache,
 		};
-		off = place_pool(&geometry->pools[i], off);
+		off = place_data_pool(geometry, &geometry->pools[i], off);
 		n_chunks += (uint32_t)from->n_chunks;
 	}
 
@@ -122,7 +173,7 @@ int geometry_init(struct geometry *geometry, const struct config *config)
 		.alignment = 8,
 		.cache = CONFIG_DEFAULT_CACHE,
 	};
-	off = place_pool(&geometry->pools[geometry->n_pools], off);
+	off = place_managers(&geometry->pools[geometry->n_pools], off);
 
 	geometry->slots_off = off = round_up(off, MEMPOOL_LINE_BYTES);
 	for (size_t i = 0; i < config->n_rings; i++)
@@ -131,7 +182,7 @@ int geometry_init(struct geometry *geometry, const struct config *config)
 	geometry->pollers_off = off;
 	off += (uint64_t)geometry->n_rings * (geometry->n_holders / 8);
 
-	geometry->total_size = round_up(off, MEMPOOL_PAGE_BYTES);
+	geometry->total_size = end_piece(geometry, off);
 	if (geometry->total_size > LARGEST_SEGMENT)
 		return -EOVERFLOW;
 	geometry->fingerprint = fingerprint(geometry, config);

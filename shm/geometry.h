@@ -14,6 +14,26 @@
 #include "config.h"
 #include "mempool_layout.h"
 
+enum geometry_object {
+	GEOMETRY_CONTROL,		/* all but the chunks of the data pools */
+	GEOMETRY_DATA,
+};
+
+/*
+ * What is mapped as one: so many bytes of an object, which is compact, at a place in the range
+ * of addresses. Pieces begin and end at borders: multiples of page_bytes, and those of data of
+ * data_align. What is left between two of them belongs to no object.
+ */
+struct geometry_piece {
+	uint64_t off;			/* in the range */
+	uint64_t file_off;
+	uint64_t bytes;
+	enum geometry_object object;
+};
+
+/* The tables; then for each data pool its chunks, and its index memory with what follows. */
+#define GEOMETRY_MAX_PIECES (1 + 2 * MEMPOOL_MAX_DATA_POOLS)
+
 struct geometry_pool {
 	uint64_t chunk_size;
 	uint64_t stride;
@@ -25,7 +45,11 @@ struct geometry_pool {
 };
 
 struct geometry {
-	uint64_t total_size;
+	uint64_t total_size;		/* of the range of addresses */
+	uint64_t control_bytes;
+	uint64_t data_bytes;
+	uint64_t page_bytes;
+	uint64_t data_align;
 	uint64_t fingerprint;		/* of all that shapes the layout, versions included */
 	uint64_t pools_off;
 	uint64_t holders_off;
@@ -37,6 +61,8 @@ struct geometry {
 	uint32_t n_rings;
 	uint32_t n_topics;
 	struct geometry_pool pools[MEMPOOL_MAX_DATA_POOLS + 1];
+	uint32_t n_pieces;		/* in the order of their addresses */
+	struct geometry_piece pieces[GEOMETRY_MAX_PIECES];
 };
 
 /* 0; -EINVAL as config_check(); -EOVERFLOW: no address space is that large. */

@@ -194,6 +194,8 @@ static int read_config(const struct segment_memory *memory,
 		return -EUCLEAN;
 	config->max_clients = header->max_clients;
 	config->fallback = header->fallback != 0;
+	config->page_bytes = header->page_bytes;
+	config->data_align = header->data_align;
 	r = read_pools(memory, header, config);
 	return r < 0 ? r : read_rings(memory, header, config);
 }
@@ -221,6 +223,8 @@ static bool agrees(const struct mempool_header *header, const struct geometry *g
 
 	if (header->fingerprint != geometry->fingerprint ||
 	    header->total_size != geometry->total_size ||
+	    header->control_bytes != geometry->control_bytes ||
+	    header->data_bytes != geometry->data_bytes ||
 	    header->n_holders != geometry->n_holders ||
 	    header->holders_off != geometry->holders_off ||
 	    header->pools_off != geometry->pools_off ||

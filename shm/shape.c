@@ -29,6 +29,8 @@ static void put_shape(const struct config *shape, unsigned char *to)
 		.n_pools = (uint32_t)shape->n_pools,
 		.n_rings = (uint32_t)shape->n_rings,
 		.max_clients = shape->max_clients,
+		.page_bytes = shape->page_bytes,
+		.data_align = shape->data_align,
 	};
 
 	memcpy(head.name, shape->name, sizeof(head.name));
@@ -129,6 +131,8 @@ static int get_shape(const unsigned char *data, size_t size, struct config *shap
 		return -EPROTO;
 	shape->max_clients = head.max_clients;
 	shape->fallback = head.fallback != 0;
+	shape->page_bytes = head.page_bytes;
+	shape->data_align = head.data_align;
 	data += sizeof(head);
 	r = get_pools(&head, data, shape);
 	if (r == 0)

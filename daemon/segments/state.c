@@ -16,7 +16,7 @@
 #include "shm/segment_memory.h"
 
 #define STATE_MAGIC UINT64_C(0x6574617473706d0a)	/* "\nmpstate" in memory */
-#define STATE_VERSION 2
+#define STATE_VERSION 3
 #define STATE_MAX_BYTES (UINT64_C(1) << 26)		/* far more than the largest one has */
 
 /*
@@ -79,8 +79,10 @@ struct state_file {
 	struct move_journal journal;
 	uint64_t published_off;
 	uint8_t boot_id[16];		/* objects end with the boot that they are of */
+	uint64_t page_bytes;
+	uint64_t data_align;
 	/* For a second object. */
-	uint64_t reserved1[56];
+	uint64_t reserved1[54];
 };
 static_assert(sizeof(struct state_file) % 8 == 0, "records follow");
 
@@ -188,6 +190,8 @@ static void put_file(struct state *state, const struct config *shape,
 		.fallback = shape->fallback,
 		.n_pools = (uint32_t)shape->n_pools,
 		.n_rings = (uint32_t)shape->n_rings,
+		.page_bytes = shape->page_bytes,
+		.data_align = shape->data_align,
 	};
 	state->records = (void *)((unsigned char *)file + file->records_off);
 	file->pools_off = file->records_off + (uint64_t)file->n_holders * file->record_size;
@@ -343,6 +347,8 @@ static int read_shape(const struct state_file *header, const unsigned char *base
 		return -EBADMSG;
 	shape->max_clients = header->max_clients;
 	shape->fallback = header->fallback != 0;
+	shape->page_bytes = header->page_bytes;
+	shape->data_align = header->data_align;
 	r = read_pools(header, base + header->pools_off, shape);
 	if (r == 0)
 		r = read_rings(header, base + header->rings_off, shape);

@@ -377,6 +377,8 @@ static int read_shape(const struct arena *a, struct config *config)
 		return -1;
 	config->max_clients = header.max_clients;
 	config->fallback = header.fallback != 0;
+	config->page_bytes = header.page_bytes;
+	config->data_align = header.data_align;
 	for (uint32_t i = 0; i < header.n_pools; i++) {
 		memcpy(&pool, a->base + a->geometry->pools_off + i * sizeof(pool),
 		       sizeof(pool));
@@ -404,6 +406,8 @@ static void write_shape(struct arena *a, const struct geometry *geometry,
 	uint64_t slots_off = geometry->slots_off;
 
 	header->total_size = geometry->total_size;
+	header->control_bytes = geometry->control_bytes;
+	header->data_bytes = geometry->data_bytes;
 	header->n_holders = geometry->n_holders;
 	header->holder_stride = sizeof(struct mempool_holder);
 	header->holders_off = geometry->holders_off;

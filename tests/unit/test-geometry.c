@@ -26,10 +26,49 @@ static void teardown(void)
 	config_deinit(&config);
 }
 
+/* Of pages of 4 KiB, whatever this kernel has. */
 static void make(const struct test_pool *pools, size_t n)
 {
 	test_config_init(&config, pools, n);
+	config.page_bytes = config.data_align = 4096;
 	ck_assert_int_eq(geometry_init(&geometry, &config), 0);
+}
+
+static uint64_t round_to(uint64_t value, uint64_t border)
+{
+	return (value + border - 1) / border * border;
+}
+
+/* Side by side, at borders, with no more between them than that takes; each object is compact. */
+static void assert_pieces_are_sound(void)
+{
+	uint64_t end = 0, bytes[2] = { 0 };
+
+	ck_assert_uint_eq(geometry.n_pieces, 2 * geometry.n_pools + 1);
+	for (uint32_t i = 0; i < geometry.n_pieces; i++) {
+		const struct geometry_piece *piece = &geometry.pieces[i];
+		uint64_t border = piece->object == GEOMETRY_DATA ? geometry.data_align
+								 : geometry.page_bytes;
+
+		ck_assert_int_eq(piece->object, i % 2 ? GEOMETRY_DATA : GEOMETRY_CONTROL);
+		ck_assert_uint_gt(piece->bytes, 0);
+		ck_assert_uint_eq(piece->bytes % border, 0);
+		ck_assert_uint_eq(piece->off, round_to(end, border));
+		ck_assert_uint_eq(piece->file_off, bytes[piece->object]);
+		end = piece->off + piece->bytes;
+		bytes[piece->object] += piece->bytes;
+	}
+	ck_assert_uint_eq(geometry.total_size, end);
+	ck_assert_uint_eq(geometry.control_bytes, bytes[GEOMETRY_CONTROL]);
+	ck_assert_uint_eq(geometry.data_bytes, bytes[GEOMETRY_DATA]);
+}
+
+/* Whether that is in one piece, of the object. */
+static bool is_in_piece(uint32_t i, uint64_t from, uint64_t to)
+{
+	const struct geometry_piece *piece = &geometry.pieces[i];
+
+	return from >= piece->off && to <= piece->off + piece->bytes;
 }
 
 /* Everything in the guide's order, nothing over another, nothing past the end. */
@@ -43,6 +82,7 @@ static void assert_sound(void)
 	end += geometry.n_holders * sizeof(struct mempool_holder);
 	ck_assert_uint_eq(geometry.rings_off, end);
 	end += geometry.n_rings * sizeof(struct mempool_ring);
+	ck_assert(is_in_piece(0, 0, end));
 
 	for (uint32_t i = 0; i <= geometry.n_pools; i++) {
 		const struct geometry_pool *pool = &geometry.pools[i];
@@ -56,14 +96,23 @@ static void assert_sound(void)
 		ck_assert_uint_ge(pool->index_off,
 				  pool->data_off + pool->stride * pool->n_chunks);
 		end = pool->index_off + pool_index_bytes(pool->n_chunks);
-		if (i < geometry.n_pools)
-			total += pool->n_chunks;
+		if (i == geometry.n_pools) {
+			ck_assert(is_in_piece(2 * i, pool->data_off, end));
+			continue;
+		}
+		total += pool->n_chunks;
+		ck_assert_uint_eq(pool->data_off, geometry.pieces[2 * i + 1].off);
+		ck_assert(is_in_piece(2 * i + 1, pool->data_off,
+				      pool->data_off + pool->stride * pool->n_chunks));
+		ck_assert(is_in_piece(2 * i + 2, pool->index_off, end));
 	}
 	ck_assert_uint_eq(geometry.pools[geometry.n_pools].n_chunks, total);
 	ck_assert_uint_ge(geometry.slots_off, end);
 	ck_assert_uint_eq(geometry.slots_off % 64, 0);
-	ck_assert_uint_ge(geometry.total_size, geometry.slots_off);
-	ck_assert_uint_eq(geometry.total_size % 4096, 0);
+	ck_assert(is_in_piece(2 * geometry.n_pools, geometry.slots_off, geometry.pollers_off));
+	ck_assert(is_in_piece(2 * geometry.n_pools, geometry.pollers_off,
+			      geometry.pollers_off + geometry.n_rings * (geometry.n_holders / 8)));
+	assert_pieces_are_sound();
 }
 
 START_TEST(test_geometry_of_the_guide)
@@ -78,15 +127,16 @@ START_TEST(test_geometry_of_the_guide)
 	/* Header page, 4 pool records and 256 holder records of 128 bytes: 37376. */
 	ck_assert_uint_eq(geometry.rings_off, 37376);
 	ck_assert_uint_eq(geometry.pools[0].data_off, 40960);
-	/* 10000 * 128 on; 157 leaves and 3 words of summary, in lines: 1280 + 64; 16 a chunk. */
-	ck_assert_uint_eq(geometry.pools[0].index_off, 40960 + 1280000);
+	/* 10000 * 128, in pages: 1282048. 157 leaves and 3 words of summary, in lines: 1280 + 64;
+	 * 16 a chunk; in pages: 163840. */
+	ck_assert_uint_eq(geometry.pools[0].index_off, 40960 + 1282048);
 	ck_assert_uint_eq(pool_index_bytes(10000), 1280 + 64 + 160000);
-	ck_assert_uint_eq(geometry.pools[1].data_off, 1482752);
+	ck_assert_uint_eq(geometry.pools[1].data_off, 40960 + 1282048 + 163840);
 	/* The ChunkManagers: as many as chunks, each with 256 bits. */
 	ck_assert_uint_eq(geometry.pools[3].n_chunks, 16000);
 	ck_assert_uint_eq(geometry.pools[3].chunk_size, 40);
 	ck_assert_uint_eq(segment_size_bytes(&config), geometry.total_size);
-	ck_assert_uint_eq(geometry.total_size, 11698176);
+	ck_assert_uint_eq(geometry.total_size, 11702272);
 }
 END_TEST
 
@@ -115,6 +165,59 @@ START_TEST(test_geometry_62_pools)
 	assert_sound();
 	ck_assert_uint_eq(geometry.n_pools, 62);
 	ck_assert_uint_eq(geometry.pools[62].n_chunks, 62 * 63 / 2);
+}
+END_TEST
+
+/* Other kernels, and huge pages for the data. */
+START_TEST(test_geometry_borders)
+{
+	static const uint64_t borders[][2] = {
+		{ 16384, 16384 }, { 65536, 65536 }, { 4096, UINT64_C(2) << 20 },
+		{ 65536, UINT64_C(512) << 20 }, { 4096, UINT64_C(1) << 30 },
+		{ UINT64_C(1) << 20, UINT64_C(1) << 34 },
+	};
+
+	make(guide, 3);
+	ck_assert_int_eq(config_add_ring(&config, "frames", MEMPOOL_RING_QUEUE, 1024), 0);
+	for (size_t i = 0; i < sizeof(borders) / sizeof(borders[0]); i++) {
+		config.page_bytes = borders[i][0];
+		config.data_align = borders[i][1];
+		ck_assert_int_eq(geometry_init(&geometry, &config), 0);
+		assert_sound();
+	}
+}
+END_TEST
+
+/* Of all chunk data, the worst case of rounding 62 times. */
+START_TEST(test_geometry_borders_do_not_overflow)
+{
+	struct test_pool pools[62];
+
+	for (uint32_t i = 0; i < 62; i++)
+		pools[i] = (struct test_pool){ .chunk_size = MEMPOOL_MAX_CHUNK_BYTES - 1,
+					       .n_chunks = MEMPOOL_MAX_CHUNKS / 64 };
+	make(pools, 62);
+	assert_sound();
+	config.data_align = MEMPOOL_MAX_DATA_ALIGN;
+	ck_assert_int_eq(geometry_init(&geometry, &config), 0);
+	assert_sound();
+}
+END_TEST
+
+START_TEST(test_geometry_bad_border_einval)
+{
+	static const uint64_t borders[][2] = {
+		{ 0, 4096 }, { 2048, 4096 }, { 4096, 2048 }, { 4097, 8192 }, { 4096, 12288 },
+		{ UINT64_C(2) << 20, UINT64_C(2) << 20 }, { 4096, UINT64_C(1) << 35 },
+		{ 16384, 4096 },
+	};
+
+	make(guide, 3);
+	for (size_t i = 0; i < sizeof(borders) / sizeof(borders[0]); i++) {
+		config.page_bytes = borders[i][0];
+		config.data_align = borders[i][1];
+		ck_assert_int_eq(geometry_init(&geometry, &config), -EINVAL);
+	}
 }
 END_TEST
 
@@ -204,6 +307,7 @@ START_TEST(test_geometry_larger_than_an_address_space_eoverflow)
 	make(pools, 15);
 	assert_sound();
 	test_config_init(&config, pools, 16);
+	config.page_bytes = config.data_align = 4096;
 	ck_assert_int_eq(config_check(&config, NULL), 0);
 	ck_assert_int_eq(geometry_init(&geometry, &config), -EOVERFLOW);
 	ck_assert_uint_eq(segment_size_bytes(&config), 0);
@@ -242,6 +346,8 @@ START_TEST(test_geometry_fingerprint_tells_layouts_apart)
 	} while (0)
 
 	make(guide, 3);
+	config.data_align = 16384;
+	ck_assert_int_eq(geometry_init(&geometry, &config), 0);
 	base = geometry.fingerprint;
 	ASSERT_TELLS(other.pools[0].chunk_size++);
 	ASSERT_TELLS(other.pools[1].n_chunks++);
@@ -250,6 +356,8 @@ START_TEST(test_geometry_fingerprint_tells_layouts_apart)
 	ASSERT_TELLS(other.n_pools = 2);
 	ASSERT_TELLS(other.max_clients = 1000);
 	ASSERT_TELLS(other.fallback = false);
+	ASSERT_TELLS(other.page_bytes = 16384);
+	ASSERT_TELLS(other.data_align = 32768);
 
 	ck_assert_int_eq(config_add_ring(&config, "a", MEMPOOL_RING_QUEUE, 8), 0);
 	ck_assert_int_eq(geometry_init(&geometry, &config), 0);
@@ -278,6 +386,9 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_geometry_of_the_guide);
 	tcase_add_test(tcase, test_geometry_alignment_8_to_4096);
 	tcase_add_test(tcase, test_geometry_62_pools);
+	tcase_add_test(tcase, test_geometry_borders);
+	tcase_add_test(tcase, test_geometry_borders_do_not_overflow);
+	tcase_add_test(tcase, test_geometry_bad_border_einval);
 	tcase_add_test(tcase, test_geometry_rings_follow);
 	tcase_add_test(tcase, test_geometry_pools_over_4_gib);
 	tcase_add_test(tcase, test_geometry_pool_over_4_gib_mapped);

@@ -268,6 +268,10 @@ START_TEST(test_attach_header_contradicts_itself_euclean)
 	header = memory.base;
 	ASSERT_CHECKED(header, n_holders);
 	ASSERT_CHECKED(header, total_size);
+	ASSERT_CHECKED(header, control_bytes);
+	ASSERT_CHECKED(header, data_bytes);
+	ASSERT_CHECKED(header, page_bytes);
+	ASSERT_CHECKED(header, data_align);
 	ASSERT_CHECKED(header, holders_off);
 	ASSERT_CHECKED(header, fingerprint);
 	ASSERT_CHECKED(header, n_pools);

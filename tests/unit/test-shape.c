@@ -22,6 +22,8 @@ static void setup(void)
 	ck_assert_int_eq(config_init(&shape, "default"), 0);
 	shape.max_clients = 77;
 	shape.fallback = false;
+	shape.page_bytes = 16384;
+	shape.data_align = UINT64_C(2) << 20;
 	ck_assert_int_eq(config_add_pool(&shape, 100, 7), 0);
 	ck_assert_int_eq(config_add_pool(&shape, 5000, 1), 0);
 	shape.pools[1].alignment = 4096;
@@ -132,6 +134,18 @@ START_TEST(test_shape_of_junk_eproto)
 	case 12:
 		memcpy(ring[1].name, "\033[2J", 5);
 		break;
+	case 13:
+		head->page_bytes = 4097;
+		break;
+	case 14:
+		head->page_bytes = 0;
+		break;
+	case 15:
+		head->data_align = head->page_bytes / 2;
+		break;
+	case 16:
+		head->data_align = UINT64_C(1) << 63;
+		break;
 	}
 	assert_refused(data, size, SEALS);
 }
@@ -162,7 +176,7 @@ int main(void)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, test_shape_comes_back);
 	tcase_add_test(tcase, test_shape_file_cannot_be_changed);
-	tcase_add_loop_test(tcase, test_shape_of_junk_eproto, 0, 13);
+	tcase_add_loop_test(tcase, test_shape_of_junk_eproto, 0, 17);
 	tcase_add_test(tcase, test_shape_without_seals_eproto);
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_ENV);
