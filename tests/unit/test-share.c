@@ -756,7 +756,7 @@ enum { BOTH_ROUNDS = 100000 };
 /* What two threads of clients[0] share, each round; and where they wait for each other. */
 struct both {
 	uint64_t *chunk;
-	uint32_t n_rounds;
+	_Atomic bool is_last;
 	_Atomic uint32_t n_arrived;
 };
 
@@ -788,26 +788,31 @@ static void share_with(struct both *both, uint32_t other)
 static void *share_beside(void *userdata)
 {
 	struct both *both = userdata;
+	bool is_last;
 
-	for (uint32_t i = 0; i < both->n_rounds; i++) {
+	do {
 		meet(both);
+		is_last = atomic_load(&both->is_last);
 		share_with(both, 2);
 		meet(both);
-	}
+	} while (!is_last);
 	return NULL;
 }
 
 START_TEST(test_share_of_one_chunk_by_two_threads_at_once)
 {
-	struct both both = { .n_rounds = BOTH_ROUNDS / (MEMPOOL_SANITIZED ? 10 : 1) };
+	const uint32_t n_rounds = BOTH_ROUNDS / (MEMPOOL_SANITIZED ? 10 : 1);
+	double end = test_seconds() + TEST_TRY_SECONDS;
+	struct both both = { .is_last = false };
 	uint32_t random = 1, n_wrong = 0;
 	struct chunk_ref ref;
 	pthread_t thread;
 	uint64_t word;
 
 	ck_assert_int_eq(pthread_create(&thread, NULL, share_beside, &both), 0);
-	for (uint32_t i = 0; i < both.n_rounds; i++) {
+	for (uint32_t i = 0; !both.is_last; i++) {
 		both.chunk = alloc_one(0, &ref, &word);
+		atomic_store(&both.is_last, i + 1 == n_rounds || test_seconds() > end);
 		meet(&both);
 		/* Now the one is first, now the other. */
 		random = random * 1664525 + 1013904223;

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "shm/holder.h"
@@ -180,4 +181,12 @@ int test_claim_scan(const struct pool *pool, uint32_t start, uint32_t holder,
 			;
 	} while (r == -EBUSY);
 	return r;
+}
+
+double test_seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }

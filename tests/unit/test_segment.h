@@ -62,4 +62,11 @@ bool test_fork_wipes(void);
 /* How many chunks of data pool @id are held, by the words. */
 uint32_t test_segment_used(const struct segment *segment, uint32_t id);
 
+/*
+ * For what two threads try again and again, to meet each other somewhere: a moment comes when a busy
+ * machine has let them try often enough.
+ */
+#define TEST_TRY_SECONDS 5
+double test_seconds(void);
+
 #endif
