@@ -20,6 +20,7 @@
 #include "daemon/segments/orphan.h"
 #include "daemon/sessions/client.h"
 #include "daemon/sessions/dispatch.h"
+#include "daemon/sessions/drain.h"
 #include "daemon/sessions/observer.h"
 #include "shm/segment.h"
 
@@ -473,6 +474,7 @@ static void server_deinit(struct server *server)
 	    !hosts_stop(&server->hosts))
 		end_at_once(server);
 	listener_close(&server->listener);
+	session_drain_stop_all(&server->sessions);
 	sessions_deinit(&server->sessions);
 	while ((host = TAILQ_FIRST(&server->hosts.list))) {
 		TAILQ_REMOVE(&server->hosts.list, host, link);

@@ -82,7 +82,7 @@ struct generation {
 	struct peak peak;
 	struct generation_moves moves;
 	uint64_t n_moved_here;		/* messages, from those before it */
-	uint32_t n_pins;		/* of threads that look at it */
+	uint32_t n_pins;		/* of threads and chores that are at it */
 	struct chore step;
 	struct event later;		/* the step again, when there may be memory */
 	struct job emptying;		/* LOST */
@@ -123,7 +123,7 @@ void generation_give_up(struct generation *generation);
 bool generation_is_deserted(const struct generation *generation);
 bool generation_is_at_rest(const struct generation *generation);
 
-/* A thread looks at it: it is not freed meanwhile. */
+/* A thread or a chore is at it: meanwhile it is not freed, and no other one moves its messages. */
 void generation_pin(struct generation *generation);
 void generation_unpin(struct generation *generation);
 

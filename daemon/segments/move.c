@@ -27,10 +27,11 @@ static bool is_candidate(const struct mover *mover, const struct generation *gen
 	       !generation->moves.is_over && !generation->moves.is_tried;
 }
 
+/* Nobody is at it, a drain either. */
 static bool is_ready(const struct generation *generation)
 {
 	return generation->state == GENERATION_RETIRED && generation_is_at_rest(generation) &&
-	       TAILQ_EMPTY(&generation->tenants.waiting);
+	       generation->n_pins == 0 && TAILQ_EMPTY(&generation->tenants.waiting);
 }
 
 /* The oldest one that can be moved from; or NULL. */

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "daemon/sessions/client.h"
+#include "daemon/sessions/drain.h"
 #include "daemon/sessions/observer.h"
 #include "daemon/sessions/session.h"
 #include "mempool_protocol.h"
@@ -121,7 +122,7 @@ static void on_message(struct session *session, const union message *message, si
 		session_client_peer_fd(session, &message->peer_fd);
 		break;
 	case MEMPOOL_MSG_DRAIN:
-		session_observer_drain(session, &message->drain);
+		session_drain_begin(session, &message->drain);
 		break;
 	case MEMPOOL_MSG_RELOAD:
 		session_observer_reload(session, &message->reload);

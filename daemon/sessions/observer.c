@@ -11,12 +11,8 @@
 #include "daemon/config/dump.h"
 #include "daemon/segments/host.h"
 #include "daemon/sessions/session.h"
-#include "shm/drain.h"
-#include "shm/queue.h"
-#include "shm/topic.h"
 
-/* false: the session was refused. */
-static bool become_observer(struct session *session)
+bool session_observer_become(struct session *session)
 {
 	int r;
 
@@ -35,6 +31,15 @@ static bool become_observer(struct session *session)
 	}
 	session->state = SESSION_OBSERVER;
 	return true;
+}
+
+bool session_observer_may_administer(struct session *session)
+{
+	if (permission_to_administer(session->sessions->conf, &session->peer))
+		return true;
+	session_refuse(session, -EACCES, "user %u may not administer mempoold (admin)",
+		       (unsigned int)session->peer.uid);
+	return false;
 }
 
 /* ---- list ---- */
@@ -134,7 +139,7 @@ void session_observer_list(struct session *session)
 	const struct host *host;
 	int r = 0;
 
-	if (!become_observer(session))
+	if (!session_observer_become(session))
 		return;
 	session_fill(&message.msg, MEMPOOL_MSG_SEGMENT, sizeof(message));
 	message.n = count_listed(session);
@@ -145,73 +150,6 @@ void session_observer_list(struct session *session)
 			r = list_host(session, host, &message);
 	if (r < 0)
 		session_free(session);
-}
-
-/* ---- drain ---- */
-
-/* false: the session was refused. */
-static bool may_administer(struct session *session)
-{
-	if (permission_to_administer(session->sessions->conf, &session->peer))
-		return true;
-	session_refuse(session, -EACCES, "user %u may not administer mempoold (admin)",
-		       (unsigned int)session->peer.uid);
-	return false;
-}
-
-static void drain(struct session *session, struct host *host, uint32_t ring)
-{
-	struct mempool_msg_drained drained = { .n_messages = 0 };
-	struct generation *generation = host->current;
-	struct topic topic;
-
-	topic_view(&topic, generation->segment, ring);
-	drained.n_messages = drain_topic(&topic, MEMPOOL_HOLDER_DAEMON_ID, &drained.n_freed);
-	log_notice("uid %u drained topic '%s' of %s: %llu messages, %llu chunks freed",
-		   (unsigned int)session->peer.uid, generation->segment->config.rings[ring].name,
-		   generation_label(generation), (unsigned long long)drained.n_messages,
-		   (unsigned long long)drained.n_freed);
-	tenants_tell_news(&generation->tenants);
-	session_fill(&drained.msg, MEMPOOL_MSG_DRAINED, sizeof(drained));
-	if (session_send(session, &drained, sizeof(drained)) < 0)
-		session_free(session);
-}
-
-void session_observer_drain(struct session *session, const struct mempool_msg_drain *message)
-{
-	struct host *host;
-	int ring;
-
-	if (!become_observer(session))
-		return;
-	if (!session_is_padded(message->segment, sizeof(message->segment)) ||
-	    !session_is_padded(message->topic, sizeof(message->topic))) {
-		session_refuse(session, -EPROTO, "a name is not closed by NULs");
-		return;
-	}
-	if (!permission_to_administer(session->sessions->conf, &session->peer)) {
-		session_refuse(session, -EACCES,
-			       "user %u may not administer mempoold (admin)",
-			       (unsigned int)session->peer.uid);
-		return;
-	}
-	host = hosts_find(session->sessions->hosts, message->segment);
-	if (!host) {
-		session_refuse(session, -ENOENT, "there is no segment '%.31s'",
-			       message->segment);
-		return;
-	}
-	if (!host_current(host)) {
-		session_refuse(session, -EAGAIN, "segment '%s' is not served now: %s", host->name,
-			       host->why);
-		return;
-	}
-	ring = queue_find(host->current->segment, message->topic, MEMPOOL_RING_TOPIC);
-	if (ring < 0)
-		session_refuse(session, -ENOENT, "segment '%s' has no topic '%.31s'",
-			       host->name, message->topic);
-	else
-		drain(session, host, (uint32_t)ring);
 }
 
 /* ---- forget ---- */
@@ -236,7 +174,7 @@ void session_observer_forget(struct session *session,
 	struct host *host;
 	int r;
 
-	if (!become_observer(session) || !may_administer(session))
+	if (!session_observer_become(session) || !session_observer_may_administer(session))
 		return;
 	if (!session_is_padded(message->segment, sizeof(message->segment))) {
 		session_refuse(session, -EPROTO, "a name is not closed by NULs");
@@ -266,7 +204,7 @@ void session_observer_reload(struct session *session, const struct mempool_msg_r
 	const uint32_t known = MEMPOOL_RELOAD_DISCARD | MEMPOOL_RELOAD_DRY_RUN;
 	int r;
 
-	if (!become_observer(session) || !may_administer(session))
+	if (!session_observer_become(session) || !session_observer_may_administer(session))
 		return;
 	if ((message->flags & ~known) || message->reserved) {
 		session_refuse(session, -EINVAL, "a reload with flags that mempoold does not know");
@@ -342,7 +280,7 @@ void session_observer_dump(struct session *session, const struct mempool_msg_dum
 	struct mempool_msg_dumped dumped;
 	int fd;
 
-	if (!become_observer(session) || !may_administer(session))
+	if (!session_observer_become(session) || !session_observer_may_administer(session))
 		return;
 	fd = memfd_create("mempool.yaml", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	fd = seal_file(fd, fd < 0 ? 0 : conf_dump(session->sessions->conf, message->as_json != 0,

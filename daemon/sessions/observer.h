@@ -7,18 +7,22 @@
 #ifndef DAEMON_SESSIONS_OBSERVER_H
 #define DAEMON_SESSIONS_OBSERVER_H
 
+#include <stdbool.h>
+
 #include "mempool_protocol.h"
 
 struct session;
 struct sessions;
 
+/* It is an observer from now on; and it is one who may. Return: false: it was refused. */
+bool session_observer_become(struct session *session);
+bool session_observer_may_administer(struct session *session);
+
 /* Those that its user may attach to, or is in; all for who may administer. */
 void session_observer_list(struct session *session);
 
-/* For root, the daemon's own user, and whom `admin` names. */
-void session_observer_drain(struct session *session, const struct mempool_msg_drain *message);
-
-/* For the same: the config in force. */
+/* For root, the daemon's own user, and whom `admin` names: a holder that nobody sees is gone; and
+ * the config in force. */
 void session_observer_forget(struct session *session,
 			     const struct mempool_msg_forget *message);
 void session_observer_dump(struct session *session, const struct mempool_msg_dump *message);

@@ -182,6 +182,8 @@ void sessions_init(struct sessions *sessions, struct chores *chores)
 	TAILQ_INIT(&sessions->list);
 	TAILQ_INIT(&sessions->coming);
 	TAILQ_INIT(&sessions->ended);
+	TAILQ_INIT(&sessions->drains);
+	sessions->chores = chores;
 	chore_init(&sessions->close, chores, close_next, sessions);
 }
 

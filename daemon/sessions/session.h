@@ -60,6 +60,9 @@ struct sessions {
 	struct session_list coming;	/* they wait for a segment */
 	struct session_list ended;	/* to be closed */
 	struct chore close;		/* them */
+	struct chores *chores;
+	TAILQ_HEAD(, session_drain) drains;	/* under way (drain.h) */
+	uint64_t n_drains;		/* so far */
 	uint32_t n_at_door;
 	struct event_base *base;
 	const struct conf *conf;	/* in force */
@@ -86,6 +89,7 @@ struct session {
 	bool is_coming;			/* waits for its segment; WAITING */
 	bool has_waited;		/* for a moment, before a refusal */
 	uint64_t awaits_reload;		/* its number; OBSERVER; 0: none */
+	uint64_t awaits_drain;		/* the same; it is not read meanwhile */
 
 	/* Of the hello. */
 	int pidfd;			/* until a tenant has it */

@@ -18,6 +18,7 @@
 #include "build_config.h"
 #include "fixture.h"
 #include "shm/holder.h"
+#include "support/turns.h"
 
 #define N_SEGMENTS 32
 #define N_CHUNKS 40000			/* and as many ChunkManagers */
@@ -28,6 +29,8 @@
 #define WORK_MS (MEMPOOL_SANITIZED ? 30 : 1.5)
 
 static struct fixture fixture;
+static struct turns *turns;		/* NULL: they are not measured */
+static char turns_path[96];
 
 static void setup(void)
 {
@@ -36,6 +39,9 @@ static void setup(void)
 
 static void teardown(void)
 {
+	if (turns)
+		turns_free(turns, turns_path);
+	turns = NULL;
 	fixture_deinit(&fixture);
 }
 
@@ -167,6 +173,81 @@ START_TEST(test_turns_of_all_sweeps_are_short)
 }
 END_TEST
 
+/* ---- single turns ---- */
+
+/* For what is a turn's work many times over. */
+#define TURN_MS 1.0
+#define N_TRIES 20
+
+/* Of the daemon that is started next. */
+static bool measure_turns(void)
+{
+	if (MEMPOOL_SANITIZED) {
+		printf("# not with a sanitizer: turns are not measured\n");
+		return false;
+	}
+	snprintf(turns_path, sizeof(turns_path), "%s/turns", fixture.folder);
+	turns = turns_new(turns_path, TURNS_SHIM);
+	ck_assert_ptr_nonnull(turns);
+	return true;
+}
+
+/*
+ * Return: milliseconds of the longest turn meanwhile, of the best of some tries: what is too long
+ * is so each time. A turn that does its work is the daemon's, whatever the machine does beside.
+ */
+static double longest_turn_ms(void (*work)(void *userdata), void *userdata)
+{
+	double best = 0, longest;
+	uint64_t first;
+
+	for (int i = 0; i < N_TRIES && (i == 0 || best >= TURN_MS); i++) {
+		first = turns_count(turns);
+		work(userdata);
+		longest = (double)turns_longest_ns(turns, first) / 1e6;
+		best = i == 0 || longest < best ? longest : best;
+	}
+	return best;
+}
+
+static void expect_short_turns(void (*work)(void *userdata), void *userdata)
+{
+	double longest = longest_turn_ms(work, userdata);
+
+	ck_assert_msg(longest < TURN_MS, "in each of %d tries a turn took %.2f ms or more",
+		      N_TRIES, longest);
+}
+
+static void drain(void *userdata)
+{
+	struct mempool_msg_drain message = {
+		.msg = wire_msg(MEMPOOL_MSG_DRAIN, sizeof(message)),
+		.topic = "large",
+	};
+	const int *fd = userdata;
+	union wire_answer answer;
+
+	wire_send(*fd, &message, sizeof(message));
+	ck_assert_int_gt(wire_receive(*fd, &answer), 0);
+	ck_assert_int_eq(answer.msg.type, MEMPOOL_MSG_DRAINED);
+}
+
+START_TEST(test_turns_of_a_drain_are_short)
+{
+	int fd;
+
+	if (!measure_turns())
+		return;
+	fixture_configure(&fixture, "", "    pools: [ { chunk_size: 64, chunk_count: 10 } ]\n"
+			  "    topics: [ { name: large, capacity: 8388608 } ]\n");
+	fixture_start(&fixture);
+	fd = wire_connect(&fixture);
+	expect_short_turns(drain, &fd);
+	close(fd);
+	fixture_stop(&fixture);
+}
+END_TEST
+
 /* ---- descriptors ---- */
 
 enum { N_RECORDS = 50 };
@@ -269,6 +350,7 @@ int main(void)
 	tcase_set_timeout(tcase, 120);
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, test_turns_of_all_sweeps_are_short);
+	tcase_add_test(tcase, test_turns_of_a_drain_are_short);
 	tcase_add_loop_test(tcase, test_turns_one_process_with_many_records_is_watched_once, 0, 2);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
