@@ -8,6 +8,9 @@
 #include <time.h>
 #include <unistd.h>
 
+/* On one word. Whoever is one of more wakes by itself, a slice later. */
+#define SLEEPERS_MAX (UINT32_C(1) << 16)
+
 uint32_t eventcount_prepare(struct mempool_eventcount *eventcount)
 {
 	/* Before arming: a waker that sees the word armed moves the sequence past this. */
@@ -51,6 +54,38 @@ uint32_t eventcount_move(struct mempool_eventcount *eventcount)
 	atomic_fetch_add_explicit(&eventcount->sequence, 1, memory_order_seq_cst);
 	syscall(SYS_futex, &eventcount->sequence, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 	return armed;
+}
+
+/* Return: whether there may be more of them. */
+static bool count_on(struct eventcount_wake *wake, long n, long max)
+{
+	wake->n += n > 0 ? (uint32_t)n : 0;
+	return n == max && wake->n < SLEEPERS_MAX;
+}
+
+bool eventcount_wake_on(struct mempool_eventcount *eventcount, struct eventcount_wake *wake)
+{
+	long n;
+
+	if (wake->phase == EVENTCOUNT_MOVES)
+		atomic_fetch_add_explicit(&eventcount->sequence, 1, memory_order_seq_cst);
+	if (wake->phase != EVENTCOUNT_WAKES) {
+		wake->phase = EVENTCOUNT_GATHERS;
+		/* Wake none of them, move so many. */
+		n = syscall(SYS_futex, &eventcount->sequence, FUTEX_REQUEUE, 0, EVENTCOUNT_GATHERED,
+			    &eventcount->armed, 0);
+		if (count_on(wake, n, EVENTCOUNT_GATHERED))
+			return true;
+		*wake = (struct eventcount_wake){
+			.phase = wake->n > 0 ? EVENTCOUNT_WAKES : EVENTCOUNT_MOVES,
+		};
+		return wake->phase == EVENTCOUNT_WAKES;
+	}
+	n = syscall(SYS_futex, &eventcount->armed, FUTEX_WAKE, EVENTCOUNT_WOKEN, NULL, NULL, 0);
+	if (count_on(wake, n, EVENTCOUNT_WOKEN))
+		return true;
+	*wake = (struct eventcount_wake){ .phase = EVENTCOUNT_MOVES };
+	return false;
 }
 
 void eventcount_disarm(struct mempool_eventcount *eventcount, uint32_t armed)

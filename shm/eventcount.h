@@ -55,6 +55,23 @@ void eventcount_wake_slowly(struct mempool_eventcount *eventcount);
 uint32_t eventcount_move(struct mempool_eventcount *eventcount);
 void eventcount_disarm(struct mempool_eventcount *eventcount, uint32_t armed);
 
+/*
+ * The first half again, in parts, for one who has no time to wake thousands at once: begin with
+ * zeros, and go on until it returns false. Those who sleep by then are moved on from the sequence to
+ * the other word, where nobody goes to sleep, and are woken from there, a few at a time: whoever
+ * sleeps again meanwhile is not met twice. It disarms nobody. What somebody who writes and waits as
+ * he likes adds to that has an end, too.
+ *
+ * Crash: whoever was moved and not woken sleeps to the end of its slice.
+ */
+struct eventcount_wake {
+	enum { EVENTCOUNT_MOVES, EVENTCOUNT_GATHERS, EVENTCOUNT_WAKES } phase;
+	uint32_t n;			/* sleepers of this phase so far */
+};
+#define EVENTCOUNT_GATHERED 512		/* at a time */
+#define EVENTCOUNT_WOKEN 16
+bool eventcount_wake_on(struct mempool_eventcount *eventcount, struct eventcount_wake *wake);
+
 static inline bool eventcount_is_armed(const struct mempool_eventcount *eventcount)
 {
 	/* E1 (seq_cst) pairs with E2 in eventcount_prepare(): one of the two sees the other. */

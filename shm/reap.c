@@ -255,26 +255,31 @@ static bool help(struct reap *reap, uint32_t ring)
 	       ++reap->place < (queue.mask + 1) / (queue.line_mask + 1);
 }
 
+/* What goes before a wake: there is no more of it. Return: 0, or as go_on(). */
+static uint32_t prepare_wake(struct reap *reap)
+{
+	const struct segment *segment = reap->segment;
+	uint64_t n_pollers = (uint64_t)segment->config.n_rings * (segment->n_holders / 64);
+
+	if (reap->wakes.wake.phase != EVENTCOUNT_MOVES)
+		return 0;
+	if (reap->wakes.next == 0)
+		return reap->place < n_pollers ? clear_pollers(reap, n_pollers) : 0;
+	return reap->wakes.next % 2 && help(reap, (reap->wakes.next - 1) / 2) ? STRETCH : 0;
+}
+
 /* Those who wait for what the dead may have freed, sent or owed. Return: 0: all are woken. */
 static uint32_t wake_on(struct reap *reap)
 {
-	struct segment *segment = reap->segment;
-	uint32_t n_rings = segment->config.n_rings;
-	uint64_t n_pollers = (uint64_t)n_rings * (segment->n_holders / 64);
+	uint32_t n;
 
-	if (reap->wakes > n_rings)
+	if (reap->wakes.next > 2 * reap->segment->config.n_rings)
 		return 0;
-	if (reap->wakes > 0) {
-		if (help(reap, reap->wakes - 1))
-			return STRETCH;
-		segment_wake_ring(segment, reap->wakes - 1);
-	} else {
-		if (reap->place < n_pollers)
-			return clear_pollers(reap, n_pollers);
-		segment_wake_chunks(segment);
-	}
+	n = prepare_wake(reap);
+	if (n > 0)
+		return n;
 	reap->place = 0;
-	reap->wakes++;
+	segment_wake_on(reap->segment, &reap->wakes);
 	return WAKE_WORDS;
 }
 

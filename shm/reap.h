@@ -45,7 +45,7 @@ struct reap {
 	uint32_t index;
 	uint32_t n_pools_done;
 	uint32_t walks;			/* the id of a queue; 0: none */
-	uint32_t wakes;			/* the next ring, from 1; 0: the poller bits are first */
+	struct segment_wakes wakes;	/* before the first, the poller bits; of a ring, its head */
 	uint64_t place;			/* in the queue; or in the poller bits */
 	uint64_t n_freed;		/* chunks, not managers */
 	uint64_t n_held;		/* chunks the dead had, alone or with others */

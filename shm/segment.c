@@ -10,8 +10,6 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "eventcount.h"
-
 uint64_t segment_size_bytes(const struct config *config)
 {
 	struct geometry geometry;
@@ -381,15 +379,20 @@ uint32_t segment_state(const struct segment *segment)
 }
 
 /* Disarms nobody: of those who poll, it reaches none. */
-void segment_wake_ring(struct segment *segment, uint32_t ring)
+bool segment_wake_on(struct segment *segment, struct segment_wakes *wakes)
 {
-	eventcount_move(&segment->rings[ring].filled);
-	eventcount_move(&segment->rings[ring].emptied);
-}
+	struct mempool_eventcount *eventcount = &segment->header->chunk_freed;
+	struct mempool_ring *ring;
 
-void segment_wake_chunks(struct segment *segment)
-{
-	eventcount_move(&segment->header->chunk_freed);
+	if (wakes->next > 2 * segment->config.n_rings)
+		return false;
+	if (wakes->next > 0) {
+		ring = &segment->rings[(wakes->next - 1) / 2];
+		eventcount = wakes->next % 2 ? &ring->filled : &ring->emptied;
+	}
+	if (!eventcount_wake_on(eventcount, &wakes->wake))
+		wakes->next++;
+	return true;
 }
 
 void segment_retire(struct segment *segment)
@@ -397,7 +400,4 @@ void segment_retire(struct segment *segment)
 	/* S3 (release): pairs with S2; the new generation is there before this one retires. */
 	atomic_store_explicit(&segment->header->state, MEMPOOL_SEGMENT_RETIRED,
 			      memory_order_release);
-	for (uint32_t i = 0; i < segment->config.n_rings; i++)
-		segment_wake_ring(segment, i);
-	segment_wake_chunks(segment);
 }

@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "config.h"
+#include "eventcount.h"
 #include "geometry.h"
 #include "mempool_layout.h"
 #include "pool.h"
@@ -115,13 +116,17 @@ struct pool_memory segment_pool_memory(void *base, const struct geometry *geomet
 uint32_t segment_state(const struct segment *segment);
 
 /*
- * Wake whoever sleeps for a message, for room or for a chunk: there is reason to look again.
- * Those who sleep in poll(2) need a word of the daemon's besides, and stay armed.
+ * Wake whoever sleeps for a chunk, and of each ring for a message or for room: there is reason to
+ * look again. A few sleepers at a time: begin with zeros, and go on until it returns false. Those who
+ * sleep in poll(2) need a word of the daemon's besides, and stay armed.
  */
-void segment_wake_ring(struct segment *segment, uint32_t ring);
-void segment_wake_chunks(struct segment *segment);
+struct segment_wakes {
+	uint32_t next;			/* 0: for chunks; else ring (next - 1) / 2, twice */
+	struct eventcount_wake wake;
+};
+bool segment_wake_on(struct segment *segment, struct segment_wakes *wakes);
 
-/* It works on for those in it, takes nobody new; and who sleeps in it is woken to see that. */
+/* It works on for those in it, and takes nobody new. Who sleeps in it does not see that yet: wake. */
 void segment_retire(struct segment *segment);
 
 #endif

@@ -86,6 +86,7 @@ static void lose(struct generation *generation)
 		    generation->tenants.n);
 	reaper_stop(&generation->reaper);
 	peak_stop(&generation->peak);
+	chore_stop(&generation->wake);
 	generation->state = GENERATION_LOST;
 	generation->tenants.segment = NULL;
 	/* Before anything is made in its place. */
@@ -192,6 +193,13 @@ static bool step(void *userdata)
 	return false;
 }
 
+static bool wake_on(void *userdata)
+{
+	struct generation *generation = userdata;
+
+	return segment_wake_on(generation->segment, &generation->wakes);
+}
+
 static void on_later(evutil_socket_t fd, short what, void *userdata)
 {
 	(void)fd;
@@ -245,6 +253,7 @@ int generation_new(const struct generation_owner *owner, struct state *file,
 	reaper_init(&generation->reaper, &generation->tenants);
 	peak_init(&generation->peak, environment->base, environment->chores, segment);
 	chore_init(&generation->step, environment->chores, step, generation);
+	chore_init(&generation->wake, environment->chores, wake_on, generation);
 	evtimer_assign(&generation->later, environment->base, on_later, generation);
 	*ret_generation = generation;
 	return 0;
@@ -259,6 +268,7 @@ void generation_free(struct generation *generation)
 	reaper_stop(&generation->reaper);
 	peak_stop(&generation->peak);
 	chore_stop(&generation->step);
+	chore_stop(&generation->wake);
 	evtimer_del(&generation->later);
 	sigbus_unwatch(&generation->range);
 	if (generation->segment)
@@ -290,8 +300,10 @@ void generation_retire(struct generation *generation)
 {
 	assert(generation->state == GENERATION_CURRENT);
 	state_retire(generation->file);
-	if (generation->segment)
+	if (generation->segment) {
 		segment_retire(generation->segment);
+		chore_start(&generation->wake);
+	}
 	tenants_tell_news(&generation->tenants);
 	generation->state = GENERATION_RETIRED;
 	generation_kick(generation);

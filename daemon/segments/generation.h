@@ -84,6 +84,8 @@ struct generation {
 	uint64_t n_moved_here;		/* messages, from those before it */
 	uint32_t n_pins;		/* of threads and chores that are at it */
 	struct chore step;
+	struct chore wake;		/* RETIRED: those who sleep in it, */
+	struct segment_wakes wakes;	/* so far */
 	struct event later;		/* the step again, when there may be memory */
 	struct job emptying;		/* LOST */
 	int emptied;			/* 0 or -errno */

@@ -7,6 +7,7 @@
  */
 #include <dirent.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 
 #include "build_config.h"
 #include "fixture.h"
+#include "shm/eventcount.h"
 #include "shm/holder.h"
 #include "support/turns.h"
 
@@ -193,29 +195,27 @@ static bool measure_turns(void)
 }
 
 /*
- * Return: milliseconds of the longest turn meanwhile, of the best of some tries: what is too long
- * is so each time. A turn that does its work is the daemon's, whatever the machine does beside.
+ * The longest turn meanwhile, of the best of some tries: what is too long is so each time.
+ * A turn that does its work is the daemon's, whatever the machine does beside.
  */
-static double longest_turn_ms(void (*work)(void *userdata), void *userdata)
+static void expect_short_turns(void (*prepare)(void *userdata), void (*work)(void *userdata),
+			       void (*clean)(void *userdata), void *userdata)
 {
-	double best = 0, longest;
+	double best = TURN_MS, longest;
 	uint64_t first;
 
-	for (int i = 0; i < N_TRIES && (i == 0 || best >= TURN_MS); i++) {
+	for (int i = 0; i < N_TRIES && best >= TURN_MS; i++) {
+		if (prepare)
+			prepare(userdata);
 		first = turns_count(turns);
 		work(userdata);
 		longest = (double)turns_longest_ns(turns, first) / 1e6;
 		best = i == 0 || longest < best ? longest : best;
+		if (clean)
+			clean(userdata);
 	}
-	return best;
-}
-
-static void expect_short_turns(void (*work)(void *userdata), void *userdata)
-{
-	double longest = longest_turn_ms(work, userdata);
-
-	ck_assert_msg(longest < TURN_MS, "in each of %d tries a turn took %.2f ms or more",
-		      N_TRIES, longest);
+	ck_assert_msg(best < TURN_MS, "in each of %d tries a turn took %.2f ms or more", N_TRIES,
+		      best);
 }
 
 static void drain(void *userdata)
@@ -242,8 +242,102 @@ START_TEST(test_turns_of_a_drain_are_short)
 			  "    topics: [ { name: large, capacity: 8388608 } ]\n");
 	fixture_start(&fixture);
 	fd = wire_connect(&fixture);
-	expect_short_turns(drain, &fd);
+	expect_short_turns(NULL, drain, NULL, &fd);
 	close(fd);
+	fixture_stop(&fixture);
+}
+END_TEST
+
+/* ---- a generation that retires ---- */
+
+#define N_SLEEPERS 3000
+
+static struct segment *slept_in;
+
+static void *sleep_for_chunks(void *userdata)
+{
+	struct mempool_eventcount *eventcount = &slept_in->header->chunk_freed;
+
+	(void)userdata;
+	for (;;)
+		eventcount_sleep(eventcount, eventcount_prepare(eventcount), -1);
+	return NULL;
+}
+
+static void sleep_in_crowds(int pipe_fd)
+{
+	struct mempool_msg_welcome welcome;
+	pthread_attr_t attr;
+	pthread_t thread;
+
+	wire_attach(&fixture, (uint64_t)getpid(), &welcome);
+	slept_in = wire_map(&welcome);
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, 65536);
+	for (int i = 0; i < N_SLEEPERS; i++)
+		ck_assert_int_eq(pthread_create(&thread, &attr, sleep_for_chunks, NULL), 0);
+	/* Bit 0 says that there are some. */
+	while (atomic_load(&slept_in->header->chunk_freed.armed) / 2 < N_SLEEPERS)
+		usleep(1000);
+	usleep(50000);
+	ck_assert_int_eq(write(pipe_fd, "x", 1), 1);
+	pause();
+	_exit(0);
+}
+
+static void start_sleepers(void *userdata)
+{
+	pid_t parent = getpid(), *ret_pid = userdata;
+	int fds[2];
+	char byte;
+
+	ck_assert_int_eq(pipe2(fds, O_CLOEXEC), 0);
+	*ret_pid = fork();
+	ck_assert_int_ge(*ret_pid, 0);
+	if (*ret_pid == 0) {
+		die_with(parent);
+		sleep_in_crowds(fds[1]);
+	}
+	close(fds[1]);
+	ck_assert_int_eq(read(fds[0], &byte, 1), 1);
+	close(fds[0]);
+}
+
+static void kill_sleepers(void *userdata)
+{
+	const pid_t *pid = userdata;
+
+	kill(*pid, SIGKILL);
+	waitpid(*pid, NULL, 0);
+}
+
+/* Another layout than the last one: the generation in which they sleep retires. */
+static void relay(void *userdata)
+{
+	struct mempool_msg_reloaded reloaded;
+	static int n_chunks = 10;
+	char layout[96];
+
+	(void)userdata;
+	snprintf(layout, sizeof(layout), "    pools: [ { chunk_size: 64, chunk_count: %d } ]\n",
+		 ++n_chunks);
+	fixture_configure(&fixture, "", layout);
+	wire_reload(&fixture, &reloaded);
+	ck_assert_int_eq(reloaded.error, 0);
+	ck_assert_uint_eq(reloaded.n_relaid, 1);
+	/* They are woken after the answer. */
+	usleep(50000);
+}
+
+START_TEST(test_turns_of_a_retirement_with_many_sleepers_are_short)
+{
+	pid_t pid;
+
+	if (!measure_turns())
+		return;
+	fixture_configure(&fixture, "", "    pools: [ { chunk_size: 64, chunk_count: 10 } ]\n");
+	fixture_start(&fixture);
+	expect_short_turns(start_sleepers, relay, kill_sleepers, &pid);
 	fixture_stop(&fixture);
 }
 END_TEST
@@ -351,6 +445,7 @@ int main(void)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, test_turns_of_all_sweeps_are_short);
 	tcase_add_test(tcase, test_turns_of_a_drain_are_short);
+	tcase_add_test(tcase, test_turns_of_a_retirement_with_many_sleepers_are_short);
 	tcase_add_loop_test(tcase, test_turns_one_process_with_many_records_is_watched_once, 0, 2);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);

@@ -462,11 +462,14 @@ static void *send_signals(void *thread)
 
 START_TEST(test_alloc_wait_ends_when_the_segment_is_retired)
 {
+	struct segment_wakes wakes = { .next = 0 };
 	struct sleeper sleeper;
 
 	start(&sleeper, SMALL, -1);
 	wait_until_asleep();
 	segment_retire(segment);
+	while (segment_wake_on(segment, &wakes))
+		;
 	must_have_woken(&sleeper, NULL);
 	ck_assert_int_eq(sleeper.error, EAGAIN);
 	ck_assert(mempool_client_is_stale(waiter));

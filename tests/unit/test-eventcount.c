@@ -259,8 +259,84 @@ START_TEST(test_eventcount_wait_for_in_a_retired_segment_is_short)
 }
 END_TEST
 
+/* ---- a wake in parts ---- */
+
+enum { N_SLEEPERS = 100 };
+
+struct crowd {
+	pthread_t threads[N_SLEEPERS];
+	_Atomic uint64_t n_woken;
+	_Atomic bool is_over;
+};
+
+/* Sleeps again at once. */
+static void *sleep_on_and_on(void *userdata)
+{
+	struct crowd *crowd = userdata;
+
+	while (!atomic_load(&crowd->is_over)) {
+		eventcount_sleep(&eventcount, eventcount_prepare(&eventcount), -1);
+		atomic_fetch_add(&crowd->n_woken, 1);
+	}
+	return NULL;
+}
+
+/* Return: the steps of one wake, with time between them to sleep again. */
+static unsigned int wake_in_steps(void)
+{
+	struct eventcount_wake wake = { .phase = EVENTCOUNT_MOVES };
+	unsigned int n = 1;
+
+	for (; eventcount_wake_on(&eventcount, &wake); n++)
+		usleep(2000);
+	ck_assert_uint_eq(wake.phase, EVENTCOUNT_MOVES);
+	ck_assert_uint_eq(wake.n, 0);
+	return n;
+}
+
+/* A few at a time; all who slept, and nobody twice, though each sleeps again at once. */
+START_TEST(test_eventcount_wake_in_parts_meets_each_once)
+{
+	/* To gather them, to wake so many each, and to find that there are no more. */
+	const unsigned int most = 1 + N_SLEEPERS / EVENTCOUNT_WOKEN + 1;
+	struct crowd crowd = { .is_over = false };
+	unsigned int n, tries = 0;
+	uint64_t before;
+
+	for (int i = 0; i < N_SLEEPERS; i++)
+		ck_assert_int_eq(pthread_create(&crowd.threads[i], NULL, sleep_on_and_on, &crowd),
+				 0);
+	/* Until all of them slept. */
+	do {
+		usleep(10000);
+		before = atomic_load(&crowd.n_woken);
+		n = wake_in_steps();
+		ck_assert_uint_le(n, most);
+		ck_assert_uint_lt(tries++, 1000);
+	} while (n < most);
+	while (atomic_load(&crowd.n_woken) < before + N_SLEEPERS)
+		usleep(1000);
+	atomic_store(&crowd.is_over, true);
+	wake_in_steps();
+	for (int i = 0; i < N_SLEEPERS; i++)
+		pthread_join(crowd.threads[i], NULL);
+	ck_assert(eventcount_is_armed(&eventcount));
+}
+END_TEST
+
+START_TEST(test_eventcount_wake_in_parts_of_nobody_is_one_step)
+{
+	uint32_t sequence = eventcount.sequence;
+
+	ck_assert_uint_eq(wake_in_steps(), 1);
+	ck_assert_uint_eq(eventcount.sequence, sequence + 1);
+}
+END_TEST
+
 static void add_tests(TCase *tcase)
 {
+	tcase_add_test(tcase, test_eventcount_wake_in_parts_meets_each_once);
+	tcase_add_test(tcase, test_eventcount_wake_in_parts_of_nobody_is_one_step);
 	tcase_add_test(tcase, test_eventcount_wake_before_sleep_is_not_lost);
 	tcase_add_test(tcase, test_eventcount_stays_armed_until_woken);
 	tcase_add_test(tcase, test_eventcount_sleep_ends_with_its_timeout);
