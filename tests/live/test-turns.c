@@ -2,8 +2,8 @@
 /*
  * test-turns.c - whatever the daemon has to do, it answers in between
  *
- * How long an answer takes depends on what else the machine does; how much the daemon works from a
- * question to its answer does not, and is what these tests ask: the processor time of its process.
+ * How long an answer takes depends on what else the machine does; how much the daemon's loop works
+ * in one turn (support/turns.h) does not, and is what these tests ask.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "build_config.h"
@@ -24,11 +23,7 @@
 
 #define N_SEGMENTS 32
 #define N_CHUNKS 40000			/* and as many ChunkManagers */
-#define N_ROUNDS 100
 #define N_QUESTIONS 10			/* of a round, from the moment on when all are dead */
-
-/* A turn of chores is 0.2 ms; what comes at once, with so many connections that end, as much. */
-#define WORK_MS (MEMPOOL_SANITIZED ? 30 : 1.5)
 
 static struct fixture fixture;
 static struct turns *turns;		/* NULL: they are not measured */
@@ -54,7 +49,50 @@ static void die_with(pid_t parent)
 		_exit(1);
 }
 
-/* ---- work ---- */
+/* ---- turns ---- */
+
+/* For what is a turn's work many times over. */
+#define TURN_MS 1.0
+#define N_TRIES 20
+
+/* Of the daemon that is started next. */
+static bool measure_turns(void)
+{
+	if (MEMPOOL_SANITIZED) {
+		printf("# not with a sanitizer: turns are not measured\n");
+		return false;
+	}
+	snprintf(turns_path, sizeof(turns_path), "%s/turns", fixture.folder);
+	turns = turns_new(turns_path, TURNS_SHIM);
+	ck_assert_ptr_nonnull(turns);
+	return true;
+}
+
+/*
+ * The longest turn meanwhile, of the best of some tries: what is too long is so each time.
+ * A turn that does its work is the daemon's, whatever the machine does beside.
+ */
+static void expect_short_turns(void (*prepare)(void *userdata), void (*work)(void *userdata),
+			       void (*clean)(void *userdata), void *userdata)
+{
+	double best = TURN_MS, longest;
+	uint64_t first;
+
+	for (int i = 0; i < N_TRIES && best >= TURN_MS; i++) {
+		if (prepare)
+			prepare(userdata);
+		first = turns_count(turns);
+		work(userdata);
+		longest = (double)turns_longest_ns(turns, first) / 1e6;
+		best = i == 0 || longest < best ? longest : best;
+		if (clean)
+			clean(userdata);
+	}
+	ck_assert_msg(best < TURN_MS, "in each of %d tries a turn took %.2f ms or more", N_TRIES,
+		      best);
+}
+
+/* ---- sweeps ---- */
 
 static void configure(void)
 {
@@ -111,21 +149,10 @@ static pid_t start_one_in_all(void)
 	return pid;
 }
 
-static double worked_ms(void)
-{
-	struct timespec now;
-	clockid_t clock;
-
-	ck_assert_int_eq(clock_getcpuclockid(fixture.pid, &clock), 0);
-	ck_assert_int_eq(clock_gettime(clock, &now), 0);
-	return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
-}
-
-/* All segments are listed, each in a message. Return: what the daemon worked for it, and beside. */
-static double ask(int fd)
+/* All segments are listed, each in a message. */
+static void ask(int fd)
 {
 	struct mempool_msg_list list = { .msg = wire_msg(MEMPOOL_MSG_LIST, sizeof(list)) };
-	double before = worked_ms();
 	union wire_answer answer;
 
 	wire_send(fd, &list, sizeof(list));
@@ -133,90 +160,47 @@ static double ask(int fd)
 		ck_assert_int_gt(wire_receive(fd, &answer), 0);
 		ck_assert_int_eq(answer.msg.type, MEMPOOL_MSG_SEGMENT);
 	} while (answer.segment.index + 1 < answer.segment.n);
-	return worked_ms() - before;
 }
 
-/* Return: of the answers of a round the one that took the daemon the most work. */
-static double slowest_of_a_round(int fd)
+struct round {
+	int fd;
+	pid_t pid;
+};
+
+static void enter_all(void *userdata)
 {
-	pid_t pid = start_one_in_all();
-	double slowest = 0, worked;
+	struct round *round = userdata;
 
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-	for (int i = 0; i < N_QUESTIONS; i++) {
-		worked = ask(fd);
-		slowest = worked > slowest ? worked : slowest;
-	}
-	return slowest;
+	round->pid = start_one_in_all();
 }
 
-/*
- * Somebody dies in 32 segments at once: all sweeps together get one turn between two answers. On
- * a busy machine the daemon may work on for a while until we see its answer. But if its turns are
- * longer than they may be, they are so in each round.
- */
+static void die_in_all(void *userdata)
+{
+	const struct round *round = userdata;
+
+	kill(round->pid, SIGKILL);
+	waitpid(round->pid, NULL, 0);
+	for (int i = 0; i < N_QUESTIONS; i++)
+		ask(round->fd);
+}
+
+/* Somebody dies in 32 segments at once: all sweeps together get one turn between two answers. */
 START_TEST(test_turns_of_all_sweeps_are_short)
 {
-	double slowest = 0, best = WORK_MS;
-	int fd;
+	struct round round;
 
+	if (!measure_turns())
+		return;
 	configure();
 	fixture_start(&fixture);
-	fd = wire_connect(&fixture);
-	for (int i = 0; i < N_ROUNDS && best >= WORK_MS; i++) {
-		slowest = slowest_of_a_round(fd);
-		best = i == 0 || slowest < best ? slowest : best;
-	}
-	close(fd);
-	ck_assert_msg(best < WORK_MS, "in each of %d rounds the daemon worked for %.2f ms or more "
-		      "before it answered", N_ROUNDS, best);
+	round.fd = wire_connect(&fixture);
+	expect_short_turns(enter_all, die_in_all, NULL, &round);
+	close(round.fd);
 	remove_segments();
 }
 END_TEST
 
-/* ---- single turns ---- */
-
-/* For what is a turn's work many times over. */
-#define TURN_MS 1.0
-#define N_TRIES 20
-
-/* Of the daemon that is started next. */
-static bool measure_turns(void)
-{
-	if (MEMPOOL_SANITIZED) {
-		printf("# not with a sanitizer: turns are not measured\n");
-		return false;
-	}
-	snprintf(turns_path, sizeof(turns_path), "%s/turns", fixture.folder);
-	turns = turns_new(turns_path, TURNS_SHIM);
-	ck_assert_ptr_nonnull(turns);
-	return true;
-}
-
-/*
- * The longest turn meanwhile, of the best of some tries: what is too long is so each time.
- * A turn that does its work is the daemon's, whatever the machine does beside.
- */
-static void expect_short_turns(void (*prepare)(void *userdata), void (*work)(void *userdata),
-			       void (*clean)(void *userdata), void *userdata)
-{
-	double best = TURN_MS, longest;
-	uint64_t first;
-
-	for (int i = 0; i < N_TRIES && best >= TURN_MS; i++) {
-		if (prepare)
-			prepare(userdata);
-		first = turns_count(turns);
-		work(userdata);
-		longest = (double)turns_longest_ns(turns, first) / 1e6;
-		best = i == 0 || longest < best ? longest : best;
-		if (clean)
-			clean(userdata);
-	}
-	ck_assert_msg(best < TURN_MS, "in each of %d tries a turn took %.2f ms or more", N_TRIES,
-		      best);
-}
+/* ---- a drain ---- */
 
 static void drain(void *userdata)
 {
