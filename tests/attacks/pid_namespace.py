@@ -10,15 +10,14 @@ import raw
 
 SEGMENTS = "  - { name: NAMEa, pools: [ { chunk_size: 64, chunk_count: 100 } ] }\n"
 CLONE_NEWPID, CLONE_NEWNS = 0x20000000, 0x20000
-MS_REC_PRIVATE = 0x4000 | 1 << 18
 CHUNK = 7
 MOMENT = 2
 TRIES = 500
 
 
 def mount_proc():
-    if raw.LIBC.mount(b"none", b"/", None, MS_REC_PRIVATE, None) != 0 or \
-            raw.LIBC.mount(b"proc", b"/proc", b"proc", 0, None) != 0:
+    raw.own_mounts()
+    if raw.LIBC.mount(b"proc", b"/proc", b"proc", 0, None) != 0:
         raise RuntimeError("cannot mount /proc")
 
 

@@ -37,6 +37,7 @@ EXIT_HELD_OFF, EXIT_SUCCEEDED, EXIT_NOT_HERE = 0, 10, 77
 PATIENCE_SECONDS = 30
 OTHER_UID = 65534
 PR_SET_PDEATHSIG = 1
+MS_REC_PRIVATE = 0x4000 | 1 << 18
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 HELLO, BYE, LIST, DRAIN, RELOAD, FORGET = 0x01, 0x02, 0x03, 0x06, 0x07, 0x09
@@ -547,6 +548,28 @@ def in_namespace(flag, prepare, function, *arguments):
     if status != 0:
         raise RuntimeError("a run in a namespace failed")
     return text
+
+
+def own_mounts():
+    """What is mounted from here on stays in our mount namespace.
+
+    In a chroot "/" need not be a mount point, so it has no propagation to set. The namespace's
+    root has. It is found above a root that is put below the current folder; then our own root
+    is put back.
+    """
+    if LIBC.mount(b"none", b"/", None, MS_REC_PRIVATE, None) == 0:
+        return
+    root = os.open("/", os.O_PATH | os.O_DIRECTORY)
+    os.chdir("/")
+    os.chroot("tmp")
+    while not os.path.samestat(os.stat("."), os.stat("..")):
+        os.chdir("..")
+    failed = LIBC.mount(b"none", b".", None, MS_REC_PRIVATE, None) != 0
+    os.fchdir(root)
+    os.chroot(".")
+    os.close(root)
+    if failed:
+        raise RuntimeError("cannot have mounts of our own")
 
 
 # ---- mempoolctl ----
