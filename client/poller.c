@@ -136,6 +136,35 @@ static int make(struct poller *poller, size_t n_rings)
 	return r;
 }
 
+static struct poller_looks *pending(struct poller *poller)
+{
+	return &poller->lists[!poller->seen];
+}
+
+/* Readable for what we know ourselves; else, as far as it goes, not. */
+static void keep(struct poller *poller)
+{
+	bool is_kept = poller->has_news || !TAILQ_EMPTY(pending(poller));
+	eventfd_t count;
+
+	if (is_kept == poller->is_kept)
+		return;
+	poller->is_kept = is_kept;
+	if (is_kept)
+		eventfd_write(poller->keep_fd, 1);
+	else
+		eventfd_read(poller->keep_fd, &count);
+}
+
+/* For those who look: there is something new. */
+static void note_news(struct poller *poller)
+{
+	if (poller->epoll_fd < 0)
+		return;
+	poller->has_news = true;
+	keep(poller);
+}
+
 int poller_open(struct poller *poller)
 {
 	int cancel_state = enter(poller);
@@ -146,7 +175,7 @@ int poller_open(struct poller *poller)
 		if (r == 0) {
 			connection_watch(poller->connection, poller->epoll_fd, poller->wake_fd);
 			/* What has happened so far may be news. */
-			eventfd_write(poller->wake_fd, 1);
+			note_news(poller);
 			atomic_store_explicit(&poller->is_used, true, memory_order_release);
 		}
 	}
@@ -223,11 +252,6 @@ void poller_look_init(struct poller_look *look, uint32_t ring,
 		      struct mempool_eventcount *eventcount)
 {
 	*look = (struct poller_look){ .eventcount = eventcount, .ring = ring };
-}
-
-static struct poller_looks *pending(struct poller *poller)
-{
-	return &poller->lists[!poller->seen];
 }
 
 static bool is_pending(const struct poller *poller, const struct poller_look *look)
@@ -323,7 +347,8 @@ static bool drain(struct poller *poller)
 /* Nothing is pending: if there is news, all that is seen is. */
 static void begin_round(struct poller *poller)
 {
-	if (drain(poller)) {
+	if (drain(poller) | poller->has_news) {
+		poller->has_news = false;
 		poller->seen = !poller->seen;
 		poller->is_for_all = poller->is_next_for_all;
 		poller->is_next_for_all = false;
@@ -365,19 +390,6 @@ static void lose_patience(struct poller *poller)
 	give_up_pending(poller);
 }
 
-static void keep(struct poller *poller, bool is_kept)
-{
-	eventfd_t count;
-
-	if (is_kept == poller->is_kept)
-		return;
-	poller->is_kept = is_kept;
-	if (is_kept)
-		eventfd_write(poller->keep_fd, 1);
-	else
-		eventfd_read(poller->keep_fd, &count);
-}
-
 bool poller_arm(struct poller *poller, struct poller_look *look)
 {
 	bool was_armed;
@@ -404,7 +416,7 @@ bool poller_arm(struct poller *poller, struct poller_look *look)
 		look->sequence = eventcount_prepare(look->eventcount);
 	}
 	compare_pending(poller);
-	keep(poller, !TAILQ_EMPTY(pending(poller)));
+	keep(poller);
 	leave(poller, cancel_state);
 	return !was_armed;
 }
@@ -416,7 +428,7 @@ void poller_forget(struct poller *poller, struct poller_look *look)
 	cancel_state = enter(poller);
 	if (look->is_listed) {
 		unlist(poller, look);
-		keep(poller, !TAILQ_EMPTY(pending(poller)));
+		keep(poller);
 	}
 	leave(poller, cancel_state);
 }
@@ -462,11 +474,10 @@ static struct poller_peer *find_peer(struct poller *poller, const struct holder 
 	return peer;
 }
 
-/* What is news is for those who look. */
 static void hear_while_sending(struct poller *poller)
 {
-	if (hear(poller) && poller->wake_fd >= 0)
-		eventfd_write(poller->wake_fd, 1);
+	if (hear(poller))
+		note_news(poller);
 }
 
 /* Unless an answer is due, or was given just now. */
@@ -500,9 +511,8 @@ static bool wake_poller(struct poller *poller, uint32_t id)
 	struct poller_peer *peer;
 	struct holder holder;
 
-	/* Nonblocking: at its largest, it is readable as well. */
 	if (id == poller->holder) {
-		eventfd_write(poller->wake_fd, 1);
+		note_news(poller);
 		return true;
 	}
 	if (holder_read(poller->segment, id, &holder) < 0 ||

@@ -5,7 +5,8 @@
  *	mempool_client_fd() = epoll of	wake_fd		others write to it: they have published
  *					the socket	the daemon has news, or is gone
  *					timer_fd	each second
- *					keep_fd		our own: not all that waits has looked yet
+ *					keep_fd		our own: not all that waits has looked
+ *							yet, or there is news of our own
  *
  * Arming. Whatever a client waits for is a look: a queue's messages, its room, a subscriber's
  * messages. One that finds nothing arms, so that the next sender makes the descriptor readable:
@@ -95,6 +96,7 @@ struct poller {
 	int timer_fd;
 	int keep_fd;
 	bool is_kept;			/* keep_fd is readable */
+	bool has_news;			/* the next round begins */
 	bool is_for_all;		/* this round: a sequence that stands still proves nothing */
 	bool is_next_for_all;		/* and the next one */
 	uint8_t seen;			/* 0 or 1: the list of the seen; the other is of the pending */

@@ -142,15 +142,19 @@ static bool is_quiet(struct waiter *waiter)
 	return false;
 }
 
-/* Woken by somebody, a sender or the daemon: not by the timer's beat, which comes anyway. */
+/*
+ * Woken by somebody, a sender or the daemon: not by the timer's beat, which comes anyway.
+ * What it has heard while it sent, it tells itself.
+ */
 static bool is_woken(const struct waiter *waiter, int timeout_ms)
 {
+	const struct poller *poller = &waiter->client->poller;
 	struct pollfd fds[] = {
-		{ .fd = waiter->client->poller.wake_fd, .events = POLLIN },
-		{ .fd = waiter->client->connection.fd, .events = POLLIN },
+		{ .fd = poller->wake_fd, .events = POLLIN },
+		{ .fd = poller->connection->fd, .events = POLLIN },
 	};
 
-	return poll(fds, 2, timeout_ms) > 0;
+	return poller->has_news || poll(fds, 2, timeout_ms) > 0;
 }
 
 /* Woken after this word, with one message to be found; and quiet after it. */

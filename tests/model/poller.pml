@@ -5,14 +5,20 @@
  * One process polls two rings on one descriptor; with SLEEPER another one sleeps on ring 0 in
  * a futex. Senders publish and wake:
  *
- *	NEAR	has the poller's wake channel; one sends to ring 0 (not with NO_NEAR), one to
- *		ring 1 (with OTHER)
- *	ASKER	has it not, and asks the daemon (with ASKS)
+ *	NEAR	has the wake channel that an earlier daemon made for the poller; one sends to
+ *		ring 0 (not with NO_NEAR), one to ring 1 (with OTHER)
+ *	ASKER	has none, and asks the daemon (with ASKS)
+ *	LATE	has one that the poller watches no more, and asks the daemon (with LAG)
  *	ALONE	has neither channel nor daemon (with LONELY)
  *
+ * A wake channel is a timerfd. To set it starts it, and it is readable a little later; to clear
+ * it stops it. The poller asks the daemon for one (with ASKS, LAG or RENEWS), and takes the
+ * answer from its socket: others may have it, and have set it, before.
+ *
  * Any sender may stop for ever between two steps (STOPS), as one that is killed does. With
- * DETACHED the daemon does not know the poller. The timer, which covers what is left, is not
- * in the model: a message of ALONE may be slept over, and one of a sender that was stopped.
+ * DETACHED the daemon does not know the poller. The poller's own timer, which covers what is
+ * left, is not in the model: a message of ALONE may be slept over, and one of a sender that was
+ * stopped. So may any, where a peer clears the channel out of turn.
  *
  * All accesses of the code are seq_cst: each atomic step here has one, the rest of it is
  * local or a ghost.
@@ -28,6 +34,11 @@
  *   -DCLEAR_STORE    whoever armed meanwhile is cleared as well
  *   -DSEQUENCE_LAST  a waker moves the sequence behind its writes
  *   -DNEWS_FIRST     the daemon wakes the poller, then answers
+ *   -DNOT_OWED       it forgets who was asked for before the poller had a channel
+ *   -DTRUST_OLD      a channel of an earlier daemon counts as reaching the poller
+ *   -DDROP_OLD       the poller gives up the old channel once it has a new one
+ *   -DTAKE_QUIETLY   it clears a new channel, and does not look
+ *   -DCLEAR_LAST     it clears a channel once it has looked
  *   -DNO_LOOK        the poller does not look again once it has armed
  *   -DNO_ROUND       a look drains the descriptor for itself alone
  *   -DROUND_FIRST    what is to be looked at is noted before the descriptor is drained
@@ -45,6 +56,11 @@
 #ifndef DETACHED
 #define DETACHED 0
 #endif
+#if (defined(ASKS) || defined(LAG) || defined(RENEWS)) && !DETACHED
+#define WANTS 1
+#else
+#define WANTS 0
+#endif
 #define ARMED(word) ((word) & 1)
 
 /* The segment: of each ring, how many messages, and its eventcount. */
@@ -53,12 +69,22 @@ byte flag[RINGS];		/* bit 0: armed; above it: how often */
 byte sequence[RINGS];
 bool mark[RINGS];		/* the poller's */
 
-/* The poller's descriptor is readable while one of these is set. */
-bool channel;			/* what "near" writes to */
-bool news;			/* on its socket */
-bool keep;			/* its own */
+/* The wake channels, of an earlier daemon and of this one. */
+#define OLD 0
+#define NEW 1
+#define STOPPED 0
+#define STARTED 1
+#define EXPIRED 2
+byte channel[2];
+bool is_watched[2];		/* by the poller */
 
-/* The asker and the daemon. */
+/* The poller's descriptor is readable while a channel that it watches is, or one of these. */
+bool news, passed;		/* on its socket: look again; the new channel */
+bool keep;			/* its own */
+#define is_woken(c) (is_watched[c] && channel[c] == EXPIRED)
+
+/* The daemon, and who talks to it. */
+bool wanted;			/* the poller wants a channel */
 bool question, answer, is_found;
 
 /* Ghosts: messages that must be seen. */
@@ -77,11 +103,22 @@ inline may_stop() {
 
 #define NEAR 0
 #define ASKER 1
-#define ALONE 2
+#define LATE 2
+#define ALONE 3
+
+/* One that has expired is not set back: it is readable already. */
+inline start(c) {
+	atomic {
+		if
+		:: channel[c] == STOPPED -> channel[c] = STARTED
+		:: else
+		fi
+	}
+}
 
 proctype Sender(byte kind; byte r) {
 	byte n, mine, f;
-	bool reached, owed, has_channel = (kind == NEAR), has_asked;
+	bool reached, owed, has_new, has_asked;
 
 	do
 	:: n < SENDS ->
@@ -103,24 +140,30 @@ proctype Sender(byte kind; byte r) {
 			:: !mark[r] -> skip
 			:: else ->
 				if
-				:: has_channel -> channel = true
-				:: !has_channel && kind == ALONE ->
-					reached = false; owed = false
-				:: !has_channel && kind == ASKER ->
-					if
-					:: atomic { answer -> answer = false } ->
-						has_channel = is_found;
+				:: kind == NEAR -> start(OLD)
+				:: kind == ALONE -> reached = false; owed = false
+				:: else ->
+					/* What the answer says stands still until the next question. */
+					atomic {
 						if
-						:: has_channel -> channel = true
-						:: else -> reached = false; owed = false
+						:: answer ->
+							answer = false; has_asked = false;
+							has_new = is_found
+						:: else
 						fi
-					:: atomic { else ->
+					}
+					if
+					:: has_new -> start(NEW)
+					:: else ->
 						reached = false;
 						owed = !DETACHED;
+#ifdef TRUST_OLD
+						reached = (kind == LATE);
+#endif
 						if
 						:: !has_asked -> has_asked = true; question = true
 						:: else
-						fi }
+						fi
 					fi
 				fi
 			fi;
@@ -132,7 +175,7 @@ proctype Sender(byte kind; byte r) {
 			reached = true;
 #endif
 #ifdef PROMISE_CLEARS
-			reached = reached || kind == ASKER;
+			reached = reached || kind != ALONE;
 #endif
 #if defined(CLEAR_FIRST)
 			skip
@@ -176,19 +219,40 @@ end:	skip
 }
 
 proctype Daemon() {
+	bool has_made, is_owed;
+
 end:	do
 	:: question ->
 		question = false;
 #ifdef NEWS_FIRST
-		news = !DETACHED;
+		news = has_made;
 #endif
-		atomic { is_found = !DETACHED; answer = true }
-#ifndef NEWS_FIRST
+		atomic { is_found = has_made; answer = true }
 		if
-		:: !DETACHED -> news = true
+		:: !has_made -> is_owed = true
+#ifndef NEWS_FIRST
+		:: else -> news = true
+#else
+		:: else
+#endif
+		fi
+	:: wanted ->
+		wanted = false;
+		has_made = true;
+		passed = true;
+#ifndef NOT_OWED
+		if
+		:: is_owed -> news = true
 		:: else
 		fi
 #endif
+	od
+}
+
+proctype Clock() {
+end:	do
+	:: atomic { channel[OLD] == STARTED -> channel[OLD] = EXPIRED }
+	:: atomic { channel[NEW] == STARTED -> channel[NEW] = EXPIRED }
 	od
 }
 
@@ -197,12 +261,41 @@ inline arm(r) {
 	atomic { flag[r] = ((flag[r] + 2) | 1) }
 }
 
+/* What has expired is stopped. Then what is on the socket: a new channel may be another file. */
+inline drain() {
+	if
+	:: is_woken(OLD) -> channel[OLD] = STOPPED; has_news = true
+	:: else
+	fi;
+	if
+	:: is_woken(NEW) -> channel[NEW] = STOPPED; has_news = true
+	:: else
+	fi;
+	if
+	:: news -> news = false; has_news = true
+	:: else
+	fi;
+	if
+	:: passed ->
+		passed = false;
+		channel[NEW] = STOPPED;
+		is_watched[NEW] = true;
+#ifdef DROP_OLD
+		is_watched[OLD] = false;
+#endif
+#ifndef TAKE_QUIETLY
+		has_news = true
+#endif
+	:: else
+	fi
+}
+
 proctype Poller() {
 	byte r, g, at[RINGS];
-	bool pending[RINGS], is_armed[RINGS], is_new;
+	bool pending[RINGS], is_armed[RINGS], is_new, has_news = true;
 
 	do
-	:: channel || news || keep ->
+	:: is_woken(OLD) || is_woken(NEW) || news || passed || keep ->
 		r = 0;
 		do
 		:: r < RINGS ->
@@ -210,16 +303,20 @@ look:			/* Until there is nothing: that is the first look. */
 			atomic { seen[r] = published[r] }
 			/* A round is over: is there reason for another? */
 			if
-			:: !pending[0] && !pending[1] && (channel || news) ->
+			:: !pending[0] && !pending[1] ->
 #ifdef ROUND_FIRST
 				pending[0] = (sequence[0] != at[0] || !is_armed[0]);
 				pending[1] = (sequence[1] != at[1] || !is_armed[1]);
 #endif
-				channel = false;
-				news = false;
-#if !defined(ROUND_FIRST) && !defined(NO_ROUND)
-				pending[0] = true; pending[1] = true
+#ifndef CLEAR_LAST
+				drain();
+#else
+				has_news = has_news || is_woken(OLD) || is_woken(NEW) || news || passed;
 #endif
+#if !defined(ROUND_FIRST) && !defined(NO_ROUND)
+				pending[0] = has_news; pending[1] = has_news;
+#endif
+				has_news = false
 			:: else
 			fi;
 			pending[r] = false;
@@ -254,6 +351,10 @@ look:			/* Until there is nothing: that is the first look. */
 			:: is_new && seen[r] != published[r] -> goto look
 			:: else
 			fi;
+#endif
+#ifdef CLEAR_LAST
+			drain();
+			has_news = false;
 #endif
 			r++
 		:: else -> break
@@ -294,9 +395,12 @@ proctype Sleeper() {
 
 init {
 	atomic {
-		channel = true;		/* as mempool_client_fd() leaves it */
+		keep = true;		/* as mempool_client_fd() leaves it */
+		wanted = WANTS;
+		is_watched[OLD] = true;
 		run Poller();
 		run Daemon();
+		run Clock();
 #ifdef SLEEPER
 		run Sleeper();
 #endif
@@ -308,6 +412,9 @@ init {
 #endif
 #ifdef ASKS
 		run Sender(ASKER, 0);
+#endif
+#ifdef LAG
+		run Sender(LATE, 0);
 #endif
 #ifdef LONELY
 		run Sender(ALONE, 0);

@@ -48,10 +48,10 @@ static bool is_readable(int fd)
 	return poll(&poll_fd, 1, 0) == 1;
 }
 
-/* Somebody has written to the wake channel: it is not the timer's beat. */
+/* By a sender: it is not the timer's beat. Here, where no daemon is, by one of its own. */
 static bool is_woken(void)
 {
-	return is_readable(waiter->poller.wake_fd);
+	return is_readable(waiter->poller.keep_fd) && waiter->poller.has_news;
 }
 
 static struct mempool_topic *open_topic(struct mempool_client *client)
@@ -266,8 +266,7 @@ static void publish_to(const struct many *many, size_t i)
 
 static bool is_told(const struct many *many)
 {
-	return is_readable(many->client->poller.wake_fd) ||
-	       is_readable(many->client->poller.keep_fd);
+	return is_readable(many->client->poller.keep_fd);
 }
 
 /* News of one: whatever others look first, readable until that one has looked. */
