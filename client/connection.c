@@ -77,7 +77,6 @@ static int begin(struct connection *connection)
 		return no_daemon(r);
 	connection->fd = r;
 	connection->number++;
-	connection->n_asked = 0;
 	r = watch(connection);
 	if (r == 0)
 		r = packet_send(connection->fd, &connection->hello, sizeof(connection->hello), -1);
@@ -165,7 +164,6 @@ enum connection_event connection_read(struct connection *connection,
 		event = CONNECTION_NEWS;
 	} else if (is(&answer, MEMPOOL_MSG_PEER, sizeof(answer.peer))) {
 		event = CONNECTION_PEER;
-		connection->n_asked -= connection->n_asked > 0;
 		*ret_peer = (struct connection_peer){
 			.holder = answer.peer.holder,
 			.incarnation = answer.peer.incarnation,
@@ -191,10 +189,8 @@ int connection_ask(struct connection *connection, uint32_t holder, uint32_t inca
 		.holder = holder,
 		.incarnation = incarnation,
 	};
-	int r = packet_send(connection->fd, &message, sizeof(message), -1);
 
-	connection->n_asked += r == 0;
-	return r;
+	return packet_send(connection->fd, &message, sizeof(message), -1);
 }
 
 /* ---- leaving ---- */

@@ -30,7 +30,6 @@ struct connection {
 	int set_fd;			/* an epoll set that watches it; -1: none */
 	int wake_fd;			/* for each daemon there will be; -1: none */
 	uint32_t number;		/* of this connection: an answer comes on it or never */
-	uint32_t n_asked;		/* on this connection, and not answered yet */
 	uint32_t holder;		/* that we are */
 	int64_t tried_second;		/* in which connection_resume() has tried */
 	char socket_path[108];

@@ -474,12 +474,6 @@ static struct poller_peer *find_peer(struct poller *poller, const struct holder 
 	return peer;
 }
 
-static void hear_while_sending(struct poller *poller)
-{
-	if (hear(poller))
-		note_news(poller);
-}
-
 /* Unless an answer is due, or was given just now. */
 static void ask(struct poller *poller, struct poller_peer *peer, uint32_t id)
 {
@@ -487,22 +481,10 @@ static void ask(struct poller *poller, struct poller_peer *peer, uint32_t id)
 
 	if (peer->again_ns > 0 && clock_now_ns() < peer->again_ns)
 		return;
-	/* The daemon may have gone without our having noticed. */
-	for (int i = 0; i < 2 && connection_resume(connection); i++) {
-		int r;
-
-		if (peer->asked_on == connection->number)
-			return;
-		r = connection_ask(connection, id, peer->incarnation);
-		if (r == 0) {
-			peer->asked_on = connection->number;
-			return;
-		}
-		if (r == -EAGAIN)
-			return;
-		/* To its last word, which is that it is gone. */
-		hear_while_sending(poller);
-	}
+	if (!connection_resume(connection) || peer->asked_on == connection->number)
+		return;
+	if (connection_ask(connection, id, peer->incarnation) == 0)
+		peer->asked_on = connection->number;
 }
 
 /* Return: whether it has been woken, or need not be. */
@@ -533,18 +515,24 @@ static bool wake_poller(struct poller *poller, uint32_t id)
 static bool wake_pollers(struct poller *poller, uint32_t ring)
 {
 	_Atomic uint64_t *pollers = pollers_of(poller, ring);
-	bool is_complete = true;
+	bool is_complete = true, has_heard = false;
 	int cancel_state = enter(poller);
 
-	/* The answers that have come, after what we have published (poller.h). */
-	if (poller->connection->n_asked > 0)
-		hear_while_sending(poller);
 	for (uint32_t i = 0; i < poller->segment->n_holders / 64; i++) {
 		uint64_t bits = atomic_load_explicit(&pollers[i], memory_order_seq_cst);
 
-		for (; bits != 0; bits &= bits - 1)
-			is_complete &= wake_poller(poller, i * 64 +
-						   (uint32_t)__builtin_ctzll(bits));
+		for (; bits != 0; bits &= bits - 1) {
+			uint32_t id = i * 64 + (uint32_t)__builtin_ctzll(bits);
+
+			/*
+			 * The answers that have come, after what we have published (poller.h);
+			 * and the last word of a daemon, which is that it is gone.
+			 */
+			if (!has_heard && hear(poller))
+				note_news(poller);
+			has_heard = true;
+			is_complete &= wake_poller(poller, id);
+		}
 	}
 	leave(poller, cancel_state);
 	return is_complete;
