@@ -10,11 +10,6 @@
 
 #include "shm/clock.h"
 #include "shm/fd.h"
-#include "shm/holder.h"
-
-/* A descriptor that the daemon did not have is asked for again: at once, after 1 ms, 2 ms, .. 1 s. */
-#define PAUSE_NS INT64_C(1000000)
-#define MAX_PAUSES 11
 
 /* Of those pending, so many are compared with their sequence in each look. */
 #define STEPS_PER_LOOK 2
@@ -53,6 +48,7 @@ int poller_init(struct poller *poller, struct segment *segment, uint32_t holder,
 	};
 	for (int i = 0; i < POLLER_LISTS; i++)
 		TAILQ_INIT(&poller->lists[i]);
+	peers_init(&poller->peers, segment, connection);
 	return -pthread_mutex_init(&poller->lock, NULL);
 }
 
@@ -92,9 +88,7 @@ static void close_all(struct poller *poller)
 
 void poller_deinit(struct poller *poller, bool is_forked)
 {
-	for (uint32_t i = 0; poller->peers && i < poller->segment->n_holders; i++)
-		close_fd(&poller->peers[i].fd);
-	free(poller->peers);
+	peers_deinit(&poller->peers);
 	if (!is_forked) {
 		unwatch(poller, poller->wake_fd);
 		unwatch(poller, poller->timer_fd);
@@ -187,32 +181,6 @@ int poller_open(struct poller *poller)
 
 /* ---- what the daemon says ---- */
 
-static void take_answer(struct poller *poller, const struct connection_peer *answer)
-{
-	struct poller_peer *peer = NULL;
-
-	if (poller->peers && answer->holder < poller->segment->n_holders)
-		peer = &poller->peers[answer->holder];
-	/* Asked on this connection, and not of an earlier one who had that id. */
-	if (!peer || peer->asked_on != poller->connection->number ||
-	    peer->incarnation != answer->incarnation) {
-		if (answer->fd >= 0)
-			close(answer->fd);
-		return;
-	}
-	peer->asked_on = 0;
-	peer->fd = answer->fd;
-	if (peer->fd >= 0) {
-		/* It may be one that the daemon could not wake. */
-		eventfd_write(peer->fd, 1);
-		return;
-	}
-	if (peer->n_in_vain > 0)
-		peer->again_ns = clock_now_ns() + (PAUSE_NS << (peer->n_in_vain - 1));
-	if (peer->n_in_vain < MAX_PAUSES)
-		peer->n_in_vain++;
-}
-
 /*
  * Read all that there is. Return: whether it is news; of a daemon that went or came anything
  * may be, for whoever is to be woken may not have been.
@@ -230,7 +198,7 @@ static bool hear(struct poller *poller)
 			is_news = true;
 			break;
 		case CONNECTION_PEER:
-			take_answer(poller, &answer);
+			peers_take(&poller->peers, &answer);
 			break;
 		case CONNECTION_LOST:
 		case CONNECTION_BACK:
@@ -447,70 +415,6 @@ void poller_close(struct poller *poller)
 
 /* ---- waking others ---- */
 
-/* Back to what is known of a holder that was never woken. */
-static void forget_peer(struct poller_peer *peer)
-{
-	close_fd(&peer->fd);
-	*peer = (struct poller_peer){ .fd = -1 };
-}
-
-/* What is known of a holder as it lives now; NULL: no memory. */
-static struct poller_peer *find_peer(struct poller *poller, const struct holder *holder)
-{
-	struct poller_peer *peer;
-
-	if (!poller->peers) {
-		poller->peers = calloc(poller->segment->n_holders, sizeof(*poller->peers));
-		if (!poller->peers)
-			return NULL;
-		for (uint32_t i = 0; i < poller->segment->n_holders; i++)
-			poller->peers[i].fd = -1;
-	}
-	peer = &poller->peers[holder->id];
-	if (peer->incarnation != holder->incarnation) {
-		forget_peer(peer);
-		peer->incarnation = holder->incarnation;
-	}
-	return peer;
-}
-
-/* Unless an answer is due, or was given just now. */
-static void ask(struct poller *poller, struct poller_peer *peer, uint32_t id)
-{
-	struct connection *connection = poller->connection;
-
-	if (peer->again_ns > 0 && clock_now_ns() < peer->again_ns)
-		return;
-	if (!connection_resume(connection) || peer->asked_on == connection->number)
-		return;
-	if (connection_ask(connection, id, peer->incarnation) == 0)
-		peer->asked_on = connection->number;
-}
-
-/* Return: whether it has been woken, or need not be. */
-static bool wake_poller(struct poller *poller, uint32_t id)
-{
-	struct poller_peer *peer;
-	struct holder holder;
-
-	if (id == poller->holder) {
-		note_news(poller);
-		return true;
-	}
-	if (holder_read(poller->segment, id, &holder) < 0 ||
-	    holder.state != MEMPOOL_HOLDER_LIVE)
-		return true;
-	peer = find_peer(poller, &holder);
-	if (!peer)
-		return false;
-	if (peer->fd < 0) {
-		ask(poller, peer, id);
-		return false;
-	}
-	eventfd_write(peer->fd, 1);
-	return true;
-}
-
 /* Return: whether all have been woken. */
 static bool wake_pollers(struct poller *poller, uint32_t ring)
 {
@@ -531,7 +435,10 @@ static bool wake_pollers(struct poller *poller, uint32_t ring)
 			if (!has_heard && hear(poller))
 				note_news(poller);
 			has_heard = true;
-			is_complete &= wake_poller(poller, id);
+			if (id == poller->holder)
+				note_news(poller);
+			else
+				is_complete &= peers_wake(&poller->peers, id);
 		}
 	}
 	leave(poller, cancel_state);

@@ -32,11 +32,7 @@
  * nothing new (the timer's rounds, and those of a lost daemon), the sequence does not count.
  *
  * Waking. A sender that finds the eventcount armed moves the sequence, wakes the futex, and
- * then reaches each holder whose bit is set: it writes to its wake descriptor. One that it does
- * not have it asks the daemon for, once, and does not wait: the daemon answers the sender, then
- * wakes the holder itself. So a sender that has published and finds no answer yet knows that
- * the daemon's wake is still to come. Only a sender that reached all disarms. Descriptors are
- * kept, and compared with the holder's incarnation before each use.
+ * then reaches each holder whose bit is set (peers.h). Only a sender that reached all disarms.
  *
  * The timer covers what nothing else does: a sender that was killed between publish and wake
  * while no daemon runs, or one that cannot reach us. It is also when a client that lost its
@@ -54,6 +50,7 @@
 #include <sys/queue.h>
 
 #include "connection.h"
+#include "peers.h"
 #include "shm/eventcount.h"
 #include "shm/segment.h"
 
@@ -76,15 +73,6 @@ enum { POLLER_GIVEN_UP = 2, POLLER_LISTS };
 #define POLLER_PATIENCE 64
 #define POLLER_PATIENCE_NS INT64_C(2000000)
 
-/* What is known of another holder's wake descriptor. */
-struct poller_peer {
-	int fd;				/* -1: not here */
-	uint32_t incarnation;
-	uint32_t asked_on;		/* the number of the connection; its answer is due */
-	uint32_t n_in_vain;		/* how often the answer was that there is none, */
-	int64_t again_ns;		/* and when it may be asked for again */
-};
-
 struct poller {
 	struct segment *segment;
 	uint32_t holder;		/* that we are */
@@ -104,7 +92,7 @@ struct poller {
 	uint32_t *n_told;		/* by ring */
 	uint32_t patience;
 	int64_t impatient_ns;		/* since when nothing that is pending has looked */
-	struct poller_peer *peers;	/* by holder id; NULL: nobody was woken yet */
+	struct peers peers;		/* whom we wake */
 };
 
 /* Of a client: its segment, its id and its connection; all three outlive the poller. */
