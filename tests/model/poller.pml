@@ -8,11 +8,10 @@
  *	NEAR	has the wake channel that an earlier daemon made for the poller; one sends to
  *		ring 0 (not with NO_NEAR), one to ring 1 (with OTHER)
  *	ASKER	has none, and asks the daemon (with ASKS)
- *	LATE	has one that the poller watches no more, and asks the daemon (with LAG)
  *	ALONE	has neither channel nor daemon (with LONELY)
  *
  * A wake channel is a timerfd. To set it starts it, and it is readable a little later; to clear
- * it stops it. The poller asks the daemon for one (with ASKS, LAG or RENEWS), and takes the
+ * it stops it. The poller asks the daemon for one (with ASKS or RENEWS), and takes the
  * answer from its socket: others may have it, and have set it, before.
  *
  * Any sender may stop for ever between two steps (STOPS), as one that is killed does. With
@@ -34,8 +33,6 @@
  *   -DCLEAR_STORE    whoever armed meanwhile is cleared as well
  *   -DSEQUENCE_LAST  a waker moves the sequence behind its writes
  *   -DNEWS_FIRST     the daemon wakes the poller, then answers
- *   -DNOT_OWED       it forgets who was asked for before the poller had a channel
- *   -DTRUST_OLD      a channel of an earlier daemon counts as reaching the poller
  *   -DDROP_OLD       the poller gives up the old channel once it has a new one
  *   -DTAKE_QUIETLY   it clears a new channel, and does not look
  *   -DCLEAR_LAST     it clears a channel once it has looked
@@ -56,7 +53,7 @@
 #ifndef DETACHED
 #define DETACHED 0
 #endif
-#if (defined(ASKS) || defined(LAG) || defined(RENEWS)) && !DETACHED
+#if (defined(ASKS) || defined(RENEWS)) && !DETACHED
 #define WANTS 1
 #else
 #define WANTS 0
@@ -103,8 +100,7 @@ inline may_stop() {
 
 #define NEAR 0
 #define ASKER 1
-#define LATE 2
-#define ALONE 3
+#define ALONE 2
 
 /* One that has expired is not set back: it is readable already. */
 inline start(c) {
@@ -157,9 +153,6 @@ proctype Sender(byte kind; byte r) {
 					:: else ->
 						reached = false;
 						owed = !DETACHED;
-#ifdef TRUST_OLD
-						reached = (kind == LATE);
-#endif
 						if
 						:: !has_asked -> has_asked = true; question = true
 						:: else
@@ -175,7 +168,7 @@ proctype Sender(byte kind; byte r) {
 			reached = true;
 #endif
 #ifdef PROMISE_CLEARS
-			reached = reached || kind != ALONE;
+			reached = reached || kind == ASKER;
 #endif
 #if defined(CLEAR_FIRST)
 			skip
@@ -219,7 +212,7 @@ end:	skip
 }
 
 proctype Daemon() {
-	bool has_made, is_owed;
+	bool has_made;
 
 end:	do
 	:: question ->
@@ -228,24 +221,16 @@ end:	do
 		news = has_made;
 #endif
 		atomic { is_found = has_made; answer = true }
-		if
-		:: !has_made -> is_owed = true
 #ifndef NEWS_FIRST
-		:: else -> news = true
-#else
+		if
+		:: has_made -> news = true
 		:: else
-#endif
 		fi
+#endif
 	:: wanted ->
 		wanted = false;
 		has_made = true;
-		passed = true;
-#ifndef NOT_OWED
-		if
-		:: is_owed -> news = true
-		:: else
-		fi
-#endif
+		passed = true
 	od
 }
 
@@ -412,9 +397,6 @@ init {
 #endif
 #ifdef ASKS
 		run Sender(ASKER, 0);
-#endif
-#ifdef LAG
-		run Sender(LATE, 0);
 #endif
 #ifdef LONELY
 		run Sender(ALONE, 0);
