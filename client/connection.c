@@ -54,15 +54,13 @@ static int watch(const struct connection *connection)
 	return 0;
 }
 
-static int pass_wake_fd(const struct connection *connection)
+int connection_ask_wake(const struct connection *connection)
 {
 	struct mempool_msg_wake_fd message = {
 		.msg = packet_head(MEMPOOL_MSG_WAKE_FD, sizeof(message)),
 	};
 
-	if (connection->wake_fd < 0)
-		return 0;
-	return packet_send(connection->fd, &message, sizeof(message), connection->wake_fd);
+	return packet_send(connection->fd, &message, sizeof(message), -1);
 }
 
 /*
@@ -80,19 +78,19 @@ static int begin(struct connection *connection)
 	r = watch(connection);
 	if (r == 0)
 		r = packet_send(connection->fd, &connection->hello, sizeof(connection->hello), -1);
-	if (r == 0)
-		r = pass_wake_fd(connection);
+	if (r == 0 && connection->polls)
+		r = connection_ask_wake(connection);
 	if (r == 0 || r == -EPIPE || r == -ECONNRESET)
 		return 0;
 	connection_close(connection);
 	return no_daemon(r);
 }
 
-void connection_watch(struct connection *connection, int set_fd, int wake_fd)
+void connection_watch(struct connection *connection, int set_fd)
 {
 	connection->set_fd = set_fd;
-	connection->wake_fd = wake_fd;
-	if (connection->fd >= 0 && (watch(connection) < 0 || pass_wake_fd(connection) < 0))
+	connection->polls = true;
+	if (connection->fd >= 0 && (watch(connection) < 0 || connection_ask_wake(connection) < 0))
 		connection_close(connection);
 }
 
@@ -120,6 +118,7 @@ union answer {
 	struct mempool_msg_refused refused;
 	struct mempool_msg_news news;
 	struct mempool_msg_peer peer;
+	struct mempool_msg_wake wake;
 	char room[MEMPOOL_MSG_MAX_BYTES];
 };
 
@@ -147,7 +146,7 @@ static bool is(const union answer *answer, enum mempool_message_type type, size_
 }
 
 enum connection_event connection_read(struct connection *connection,
-				      struct connection_peer *ret_peer)
+				      struct connection_answer *ret_answer)
 {
 	enum connection_event event = CONNECTION_LOST;
 	union answer answer;
@@ -155,6 +154,7 @@ enum connection_event connection_read(struct connection *connection,
 
 	if (connection->fd < 0)
 		return CONNECTION_NOTHING;
+	*ret_answer = (struct connection_answer){ .fd = -1 };
 	r = receive(connection, &answer, &passed);
 	if (r == -EAGAIN)
 		return CONNECTION_NOTHING;
@@ -164,11 +164,16 @@ enum connection_event connection_read(struct connection *connection,
 		event = CONNECTION_NEWS;
 	} else if (is(&answer, MEMPOOL_MSG_PEER, sizeof(answer.peer))) {
 		event = CONNECTION_PEER;
-		*ret_peer = (struct connection_peer){
+		*ret_answer = (struct connection_answer){
 			.holder = answer.peer.holder,
 			.incarnation = answer.peer.incarnation,
+			.found = answer.peer.found,
 			.fd = passed,
 		};
+		passed = -1;
+	} else if (is(&answer, MEMPOOL_MSG_WAKE, sizeof(answer.wake))) {
+		event = CONNECTION_WAKE;
+		ret_answer->fd = passed;
 		passed = -1;
 	} else if (is(&answer, MEMPOOL_MSG_WELCOME, sizeof(answer.welcome)) &&
 		   answer.welcome.holder == connection->holder &&
@@ -182,7 +187,7 @@ enum connection_event connection_read(struct connection *connection,
 	return event;
 }
 
-int connection_ask(struct connection *connection, uint32_t holder, uint32_t incarnation)
+int connection_ask(const struct connection *connection, uint32_t holder, uint32_t incarnation)
 {
 	struct mempool_msg_peer_fd message = {
 		.msg = packet_head(MEMPOOL_MSG_PEER_FD, sizeof(message)),
@@ -249,7 +254,8 @@ void connection_bye(struct connection *connection, uint64_t n_freed)
 	int r = send_bye(connection, n_freed);
 
 	connection_close(connection);
-	connection->set_fd = connection->wake_fd = -1;
+	connection->set_fd = -1;
+	connection->polls = false;
 	if (r < 0) {
 		r = begin(connection);
 		if (r == 0)

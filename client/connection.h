@@ -5,9 +5,9 @@
  * The socket is needed to become a holder and to stop being one, and to wake those who poll.
  * In between the daemon may go and come:
  *
- *	fd < 0 --- connect, hello, and our wake descriptor ---> fd >= 0
- *	  ^							   |
- *	  +------------- the daemon hung up, or refuses -----------+
+ *	fd < 0 --- connect, hello, and ask for a channel ---> fd >= 0
+ *	  ^							 |
+ *	  +------------ the daemon hung up, or refuses ----------+
  *
  * Only connection_open() waits. All else takes one step and returns. A client that comes back
  * says hello with the nonce of its first hello and gets the same holder. It need not have the
@@ -28,14 +28,14 @@
 struct connection {
 	int fd;				/* -1: none */
 	int set_fd;			/* an epoll set that watches it; -1: none */
-	int wake_fd;			/* for each daemon there will be; -1: none */
+	bool polls;			/* so each daemon there will be is asked for a channel */
 	uint32_t number;		/* of this connection: an answer comes on it or never */
 	uint32_t holder;		/* that we are */
 	int64_t tried_second;		/* in which connection_resume() has tried */
 	char socket_path[108];
 	struct mempool_msg_hello hello;	/* what we say, first and again; nonce 0: never */
 };
-#define CONNECTION_NULL ((struct connection){ .fd = -1, .set_fd = -1, .wake_fd = -1 })
+#define CONNECTION_NULL ((struct connection){ .fd = -1, .set_fd = -1 })
 
 /**
  * connection_open() - connect, say connection->hello, wait for the welcome
@@ -60,35 +60,40 @@ void connection_bye(struct connection *connection, uint64_t n_freed);
 /* Hang up without a word. */
 void connection_close(struct connection *connection);
 
-/* From now on: watched by this epoll set, and each daemon gets this descriptor. */
-void connection_watch(struct connection *connection, int set_fd, int wake_fd);
+/* From now on: watched by this epoll set, and each daemon is asked for a wake channel. */
+void connection_watch(struct connection *connection, int set_fd);
 
 /* Whether there is a connection, if need be a new one. At most one try a second. */
 bool connection_resume(struct connection *connection);
 
-/*
- * Ask for another holder's wake descriptor. The daemon answers, and then wakes that holder, so
- * that who asks need not wait for the answer. Return: 0; -EAGAIN there is no room; -errno.
- */
-int connection_ask(struct connection *connection, uint32_t holder, uint32_t incarnation);
+/* Ask for our own wake channel. Return: 0; -EAGAIN there is no room; -errno. */
+int connection_ask_wake(const struct connection *connection);
 
-/* The answer. */
-struct connection_peer {
+/*
+ * Ask for another holder's wake channel. The daemon answers, and then wakes that holder, so that
+ * who asks need not wait for the answer. Return: 0; -EAGAIN there is no room; -errno.
+ */
+int connection_ask(const struct connection *connection, uint32_t holder, uint32_t incarnation);
+
+/* An answer; of our own channel the descriptor alone. */
+struct connection_answer {
 	uint32_t holder;
 	uint32_t incarnation;
+	uint32_t found;			/* enum mempool_peer_found, as the daemon says */
 	int fd;				/* the caller's to close; -1: it has none */
 };
 
 enum connection_event {
 	CONNECTION_NOTHING,		/* no message, or no connection */
 	CONNECTION_NEWS,		/* look again */
-	CONNECTION_PEER,
+	CONNECTION_WAKE,		/* our own channel, or none */
+	CONNECTION_PEER,		/* another holder's */
 	CONNECTION_BACK,		/* we were welcome once more */
 	CONNECTION_LOST,		/* it is closed */
 };
 
 /* The next message, if there is one. */
 enum connection_event connection_read(struct connection *connection,
-				      struct connection_peer *ret_peer);
+				      struct connection_answer *ret_answer);
 
 #endif

@@ -8,6 +8,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "channel.h"
 #include "shm/clock.h"
 #include "shm/fd.h"
 
@@ -42,10 +43,11 @@ int poller_init(struct poller *poller, struct segment *segment, uint32_t holder,
 		.holder = holder,
 		.connection = connection,
 		.epoll_fd = -1,
-		.wake_fd = -1,
 		.timer_fd = -1,
 		.keep_fd = -1,
 	};
+	for (int i = 0; i < POLLER_CHANNELS; i++)
+		poller->channels[i] = -1;
 	for (int i = 0; i < POLLER_LISTS; i++)
 		TAILQ_INIT(&poller->lists[i]);
 	peers_init(&poller->peers, segment, connection);
@@ -78,7 +80,8 @@ static void unwatch(const struct poller *poller, int fd)
 
 static void close_all(struct poller *poller)
 {
-	close_fd(&poller->wake_fd);
+	for (int i = 0; i < POLLER_CHANNELS; i++)
+		close_fd(&poller->channels[i]);
 	close_fd(&poller->timer_fd);
 	close_fd(&poller->keep_fd);
 	close_fd(&poller->epoll_fd);
@@ -90,7 +93,8 @@ void poller_deinit(struct poller *poller, bool is_forked)
 {
 	peers_deinit(&poller->peers);
 	if (!is_forked) {
-		unwatch(poller, poller->wake_fd);
+		for (int i = 0; i < POLLER_CHANNELS; i++)
+			unwatch(poller, poller->channels[i]);
 		unwatch(poller, poller->timer_fd);
 		unwatch(poller, poller->keep_fd);
 	}
@@ -107,15 +111,12 @@ static int make(struct poller *poller, size_t n_rings)
 	int r = 0;
 
 	poller->epoll_fd = fd_above_stdio(epoll_create1(EPOLL_CLOEXEC));
-	poller->wake_fd = fd_above_stdio(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 	poller->timer_fd = fd_above_stdio(timerfd_create(CLOCK_MONOTONIC,
 							 TFD_CLOEXEC | TFD_NONBLOCK));
 	poller->keep_fd = fd_above_stdio(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-	if (poller->epoll_fd < 0 || poller->wake_fd < 0 || poller->timer_fd < 0 ||
-	    poller->keep_fd < 0 || timerfd_settime(poller->timer_fd, 0, &slice, NULL) < 0)
+	if (poller->epoll_fd < 0 || poller->timer_fd < 0 || poller->keep_fd < 0 ||
+	    timerfd_settime(poller->timer_fd, 0, &slice, NULL) < 0)
 		r = -errno;
-	if (r == 0)
-		r = watch(poller, poller->wake_fd);
 	if (r == 0)
 		r = watch(poller, poller->timer_fd);
 	if (r == 0)
@@ -167,7 +168,7 @@ int poller_open(struct poller *poller)
 	if (poller->epoll_fd < 0) {
 		r = make(poller, poller->segment->config.n_rings);
 		if (r == 0) {
-			connection_watch(poller->connection, poller->epoll_fd, poller->wake_fd);
+			connection_watch(poller->connection, poller->epoll_fd);
 			/* What has happened so far may be news. */
 			note_news(poller);
 			atomic_store_explicit(&poller->is_used, true, memory_order_release);
@@ -181,13 +182,47 @@ int poller_open(struct poller *poller)
 
 /* ---- what the daemon says ---- */
 
+static bool is_channel(const struct poller *poller, int fd)
+{
+	for (int i = 0; i < POLLER_CHANNELS; i++)
+		if (poller->channels[i] == fd)
+			return true;
+	return false;
+}
+
+/*
+ * Others may have the channel already, and have woken us, or have asked the daemon to before there
+ * was one: so it is to be looked, whatever comes of this. It takes the place of the oldest. A file that is no channel is not put into the set.
+ */
+static void take_channel(struct poller *poller, int fd)
+{
+	int *place = &poller->channels[poller->n_channels % POLLER_CHANNELS];
+
+	if (fd < 0 || channel_clear(fd) < 0 || watch(poller, fd) < 0) {
+		close_fd(&fd);
+		poller->asks_again = true;
+		return;
+	}
+	unwatch(poller, *place);
+	close_fd(place);
+	*place = fd;
+	poller->n_channels++;
+}
+
+/* With the timer's beat, while there is a daemon that had none for us. */
+static void ask_again(struct poller *poller)
+{
+	if (poller->asks_again && poller->connection->fd >= 0)
+		poller->asks_again = connection_ask_wake(poller->connection) < 0;
+}
+
 /*
  * Read all that there is. Return: whether it is news; of a daemon that went or came anything
  * may be, for whoever is to be woken may not have been.
  */
 static bool hear(struct poller *poller)
 {
-	struct connection_peer answer;
+	struct connection_answer answer;
 	bool is_news = false;
 
 	for (;;) {
@@ -197,10 +232,17 @@ static bool hear(struct poller *poller)
 		case CONNECTION_NEWS:
 			is_news = true;
 			break;
+		case CONNECTION_WAKE:
+			take_channel(poller, answer.fd);
+			is_news = true;
+			break;
 		case CONNECTION_PEER:
 			peers_take(&poller->peers, &answer);
 			break;
 		case CONNECTION_LOST:
+			/* The next one is asked behind the hello. */
+			poller->asks_again = false;
+			/* fallthrough */
 		case CONNECTION_BACK:
 			poller->is_next_for_all = true;
 			is_news = true;
@@ -289,24 +331,29 @@ static void take_up_again(struct poller *poller)
 		move_to(poller, look, !poller->seen);
 }
 
+/* All that may be in the set: the channels, the socket, the timer and keep_fd. */
+#define MAX_EVENTS (POLLER_CHANNELS + 3)
+
 /* Drain what has made the descriptor readable. Return: whether anything had. */
 static bool drain(struct poller *poller)
 {
-	struct epoll_event events[4];
-	int n = epoll_wait(poller->epoll_fd, events, 4, 0);
+	struct epoll_event events[MAX_EVENTS];
+	int n = epoll_wait(poller->epoll_fd, events, MAX_EVENTS, 0);
 	bool is_news = false;
 	uint64_t count;
 
 	for (int i = 0; i < n; i++) {
 		int fd = events[i].data.fd;
 
-		if (fd == poller->wake_fd) {
-			is_news |= read(fd, &count, sizeof(count)) > 0;
-		} else if (fd == poller->timer_fd) {
+		if (fd == poller->timer_fd) {
 			is_news |= read(fd, &count, sizeof(count)) > 0;
 			poller->is_next_for_all = true;
+			ask_again(poller);
 		} else if (fd == poller->connection->fd) {
 			is_news |= hear(poller);
+		} else if (is_channel(poller, fd)) {
+			channel_clear(fd);
+			is_news = true;
 		}
 	}
 	return is_news;

@@ -2,7 +2,7 @@
 /*
  * poller.h - one descriptor per client for epoll, poll and libevent
  *
- *	mempool_client_fd() = epoll of	wake_fd		others write to it: they have published
+ *	mempool_client_fd() = epoll of	channels	others set one: they have published
  *					the socket	the daemon has news, or is gone
  *					timer_fd	each second
  *					keep_fd		our own: not all that waits has looked
@@ -33,6 +33,11 @@
  *
  * Waking. A sender that finds the eventcount armed moves the sequence, wakes the futex, and
  * then reaches each holder whose bit is set (peers.h). Only a sender that reached all disarms.
+ *
+ * Channels. The daemon makes our wake channel (channel.h). We ask for it and do not wait; until
+ * the answer is taken, with the next look, the daemon tells us by NEWS what it is asked to tell.
+ * A daemon that was started anew makes another one. Peers have the old ones still, so the last
+ * few stay in the set; and who finds a daemon that is another one asks it for ours (peers.h).
  *
  * The timer covers what nothing else does: a sender that was killed between publish and wake
  * while no daemon runs, or one that cannot reach us. It is also when a client that lost its
@@ -69,6 +74,9 @@ TAILQ_HEAD(poller_looks, poller_look);
 /* Which list is that of the seen, and which that of the pending, changes with each round. */
 enum { POLLER_GIVEN_UP = 2, POLLER_LISTS };
 
+/* Our wake channels: that of this daemon, and those of the ones before it. */
+#define POLLER_CHANNELS 4
+
 /* Pending looks are given up after so many of others in a row, and not before that time. */
 #define POLLER_PATIENCE 64
 #define POLLER_PATIENCE_NS INT64_C(2000000)
@@ -80,7 +88,9 @@ struct poller {
 	pthread_mutex_t lock;		/* all of this, and the connection */
 	_Atomic bool is_used;		/* the user has the descriptor */
 	int epoll_fd;
-	int wake_fd;
+	int channels[POLLER_CHANNELS];	/* -1: none */
+	uint32_t n_channels;		/* that we ever had: the next place, modulo their number */
+	bool asks_again;		/* this daemon had none for us */
 	int timer_fd;
 	int keep_fd;
 	bool is_kept;			/* keep_fd is readable */

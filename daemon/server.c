@@ -24,7 +24,7 @@
 #include "daemon/sessions/observer.h"
 #include "shm/segment.h"
 
-#define FDS_PER_CLIENT 3		/* its connection, its process's pidfd, and an eventfd to come */
+#define FDS_PER_CLIENT 3		/* its connection, its process's pidfd, and its wake channel */
 #define FDS_PER_SEGMENT 8		/* lock and object, and older generations */
 #define FDS_MARGIN 32
 #define STATUS_INTERVAL_NS UINT64_C(1000000000)

@@ -14,12 +14,16 @@
  *	BYE		->				the holder is reaped and its id freed
  *			<-	GONE, as soon as the daemon's state file says so
  *
- *	WAKE_FD		->				an eventfd is passed: whoever has news for
- *							this client writes to it
- *			<-	NEWS			at any time, to who has passed one: look again
+ *	WAKE_FD		->				it polls, and wants a wake channel: a timerfd
+ *			<-	WAKE			and the channel, or none
+ *			<-	NEWS			at any time, to who has asked: look again
  *	PEER_FD		->				a holder has its poller's bit set
- *			<-	PEER			and its eventfd, or none; and then NEWS goes
+ *			<-	PEER			and its channel, or none; and then NEWS goes
  *							to that holder
+ *
+ * No message of a client carries a descriptor. A wake channel is made by the daemon, nonblocking,
+ * of CLOCK_MONOTONIC. To wake is timerfd_settime() with one nanosecond, to clear is
+ * timerfd_settime() with 0. Nobody reads or writes it.
  *
  *	LIST		->				an observer: takes no holder
  *			<-	SEGMENT, n times, each with a file: its shape; n is in each; n = 0:
@@ -78,6 +82,7 @@ enum mempool_message_type {
 	MEMPOOL_MSG_DUMPED = 0x88,
 	MEMPOOL_MSG_GONE = 0x89,
 	MEMPOOL_MSG_FORGOTTEN = 0x8a,
+	MEMPOOL_MSG_WAKE = 0x8b,
 };
 
 struct mempool_msg {
@@ -183,9 +188,18 @@ struct mempool_msg_dumped {
 	struct mempool_msg msg;
 };
 
-/* With one descriptor, an eventfd, as SCM_RIGHTS. */
 struct mempool_msg_wake_fd {
 	struct mempool_msg msg;
+};
+
+/*
+ * With the channel as SCM_RIGHTS, if found is 1. Asked for twice, it is the same one. It says
+ * NEWS as well: who was asked for before it had a channel is to look now.
+ */
+struct mempool_msg_wake {
+	struct mempool_msg msg;
+	uint32_t found;
+	uint32_t reserved;
 };
 
 struct mempool_msg_peer_fd {
@@ -198,12 +212,17 @@ struct mempool_msg_news {
 	struct mempool_msg msg;
 };
 
-/* With the descriptor, if found is 1. */
+enum mempool_peer_found {
+	MEMPOOL_PEER_NONE = 0,		/* it has no channel of this daemon, or not yet */
+	MEMPOOL_PEER_PASSED = 1,	/* with the channel as SCM_RIGHTS */
+	MEMPOOL_PEER_LATER = 2,		/* read what was passed, then ask again */
+};
+
 struct mempool_msg_peer {
 	struct mempool_msg msg;
 	uint32_t holder;
 	uint32_t incarnation;
-	uint32_t found;
+	uint32_t found;			/* enum mempool_peer_found */
 	uint32_t reserved;
 };
 
@@ -287,6 +306,7 @@ static_assert(sizeof(struct mempool_shape_pool) == 24, "protocol");
 static_assert(sizeof(struct mempool_shape_ring) == 48, "protocol");
 static_assert(sizeof(struct mempool_msg_peer_fd) == 24, "protocol");
 static_assert(sizeof(struct mempool_msg_peer) == 32, "protocol");
+static_assert(sizeof(struct mempool_msg_wake) == 24, "protocol");
 static_assert(sizeof(struct mempool_msg_drain) == 80, "protocol");
 static_assert(sizeof(struct mempool_msg_drained) == 32, "protocol");
 static_assert(sizeof(struct mempool_msg_dump) == 24, "protocol");

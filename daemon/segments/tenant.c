@@ -288,7 +288,7 @@ static bool tell_news(void *userdata)
 	for (uint32_t n = 0; n < STEP_IDS && tenants->news_id < tenants->n_ids; n++) {
 		const struct tenant *tenant = tenants->by_id[tenants->news_id++];
 
-		if (tenant && tenant->visitor && tenant->wake_fd >= 0) {
+		if (tenant && tenant->visitor && tenant->polls) {
 			tenants->environment->tell->look_again(tenant->visitor);
 			break;
 		}

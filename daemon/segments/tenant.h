@@ -62,8 +62,8 @@ struct tenant {
 	struct watched watched;		/* LIVE: by its process */
 	int blind_error;		/* why it was not, when that was told last; 0: never */
 	struct visitor *visitor;	/* NULL: detached */
-	int wake_fd;			/* -1: it polls nothing; kept for those who wake it */
-	bool is_owed_news;		/* somebody has asked for that one before it came */
+	bool polls;			/* it wants to be told of news */
+	int wake_fd;			/* a timerfd for it and for those who wake it; or -1 */
 	struct quota_unit unit;		/* while detached */
 };
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <string.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "daemon/base/counters.h"
@@ -304,28 +305,51 @@ void session_client_bye(struct session *session, const struct mempool_msg_bye *b
 	session_free(session);
 }
 
-/* ---- wake descriptors ---- */
+/* ---- wake channels ---- */
 
 /*
- * The daemon keeps it for others and never uses it itself: a write to a descriptor that
- * somebody else made could be made to block. It tells its own news by message.
+ * The daemon makes it, so that its kind is known to all who use it, and never uses it itself: it
+ * tells its own news by message.
  */
-void session_client_wake_fd(struct session *session, int *passed)
+static void make_channel(struct tenant *tenant)
 {
-	struct tenant *tenant = session->visitor.tenant;
+	static struct log_limit limit = LOG_LIMIT("wake channels that cannot be made", 20);
 
-	if (session->state != SESSION_ATTACHED || *passed < 0) {
-		session_refuse(session, -EPROTO, "a wake descriptor is passed by a "
-			       "client, once it is welcome");
+	tenant->polls = true;
+	if (tenant->wake_fd >= 0)
+		return;
+	tenant->wake_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (tenant->wake_fd < 0)
+		log_limited(&limit, LOG_WARNING, "no wake channel for client '%s' (pid %d): %s; it "
+			    "looks once a second", tenant->name, (int)tenant->process.pid,
+			    strerror(errno));
+}
+
+void session_client_wake_fd(struct session *session)
+{
+	struct mempool_msg_wake answer = { .found = 0 };
+	struct tenant *tenant = session->visitor.tenant;
+	int r;
+
+	if (session->state != SESSION_ATTACHED) {
+		session_refuse(session, -EPROTO, "only a client asks for a wake channel");
 		return;
 	}
-	if (tenant->wake_fd >= 0)
-		close(tenant->wake_fd);
-	tenant->wake_fd = *passed;
-	*passed = -1;
-	if (tenant->is_owed_news)
-		session_client_look_again(&session->visitor);
-	tenant->is_owed_news = false;
+	make_channel(tenant);
+	session_fill(&answer.msg, MEMPOOL_MSG_WAKE, sizeof(answer));
+	answer.found = tenant->wake_fd >= 0 && session_may_pass(session);
+	r = answer.found ? session_send_fd(session, &answer, sizeof(answer), tenant->wake_fd)
+			 : session_send(session, &answer, sizeof(answer));
+	if (r < 0 && !has_hung_up(r))
+		session_free(session);
+}
+
+/* What the asker is told of a holder's channel. */
+static uint32_t find_channel(struct session *session, const struct tenant *peer)
+{
+	if (!peer || peer->wake_fd < 0)
+		return MEMPOOL_PEER_NONE;
+	return session_may_pass(session) ? MEMPOOL_PEER_PASSED : MEMPOOL_PEER_LATER;
 }
 
 void session_client_peer_fd(struct session *session, const struct mempool_msg_peer_fd *ask)
@@ -344,15 +368,15 @@ void session_client_peer_fd(struct session *session, const struct mempool_msg_pe
 	}
 	session_fill(&answer.msg, MEMPOOL_MSG_PEER, sizeof(answer));
 	peer = tenants_get(session->visitor.tenant->tenants, ask->holder, ask->incarnation);
-	answer.found = peer && peer->wake_fd >= 0;
-	visitor = answer.found ? peer->visitor : NULL;
-	if (peer && !visitor)
-		peer->is_owed_news = true;
-	r = answer.found ? session_send_fd(session, &answer, sizeof(answer), peer->wake_fd)
-			 : session_send(session, &answer, sizeof(answer));
+	answer.found = find_channel(session, peer);
+	visitor = peer && peer->polls ? peer->visitor : NULL;
+	r = answer.found == MEMPOOL_PEER_PASSED
+		    ? session_send_fd(session, &answer, sizeof(answer), peer->wake_fd)
+		    : session_send(session, &answer, sizeof(answer));
 	/*
 	 * Then, in the asker's stead, which does not wait for the answer: one that has published
-	 * and finds no answer yet knows that this is still to come.
+	 * and finds no answer yet knows that this is still to come. A holder that has not asked
+	 * for its channel yet, or comes back, looks when it gets that.
 	 */
 	if (visitor)
 		session_client_look_again(visitor);

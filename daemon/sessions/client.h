@@ -18,7 +18,7 @@ void session_client_bye(struct session *session, const struct mempool_msg_bye *b
 void session_client_unable(struct session *session, const struct mempool_msg_unable *unable);
 
 /* passed: the descriptor that came with it, or -1; taken over, it is set to -1. */
-void session_client_wake_fd(struct session *session, int *passed);
+void session_client_wake_fd(struct session *session);
 void session_client_peer_fd(struct session *session, const struct mempool_msg_peer_fd *ask);
 
 /* Answer the hello; again, if it waited a moment. */

@@ -86,9 +86,7 @@ static int check_message(struct session *session, const struct mempool_msg *msg,
 	return 0;
 }
 
-/* passed: a descriptor that came with it, or -1; who takes it over sets it to -1. */
-static void on_message(struct session *session, const union message *message, size_t size,
-		       int *passed)
+static void on_message(struct session *session, const union message *message, size_t size)
 {
 	if (check_message(session, &message->msg, size) < 0)
 		return;
@@ -116,7 +114,7 @@ static void on_message(struct session *session, const union message *message, si
 		session_observer_list(session);
 		break;
 	case MEMPOOL_MSG_WAKE_FD:
-		session_client_wake_fd(session, passed);
+		session_client_wake_fd(session);
 		break;
 	case MEMPOOL_MSG_PEER_FD:
 		session_client_peer_fd(session, &message->peer_fd);
@@ -163,7 +161,7 @@ static void read_message(struct session *session)
 	if (size == 0 && has_hung_up(session))
 		session_free(session);
 	else
-		on_message(session, &message, (size_t)size, &passed);
+		on_message(session, &message, (size_t)size);
 	if (passed >= 0)
 		close(passed);
 }

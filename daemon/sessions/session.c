@@ -3,11 +3,13 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <linux/sockios.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -57,7 +59,19 @@ int session_send_fd(struct session *session, const void *message, size_t size, i
 	control.header.cmsg_type = SCM_RIGHTS;
 	control.header.cmsg_len = CMSG_LEN(sizeof(int));
 	memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
-	return sendmsg(session->fd, &msghdr, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
+	if (sendmsg(session->fd, &msghdr, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		return -errno;
+	session->n_passed++;
+	return 0;
+}
+
+bool session_may_pass(struct session *session)
+{
+	int n_unread;
+
+	if (ioctl(session->fd, SIOCOUTQ, &n_unread) == 0 && n_unread == 0)
+		session->n_passed = 0;
+	return session->n_passed < SESSION_MAX_PASSED;
 }
 
 /*

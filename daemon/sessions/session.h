@@ -47,6 +47,9 @@ struct hosts;
 
 #define SESSION_DOOR_MAX 64
 
+/* Wake channels on their way to one peer: no more than so many, see session_may_pass(). */
+#define SESSION_MAX_PASSED 16
+
 enum session_state {
 	SESSION_NEW,
 	SESSION_WAITING,
@@ -90,6 +93,7 @@ struct session {
 	bool has_waited;		/* for a moment, before a refusal */
 	uint64_t awaits_reload;		/* its number; OBSERVER; 0: none */
 	uint64_t awaits_drain;		/* the same; it is not read meanwhile */
+	uint32_t n_passed;		/* descriptors, since the peer has read all there was */
 
 	/* Of the hello. */
 	int pidfd;			/* until a tenant has it */
@@ -139,6 +143,12 @@ void session_fill(struct mempool_msg *msg, enum mempool_message_type type, size_
 /* Return: 0; -errno: the peer hung up, or does not read. The second passes a descriptor. */
 int session_send(struct session *session, const void *message, size_t size);
 int session_send_fd(struct session *session, const void *message, size_t size, int fd);
+
+/*
+ * Whether one more may be passed. The kernel counts those that were passed and not read yet, for
+ * our user in all, and refuses more than RLIMIT_NOFILE: so nobody may leave many of them unread.
+ */
+bool session_may_pass(struct session *session);
 
 /* Return: as recv(2), also for a message that is cut; *ret_passed: a descriptor, or -1. */
 ssize_t session_receive(struct session *session, void *message, size_t size, int *ret_passed);

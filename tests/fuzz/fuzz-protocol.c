@@ -165,6 +165,7 @@ union answer {
 	struct mempool_msg_segment segment;
 	struct mempool_msg_reloaded reloaded;
 	struct mempool_msg_peer peer;
+	struct mempool_msg_wake wake;
 	char room[2 * MEMPOOL_MSG_MAX_BYTES];
 };
 
@@ -210,7 +211,11 @@ static void check_answer(const union answer *answer, size_t size)
 		FUZZ_CHECK(answer->reloaded.error == 0 || answer->reloaded.text[0] != '\0');
 		break;
 	case MEMPOOL_MSG_PEER:
-		FUZZ_CHECK(size == sizeof(answer->peer) && answer->peer.found <= 1);
+		FUZZ_CHECK(size == sizeof(answer->peer) &&
+			   answer->peer.found <= MEMPOOL_PEER_LATER);
+		break;
+	case MEMPOOL_MSG_WAKE:
+		FUZZ_CHECK(size == sizeof(answer->wake) && answer->wake.found <= 1);
 		break;
 	case MEMPOOL_MSG_NEWS:
 		FUZZ_CHECK(size == sizeof(struct mempool_msg_news));
@@ -423,7 +428,7 @@ static void send_wake_fd(int fd)
 		.msg = packet_head(MEMPOOL_MSG_WAKE_FD, sizeof(message)),
 	};
 
-	send_packet(fd, &message, sizeof(message), true);
+	send_packet(fd, &message, sizeof(message), false);
 }
 
 static void send_peer_fd(int fd, struct fuzz_input *input)

@@ -149,12 +149,24 @@ static bool is_quiet(struct waiter *waiter)
 static bool is_woken(const struct waiter *waiter, int timeout_ms)
 {
 	const struct poller *poller = &waiter->client->poller;
-	struct pollfd fds[] = {
-		{ .fd = poller->wake_fd, .events = POLLIN },
-		{ .fd = poller->connection->fd, .events = POLLIN },
-	};
+	struct pollfd fds[POLLER_CHANNELS + 1];
 
-	return poller->has_news || poll(fds, 2, timeout_ms) > 0;
+	for (int i = 0; i < POLLER_CHANNELS; i++)
+		fds[i] = (struct pollfd){ .fd = poller->channels[i], .events = POLLIN };
+	fds[POLLER_CHANNELS] =
+		(struct pollfd){ .fd = poller->connection->fd, .events = POLLIN };
+	return poller->has_news || poll(fds, POLLER_CHANNELS + 1, timeout_ms) > 0;
+}
+
+/* By a sender itself, through one of its channels. */
+static bool is_set(const struct waiter *waiter, int timeout_ms)
+{
+	struct pollfd fds[POLLER_CHANNELS];
+
+	for (int i = 0; i < POLLER_CHANNELS; i++)
+		fds[i] = (struct pollfd){ .fd = waiter->client->poller.channels[i],
+					  .events = POLLIN };
+	return poll(fds, POLLER_CHANNELS, timeout_ms) > 0;
 }
 
 /* Woken after this word, with one message to be found; and quiet after it. */
@@ -167,6 +179,18 @@ static void expect_wake(struct waiter *waiter, const struct actor *sender, enum 
 	while (look(waiter) == 0)
 		ck_assert(is_woken(waiter, HUNG_MS));
 	ck_assert(is_quiet(waiter));
+}
+
+/* Until it has taken its wake channel from the daemon. */
+static void wait_for_channel(struct waiter *waiter)
+{
+	double start = clock_ms();
+
+	while (waiter->client->poller.n_channels == 0) {
+		ck_assert(clock_ms() - start < HUNG_MS);
+		ck_assert(is_readable(waiter->fd, HUNG_MS));
+		ck_assert_int_eq(look(waiter), 0);
+	}
 }
 
 /*
@@ -182,7 +206,7 @@ static void wait_until_known(struct waiter *waiter, const struct actor *sender)
 		ck_assert(clock_ms() - start < HUNG_MS);
 		tell(sender->fd, SEND_AND_TELL);
 		expect_to_hear(sender->fd, SEND_AND_TELL);
-		is_known = is_readable(waiter->client->poller.wake_fd, 0);
+		is_known = is_set(waiter, QUIET_MS);
 		ck_assert_int_eq(look(waiter), 1);
 	}
 	ck_assert(is_quiet(waiter));
@@ -523,7 +547,7 @@ START_TEST(test_poll_sender_from_before_a_restart_wakes_newcomers)
 			tell(sender.fd, SEND_AND_TELL);
 			expect_to_hear(sender.fd, SEND_AND_TELL);
 			/* By the sender itself, in its call. */
-			ck_assert(is_readable(waiter.client->poller.wake_fd, 0));
+			ck_assert(is_set(&waiter, HUNG_MS));
 			ck_assert_int_eq(look(&waiter), 1);
 			ck_assert(is_quiet(&waiter));
 		}
@@ -596,19 +620,19 @@ START_TEST(test_poll_news_between_answers_is_heard)
 	waiter_open(&waiter);
 	waiter_open(&other);
 	ck_assert_int_eq(look(&waiter) + look(&other), 0);
+	wait_for_channel(&other);
 	ck_assert(is_quiet(&waiter));
 	victim_start(&victim, &fixture, 1);
 	victim_kill(&victim);
 	ck_assert(is_woken(&waiter, HUNG_MS));
 	/* It asks for the other, and then takes the answer, without a look of its own. */
 	start = clock_ms();
-	while (!is_readable(other.client->poller.wake_fd, 0)) {
+	while (!is_set(&other, 1)) {
 		void *chunk = mempool_alloc(waiter.client, 8);
 
 		ck_assert(clock_ms() - start < HUNG_MS);
 		ck_assert_ptr_nonnull(chunk);
 		ck_assert_int_eq(mempool_topic_publish(waiter.topic, chunk, 8), 0);
-		usleep(1000);
 	}
 	ck_assert(is_woken(&waiter, 0));
 	waiter_close(&other);
