@@ -250,6 +250,13 @@ void fixture_object_path(const struct fixture *fixture, uint64_t generation,
 	globfree(&found);
 }
 
+void fixture_state_path(const struct fixture *fixture, uint64_t generation,
+			char ret_path[static 192])
+{
+	snprintf(ret_path, 192, "%s/%s.%llu.state", fixture->folder, fixture->segment,
+		 (unsigned long long)generation);
+}
+
 bool fixture_object_exists(const struct fixture *fixture, uint64_t generation)
 {
 	char path[96];
@@ -347,6 +354,21 @@ int fixture_run(struct fixture *fixture, const char *const *arguments)
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 	ck_assert(WIFEXITED(status));
 	return WEXITSTATUS(status);
+}
+
+int fixture_run_daemon(struct fixture *fixture)
+{
+	const char *const arguments[] = { MEMPOOLD, "-f", "-c", fixture->config_path, NULL };
+
+	return fixture_run(fixture, arguments);
+}
+
+int fixture_run_remove(struct fixture *fixture)
+{
+	const char *const arguments[] = { MEMPOOLD, "-c", fixture->config_path, "--remove",
+					  NULL };
+
+	return fixture_run(fixture, arguments);
 }
 
 static void set_notify(void *userdata)

@@ -61,6 +61,10 @@ void fixture_kill(struct fixture *fixture);
 /* Run it with these arguments (the last one NULL) to its end. Return: its exit status. */
 int fixture_run(struct fixture *fixture, const char *const *arguments);
 
+/* As a daemon that does not start, and with --remove. */
+int fixture_run_daemon(struct fixture *fixture);
+int fixture_run_remove(struct fixture *fixture);
+
 /* Whether what it has said since fixture_init() holds the text. Its lines are written by a
  * thread: waits until none of its threads runs. */
 bool fixture_log_has(const struct fixture *fixture, const char *text);
@@ -77,6 +81,10 @@ unsigned int fixture_count_objects(const struct fixture *fixture);
 bool fixture_object_exists(const struct fixture *fixture, uint64_t generation);
 void fixture_object_path(const struct fixture *fixture, uint64_t generation,
 			 char ret_path[static 96]);
+
+/* The state file of a generation. */
+void fixture_state_path(const struct fixture *fixture, uint64_t generation,
+			char ret_path[static 192]);
 
 /* ---- the wire ---- */
 

@@ -55,12 +55,6 @@ static struct state *open_state(uint64_t generation)
 	return state;
 }
 
-static void state_path(uint64_t generation, char ret_path[static 192])
-{
-	snprintf(ret_path, 192, "%s/%s.%llu.state", fixture.folder, fixture.segment,
-		 (unsigned long long)generation);
-}
-
 /* The only holder that is a client, who is said to be another process. */
 static void change_process(uint32_t holder, void (*change)(struct process *process))
 {
@@ -88,21 +82,6 @@ static struct mempool_header *map_header(uint64_t generation)
 static bool has_no_first_object(void *userdata)
 {
 	return !fixture_object_exists(userdata, 1);
-}
-
-static int run_daemon(void)
-{
-	const char *const arguments[] = { MEMPOOLD, "-f", "-c", fixture.config_path, NULL };
-
-	return fixture_run(&fixture, arguments);
-}
-
-static int run_remove(void)
-{
-	const char *const arguments[] = { MEMPOOLD, "-c", fixture.config_path, "--remove",
-					  NULL };
-
-	return fixture_run(&fixture, arguments);
 }
 
 /* ---- restart ---- */
@@ -358,7 +337,7 @@ START_TEST(test_dead_holder_that_cannot_be_seen_is_kept_until_forgotten)
 	fixture_kill(&fixture);
 	victim_kill(&victim);
 	change_process(victim.welcome.holder, disguises[_i]);
-	ck_assert_int_eq(run_remove(), 1);
+	ck_assert_int_eq(fixture_run_remove(&fixture), 1);
 	ck_assert(fixture_object_exists(&fixture, 1));
 	fixture_start(&fixture);
 	wait_until(is_unverifiable, segment, 1000);
@@ -589,10 +568,10 @@ START_TEST(test_second_daemon_is_refused)
 	fixture_start(&fixture);
 	snprintf(text, sizeof(text), "another mempoold (pid %d) has the state folder",
 		 (int)fixture.pid);
-	ck_assert_int_eq(run_daemon(), 1);
+	ck_assert_int_eq(fixture_run_daemon(&fixture), 1);
 	ck_assert(fixture_log_has(&fixture, text));
 	ck_assert(fixture_log_has(&fixture, fixture.folder));
-	ck_assert_int_eq(run_remove(), 1);
+	ck_assert_int_eq(fixture_run_remove(&fixture), 1);
 	ck_assert(fixture_object_exists(&fixture, 1));
 	fixture_stop(&fixture);
 }
@@ -601,7 +580,7 @@ END_TEST
 START_TEST(test_state_folder_that_others_may_write_is_refused)
 {
 	ck_assert_int_eq(chmod(fixture.folder, 01777), 0);
-	ck_assert_int_eq(run_daemon(), 1);
+	ck_assert_int_eq(fixture_run_daemon(&fixture), 1);
 	ck_assert(fixture_log_has(&fixture, "others may write to the state folder"));
 	ck_assert(fixture_log_has(&fixture, "set state_dir"));
 	ck_assert_uint_eq(fixture_count_objects(&fixture), 0);
@@ -652,7 +631,7 @@ START_TEST(test_two_daemons_of_one_segment_name_do_not_touch_each_other)
 	fixture_start(&other);
 	close(wire_attach(&other, 1, &again));
 	ck_assert_mem_eq(&second, &again, sizeof(second));
-	ck_assert_int_eq(run_remove(), 1);
+	ck_assert_int_eq(fixture_run_remove(&fixture), 1);
 	ck_assert(fixture_log_has(&fixture, "of another state folder, or another user"));
 	ck_assert_uint_eq(fixture_count_objects(&fixture), 2);
 	fixture_stop(&other);
@@ -738,7 +717,7 @@ START_TEST(test_object_without_state_of_a_segment_that_left_is_removed)
 		 house, 6);
 	ck_assert_int_eq(link(path, link_path), 0);
 	if (is_removal) {
-		ck_assert_int_eq(run_remove(), 1);
+		ck_assert_int_eq(fixture_run_remove(&fixture), 1);
 		ck_assert(!fixture_object_exists(&fixture, 1));
 	} else {
 		fixture_start(&fixture);
@@ -752,7 +731,7 @@ START_TEST(test_object_without_state_of_a_segment_that_left_is_removed)
 	close(fd);
 	if (!is_removal)
 		fixture_stop(&fixture);
-	ck_assert_int_eq(run_remove(), 0);
+	ck_assert_int_eq(fixture_run_remove(&fixture), 0);
 	ck_assert(fixture_object_exists(&left, 8));
 	ck_assert(!fixture_object_exists(&left, 9));
 	fixture_object_path(&left, 8, path);
@@ -839,10 +818,10 @@ START_TEST(test_remove_believes_nothing_of_the_object)
 		memset((void *)&segment->holders[id], 0xff, sizeof(segment->holders[id]));
 	memset(segment->memory.base, 0xff, sizeof(struct mempool_header));
 	/* Who lives is seen all the same. */
-	ck_assert_int_eq(run_remove(), 1);
+	ck_assert_int_eq(fixture_run_remove(&fixture), 1);
 	ck_assert(fixture_object_exists(&fixture, 1));
 	victim_kill(&victim);
-	ck_assert_int_eq(run_remove(), 0);
+	ck_assert_int_eq(fixture_run_remove(&fixture), 0);
 	ck_assert_uint_eq(fixture_count_objects(&fixture), 0);
 	segment_free(segment);
 }
@@ -855,7 +834,7 @@ static void damage_state(void)
 	char path[192];
 	int fd;
 
-	state_path(1, path);
+	fixture_state_path(&fixture, 1, path);
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(pwrite(fd, "junk", 4, 0), 4);
@@ -866,7 +845,7 @@ static void delete_state(void)
 {
 	char path[192];
 
-	state_path(1, path);
+	fixture_state_path(&fixture, 1, path);
 	ck_assert_int_eq(unlink(path), 0);
 }
 
@@ -876,7 +855,7 @@ static void be_of_another_version(void)
 	char path[192];
 	int fd;
 
-	state_path(1, path);
+	fixture_state_path(&fixture, 1, path);
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(pwrite(fd, &version, sizeof(version), 8), sizeof(version));
@@ -1196,7 +1175,7 @@ static void be_of_another_layout(void)
 	char path[192];
 	int fd;
 
-	state_path(1, path);
+	fixture_state_path(&fixture, 1, path);
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(pwrite(fd, &major, sizeof(major), 28), sizeof(major));
@@ -1245,7 +1224,7 @@ static bool has_nothing_left(void *userdata)
 	const struct fixture *gone = userdata;
 	char path[192];
 
-	snprintf(path, sizeof(path), "%s/%s.1.state", gone->folder, gone->segment);
+	fixture_state_path(gone, 1, path);
 	return !fixture_object_exists(gone, 1) && access(path, F_OK) < 0;
 }
 
@@ -1311,7 +1290,7 @@ START_TEST(test_segment_adopted_later_is_filled_beside_the_loop)
 	close(wire_attach(&fixture, 1, &first));
 	fixture_kill(&fixture);
 	/* A folder in its place cannot be read, now. */
-	state_path(1, path);
+	fixture_state_path(&fixture, 1, path);
 	snprintf(hidden, sizeof(hidden), "%s.kept", path);
 	ck_assert_int_eq(rename(path, hidden), 0);
 	ck_assert_int_eq(mkdir(path, 0700), 0);
@@ -1338,7 +1317,7 @@ START_TEST(test_remove_takes_what_has_left_the_config)
 	fixture_stop(&fixture);
 	fixture_configure(&fixture, "", NULL);
 	ck_assert(!has_nothing_left(&left));
-	ck_assert_int_eq(run_remove(), 0);
+	ck_assert_int_eq(fixture_run_remove(&fixture), 0);
 	ck_assert(has_nothing_left(&left));
 	ck_assert_uint_eq(fixture_count_objects(&fixture), 0);
 }
@@ -1359,7 +1338,7 @@ START_TEST(test_open_mode_open)
 	struct mempool_msg_welcome welcome;
 
 	configure_mode("open");
-	ck_assert_int_eq(run_daemon(), 1);
+	ck_assert_int_eq(fixture_run_daemon(&fixture), 1);
 	ck_assert(fixture_log_has(&fixture, "open_mode is open"));
 	ck_assert_uint_eq(fixture_count_objects(&fixture), 0);
 	configure_mode("open_or_create");
@@ -1378,7 +1357,7 @@ START_TEST(test_open_mode_create)
 	configure_mode("create");
 	fixture_start(&fixture);
 	fixture_stop(&fixture);
-	ck_assert_int_eq(run_daemon(), 1);
+	ck_assert_int_eq(fixture_run_daemon(&fixture), 1);
 	ck_assert(fixture_log_has(&fixture, "open_mode is create"));
 	ck_assert(fixture_object_exists(&fixture, 1));
 }
@@ -1416,14 +1395,14 @@ START_TEST(test_remove_takes_what_nobody_lives_in)
 	fixture_start(&fixture);
 	victim_start(&victim, &fixture, 1);
 	fixture_stop(&fixture);
-	ck_assert_int_eq(run_remove(), 1);
+	ck_assert_int_eq(fixture_run_remove(&fixture), 1);
 	ck_assert(fixture_log_has(&fixture, "left: 1 clients are in it, or"));
 	ck_assert(fixture_object_exists(&fixture, 1));
 	victim_kill(&victim);
-	ck_assert_int_eq(run_remove(), 0);
+	ck_assert_int_eq(fixture_run_remove(&fixture), 0);
 	ck_assert(fixture_log_has(&fixture, "removed mempool-"));
 	ck_assert(!fixture_object_exists(&fixture, 1));
-	ck_assert_int_eq(run_remove(), 0);
+	ck_assert_int_eq(fixture_run_remove(&fixture), 0);
 	ck_assert(fixture_log_has(&fixture, "there is none"));
 }
 END_TEST

@@ -228,16 +228,9 @@ static bool is_deserted(void *userdata)
 	return n_clients(segment) == 0 && pool_count_used(&segment->pools[0]) == 0;
 }
 
-static int remove_of(struct fixture *of)
-{
-	const char *const remove[] = { MEMPOOLD, "-c", of->config_path, "--remove", NULL };
-
-	return fixture_run(of, remove);
-}
-
 static void remove_all_generations(void)
 {
-	ck_assert_int_eq(remove_of(&fixture), 0);
+	ck_assert_int_eq(fixture_run_remove(&fixture), 0);
 	ck_assert_uint_eq(fixture_count_objects(&fixture), 0);
 }
 
@@ -295,7 +288,7 @@ static bool has_whole_state(void)
 {
 	char path[192];
 
-	snprintf(path, sizeof(path), "%s/%s.1.state", fixture.folder, fixture.segment);
+	fixture_state_path(&fixture, 1, path);
 	return access(path, F_OK) == 0;
 }
 
@@ -320,7 +313,7 @@ START_TEST(test_start_killed_before_every_call_is_left_by_another_house)
 		fixture_start(&other);
 		ck_assert_uint_eq(fixture_count_objects(&fixture), 2);
 		fixture_kill(&other);
-		ck_assert_int_eq(remove_of(&other), 0);
+		ck_assert_int_eq(fixture_run_remove(&other), 0);
 		ck_assert_uint_eq(fixture_count_objects(&fixture), 1);
 		fixture_start(&fixture);
 		check_one(k);
@@ -398,7 +391,7 @@ START_TEST(test_start_killed_before_every_call_beside_one_that_runs)
 		if (is_half_made || k % 16 == 0)
 			let_other_look(&other);
 		ck_assert(!is_half_made || fixture_count_objects(&fixture) == 2);
-		ck_assert_int_eq(remove_of(&fixture), 0);
+		ck_assert_int_eq(fixture_run_remove(&fixture), 0);
 		ck_assert_uint_eq(fixture_count_objects(&fixture), 1);
 		ck_assert_uint_lt(k, MAX_CALLS);
 	}
@@ -407,7 +400,7 @@ START_TEST(test_start_killed_before_every_call_beside_one_that_runs)
 	segment_free(segment);
 	wire_bye(client);
 	fixture_stop(&other);
-	ck_assert_int_eq(remove_of(&other), 0);
+	ck_assert_int_eq(fixture_run_remove(&other), 0);
 	remove_all_generations();
 	printf("%-8s killed before %4u calls without a state, beside one that runs\n", "start", n);
 	ck_assert_uint_gt(n, 5);

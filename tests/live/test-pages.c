@@ -48,13 +48,6 @@ static void teardown(void)
 	fixture_deinit(&fixture);
 }
 
-static int run_daemon(void)
-{
-	const char *const arguments[] = { MEMPOOLD, "-f", "-c", fixture.config_path, NULL };
-
-	return fixture_run(&fixture, arguments);
-}
-
 static bool skip(const char *why)
 {
 	printf("skipped: %s\n", why);
@@ -270,7 +263,7 @@ START_TEST(test_lock_beyond_the_limit_fails_and_leaves_nothing)
 {
 	fixture.in_child = little_memlock;
 	fixture_configure(&fixture, "", "    lock: true\n" POOL_OF_8_MIB);
-	ck_assert_int_eq(run_daemon(), 1);
+	ck_assert_int_eq(fixture_run_daemon(&fixture), 1);
 	ck_assert(fixture_log_has(&fixture, "cannot lock it: it needs 8.0 MiB, RLIMIT_MEMLOCK "
 					    "leaves 64.0 KiB: 8.0 MiB missing"));
 	ck_assert_uint_eq(fixture_count_objects(&fixture), 0);
@@ -325,7 +318,7 @@ START_TEST(test_numa_on_a_node_that_is_not_there)
 {
 	fixture_configure(&fixture, "", "    numa: { policy: bind, nodes: [ 0, 1023 ] }\n"
 					POOL_OF_8_MIB);
-	ck_assert_int_eq(run_daemon(), 1);
+	ck_assert_int_eq(fixture_run_daemon(&fixture), 1);
 	ck_assert(fixture_log_has(&fixture, "there is no node 1023 with memory, as numa has it: "
 					    "those of this machine are 0"));
 	ck_assert_uint_eq(fixture_count_objects(&fixture), 0);
@@ -460,7 +453,6 @@ static unsigned int count_huge_objects(void)
 START_TEST(test_huge_segment_works_like_any_other)
 {
 	uint64_t free = huge_number(2048, "free_hugepages");
-	const char *const remove[] = { MEMPOOLD, "-c", fixture.config_path, "--remove", NULL };
 	struct mempool_msg_welcome welcome;
 	struct mempool_client *client;
 	struct segment *segment;
@@ -513,7 +505,7 @@ START_TEST(test_huge_segment_works_like_any_other)
 
 	/* Not removed under its last client; and then it is. */
 	fixture_stop(&fixture);
-	ck_assert_int_ne(fixture_run(&fixture, remove), 0);
+	ck_assert_int_ne(fixture_run_remove(&fixture), 0);
 	ck_assert_uint_eq(count_huge_objects(), 1);
 	ck_assert_int_eq(((unsigned char *)chunk)[MIB - 1], 1);
 	fixture_start(&fixture);
@@ -522,7 +514,7 @@ START_TEST(test_huge_segment_works_like_any_other)
 	fixture_start(&fixture);
 	ck_assert_uint_eq(count_huge_objects(), 1);
 	fixture_stop(&fixture);
-	ck_assert_int_eq(fixture_run(&fixture, remove), 0);
+	ck_assert_int_eq(fixture_run_remove(&fixture), 0);
 	ck_assert_uint_eq(count_huge_objects(), 0);
 	snprintf(command, sizeof(command), "%s/twice", fixture.folder);
 	umount2(command, MNT_DETACH);
@@ -541,7 +533,7 @@ START_TEST(test_huge_pages_too_few_nothing_left)
 	free = huge_number(2048, "free_hugepages");
 	fixture_configure(&fixture, "", "    huge_pages: 2MiB\n"
 			  "    pools: [ { chunk_size: 1MiB, chunk_count: 1023 } ]\n");
-	ck_assert_int_eq(run_daemon(), 1);
+	ck_assert_int_eq(fixture_run_daemon(&fixture), 1);
 	ck_assert(fixture_log_has(&fixture, "it needs 512 huge pages of 2.0 MiB, "));
 	ck_assert(fixture_log_has(&fixture, " missing (write "));
 	ck_assert_uint_eq(huge_number(2048, "free_hugepages"), free);
@@ -558,7 +550,7 @@ START_TEST(test_huge_pages_without_a_mount)
 	while (umount2("/dev/hugepages", MNT_DETACH) == 0)
 		;
 	fixture_configure(&fixture, "", "    huge_pages: 2MiB\n" POOL_OF_8_MIB);
-	ck_assert_int_eq(run_daemon(), 1);
+	ck_assert_int_eq(fixture_run_daemon(&fixture), 1);
 	ck_assert(fixture_log_has(&fixture, "no hugetlbfs of that size is mounted"));
 }
 END_TEST

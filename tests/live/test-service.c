@@ -33,21 +33,6 @@ static void teardown(void)
 	fixture_deinit(&fixture);
 }
 
-static int run_daemon(void)
-{
-	const char *const arguments[] = { MEMPOOLD, "-f", "-c", fixture.config_path, NULL };
-
-	return fixture_run(&fixture, arguments);
-}
-
-static int run_remove(void)
-{
-	const char *const arguments[] = { MEMPOOLD, "-c", fixture.config_path, "--remove",
-					  NULL };
-
-	return fixture_run(&fixture, arguments);
-}
-
 /* ---- options ---- */
 
 static int run_with(const char *a, const char *b, const char *c)
@@ -277,7 +262,7 @@ START_TEST(test_socket_in_use_is_refused)
 	struct stat before, after;
 
 	stat(fixture.socket_path, &before);
-	ck_assert_int_eq(run_daemon(), 1);
+	ck_assert_int_eq(fixture_run_daemon(&fixture), 1);
 	ck_assert(fixture_log_has(&fixture, "another mempoold listens on"));
 	ck_assert_int_eq(stat(fixture.socket_path, &after), 0);
 	ck_assert_uint_eq(before.st_ino, after.st_ino);
@@ -286,7 +271,7 @@ START_TEST(test_socket_in_use_is_refused)
 
 	/* Something else's, that is no mempoold's. */
 	fd = listen_at(fixture.socket_path, SOCK_STREAM);
-	ck_assert_int_eq(run_daemon(), 1);
+	ck_assert_int_eq(fixture_run_daemon(&fixture), 1);
 	ck_assert(fixture_log_has(&fixture, "is a socket of something else"));
 	close(fd);
 }
@@ -298,7 +283,7 @@ START_TEST(test_path_that_is_no_socket_is_left)
 	struct stat st;
 
 	close(fd);
-	ck_assert_int_eq(run_daemon(), 1);
+	ck_assert_int_eq(fixture_run_daemon(&fixture), 1);
 	ck_assert(fixture_log_has(&fixture, "is not a socket; left alone"));
 	ck_assert_int_eq(stat(fixture.socket_path, &st), 0);
 }
@@ -313,7 +298,7 @@ START_TEST(test_socket_of_another_user_is_left)
 	fd = listen_at(fixture.socket_path, SOCK_SEQPACKET);
 	close(fd);
 	ck_assert_int_eq(chown(fixture.socket_path, 12345, 12345), 0);
-	ck_assert_int_eq(run_daemon(), 1);
+	ck_assert_int_eq(fixture_run_daemon(&fixture), 1);
 	ck_assert(fixture_log_has(&fixture, "is left from user 12345"));
 }
 END_TEST
@@ -381,16 +366,16 @@ START_TEST(test_socket_passed_of_wrong_kind_is_refused)
 	fixture.in_child = pass_fds;
 	fixture.userdata = &n;
 	passed_fds[0] = listen_at(path, SOCK_STREAM);
-	ck_assert_int_eq(run_daemon(), 1);
+	ck_assert_int_eq(fixture_run_daemon(&fixture), 1);
 	ck_assert(fixture_log_has(&fixture, "not a listening Unix socket for sequential"));
 	close(passed_fds[0]);
 	passed_fds[0] = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	ck_assert_int_eq(run_daemon(), 1);
+	ck_assert_int_eq(fixture_run_daemon(&fixture), 1);
 	unlink(path);
 	passed_fds[0] = listen_at(path, SOCK_SEQPACKET);
 	passed_fds[1] = listen_at(other, SOCK_SEQPACKET);
 	n = 2;
-	ck_assert_int_eq(run_daemon(), 1);
+	ck_assert_int_eq(fixture_run_daemon(&fixture), 1);
 	ck_assert(fixture_log_has(&fixture, "2 sockets were passed"));
 	unlink(path);
 	unlink(other);
@@ -534,7 +519,7 @@ START_TEST(test_journal_gets_priorities)
 	ck_assert(fixture_log_has(&fixture, "mempoold: error: another mempoold"));
 	ck_assert(!fixture_log_has(&fixture, "<3>"));
 	fixture.in_child = make_journal;
-	ck_assert_int_eq(run_daemon(), 1);
+	ck_assert_int_eq(fixture_run_daemon(&fixture), 1);
 	ck_assert(!fixture_log_has(&fixture, "<3>"));
 	ck_assert_int_eq(fixture_run(&fixture, arguments), 1);
 	ck_assert(fixture_log_has(&fixture, "<3>another mempoold"));
@@ -649,7 +634,7 @@ START_TEST(test_full_shm_is_an_error_at_start)
 {
 	fixture.in_child = small_shm;
 	fixture_configure(&fixture, "", "    pools: [ { chunk_size: 4KiB, chunk_count: 10000 } ]\n");
-	ck_assert_int_eq(run_daemon(), 1);
+	ck_assert_int_eq(fixture_run_daemon(&fixture), 1);
 	ck_assert(fixture_log_has(&fixture, "no room in /dev/shm: it needs"));
 	/* It fits, and then it works. */
 	fixture_configure(&fixture, "", "    pools: [ { chunk_size: 4KiB, chunk_count: 10 } ]\n");
@@ -677,7 +662,7 @@ START_TEST(test_full_state_folder_is_an_error_at_start)
 	fixture_configure(&fixture, top, NULL);
 	fixture.in_child = small_state_folder;
 	fixture.userdata = folder;
-	ck_assert_int_eq(run_daemon(), 1);
+	ck_assert_int_eq(fixture_run_daemon(&fixture), 1);
 	ck_assert(fixture_log_has(&fixture, strerror(ENOSPC)));
 	ck_assert_uint_eq(fixture_count_objects(&fixture), 0);
 	ck_assert_int_eq(rmdir(folder), 0);
@@ -702,7 +687,7 @@ START_TEST(test_files_that_may_not_be_as_large_are_an_error_at_start)
 	fixture.in_child = small_files;
 	fixture.userdata = &limit;
 	fixture_configure(&fixture, "", "    pools: [ { chunk_size: 4KiB, chunk_count: 1000 } ]\n");
-	ck_assert_int_eq(run_daemon(), 1);
+	ck_assert_int_eq(fixture_run_daemon(&fixture), 1);
 	ck_assert(fixture_log_has(&fixture, "no file may be as large: it needs"));
 	ck_assert(fixture_log_has(&fixture, "(LimitFSIZE= in its unit)"));
 	ck_assert_uint_eq(fixture_count_objects(&fixture), 0);
@@ -714,10 +699,10 @@ START_TEST(test_files_that_may_not_be_as_large_are_an_error_at_start)
 	fixture_start(&fixture);
 	wire_bye(wire_attach(&fixture, 1, &welcome));
 	fixture_stop(&fixture);
-	ck_assert_int_eq(run_remove(), 0);
+	ck_assert_int_eq(fixture_run_remove(&fixture), 0);
 	/* and so does what is small, but no file at all may be written: not even the log. */
 	limit = 0;
-	ck_assert_int_eq(run_daemon(), 1);
+	ck_assert_int_eq(fixture_run_daemon(&fixture), 1);
 	ck_assert_uint_eq(fixture_count_objects(&fixture), 0);
 }
 END_TEST

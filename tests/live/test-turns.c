@@ -111,10 +111,8 @@ static void configure(void)
 
 static void remove_segments(void)
 {
-	const char *const arguments[] = { MEMPOOLD, "-c", fixture.config_path, "--remove", NULL };
-
 	fixture_stop(&fixture);
-	ck_assert_int_eq(fixture_run(&fixture, arguments), 0);
+	ck_assert_int_eq(fixture_run_remove(&fixture), 0);
 }
 
 /* A process that is in all of them. */
