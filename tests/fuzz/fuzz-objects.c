@@ -30,6 +30,7 @@
 #include "daemon/segments/host.h"
 #include "daemon/server.h"
 #include "fuzz.h"
+#include "leftover.h"
 
 #define SHM "/dev/shm"
 #define PATH_BYTES 192
@@ -49,7 +50,7 @@ struct forged {
 
 static struct server server;
 static struct host *host;
-static char folder[] = "/tmp/mempool-fuzz-XXXXXX";
+static char folder[LEFTOVER_FOLDER_BYTES];
 static char segment[MEMPOOL_NAME_BYTES];
 static char victim[PATH_BYTES];		/* what links lead to */
 static struct process ourselves;
@@ -141,7 +142,7 @@ static void start(void)
 {
 	int pair[2], pidfd;
 
-	FUZZ_CHECK(mkdtemp(folder));
+	leftover_make_folder(folder);
 	snprintf(segment, sizeof(segment), "fuzz-%d", (int)getpid());
 	snprintf(victim, sizeof(victim), "%s/victim", folder);
 	log_set_level(LOG_EMERG);

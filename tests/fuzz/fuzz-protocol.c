@@ -21,6 +21,7 @@
 #include "daemon/server.h"
 #include "daemon/sessions/dispatch.h"
 #include "fuzz.h"
+#include "leftover.h"
 #include "shm/packet.h"
 #include "shm/sigbus.h"
 
@@ -42,7 +43,7 @@ static int links[N_LINKS];
 /* ---- the server ---- */
 
 /* What a step puts into the config, before somebody asks for a reload. */
-static char folder[] = "/tmp/mempool-fuzz-XXXXXX";	/* of states */
+static char folder[LEFTOVER_FOLDER_BYTES];	/* of states */
 
 enum conf_kind {
 	CONF_FIRST,
@@ -79,7 +80,7 @@ static struct conf *load_conf(void)
 	struct conf *conf;
 	char path[32];
 
-	FUZZ_CHECK(mkdtemp(folder));
+	leftover_make_folder(folder);
 	for (size_t i = 0; i < N_SEGMENTS; i++)
 		snprintf(names[i], sizeof(names[i]), "fuzz-%d-%zu", (int)getpid(), i);
 	conf_fd = memfd_create("conf", MFD_CLOEXEC);

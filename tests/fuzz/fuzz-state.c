@@ -16,12 +16,13 @@
 
 #include "daemon/segments/state.h"
 #include "fuzz.h"
+#include "leftover.h"
 #include "shm/geometry.h"
 
 #define FILE_NAME "fuzz.7.state"
 #define MAX_BYTES 65536
 
-static char path[] = "/tmp/mempool-fuzz-XXXXXX";
+static char path[LEFTOVER_FOLDER_BYTES];
 static int folder = -1;
 static unsigned char whole[MAX_BYTES];	/* a file as it should be */
 static size_t whole_size;
@@ -69,7 +70,7 @@ static void make_whole(void)
 
 static void start(void)
 {
-	FUZZ_CHECK(mkdtemp(path));
+	leftover_make_folder(path);
 	folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	FUZZ_CHECK(folder >= 0);
 	atexit(remove_folder);
