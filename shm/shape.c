@@ -19,6 +19,70 @@ static size_t file_size(size_t n_pools, size_t n_rings)
 	       n_rings * sizeof(struct mempool_shape_ring);
 }
 
+/* ---- records ---- */
+
+void shape_put_pools(const struct config *shape, void *to)
+{
+	unsigned char *at = to;
+
+	for (size_t i = 0; i < shape->n_pools; i++, at += sizeof(struct mempool_shape_pool)) {
+		const struct config_pool *from = &shape->pools[i];
+		const struct mempool_shape_pool pool = {
+			.chunk_size = from->chunk_size,
+			.n_chunks = from->n_chunks,
+			.alignment = from->alignment,
+			.cache = from->cache,
+		};
+
+		memcpy(at, &pool, sizeof(pool));
+	}
+}
+
+void shape_put_rings(const struct config *shape, void *to)
+{
+	unsigned char *at = to;
+
+	for (size_t i = 0; i < shape->n_rings; i++, at += sizeof(struct mempool_shape_ring)) {
+		const struct config_ring *from = &shape->rings[i];
+		struct mempool_shape_ring ring = { .capacity = from->capacity, .kind = from->kind };
+
+		memcpy(ring.name, from->name, sizeof(ring.name));
+		memcpy(at, &ring, sizeof(ring));
+	}
+}
+
+int shape_get_pools(const void *from, uint32_t n, struct config *shape)
+{
+	const unsigned char *at = from;
+	struct mempool_shape_pool pool;
+
+	for (uint32_t i = 0; i < n; i++, at += sizeof(pool)) {
+		memcpy(&pool, at, sizeof(pool));
+		if (config_add_pool(shape, pool.chunk_size, pool.n_chunks) < 0)
+			return -EINVAL;
+		shape->pools[i].alignment = pool.alignment;
+		shape->pools[i].cache = pool.cache;
+	}
+	return 0;
+}
+
+int shape_get_rings(const void *from, uint32_t n, struct config *shape)
+{
+	char name[MEMPOOL_NAME_BYTES + 1] = "";
+	const unsigned char *at = from;
+	struct mempool_shape_ring ring;
+	int r;
+
+	for (uint32_t i = 0; i < n; i++, at += sizeof(ring)) {
+		memcpy(&ring, at, sizeof(ring));
+		memcpy(name, ring.name, sizeof(ring.name));
+		r = config_append_ring(shape, name, ring.kind, ring.capacity);
+		if (r < 0)
+			return r == -ENOMEM ? r : -EINVAL;
+	}
+	return 0;
+}
+
 /* ---- make ---- */
 
 static void put_shape(const struct config *shape, unsigned char *to)
@@ -36,24 +100,8 @@ static void put_shape(const struct config *shape, unsigned char *to)
 	memcpy(head.name, shape->name, sizeof(head.name));
 	memcpy(to, &head, sizeof(head));
 	to += sizeof(head);
-	for (size_t i = 0; i < shape->n_pools; i++, to += sizeof(struct mempool_shape_pool)) {
-		const struct config_pool *from = &shape->pools[i];
-		const struct mempool_shape_pool pool = {
-			.chunk_size = from->chunk_size,
-			.n_chunks = from->n_chunks,
-			.alignment = from->alignment,
-			.cache = from->cache,
-		};
-
-		memcpy(to, &pool, sizeof(pool));
-	}
-	for (size_t i = 0; i < shape->n_rings; i++, to += sizeof(struct mempool_shape_ring)) {
-		const struct config_ring *from = &shape->rings[i];
-		struct mempool_shape_ring ring = { .capacity = from->capacity, .kind = from->kind };
-
-		memcpy(ring.name, from->name, sizeof(ring.name));
-		memcpy(to, &ring, sizeof(ring));
-	}
+	shape_put_pools(shape, to);
+	shape_put_rings(shape, to + shape->n_pools * sizeof(struct mempool_shape_pool));
 }
 
 static int write_sealed(int fd, const void *data, size_t size)
@@ -84,38 +132,6 @@ int shape_make_file(const struct config *shape)
 
 /* ---- read ---- */
 
-static int get_pools(const struct mempool_shape *head, const unsigned char *from,
-		     struct config *shape)
-{
-	struct mempool_shape_pool pool;
-
-	for (uint32_t i = 0; i < head->n_pools; i++, from += sizeof(pool)) {
-		memcpy(&pool, from, sizeof(pool));
-		if (config_add_pool(shape, pool.chunk_size, pool.n_chunks) < 0)
-			return -EPROTO;
-		shape->pools[i].alignment = pool.alignment;
-		shape->pools[i].cache = pool.cache;
-	}
-	return 0;
-}
-
-static int get_rings(const struct mempool_shape *head, const unsigned char *from,
-		     struct config *shape)
-{
-	char name[MEMPOOL_NAME_BYTES + 1] = "";
-	struct mempool_shape_ring ring;
-	int r;
-
-	for (uint32_t i = 0; i < head->n_rings; i++, from += sizeof(ring)) {
-		memcpy(&ring, from, sizeof(ring));
-		memcpy(name, ring.name, sizeof(ring.name));
-		r = config_append_ring(shape, name, ring.kind, ring.capacity);
-		if (r < 0)
-			return r == -ENOMEM ? r : -EPROTO;
-	}
-	return 0;
-}
-
 /* Of a private copy, not shorter than a head. */
 static int get_shape(const unsigned char *data, size_t size, struct config *shape)
 {
@@ -134,13 +150,13 @@ static int get_shape(const unsigned char *data, size_t size, struct config *shap
 	shape->page_bytes = head.page_bytes;
 	shape->data_align = head.data_align;
 	data += sizeof(head);
-	r = get_pools(&head, data, shape);
+	r = shape_get_pools(data, head.n_pools, shape);
 	if (r == 0)
-		r = get_rings(&head, data + head.n_pools * sizeof(struct mempool_shape_pool),
-			      shape);
-	if (r == 0 && config_check(shape, NULL) < 0)
-		r = -EPROTO;
-	return r;
+		r = shape_get_rings(data + head.n_pools * sizeof(struct mempool_shape_pool),
+				    head.n_rings, shape);
+	if (r == 0)
+		r = config_check(shape, NULL);
+	return r == -EINVAL ? -EPROTO : r;
 }
 
 /* Only memory has seals, so nobody waits for a disk or a network; and they hold its size. */

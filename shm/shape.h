@@ -9,7 +9,21 @@
 #ifndef SHM_SHAPE_H
 #define SHM_SHAPE_H
 
+#include <stdint.h>
+
 #include "config.h"
+
+/*
+ * Records of the pools, and of the queues and topics (include/mempool_protocol.h), wherever they
+ * stand: in the file, and in the daemon's state file. To get them is to add them to a shape that
+ * has none yet, and to believe nothing but that they are there; config_check() is the caller's.
+ *
+ * Return: 0; -EINVAL there can be no such pool or ring; -ENOMEM.
+ */
+void shape_put_pools(const struct config *shape, void *to);
+void shape_put_rings(const struct config *shape, void *to);
+int shape_get_pools(const void *from, uint32_t n, struct config *shape);
+int shape_get_rings(const void *from, uint32_t n, struct config *shape);
 
 /* Return: a descriptor of a file that nobody can change; -errno. */
 int shape_make_file(const struct config *shape);

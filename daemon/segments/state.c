@@ -14,6 +14,7 @@
 
 #include "daemon/base/origin.h"
 #include "shm/segment_memory.h"
+#include "shm/shape.h"
 
 #define STATE_MAGIC UINT64_C(0x6574617473706d0a)	/* "\nmpstate" in memory */
 #define STATE_VERSION 3
@@ -67,7 +68,7 @@ struct state_file {
 	uint64_t generation;
 	uint64_t created_ns;
 	uint32_t generation_seed;
-	/* The shape, of that layout. */
+	/* The shape, of that layout; its pools and rings are records of shm/shape.h. */
 	uint32_t max_clients;
 	uint32_t fallback;
 	uint32_t n_pools;
@@ -85,22 +86,6 @@ struct state_file {
 	uint64_t reserved1[54];
 };
 static_assert(sizeof(struct state_file) % 8 == 0, "records follow");
-
-struct state_pool {
-	uint64_t chunk_size;
-	uint64_t n_chunks;
-	uint32_t alignment;
-	uint32_t cache;
-};
-static_assert(sizeof(struct state_pool) == 24, "state");
-
-struct state_ring {
-	char name[MEMPOOL_NAME_BYTES];
-	uint64_t capacity;
-	uint32_t kind;
-	uint32_t reserved;
-};
-static_assert(sizeof(struct state_ring) == 48, "state");
 
 static_assert(sizeof(struct move_journal) == 40, "state");
 
@@ -139,28 +124,6 @@ static void set_word(struct state_record *record, enum mempool_holder_state hold
 	SET(record->word, (uint64_t)holder_state << 32 | incarnation);
 }
 
-static void put_shape(const struct state *state, const struct config *shape)
-{
-	struct state_file *file = state->file;
-	struct state_pool *pools = (void *)((unsigned char *)file + file->pools_off);
-	struct state_ring *rings = (void *)((unsigned char *)file + file->rings_off);
-
-	for (size_t i = 0; i < shape->n_pools; i++)
-		pools[i] = (struct state_pool){
-			.chunk_size = shape->pools[i].chunk_size,
-			.n_chunks = shape->pools[i].n_chunks,
-			.alignment = shape->pools[i].alignment,
-			.cache = shape->pools[i].cache,
-		};
-	for (size_t i = 0; i < shape->n_rings; i++) {
-		rings[i] = (struct state_ring){
-			.capacity = shape->rings[i].capacity,
-			.kind = shape->rings[i].kind,
-		};
-		memcpy(rings[i].name, shape->rings[i].name, sizeof(rings[i].name));
-	}
-}
-
 /* All of it, into zeroed memory. */
 static void put_file(struct state *state, const struct config *shape,
 		     const struct segment_identity *identity,
@@ -195,13 +158,14 @@ static void put_file(struct state *state, const struct config *shape,
 	};
 	state->records = (void *)((unsigned char *)file + file->records_off);
 	file->pools_off = file->records_off + (uint64_t)file->n_holders * file->record_size;
-	file->rings_off = file->pools_off + file->n_pools * sizeof(struct state_pool);
-	file->published_off = file->rings_off + file->n_rings * sizeof(struct state_ring);
+	file->rings_off = file->pools_off + file->n_pools * sizeof(struct mempool_shape_pool);
+	file->published_off = file->rings_off + file->n_rings * sizeof(struct mempool_shape_ring);
 	memcpy(file->shm_name, object->shm_name, sizeof(file->shm_name));
 	memcpy(file->name, shape->name, sizeof(file->name));
 	origin_init(&origin);
 	memcpy(file->boot_id, origin.boot_id, sizeof(file->boot_id));
-	put_shape(state, shape);
+	shape_put_pools(shape, (unsigned char *)file + file->pools_off);
+	shape_put_rings(shape, (unsigned char *)file + file->rings_off);
 	for (uint32_t id = 0; id < file->n_holders; id++)
 		set_word(&state->records[id], MEMPOOL_HOLDER_FREE, 1);
 }
@@ -260,8 +224,8 @@ int state_create(int folder, const struct config *shape, const struct segment_id
 	state->n_holders = config_n_holders(shape);
 	state->size_bytes = sizeof(struct state_file) +
 			    (uint64_t)state->n_holders * sizeof(struct state_record) +
-			    shape->n_pools * sizeof(struct state_pool) +
-			    shape->n_rings * (sizeof(struct state_ring) + sizeof(uint32_t));
+			    shape->n_pools * sizeof(struct mempool_shape_pool) +
+			    shape->n_rings * (sizeof(struct mempool_shape_ring) + sizeof(uint32_t));
 	snprintf(new_name, sizeof(new_name), "%s.new", state->file_name);
 	/* Of a daemon that was killed meanwhile; nobody else may write here. */
 	unlinkat(folder, new_name, 0);
@@ -302,38 +266,6 @@ static int check_header(const struct state_file *header, uint64_t size_bytes)
 	return 0;
 }
 
-static int read_pools(const struct state_file *header, const unsigned char *at,
-		      struct config *shape)
-{
-	struct state_pool pool;
-
-	for (uint32_t i = 0; i < header->n_pools; i++, at += sizeof(pool)) {
-		memcpy(&pool, at, sizeof(pool));
-		if (config_add_pool(shape, pool.chunk_size, pool.n_chunks) < 0)
-			return -EBADMSG;
-		shape->pools[i].alignment = pool.alignment;
-		shape->pools[i].cache = pool.cache;
-	}
-	return 0;
-}
-
-static int read_rings(const struct state_file *header, const unsigned char *at,
-		      struct config *shape)
-{
-	char name[MEMPOOL_NAME_BYTES + 1] = "";
-	struct state_ring ring;
-	int r;
-
-	for (uint32_t i = 0; i < header->n_rings; i++, at += sizeof(ring)) {
-		memcpy(&ring, at, sizeof(ring));
-		memcpy(name, ring.name, sizeof(ring.name));
-		r = config_append_ring(shape, name, ring.kind, ring.capacity);
-		if (r < 0)
-			return r == -ENOMEM ? r : -EBADMSG;
-	}
-	return 0;
-}
-
 static int read_shape(const struct state_file *header, const unsigned char *base,
 		      struct config *shape)
 {
@@ -341,19 +273,19 @@ static int read_shape(const struct state_file *header, const unsigned char *base
 	int r;
 
 	if (header->n_pools > MEMPOOL_MAX_DATA_POOLS || header->n_rings > MEMPOOL_MAX_RINGS ||
-	    !fits(header, header->pools_off, header->n_pools, sizeof(struct state_pool)) ||
-	    !fits(header, header->rings_off, header->n_rings, sizeof(struct state_ring)) ||
+	    !fits(header, header->pools_off, header->n_pools, sizeof(struct mempool_shape_pool)) ||
+	    !fits(header, header->rings_off, header->n_rings, sizeof(struct mempool_shape_ring)) ||
 	    config_init(shape, header->name) < 0)
 		return -EBADMSG;
 	shape->max_clients = header->max_clients;
 	shape->fallback = header->fallback != 0;
 	shape->page_bytes = header->page_bytes;
 	shape->data_align = header->data_align;
-	r = read_pools(header, base + header->pools_off, shape);
+	r = shape_get_pools(base + header->pools_off, header->n_pools, shape);
 	if (r == 0)
-		r = read_rings(header, base + header->rings_off, shape);
+		r = shape_get_rings(base + header->rings_off, header->n_rings, shape);
 	if (r < 0)
-		return r;
+		return r == -EINVAL ? -EBADMSG : r;
 	if (geometry_init(&geometry, shape) < 0 || geometry.n_holders != header->n_holders ||
 	    geometry.total_size > header->size_bytes)
 		return -EBADMSG;
