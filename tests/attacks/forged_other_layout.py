@@ -13,7 +13,6 @@ SEGMENTS = """
   - { name: NAMEb, pools: [ { chunk_size: 64, chunk_count: 100 } ] }
 """
 DESCRIPTORS = 1024                      # what a service has, where nothing else is said
-MAJOR_OFFSET = 8
 
 
 def limit_descriptors():
@@ -25,10 +24,10 @@ def attack(mempoold):
         daemon.start_or_fail()
         _, welcome = daemon.attach("a")
         segment = raw.Object(welcome.place.shm_name)
-        forged = raw.Forged(segment.get("H", MAJOR_OFFSET) + 1, 64, 32768)
+        forged = raw.Forged(segment.get("H", raw.MAJOR_OFFSET) + 1, 64, 32768)
         forged.write(segment)
         forged.write_holders(segment, os.getpid())
-        segment.put("H", MAJOR_OFFSET, forged.major)
+        segment.put("H", raw.MAJOR_OFFSET, forged.major)
         daemon.kill()
         if not daemon.start(before_exec=limit_descriptors):
             raw.succeeded("the daemon does not start any more")

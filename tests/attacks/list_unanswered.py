@@ -10,14 +10,7 @@ import time
 import raw
 
 SEGMENTS = "  - { name: NAMEa, pools: [ { chunk_size: 64, chunk_count: 100 } ] }\n"
-MAJOR_OFFSET = 8
 ASK_SECONDS, FEWER = 3, 10
-
-
-def forge(daemon):
-    _, welcome = daemon.attach("a")
-    segment = raw.Object(welcome.place.shm_name)
-    raw.Forged(segment.get("H", MAJOR_OFFSET), 1 << 20, 32704).write(segment)
 
 
 def ask_again_and_again(daemon, pipe):
@@ -34,7 +27,7 @@ def attack(mempoold):
         for each in (control, daemon):
             each.start_or_fail()
             each.attach("a")[0].close()
-        forge(daemon)
+        raw.Million(daemon).forge()
         control.kill()
         control.start_or_fail()
         daemon.kill()

@@ -44,6 +44,7 @@ HELLO, BYE, LIST, DRAIN, RELOAD, FORGET = 0x01, 0x02, 0x03, 0x06, 0x07, 0x09
 WELCOME, REFUSED, SEGMENT, RELOADED = 0x81, 0x82, 0x83, 0x87
 MESSAGE = struct.Struct("=IHHII")       # magic, version, type, size, reserved
 MAGIC = 0x6d706f6c
+MAJOR_OFFSET = 8                        # of a header
 ROOM = 4096                             # larger than any message
 
 # Of each version of the protocol: what stands behind the name in a hello, bytes of an
@@ -492,6 +493,19 @@ class Forged:
                              os.geteuid(), 1, 0, 1, 1, b"forged").ljust(HOLDER_RECORD, b"\0")
         with mmap.mmap(segment.fd, self.total_size) as memory:
             memory[self.holders_off:self.rings_off] = record * self.n_holders
+
+
+class Million:
+    """A client of segment a, which can make its header tell of a million chunks and 32,640
+    clients, all of whom share each chunk."""
+
+    def __init__(self, daemon):
+        self.connection, welcome = daemon.attach("a")
+        self.segment = Object(welcome.place.shm_name)
+        self.forged = Forged(self.segment.get("H", MAJOR_OFFSET), 1 << 20, 32704)
+
+    def forge(self):
+        self.forged.write(self.segment)
 
 
 # ---- other processes ----
