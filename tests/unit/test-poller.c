@@ -5,8 +5,10 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -477,6 +479,107 @@ START_TEST(test_poller_look_costs_the_same_among_many)
 }
 END_TEST
 
+/* ---- the lock ---- */
+
+struct held {
+	pthread_mutex_t *lock;
+	int begin, end;			/* of pipes: it is held; let go */
+	_Atomic pid_t tid;
+};
+
+static void *hold(void *userdata)
+{
+	struct held *held = userdata;
+	char byte;
+
+	held->tid = gettid();
+	pthread_mutex_lock(held->lock);
+	ck_assert_int_eq(write(held->begin, "", 1), 1);
+	ck_assert_int_eq(read(held->end, &byte, 1), 1);
+	pthread_mutex_unlock(held->lock);
+	return NULL;
+}
+
+static void *ask_for_fd(void *userdata)
+{
+	*(_Atomic pid_t *)userdata = gettid();
+	mempool_client_fd(waiter);
+	return NULL;
+}
+
+/* What proc(5) says of a thread: its state, and the priority that it has now. */
+static char look_at_thread(pid_t tid, long *ret_priority)
+{
+	char path[64], line[1024], state;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)tid);
+	file = fopen(path, "re");
+	ck_assert_ptr_nonnull(file);
+	ck_assert_ptr_nonnull(fgets(line, sizeof(line), file));
+	fclose(file);
+	ck_assert_int_eq(sscanf(strrchr(line, ')') + 1,
+				" %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %ld",
+				&state, ret_priority), 2);
+	return state;
+}
+
+/* Return: 0; EPERM: not here. */
+static int start_with_priority(pthread_t *thread, int priority, void *(*run)(void *userdata),
+			       void *userdata)
+{
+	const struct sched_param parameter = { .sched_priority = priority };
+	pthread_attr_t attributes;
+	int r;
+
+	pthread_attr_init(&attributes);
+	pthread_attr_setinheritsched(&attributes, PTHREAD_EXPLICIT_SCHED);
+	pthread_attr_setschedpolicy(&attributes, SCHED_FIFO);
+	pthread_attr_setschedparam(&attributes, &parameter);
+	r = pthread_create(thread, &attributes, run, userdata);
+	pthread_attr_destroy(&attributes);
+	return r;
+}
+
+/* Whoever has it runs on before all that is less urgent than those who wait. */
+START_TEST(test_poller_lock_inherits_priority)
+{
+	struct held held = { .lock = &waiter->poller.lock };
+	pthread_t low, high;
+	_Atomic pid_t waits = 0;
+	int begin[2], end[2];
+	long priority;
+	char byte;
+	int r;
+
+	ck_assert_int_eq(pipe(begin), 0);
+	ck_assert_int_eq(pipe(end), 0);
+	held.begin = begin[1];
+	held.end = end[0];
+	ck_assert_int_eq(pthread_create(&low, NULL, hold, &held), 0);
+	ck_assert_int_eq(read(begin[0], &byte, 1), 1);
+	r = start_with_priority(&high, 5, ask_for_fd, &waits);
+	if (r == 0) {
+		while (waits == 0 || look_at_thread(waits, &priority) != 'S')
+			sched_yield();
+		look_at_thread(held.tid, &priority);
+		/* In that file, a real-time priority of 5. */
+		ck_assert_int_eq(priority, -1 - 5);
+	} else {
+		ck_assert_int_eq(r, EPERM);
+		printf("skipped: no thread may have a real-time priority here\n");
+	}
+	ck_assert_int_eq(write(end[1], "", 1), 1);
+	pthread_join(low, NULL);
+	if (r == 0)
+		pthread_join(high, NULL);
+	for (int i = 0; i < 2; i++) {
+		close(begin[i]);
+		close(end[i]);
+	}
+}
+END_TEST
+
 static void add_tests(TCase *tcase)
 {
 	tcase_add_checked_fixture(tcase, setup, teardown);
@@ -491,6 +594,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_poller_what_was_given_up_may_be_closed);
 	tcase_add_test(tcase, test_poller_closed_look_leaves_the_other_on_its_ring);
 	tcase_add_test(tcase, test_poller_look_costs_the_same_among_many);
+	tcase_add_test(tcase, test_poller_lock_inherits_priority);
 }
 
 int main(void)
