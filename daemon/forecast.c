@@ -62,7 +62,7 @@ int forecast_add(struct forecast *forecast, struct host *host, const struct conf
 {
 	bool is_new = conf && (!host || !host->conf);
 	bool is_changed = host && host->current && (!conf || !host_fits(host, conf));
-	const struct config *to = is_changed && conf ? &conf->shape : NULL;
+	const struct config *to = conf && (is_changed || is_new) ? &conf->shape : NULL;
 	struct forecast_entry entry = { .fate = FATE_NEW };
 	struct generation *generation;
 	int r = 0;

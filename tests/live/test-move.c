@@ -632,6 +632,7 @@ END_TEST
 
 START_TEST(test_move_of_a_segment_that_left_the_config)
 {
+	struct mempool_msg_reloaded reloaded;
 	struct mempool_client *client;
 	char path[128];
 	FILE *file;
@@ -643,15 +644,14 @@ START_TEST(test_move_of_a_segment_that_left_the_config)
 	fprintf(file, "socket: { path: %s, mode: \"0666\" }\nsegments:\n  - name: %s-b\n%s",
 		fixture.socket_path, fixture.segment, fixture_pools);
 	fclose(file);
-	{
-		struct mempool_msg_reloaded reloaded;
-
-		wire_reload(&fixture, &reloaded);
-		ck_assert_int_eq(reloaded.error, 0);
-	}
+	wire_reload(&fixture, &reloaded);
+	ck_assert_int_eq(reloaded.error, 0);
 	wait_for_log("the segment is not in the config any more");
 	ck_assert(fixture_object_exists(&fixture, 1));
 	/* It comes back, with another layout. */
+	reload_with(MEMPOOL_RELOAD_DRY_RUN, new_layout, &reloaded);
+	ck_assert_uint_eq(reloaded.n_moving, 2);
+	ck_assert_uint_eq(reloaded.n_without_place, 0);
 	reload(new_layout);
 	client = open_client(&fixture);
 	expect_from(client, "work", 0, 2, 0);
