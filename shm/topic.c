@@ -113,52 +113,66 @@ bool topic_put(const struct topic *topic, const struct topic_slot *slot, uint32_
 	return true;
 }
 
-static void skip_to(uint64_t *cursor, uint64_t *n_missed, uint64_t to)
+/* A turn of a look. Inline, as each call of next goes through it. */
+static inline __attribute__((always_inline)) int
+look_once(const struct topic *topic, uint64_t *cursor, uint64_t *n_missed,
+	  struct topic_slot *ret_slot, uint64_t *ret_tail)
 {
-	*n_missed += to - *cursor;
-	*cursor = to;
+	uint64_t tail = atomic_load_explicit(&topic->ring->tail, ORDER);
+	uint64_t seen;
+	int32_t ahead;
+
+	if ((int64_t)(tail - *cursor) > (int64_t)topic->capacity)
+		topic_skip_to(cursor, n_missed, tail - topic->capacity);
+	seen = atomic_load_explicit(slot_at(topic, *cursor), ORDER);
+	ahead = (int32_t)(slot_sequence(seen) - (uint32_t)*cursor);
+	if (ahead < 0)
+		return -EAGAIN;
+	if (ahead > 0 || (uint32_t)seen == TOPIC_NO_MANAGER) {
+		/*
+		 * A later round stands here, and the tail has come at least so far: from there the
+		 * rest is skipped above. If not, a hostile client wrote there. Or it is drained.
+		 */
+		if (ahead > 0 && (int64_t)(atomic_load_explicit(&topic->ring->tail, ORDER) -
+					   *cursor) <= 0)
+			return -EAGAIN;
+		topic_skip_to(cursor, n_missed, *cursor + 1);
+		return -EBUSY;
+	}
+	ret_slot->position = *cursor;
+	ret_slot->seen = seen;
+	ret_slot->manager = (uint32_t)seen;
+	*ret_tail = tail;
+	return 0;
+}
+
+int topic_look_once(const struct topic *topic, uint64_t *cursor, uint64_t *n_missed,
+		    struct topic_slot *ret_slot, uint64_t *ret_tail)
+{
+	return look_once(topic, cursor, n_missed, ret_slot, ret_tail);
 }
 
 int topic_look(const struct topic *topic, uint64_t *cursor, uint64_t *n_missed,
 	       struct topic_slot *ret_slot)
 {
-	/* Each turn but the last moves the cursor on; a round at most, if the tail stands. */
-	for (;;) {
-		uint64_t tail = atomic_load_explicit(&topic->ring->tail, ORDER);
-		uint64_t seen;
-		int32_t ahead;
+	uint64_t tail;
+	int r;
 
-		if ((int64_t)(tail - *cursor) > (int64_t)topic->capacity)
-			skip_to(cursor, n_missed, tail - topic->capacity);
-		seen = atomic_load_explicit(slot_at(topic, *cursor), ORDER);
-		ahead = (int32_t)(slot_sequence(seen) - (uint32_t)*cursor);
-		if (ahead < 0)
-			return -EAGAIN;
-		if (ahead > 0 || (uint32_t)seen == TOPIC_NO_MANAGER) {
-			/*
-			 * A later round stands here, and the tail has come at least so far: from
-			 * there the rest is skipped above. If not, a hostile client wrote there. Or
-			 * it is drained.
-			 */
-			if (ahead > 0 && (int64_t)(atomic_load_explicit(&topic->ring->tail, ORDER) -
-						   *cursor) <= 0)
-				return -EAGAIN;
-			skip_to(cursor, n_missed, *cursor + 1);
-			continue;
-		}
-		ret_slot->position = *cursor;
-		ret_slot->seen = seen;
-		ret_slot->manager = (uint32_t)seen;
-		return 0;
-	}
+	/* Each turn but the last moves the cursor on; a round at most, if the tail stands. */
+	do
+		r = look_once(topic, cursor, n_missed, ret_slot, &tail);
+	while (r == -EBUSY);
+	return r;
 }
 
 uint64_t topic_newest(const struct topic *topic)
 {
-	struct topic_slot slot;
+	uint64_t tail = atomic_load_explicit(&topic->ring->tail, ORDER);
 
-	topic_next_free(topic, &slot);
-	return slot.position;
+	/* Filled already, and the tail stands back: its publisher was stopped, or killed. */
+	if (slot_sequence(atomic_load_explicit(slot_at(topic, tail), ORDER)) == (uint32_t)tail)
+		tail++;
+	return tail;
 }
 
 uint64_t topic_oldest(const struct topic *topic)
@@ -187,12 +201,7 @@ uint64_t topic_count(const struct topic *topic, uint64_t first, uint64_t end)
 
 uint64_t topic_begin(const struct topic *topic)
 {
-	uint64_t tail = atomic_load_explicit(&topic->ring->tail, ORDER);
-
-	/* Filled already, and the tail stands back: its publisher was killed. */
-	if (slot_sequence(atomic_load_explicit(slot_at(topic, tail), ORDER)) == (uint32_t)tail)
-		tail++;
-	return tail - topic->capacity;
+	return topic_newest(topic) - topic->capacity;
 }
 
 uint32_t topic_peek(const struct topic *topic, uint64_t position)

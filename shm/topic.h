@@ -88,7 +88,23 @@ bool topic_put(const struct topic *topic, const struct topic_slot *slot, uint32_
 int topic_look(const struct topic *topic, uint64_t *cursor, uint64_t *n_missed,
 	       struct topic_slot *ret_slot);
 
-/* Where a new reader begins. */
+/**
+ * topic_look_once() - one turn of topic_look()
+ * @ret_tail: as it was before the slot was seen
+ *
+ * Return: as topic_look(); -EBUSY the cursor was moved on: look again.
+ */
+int topic_look_once(const struct topic *topic, uint64_t *cursor, uint64_t *n_missed,
+		    struct topic_slot *ret_slot, uint64_t *ret_tail);
+
+/* Move a cursor on, and count what it passes. */
+static inline void topic_skip_to(uint64_t *cursor, uint64_t *n_missed, uint64_t to)
+{
+	*n_missed += to - *cursor;
+	*cursor = to;
+}
+
+/* Where a new reader begins. Nothing is written. */
 uint64_t topic_newest(const struct topic *topic);
 uint64_t topic_oldest(const struct topic *topic);
 
