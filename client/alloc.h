@@ -6,6 +6,7 @@
 #define CLIENT_ALLOC_H
 
 #include "parts.h"
+#include "shm/fence.h"
 
 /**
  * alloc_rank() - the smallest pool for a size, as its rank among the magazines
@@ -24,6 +25,11 @@ static inline void *alloc_prepare(const struct pool *pool, uint32_t index, size_
 {
 	struct mempool_entry *entry = &pool->entries[index];
 
+	/*
+	 * K1 (release fence) pairs with K2 in peek_verify(): a spectator that sees anything of what
+	 * is written from here on, sees that what it read from the chunk before is gone.
+	 */
+	fence_release();
 	/* Relaxed: they go with the chunk, whose word orders them. */
 	atomic_store_explicit(&entry->length, (uint32_t)size, memory_order_relaxed);
 	atomic_store_explicit(&entry->tag, 0, memory_order_relaxed);

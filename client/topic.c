@@ -5,6 +5,7 @@
  *	publish	OWNED(me) -> SHARED by {me, topic}; into the ring, evicting the oldest; then the
  *		publisher's own share goes
  *	next	a share of the message at the cursor, held like any acquired chunk
+ *	peek	the message at the cursor, held by nobody; nothing is written (shm/peek.h)
  *
  * Killed anywhere in publish, the message stands in the ring or nobody holds it; the reaper
  * clears the publisher's bit and collects what only a topic's bit is left on.
@@ -17,6 +18,7 @@
 #include "locate.h"
 #include "share.h"
 #include "shm/chunk_manager.h"
+#include "shm/peek.h"
 #include "shm/queue.h"
 #include "shm/topic.h"
 #include "wait.h"
@@ -26,12 +28,17 @@ struct mempool_topic {
 	struct topic topic;
 };
 
+/* Of the message that was peeked last. */
+enum peeked { PEEKED_NONE, PEEKED_GOOD, PEEKED_STALE };
+
 struct mempool_subscriber {
 	struct mempool_client *client;
 	struct topic topic;
 	uint64_t cursor;		/* the next message to read */
 	uint64_t n_missed;		/* and not told yet */
 	struct poller_look messages;	/* what it may wait for */
+	struct peek peek;
+	enum peeked peeked;
 };
 
 PUBLIC int mempool_topic_open(struct mempool_client *client, const char *name,
@@ -182,6 +189,14 @@ PUBLIC void mempool_subscriber_close(struct mempool_subscriber *subscriber)
 	free(subscriber);
 }
 
+static uint64_t take_missed(struct mempool_subscriber *subscriber)
+{
+	uint64_t n_missed = subscriber->n_missed;
+
+	subscriber->n_missed = 0;
+	return n_missed;
+}
+
 /* One call of next. */
 struct reading {
 	struct mempool_subscriber *subscriber;
@@ -222,6 +237,7 @@ PUBLIC int mempool_subscriber_next(struct mempool_subscriber *subscriber,
 	struct reading reading = { .subscriber = subscriber };
 	struct chunk_ref chunk;
 	const struct pool *pool;
+	uint64_t n_missed;
 	int r;
 
 	if (!subscriber || !ret_chunk)
@@ -243,8 +259,132 @@ PUBLIC int mempool_subscriber_next(struct mempool_subscriber *subscriber,
 	if (ret_length)
 		/* Ordered by the stamp of the manager. */
 		*ret_length = pool_length(pool, chunk.index);
+	n_missed = take_missed(subscriber);
 	if (ret_missed)
-		*ret_missed = subscriber->n_missed;
-	subscriber->n_missed = 0;
+		*ret_missed = n_missed;
+	return 0;
+}
+
+/* ---- without holding them ---- */
+
+/* How often one try of a copy loses its message before it looks at the clock. */
+#define COPY_TURNS 64
+
+static int try_peek(void *userdata)
+{
+	struct mempool_subscriber *subscriber = userdata;
+
+	return peek_next(&subscriber->topic, &subscriber->cursor, &subscriber->n_missed,
+			 &subscriber->peek);
+}
+
+/* A wait that writes nothing to the segment. */
+static int wait_and_look(struct mempool_subscriber *subscriber, wait_try_fn try, void *userdata,
+			 int64_t timeout_ns)
+{
+	return wait_for(&(struct wait_place){ .client = subscriber->client }, try, userdata,
+			timeout_ns);
+}
+
+PUBLIC int mempool_subscriber_peek(struct mempool_subscriber *subscriber,
+				   const void **ret_chunk, size_t *ret_length,
+				   uint32_t *ret_tag, uint64_t *ret_missed, int64_t timeout_ns)
+{
+	uint64_t n_missed;
+	int r;
+
+	if (!subscriber || !ret_chunk)
+		return -EINVAL;
+	if (!cache_get_quickly(subscriber->client))
+		return -errno;
+	subscriber->peeked = PEEKED_NONE;
+	r = wait_and_look(subscriber, try_peek, subscriber, timeout_ns);
+	if (r < 0)
+		return r;
+
+	subscriber->cursor++;
+	subscriber->peeked = PEEKED_GOOD;
+	*ret_chunk = peek_content(&subscriber->topic, &subscriber->peek);
+	if (ret_length)
+		*ret_length = subscriber->peek.length;
+	if (ret_tag)
+		*ret_tag = subscriber->peek.tag;
+	n_missed = take_missed(subscriber);
+	if (ret_missed)
+		*ret_missed = n_missed;
+	return 0;
+}
+
+PUBLIC int mempool_subscriber_verify(struct mempool_subscriber *subscriber)
+{
+	if (!subscriber)
+		return -EINVAL;
+	if (!cache_get_quickly(subscriber->client))
+		return -errno;
+	if (subscriber->peeked == PEEKED_NONE)
+		return -EINVAL;
+	if (subscriber->peeked == PEEKED_GOOD &&
+	    !peek_verify(&subscriber->topic, &subscriber->peek)) {
+		subscriber->peeked = PEEKED_STALE;
+		subscriber->n_missed++;
+	}
+	return subscriber->peeked == PEEKED_GOOD ? 0 : -ESTALE;
+}
+
+/* One call of copy. */
+struct copying {
+	struct mempool_subscriber *subscriber;
+	void *buffer;
+	size_t size;
+};
+
+static int try_copy(void *userdata)
+{
+	struct copying *copying = userdata;
+	struct mempool_subscriber *subscriber = copying->subscriber;
+
+	/* Each further turn follows a publisher's step. */
+	for (int i = 0; i < COPY_TURNS; i++) {
+		int r = try_peek(subscriber);
+
+		if (r < 0)
+			return r;
+		if (subscriber->peek.length > copying->size)
+			return -EMSGSIZE;
+		peek_copy(&subscriber->topic, &subscriber->peek, copying->buffer, copying->size);
+		if (peek_verify(&subscriber->topic, &subscriber->peek)) {
+			subscriber->cursor++;
+			return 0;
+		}
+		/* The next turn finds it evicted, or damaged, and counts it as missed. */
+	}
+	return -EAGAIN;
+}
+
+PUBLIC int mempool_subscriber_copy(struct mempool_subscriber *subscriber, void *buffer,
+				   size_t size_bytes, size_t *ret_length, uint32_t *ret_tag,
+				   uint64_t *ret_missed, int64_t timeout_ns)
+{
+	struct copying copying = { subscriber, buffer, size_bytes };
+	uint64_t n_missed;
+	int r;
+
+	if (!subscriber || (!buffer && size_bytes > 0))
+		return -EINVAL;
+	if (!cache_get_quickly(subscriber->client))
+		return -errno;
+	/* It has the place of what was peeked. */
+	subscriber->peeked = PEEKED_NONE;
+	r = wait_and_look(subscriber, try_copy, &copying, timeout_ns);
+	if ((r == 0 || r == -EMSGSIZE) && ret_length)
+		*ret_length = subscriber->peek.length;
+	if (r < 0)
+		return r;
+
+	if (ret_tag)
+		*ret_tag = subscriber->peek.tag;
+	n_missed = take_missed(subscriber);
+	if (ret_missed)
+		*ret_missed = n_missed;
 	return 0;
 }

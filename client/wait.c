@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <time.h>
 
 #include "parts.h"
 #include "shm/clock.h"
@@ -30,9 +31,22 @@ static int64_t slice_of(const struct wait_place *place, int64_t left_ns)
 	return left_ns;
 }
 
+/*
+ * Without a word to sleep on: a nap, each as long again as the one before, up to the longest.
+ * Return: 0; -EINTR a signal handler ran.
+ */
+static int nap(int64_t *nap_ns, int64_t left_ns)
+{
+	int64_t ns = left_ns >= 0 && left_ns < *nap_ns ? left_ns : *nap_ns;
+	const struct timespec span = { .tv_nsec = (long)ns };
+
+	*nap_ns = *nap_ns < WAIT_NAP_MAX_NS / 2 ? *nap_ns * 2 : WAIT_NAP_MAX_NS;
+	return -clock_nanosleep(CLOCK_MONOTONIC, 0, &span, NULL);
+}
+
 int wait_on(const struct wait_place *place, wait_try_fn try, void *userdata, int64_t timeout_ns)
 {
-	int64_t left, start;
+	int64_t left, start, nap_ns = WAIT_NAP_MIN_NS;
 	bool was_retired;
 	int r;
 
@@ -45,8 +59,11 @@ int wait_on(const struct wait_place *place, wait_try_fn try, void *userdata, int
 	left = timeout_ns;
 	start = clock_now_ns();
 	for (;;) {
-		uint32_t prepared = eventcount_prepare(place->eventcount);
+		uint32_t prepared = 0;
 		int slept;
+
+		if (place->eventcount)
+			prepared = eventcount_prepare(place->eventcount);
 
 		r = try(userdata);
 		if (r != -EAGAIN)
@@ -59,10 +76,13 @@ int wait_on(const struct wait_place *place, wait_try_fn try, void *userdata, int
 			if (left <= 0)
 				return try_armed(place, try, userdata);
 		}
-		/* The try has left nothing behind; and the sleep is no cancellation point by itself. */
+		/* The try has left nothing behind. Of the sleeps, only the nap is one by itself. */
 		pthread_testcancel();
-		slept = eventcount_sleep(place->eventcount, prepared,
-					 slice_of(place, left));
+		if (place->eventcount)
+			slept = eventcount_sleep(place->eventcount, prepared,
+						 slice_of(place, left));
+		else
+			slept = nap(&nap_ns, left);
 		if (slept < 0)
 			return slept;
 	}

@@ -13,10 +13,14 @@
 struct mempool_client;
 struct poller_look;
 
+#define WAIT_NAP_MIN_NS INT64_C(50000)
+#define WAIT_NAP_MAX_NS INT64_C(5000000)
+
 /* What is waited for: news of a ring; or of chunks, of which no descriptor tells. */
 struct wait_place {
 	struct mempool_client *client;
-	struct mempool_eventcount *eventcount;
+	struct mempool_eventcount *eventcount;	/* NULL: nothing may be written, so nobody wakes
+						 * it: it naps, and looks again */
 	struct poller_look *look;	/* of the ring's news; NULL: of chunks */
 	const int64_t *slice_ns;	/* how long to sleep, as the last try says; NULL: a slice */
 };
@@ -28,7 +32,8 @@ typedef int (*wait_try_fn)(void *userdata);
  * wait_on() - after a first try that said -EAGAIN: try until it works, or time is over
  * @timeout_ns: 0 tries no more; negative for ever (in a segment that is not retired)
  *
- * Between two tries it sleeps, and no longer than a slice (shm/eventcount.h). Before it says
+ * Between two tries it sleeps, and no longer than a slice (shm/eventcount.h); or it naps, shortly
+ * at first, and no longer than WAIT_NAP_MAX_NS. Before it says
  * -EAGAIN, a client with a pollable descriptor sees to it that this tells when to try again.
  *
  * A cancellation point before each sleep, so at least once a slice; never after a try that

@@ -26,11 +26,11 @@
  *            mempool_client_close() must be the last call. Not for signal handlers.
  *   Cancel:  the cancellation points (pthread_cancel) are mempool_client_open(), and, where
  *            they wait, mempool_alloc_wait(), mempool_queue_send(), mempool_queue_receive(),
- *            both with _many, and mempool_subscriber_next(). A wait acts on a cancel within a
- *            second, and has done nothing by then: what was to be sent is still the caller's.
- *            A call that got what it waited for returns it. No other call is a cancellation
- *            point, nor is one with timeout 0 but mempool_client_open(). Not with asynchronous
- *            cancellation.
+ *            both with _many, mempool_subscriber_next(), mempool_subscriber_peek() and
+ *            mempool_subscriber_copy(). A wait acts on a cancel within a second, and has done
+ *            nothing by then: what was to be sent is still the caller's. A call that got what it
+ *            waited for returns it. No other call is a cancellation point, nor is one with
+ *            timeout 0 but mempool_client_open(). Not with asynchronous cancellation.
  *   fork:    the child of a fork has no segment, also that of _Fork() or clone() without
  *            CLONE_VM. Every call there returns -ECHILD, except mempool_client_close(), which
  *            frees memory and descriptors and tells nobody. A fork takes no lock of ours.
@@ -469,6 +469,74 @@ void mempool_subscriber_close(struct mempool_subscriber *subscriber);
  */
 int mempool_subscriber_next(struct mempool_subscriber *subscriber, const void **ret_chunk,
 			    size_t *ret_length, uint64_t *ret_missed, int64_t timeout_ns);
+
+/**
+ * mempool_subscriber_peek() - look at the next message without holding it
+ * @ret_chunk:  not to be freed; what is read there counts when mempool_subscriber_verify() has
+ *		said so
+ * @ret_length: NULL, or the publisher's length, in bytes; never more than the chunk has
+ * @ret_tag:    NULL, or the publisher's tag
+ * @ret_missed: NULL, or how many messages were gone before this one
+ * @timeout_ns: for a message: 0 tries once, negative waits for ever
+ *
+ * For whoever cannot write to the segment, or is not to cost its publishers anything. Nothing is
+ * written: no publisher notices, and none waits. So the chunk may be evicted, freed and
+ * overwritten at any moment while it is read, and what is read then is of several messages, or of
+ * none: no number or offset in it may be relied on before it has been verified.
+ *
+ * By the C standard, reading it by pointer while somebody writes to it is a data race: undefined,
+ * whatever verify says later. Compilers in use give some bytes of before or after; they may also
+ * read twice what the program reads once, so copy a number before it is checked. What must be
+ * beyond doubt is read by mempool_subscriber_copy(), which reads by atomic words.
+ *
+ * Nobody wakes who waits here: it looks again and again, first after 50 us, then less and less
+ * often, and each 5 ms in the end.
+ *
+ * Threads: one at a time for each subscriber. Ends, whatever stands in the segment.
+ * Crash:   nothing of it is shared: killed anywhere, it leaves nothing behind.
+ * Source:  DESIGN.md section 5, "Spectators".
+ * Return:  0, and the message was whole when it was found;
+ *	-EAGAIN		nothing new all the time; or what there was went too fast each time
+ *	-EINTR		a signal handler ran while waiting
+ *	-EINVAL, -ECHILD, -ENOTCONN as mempool_subscriber_next()
+ */
+int mempool_subscriber_peek(struct mempool_subscriber *subscriber, const void **ret_chunk,
+			    size_t *ret_length, uint32_t *ret_tag, uint64_t *ret_missed,
+			    int64_t timeout_ns);
+
+/**
+ * mempool_subscriber_verify() - whether what was read until now is the message that was peeked
+ *
+ * May be asked again, after more was read. A message that it refuses counts as missed: the next
+ * call that tells of missed ones tells of it.
+ *
+ * Threads: one at a time for each subscriber. Wait-free.
+ * Crash:   writes nothing to the segment.
+ * Return:  0: all bytes that were read since mempool_subscriber_peek() were the message's, and so
+ *	    were its length and tag;
+ *	-ESTALE		it is gone, and what was read may be anything
+ *	-EINVAL		nothing was peeked, or mempool_subscriber_copy() was called since
+ *	-ECHILD, -ENOTCONN
+ */
+int mempool_subscriber_verify(struct mempool_subscriber *subscriber);
+
+/**
+ * mempool_subscriber_copy() - peek at the next message, copy all of it, and verify
+ * @buffer:     gets the message; on an error, anything
+ * @size_bytes: of the buffer; the largest chunk_size of mempool_client_pools() always suffices
+ * @ret_length: NULL, or the bytes of the message
+ * @ret_tag:    NULL, or its tag
+ * @ret_missed: NULL, or how many messages were gone before it, those included that went while
+ *		they were copied
+ * @timeout_ns: as for mempool_subscriber_peek()
+ *
+ * Threads, Crash, Source: as mempool_subscriber_peek().
+ * Return:  0; -EAGAIN, -EINTR, -EINVAL, -ECHILD, -ENOTCONN as mempool_subscriber_peek();
+ *	-EMSGSIZE	the message is longer; *ret_length says how long, and it is still the next
+ */
+int mempool_subscriber_copy(struct mempool_subscriber *subscriber, void *buffer,
+			    size_t size_bytes, size_t *ret_length, uint32_t *ret_tag,
+			    uint64_t *ret_missed, int64_t timeout_ns);
 
 #ifdef __cplusplus
 }

@@ -10,6 +10,7 @@
 #include "chunk_manager.h"
 #include "drain.h"
 #include "eventcount.h"
+#include "fence.h"
 #include "queue.h"
 #include "topic.h"
 
@@ -213,6 +214,8 @@ static int copy(struct move *move, struct chunk_ref from, struct chunk_ref *ret_
 		return r;
 	pool = &move->to->pools[ret_chunk->pool];
 	entry = &pool->entries[ret_chunk->index];
+	/* K1 (release fence) pairs with K2 in peek_verify(), as for who allocates. */
+	fence_release();
 	atomic_store_explicit(&entry->length, length, memory_order_relaxed);
 	atomic_store_explicit(&entry->tag, atomic_load_explicit(&old->tag, memory_order_relaxed),
 			      memory_order_relaxed);
