@@ -325,7 +325,8 @@ static int server_start(struct server *server)
 			  conf->socket_mode, conf->socket_group);
 	if (r < 0)
 		return r;
-	listener_start(&server->listener, server->base, on_connection, server);
+	listener_start(&server->listener, server->base, &server->sessions.closer, on_connection,
+		       server);
 	start_watchdog(server);
 	notify_state("READY=1");
 	send_status(server);
@@ -462,6 +463,7 @@ static _Noreturn void end_at_once(struct server *server)
 {
 	log_warning("a thread hangs, in a name service or a file system: mempoold ends without it");
 	listener_close(&server->listener);
+	closer_deinit(&server->sessions.closer);
 	log_finish();
 	_exit(EXIT_SUCCESS);
 }

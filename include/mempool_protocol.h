@@ -4,7 +4,8 @@
  *
  * Unix SOCK_SEQPACKET: one message a packet, each of exactly the size of its struct. The
  * client speaks first. One bad message (size, magic, version, type, order) and the daemon
- * drops that connection alone, with a REFUSED that says why where it still can.
+ * drops that connection alone, with a REFUSED that says why where it still can. So does one with
+ * descriptors: they only go out.
  *
  *	client			daemon
  *	HELLO		->

@@ -17,7 +17,6 @@ void session_client_hello(struct session *session, const struct mempool_msg_hell
 void session_client_bye(struct session *session, const struct mempool_msg_bye *bye);
 void session_client_unable(struct session *session, const struct mempool_msg_unable *unable);
 
-/* passed: the descriptor that came with it, or -1; taken over, it is set to -1. */
 void session_client_wake_fd(struct session *session);
 void session_client_peer_fd(struct session *session, const struct mempool_msg_peer_fd *ask);
 

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <poll.h>
-#include <unistd.h>
 
 #include "daemon/sessions/client.h"
 #include "daemon/sessions/drain.h"
@@ -145,10 +144,13 @@ static bool has_hung_up(const struct session *session)
 static void read_message(struct session *session)
 {
 	union message message;
-	ssize_t size;
-	int passed;
+	ssize_t size = session_receive(session, &message, sizeof(message));
 
-	size = session_receive(session, &message, sizeof(message), &passed);
+	if (size < 0 && errno == EBADMSG) {
+		session_refuse(session, -EPROTO, "descriptors came with a message: mempoold takes "
+			       "none");
+		return;
+	}
 	if (size < 0) {
 		/*
 		 * ECONNRESET: it hung up with answers of ours unread. The kernel tells that
@@ -162,8 +164,6 @@ static void read_message(struct session *session)
 		session_free(session);
 	else
 		on_message(session, &message, (size_t)size);
-	if (passed >= 0)
-		close(passed);
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *userdata)

@@ -14,6 +14,7 @@
 
 #include "daemon/base/log.h"
 #include "daemon/base/origin.h"
+#include "daemon/sessions/rights.h"
 
 #define LISTENER_BACKLOG 512
 #define LISTENER_BURST 16		/* connections taken before others get their turn */
@@ -74,6 +75,8 @@ static int take_passed(struct listener *listener)
 	if (r < 0)
 		return r;
 	listener->fd = SD_LISTEN_FDS_START;
+	/* Not for who has connected already. */
+	listener->refuses_rights = rights_refuse(listener->fd);
 	find_passed_path(listener);
 	log_info("listening on the socket passed by the service manager");
 	return 1;
@@ -176,6 +179,7 @@ static int prepare(struct listener *listener, const struct sockaddr_un *address,
 	umask(mask);
 	if (r < 0)
 		return r;
+	listener->refuses_rights = rights_refuse(listener->fd);
 	r = set_access(address->sun_path, mode, group);
 	if (r == 0 && (lstat(address->sun_path, &st) < 0 ||
 		       listen(listener->fd, LISTENER_BACKLOG) < 0))
@@ -323,6 +327,20 @@ static void assign_acceptable(struct listener *listener, struct event_base *base
 	event_add(&listener->acceptable, NULL);
 }
 
+/* Those who wait to be accepted, if any do, are in it, with what they have sent. */
+static void close_own(struct listener *listener)
+{
+	struct quota_unit none = { .user = NULL };
+
+	if (listener->refuses_rights || !listener->closer) {
+		close(listener->fd);
+		return;
+	}
+	/* Or it would be there, and accept nobody, until a child of the closer has ended. */
+	shutdown(listener->fd, SHUT_RDWR);
+	closer_take(listener->closer, listener->fd, &none);
+}
+
 /* Whoever has connected to the one before, and waits to be accepted, is. Nobody new can come to
  * it, so this ends. */
 static void close_socket(struct listener *listener)
@@ -333,7 +351,7 @@ static void close_socket(struct listener *listener)
 	event_del(&listener->later);
 	while ((fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
 		listener->fn(fd, listener->userdata);
-	close(listener->fd);
+	close_own(listener);
 }
 
 static void bind_anew(struct listener *listener)
@@ -354,6 +372,7 @@ static void bind_anew(struct listener *listener)
 	log_warning("the socket %s was removed; it has been made anew", listener->path);
 	close_socket(listener);
 	listener->fd = fresh.fd;
+	listener->refuses_rights = fresh.refuses_rights;
 	listener->device = fresh.device;
 	listener->inode = fresh.inode;
 	listener->is_told = false;
@@ -388,11 +407,12 @@ static void on_look(evutil_socket_t fd, short what, void *userdata)
 
 /* ---- the whole ---- */
 
-void listener_start(struct listener *listener, struct event_base *base, listener_fn fn,
-		    void *userdata)
+void listener_start(struct listener *listener, struct event_base *base, struct closer *closer,
+		    listener_fn fn, void *userdata)
 {
 	static const struct timeval interval = { 2, 0 };
 
+	listener->closer = closer;
 	listener->fn = fn;
 	listener->userdata = userdata;
 	evtimer_assign(&listener->later, base, on_later, listener);
@@ -408,7 +428,9 @@ void listener_close(struct listener *listener)
 		event_del(&listener->later);
 		event_del(&listener->look);
 	}
-	if (listener->fd >= 0)
+	if (listener->path && listener->fd >= 0)
+		close_own(listener);
+	else if (listener->fd >= 0)
 		close(listener->fd);
 	if (is_in_place(listener))
 		unlink(listener->path);

@@ -8,6 +8,8 @@
  * looked for every two seconds, and our own is bound anew. Who is connected does not notice.
  * When descriptors or memory run out, accepting is put off for a moment rather than tried
  * again and again.
+ *
+ * Where the kernel can do that, nobody can pass descriptors over what connects here (rights.h).
  */
 #ifndef DAEMON_SESSIONS_LISTENER_H
 #define DAEMON_SESSIONS_LISTENER_H
@@ -17,6 +19,7 @@
 #include <sys/types.h>
 
 #include "daemon/config/conf.h"
+#include "daemon/sessions/closer.h"
 
 /* A connection, for the callee to keep. */
 typedef void (*listener_fn)(int fd, void *userdata);
@@ -30,6 +33,8 @@ struct listener {
 	mode_t mode;			/* of our own */
 	gid_t group;
 	bool is_told;			/* the log says that it is gone */
+	bool refuses_rights;
+	struct closer *closer;		/* else */
 	struct event look;
 	struct event acceptable;
 	struct event later;
@@ -47,9 +52,9 @@ void listener_set_access(struct listener *listener, mode_t mode, gid_t group);
 /* Look whether its file is still there; if not, bind it anew. Logs. */
 void listener_look(struct listener *listener);
 
-/* From then on fn is called for each connection. */
-void listener_start(struct listener *listener, struct event_base *base, listener_fn fn,
-		    void *userdata);
+/* From then on fn is called for each connection. closer: for those that nobody accepts. */
+void listener_start(struct listener *listener, struct event_base *base, struct closer *closer,
+		    listener_fn fn, void *userdata);
 
 /* Stop, close, and unlink our own socket. */
 void listener_close(struct listener *listener);

@@ -15,6 +15,7 @@
 
 #include "daemon/base/log.h"
 #include "daemon/config/conf.h"
+#include "daemon/sessions/rights.h"
 
 /* Clients come and go as often as they like; the journal is not to be filled with it. */
 static struct log_limit refusals = LOG_LIMIT("clients that were refused", 20);
@@ -74,32 +75,14 @@ bool session_may_pass(struct session *session)
 	return session->n_passed < SESSION_MAX_PASSED;
 }
 
-/*
- * At most one descriptor is taken, the kernel drops what is more: by its length, not by
- * CMSG_SPACE(), whose padding has room for a second one.
- */
-ssize_t session_receive(struct session *session, void *message, size_t size, int *ret_passed)
+ssize_t session_receive(struct session *session, void *message, size_t size)
 {
-	struct iovec iov = { .iov_base = message, .iov_len = size };
-	union control control = { .room = { 0 } };
-	struct msghdr msghdr = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = CMSG_LEN(sizeof(int)),
-	};
-	struct cmsghdr *header;
-	ssize_t n;
+	int r = session->may_pass_rights ? rights_peek(session->fd) : 0;
 
-	*ret_passed = -1;
-	n = recvmsg(session->fd, &msghdr, MSG_DONTWAIT | MSG_TRUNC | MSG_CMSG_CLOEXEC);
-	if (n < 0)
-		return n;
-	header = CMSG_FIRSTHDR(&msghdr);
-	if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS &&
-	    header->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(ret_passed, CMSG_DATA(header), sizeof(int));
-	return n;
+	if (r == 0)
+		return recv(session->fd, message, size, MSG_DONTWAIT | MSG_TRUNC);
+	errno = r > 0 ? EBADMSG : -r;
+	return -1;
 }
 
 bool session_is_padded(const char *text, size_t size)
@@ -148,18 +131,6 @@ static void detach(struct session *session)
 	session->visitor.tenant = NULL;
 }
 
-/* Close without a reset: what the peer has sent and we do not want must not cost it what
- * we have sent. After the shutdown nothing new arrives, so this ends. */
-static void close_politely(int fd)
-{
-	char byte;
-
-	shutdown(fd, SHUT_RDWR);
-	while (recv(fd, &byte, sizeof(byte), MSG_DONTWAIT | MSG_TRUNC) > 0)
-		;
-	close(fd);
-}
-
 void session_free(struct session *session)
 {
 	struct sessions *sessions = session->sessions;
@@ -170,10 +141,26 @@ void session_free(struct session *session)
 	session_leave_door(session);
 	quota_put(&session->unit);
 	event_del(&session->readable);
-	peer_deinit(&session->peer);
 	TAILQ_REMOVE(&sessions->list, session, link);
 	TAILQ_INSERT_TAIL(&sessions->ended, session, link);
 	chore_start(&sessions->close);
+}
+
+/*
+ * Close without a reset: what the peer has sent and we do not want must not cost it what we have
+ * sent. Descriptors in what it has sent cost its user one more client.
+ */
+static void close_connection(struct session *session)
+{
+	struct sessions *sessions = session->sessions;
+	struct quota_unit unit = { .user = NULL };
+
+	if (rights_empty(session->fd, session->may_pass_rights)) {
+		close(session->fd);
+		return;
+	}
+	quota_take_anyway(sessions->quota, session->peer.uid, &unit);
+	closer_take(&sessions->closer, session->fd, &unit);
 }
 
 static bool close_next(void *userdata)
@@ -186,7 +173,8 @@ static bool close_next(void *userdata)
 	TAILQ_REMOVE(&sessions->ended, session, link);
 	if (session->pidfd >= 0)
 		close(session->pidfd);
-	close_politely(session->fd);
+	close_connection(session);
+	peer_deinit(&session->peer);
 	free(session);
 	return true;
 }
@@ -199,6 +187,7 @@ void sessions_init(struct sessions *sessions, struct chores *chores)
 	TAILQ_INIT(&sessions->drains);
 	sessions->chores = chores;
 	chore_init(&sessions->close, chores, close_next, sessions);
+	closer_init(&sessions->closer, sessions->base);
 }
 
 void sessions_deinit(struct sessions *sessions)
@@ -208,6 +197,7 @@ void sessions_deinit(struct sessions *sessions)
 	chore_stop(&sessions->close);
 	while (close_next(sessions))
 		;
+	closer_deinit(&sessions->closer);
 }
 
 static void refuse(struct session *session, int error, const char *told, const char *format,
@@ -297,6 +287,17 @@ static void clear_door(struct sessions *sessions)
 	}
 }
 
+/* One whose user is not known. */
+static void drop(struct sessions *sessions, int fd, bool may_pass_rights)
+{
+	struct quota_unit none = { .user = NULL };
+
+	if (rights_empty(fd, may_pass_rights))
+		close(fd);
+	else
+		closer_take(&sessions->closer, fd, &none);
+}
+
 struct session *session_new(struct sessions *sessions, int fd, event_callback_fn on_readable)
 {
 	struct timeval timeout = {
@@ -304,18 +305,20 @@ struct session *session_new(struct sessions *sessions, int fd, event_callback_fn
 		.tv_usec = (suseconds_t)(sessions->conf->hello_timeout_ns % 1000000000 / 1000),
 	};
 	struct session *session = calloc(1, sizeof(*session));
+	const bool may_pass_rights = !rights_are_refused(fd);
 	int r = session ? peer_init(&session->peer, fd) : -ENOMEM;
 
 	if (r < 0) {
 		log_limited(&refusals, LOG_WARNING, "dropped a connection: %s", strerror(-r));
 		free(session);
-		close(fd);
+		drop(sessions, fd, may_pass_rights);
 		return NULL;
 	}
 	clear_door(sessions);
 	session->sessions = sessions;
 	session->state = SESSION_NEW;
 	session->fd = fd;
+	session->may_pass_rights = may_pass_rights;
 	session->pidfd = -1;
 	TAILQ_INSERT_TAIL(&sessions->list, session, link);
 	event_assign(&session->readable, sessions->base, fd, EV_READ | EV_PERSIST, on_readable,

@@ -17,7 +17,8 @@
  * answer that does not fit into the socket ends the connection, too.
  *
  * A connection that has ended is closed a little later (daemon/base/chores.h): many may end at
- * once, with all their processes, and to close one takes the kernel longer than all else.
+ * once, with all their processes, and to close one takes the kernel longer than all else. One
+ * with descriptors in it is left to a child (closer.h).
  *
  * A connection that found the limits of clients used up is heard all the same, "at the
  * door", since it may be one that comes back to a record that is counted already. The door
@@ -36,6 +37,7 @@
 #include "daemon/base/process.h"
 #include "daemon/base/quota.h"
 #include "daemon/segments/tenant.h"
+#include "daemon/sessions/closer.h"
 #include "daemon/sessions/permission.h"
 #include "mempool_layout.h"
 #include "mempool_protocol.h"
@@ -66,6 +68,7 @@ struct sessions {
 	struct chores *chores;
 	TAILQ_HEAD(, session_drain) drains;	/* under way (drain.h) */
 	uint64_t n_drains;		/* so far */
+	struct closer closer;		/* where that may block */
 	uint32_t n_at_door;
 	struct event_base *base;
 	const struct conf *conf;	/* in force */
@@ -84,6 +87,7 @@ struct session {
 	struct sessions *sessions;
 	enum session_state state;
 	int fd;
+	bool may_pass_rights;		/* so each packet is looked at first */
 	struct event readable;
 	struct peer peer;
 	struct quota_unit unit;		/* none at the door */
@@ -150,8 +154,11 @@ int session_send_fd(struct session *session, const void *message, size_t size, i
  */
 bool session_may_pass(struct session *session);
 
-/* Return: as recv(2), also for a message that is cut; *ret_passed: a descriptor, or -1. */
-ssize_t session_receive(struct session *session, void *message, size_t size, int *ret_passed);
+/*
+ * Return: as recv(2), also for a message that is cut. EBADMSG: the next one has descriptors, and
+ * will not be read.
+ */
+ssize_t session_receive(struct session *session, void *message, size_t size);
 
 /* Say why, and end the connection: the session is gone then. */
 void session_refuse(struct session *session, int error, const char *format, ...)

@@ -5,7 +5,6 @@
  * In every case a bystander is attached meanwhile, and must still be served afterwards.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -324,52 +323,6 @@ START_TEST(test_connection_that_attached_is_not_timed)
 }
 END_TEST
 
-enum { MOST_PASSED = 4 };
-
-/* Say hello with so many descriptors of one file. */
-static void send_with(int fd, const struct mempool_msg_hello *hello, int passed, unsigned int n)
-{
-	union {
-		struct cmsghdr head;
-		char room[CMSG_SPACE(MOST_PASSED * sizeof(int))];
-	} control = { .room = { 0 } };
-	struct iovec iov = { .iov_base = (void *)hello, .iov_len = sizeof(*hello) };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
-			      .msg_controllen = CMSG_SPACE(n * sizeof(int)) };
-	unsigned int i;
-
-	control.head.cmsg_level = SOL_SOCKET;
-	control.head.cmsg_type = SCM_RIGHTS;
-	control.head.cmsg_len = CMSG_LEN(n * sizeof(int));
-	for (i = 0; i < n; i++)
-		memcpy(CMSG_DATA(&control.head) + i * sizeof(int), &passed, sizeof(int));
-	ck_assert_int_eq(sendmsg(fd, &msg, 0), sizeof(*hello));
-}
-
-/* Descriptors that a client passes never become the daemon's, be they one or several. */
-START_TEST(test_descriptors_passed_are_dropped)
-{
-	unsigned int n;
-
-	for (n = 1; n <= MOST_PASSED; n++) {
-		struct mempool_msg_hello hello = wire_hello(&fixture, n);
-		struct mempool_msg_welcome welcome;
-		int fd = wire_connect(&fixture), fds[2];
-		char byte;
-
-		ck_assert_int_eq(pipe2(fds, O_CLOEXEC), 0);
-		send_with(fd, &hello, fds[1], n);
-		wire_expect_welcome(fd, &welcome);
-		/* Nobody else has the writing end: the reader sees the end. */
-		close(fds[1]);
-		ck_assert(patience_poll(fds[0], 2000));
-		ck_assert_int_eq(read(fds[0], &byte, 1), 0);
-		close(fds[0]);
-		wire_bye(fd);
-	}
-}
-END_TEST
-
 /* It asks and asks and never reads: dropped, and nobody waits for it. */
 START_TEST(test_peer_that_does_not_read_is_dropped)
 {
@@ -477,7 +430,6 @@ int main(void)
 	tcase_add_test(tcase, test_list_shows_segments);
 	tcase_add_test(tcase, test_connection_that_says_nothing_is_dropped);
 	tcase_add_test(tcase, test_connection_that_attached_is_not_timed);
-	tcase_add_test(tcase, test_descriptors_passed_are_dropped);
 	tcase_add_test(tcase, test_peer_that_does_not_read_is_dropped);
 	tcase_add_test(tcase, test_hello_repeated_gets_same_record);
 	tcase_add_test(tcase, test_hello_after_bye_gets_new_record);
