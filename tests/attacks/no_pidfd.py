@@ -1,37 +1,19 @@
 # SPDX-License-Identifier: MIT
 """pidfd_open(2) is refused, as by container profiles of old: no death of an adopted client
 was ever seen, and what it held stayed held."""
-import ctypes
 import errno
 import os
 import signal
-import struct
 
 import raw
 
 SEGMENTS = "  - { name: NAMEa, pools: [ { chunk_size: 64, chunk_count: 100 } ] }\n"
 PIDFD_OPEN = 434
-PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
-LOAD, JUMP_IF_EQUAL, RETURN = 0x20, 0x15, 0x06
-ALLOW, ERRNO = 0x7fff0000, 0x00050000
-
-
-class Program(ctypes.Structure):
-    _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_char_p)]
 
 
 def refuse_pidfds():
     """A filter of its own for the daemon."""
-    code = b"".join(struct.pack("=HBBI", *instruction) for instruction in (
-        (LOAD, 0, 0, 0),                # the number of the call
-        (JUMP_IF_EQUAL, 0, 1, PIDFD_OPEN),
-        (RETURN, 0, 0, ERRNO | errno.EPERM),
-        (RETURN, 0, 0, ALLOW)))
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    if libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER,
-                  ctypes.byref(Program(4, code)), 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "seccomp")
+    raw.refuse_calls([(PIDFD_OPEN, {})], errno.EPERM)
 
 
 def hold(daemon, pipe):

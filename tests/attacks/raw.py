@@ -13,9 +13,12 @@ An attack is a function that gets the path of mempoold. It ends by one of three 
 
 Anything else, an exception for instance, is a fault of the attack and no verdict.
 """
+import array
 import ctypes
+import errno
 import mmap
 import os
+import platform
 import re
 import select
 import shutil
@@ -38,6 +41,7 @@ PATIENCE_SECONDS = 30
 OTHER_UID = 65534
 PR_SET_PDEATHSIG = 1
 MS_REC_PRIVATE = 0x4000 | 1 << 18
+PF_EXITING = 4
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 HELLO, BYE, LIST, DRAIN, RELOAD, FORGET = 0x01, 0x02, 0x03, 0x06, 0x07, 0x09
@@ -111,6 +115,16 @@ def soon(condition, seconds=PATIENCE_SECONDS):
                 return False
             time.sleep(0.02)
     return True
+
+
+def stat_of(pid):
+    """Its fields in /proc, from the state on."""
+    with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stat:
+        return stat.read().rpartition(") ")[2].split()
+
+
+def is_exiting(pid):
+    return bool(int(stat_of(pid)[6]) & PF_EXITING)
 
 
 def text_of(field):
@@ -200,6 +214,15 @@ class Daemon:
         self.process.kill()
         self.process.wait()
 
+    def pause(self):
+        """It does nothing, from here on until go_on()."""
+        os.kill(self.process.pid, signal.SIGSTOP)
+        if not soon(lambda: stat_of(self.process.pid)[0] in "Tt"):
+            raise RuntimeError("the daemon does not stop")
+
+    def go_on(self):
+        os.kill(self.process.pid, signal.SIGCONT)
+
     def log(self):
         with open(self.log_path, encoding="utf-8", errors="replace") as log:
             return log.read()
@@ -214,9 +237,9 @@ class Daemon:
         connection = self.connect()
         return connection, connection.hello(self.name + segment, nonce, segment_id, name)
 
-    def list(self):
+    def list(self, seconds=PATIENCE_SECONDS):
         with self.connect() as connection:
-            return connection.list()
+            return connection.list(seconds)
 
     def current(self, segment):
         """The place of the segment's newest generation."""
@@ -257,8 +280,22 @@ class Connection:
         return self.daemon.version
 
     def send(self, kind, body):
-        size = MESSAGE.size + len(body)
-        self.socket.send(MESSAGE.pack(MAGIC, self.version(), kind, size, 0) + body)
+        self.socket.send(self.message(kind, body))
+
+    def message(self, kind, body=b""):
+        return MESSAGE.pack(MAGIC, self.version(), kind, MESSAGE.size + len(body), 0) + body
+
+    def pass_fds(self, message, fds):
+        """Send a message, or anything else, with descriptors. Return: whether it went out."""
+        try:
+            self.socket.sendmsg([message], [(socket.SOL_SOCKET, socket.SCM_RIGHTS,
+                                             array.array("i", fds))])
+        except OSError as error:
+            # The other end takes none; or it has hung up.
+            if error.errno in (errno.EPERM, errno.EPIPE):
+                return False
+            raise
+        return True
 
     def receive(self, seconds=PATIENCE_SECONDS):
         with Patience() as patience:
@@ -288,10 +325,12 @@ class Connection:
         *numbers, segment, shm_name = place.unpack_from(body)
         return Place(*numbers, text_of(segment), text_of(shm_name)), place.size
 
+    def hello_body(self, segment="", nonce=1, segment_id=0, name="attack"):
+        return (struct.pack("=QQ32s32s", nonce, segment_id, segment.encode(), name.encode()) +
+                bytes(VERSIONS[self.version()].hello_rest))
+
     def hello(self, segment="", nonce=1, segment_id=0, name="attack"):
-        self.send(HELLO, struct.pack("=QQ32s32s", nonce, segment_id, segment.encode(),
-                                     name.encode()) +
-                  bytes(VERSIONS[self.version()].hello_rest))
+        self.send(HELLO, self.hello_body(segment, nonce, segment_id, name))
         body = self.expect(WELCOME)
         place, size = self.unpack_place(body)
         return Welcome(place, *struct.unpack_from("=II", body, size))
@@ -487,8 +526,7 @@ class Forged:
 
     def write_holders(self, segment, process):
         """Each of them lives, and is that process."""
-        with open(f"/proc/{process}/stat", encoding="ascii", errors="replace") as stat:
-            start_time = int(stat.read().rpartition(") ")[2].split()[19])
+        start_time = int(stat_of(process)[19])
         record = struct.pack("=IIQIIIIQQ32s", HOLDER_LIVE, process, start_time, 0,
                              os.geteuid(), 1, 0, 1, 1, b"forged").ljust(HOLDER_RECORD, b"\0")
         with mmap.mmap(segment.fd, self.total_size) as memory:
@@ -584,6 +622,54 @@ def own_mounts():
     os.close(root)
     if failed:
         raise RuntimeError("cannot have mounts of our own")
+
+
+# ---- an older kernel ----
+
+LOAD, JUMP_IF_EQUAL, RETURN = 0x20, 0x15, 0x06
+FILTER_ALLOW, FILTER_ERRNO = 0x7fff0000, 0x00050000
+PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
+SO_PASSRIGHTS = 83
+SETSOCKOPT, GETSOCKOPT = {"x86_64": (54, 55), "aarch64": (208, 209)}.get(
+    platform.machine(), (None, None))
+
+
+class FilterProgram(ctypes.Structure):
+    _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_char_p)]
+
+
+def refuse_calls(calls, error):
+    """From now on they fail, in this process and its children.
+
+    calls: [(number, {index of an argument: its value})]
+    """
+    code = []
+    for number, arguments in calls:
+        looks = [(0, number)] + [(16 + 8 * i, value) for i, value in arguments.items()]
+        for i, (offset, value) in enumerate(looks):
+            code.append((LOAD, 0, 0, offset))
+            code.append((JUMP_IF_EQUAL, 0, 2 * (len(looks) - i) - 1, value))
+        code.append((RETURN, 0, 0, FILTER_ERRNO | error))
+    code.append((RETURN, 0, 0, FILTER_ALLOW))
+    text = b"".join(struct.pack("=HBBI", *instruction) for instruction in code)
+    LIBC.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    if LIBC.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER,
+                  ctypes.byref(FilterProgram(len(code), text)), 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "seccomp")
+
+
+def without_passrights():
+    """As before Linux 6.16: no socket refuses descriptors. Before an exec."""
+    refuse_calls([(call, {1: socket.SOL_SOCKET, 2: SO_PASSRIGHTS})
+                  for call in (SETSOCKOPT, GETSOCKOPT)], errno.ENOPROTOOPT)
+
+
+def kernels():
+    """What a daemon is to be started with, and what that is called: this kernel, and an older
+    one."""
+    yield None, "this kernel"
+    if SETSOCKOPT is not None:
+        yield without_passrights, "a kernel without SO_PASSRIGHTS"
 
 
 # ---- mempoolctl ----
