@@ -121,15 +121,14 @@ static void ask(const struct sweeps *sweeps, sweeps_fn answered, void *userdata)
 	struct pollfd poll_fd = { .fd = sweeps->fd, .events = POLLIN };
 	uint64_t worked = daemon_ns(sweeps), begin = clock_ns(), waited;
 	unsigned char answer[MEMPOOL_MSG_MAX_BYTES];
-	int passed = -1;
+	struct packet_passed passed;
 
 	if (packet_send(sweeps->fd, &list, sizeof(list), -1) < 0 ||
 	    poll(&poll_fd, 1, 60000) != 1 ||
 	    packet_receive(sweeps->fd, answer, sizeof(answer), &passed) <= 0)
 		die("no answer");
 	waited = clock_ns() - begin;
-	if (passed >= 0)
-		close(passed);
+	packet_close_passed(&passed);
 	answered(waited, daemon_ns(sweeps) - worked, userdata);
 }
 

@@ -17,9 +17,7 @@
 #include "shm/clock.h"
 #include "shm/holder.h"
 #include "shm/packet.h"
-
-/* A segment that is replaced between welcome and open is asked for again, so often. */
-#define MAP_TRIES 5
+#include "shm/shape.h"
 
 /* Of a close, between two looks at whether it has found all. */
 #define CLOSE_STEP_WORDS 4096
@@ -240,85 +238,99 @@ static int set_socket_path(char to[108], const char *path)
 	return 0;
 }
 
-static bool is_closed_string(const char *string, size_t size)
+/* The object, of the shape that the daemon says. Return: as shape_read_file(); -errno. */
+static int map_object(const struct mempool_msg_place *place, int shape_fd, int control_fd,
+		      struct segment **ret_segment)
 {
-	return memchr(string, '\0', size) != NULL;
-}
-
-/*
- * Map what the welcome names and see that it is that. Return: 0; -ESTALE it is another object,
- * or none, by now; -ENODATA it was truncated; as segment_map_part() and segment_attach().
- */
-static int map_place(const struct mempool_msg_place *place, struct segment **ret_segment)
-{
+	const struct segment_identity identity = {
+		.segment_id = place->segment_id,
+		.generation = place->generation,
+	};
 	struct segment_memory memory;
+	struct config shape;
 	int r;
 
-	if (!is_closed_string(place->shm_name, sizeof(place->shm_name)) ||
-	    !segment_name_is_valid(place->shm_name))
-		return -EPROTO;
-	r = segment_map_part(place->shm_name, place->size_bytes, SEGMENT_READ_WRITE, &memory);
-	/* Nothing, or something else: a FIFO, a link. */
-	if (r < 0)
-		return r == -ENOENT || r == -EBADF || r == -ELOOP ? -ESTALE : r;
-	/* A write to the descriptor, by whatever mistake of the program, would be one to the header. */
-	segment_memory_close_fd(&memory);
-	if (memory.device == place->device && memory.inode == place->inode)
-		r = segment_attach(&memory, ret_segment);
-	else
-		r = -ESTALE;
-	if (r == 0 && (*ret_segment)->segment_id != place->segment_id) {
-		segment_free(*ret_segment);
-		return -EUCLEAN;
+	r = shape_read_file(shape_fd, &shape);
+	if (r < 0) {
+		close(control_fd);
+		return r;
 	}
-	if (r < 0)
+	r = segment_map_fd_part(control_fd, place->size_bytes, SEGMENT_READ_WRITE, &memory);
+	if (r == 0) {
+		/* A write to the descriptor, by whatever mistake of the program, would be one to
+		 * the header. */
+		segment_memory_close_fd(&memory);
+		r = segment_view(&memory, &shape, &identity, ret_segment);
 		segment_memory_deinit(&memory);
+		/* It is as long as the daemon says, and its shape is longer. */
+		if (r == -ENODATA)
+			r = -EPROTO;
+	}
+	config_deinit(&shape);
 	return r;
 }
 
-/* It may have been replaced between the welcome and the look at it. */
-static bool may_be_replaced(int error)
+/* What came with the welcome, if it is that: of members, and of others who listen there, nothing is
+ * believed. */
+static int map_passed(const struct mempool_msg_welcome *welcome, struct packet_passed *passed,
+		      struct segment **ret_segment)
 {
-	return error == -ESTALE || error == -ENODATA;
+	int r;
+
+	if (passed->n < MEMPOOL_PASSED_MAX)
+		return passed->is_cut ? -EMFILE : -EPROTO;
+	r = map_object(&welcome->place, passed->fds[MEMPOOL_PASSED_SHAPE],
+		       packet_take(passed, MEMPOOL_PASSED_CONTROL), ret_segment);
+	if (r < 0)
+		return r;
+	r = segment_check_header(*ret_segment);
+	if (r == 0)
+		r = segment_memory_show(&(*ret_segment)->memory, passed->fds[MEMPOOL_PASSED_LOCK],
+					welcome->holder);
+	if (r < 0)
+		segment_free(*ret_segment);
+	return r;
 }
 
-/* What map_place() tells apart, in the codes of the API. */
-static int attach_error(int error)
+/* What map_passed() tells apart, in the codes of the API. */
+static int map_error(int error)
 {
 	switch (error) {
-	/* The daemon has looked at it before each welcome: it sees another /dev/shm. */
-	case -ESTALE:
-		return -ENXIO;
+	/* A member has shortened it, or written over its header. */
 	case -ENODATA:
-	case -EAGAIN:
 	case -EUCLEAN:
 		return -EBADMSG;
-	default:
+	case -ENOMEM:
+	case -ENOLCK:
+	case -EMFILE:
+	case -EPROTONOSUPPORT:
 		return error;
+	/* No regular file, or one that cannot be mapped for writing: no mempoold passes that. */
+	default:
+		return -EPROTO;
 	}
 }
 
 static int attach(struct connection *connection, const struct mempool_msg_welcome *welcome,
-		  uint64_t flags, struct mempool_client **ret_client)
+		  struct packet_passed *passed, uint64_t flags, struct mempool_client **ret_client)
 {
 	struct segment *segment;
 	int r;
 
-	r = map_place(&welcome->place, &segment);
+	r = map_passed(welcome, passed, &segment);
 	if (r < 0)
-		return r;
+		return map_error(r);
 	if (madvise(segment->memory.base, segment->memory.size, MADV_DONTFORK) < 0)
 		r = -errno;
 	else if (welcome->holder < holder_first_client(segment))
-		r = -EBADMSG;
+		r = -EPROTO;
 	else
 		r = client_new(segment, welcome->holder, flags, ret_client);
 	if (r < 0) {
 		segment_free(segment);
-		return r == -EINVAL ? -EBADMSG : r;
+		return r == -EINVAL ? -EPROTO : r;
 	}
-	(*ret_client)->lock_fd = segment_memory_show(&segment->memory, welcome->place.shm_name,
-						     welcome->holder);
+	(*ret_client)->lock_fd = packet_take(passed, MEMPOOL_PASSED_LOCK);
 	(*ret_client)->connection = *connection;
 	(*ret_client)->connection.holder = welcome->holder;
 	/* From now on we come back to this segment or to none. */
@@ -348,7 +360,7 @@ PUBLIC int mempool_client_open(const struct mempool_client_options *options,
 	struct mempool_client_options all = { .size = sizeof(all) };
 	struct connection connection = CONNECTION_NULL;
 	struct mempool_msg_welcome welcome;
-	int64_t deadline_ns;
+	struct packet_passed passed;
 	int r, cancel_state;
 
 	if (!ret_client)
@@ -365,24 +377,21 @@ PUBLIC int mempool_client_open(const struct mempool_client_options *options,
 	if (r < 0)
 		return r;
 
-	deadline_ns = deadline_of(all.timeout_ns);
-	for (int i = 0; i < MAP_TRIES; i++) {
-		r = connection_open(&connection, all.timeout_ns != 0, deadline_ns, &welcome);
-		if (r < 0)
-			return r;
-		/* Welcome: from here on there is something to be lost. */
-		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
-		r = attach(&connection, &welcome, all.flags, ret_client);
-		if (r < 0 && (!may_be_replaced(r) || i == MAP_TRIES - 1))
-			connection_unable(&connection, attach_error(r));
-		/* If we cannot come, the holder is free again. */
-		if (r < 0)
-			connection_bye(&connection, 0);
-		pthread_setcancelstate(cancel_state, NULL);
-		if (!may_be_replaced(r))
-			break;
+	r = connection_open(&connection, all.timeout_ns != 0, deadline_of(all.timeout_ns), &welcome,
+			    &passed);
+	if (r < 0)
+		return r;
+	/* Welcome: from here on there is something to be lost. */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+	r = attach(&connection, &welcome, &passed, all.flags, ret_client);
+	packet_close_passed(&passed);
+	/* If we cannot come, the holder is free again. */
+	if (r < 0) {
+		connection_unable(&connection, r);
+		connection_bye(&connection, 0);
 	}
-	return attach_error(r);
+	pthread_setcancelstate(cancel_state, NULL);
+	return r;
 }
 
 PUBLIC int mempool_client_close(struct mempool_client *client)

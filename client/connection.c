@@ -9,7 +9,7 @@
 
 #include "process.h"
 #include "shm/clock.h"
-#include "shm/packet.h"
+#include "shm/fd.h"
 
 #define NS_PER_SECOND INT64_C(1000000000)
 
@@ -123,7 +123,8 @@ union answer {
 };
 
 /* Return: 0; -EAGAIN none yet; -ENOTCONN it has hung up; -EPROTO that is no message; -errno. */
-static int receive(const struct connection *connection, union answer *answer, int *ret_passed)
+static int receive(const struct connection *connection, union answer *answer,
+		   struct packet_passed *ret_passed)
 {
 	ssize_t n = packet_receive(connection->fd, answer, sizeof(*answer), ret_passed);
 
@@ -149,8 +150,9 @@ enum connection_event connection_read(struct connection *connection,
 				      struct connection_answer *ret_answer)
 {
 	enum connection_event event = CONNECTION_LOST;
+	struct packet_passed passed;
 	union answer answer;
-	int passed = -1, r;
+	int r;
 
 	if (connection->fd < 0)
 		return CONNECTION_NOTHING;
@@ -168,20 +170,17 @@ enum connection_event connection_read(struct connection *connection,
 			.holder = answer.peer.holder,
 			.incarnation = answer.peer.incarnation,
 			.found = answer.peer.found,
-			.fd = passed,
+			.fd = packet_take(&passed, 0),
 		};
-		passed = -1;
 	} else if (is(&answer, MEMPOOL_MSG_WAKE, sizeof(answer.wake))) {
 		event = CONNECTION_WAKE;
-		ret_answer->fd = passed;
-		passed = -1;
+		ret_answer->fd = packet_take(&passed, 0);
 	} else if (is(&answer, MEMPOOL_MSG_WELCOME, sizeof(answer.welcome)) &&
 		   answer.welcome.holder == connection->holder &&
 		   answer.welcome.place.segment_id == connection->hello.segment_id) {
 		event = CONNECTION_BACK;
 	}
-	if (passed >= 0)
-		close(passed);
+	packet_close_passed(&passed);
 	if (event == CONNECTION_LOST)
 		connection_close(connection);
 	return event;
@@ -362,30 +361,45 @@ static int wait_until(const struct attempt *attempt, int64_t deadline_ns)
 	return r == -EINTR && !attempt->waits ? 0 : r;
 }
 
+/* With what no write may reach: the object, for writing. */
+static int receive_held(const struct connection *connection, union answer *answer,
+			struct packet_passed *ret_passed)
+{
+	struct fd_stdio_hold hold;
+	int r;
+
+	fd_hold_stdio(&hold);
+	r = receive(connection, answer, ret_passed);
+	fd_release_stdio(&hold);
+	return r;
+}
+
 /* The welcome to a hello. */
-static int await(const struct attempt *attempt, struct mempool_msg_welcome *ret_welcome)
+static int await(const struct attempt *attempt, struct mempool_msg_welcome *ret_welcome,
+		 struct packet_passed *ret_passed)
 {
 	struct connection *connection = attempt->connection;
 	union answer answer;
-	int passed, r;
+	int r;
 
-	while ((r = receive(connection, &answer, &passed)) == -EAGAIN) {
+	while ((r = receive_held(connection, &answer, ret_passed)) == -EAGAIN) {
 		r = wait_until(attempt, attempt->deadline_ns);
 		if (r < 0) {
 			give_up(connection);
 			return r == -ETIMEDOUT ? -ENOTCONN : r;
 		}
 	}
-	if (passed >= 0)
-		close(passed);
 	if (r == 0)
 		r = read_answer(&answer, ret_welcome);
-	if (r < 0)
+	if (r < 0) {
+		packet_close_passed(ret_passed);
 		connection_close(connection);
+	}
 	return r;
 }
 
-static int try_until(const struct attempt *attempt, struct mempool_msg_welcome *ret_welcome)
+static int try_until(const struct attempt *attempt, struct mempool_msg_welcome *ret_welcome,
+		     struct packet_passed *ret_passed)
 {
 	for (;;) {
 		int64_t again_ns;
@@ -394,7 +408,7 @@ static int try_until(const struct attempt *attempt, struct mempool_msg_welcome *
 		say_unsaid(attempt->connection->socket_path);
 		r = begin(attempt->connection);
 		if (r == 0)
-			r = await(attempt, ret_welcome);
+			r = await(attempt, ret_welcome, ret_passed);
 		if (r != -ENOTCONN || !attempt->waits)
 			return r;
 
@@ -410,7 +424,7 @@ static int try_until(const struct attempt *attempt, struct mempool_msg_welcome *
 }
 
 int connection_open(struct connection *connection, bool waits, int64_t deadline_ns,
-		    struct mempool_msg_welcome *ret_welcome)
+		    struct mempool_msg_welcome *ret_welcome, struct packet_passed *ret_passed)
 {
 	struct attempt attempt = {
 		.connection = connection,
@@ -420,7 +434,7 @@ int connection_open(struct connection *connection, bool waits, int64_t deadline_
 	int r;
 
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &attempt.cancel_state);
-	r = try_until(&attempt, ret_welcome);
+	r = try_until(&attempt, ret_welcome, ret_passed);
 	pthread_setcancelstate(attempt.cancel_state, NULL);
 	return r;
 }

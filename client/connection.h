@@ -24,6 +24,7 @@
 #include <stdint.h>
 
 #include "mempool_protocol.h"
+#include "shm/packet.h"
 
 struct connection {
 	int fd;				/* -1: none */
@@ -43,12 +44,13 @@ struct connection {
  *		 one try, which goes on through signals
  * @deadline_ns: for all of it (shm/packet.h)
  *
- * A cancellation point; cancelled, connection->fd is -1.
- * Return: 0; -ENOTCONN no daemon, or no answer; -EINTR a signal handler ran; -EPROTO an answer
- *	   that is none; or what the daemon's refusal says. On error connection->fd is -1.
+ * A cancellation point; cancelled, connection->fd is -1, and nothing was passed.
+ * Return: 0, and the caller closes what was passed; -ENOTCONN no daemon, or no answer; -EINTR a
+ *	   signal handler ran; -EPROTO an answer that is none; or what the daemon's refusal says. On
+ *	   error connection->fd is -1.
  */
 int connection_open(struct connection *connection, bool waits, int64_t deadline_ns,
-		    struct mempool_msg_welcome *ret_welcome);
+		    struct mempool_msg_welcome *ret_welcome, struct packet_passed *ret_passed);
 
 /* Tell the daemon why we cannot use what it said: for its log. */
 void connection_unable(const struct connection *connection, int error);

@@ -13,7 +13,6 @@
 #include "observer.h"
 #include "shm/segment.h"
 
-#define MAX_ATTEMPTS 3
 #define OBJECT_NAME_BYTES 260		/* "/" and any file name */
 
 const char *gather_strerror(int error)
@@ -21,11 +20,8 @@ const char *gather_strerror(int error)
 	switch (error) {
 	case -ENOTRECOVERABLE:
 		return "somebody truncated it while it was read";
-	case -ESTALE:
-	case -ENOENT:
-		return "it is not where the daemon says";
 	case -ENOMSG:
-		return "mempoold tells no shape of it: it is of another version, or mempoold is "
+		return "mempoold does not pass it: it is of another version, or mempoold is "
 		       "short of descriptors or memory";
 	case -ENODATA:
 	case -EAGAIN:
@@ -52,13 +48,10 @@ static bool is_wanted(const struct ctl_options *options, const struct observed *
 	return !options->segment || strcmp(segment->told.place.segment, options->segment) == 0;
 }
 
-/*
- * Snapshots of the segments that are wanted. Return: true done, also when something failed;
- * false: one has moved and should be asked for again (never on the last attempt).
- */
-static bool gather_segments(const struct observed *segments, size_t n,
+/* Snapshots of the segments that are wanted. */
+static void gather_segments(const struct observed *segments, size_t n,
 			    const struct ctl_options *options, const struct snapshot_look *look,
-			    bool is_last, struct gathering *gathering)
+			    struct gathering *gathering)
 {
 	bool found = false;
 
@@ -66,7 +59,7 @@ static bool gather_segments(const struct observed *segments, size_t n,
 	gathering->failures = calloc(n + 1, sizeof(*gathering->failures));
 	if (!gathering->snapshots || !gathering->failures) {
 		gathering->error = -ENOMEM;
-		return true;
+		return;
 	}
 
 	for (size_t i = 0; i < n; i++) {
@@ -80,8 +73,6 @@ static bool gather_segments(const struct observed *segments, size_t n,
 		if (r == 0)
 			r = snapshot_take(told->place.shm_name, &segments[i], look,
 					  &gathering->snapshots[gathering->n_snapshots]);
-		if ((r == -ESTALE || r == -ENOENT) && told->error == 0 && !is_last)
-			return false;
 		if (r < 0)
 			add_failure(gathering, told, r);
 		else
@@ -89,7 +80,6 @@ static bool gather_segments(const struct observed *segments, size_t n,
 	}
 
 	gathering->is_missing = options->segment && !found;
-	return true;
 }
 
 /* Of several segments, each gets its share of what a look may take. */
@@ -107,23 +97,16 @@ static int64_t share_of_look(const struct ctl_options *options, const struct obs
 static void gather_from_daemon(const struct ctl_options *options, struct snapshot_look *look,
 			       bool is_only_look, struct gathering *gathering)
 {
-	bool done = false;
+	struct observed *segments = NULL;
+	size_t n = 0;
 
-	for (int attempt = 1; !done; attempt++) {
-		struct observed *segments = NULL;
-		size_t n = 0;
-
-		gathering_deinit(gathering);
-		gathering->error = observer_list(options->socket_path, &segments, &n,
-						 gathering->reason);
-		if (gathering->error < 0)
-			return;
-		if (!is_only_look)
-			look->budget_ns = share_of_look(options, segments, n);
-		done = gather_segments(segments, n, options, look, attempt == MAX_ATTEMPTS,
-				       gathering);
-		observer_list_free(segments, n);
-	}
+	gathering->error = observer_list(options->socket_path, &segments, &n, gathering->reason);
+	if (gathering->error < 0)
+		return;
+	if (!is_only_look)
+		look->budget_ns = share_of_look(options, segments, n);
+	gather_segments(segments, n, options, look, gathering);
+	observer_list_free(segments, n);
 }
 
 /*
@@ -211,8 +194,7 @@ static enum ctl_exit explain_object(const struct gathering *gathering, const cha
 
 	if (error == 0)
 		return CTL_OK;
-	ctl_error("%s: %s", name,
-		  error == -ENOENT ? strerror(ENOENT) : gather_strerror(error));
+	ctl_error("%s: %s", name, gather_strerror(error));
 	return CTL_FAILED;
 }
 

@@ -2,10 +2,9 @@
 /*
  * gather.h - snapshots of all segments that are wanted, and what could not be read
  *
- * The daemon says which segments there are, then each is mapped read-only and counted. One
- * that vanishes or changes in between (a restart, a new generation) is asked for again; one
- * that cannot be read does not hide the others. Prints nothing: a command explains once, a
- * view that goes on decides itself what is news.
+ * The daemon says which segments there are and passes them, then each is mapped read-only and
+ * counted; one that cannot be read does not hide the others. Prints nothing: a command explains
+ * once, a view that goes on decides itself what is news.
  */
 #ifndef CTL_GATHER_H
 #define CTL_GATHER_H

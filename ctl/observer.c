@@ -76,7 +76,7 @@ static bool segment_is_valid(const struct mempool_msg_segment *segment)
 
 /* One message, whole if not longer than @buffer, whose head agrees with its length. */
 static int receive(int fd, int64_t deadline, void *buffer, struct mempool_msg *ret_head,
-		   int *ret_passed)
+		   struct packet_passed *ret_passed)
 {
 	ssize_t n;
 	int r;
@@ -98,9 +98,9 @@ static int receive(int fd, int64_t deadline, void *buffer, struct mempool_msg *r
 	return 0;
 }
 
-/* The next answer, which must be of this type and size, or a refusal; and a descriptor, or -1. */
+/* The next answer, which must be of this type and size, or a refusal; and what came with it. */
 static int receive_passed(int fd, int64_t deadline, enum mempool_message_type type,
-			  void *ret_answer, size_t size, int *ret_passed,
+			  void *ret_answer, size_t size, struct packet_passed *ret_passed,
 			  char reterr_reason[static 240])
 {
 	_Alignas(8) unsigned char buffer[MEMPOOL_MSG_MAX_BYTES] = { 0 };
@@ -108,6 +108,7 @@ static int receive_passed(int fd, int64_t deadline, enum mempool_message_type ty
 	struct mempool_msg head;
 	int r;
 
+	*ret_passed = (struct packet_passed){ .n = 0 };
 	r = receive(fd, deadline, buffer, &head, ret_passed);
 	if (r < 0)
 		return r;
@@ -125,40 +126,75 @@ static int receive_passed(int fd, int64_t deadline, enum mempool_message_type ty
 	return 0;
 }
 
+/* The same with one descriptor, or -1. */
+static int receive_file(int fd, int64_t deadline, enum mempool_message_type type,
+			void *ret_answer, size_t size, int *ret_fd,
+			char reterr_reason[static 240])
+{
+	struct packet_passed passed;
+	int r;
+
+	r = receive_passed(fd, deadline, type, ret_answer, size, &passed, reterr_reason);
+	if (r == 0)
+		*ret_fd = packet_take(&passed, 0);
+	packet_close_passed(&passed);
+	return r;
+}
+
 /* The same of one that passes nothing. */
 static int receive_answer(int fd, int64_t deadline, enum mempool_message_type type,
 			  void *ret_answer, size_t size, char reterr_reason[static 240])
 {
-	int passed, r;
+	struct packet_passed passed;
+	int r;
 
 	r = receive_passed(fd, deadline, type, ret_answer, size, &passed, reterr_reason);
-	if (passed >= 0)
-		close(passed);
+	packet_close_passed(&passed);
 	return r;
+}
+
+static void observed_deinit(struct observed *segment)
+{
+	config_deinit(&segment->shape);
+	if (segment->fd >= 0)
+		close(segment->fd);
 }
 
 void observer_list_free(struct observed *segments, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		config_deinit(&segments[i].shape);
+		observed_deinit(&segments[i]);
 	free(segments);
 }
 
-/* The next SEGMENT, and the shape that came with it. */
+/* The shape, and the object. Neither: the daemon does not pass them. Return: 0; -errno. */
+static int take_passed(struct observed *segment, struct packet_passed *passed)
+{
+	int r;
+
+	if (segment->told.error < 0)
+		return 0;
+	if (passed->n <= MEMPOOL_PASSED_CONTROL)
+		return passed->is_cut ? -EMFILE : passed->n > 0 ? -EPROTO : 0;
+	r = shape_read_file(passed->fds[MEMPOOL_PASSED_SHAPE], &segment->shape);
+	if (r == 0)
+		segment->fd = packet_take(passed, MEMPOOL_PASSED_CONTROL);
+	return r;
+}
+
+/* The next SEGMENT, and what came with it. */
 static int receive_segment(int fd, int64_t deadline, struct observed *ret_segment,
 			   char reterr_reason[static 240])
 {
-	struct observed segment = { .has_shape = false };
-	int passed, r;
+	struct observed segment = { .fd = -1 };
+	struct packet_passed passed;
+	int r;
 
 	r = receive_passed(fd, deadline, MEMPOOL_MSG_SEGMENT, &segment.told,
 			   sizeof(segment.told), &passed, reterr_reason);
-	if (r == 0 && passed >= 0 && segment.told.error == 0) {
-		r = shape_read_file(passed, &segment.shape);
-		segment.has_shape = r == 0;
-	}
-	if (passed >= 0)
-		close(passed);
+	if (r == 0)
+		r = take_passed(&segment, &passed);
+	packet_close_passed(&passed);
 	if (r == 0)
 		*ret_segment = segment;
 	return r;
@@ -182,7 +218,7 @@ static int receive_segments(int fd, struct observed **ret_segments, size_t *ret_
 			n = segment.told.n;
 			segments = n <= MAX_SEGMENTS ? calloc((size_t)n + 1, sizeof(*segments)) : NULL;
 			if (!segments) {
-				config_deinit(&segment.shape);
+				observed_deinit(&segment);
 				r = n <= MAX_SEGMENTS ? -ENOMEM : -EPROTO;
 				goto fail;
 			}
@@ -199,7 +235,7 @@ static int receive_segments(int fd, struct observed **ret_segments, size_t *ret_
 	} while (n_read < n);
 
 	if (n == 0)
-		config_deinit(&segments[0].shape);
+		observed_deinit(&segments[0]);
 	*ret_segments = segments;
 	*ret_n = n;
 	return 0;
@@ -307,12 +343,10 @@ int observer_reload(const char *socket_path, uint32_t flags,
 	fd = observer_ask(socket_path, &reload, sizeof(reload));
 	if (fd < 0)
 		return fd;
-	r = receive_passed(fd, PACKET_NO_DEADLINE, MEMPOOL_MSG_RELOADED, ret_reloaded,
-			   sizeof(*ret_reloaded), ret_fd, reterr_reason);
+	r = receive_file(fd, PACKET_NO_DEADLINE, MEMPOOL_MSG_RELOADED, ret_reloaded,
+			 sizeof(*ret_reloaded), ret_fd, reterr_reason);
 	if (r == 0)
 		ret_reloaded->text[sizeof(ret_reloaded->text) - 1] = '\0';
-	else if (*ret_fd >= 0)
-		close(*ret_fd);
 	close(fd);
 	return r;
 }
@@ -325,20 +359,18 @@ int observer_dump(const char *socket_path, bool as_json, int *ret_fd,
 		.as_json = as_json,
 	};
 	struct mempool_msg_dumped dumped;
-	int fd, passed, r;
+	int fd, file, r;
 
 	reterr_reason[0] = '\0';
 	fd = observer_ask(socket_path, &dump, sizeof(dump));
 	if (fd < 0)
 		return fd;
-	r = receive_passed(fd, deadline_ns(), MEMPOOL_MSG_DUMPED, &dumped, sizeof(dumped),
-			   &passed, reterr_reason);
+	r = receive_file(fd, deadline_ns(), MEMPOOL_MSG_DUMPED, &dumped, sizeof(dumped), &file,
+			 reterr_reason);
 	close(fd);
-	if (r == 0 && passed < 0)
+	if (r == 0 && file < 0)
 		r = -EPROTO;
 	if (r == 0)
-		*ret_fd = passed;
-	else if (passed >= 0)
-		close(passed);
+		*ret_fd = file;
 	return r;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * observer.h - ask the daemon where its segments are, without becoming a holder
+ * observer.h - ask the daemon for its segments, without becoming a holder
  */
 #ifndef CTL_OBSERVER_H
 #define CTL_OBSERVER_H
@@ -16,8 +16,9 @@
 /* A segment as the daemon tells it. */
 struct observed {
 	struct mempool_msg_segment told;
-	struct config shape;		/* has_shape */
-	bool has_shape;			/* else the daemon does not know it, or cannot tell it */
+	struct config shape;		/* where there is an object */
+	int fd;				/* the object, for reading; -1: the daemon does not know
+					 * its shape, or could not pass it */
 };
 
 /**
@@ -28,7 +29,7 @@ struct observed {
  *
  * Names in the places are checked: closed by a NUL, of the characters that names may have.
  * One with an error has no object and no shape; its reason is closed by a NUL. A shape is one
- * that a segment can have.
+ * that a segment can have; what the object is nobody has looked at.
  *
  * Return: 0;
  *	-ENOTCONN	nobody listens there
@@ -36,6 +37,7 @@ struct observed {
  *	-ECONNRESET	hung up in the middle, as a daemon does that stops
  *	-ENAMETOOLONG	of a socket
  *	-EPROTO		the answer is none of ours
+ *	-EMFILE		we have not so many descriptors
  *	other		-errno of connect(2); or what a refusal says
  */
 int observer_list(const char *socket_path, struct observed **ret_segments, size_t *ret_n,

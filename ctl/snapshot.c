@@ -5,10 +5,12 @@
 #include "snapshot.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "shm/segment.h"
 #include "shm/sigbus.h"
@@ -181,19 +183,31 @@ static int audit(const struct segment *segment, struct snapshot *snapshot)
 static int open_segment(struct segment_memory *memory, const struct observed *observed,
 			struct segment **ret_segment)
 {
-	const struct mempool_msg_place *place;
 	struct segment_identity identity;
 
 	if (!observed)
 		return segment_attach(memory, ret_segment);
-	place = &observed->told.place;
-	if (memory->device != place->device || memory->inode != place->inode)
-		return -ESTALE;
 	identity = (struct segment_identity){
-		.segment_id = place->segment_id,
-		.generation = place->generation,
+		.segment_id = observed->told.place.segment_id,
+		.generation = observed->told.place.generation,
 	};
 	return segment_view(memory, &observed->shape, &identity, ret_segment);
+}
+
+/* The one that the daemon has passed, or that of a name. As segment_map(). */
+static int map_object(const char *shm_name, const struct observed *observed,
+		      struct segment_memory *ret_memory)
+{
+	int fd;
+
+	if (!observed)
+		return segment_map(shm_name, SEGMENT_READ_ONLY, ret_memory);
+	if (observed->fd < 0)
+		return -ENOMSG;
+	fd = fcntl(observed->fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	/* What members made it longer by is nothing to look at. */
+	return fd < 0 ? -errno : segment_map_fd_part(fd, observed->told.place.size_bytes,
+						     SEGMENT_READ_ONLY, ret_memory);
 }
 
 static int look_at(const struct segment *segment, const struct snapshot_look *look,
@@ -227,11 +241,7 @@ int snapshot_take(const char *shm_name, const struct observed *observed,
 	struct sigbus_range range;
 	int r;
 
-	if (observed && !observed->has_shape)
-		return -ENOMSG;
-	/* What members made it longer by is nothing to look at. */
-	r = segment_map_part(shm_name, observed ? observed->told.place.size_bytes : 0,
-			     SEGMENT_READ_ONLY, &memory);
+	r = map_object(shm_name, observed, &memory);
 	if (r < 0)
 		return r;
 

@@ -88,12 +88,12 @@ struct snapshot_look {
 /**
  * snapshot_take() - map a segment, look, unmap
  * @shm_name:     as for shm_open(3)
- * @observed:     what the daemon says it is, with its shape: nothing in the segment is believed.
- *		   NULL: its header is believed where it agrees with itself
+ * @observed:     what the daemon says it is, with its shape and its object: no name is opened, and
+ *		   nothing in the segment is believed. NULL: the name is opened, and its header is
+ *		   believed where it agrees with itself
  * @ret_snapshot: snapshot_deinit() frees it
  *
- * Return: 0; -ESTALE something else stands under the name than the daemon says (ask again);
- *	   -ENOMSG the daemon tells no shape; -ENOTRECOVERABLE the object was truncated while
+ * Return: 0; -ENOMSG the daemon does not pass it; -ENOTRECOVERABLE the object was truncated while
  *	   it was read; errors of segment_map(), segment_attach() and segment_view(); -ENOMEM.
  */
 int snapshot_take(const char *shm_name, const struct observed *observed,

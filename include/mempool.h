@@ -79,8 +79,9 @@ struct mempool_pool_info {
  * @options:    NULL for all defaults
  * @ret_client: the client; the caller closes it with mempool_client_close()
  *
- * Waits for the daemon until the timeout: for one that does not run, and for the answer of one
- * that does. With timeout_ns 0 the socket is tried once, and the answer has 5 s (a daemon
+ * The socket is all that is needed: the daemon passes the segment over it, and no name in /dev/shm
+ * is opened. Waits for the daemon until the timeout: for one that does not run, and for the answer
+ * of one that does. With timeout_ns 0 the socket is tried once, and the answer has 5 s (a daemon
  * started by its socket may be taking memory), whatever signals come.
  *
  * Threads: any.
@@ -90,9 +91,7 @@ struct mempool_pool_info {
  *	-ENOTCONN		no daemon, or no answer of it, within the timeout
  *	-EINTR			a signal handler ran while waiting; not with timeout_ns 0
  *	-ENOENT			no such segment, or its `allow` does not let you
- *	-EACCES			the daemon, or the mode of the segment, does not let your process
- *	-ENXIO			the segment is not in your /dev/shm: another container's, or mount
- *	-EROFS			your /dev/shm is read-only
+ *	-EACCES			the daemon does not let your process
  *	-ENOLCK			you lock all of your memory (MCL_FUTURE), and RLIMIT_MEMLOCK does
  *				not leave so much
  *	-EUSERS			the holder table, or the daemon's limit of clients, is full

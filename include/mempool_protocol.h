@@ -9,7 +9,7 @@
  *
  *	client			daemon
  *	HELLO		->
- *			<-	WELCOME (map this, you are that holder) or REFUSED
+ *			<-	WELCOME (you are that holder) with what is to be mapped; or REFUSED
  *	UNABLE		->				it cannot use that segment, and why: for the
  *							daemon's log; a BYE follows
  *	BYE		->				the holder is reaped and its id freed
@@ -27,8 +27,8 @@
  * timerfd_settime() with 0. Nobody reads or writes it.
  *
  *	LIST		->				an observer: takes no holder
- *			<-	SEGMENT, n times, each with a file: its shape; n is in each; n = 0:
- *				one, with an empty name
+ *			<-	SEGMENT, n times, each with its shape and its object; n is in each;
+ *				n = 0: one, with an empty name
  *	DRAIN		->				an observer who may: a topic lets go of what
  *							it keeps
  *			<-	DRAINED or REFUSED
@@ -227,17 +227,25 @@ struct mempool_msg_peer {
 	uint32_t reserved;
 };
 
-/* One segment, as a client needs it to map it and to know that it mapped the right one. */
+/* Which segment it is. Its object comes as a descriptor; the name is for people. */
 struct mempool_msg_place {
 	uint64_t segment_id;
 	uint64_t generation;
 	uint64_t size_bytes;
-	uint64_t device;		/* st_dev and st_ino of the object */
-	uint64_t inode;
 	char segment[32];
 	char shm_name[MEMPOOL_SHM_NAME_BYTES]; /* for shm_open(), or a path on a hugetlbfs */
 };
 
+/* The descriptors that come with a WELCOME or a SEGMENT as SCM_RIGHTS, in this order. */
+enum mempool_passed {
+	MEMPOOL_PASSED_SHAPE = 0,	/* a sealed memfd: struct mempool_shape and what follows */
+	MEMPOOL_PASSED_CONTROL = 1,	/* the object, opened for this peer alone */
+	MEMPOOL_PASSED_LOCK = 2,	/* once more for reading, for the lock of a client */
+	MEMPOOL_PASSED_MAX = 3,
+};
+
+/* With all of them, the object for reading and writing; with none, where the hello says which
+ * segment the client has. */
 struct mempool_msg_welcome {
 	struct mempool_msg msg;
 	struct mempool_msg_place place;
@@ -245,7 +253,8 @@ struct mempool_msg_welcome {
 	uint32_t incarnation;
 };
 
-/* With one descriptor, of the sealed memfd of its shape, where the daemon knows that. */
+/* With two: the shape and the object, for reading; with none, where the daemon does not know the
+ * shape, or cannot open them. */
 struct mempool_msg_segment {
 	struct mempool_msg msg;
 	struct mempool_msg_place place;
@@ -298,9 +307,9 @@ static_assert(sizeof(struct mempool_msg) == 16, "protocol");
 static_assert(sizeof(struct mempool_msg_hello) == 104, "protocol");
 static_assert(sizeof(struct mempool_msg_bye) == 24, "protocol");
 static_assert(sizeof(struct mempool_msg_unable) == 24, "protocol");
-static_assert(sizeof(struct mempool_msg_place) == 200, "protocol");
-static_assert(sizeof(struct mempool_msg_welcome) == 224, "protocol");
-static_assert(sizeof(struct mempool_msg_segment) == 448, "protocol");
+static_assert(sizeof(struct mempool_msg_place) == 184, "protocol");
+static_assert(sizeof(struct mempool_msg_welcome) == 208, "protocol");
+static_assert(sizeof(struct mempool_msg_segment) == 432, "protocol");
 static_assert(sizeof(struct mempool_msg_refused) == 264, "protocol");
 static_assert(sizeof(struct mempool_shape) == 72, "protocol");
 static_assert(sizeof(struct mempool_shape_pool) == 24, "protocol");

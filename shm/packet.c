@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "packet.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
@@ -14,11 +15,15 @@
 
 #define NS_PER_SECOND INT64_C(1000000000)
 
-/* Room for one descriptor, as recvmsg(2) and sendmsg(2) want it. */
+/* Room for descriptors, as recvmsg(2) and sendmsg(2) want it. */
 union control {
 	struct cmsghdr header;
-	char room[CMSG_SPACE(sizeof(int))];
+	char room[CMSG_SPACE(PACKET_MAX_PASSED * sizeof(int))];
 };
+
+/* The room is full without padding, in which the kernel would put one more. */
+static_assert(CMSG_SPACE(PACKET_MAX_PASSED * sizeof(int)) ==
+	      CMSG_LEN(PACKET_MAX_PASSED * sizeof(int)), "descriptors");
 
 struct mempool_msg packet_head(enum mempool_message_type type, size_t size)
 {
@@ -51,22 +56,58 @@ int packet_connect(const char *socket_path)
 
 int packet_send(int fd, const void *message, size_t size, int passed)
 {
+	return packet_send_passed(fd, message, size, &passed, passed >= 0);
+}
+
+int packet_send_passed(int fd, const void *message, size_t size, const int *fds, uint32_t n)
+{
 	struct iovec iov = { .iov_base = (void *)message, .iov_len = size };
 	union control control = { .room = { 0 } };
 	struct msghdr msghdr = { .msg_iov = &iov, .msg_iovlen = 1 };
 
-	if (passed >= 0) {
+	assert(n <= PACKET_MAX_PASSED);
+	if (n > 0) {
 		msghdr.msg_control = &control;
-		msghdr.msg_controllen = sizeof(control);
+		msghdr.msg_controllen = CMSG_SPACE(n * sizeof(int));
 		control.header.cmsg_level = SOL_SOCKET;
 		control.header.cmsg_type = SCM_RIGHTS;
-		control.header.cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(&control.header), &passed, sizeof(passed));
+		control.header.cmsg_len = CMSG_LEN(n * sizeof(int));
+		memcpy(CMSG_DATA(&control.header), fds, n * sizeof(int));
 	}
-	return sendmsg(fd, &msghdr, MSG_NOSIGNAL) < 0 ? -errno : 0;
+	return sendmsg(fd, &msghdr, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
-ssize_t packet_receive(int fd, void *ret_message, size_t size, int *ret_passed)
+int packet_take(struct packet_passed *passed, uint32_t i)
+{
+	int fd = i < passed->n ? passed->fds[i] : -1;
+
+	if (fd >= 0)
+		passed->fds[i] = -1;
+	return fd;
+}
+
+void packet_close_passed(struct packet_passed *passed)
+{
+	for (uint32_t i = 0; i < passed->n; i++)
+		if (passed->fds[i] >= 0)
+			close(passed->fds[i]);
+	passed->n = 0;
+}
+
+static void get_passed(const struct cmsghdr *header, struct packet_passed *passed)
+{
+	if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
+		return;
+	passed->n = (uint32_t)((header->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+	memcpy(passed->fds, CMSG_DATA(header), passed->n * sizeof(int));
+	for (uint32_t i = 0; i < passed->n; i++) {
+		passed->fds[i] = fd_above_stdio(passed->fds[i]);
+		passed->is_cut = passed->is_cut || passed->fds[i] < 0;
+	}
+}
+
+ssize_t packet_receive(int fd, void *ret_message, size_t size,
+		       struct packet_passed *ret_passed)
 {
 	struct iovec iov = { .iov_base = ret_message, .iov_len = size };
 	union control control = { .room = { 0 } };
@@ -74,21 +115,20 @@ ssize_t packet_receive(int fd, void *ret_message, size_t size, int *ret_passed)
 		.msg_iov = &iov,
 		.msg_iovlen = 1,
 		.msg_control = &control,
-		/* Not CMSG_SPACE(), whose padding has room for a second one. */
-		.msg_controllen = CMSG_LEN(sizeof(int)),
+		.msg_controllen = sizeof(control),
 	};
 	struct cmsghdr *header;
 	ssize_t n;
 
-	*ret_passed = -1;
+	*ret_passed = (struct packet_passed){ .n = 0 };
 	n = recvmsg(fd, &msghdr, MSG_TRUNC | MSG_CMSG_CLOEXEC);
 	if (n < 0)
 		return -errno;
+	ret_passed->is_cut = msghdr.msg_flags & MSG_CTRUNC;
+	/* Those of one packet come in one piece. */
 	header = CMSG_FIRSTHDR(&msghdr);
-	if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS &&
-	    header->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(ret_passed, CMSG_DATA(header), sizeof(int));
-	*ret_passed = fd_above_stdio(*ret_passed);
+	if (header)
+		get_passed(header, ret_passed);
 	return n;
 }
 

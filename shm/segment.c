@@ -361,6 +361,19 @@ int segment_view(struct segment_memory *memory, const struct config *config,
 	return 0;
 }
 
+int segment_check_header(const struct segment *segment)
+{
+	/* S2 (acquire) pairs with S1 of segment_layout(). */
+	uint32_t state = segment_state(segment);
+	struct mempool_header header;
+
+	copy_shared(&header, segment->header, sizeof(header));
+	return header.magic == MEMPOOL_MAGIC && header.segment_id == segment->segment_id &&
+			       (state == MEMPOOL_SEGMENT_READY || state == MEMPOOL_SEGMENT_RETIRED)
+		       ? 0
+		       : -EUCLEAN;
+}
+
 void segment_free(struct segment *segment)
 {
 	if (!segment)

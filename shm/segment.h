@@ -62,6 +62,12 @@ uint64_t segment_size_bytes(const struct config *config);
 /* Random ids, and the time. Return: 0 or -errno. */
 int segment_identity_init(struct segment_identity *identity, uint64_t generation);
 
+/*
+ * What a daemon passes says what a segment is. This is a look whether the object says the same, of
+ * one that segment_view() has made. Return: 0; -EUCLEAN.
+ */
+int segment_check_header(const struct segment *segment);
+
 /**
  * segment_attach() - check what is mapped and copy its geometry
  * @memory: taken over on success, untouched on error

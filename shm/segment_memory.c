@@ -186,8 +186,7 @@ int segment_map(const char *shm_name, enum segment_access access,
 	return segment_map_part(shm_name, 0, access, ret_memory);
 }
 
-int segment_memory_show(const struct segment_memory *memory, const char *shm_name,
-			uint32_t holder)
+int segment_memory_show(const struct segment_memory *memory, int fd, uint32_t holder)
 {
 	struct flock lock = {
 		.l_type = F_RDLCK,
@@ -195,17 +194,13 @@ int segment_memory_show(const struct segment_memory *memory, const char *shm_nam
 		.l_start = holder,
 		.l_len = 1,
 	};
-	int fd = open_object(shm_name, open_flags(SEGMENT_READ_ONLY), 0);
 	struct stat st;
 
-	if (fd < 0)
-		return -1;
-	/* Another object may have that name by now. */
-	if (fstat(fd, &st) == 0 && st.st_dev == memory->device && st.st_ino == memory->inode &&
-	    fcntl(fd, F_OFD_SETLK, &lock) == 0)
-		return fd;
-	close(fd);
-	return -1;
+	if (fstat(fd, &st) < 0 || st.st_dev != memory->device || st.st_ino != memory->inode ||
+	    (fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDONLY)
+		return -EPROTO;
+	fcntl(fd, F_OFD_SETLK, &lock);
+	return 0;
 }
 
 /* ---- create ---- */

@@ -124,16 +124,16 @@ void segment_memory_close_fd(struct segment_memory *memory);
 
 /**
  * segment_memory_show() - show by a lock that a holder of the segment lives
- * @shm_name: by which it was mapped
+ * @fd: of the same object, for reading alone: a write to it, by whatever mistake of the program,
+ *	reaches nothing
  *
- * The lock is on byte @holder (F_OFD_SETLK), through a descriptor for reading: a write to it,
- * by whatever mistake of the program, reaches nothing. It goes with the descriptor, with the
- * process, or with exec(3). Nobody waits for it, and a daemon can do without.
+ * The lock is on byte @holder (F_OFD_SETLK). It goes with the descriptor, with the process, or
+ * with exec(3). Nobody waits for it, and a daemon can do without: that it is not to be had is
+ * no error.
  *
- * Return: the descriptor, for the caller to close; -1: there is no lock.
+ * Return: 0; -EPROTO @fd is of something else, or for more.
  */
-int segment_memory_show(const struct segment_memory *memory, const char *shm_name,
-			uint32_t holder);
+int segment_memory_show(const struct segment_memory *memory, int fd, uint32_t holder);
 
 /* Unmap and close. NULL and SEGMENT_MEMORY_NULL are fine. */
 void segment_memory_deinit(struct segment_memory *memory);

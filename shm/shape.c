@@ -141,7 +141,9 @@ static int get_shape(const unsigned char *data, size_t size, struct config *shap
 
 	memcpy(&head, data, sizeof(head));
 	memcpy(name, head.name, sizeof(head.name));
-	if (head.layout != MEMPOOL_LAYOUT_MAJOR || head.n_pools > MEMPOOL_MAX_DATA_POOLS ||
+	if (head.layout != MEMPOOL_LAYOUT_MAJOR)
+		return -EPROTONOSUPPORT;
+	if (head.n_pools > MEMPOOL_MAX_DATA_POOLS ||
 	    head.n_rings > MEMPOOL_MAX_RINGS || size != file_size(head.n_pools, head.n_rings) ||
 	    config_init(shape, name) < 0)
 		return -EPROTO;

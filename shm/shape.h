@@ -33,7 +33,7 @@ int shape_make_file(const struct config *shape);
  * @fd: of any kind; stays the caller's
  *
  * Return: 0, and config_deinit() frees it; -EPROTO it is no such file, or no shape that a
- *	   segment can have; -ENOMEM; -errno.
+ *	   segment can have; -EPROTONOSUPPORT of another layout; -ENOMEM; -errno.
  */
 int shape_read_file(int fd, struct config *ret_shape);
 

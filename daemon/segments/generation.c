@@ -31,17 +31,17 @@ void generation_kick(struct generation *generation)
 /* Whether its name still is the object's; ret_st is that of the object. */
 static bool has_name(const struct generation *generation, struct stat *ret_st)
 {
-	const struct mempool_msg_place *place = &generation->place;
+	const struct state_object *object = &generation->file->object;
 
-	if (store_stat(place->shm_name, ret_st) == 0 && ret_st->st_dev == place->device &&
-	    ret_st->st_ino == place->inode)
+	if (store_stat(object->shm_name, ret_st) == 0 && ret_st->st_dev == object->device &&
+	    ret_st->st_ino == object->inode)
 		return true;
 	if (fstat(generation->fd, ret_st) < 0)
 		*ret_st = (struct stat){ .st_size = 0 };
 	return false;
 }
 
-static struct generation *generation_of(struct job *job)
+static struct generation *emptied_by(struct job *job)
 {
 	return (struct generation *)((char *)job - offsetof(struct generation, emptying));
 }
@@ -55,14 +55,14 @@ static bool on_emptying(struct job *job)
 /* Of many GiB it takes its time. The object is the one of our state file, so it is ours. */
 static void on_work(struct job *job)
 {
-	struct generation *generation = generation_of(job);
+	struct generation *generation = emptied_by(job);
 
 	generation->emptied = ftruncate(generation->fd, 0) < 0 ? -errno : 0;
 }
 
 static void on_emptied(struct job *job, int error)
 {
-	struct generation *generation = generation_of(job);
+	struct generation *generation = emptied_by(job);
 
 	if (error == 0)
 		error = generation->emptied;
@@ -241,8 +241,6 @@ int generation_new(const struct generation_owner *owner, struct state *file,
 		.segment_id = file->identity.segment_id,
 		.generation = file->identity.generation,
 		.size_bytes = file->object.size_bytes,
-		.device = file->object.device,
-		.inode = file->object.inode,
 	};
 	snprintf(generation->place.segment, sizeof(generation->place.segment), "%s",
 		 owner->segment_name);
@@ -347,13 +345,60 @@ int generation_admit(struct generation *generation, const struct newcomer *newco
 	return r;
 }
 
-int generation_shape(struct generation *generation)
-{
-	const struct state *file = generation->file;
+/* ---- what peers are passed ---- */
 
-	if (!file->is_our_layout)
+struct generation *generation_of(const struct tenants *tenants)
+{
+	return (struct generation *)((char *)tenants - offsetof(struct generation, tenants));
+}
+
+/* Return: 0; -ENODATA it is not known; -errno. */
+static int make_shape(struct generation *generation)
+{
+	int r;
+
+	if (!generation->file->is_our_layout)
 		return -ENODATA;
-	if (generation->shape_fd < 0)
-		generation->shape_fd = shape_make_file(&file->shape);
-	return generation->shape_fd;
+	if (generation->shape_fd >= 0)
+		return 0;
+	r = shape_make_file(&generation->file->shape);
+	generation->shape_fd = r < 0 ? -1 : r;
+	return r < 0 ? r : 0;
+}
+
+/* One more that is for that peer alone. */
+static int open_object(const struct generation *generation, enum segment_access access,
+		       struct generation_passed *passed)
+{
+	int r = store_open_again(generation->fd, access);
+
+	if (r < 0)
+		return r;
+	passed->fds[passed->n++] = r;
+	return 0;
+}
+
+int generation_open(struct generation *generation, enum segment_access access,
+		    struct generation_passed *ret_passed)
+{
+	int r;
+
+	*ret_passed = (struct generation_passed){ .n = 0 };
+	r = make_shape(generation);
+	if (r < 0)
+		return r;
+	ret_passed->fds[ret_passed->n++] = generation->shape_fd;
+	r = open_object(generation, access, ret_passed);
+	if (r == 0 && access == SEGMENT_READ_WRITE)
+		r = open_object(generation, SEGMENT_READ_ONLY, ret_passed);
+	if (r < 0)
+		generation_close_passed(ret_passed);
+	return r;
+}
+
+void generation_close_passed(struct generation_passed *passed)
+{
+	for (uint32_t i = MEMPOOL_PASSED_CONTROL; i < passed->n; i++)
+		close(passed->fds[i]);
+	passed->n = 0;
 }

@@ -131,7 +131,7 @@ void generation_unpin(struct generation *generation);
 
 /*
  * See what members have done to the object: truncated, it is LOST; without its name, it is
- * retired, since nobody can open it any more; enlarged, it is cut back.
+ * retired, since no daemon after us could find it; enlarged, it is cut back.
  */
 void generation_check(struct generation *generation);
 
@@ -139,11 +139,30 @@ void generation_check(struct generation *generation);
 int generation_admit(struct generation *generation, const struct newcomer *newcomer,
 		     int *pidfd, struct tenant **ret_tenant);
 
-/*
- * The file of its shape (shm/shape.h), made when somebody first asks. Return: its descriptor,
- * which stays ours; -ENODATA of another layout: the shape is not known; -errno.
+/* Whose tenants they are. */
+struct generation *generation_of(const struct tenants *tenants);
+
+/* What a peer is passed of a generation, in the order of enum mempool_passed. */
+struct generation_passed {
+	int fds[MEMPOOL_PASSED_MAX];
+	uint32_t n;
+};
+
+/**
+ * generation_open() - the descriptors for one peer
+ * @access: SEGMENT_READ_WRITE: as a client maps it, with one more for its lock;
+ *	    SEGMENT_READ_ONLY: as an observer does
+ *
+ * The object is opened anew for each peer, so that nobody shares an open file, with its locks,
+ * with us or with another peer. All share the file of the shape (shm/shape.h), which is made when
+ * somebody first asks.
+ *
+ * Return: 0; -ENODATA it is of another layout, whose shape is not known; -errno. On error there
+ *	   are none. generation_close_passed() closes ours, once they are sent.
  */
-int generation_shape(struct generation *generation);
+int generation_open(struct generation *generation, enum segment_access access,
+		    struct generation_passed *ret_passed);
+void generation_close_passed(struct generation_passed *passed);
 
 /* Do soon what is to do. */
 void generation_kick(struct generation *generation);

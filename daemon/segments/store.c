@@ -22,6 +22,7 @@
 
 #define STORE_FOLDER "/dev/shm"
 #define STORE_PREFIX (&MEMPOOL_SHM_PREFIX[1])	/* as a file name */
+#define FD_PATH_BYTES 32
 #define RANDOM_DIGITS 16		/* hexadecimal */
 #define STORE_MAX_FOLDERS 32		/* mounts of huge pages; more are not looked into */
 
@@ -277,6 +278,22 @@ int store_open(const char *shm_name, int *ret_fd, struct stat *ret_st,
 	return 0;
 }
 
+/* Where the object of a descriptor can be opened, by whatever name or none. */
+static void fd_path(char ret_path[static FD_PATH_BYTES], int fd)
+{
+	snprintf(ret_path, FD_PATH_BYTES, "/proc/self/fd/%d", fd);
+}
+
+int store_open_again(int fd, enum segment_access access)
+{
+	char path[FD_PATH_BYTES];
+	int again;
+
+	fd_path(path, fd);
+	again = open(path, (access == SEGMENT_READ_ONLY ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+	return again < 0 ? -errno : again;
+}
+
 /* ---- make ---- */
 
 /* By the name it is to have: no other daemon of our house may take it for left behind. */
@@ -315,7 +332,7 @@ int store_make(const char *folder, const char *shm_name, int *ret_fd)
 
 int store_link(int fd, const char *shm_name)
 {
-	char path[STORE_PATH_BYTES], object[32];
+	char path[STORE_PATH_BYTES], object[FD_PATH_BYTES];
 	struct stat st;
 
 	if (fstat(fd, &st) < 0)
@@ -324,7 +341,7 @@ int store_link(int fd, const char *shm_name)
 	if (st.st_nlink != 0)
 		return 0;
 	store_path(path, shm_name);
-	snprintf(object, sizeof(object), "/proc/self/fd/%d", fd);
+	fd_path(object, fd);
 	return linkat(AT_FDCWD, object, AT_FDCWD, path, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
 }
 

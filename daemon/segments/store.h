@@ -27,6 +27,7 @@
 #include "daemon/segments/house.h"
 #include "mempool_layout.h"
 #include "mempool_protocol.h"
+#include "shm/segment_memory.h"
 
 #define STORE_PATH_BYTES (MEMPOOL_SHM_NAME_BYTES + 16)	/* "/dev/shm" and a name */
 
@@ -90,6 +91,9 @@ bool store_is_locked_by(int fd, uint32_t holder);
  */
 int store_open(const char *shm_name, int *ret_fd, struct stat *ret_st,
 	       const char **reterr_why);
+
+/* Open an object of ours once more, which need not have a name. Return: a descriptor, or -errno. */
+int store_open_again(int fd, enum segment_access access);
 
 /* What stands under a name now. Return: 0 or -errno. */
 int store_stat(const char *shm_name, struct stat *ret_st);

@@ -24,13 +24,34 @@ static bool has_hung_up(int error)
 	return error == -EPIPE || error == -ECONNRESET;
 }
 
-static void welcome(struct session *session, struct tenant *tenant)
+/* Whoever comes back to its segment has it mapped. */
+static int open_for(const struct session *session, const struct tenant *tenant,
+		    struct generation_passed *ret_passed)
+{
+	*ret_passed = (struct generation_passed){ .n = 0 };
+	return session->segment_id ? 0 : generation_open(generation_of(tenant->tenants),
+							 SEGMENT_READ_WRITE, ret_passed);
+}
+
+static int send_welcome(struct session *session, const struct tenant *tenant,
+			struct generation_passed *passed)
 {
 	struct mempool_msg_welcome message = {
 		.place = *tenant->tenants->place,
 		.holder = tenant->id,
 		.incarnation = tenant->incarnation,
 	};
+	int r;
+
+	session_fill(&message.msg, MEMPOOL_MSG_WELCOME, sizeof(message));
+	r = session_send_passed(session, &message, sizeof(message), passed->fds, passed->n);
+	generation_close_passed(passed);
+	return r;
+}
+
+static void welcome(struct session *session, struct tenant *tenant)
+{
+	struct generation_passed passed;
 	bool is_new = !tenant->visitor && !tenant->unit.user;
 	int r;
 
@@ -49,8 +70,15 @@ static void welcome(struct session *session, struct tenant *tenant)
 	session->visitor.tenant = tenant;
 	session->state = SESSION_ATTACHED;
 
-	session_fill(&message.msg, MEMPOOL_MSG_WELCOME, sizeof(message));
-	r = session_send(session, &message, sizeof(message));
+	r = open_for(session, tenant, &passed);
+	if (r < 0) {
+		session_refuse(session, -EAGAIN, "cannot open %s for a client: %s",
+			       tenants_label(tenant->tenants), strerror(-r));
+		if (is_new)
+			tenant_end(tenant);
+		return;
+	}
+	r = send_welcome(session, tenant, &passed);
 	if (r < 0 && (is_new || !has_hung_up(r))) {
 		/* Nobody was told of a new record, so nobody holds anything through it. */
 		session_free(session);
@@ -252,12 +280,6 @@ void session_client_hello(struct session *session, const struct mempool_msg_hell
 static const char *why_unable(int error)
 {
 	switch (error) {
-	case -ENXIO:
-		return "there is no such object in its /dev/shm: it has another one";
-	case -EROFS:
-		return "its /dev/shm is read-only";
-	case -EACCES:
-		return "mode and group of the segment do not let it";
 	case -ENOLCK:
 		return "it locks all of its memory (mlockall), and RLIMIT_MEMLOCK is less than that";
 	case -EPROTONOSUPPORT:
@@ -338,7 +360,7 @@ void session_client_wake_fd(struct session *session)
 	make_channel(tenant);
 	session_fill(&answer.msg, MEMPOOL_MSG_WAKE, sizeof(answer));
 	answer.found = tenant->wake_fd >= 0 && session_may_pass(session);
-	r = answer.found ? session_send_fd(session, &answer, sizeof(answer), tenant->wake_fd)
+	r = answer.found ? session_send_passed(session, &answer, sizeof(answer), &tenant->wake_fd, 1)
 			 : session_send(session, &answer, sizeof(answer));
 	if (r < 0 && !has_hung_up(r))
 		session_free(session);
@@ -371,7 +393,7 @@ void session_client_peer_fd(struct session *session, const struct mempool_msg_pe
 	answer.found = find_channel(session, peer);
 	visitor = peer && peer->polls ? peer->visitor : NULL;
 	r = answer.found == MEMPOOL_PEER_PASSED
-		    ? session_send_fd(session, &answer, sizeof(answer), peer->wake_fd)
+		    ? session_send_passed(session, &answer, sizeof(answer), &peer->wake_fd, 1)
 		    : session_send(session, &answer, sizeof(answer));
 	/*
 	 * Then, in the asker's stead, which does not wait for the answer: one that has published

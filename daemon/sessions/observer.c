@@ -82,12 +82,21 @@ static uint32_t count_listed(const struct session *session)
 	return n;
 }
 
+/* One that has left the last answer unread is passed none. Return: 0 or -errno. */
+static int open_generation(struct generation *generation, bool may_pass,
+			   struct generation_passed *ret_passed)
+{
+	*ret_passed = (struct generation_passed){ .n = 0 };
+	return may_pass ? generation_open(generation, SEGMENT_READ_ONLY, ret_passed) : 0;
+}
+
 /* Return: 0 or as session_send(). */
 static int list_generation(struct session *session, struct generation *generation,
-			   struct mempool_msg_segment *message)
+			   bool may_pass, struct mempool_msg_segment *message)
 {
 	static struct log_limit limit = LOG_LIMIT("segments that cannot be listed", 20);
-	int shape = generation_shape(generation);
+	struct generation_passed passed;
+	int r, opened;
 
 	message->place = generation->place;
 	message->is_retired = generation->state == GENERATION_RETIRED;
@@ -96,15 +105,17 @@ static int list_generation(struct session *session, struct generation *generatio
 	memset(message->reason, 0, sizeof(message->reason));
 	if (message->n_waiting > 0)
 		snprintf(message->reason, sizeof(message->reason), "%s", generation->moves.why);
-	if (shape < 0 && shape != -ENODATA)
-		log_limited(&limit, LOG_WARNING, "cannot tell the shape of %s: %s",
-			    generation_label(generation), strerror(-shape));
-	return shape < 0 ? session_send(session, message, sizeof(*message))
-			 : session_send_fd(session, message, sizeof(*message), shape);
+	opened = open_generation(generation, may_pass, &passed);
+	if (opened < 0 && opened != -ENODATA)
+		log_limited(&limit, LOG_WARNING, "cannot pass %s to who lists it: %s",
+			    generation_label(generation), strerror(-opened));
+	r = session_send_passed(session, message, sizeof(*message), passed.fds, passed.n);
+	generation_close_passed(&passed);
+	return r;
 }
 
 /* Return: 0 or as session_send(). */
-static int list_host(struct session *session, const struct host *host,
+static int list_host(struct session *session, const struct host *host, bool may_pass,
 		     struct mempool_msg_segment *message)
 {
 	struct generation *generation;
@@ -113,7 +124,7 @@ static int list_host(struct session *session, const struct host *host,
 	TAILQ_FOREACH(generation, &host->generations, link) {
 		if (r < 0 || !is_listed(session, host, generation))
 			continue;
-		r = list_generation(session, generation, message);
+		r = list_generation(session, generation, may_pass, message);
 		message->index++;
 	}
 	message->is_retired = 0;
@@ -137,17 +148,19 @@ void session_observer_list(struct session *session)
 	struct mempool_msg_segment message = { .index = 0 };
 	const struct hosts *hosts = session->sessions->hosts;
 	const struct host *host;
+	bool may_pass;
 	int r = 0;
 
 	if (!session_observer_become(session))
 		return;
+	may_pass = session_may_pass(session);
 	session_fill(&message.msg, MEMPOOL_MSG_SEGMENT, sizeof(message));
 	message.n = count_listed(session);
 	if (message.n == 0)
 		r = session_send(session, &message, sizeof(message));
 	TAILQ_FOREACH(host, &hosts->list, link)
 		if (r == 0)
-			r = list_host(session, host, &message);
+			r = list_host(session, host, may_pass, &message);
 	if (r < 0)
 		session_free(session);
 }
@@ -252,7 +265,7 @@ static int tell_reloaded(struct session *session, const struct mempool_msg_reloa
 
 	if (fd < 0)
 		return session_send(session, result, sizeof(*result));
-	r = session_send_fd(session, result, sizeof(*result), fd);
+	r = session_send_passed(session, result, sizeof(*result), &fd, 1);
 	close(fd);
 	return r;
 }
@@ -288,7 +301,7 @@ void session_observer_dump(struct session *session, const struct mempool_msg_dum
 	session_fill(&dumped.msg, MEMPOOL_MSG_DUMPED, sizeof(dumped));
 	if (fd < 0)
 		session_refuse(session, fd, "cannot write the config: %s", strerror(-fd));
-	else if (session_send_fd(session, &dumped, sizeof(dumped), fd) < 0)
+	else if (session_send_passed(session, &dumped, sizeof(dumped), &fd, 1) < 0)
 		session_free(session);
 	if (fd >= 0)
 		close(fd);

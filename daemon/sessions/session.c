@@ -16,15 +16,10 @@
 #include "daemon/base/log.h"
 #include "daemon/config/conf.h"
 #include "daemon/sessions/rights.h"
+#include "shm/packet.h"
 
 /* Clients come and go as often as they like; the journal is not to be filled with it. */
 static struct log_limit refusals = LOG_LIMIT("clients that were refused", 20);
-
-/* Room for one descriptor, as recvmsg(2) and sendmsg(2) want it. */
-union control {
-	struct cmsghdr header;
-	char room[CMSG_SPACE(sizeof(int))];
-};
 
 /* ---- messages ---- */
 
@@ -45,25 +40,14 @@ int session_send(struct session *session, const void *message, size_t size)
 	return n < 0 ? -errno : 0;
 }
 
-int session_send_fd(struct session *session, const void *message, size_t size, int fd)
+int session_send_passed(struct session *session, const void *message, size_t size,
+			const int *fds, uint32_t n)
 {
-	struct iovec iov = { .iov_base = (void *)message, .iov_len = size };
-	union control control = { .room = { 0 } };
-	struct msghdr msghdr = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = sizeof(control),
-	};
+	int r = packet_send_passed(session->fd, message, size, fds, n);
 
-	control.header.cmsg_level = SOL_SOCKET;
-	control.header.cmsg_type = SCM_RIGHTS;
-	control.header.cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
-	if (sendmsg(session->fd, &msghdr, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-		return -errno;
-	session->n_passed++;
-	return 0;
+	if (r == 0)
+		session->n_passed += n;
+	return r;
 }
 
 bool session_may_pass(struct session *session)

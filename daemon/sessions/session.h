@@ -49,7 +49,7 @@ struct hosts;
 
 #define SESSION_DOOR_MAX 64
 
-/* Wake channels on their way to one peer: no more than so many, see session_may_pass(). */
+/* Descriptors on their way to one peer: where there are so many, see session_may_pass(). */
 #define SESSION_MAX_PASSED 16
 
 enum session_state {
@@ -97,7 +97,7 @@ struct session {
 	bool has_waited;		/* for a moment, before a refusal */
 	uint64_t awaits_reload;		/* its number; OBSERVER; 0: none */
 	uint64_t awaits_drain;		/* the same; it is not read meanwhile */
-	uint32_t n_passed;		/* descriptors, since the peer has read all there was */
+	uint64_t n_passed;		/* descriptors, since the peer has read all there was */
 
 	/* Of the hello. */
 	int pidfd;			/* until a tenant has it */
@@ -144,12 +144,13 @@ void session_leave_door(struct session *session);
 /* The head of a message. */
 void session_fill(struct mempool_msg *msg, enum mempool_message_type type, size_t size);
 
-/* Return: 0; -errno: the peer hung up, or does not read. The second passes a descriptor. */
+/* Return: 0; -errno: the peer hung up, or does not read. The second passes descriptors. */
 int session_send(struct session *session, const void *message, size_t size);
-int session_send_fd(struct session *session, const void *message, size_t size, int fd);
+int session_send_passed(struct session *session, const void *message, size_t size,
+			const int *fds, uint32_t n);
 
 /*
- * Whether one more may be passed. The kernel counts those that were passed and not read yet, for
+ * Whether more may be passed. The kernel counts those that were passed and not read yet, for
  * our user in all, and refuses more than RLIMIT_NOFILE: so nobody may leave many of them unread.
  */
 bool session_may_pass(struct session *session);

@@ -18,7 +18,7 @@ def attack(mempoold):
         if not daemon.start():
             raw.succeeded("the daemon does not start any more")
         client, again = daemon.attach("a")
-        if again.place.inode != welcome.place.inode:
+        if again.place.segment_id != welcome.place.segment_id:
             raw.succeeded("the segment was not adopted")
         client.bye()
         daemon.kill()

@@ -51,12 +51,12 @@ MAGIC = 0x6d706f6c
 MAJOR_OFFSET = 8                        # of a header
 ROOM = 4096                             # larger than any message
 
-# Of each version of the protocol: what stands behind the name in a hello, bytes of an
-# object's name in a place, of a reload's body, and before the text of its answer.
-Version = namedtuple("Version", "hello_rest name_bytes reload_bytes text_offset")
-VERSIONS = {1: Version(0, 64, 0, 24), 2: Version(8, 128, 8, 48)}
+# Of each version of the protocol: what stands behind the name in a hello, numbers of a place,
+# bytes of an object's name in it, of a reload's body, and before the text of its answer.
+Version = namedtuple("Version", "hello_rest place_numbers name_bytes reload_bytes text_offset")
+VERSIONS = {1: Version(0, 5, 64, 0, 24), 2: Version(8, 3, 128, 8, 48)}
 
-Place = namedtuple("Place", "segment_id generation size device inode segment shm_name")
+Place = namedtuple("Place", "segment_id generation size segment shm_name")
 Welcome = namedtuple("Welcome", "place holder incarnation")
 Reloaded = namedtuple("Reloaded", "error text")
 
@@ -321,9 +321,10 @@ class Connection:
         return body
 
     def unpack_place(self, body):
-        place = struct.Struct(f"=5Q32s{VERSIONS[self.version()].name_bytes}s")
+        version = VERSIONS[self.version()]
+        place = struct.Struct(f"={version.place_numbers}Q32s{version.name_bytes}s")
         *numbers, segment, shm_name = place.unpack_from(body)
-        return Place(*numbers, text_of(segment), text_of(shm_name)), place.size
+        return Place(*numbers[:3], text_of(segment), text_of(shm_name)), place.size
 
     def hello_body(self, segment="", nonce=1, segment_id=0, name="attack"):
         return (struct.pack("=QQ32s32s", nonce, segment_id, segment.encode(), name.encode()) +

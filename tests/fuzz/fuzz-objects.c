@@ -436,7 +436,7 @@ static void check_current(void)
 	FUZZ_CHECK(fstat(current->fd, &st) == 0);
 	snprintf(path, sizeof(path), SHM "%s", current->place.shm_name);
 	FUZZ_CHECK(lstat(path, &named) == 0);
-	FUZZ_CHECK(named.st_ino == st.st_ino && current->place.inode == st.st_ino);
+	FUZZ_CHECK(named.st_ino == st.st_ino && current->file->object.inode == st.st_ino);
 	FUZZ_CHECK((uint64_t)st.st_size == current->place.size_bytes);
 	FUZZ_CHECK((st.st_mode & 07777) == host->conf->perms.mode);
 	for (size_t i = 0; i < n_forged; i++)

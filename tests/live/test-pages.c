@@ -498,7 +498,7 @@ START_TEST(test_huge_segment_works_like_any_other)
 	ck_assert_uint_eq(count_huge_objects(), 1);
 	ck_assert(!mempool_client_is_stale(client));
 	wire_bye(wire_attach(&fixture, 7, &welcome));
-	ck_assert_uint_eq(welcome.place.inode, victim.welcome.place.inode);
+	ck_assert_uint_eq(welcome.place.segment_id, victim.welcome.place.segment_id);
 	ck_assert_uint_eq(pool_count_used(&segment->pools[0]), 4);
 	victim_kill(&victim);
 	wait_until(fixture_no_longer_used, &(struct fixture_used){ segment, 1 }, 5000);
@@ -570,7 +570,7 @@ START_TEST(test_huge_segment_truncated_is_made_anew)
 	ck_assert_int_eq(ftruncate(segment->memory.fd, 2 * MIB), 0);
 	segment_free(segment);
 	wire_bye(wire_attach(&fixture, 2, &next));
-	ck_assert_uint_ne(next.place.inode, welcome.place.inode);
+	ck_assert_uint_ne(next.place.segment_id, welcome.place.segment_id);
 	ck_assert_uint_eq(next.place.size_bytes, 10 * MIB);
 	fixture_stop(&fixture);
 }

@@ -6,6 +6,7 @@
 #include "test_segment.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
 #include <signal.h>
@@ -28,6 +29,8 @@
 #include "mempool_protocol.h"
 #include "shm/holder.h"
 #include "shm/layout.h"
+#include "shm/packet.h"
+#include "shm/shape.h"
 
 enum { MAX_TALKS = 12 };
 #define MS INT64_C(1000000)
@@ -46,6 +49,8 @@ static struct segment *segment;
 static struct mempool_msg_welcome welcome;	/* the right answer */
 static const void *_Atomic answer;			/* what is answered; NULL: hang up */
 static size_t answer_size;
+static int passed[PACKET_MAX_PASSED];			/* what comes with it */
+static uint32_t n_passed;
 static _Atomic bool hang_up_after;			/* the answer: the daemon goes */
 static _Atomic bool is_silent;			/* it listens, and does not answer */
 static int listener;
@@ -67,7 +72,7 @@ static void send_answer(int fd)
 {
 	pthread_mutex_lock(&answer_lock);
 	if (answer)
-		send(fd, answer, answer_size, MSG_NOSIGNAL);
+		packet_send_passed(fd, answer, answer_size, passed, n_passed);
 	pthread_mutex_unlock(&answer_lock);
 }
 
@@ -154,6 +159,14 @@ static void make_segment(void)
 	config_deinit(&config);
 }
 
+static int open_object(int flags)
+{
+	int fd = shm_open(shm_name, flags | O_CLOEXEC, 0);
+
+	ck_assert_int_ge(fd, 0);
+	return fd;
+}
+
 static void setup(void)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -172,8 +185,6 @@ static void setup(void)
 			.segment_id = segment->segment_id,
 			.generation = segment->generation,
 			.size_bytes = segment->memory.size,
-			.device = segment->memory.device,
-			.inode = segment->memory.inode,
 			.segment = "test",
 		},
 		.holder = TEST_HOLDER,
@@ -182,6 +193,10 @@ static void setup(void)
 	strcpy(welcome.place.shm_name, shm_name);
 	answer = &welcome;
 	answer_size = sizeof(welcome);
+	passed[MEMPOOL_PASSED_SHAPE] = shape_make_file(&segment->config);
+	passed[MEMPOOL_PASSED_CONTROL] = open_object(O_RDWR);
+	passed[MEMPOOL_PASSED_LOCK] = open_object(O_RDONLY);
+	n_passed = MEMPOOL_PASSED_MAX;
 
 	strcpy(address.sun_path, socket_path);
 	listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
@@ -211,6 +226,8 @@ static void stop_broker(void)
 static void teardown(void)
 {
 	stop_broker();
+	for (uint32_t i = 0; i < n_passed; i++)
+		close(passed[i]);
 	segment_free(segment);
 	shm_unlink(shm_name);
 	unlink(socket_path);
@@ -622,18 +639,66 @@ START_TEST(test_open_other_protocol_version_eprotonosupport)
 }
 END_TEST
 
+/* Pass another file instead. */
+static void pass(uint32_t which, int fd)
+{
+	ck_assert_int_ge(fd, 0);
+	close(passed[which]);
+	passed[which] = fd;
+}
+
+/* What stands in the file of the shape, which is nobody's to write: in another one. */
+static void pass_changed_shape(void (*change)(unsigned char *bytes, size_t *n))
+{
+	const int seals = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL;
+	int fd = memfd_create("shape", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	unsigned char bytes[1024];
+	ssize_t n = pread(passed[MEMPOOL_PASSED_SHAPE], bytes, sizeof(bytes), 0);
+	size_t size = (size_t)n;
+
+	ck_assert_int_gt(n, 0);
+	change(bytes, &size);
+	ck_assert_int_eq(write(fd, bytes, size), (ssize_t)size);
+	ck_assert_int_eq(fcntl(fd, F_ADD_SEALS, seals), 0);
+	pass(MEMPOOL_PASSED_SHAPE, fd);
+}
+
+static void of_next_layout(unsigned char *bytes, size_t *n)
+{
+	(void)n;
+	((struct mempool_shape *)bytes)->layout++;
+}
+
 START_TEST(test_open_other_layout_version_eprotonosupport)
 {
-	segment->header->version_major++;
+	pass_changed_shape(of_next_layout);
 	assert_refused(-EPROTONOSUPPORT);
+}
+END_TEST
+
+/* Whatever members write there: the daemon says what it is. */
+START_TEST(test_open_forged_header_is_not_believed)
+{
+	struct mempool_header *header = segment->header;
+	struct mempool_client *client;
+
+	header->version_major++;
+	header->fingerprint++;
+	header->total_size = UINT64_MAX;
+	header->n_holders = 64;
+	segment_pool_record(header, &segment->geometry, 0)->n_chunks = 1;
+	ck_assert_int_eq(try_open(&client), 0);
+	for (int i = 0; i < 10; i++)
+		ck_assert_ptr_nonnull(mempool_alloc(client, 100));
+	ck_assert_int_eq(mempool_client_close(client), 10);
 }
 END_TEST
 
 START_TEST(test_open_corrupt_segment_ebadmsg)
 {
-	segment->header->fingerprint++;
+	segment->header->magic++;
 	assert_refused(-EBADMSG);
-	segment->header->fingerprint--;
+	segment->header->magic--;
 	segment->header->state = MEMPOOL_SEGMENT_BUILDING;
 	assert_refused(-EBADMSG);
 	wait_for_talks(2);
@@ -646,80 +711,212 @@ START_TEST(test_open_corrupt_segment_ebadmsg)
 }
 END_TEST
 
-START_TEST(test_open_impossible_holder_ebadmsg)
+START_TEST(test_open_impossible_holder_eproto)
 {
 	static const uint32_t ids[] = { 0, 1, 256, UINT32_MAX };
 
 	for (size_t i = 0; i < ARRAY_SIZE(ids); i++) {
 		welcome.holder = ids[i];
-		assert_refused(-EBADMSG);
+		assert_refused(-EPROTO);
 	}
 }
 END_TEST
 
-START_TEST(test_open_strange_shm_name_eproto)
+/* ---- what comes with the welcome ---- */
+
+static unsigned int count_fds(void)
 {
-	strcpy(welcome.place.shm_name, "/passwd");
-	assert_refused(-EPROTO);
-	memset(welcome.place.shm_name, 'x', sizeof(welcome.place.shm_name));
-	memcpy(welcome.place.shm_name, "/mempool-", 9);
-	assert_refused(-EPROTO);
+	unsigned int n = 0;
+
+	for (int fd = 0; fd < 100; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
 }
-END_TEST
 
-/* Under the name stands something that is no object of a daemon's. */
-START_TEST(test_open_fifo_or_link_instead_enxio)
+/* And nothing of it is kept. */
+static void assert_refused_and_closed(int error)
 {
-	char path[96];
+	unsigned int n_fds = count_fds();
 
-	ck_assert_int_eq(shm_unlink(shm_name), 0);
-	snprintf(path, sizeof(path), "/dev/shm%s", shm_name);
-	ck_assert_int_eq(mkfifo(path, 0600), 0);
-	assert_refused(-ENXIO);
-	ck_assert_int_eq(shm_unlink(shm_name), 0);
-	ck_assert_int_eq(symlink("/etc/hostname", path), 0);
-	assert_refused(-ENXIO);
-}
-END_TEST
-
-static void assert_asked_again(int error)
-{
 	assert_refused(error);
-	wait_for_talks(5);
-	stop_broker();
-	ck_assert_int_eq(n_talks, 5);
-	for (int i = 0; i < 5; i++) {
-		ck_assert(talks[i].has_bye);
-		/* Why, at the end. */
-		ck_assert_int_eq(talks[i].unable.error, i == 4 ? error : 0);
-	}
+	/* The broker has its end until it has heard the goodbye. */
+	wait_for_talks(n_talks + 1);
+	ck_assert_uint_eq(count_fds(), n_fds);
 }
 
-START_TEST(test_open_other_object_asks_again)
+START_TEST(test_open_object_without_a_name)
 {
-	welcome.place.inode++;
-	assert_asked_again(-ENXIO);
+	struct mempool_client *client;
+
+	ck_assert_int_eq(shm_unlink(shm_name), 0);
+	welcome.place.shm_name[0] = '\0';
+	ck_assert_int_eq(try_open(&client), 0);
+	ck_assert_ptr_nonnull(mempool_alloc(client, 100));
+	ck_assert_int_eq(mempool_client_close(client), 1);
 }
 END_TEST
 
-START_TEST(test_open_other_size_asks_again)
+START_TEST(test_open_too_few_passed_eproto)
 {
-	welcome.place.size_bytes += 4096;
-	assert_asked_again(-EBADMSG);
+	while (n_passed > (uint32_t)_i)
+		close(passed[--n_passed]);
+	assert_refused_and_closed(-EPROTO);
+}
+END_TEST
+
+/* As a later version may; beyond what there is room for, the kernel closes them. */
+START_TEST(test_open_more_passed_are_closed)
+{
+	struct mempool_client *client;
+	unsigned int n_fds;
+
+	passed[n_passed++] = open_object(O_RDWR);
+	n_fds = count_fds();
+	ck_assert_int_eq(try_open(&client), 0);
+	ck_assert_int_eq(mempool_client_close(client), 0);
+	wait_for_talks(1);
+	ck_assert_uint_eq(count_fds(), n_fds);
+}
+END_TEST
+
+/* Our own limit, and not what the daemon has done. */
+START_TEST(test_open_no_room_for_descriptors_emfile)
+{
+	struct rlimit limit;
+	int last = dup(listener);
+
+	close(last);
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	/* Our connection, the broker's, and one more. */
+	limit.rlim_cur = (rlim_t)last + 3;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_refused_and_closed(-EMFILE);
+}
+END_TEST
+
+START_TEST(test_open_other_kinds_of_files_eproto)
+{
+	int pipes[2], sockets[2];
+
+	ck_assert_int_eq(pipe2(pipes, O_CLOEXEC), 0);
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets), 0);
+	pass((uint32_t)_i, pipes[0]);
+	assert_refused_and_closed(-EPROTO);
+	pass((uint32_t)_i, sockets[0]);
+	assert_refused_and_closed(-EPROTO);
+	pass((uint32_t)_i, open("/dev", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	assert_refused_and_closed(-EPROTO);
+	pass((uint32_t)_i, open("/dev/zero", O_RDWR | O_CLOEXEC));
+	assert_refused_and_closed(-EPROTO);
+	close(pipes[1]);
+	close(sockets[1]);
+}
+END_TEST
+
+/* What is in it is right, but its maker may change it. */
+START_TEST(test_open_shape_not_sealed_eproto)
+{
+	int fd = memfd_create("shape", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	unsigned char bytes[1024];
+	ssize_t n = pread(passed[MEMPOOL_PASSED_SHAPE], bytes, sizeof(bytes), 0);
+
+	ck_assert_int_eq(write(fd, bytes, (size_t)n), n);
+	pass(MEMPOOL_PASSED_SHAPE, fd);
+	assert_refused_and_closed(-EPROTO);
+}
+END_TEST
+
+static void cut(unsigned char *bytes, size_t *n)
+{
+	(void)bytes;
+	--*n;
+}
+
+START_TEST(test_open_shape_cut_eproto)
+{
+	pass_changed_shape(cut);
+	assert_refused_and_closed(-EPROTO);
+}
+END_TEST
+
+static void of_more_chunks(unsigned char *bytes, size_t *n)
+{
+	(void)n;
+	((struct mempool_shape_pool *)(bytes + sizeof(struct mempool_shape)))->n_chunks = 100000;
+}
+
+START_TEST(test_open_shape_larger_than_object_eproto)
+{
+	pass_changed_shape(of_more_chunks);
+	assert_refused_and_closed(-EPROTO);
+}
+END_TEST
+
+START_TEST(test_open_object_not_for_writing_eproto)
+{
+	pass(MEMPOOL_PASSED_CONTROL, open_object(O_RDONLY));
+	assert_refused_and_closed(-EPROTO);
+}
+END_TEST
+
+/* A write to it, by whatever mistake of the program, would be one to the segment. */
+START_TEST(test_open_lock_that_writes_eproto)
+{
+	pass(MEMPOOL_PASSED_LOCK, open_object(O_RDWR));
+	assert_refused_and_closed(-EPROTO);
+}
+END_TEST
+
+START_TEST(test_open_lock_of_another_object_eproto)
+{
+	pass(MEMPOOL_PASSED_LOCK, open("/dev/null", O_RDONLY | O_CLOEXEC));
+	assert_refused_and_closed(-EPROTO);
+}
+END_TEST
+
+START_TEST(test_open_shorter_object_ebadmsg)
+{
+	ck_assert_int_eq(ftruncate(passed[MEMPOOL_PASSED_CONTROL],
+				   (off_t)segment->memory.size - 1), 0);
+	assert_refused_and_closed(-EBADMSG);
+	ck_assert_int_eq(ftruncate(passed[MEMPOOL_PASSED_CONTROL], 0), 0);
+	assert_refused_and_closed(-EBADMSG);
 }
 END_TEST
 
 START_TEST(test_open_other_segment_id_ebadmsg)
 {
 	welcome.place.segment_id++;
-	assert_refused(-EBADMSG);
+	assert_refused_and_closed(-EBADMSG);
 }
 END_TEST
 
-START_TEST(test_open_object_gone_asks_again)
+/* Whether somebody has the lock of the holder, on the object itself. */
+static bool holder_is_shown(void)
 {
-	ck_assert_int_eq(shm_unlink(shm_name), 0);
-	assert_asked_again(-ENXIO);
+	struct flock lock = {
+		.l_type = F_WRLCK,
+		.l_whence = SEEK_SET,
+		.l_start = TEST_HOLDER,
+		.l_len = 1,
+	};
+
+	ck_assert_int_eq(fcntl(segment->memory.fd, F_OFD_GETLK, &lock), 0);
+	return lock.l_type != F_UNLCK;
+}
+
+START_TEST(test_open_lock_is_taken_and_goes_with_the_client)
+{
+	struct mempool_client *client;
+
+	ck_assert(!holder_is_shown());
+	ck_assert_int_eq(try_open(&client), 0);
+	/* A descriptor that is passed shares its open file, and this one's is the client's. */
+	close(passed[MEMPOOL_PASSED_LOCK]);
+	passed[MEMPOOL_PASSED_LOCK] = open_object(O_RDONLY);
+	ck_assert(holder_is_shown());
+	ck_assert_int_eq(mempool_client_close(client), 0);
+	ck_assert(!holder_is_shown());
 }
 END_TEST
 
@@ -837,13 +1034,22 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_open_other_protocol_version_eprotonosupport);
 	tcase_add_test(tcase, test_open_other_layout_version_eprotonosupport);
 	tcase_add_test(tcase, test_open_corrupt_segment_ebadmsg);
-	tcase_add_test(tcase, test_open_impossible_holder_ebadmsg);
-	tcase_add_test(tcase, test_open_strange_shm_name_eproto);
-	tcase_add_test(tcase, test_open_fifo_or_link_instead_enxio);
-	tcase_add_test(tcase, test_open_other_object_asks_again);
-	tcase_add_test(tcase, test_open_other_size_asks_again);
+	tcase_add_test(tcase, test_open_impossible_holder_eproto);
+	tcase_add_test(tcase, test_open_forged_header_is_not_believed);
+	tcase_add_test(tcase, test_open_object_without_a_name);
+	tcase_add_loop_test(tcase, test_open_too_few_passed_eproto, 0, MEMPOOL_PASSED_MAX);
+	tcase_add_test(tcase, test_open_more_passed_are_closed);
+	tcase_add_test(tcase, test_open_no_room_for_descriptors_emfile);
+	tcase_add_loop_test(tcase, test_open_other_kinds_of_files_eproto, 0, MEMPOOL_PASSED_MAX);
+	tcase_add_test(tcase, test_open_shape_not_sealed_eproto);
+	tcase_add_test(tcase, test_open_shape_cut_eproto);
+	tcase_add_test(tcase, test_open_shape_larger_than_object_eproto);
+	tcase_add_test(tcase, test_open_object_not_for_writing_eproto);
+	tcase_add_test(tcase, test_open_lock_that_writes_eproto);
+	tcase_add_test(tcase, test_open_lock_of_another_object_eproto);
+	tcase_add_test(tcase, test_open_shorter_object_ebadmsg);
 	tcase_add_test(tcase, test_open_other_segment_id_ebadmsg);
-	tcase_add_test(tcase, test_open_object_gone_asks_again);
+	tcase_add_test(tcase, test_open_lock_is_taken_and_goes_with_the_client);
 }
 
 int main(void)

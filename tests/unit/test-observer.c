@@ -2,12 +2,16 @@
 /* test-observer.c - LIST against daemons that answer well, badly and not at all */
 #include <check.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -24,7 +28,8 @@ struct fake {
 	pthread_t thread;
 	const void *messages[MAX_MESSAGES];
 	size_t sizes[MAX_MESSAGES];
-	int passed[MAX_MESSAGES];	/* with each; 0: nothing */
+	int passed[MAX_MESSAGES][PACKET_MAX_PASSED]; /* with each, so many */
+	uint32_t n_passed[MAX_MESSAGES];
 	size_t n_received;
 	struct mempool_msg received;
 };
@@ -47,8 +52,8 @@ static void *fake_run(void *userdata)
 	fake.received = list.msg;
 	/* One that has heard enough hangs up. */
 	for (size_t i = 0; i < MAX_MESSAGES && fake.messages[i] && r == 0; i++)
-		r = packet_send(fd, fake.messages[i], fake.sizes[i],
-				fake.passed[i] ? fake.passed[i] : -1);
+		r = packet_send_passed(fd, fake.messages[i], fake.sizes[i], fake.passed[i],
+				       fake.n_passed[i]);
 	close(fd);
 	return NULL;
 }
@@ -93,6 +98,20 @@ static void will_send(size_t i, const void *message, size_t size)
 {
 	fake.messages[i] = message;
 	fake.sizes[i] = size;
+}
+
+static void will_pass(size_t i, int fd)
+{
+	fake.passed[i][fake.n_passed[i]++] = fd;
+}
+
+static unsigned int count_fds(void)
+{
+	unsigned int n = 0;
+
+	for (int fd = 0; fd < 100; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
 }
 
 static int list(void)
@@ -152,23 +171,29 @@ static void fill_rings(struct config *shape, enum mempool_ring_kind kind, uint32
 	}
 }
 
-START_TEST(test_list_with_a_shape_and_without)
+START_TEST(test_list_with_an_object_and_without)
 {
 	struct mempool_msg_segment first = segment_message(0, 2);
 	struct mempool_msg_segment second = segment_message(1, 2);
+	struct stat got, sent;
 	struct config shape;
 
 	fill_rings(&shape, MEMPOOL_RING_TOPIC, 10000);
-	fake.passed[0] = shape_make_file(&shape);
-	ck_assert_int_gt(fake.passed[0], 0);
+	will_pass(0, shape_make_file(&shape));
+	will_pass(0, memfd_create("object", MFD_CLOEXEC));
+	ck_assert_int_ge(fake.passed[0][0], 0);
+	ck_assert_int_ge(fake.passed[0][1], 0);
 	will_send(0, &first, sizeof(first));
 	will_send(1, &second, sizeof(second));
 
 	ck_assert_int_eq(list(), 0);
-	close(fake.passed[0]);
-	ck_assert(places[0].has_shape);
 	ck_assert(config_is_same(&places[0].shape, &shape));
-	ck_assert(!places[1].has_shape);
+	ck_assert_int_eq(fstat(places[0].fd, &got), 0);
+	ck_assert_int_eq(fstat(fake.passed[0][1], &sent), 0);
+	ck_assert_uint_eq(got.st_ino, sent.st_ino);
+	ck_assert_int_eq(places[1].fd, -1);
+	close(fake.passed[0][0]);
+	close(fake.passed[0][1]);
 	config_deinit(&shape);
 }
 END_TEST
@@ -187,7 +212,8 @@ START_TEST(test_list_shapes_of_too_many_rings_together_eproto)
 	config_deinit(&shape);
 	for (uint32_t i = 0; i < n; i++) {
 		messages[i] = segment_message(i, n);
-		fake.passed[i] = fd;
+		will_pass(i, fd);
+		will_pass(i, fd);
 		will_send(i, &messages[i], sizeof(messages[i]));
 	}
 	if (_i) {
@@ -201,15 +227,41 @@ START_TEST(test_list_shapes_of_too_many_rings_together_eproto)
 }
 END_TEST
 
-/* Anything might sit at the socket's path. */
+/* Anything might sit at the socket's path. What it passes is closed. */
 START_TEST(test_list_with_another_file_eproto)
 {
 	struct mempool_msg_segment message = segment_message(0, 1);
+	unsigned int n_fds;
 	int pipes[2];
 
 	ck_assert_int_eq(pipe(pipes), 0);
-	fake.passed[0] = pipes[0];
+	n_fds = count_fds();
+	for (int i = 0; i <= _i; i++)
+		will_pass(0, pipes[i % 2]);
 	assert_refused(&message, sizeof(message));
+	ck_assert_uint_eq(count_fds(), n_fds);
+	close(pipes[0]);
+	close(pipes[1]);
+}
+END_TEST
+
+/* Our own limit, and not what the daemon has done. */
+START_TEST(test_list_without_room_for_descriptors_emfile)
+{
+	struct mempool_msg_segment message = segment_message(0, 1);
+	struct rlimit limit = { .rlim_cur = 0, .rlim_max = 100 };
+	int pipes[2], last;
+
+	ck_assert_int_eq(pipe(pipes), 0);
+	will_pass(0, pipes[0]);
+	will_pass(0, pipes[1]);
+	/* One connection of ours, and one of the other side. */
+	last = dup(pipes[0]);
+	close(last);
+	limit.rlim_cur = (rlim_t)last + 2;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	will_send(0, &message, sizeof(message));
+	ck_assert_int_eq(list(), -EMFILE);
 	close(pipes[0]);
 	close(pipes[1]);
 }
@@ -398,9 +450,10 @@ int main(void)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_set_timeout(tcase, 4 * OBSERVER_TIMEOUT_SECONDS);
 	tcase_add_test(tcase, test_list_two_segments_in_order);
-	tcase_add_test(tcase, test_list_with_a_shape_and_without);
+	tcase_add_test(tcase, test_list_with_an_object_and_without);
 	tcase_add_loop_test(tcase, test_list_shapes_of_too_many_rings_together_eproto, 0, 2);
-	tcase_add_test(tcase, test_list_with_another_file_eproto);
+	tcase_add_loop_test(tcase, test_list_with_another_file_eproto, 0, PACKET_MAX_PASSED);
+	tcase_add_test(tcase, test_list_without_room_for_descriptors_emfile);
 	tcase_add_test(tcase, test_list_of_nothing_is_empty);
 	tcase_add_test(tcase, test_list_refusal_gives_code_and_reason);
 	tcase_add_test(tcase, test_list_refusal_without_end_is_cut);

@@ -79,7 +79,7 @@ static void teardown(void)
 static bool is_asked_for(uint32_t id)
 {
 	struct mempool_msg_peer_fd question;
-	int passed;
+	struct packet_passed passed;
 
 	if (packet_receive(daemon_fd, &question, sizeof(question), &passed) < 0)
 		return false;
