@@ -5,8 +5,6 @@
 #include <errno.h>
 #include <stddef.h>
 
-static void begin_next(struct jobs *jobs);
-
 static void work(void *userdata)
 {
 	struct jobs *jobs = userdata;
@@ -31,14 +29,20 @@ static void tell_held(struct jobs *jobs)
 	held(jobs->userdata);
 }
 
-static void done(void *userdata)
+static struct job_list *list_of(struct jobs *jobs, const struct job *job)
 {
-	struct jobs *jobs = userdata;
-
-	is_over(jobs->current, 0);
-	tell_held(jobs);
-	begin_next(jobs);
+	return job->fns->gives_memory ? &jobs->giving : &jobs->taking;
 }
+
+/* NULL: none, or it is held. */
+static struct job *find_next(const struct jobs *jobs)
+{
+	struct job *job = TAILQ_FIRST(&jobs->giving);
+
+	return job || jobs->is_held ? job : TAILQ_FIRST(&jobs->taking);
+}
+
+static void done(void *userdata);
 
 static void begin(struct jobs *jobs, struct job *job)
 {
@@ -55,17 +59,32 @@ static void begin_next(struct jobs *jobs)
 {
 	struct job *job;
 
-	while (!jobs->current && !jobs->is_held && (job = TAILQ_FIRST(&jobs->waiting))) {
-		TAILQ_REMOVE(&jobs->waiting, job, link);
+	while (!jobs->current && (job = find_next(jobs))) {
+		TAILQ_REMOVE(list_of(jobs, job), job, link);
 		begin(jobs, job);
 	}
+	tell_held(jobs);
+}
+
+static void done(void *userdata)
+{
+	struct jobs *jobs = userdata;
+
+	is_over(jobs->current, 0);
+	begin_next(jobs);
 }
 
 void jobs_ask(struct jobs *jobs, struct job *job)
 {
 	assert(!job->jobs);
+	/* Relaxed: by this thread, if at all. */
+	if (job->fns->gives_memory &&
+	    atomic_load_explicit(&jobs->is_given_up, memory_order_relaxed)) {
+		job->fns->stopped(job);
+		return;
+	}
 	job->jobs = jobs;
-	TAILQ_INSERT_TAIL(&jobs->waiting, job, link);
+	TAILQ_INSERT_TAIL(list_of(jobs, job), job, link);
 	begin_next(jobs);
 }
 
@@ -74,7 +93,7 @@ void jobs_forget(struct job *job)
 	if (!job->jobs)
 		return;
 	assert(job->jobs->current != job);
-	TAILQ_REMOVE(&job->jobs->waiting, job, link);
+	TAILQ_REMOVE(list_of(job->jobs, job), job, link);
 	job->jobs = NULL;
 }
 
@@ -90,6 +109,7 @@ void jobs_hold(struct jobs *jobs, void (*held)(void *userdata), void *userdata)
 	jobs->is_held = true;
 	jobs->held = held;
 	jobs->userdata = userdata;
+	/* Whatever waits to give memory waits for the one under way. */
 	tell_held(jobs);
 }
 
@@ -103,7 +123,14 @@ void jobs_release(struct jobs *jobs)
 void jobs_init(struct jobs *jobs, struct event_base *base)
 {
 	*jobs = (struct jobs){ .base = base };
-	TAILQ_INIT(&jobs->waiting);
+	TAILQ_INIT(&jobs->giving);
+	TAILQ_INIT(&jobs->taking);
+}
+
+static void stop(struct job *job)
+{
+	job->jobs = NULL;
+	job->fns->stopped(job);
 }
 
 bool jobs_stop(struct jobs *jobs)
@@ -113,10 +140,12 @@ bool jobs_stop(struct jobs *jobs)
 	atomic_store_explicit(&jobs->is_given_up, true, memory_order_relaxed);
 	if (!worker_stop(&jobs->worker))
 		return false;
-	if (job) {
-		jobs->current = NULL;
-		job->jobs = NULL;
-		job->fns->stopped(job);
+	jobs->current = NULL;
+	if (job)
+		stop(job);
+	while ((job = TAILQ_FIRST(&jobs->giving))) {
+		TAILQ_REMOVE(&jobs->giving, job, link);
+		stop(job);
 	}
 	return true;
 }

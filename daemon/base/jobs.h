@@ -4,9 +4,10 @@
  *
  * Each piece is done in a thread beside the loop (worker.h), those who ask are served in their
  * order. One at a time, since most of it takes memory: two that ask what is left would both be
- * told that there is enough.
+ * told that there is enough. For the same reason what gives memory back goes before that.
  *
- * Who cannot have any of it under way holds them for a while.
+ * Who cannot have any of it under way holds them for a while. That is told when all memory that was
+ * to be given back is; what is to be given back later is not held.
  */
 #ifndef DAEMON_BASE_JOBS_H
 #define DAEMON_BASE_JOBS_H
@@ -20,6 +21,8 @@
 struct job;
 
 struct job_fns {
+	bool gives_memory;		/* else it may take some */
+
 	/* In the loop, before the work. Return: whether it is still wanted. */
 	bool (*begin)(struct job *job);
 
@@ -30,7 +33,8 @@ struct job_fns {
 	 * was no thread for it. */
 	void (*done)(struct job *job, int error);
 
-	/* Instead of done, at the stop. */
+	/* Instead of done, at the stop: of the one under way, and of all that give memory, though
+	 * they have not begun. */
 	void (*stopped)(struct job *job);
 };
 
@@ -40,11 +44,14 @@ struct job {
 	struct jobs *jobs;		/* that it was asked of; NULL: it is not */
 };
 
+TAILQ_HEAD(job_list, job);
+
 struct jobs {
 	struct event_base *base;
 	struct worker worker;
 	struct job *current;		/* under way; NULL: none */
-	TAILQ_HEAD(, job) waiting;
+	struct job_list giving;		/* that wait, and give memory; before */
+	struct job_list taking;		/* those that may take some */
 	bool is_held;
 	void (*held)(void *userdata);	/* NULL: it was called */
 	void *userdata;
@@ -56,7 +63,8 @@ void jobs_init(struct jobs *jobs, struct event_base *base);
 /* Give up what is under way, and wait for that. Return: as worker_stop(). */
 bool jobs_stop(struct jobs *jobs);
 
-/* It is done when its turn comes; fns are set. No job is asked of twice at a time. */
+/* It is done when its turn comes; fns are set. No job is asked of twice at a time. After the stop
+ * one that gives memory is stopped at once. */
 void jobs_ask(struct jobs *jobs, struct job *job);
 
 /* It is not wanted any more. Not for the one under way. */
@@ -66,8 +74,8 @@ void jobs_forget(struct job *job);
 bool job_is_given_up(const struct job *job);
 
 /**
- * jobs_hold() - begin no other job, until jobs_release()
- * @held: called when none is under way: perhaps at once
+ * jobs_hold() - begin no other job that may take memory, until jobs_release()
+ * @held: called when none is under way, and none waits that gives memory: perhaps at once
  */
 void jobs_hold(struct jobs *jobs, void (*held)(void *userdata), void *userdata);
 
