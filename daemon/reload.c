@@ -45,7 +45,7 @@ static void undo(struct reload *reload)
 
 		generation_free(change->generation);
 		if (change->is_made)
-			build_deinit(&change->build);
+			build_deinit(&change->build, &reload->hosts->jobs);
 		if (change->host)
 			host_unpin(change->host);
 	}

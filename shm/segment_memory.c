@@ -33,6 +33,25 @@ void segment_memory_deinit(struct segment_memory *memory)
 	*memory = SEGMENT_MEMORY_NULL;
 }
 
+bool segment_memory_unmap_piece(struct segment_memory *memory)
+{
+	uint64_t piece = memory->size % PAGES_PIECE_BYTES;
+
+	if (!memory->base)
+		return false;
+	if (piece == 0)
+		piece = PAGES_PIECE_BYTES;
+	/* From its end. Of huge pages that are larger than a piece there are few: all at once. */
+	if (piece == memory->size ||
+	    munmap((unsigned char *)memory->base + memory->size - piece, piece) < 0) {
+		munmap(memory->base, memory->size);
+		memory->base = NULL;
+		return false;
+	}
+	memory->size -= piece;
+	return true;
+}
+
 void segment_memory_close_fd(struct segment_memory *memory)
 {
 	if (memory->fd >= 0)

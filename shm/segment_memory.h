@@ -138,4 +138,8 @@ int segment_memory_show(const struct segment_memory *memory, int fd, uint32_t ho
 /* Unmap and close. NULL and SEGMENT_MEMORY_NULL are fine. */
 void segment_memory_deinit(struct segment_memory *memory);
 
+/* Before that, for who shares a process with others that map: unmap a piece of some MiB. Nobody looks
+ * at any of it any more. Return: whether there is more. */
+bool segment_memory_unmap_piece(struct segment_memory *memory);
+
 #endif

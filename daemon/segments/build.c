@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/segments/release.h"
 #include "daemon/segments/store.h"
 #include "shm/layout.h"
 
@@ -34,12 +35,12 @@ void build_keep(struct build *build)
 	build->has_file = false;
 }
 
-void build_deinit(struct build *build)
+void build_deinit(struct build *build, struct jobs *jobs)
 {
 	char file_name[STATE_FILE_BYTES];
 
-	segment_free(build->segment);
-	state_free(build->state);
+	if (build->segment)
+		release_segment(jobs, build->segment, -1, build->state);
 	build_take(build);
 	if (build->object.inode)
 		store_unlink(build->object.shm_name, build->object.device, build->object.inode);

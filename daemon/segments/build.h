@@ -24,6 +24,8 @@
 #include "daemon/segments/state.h"
 #include "shm/segment.h"
 
+struct jobs;
+
 struct build {
 	const struct conf_segment *conf;
 	const struct house *house;
@@ -40,8 +42,9 @@ struct build {
 void build_init(struct build *build, const struct conf_segment *conf,
 		const struct house *house, uint64_t number);
 
-/* Free what nobody has taken, and remove object and state file, unless they are kept. */
-void build_deinit(struct build *build);
+/* Free what nobody has taken, its memory in a job, and remove object and state file, unless they
+ * are kept. */
+void build_deinit(struct build *build, struct jobs *jobs);
 
 /* Segment and state are somebody's now; object and state file stay. */
 void build_take(struct build *build);

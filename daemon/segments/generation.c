@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "daemon/base/log.h"
+#include "daemon/segments/release.h"
 #include "daemon/segments/store.h"
 #include "shm/layout.h"
 #include "shm/shape.h"
@@ -89,7 +90,6 @@ static void lose(struct generation *generation)
 	chore_stop(&generation->wake);
 	generation->state = GENERATION_LOST;
 	generation->tenants.segment = NULL;
-	/* Before anything is made in its place. */
 	jobs_ask(generation->owner->environment->jobs, &generation->emptying);
 	generation_kick(generation);
 	generation->owner->lost(generation);
@@ -213,6 +213,7 @@ int generation_new(const struct generation_owner *owner, struct state *file,
 		   struct segment *segment, int fd, struct generation **ret_generation)
 {
 	static const struct job_fns emptying_fns = {
+		.gives_memory = true,
 		.begin = on_emptying,
 		.work = on_work,
 		.done = on_emptied,
@@ -269,13 +270,10 @@ void generation_free(struct generation *generation)
 	chore_stop(&generation->wake);
 	evtimer_del(&generation->later);
 	sigbus_unwatch(&generation->range);
-	if (generation->segment)
-		segment_free(generation->segment);
-	else
-		close(generation->fd);
 	if (generation->shape_fd >= 0)
 		close(generation->shape_fd);
-	state_free(generation->file);
+	release_segment(generation->owner->environment->jobs, generation->segment,
+			generation->segment ? -1 : generation->fd, generation->file);
 	free(generation);
 }
 

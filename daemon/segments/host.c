@@ -174,7 +174,7 @@ static int end_making(struct host *host, int made)
 		snprintf(text, sizeof(text), "%s", strerror(-r));
 		if (made < 0)
 			build_strerror(build, made, text);
-		build_deinit(build);
+		build_deinit(build, &host->hosts->jobs);
 		return host_fail(host, r, text);
 	}
 	build_take(build);
@@ -623,7 +623,9 @@ static void on_done(struct job *job, int error)
 
 static void on_stopped(struct job *job)
 {
-	build_deinit(&host_of_job(job)->build);
+	struct host *host = host_of_job(job);
+
+	build_deinit(&host->build, &host->hosts->jobs);
 }
 
 /* One that is not in the config. */

@@ -260,6 +260,7 @@ START_TEST(test_move_nobody_comes_before_it_is_over)
 	fixture_let_go(fixture_hold_thread(&fixture));
 	fixture_let_go(fixture_hold_thread(&fixture));
 	thread = fixture_hold_thread(&fixture);
+	fixture_unwatch_threads(&fixture);
 	wire_expect_reloaded(fd, &reloaded);
 	ck_assert_int_eq(reloaded.error, 0);
 	comer = wire_connect(&fixture);
@@ -267,7 +268,6 @@ START_TEST(test_move_nobody_comes_before_it_is_over)
 	ck_assert(!has_answer(comer, 200));
 	fixture_let_go(thread);
 	wire_expect_welcome(comer, &welcome);
-	fixture_unwatch_threads(&fixture);
 	segment = wire_map(&welcome);
 	ck_assert_int_eq(queue_view(&queue, segment, 1), 0);
 	ck_assert_int_eq(queue_pop(&queue, welcome.holder, &handle), 0);

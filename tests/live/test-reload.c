@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -516,6 +517,58 @@ START_TEST(test_reload_that_fails_lets_go_of_a_segment_that_is_over)
 }
 END_TEST
 
+/*
+ * A segment that has left the config is over, and a thread gives its memory back. A reload that
+ * brings back its name waits for that: else the memory were there twice.
+ */
+START_TEST(test_reload_brings_back_a_segment_whose_memory_is_given_back)
+{
+	struct mempool_msg_reload message = {
+		.msg = wire_msg(MEMPOOL_MSG_RELOAD, sizeof(message)),
+	};
+	struct mempool_msg_hello hello = hello_to_other(1);
+	struct mempool_msg_welcome welcome, again;
+	struct pollfd poll_fd = { .events = POLLIN };
+	struct segment *segment;
+	pid_t thread;
+	int client;
+
+	configure_other(new_pools);
+	fixture_start(&fixture);
+	client = wire_connect(&fixture);
+	wire_send(client, &hello, sizeof(hello));
+	wire_expect_welcome(client, &welcome);
+	fixture_configure(&fixture, "", NULL);
+	reload();
+
+	fixture_watch_threads(&fixture);
+	wire_bye(client);
+	thread = fixture_hold_thread(&fixture);
+	fixture_unwatch_threads(&fixture);
+	/* Nobody can come to it any more. */
+	ck_assert(has_no_other(NULL));
+
+	configure_other(new_pools);
+	poll_fd.fd = wire_connect(&fixture);
+	wire_send(poll_fd.fd, &message, sizeof(message));
+	ck_assert_int_eq(poll(&poll_fd, 1, 300), 0);
+	fixture_let_go(thread);
+	wire_expect_reloaded(poll_fd.fd, &reloaded);
+	ck_assert_msg(reloaded.error == 0, "%s", reloaded.text);
+	close(poll_fd.fd);
+
+	client = wire_connect(&fixture);
+	wire_send(client, &hello, sizeof(hello));
+	wire_expect_welcome(client, &again);
+	ck_assert_uint_ne(again.place.segment_id, welcome.place.segment_id);
+	segment = wire_map(&again);
+	segment_free(segment);
+	wire_bye(client);
+	fixture_stop(&fixture);
+	remove_other();
+}
+END_TEST
+
 /* ---- no room ---- */
 
 static uint64_t free_bytes(void)
@@ -812,6 +865,8 @@ int main(void)
 	if (!skip_with_thread_sanitizer("no thread can be held")) {
 		tcase_add_test(tcase, test_reload_brings_back_a_segment_whose_last_client_leaves);
 		tcase_add_test(tcase, test_reload_that_fails_lets_go_of_a_segment_that_is_over);
+		tcase_add_test(tcase,
+			       test_reload_brings_back_a_segment_whose_memory_is_given_back);
 	}
 	tcase_add_test(tcase, test_reload_without_room_for_both_changes_nothing);
 	tcase_add_test(tcase, test_reload_one_segment_fails_all_stay);

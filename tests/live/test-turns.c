@@ -324,6 +324,42 @@ START_TEST(test_turns_of_a_retirement_with_many_sleepers_are_short)
 }
 END_TEST
 
+/* ---- memory that is given back ---- */
+
+/* Nobody is in a generation of 256 MiB, and then it is not the config's. */
+static void relay_large(void *userdata)
+{
+	struct mempool_msg_reloaded reloaded;
+	static int n_chunks = 1 << 16;
+	double begun_ms = clock_ms();
+	char layout[96];
+	int fd;
+
+	(void)userdata;
+	snprintf(layout, sizeof(layout), "    pools: [ { chunk_size: 4096, chunk_count: %d } ]\n",
+		 ++n_chunks);
+	fixture_configure(&fixture, "", layout);
+	wire_reload(&fixture, &reloaded);
+	ck_assert_int_eq(reloaded.error, 0);
+	/* A moment later its name is gone; and that turn is over when there is an answer. */
+	while (fixture_count_objects(&fixture) > 1 && clock_ms() < begun_ms + 30000)
+		usleep(1000);
+	fd = wire_connect(&fixture);
+	ask(fd);
+	close(fd);
+}
+
+START_TEST(test_turns_do_not_give_memory_back)
+{
+	if (!measure_turns())
+		return;
+	fixture_configure(&fixture, "", "    pools: [ { chunk_size: 4096, chunk_count: 65536 } ]\n");
+	fixture_start(&fixture);
+	expect_short_turns(NULL, relay_large, NULL, NULL);
+	fixture_stop(&fixture);
+}
+END_TEST
+
 /* ---- descriptors ---- */
 
 enum { N_RECORDS = 50 };
@@ -428,6 +464,7 @@ int main(void)
 	tcase_add_test(tcase, test_turns_of_all_sweeps_are_short);
 	tcase_add_test(tcase, test_turns_of_a_drain_are_short);
 	tcase_add_test(tcase, test_turns_of_a_retirement_with_many_sleepers_are_short);
+	tcase_add_test(tcase, test_turns_do_not_give_memory_back);
 	tcase_add_loop_test(tcase, test_turns_one_process_with_many_records_is_watched_once, 0, 2);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);

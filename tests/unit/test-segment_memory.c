@@ -483,9 +483,41 @@ START_TEST(test_create_under_a_storm_of_signals_ends)
 }
 END_TEST
 
+static bool is_mapped(unsigned char *base, uint64_t off)
+{
+	return msync(base + off, MEMPOOL_PAGE_BYTES, MS_ASYNC) == 0;
+}
+
+/* From its end, what is no whole piece first; then only the descriptor is left. */
+START_TEST(test_unmap_goes_piece_by_piece)
+{
+	int fd = memfd_create("pieces", MFD_CLOEXEC);
+	unsigned char *base;
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(ftruncate(fd, 2 * PAGES_PIECE_BYTES + 5000), 0);
+	ck_assert_int_eq(segment_map_fd(fd, SEGMENT_READ_WRITE, &memory), 0);
+	base = memory.base;
+	ck_assert(segment_memory_unmap_piece(&memory));
+	ck_assert(!is_mapped(base, 2 * PAGES_PIECE_BYTES));
+	ck_assert(is_mapped(base, 2 * PAGES_PIECE_BYTES - MEMPOOL_PAGE_BYTES));
+	ck_assert(segment_memory_unmap_piece(&memory));
+	ck_assert(!is_mapped(base, PAGES_PIECE_BYTES));
+	ck_assert(is_mapped(base, PAGES_PIECE_BYTES - MEMPOOL_PAGE_BYTES));
+	ck_assert(!segment_memory_unmap_piece(&memory));
+	ck_assert(!is_mapped(base, 0));
+	ck_assert_ptr_null(memory.base);
+	ck_assert(!segment_memory_unmap_piece(&memory));
+	ck_assert_int_eq(fcntl(fd, F_GETFD), FD_CLOEXEC);
+	segment_memory_deinit(&memory);
+	ck_assert_int_lt(fcntl(fd, F_GETFD), 0);
+}
+END_TEST
+
 static void add_tests(TCase *tcase)
 {
 	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_add_test(tcase, test_unmap_goes_piece_by_piece);
 	tcase_add_test(tcase, test_create_new_is_zeroed_and_whole);
 	tcase_add_test(tcase, test_create_existing_eexist_left_alone);
 	tcase_add_test(tcase, test_open_missing_enoent_nothing_made);
