@@ -12,12 +12,13 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "daemon/base/chores.h"
+#include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/base/origin.h"
 #include "daemon/sessions/rights.h"
 
 #define LISTENER_BACKLOG 512
-#define LISTENER_BURST 16		/* connections taken before others get their turn */
 #define NEW_SUFFIX ".new"
 
 static int set_nonblocking(int fd)
@@ -264,24 +265,24 @@ static void put_off(struct listener *listener, int error)
 	evtimer_add(&listener->later, &moment);
 }
 
+/* As many as have said hello, for as long as a turn of chores: what a hello costs depends on how many
+ * live where. */
 static void on_acceptable(evutil_socket_t listen_fd, short what, void *userdata)
 {
+	uint64_t begun_ns = clock_monotonic_ns();
 	struct listener *listener = userdata;
-	unsigned int i;
 	int fd;
 
 	(void)what;
-	for (i = 0; i < LISTENER_BURST; i++) {
+	do {
 		fd = accept4((int)listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-		if (fd >= 0) {
+		if (fd >= 0)
 			listener->fn(fd, listener->userdata);
-			continue;
-		}
-		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+		else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
+			 errno == ENOMEM)
 			put_off(listener, errno);
 		/* Else there is none, or one that gave up. */
-		return;
-	}
+	} while (fd >= 0 && clock_monotonic_ns() - begun_ns < CHORES_TURN_NS);
 }
 
 static void on_later(evutil_socket_t fd, short what, void *userdata)

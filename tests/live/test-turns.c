@@ -324,6 +324,68 @@ START_TEST(test_turns_of_a_retirement_with_many_sleepers_are_short)
 }
 END_TEST
 
+/* ---- many who come at once ---- */
+
+#define N_NEWCOMERS 64
+#define N_RETIRED 10
+
+struct crowd {
+	int fds[N_NEWCOMERS];
+};
+
+/* All have said hello before the daemon is let run. */
+static void come_at_once(void *userdata)
+{
+	struct mempool_msg_welcome welcome;
+	struct crowd *crowd = userdata;
+
+	kill(fixture.pid, SIGSTOP);
+	for (int i = 0; i < N_NEWCOMERS; i++) {
+		struct mempool_msg_hello hello = wire_hello(&fixture, 1 + (uint64_t)i);
+
+		crowd->fds[i] = wire_connect(&fixture);
+		wire_send(crowd->fds[i], &hello, sizeof(hello));
+	}
+	kill(fixture.pid, SIGCONT);
+	for (int i = 0; i < N_NEWCOMERS; i++)
+		wire_expect_welcome(crowd->fds[i], &welcome);
+}
+
+static void leave(void *userdata)
+{
+	struct crowd *crowd = userdata;
+
+	for (int i = 0; i < N_NEWCOMERS; i++)
+		wire_bye(crowd->fds[i]);
+}
+
+/* One hello is dear: whose it may be is looked for in large tables, of generations that live on. */
+START_TEST(test_turns_with_many_hellos_are_short)
+{
+	struct mempool_msg_reloaded reloaded;
+	struct mempool_msg_welcome welcome;
+	struct crowd crowd;
+	char layout[128];
+
+	if (!measure_turns())
+		return;
+	for (int i = 0; i <= N_RETIRED; i++) {
+		snprintf(layout, sizeof(layout), "    max_clients: 32000\n"
+			 "    pools: [ { chunk_size: 64, chunk_count: %d } ]\n", 10 + i);
+		fixture_configure(&fixture, "", layout);
+		if (i == 0) {
+			fixture_start(&fixture);
+		} else {
+			wire_attach(&fixture, 1000 + (uint64_t)i, &welcome);
+			wire_reload(&fixture, &reloaded);
+			ck_assert_uint_eq(reloaded.n_relaid, 1);
+		}
+	}
+	expect_short_turns(NULL, come_at_once, leave, &crowd);
+	fixture_stop(&fixture);
+}
+END_TEST
+
 /* ---- memory that is given back ---- */
 
 /* Nobody is in a generation of 256 MiB, and then it is not the config's. */
@@ -464,6 +526,7 @@ int main(void)
 	tcase_add_test(tcase, test_turns_of_all_sweeps_are_short);
 	tcase_add_test(tcase, test_turns_of_a_drain_are_short);
 	tcase_add_test(tcase, test_turns_of_a_retirement_with_many_sleepers_are_short);
+	tcase_add_test(tcase, test_turns_with_many_hellos_are_short);
 	tcase_add_test(tcase, test_turns_do_not_give_memory_back);
 	tcase_add_loop_test(tcase, test_turns_one_process_with_many_records_is_watched_once, 0, 2);
 	suite_add_tcase(suite, tcase);
