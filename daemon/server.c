@@ -367,6 +367,7 @@ static void init_sessions(struct server *server)
 		.userdata = server,
 	};
 	sessions_init(&server->sessions, &server->chores);
+	session_client_init(&server->sessions);
 }
 
 /* Return: 0 or -errno. */

@@ -420,16 +420,32 @@ void session_client_try_again(struct visitor *visitor)
 	session_client_answer(session_of(visitor));
 }
 
-void session_client_try_all(struct sessions *sessions)
+static bool answer_next(void *userdata)
 {
-	struct session *session;
-	uint32_t n = 0;
+	struct sessions *sessions = userdata;
+	struct session *session = TAILQ_FIRST(&sessions->coming);
 
-	TAILQ_FOREACH(session, &sessions->coming, coming_link)
-		n++;
-	/* Those who have to go on waiting are at the end again. */
-	for (; n > 0 && (session = TAILQ_FIRST(&sessions->coming)); n--) {
+	if (session && sessions->n_answers > 0) {
+		sessions->n_answers--;
+		/* One that has to go on waiting is at the end again. */
 		session_stop_waiting(session);
 		session_client_answer(session);
 	}
+	return sessions->n_answers > 0 && !TAILQ_EMPTY(&sessions->coming);
+}
+
+void session_client_try_all(struct sessions *sessions)
+{
+	const struct session *session;
+
+	sessions->n_answers = 0;
+	TAILQ_FOREACH(session, &sessions->coming, coming_link)
+		sessions->n_answers++;
+	if (sessions->n_answers > 0)
+		chore_start(&sessions->answer);
+}
+
+void session_client_init(struct sessions *sessions)
+{
+	chore_init(&sessions->answer, sessions->chores, answer_next, sessions);
 }

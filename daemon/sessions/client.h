@@ -23,7 +23,11 @@ void session_client_peer_fd(struct session *session, const struct mempool_msg_pe
 /* Answer the hello; again, if it waited a moment. */
 void session_client_answer(struct session *session);
 
-/* For segments: one was made, or could not be; whoever waits for one is answered, or waits on. */
+/* Behind sessions_init(). */
+void session_client_init(struct sessions *sessions);
+
+/* For segments: one was made, or could not be; whoever waits for one is answered soon, one after the
+ * other, or waits on. */
 void session_client_try_all(struct sessions *sessions);
 
 /* For segments: a holder id may be free; something has changed that it polls. */

@@ -178,6 +178,7 @@ void sessions_deinit(struct sessions *sessions)
 {
 	while (!TAILQ_EMPTY(&sessions->list))
 		session_free(TAILQ_FIRST(&sessions->list));
+	chore_stop(&sessions->answer);
 	chore_stop(&sessions->close);
 	while (close_next(sessions))
 		;

@@ -63,6 +63,8 @@ enum session_state {
 struct sessions {
 	TAILQ_HEAD(session_list, session) list;
 	struct session_list coming;	/* they wait for a segment */
+	struct chore answer;		/* them, when there is one: */
+	uint32_t n_answers;		/* so many more */
 	struct session_list ended;	/* to be closed */
 	struct chore close;		/* them */
 	struct chores *chores;

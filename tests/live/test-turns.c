@@ -7,11 +7,13 @@
  */
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -68,6 +70,19 @@ static bool measure_turns(void)
 	return true;
 }
 
+/* All segments are listed, each in a message. */
+static void ask(int fd)
+{
+	struct mempool_msg_list list = { .msg = wire_msg(MEMPOOL_MSG_LIST, sizeof(list)) };
+	union wire_answer answer;
+
+	wire_send(fd, &list, sizeof(list));
+	do {
+		ck_assert_int_gt(wire_receive(fd, &answer), 0);
+		ck_assert_int_eq(answer.msg.type, MEMPOOL_MSG_SEGMENT);
+	} while (answer.segment.index + 1 < answer.segment.n);
+}
+
 /*
  * The longest turn meanwhile, of the best of some tries: what is too long is so each time.
  * A turn that does its work is the daemon's, whatever the machine does beside.
@@ -77,12 +92,17 @@ static void expect_short_turns(void (*prepare)(void *userdata), void (*work)(voi
 {
 	double best = TURN_MS, longest;
 	uint64_t first;
+	int fd;
 
 	for (int i = 0; i < N_TRIES && best >= TURN_MS; i++) {
 		if (prepare)
 			prepare(userdata);
 		first = turns_count(turns);
 		work(userdata);
+		/* The turn in which that was done is over when there is an answer. */
+		fd = wire_connect(&fixture);
+		ask(fd);
+		close(fd);
 		longest = (double)turns_longest_ns(turns, first) / 1e6;
 		best = i == 0 || longest < best ? longest : best;
 		if (clean)
@@ -145,19 +165,6 @@ static pid_t start_one_in_all(void)
 	ck_assert_int_eq(read(fds[0], &byte, 1), 1);
 	close(fds[0]);
 	return pid;
-}
-
-/* All segments are listed, each in a message. */
-static void ask(int fd)
-{
-	struct mempool_msg_list list = { .msg = wire_msg(MEMPOOL_MSG_LIST, sizeof(list)) };
-	union wire_answer answer;
-
-	wire_send(fd, &list, sizeof(list));
-	do {
-		ck_assert_int_gt(wire_receive(fd, &answer), 0);
-		ck_assert_int_eq(answer.msg.type, MEMPOOL_MSG_SEGMENT);
-	} while (answer.segment.index + 1 < answer.segment.n);
 }
 
 struct round {
@@ -327,61 +334,133 @@ END_TEST
 /* ---- many who come at once ---- */
 
 #define N_NEWCOMERS 64
-#define N_RETIRED 10
+#define N_RETIRED 5
 
 struct crowd {
 	int fds[N_NEWCOMERS];
 };
 
-/* All have said hello before the daemon is let run. */
-static void come_at_once(void *userdata)
+static void say_hello(struct crowd *crowd)
 {
-	struct mempool_msg_welcome welcome;
-	struct crowd *crowd = userdata;
-
-	kill(fixture.pid, SIGSTOP);
 	for (int i = 0; i < N_NEWCOMERS; i++) {
 		struct mempool_msg_hello hello = wire_hello(&fixture, 1 + (uint64_t)i);
 
 		crowd->fds[i] = wire_connect(&fixture);
 		wire_send(crowd->fds[i], &hello, sizeof(hello));
 	}
-	kill(fixture.pid, SIGCONT);
+}
+
+static void expect_welcomes(const struct crowd *crowd)
+{
+	struct mempool_msg_welcome welcome;
+
 	for (int i = 0; i < N_NEWCOMERS; i++)
 		wire_expect_welcome(crowd->fds[i], &welcome);
 }
 
 static void leave(void *userdata)
 {
-	struct crowd *crowd = userdata;
+	const struct crowd *crowd = userdata;
 
 	for (int i = 0; i < N_NEWCOMERS; i++)
 		wire_bye(crowd->fds[i]);
 }
 
 /* One hello is dear: whose it may be is looked for in large tables, of generations that live on. */
-START_TEST(test_turns_with_many_hellos_are_short)
+static void make_hellos_dear(void)
 {
 	struct mempool_msg_reloaded reloaded;
 	struct mempool_msg_welcome welcome;
-	struct crowd crowd;
 	char layout[128];
 
-	if (!measure_turns())
-		return;
 	for (int i = 0; i <= N_RETIRED; i++) {
 		snprintf(layout, sizeof(layout), "    max_clients: 32000\n"
 			 "    pools: [ { chunk_size: 64, chunk_count: %d } ]\n", 10 + i);
 		fixture_configure(&fixture, "", layout);
 		if (i == 0) {
 			fixture_start(&fixture);
-		} else {
-			wire_attach(&fixture, 1000 + (uint64_t)i, &welcome);
-			wire_reload(&fixture, &reloaded);
-			ck_assert_uint_eq(reloaded.n_relaid, 1);
+			continue;
 		}
+		wire_attach(&fixture, 1000 + (uint64_t)i, &welcome);
+		wire_reload(&fixture, &reloaded);
+		ck_assert_uint_eq(reloaded.n_relaid, 1);
 	}
+}
+
+/* All have said hello before the daemon is let run. */
+static void come_at_once(void *userdata)
+{
+	struct crowd *crowd = userdata;
+
+	kill(fixture.pid, SIGSTOP);
+	say_hello(crowd);
+	kill(fixture.pid, SIGCONT);
+	expect_welcomes(crowd);
+}
+
+START_TEST(test_turns_with_many_hellos_are_short)
+{
+	struct crowd crowd;
+
+	if (!measure_turns())
+		return;
+	make_hellos_dear();
 	expect_short_turns(NULL, come_at_once, leave, &crowd);
+	fixture_stop(&fixture);
+}
+END_TEST
+
+static bool has_heard_all(void *userdata)
+{
+	const struct crowd *crowd = userdata;
+	int n_unread = 0;
+
+	for (int i = 0; i < N_NEWCOMERS && n_unread == 0; i++)
+		ck_assert_int_eq(ioctl(crowd->fds[i], SIOCOUTQ, &n_unread), 0);
+	return n_unread == 0;
+}
+
+/* What is lost too soon again is not made at once. */
+static void wait_until_it_would_be_made(void *userdata)
+{
+	static bool was_made;
+
+	(void)userdata;
+	if (was_made)
+		sleep(10);
+	was_made = true;
+}
+
+/* The current generation is lost, and all wait for the next one. */
+static void wait_for_a_new_one(void *userdata)
+{
+	struct mempool_msg_welcome welcome;
+	struct crowd *crowd = userdata;
+	pid_t thread;
+	char path[256];
+
+	wire_bye(wire_attach(&fixture, 2000, &welcome));
+	snprintf(path, sizeof(path), "/dev/shm%s", welcome.place.shm_name);
+	ck_assert_int_eq(truncate(path, 0), 0);
+	fixture_watch_threads(&fixture);
+	say_hello(crowd);
+	/* One empties what was lost, the next one makes what comes. */
+	fixture_let_go(fixture_hold_thread(&fixture));
+	thread = fixture_hold_thread(&fixture);
+	fixture_unwatch_threads(&fixture);
+	wait_until(has_heard_all, crowd, 30000);
+	fixture_let_go(thread);
+	expect_welcomes(crowd);
+}
+
+START_TEST(test_turns_that_answer_all_who_waited_are_short)
+{
+	struct crowd crowd;
+
+	if (!measure_turns())
+		return;
+	make_hellos_dear();
+	expect_short_turns(wait_until_it_would_be_made, wait_for_a_new_one, leave, &crowd);
 	fixture_stop(&fixture);
 }
 END_TEST
@@ -395,7 +474,6 @@ static void relay_large(void *userdata)
 	static int n_chunks = 1 << 16;
 	double begun_ms = clock_ms();
 	char layout[96];
-	int fd;
 
 	(void)userdata;
 	snprintf(layout, sizeof(layout), "    pools: [ { chunk_size: 4096, chunk_count: %d } ]\n",
@@ -403,12 +481,9 @@ static void relay_large(void *userdata)
 	fixture_configure(&fixture, "", layout);
 	wire_reload(&fixture, &reloaded);
 	ck_assert_int_eq(reloaded.error, 0);
-	/* A moment later its name is gone; and that turn is over when there is an answer. */
+	/* A moment later its name is gone. */
 	while (fixture_count_objects(&fixture) > 1 && clock_ms() < begun_ms + 30000)
 		usleep(1000);
-	fd = wire_connect(&fixture);
-	ask(fd);
-	close(fd);
 }
 
 START_TEST(test_turns_do_not_give_memory_back)
@@ -527,6 +602,7 @@ int main(void)
 	tcase_add_test(tcase, test_turns_of_a_drain_are_short);
 	tcase_add_test(tcase, test_turns_of_a_retirement_with_many_sleepers_are_short);
 	tcase_add_test(tcase, test_turns_with_many_hellos_are_short);
+	tcase_add_test(tcase, test_turns_that_answer_all_who_waited_are_short);
 	tcase_add_test(tcase, test_turns_do_not_give_memory_back);
 	tcase_add_loop_test(tcase, test_turns_one_process_with_many_records_is_watched_once, 0, 2);
 	suite_add_tcase(suite, tcase);
