@@ -17,29 +17,18 @@
 /* So often a word that keeps moving is read again before it is left to the next audit. */
 #define LOOKS 3
 
-struct auditor {
-	const struct segment *segment;
-	unsigned int flags;
-	audit_fault_fn fault;
-	void *userdata;
-	struct queue_snapshots snapshots;
-	struct budget *budget;
-	bool is_spent;			/* the budget */
-	struct audit audit;
-};
-
-__attribute__((format(printf, 2, 3))) static void fault(struct auditor *auditor,
+__attribute__((format(printf, 2, 3))) static void fault(struct audit_run *run,
 							const char *format, ...)
 {
 	char text[256];
 	va_list arguments;
 
-	if (auditor->audit.n_faults++ >= AUDIT_MAX_FAULTS || !auditor->fault)
+	if (run->audit.n_faults++ >= AUDIT_MAX_FAULTS || !run->fault)
 		return;
 	va_start(arguments, format);
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
-	auditor->fault(text, auditor->userdata);
+	run->fault(text, run->userdata);
 }
 
 /* ---- holders ---- */
@@ -63,32 +52,27 @@ static const char *holder_mistake(const struct segment *segment, const struct ho
 	return NULL;
 }
 
-static void audit_holders(struct auditor *auditor)
+static void audit_holder(struct audit_run *run, uint32_t id)
 {
-	const struct segment *segment = auditor->segment;
 	struct holder holder;
+	const char *mistake;
 
-	for (uint32_t id = 1; id < segment->n_holders; id++) {
-		const char *mistake;
-
-		holder_read(segment, id, &holder);
-		mistake = holder_mistake(segment, &holder);
-		if (mistake)
-			fault(auditor, "holder %u (pid %u, \"%s\") %s", id, holder.pid,
-			      holder.name, mistake);
-	}
+	holder_read(run->segment, id, &holder);
+	mistake = holder_mistake(run->segment, &holder);
+	if (mistake)
+		fault(run, "holder %u (pid %u, \"%s\") %s", id, holder.pid, holder.name, mistake);
 }
 
 /* Why this holder may hold nothing, or NULL. */
-static const char *cannot_hold(const struct auditor *auditor, uint32_t id)
+static const char *cannot_hold(const struct audit_run *run, uint32_t id)
 {
 	struct holder holder;
 
-	if (holder_read(auditor->segment, id, &holder) < 0)
+	if (holder_read(run->segment, id, &holder) < 0)
 		return "which does not exist";
 	if (holder.state == MEMPOOL_HOLDER_FREE)
 		return "which is FREE";
-	if (holder.state == MEMPOOL_HOLDER_REAPING && (auditor->flags & AUDIT_REAPED))
+	if (holder.state == MEMPOOL_HOLDER_REAPING && (run->flags & AUDIT_REAPED))
 		return "which was reaped";
 	return NULL;
 }
@@ -109,10 +93,10 @@ static uint32_t manager_chunk(const struct pool *managers, uint32_t index)
 	return GET(manager->chunk);
 }
 
-static struct finding judge_shared(const struct auditor *auditor, const struct pool *pool,
+static struct finding judge_shared(const struct audit_run *run, const struct pool *pool,
 				   uint32_t index, uint64_t word)
 {
-	const struct segment *segment = auditor->segment;
+	const struct segment *segment = run->segment;
 	const struct pool *managers = &segment->pools[segment->n_pools];
 	uint32_t manager = word_value(word);
 	uint64_t seen;
@@ -125,7 +109,7 @@ static struct finding judge_shared(const struct auditor *auditor, const struct p
 	 * A collector takes the manager before the chunk: in between it owns the manager, for as
 	 * long as it may be stopped there.
 	 */
-	if (word_kind(seen) == MEMPOOL_OWNED && cannot_hold(auditor, word_value(seen)))
+	if (word_kind(seen) == MEMPOOL_OWNED && cannot_hold(run, word_value(seen)))
 		return (struct finding){ "SHARED, but one who is gone has manager",
 					 manager, NULL };
 	if (word_kind(seen) != MEMPOOL_SHARED && word_kind(seen) != MEMPOOL_OWNED)
@@ -138,44 +122,44 @@ static struct finding judge_shared(const struct auditor *auditor, const struct p
 }
 
 /* One more word or slot was checked. */
-static void pay(struct auditor *auditor, uint64_t units)
+static void pay(struct audit_run *run, uint64_t units)
 {
-	if (!budget_pay(auditor->budget, units))
-		auditor->is_spent = true;
+	if (!budget_pay(run->budget, units))
+		run->is_spent = true;
 }
 
 /* Who has a bit, and may not; or that nobody has one. */
-static struct finding judge_sharers(struct auditor *auditor, const struct pool *managers,
+static struct finding judge_sharers(struct audit_run *run, const struct pool *managers,
 				    uint32_t index)
 {
 	const struct mempool_chunk_manager *manager = pool_chunk(managers, index);
 
-	for (uint32_t i = 0; i < auditor->segment->n_holders / 64; i++) {
+	for (uint32_t i = 0; i < run->segment->n_holders / 64; i++) {
 		uint64_t bits = GET(manager->sharers[i]);
 
 		/* A record is some words long. */
-		pay(auditor, 1 + 16 * (uint64_t)__builtin_popcountll(bits));
+		pay(run, 1 + 16 * (uint64_t)__builtin_popcountll(bits));
 		for (; bits != 0; bits &= bits - 1) {
 			uint32_t id = i * 64 + (uint32_t)__builtin_ctzll(bits);
 
-			const char *why = cannot_hold(auditor, id);
+			const char *why = cannot_hold(run, id);
 
 			if (why)
 				return (struct finding){ "SHARED by holder", id, why };
 		}
 	}
 	/* Without the flag, a leaver may be between its bit and the collecting. */
-	if ((auditor->flags & AUDIT_REAPED) && !chunk_manager_is_held(auditor->segment, index))
+	if ((run->flags & AUDIT_REAPED) && !chunk_manager_is_held(run->segment, index))
 		return (struct finding){ "SHARED, but nobody holds manager",
 					 index, NULL };
 	return (struct finding){ NULL, 0, NULL };
 }
 
 /* A ChunkManager that is SHARED has holders, and a chunk that is SHARED by it. */
-static struct finding judge_manager(struct auditor *auditor, const struct pool *managers,
+static struct finding judge_manager(struct audit_run *run, const struct pool *managers,
 				    uint32_t index)
 {
-	const struct segment *segment = auditor->segment;
+	const struct segment *segment = run->segment;
 	uint32_t chunk = manager_chunk(managers, index);
 	uint32_t pool = chunk >> 26;
 	uint32_t of = chunk & (MEMPOOL_MAX_CHUNKS_PER_POOL - 1);
@@ -187,35 +171,40 @@ static struct finding judge_manager(struct auditor *auditor, const struct pool *
 	 * Without the flag, somebody may be about to make the chunk lead to it, or have found
 	 * the chunk shared by another thread.
 	 */
-	if ((auditor->flags & AUDIT_REAPED) && !chunk_manager_is_named(segment, index))
+	if ((run->flags & AUDIT_REAPED) && !chunk_manager_is_named(segment, index))
 		return (struct finding){ "SHARED, but its chunk does not name it:",
 					 of, NULL };
-	return judge_sharers(auditor, managers, index);
+	return judge_sharers(run, managers, index);
 }
 
 /* In its queue; or, while things move, about to be put there by a living sender. */
-static struct finding judge_queued(struct auditor *auditor, const struct pool *pool,
+static struct finding judge_queued(struct audit_run *run, const struct pool *pool,
 				   uint32_t index, uint64_t word)
 {
 	uint64_t handle = handle_make(word_generation(word), pool->id, index);
-	int r = queue_snapshots_has(&auditor->snapshots, word_sent_queue(word), handle);
+	struct queue queue;
+	int r;
 
+	/* What is in the queue is looked at where it matters: it may be a large one. */
+	r = queue_view(&queue, run->segment, word_sent_queue(word) - 1) < 0 ? -EINVAL : 1;
+	if (r == 1 && (run->flags & AUDIT_REAPED))
+		r = queue_snapshots_has(&run->snapshots, word_sent_queue(word), handle);
 	if (r == -ENOMEM)
 		return (struct finding){ "SENT, and no memory to look into queue",
 					 word_sent_queue(word), NULL };
 	if (r == -EINVAL)
 		return (struct finding){ "SENT to what is no queue:",
 					 word_sent_queue(word), NULL };
-	if (r == 0 && (auditor->flags & AUDIT_REAPED))
+	if (r == 0)
 		return (struct finding){ "SENT, but not in queue",
 					 word_sent_queue(word), NULL };
 	return (struct finding){ NULL, 0, NULL };
 }
 
-static struct finding judge(struct auditor *auditor, const struct pool *pool,
+static struct finding judge(struct audit_run *run, const struct pool *pool,
 			    uint32_t index, uint64_t word)
 {
-	bool is_manager = pool->id == auditor->segment->n_pools;
+	bool is_manager = pool->id == run->segment->n_pools;
 	const char *why;
 	uint32_t holder;
 
@@ -229,7 +218,7 @@ static struct finding judge(struct auditor *auditor, const struct pool *pool,
 		break;
 	case MEMPOOL_OWNED:
 		holder = word_value(word);
-		why = cannot_hold(auditor, holder);
+		why = cannot_hold(run, holder);
 		if (why)
 			return (struct finding){ "OWNED by holder", holder, why };
 		break;
@@ -237,15 +226,15 @@ static struct finding judge(struct auditor *auditor, const struct pool *pool,
 		if (is_manager)
 			return (struct finding){ "SENT, though a manager", index, NULL };
 		if (word_sent_queue(word) != 0)
-			return judge_queued(auditor, pool, index, word);
+			return judge_queued(run, pool, index, word);
 		holder = word_sent_sender(word);
-		why = cannot_hold(auditor, holder);
+		why = cannot_hold(run, holder);
 		if (why)
 			return (struct finding){ "given away by holder", holder, why };
 		break;
 	case MEMPOOL_SHARED:
-		return is_manager ? judge_manager(auditor, pool, index)
-				  : judge_shared(auditor, pool, index, word);
+		return is_manager ? judge_manager(run, pool, index)
+				  : judge_shared(run, pool, index, word);
 	}
 	return (struct finding){ NULL, 0, NULL };
 }
@@ -268,16 +257,16 @@ static void count(struct audit *audit, uint64_t word)
 	}
 }
 
-static void audit_word(struct auditor *auditor, const struct pool *pool, uint32_t index)
+static void audit_word(struct audit_run *run, const struct pool *pool, uint32_t index)
 {
 	const _Atomic uint64_t *entry = &pool->entries[index].word;
-	bool is_manager = pool->id == auditor->segment->n_pools;
+	bool is_manager = pool->id == run->segment->n_pools;
 	struct finding finding = { NULL, 0, NULL };
 	uint64_t word = GET(*entry), again;
 
 	/* Judged until it stood still from before to after. */
 	for (int look = 0; look < LOOKS; look++) {
-		finding = judge(auditor, pool, index, word);
+		finding = judge(run, pool, index, word);
 		if (!finding.what)
 			break;
 		again = GET(*entry);
@@ -287,63 +276,111 @@ static void audit_word(struct auditor *auditor, const struct pool *pool, uint32_
 		finding.what = NULL;
 	}
 	if (!is_manager)
-		count(&auditor->audit, word);
+		count(&run->audit, word);
 	if (finding.what)
-		fault(auditor, "%s %u of pool %u is %s %u%s%s",
+		fault(run, "%s %u of pool %u is %s %u%s%s",
 		      is_manager ? "manager" : "chunk", index, pool->id, finding.what,
 		      finding.who, finding.why ? ", " : "", finding.why ? finding.why : "");
-	if ((auditor->flags & AUDIT_HINTS) && word_is_free(word) &&
+	if ((run->flags & AUDIT_HINTS) && word_is_free(word) &&
 	    !free_list_has(&pool->list, index))
-		fault(auditor, "%s %u of pool %u is FREE and no hint leads to it",
+		fault(run, "%s %u of pool %u is FREE and no hint leads to it",
 		      is_manager ? "manager" : "chunk", index, pool->id);
 }
 
 /* What a topic keeps is SHARED, has the topic's bit, and was published where it stands. */
-static void audit_topic(struct auditor *auditor, uint32_t ring)
+static void audit_slot(struct audit_run *run, const struct topic *topic, uint64_t slot)
 {
-	const struct segment *segment = auditor->segment;
+	const struct segment *segment = run->segment;
 	const struct pool *managers = &segment->pools[segment->n_pools];
-	struct topic topic;
+	uint64_t seen = GET(topic->slots[slot]);
+	uint32_t manager = (uint32_t)seen;
 
-	if (topic_view(&topic, segment, ring) < 0)
+	if (manager == TOPIC_NO_MANAGER)
 		return;
-	for (uint64_t i = 0; i < topic.capacity && !auditor->is_spent; i++) {
-		uint64_t seen = GET(topic.slots[i]);
-		uint32_t manager = (uint32_t)seen;
-
-		pay(auditor, 4);
-		auditor->audit.n_checked++;
-		if (manager == TOPIC_NO_MANAGER)
-			continue;
-		if (manager >= managers->n_chunks)
-			fault(auditor, "topic %s keeps manager %u, which does not exist",
-			      segment->config.rings[ring].name, manager);
-		else if ((word_kind(GET(managers->entries[manager].word)) != MEMPOOL_SHARED ||
-			  !chunk_manager_has(segment, manager, topic.holder)) &&
-			 GET(topic.slots[i]) == seen)
-			fault(auditor, "topic %s keeps manager %u, which it does not share",
-			      segment->config.rings[ring].name, manager);
-	}
+	if (manager >= managers->n_chunks)
+		fault(run, "topic %s keeps manager %u, which does not exist",
+		      segment->config.rings[topic->ring_index].name, manager);
+	else if ((word_kind(GET(managers->entries[manager].word)) != MEMPOOL_SHARED ||
+		  !chunk_manager_has(segment, manager, topic->holder)) &&
+		 GET(topic->slots[slot]) == seen)
+		fault(run, "topic %s keeps manager %u, which it does not share",
+		      segment->config.rings[topic->ring_index].name, manager);
 }
 
-static void audit_pool(struct auditor *auditor, const struct pool *pool)
+static void audit_list(struct audit_run *run, const struct pool *pool)
 {
 	const struct free_list *list = &pool->list;
 	uint32_t in_last_leaf = list->n % 64;
 
-	for (uint32_t i = 0; i < pool->n_chunks && !auditor->is_spent; i++) {
-		pay(auditor, 4);
-		audit_word(auditor, pool, i);
-		auditor->audit.n_checked++;
-	}
 	if (in_last_leaf != 0 && GET(list->leaves[list->n_leaves - 1]) >> in_last_leaf != 0)
-		fault(auditor, "the free list of pool %u has hints beyond its last chunk",
-		      pool->id);
+		fault(run, "the free list of pool %u has hints beyond its last chunk", pool->id);
+}
+
+/* ---- all of it, as far as the budget goes ---- */
+
+/* Each of them: whether there is nothing more of that kind. */
+
+static bool go_on_holders(struct audit_run *run)
+{
+	for (; run->holder < run->segment->n_holders && !run->is_spent; run->holder++) {
+		/* A record is some words long. */
+		pay(run, 16);
+		audit_holder(run, run->holder);
+		run->audit.n_checked++;
+	}
+	return run->holder == run->segment->n_holders;
+}
+
+static bool go_on_pools(struct audit_run *run)
+{
+	while (run->pool <= run->segment->n_pools && !run->is_spent) {
+		const struct pool *pool = &run->segment->pools[run->pool];
+
+		for (; run->index < pool->n_chunks && !run->is_spent; run->index++) {
+			pay(run, 4);
+			audit_word(run, pool, (uint32_t)run->index);
+			run->audit.n_checked++;
+		}
+		if (run->index < pool->n_chunks)
+			break;
+		audit_list(run, pool);
+		run->index = 0;
+		run->pool++;
+	}
+	return run->pool > run->segment->n_pools;
+}
+
+static bool go_on_topics(struct audit_run *run)
+{
+	struct topic topic;
+
+	for (; run->ring < run->segment->config.n_rings && !run->is_spent; run->ring++) {
+		if (topic_view(&topic, run->segment, run->ring) < 0) {
+			pay(run, 4);
+			continue;
+		}
+		for (; run->index < topic.capacity && !run->is_spent; run->index++) {
+			pay(run, 4);
+			audit_slot(run, &topic, run->index);
+			run->audit.n_checked++;
+		}
+		if (run->index < topic.capacity)
+			break;
+		run->index = 0;
+	}
+	return run->ring == run->segment->config.n_rings;
+}
+
+bool audit_go_on(struct audit_run *run, struct budget *budget)
+{
+	run->budget = budget;
+	run->is_spent = false;
+	return go_on_holders(run) && go_on_pools(run) && go_on_topics(run);
 }
 
 static uint64_t count_all(const struct segment *segment)
 {
-	uint64_t n = 0;
+	uint64_t n = segment->n_holders - 1;
 
 	for (uint32_t i = 0; i <= segment->n_pools; i++)
 		n += segment->pools[i].n_chunks;
@@ -353,28 +390,37 @@ static uint64_t count_all(const struct segment *segment)
 	return n;
 }
 
-int audit_segment_within(const struct segment *segment, unsigned int flags,
-			 struct budget *budget, audit_fault_fn on_fault, void *userdata,
-			 struct audit *ret_audit)
+int audit_begin(struct audit_run *run, const struct segment *segment, unsigned int flags,
+		audit_fault_fn on_fault, void *userdata)
 {
-	struct auditor auditor = {
+	*run = (struct audit_run){
 		.segment = segment,
 		.flags = flags,
 		.fault = on_fault,
 		.userdata = userdata,
-		.budget = budget,
+		.holder = 1,
 		.audit = { .n_total = count_all(segment) },
 	};
+	return queue_snapshots_init(&run->snapshots, segment);
+}
 
-	if (queue_snapshots_init(&auditor.snapshots, segment) < 0)
-		return -ENOMEM;
-	audit_holders(&auditor);
-	for (uint32_t i = 0; i <= segment->n_pools; i++)
-		audit_pool(&auditor, &segment->pools[i]);
-	for (uint32_t i = 0; i < segment->config.n_rings; i++)
-		audit_topic(&auditor, i);
-	queue_snapshots_deinit(&auditor.snapshots);
-	*ret_audit = auditor.audit;
+void audit_end(struct audit_run *run)
+{
+	queue_snapshots_deinit(&run->snapshots);
+}
+
+int audit_segment_within(const struct segment *segment, unsigned int flags,
+			 struct budget *budget, audit_fault_fn on_fault, void *userdata,
+			 struct audit *ret_audit)
+{
+	struct audit_run run;
+	int r = audit_begin(&run, segment, flags, on_fault, userdata);
+
+	if (r < 0)
+		return r;
+	audit_go_on(&run, budget);
+	audit_end(&run);
+	*ret_audit = run.audit;
 	return 0;
 }
 

@@ -17,9 +17,11 @@
 #ifndef SHM_AUDIT_H
 #define SHM_AUDIT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "budget.h"
+#include "queue.h"
 #include "segment.h"
 
 /* No client is at work, or the reaper has just set the bits: every FREE chunk has a hint. */
@@ -40,7 +42,7 @@ struct audit {
 	uint64_t n_in_flight;		/* SENT through a queue */
 	uint64_t n_shared;
 	uint64_t n_faults;
-	uint64_t n_checked;		/* words, those of managers too, and slots of topics */
+	uint64_t n_checked;		/* records, words, those of managers too, slots of topics */
 	uint64_t n_total;		/* as many, once it is over */
 };
 
@@ -65,5 +67,30 @@ unsigned int audit_percent(const struct audit *audit);
 int audit_segment_within(const struct segment *segment, unsigned int flags,
 			 struct budget *budget, audit_fault_fn fault, void *userdata,
 			 struct audit *ret_audit);
+
+/* The same again in slices, for who has other things to do. */
+struct audit_run {
+	const struct segment *segment;
+	unsigned int flags;
+	audit_fault_fn fault;
+	void *userdata;
+	struct queue_snapshots snapshots;
+	uint32_t holder;		/* where it is */
+	uint32_t pool;
+	uint32_t ring;
+	uint64_t index;			/* in the pool, or in the topic */
+	struct budget *budget;		/* of this slice */
+	bool is_spent;
+	struct audit audit;		/* so far */
+};
+
+/* Return: 0 or -ENOMEM. audit_end() is legal on zeros, too. */
+int audit_begin(struct audit_run *run, const struct segment *segment, unsigned int flags,
+		audit_fault_fn fault, void *userdata);
+
+/* Without AUDIT_REAPED no slice is longer than its budget; with it, one of each queue looks at all
+ * that is in it. Return: whether it is over. */
+bool audit_go_on(struct audit_run *run, struct budget *budget);
+void audit_end(struct audit_run *run);
 
 #endif

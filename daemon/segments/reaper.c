@@ -66,25 +66,30 @@ static void gather(struct reaper *reaper)
 	enter(reaper, REAPER_SWEEPS);
 }
 
-#if MEMPOOL_DEBUG_AUDIT
 static void on_fault(const char *text, void *userdata)
 {
 	log_error("audit of segment %s: %s", tenants_label(userdata), text);
 }
 
 /* Builds for development: what a sweep leaves must be whole. Clients go on meanwhile. */
-static void audit_after_reap(struct tenants *tenants)
+static bool begin_audit(struct reaper *reaper)
 {
-	struct audit audit;
+	struct tenants *tenants = reaper->tenants;
 
-	audit_segment(tenants->segment, 0, on_fault, tenants, &audit);
+	if (!MEMPOOL_DEBUG_AUDIT || !tenants->segment ||
+	    audit_begin(&reaper->audit, tenants->segment, 0, on_fault, tenants) < 0)
+		return false;
+	reaper->phase = REAPER_AUDITS;
+	return true;
 }
-#else
-static void audit_after_reap(struct tenants *tenants)
+
+/* Return: whether it is over. With a budget of nothing, as much as is done without asking. */
+static bool audit_on(struct reaper *reaper)
 {
-	(void)tenants;
+	struct budget budget = budget_of(0);
+
+	return audit_go_on(&reaper->audit, &budget);
 }
-#endif
 
 static bool is_swept(const struct reaper *reaper, const struct tenant *tenant)
 {
@@ -120,7 +125,6 @@ static void finish(struct reaper *reaper)
 			reaper->daemon_is_dead = false;
 			tenants_set_daemon(tenants);
 		}
-		audit_after_reap(tenants);
 		/* What was freed or sent in the name of the dead may be what somebody polls for. */
 		tenants_tell_news(tenants);
 		log_limited(&freed, reaper->reap.n_freed ? LOG_INFO : LOG_DEBUG,
@@ -128,7 +132,6 @@ static void finish(struct reaper *reaper)
 			    tenants_label(tenants), (unsigned long long)reaper->reap.n_freed,
 			    reaper->n_dead, (double)(clock_monotonic_ns() - reaper->begun_ns) / 1e6);
 	}
-	reaper_stop(reaper);
 }
 
 enum reaper_result reaper_step(struct reaper *reaper)
@@ -147,6 +150,14 @@ enum reaper_result reaper_step(struct reaper *reaper)
 		if (release(reaper))
 			break;
 		finish(reaper);
+		if (begin_audit(reaper))
+			break;
+		reaper_stop(reaper);
+		return REAPER_DONE;
+	case REAPER_AUDITS:
+		if (!audit_on(reaper))
+			break;
+		reaper_stop(reaper);
 		return REAPER_DONE;
 	}
 	return REAPER_BUSY;
@@ -154,7 +165,8 @@ enum reaper_result reaper_step(struct reaper *reaper)
 
 void reaper_stop(struct reaper *reaper)
 {
-	/* Legal on one that was not made. */
+	/* Both are legal where there was no beginning. */
 	reap_deinit(&reaper->reap);
+	audit_end(&reaper->audit);
 	reaper->phase = REAPER_RESTS;
 }

@@ -8,6 +8,7 @@
  *	GATHER	which ids are dead
  *	SWEEP	what they hold is freed
  *	RELEASE	their records are free; where there is no segment to sweep any more, at once
+ *	AUDIT	in builds for development: what the sweep has left is whole
  *
  * A step takes some microseconds (daemon/base/chores.h): hellos are answered while a segment of
  * many GiB is swept.
@@ -19,6 +20,7 @@
 #include <stdint.h>
 
 #include "daemon/segments/tenant.h"
+#include "shm/audit.h"
 #include "shm/reap.h"
 
 enum reaper_phase {
@@ -26,11 +28,13 @@ enum reaper_phase {
 	REAPER_GATHERS,
 	REAPER_SWEEPS,
 	REAPER_RELEASES,
+	REAPER_AUDITS,
 };
 
 struct reaper {
 	struct tenants *tenants;
 	struct reap reap;
+	struct audit_run audit;		/* in builds for development */
 	enum reaper_phase phase;
 	uint32_t id;			/* the next one to gather, or to release */
 	bool daemon_is_dead;		/* what the last daemon held is to be freed, too */

@@ -232,7 +232,7 @@ START_TEST(test_audit_tells_holders_that_cannot_be)
 }
 END_TEST
 
-/* A budget that is used up by the first word: what was not checked is not called whole. */
+/* A budget that is used up by the first record: what was not checked is not called whole. */
 START_TEST(test_audit_within_a_budget_says_how_far_it_came)
 {
 	struct budget none = { .n_left = 0 }, plenty = budget_of(60 * INT64_C(1000000000));
@@ -244,6 +244,39 @@ START_TEST(test_audit_within_a_budget_says_how_far_it_came)
 	ck_assert_int_eq(audit_segment_within(segment, 0, &plenty, NULL, NULL, &audit), 0);
 	ck_assert_uint_eq(audit.n_checked, audit.n_total);
 	ck_assert_uint_eq(audit_percent(&audit), 100);
+}
+END_TEST
+
+/* One thing a slice: the same is found, each once, and everything is counted. */
+START_TEST(test_audit_in_slices_finds_the_same)
+{
+	struct audit_run run;
+	struct budget none;
+	uint64_t n_slices = 0;
+	struct audit whole;
+	char *expect_said;
+
+	atomic_store(&segment->holders[nobody].state, 77);
+	set(pool, 3, MEMPOOL_OWNED, nobody + 1);
+	set(pool, 4, MEMPOOL_SENT, 1U << 15);
+	set(managers, 5, MEMPOOL_OWNED, nobody + 1);
+	atomic_fetch_or(&pool->list.leaves[1], UINT64_C(1) << (N - 64));
+	said[0] = '\0';
+	ck_assert_int_eq(audit_segment(segment, 0, on_fault, NULL, &whole), 0);
+	ck_assert_uint_eq(whole.n_faults, 4);
+
+	expect_said = strdup(said);
+	said[0] = '\0';
+	ck_assert_int_eq(audit_begin(&run, segment, 0, on_fault, NULL), 0);
+	do {
+		none = (struct budget){ .n_left = 0 };
+		n_slices++;
+	} while (!audit_go_on(&run, &none));
+	audit_end(&run);
+	ck_assert_str_eq(said, expect_said);
+	free(expect_said);
+	ck_assert_mem_eq(&run.audit, &whole, sizeof(whole));
+	ck_assert_uint_ge(n_slices, whole.n_total);
 }
 END_TEST
 
@@ -271,6 +304,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_audit_tells_shares_that_do_not_fit);
 	tcase_add_test(tcase, test_audit_tells_lost_and_surplus_hints);
 	tcase_add_test(tcase, test_audit_tells_holders_that_cannot_be);
+	tcase_add_test(tcase, test_audit_in_slices_finds_the_same);
 	tcase_add_test(tcase, test_audit_within_a_budget_says_how_far_it_came);
 	tcase_add_test(tcase, test_audit_stops_telling_but_goes_on_counting);
 }
