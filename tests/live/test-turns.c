@@ -25,7 +25,7 @@
 
 #define N_SEGMENTS 32
 #define N_CHUNKS 40000			/* and as many ChunkManagers */
-#define N_QUESTIONS 10			/* of a round, from the moment on when all are dead */
+#define SWEEP_MS 1000			/* in which there are sweeps, and in some builds audits */
 
 static struct fixture fixture;
 static struct turns *turns;		/* NULL: they are not measured */
@@ -182,11 +182,13 @@ static void enter_all(void *userdata)
 static void die_in_all(void *userdata)
 {
 	const struct round *round = userdata;
+	double begun_ms = clock_ms();
 
 	kill(round->pid, SIGKILL);
 	waitpid(round->pid, NULL, 0);
-	for (int i = 0; i < N_QUESTIONS; i++)
+	do
 		ask(round->fd);
+	while (clock_ms() < begun_ms + SWEEP_MS);
 }
 
 /* Somebody dies in 32 segments at once: all sweeps together get one turn between two answers. */
