@@ -32,20 +32,38 @@ int adopt_remove(const struct house *house, const struct state *file)
 	return state_unlink(house->folder, file);
 }
 
-uint32_t adopt_count_living(const struct state *file, const struct origin *origin)
+/* A process, and whether it is not known to be dead. */
+struct answer {
+	struct process process;
+	bool is_alive;
+};
+
+/* Records of one process mostly stand side by side: it is looked at once for all of them. */
+static bool lives(const struct process *process, const struct origin *origin,
+		  struct answer *last)
 {
-	struct state_holder holder;
-	uint32_t id, n = 0;
 	int pidfd, r;
 
-	for (id = MEMPOOL_HOLDER_DAEMON_ID + 1; id < file->n_holders; id++) {
+	if (last->process.pid > 0 && process_is(process, &last->process))
+		return last->is_alive;
+	r = process_open(process, origin, &pidfd);
+	if (r == 0)
+		close(pidfd);
+	*last = (struct answer){ *process, r != -ESRCH };
+	return last->is_alive;
+}
+
+uint32_t adopt_count_living(const struct state *file, const struct origin *origin,
+			    uint32_t most)
+{
+	struct answer last = { .is_alive = false };
+	struct state_holder holder;
+	uint32_t id, n = 0;
+
+	for (id = MEMPOOL_HOLDER_DAEMON_ID + 1; id < file->n_holders && n < most; id++) {
 		state_read(file, id, &holder);
-		if (holder.state != MEMPOOL_HOLDER_LIVE)
-			continue;
-		r = process_open(&holder.process, origin, &pidfd);
-		if (r == 0)
-			close(pidfd);
-		n += r != -ESRCH;
+		n += holder.state == MEMPOOL_HOLDER_LIVE &&
+		     lives(&holder.process, origin, &last);
 	}
 	return n;
 }

@@ -46,7 +46,9 @@ void adopt_deinit(struct adoption *adoption);
 /* An object is over: remove it, and then its state file. Return: 0 or -errno. */
 int adopt_remove(const struct house *house, const struct state *file);
 
-/* How many holders are not known to be dead. */
-uint32_t adopt_count_living(const struct state *file, const struct origin *origin);
+/* How many holders are not known to be dead; who only asks whether there is one need not ask for
+ * more. One descriptor at a time, and one look at a process, if its records stand side by side. */
+uint32_t adopt_count_living(const struct state *file, const struct origin *origin,
+			    uint32_t most);
 
 #endif

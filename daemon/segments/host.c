@@ -327,7 +327,8 @@ static int consider(struct host *host, struct adoption *adoption)
 {
 	bool as_current = is_wanted(host, adoption);
 	bool is_deserted = !as_current &&
-			   adopt_count_living(adoption->file, &host->hosts->environment.origin) == 0;
+			   adopt_count_living(adoption->file, &host->hosts->environment.origin,
+					      1) == 0;
 	const char *why = as_current ? NULL : find_useless(host, adoption, is_deserted);
 
 	if (why)

@@ -38,7 +38,7 @@ static int remove_generation(struct removal *removal, const struct house_entry *
 		removal->known[removal->n++].generation = entry->generation;
 		return -EBUSY;
 	}
-	n_living = adopt_count_living(adoption.file, &removal->origin);
+	n_living = adopt_count_living(adoption.file, &removal->origin, UINT32_MAX);
 	if (n_living > 0) {
 		log_warning("%s left: %" PRIu32 " clients are in it, or cannot be seen to be dead",
 			    store_label(adoption.file->object.shm_name), n_living);

@@ -12,6 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/base/origin.h"
+#include "daemon/base/process.h"
+#include "daemon/segments/adopt.h"
 #include "daemon/segments/state.h"
 #include "test_segment.h"
 
@@ -140,6 +143,58 @@ START_TEST(test_state_is_read_back)
 	ck_assert(state_is_retired(state));
 	ck_assert_int_eq(state_unlink(folder, state), 0);
 	ck_assert_uint_eq(count_files(), 0);
+}
+END_TEST
+
+/* ---- who lives in it ---- */
+
+static unsigned int n_looks;
+
+int __wrap_process_open(const struct process *process, const struct origin *origin,
+			int *ret_pidfd);
+int __real_process_open(const struct process *process, const struct origin *origin,
+			int *ret_pidfd);
+
+int __wrap_process_open(const struct process *process, const struct origin *origin,
+			int *ret_pidfd)
+{
+	n_looks++;
+	return __real_process_open(process, origin, ret_pidfd);
+}
+
+/* As many as there is room for, of one process; it is looked at once. */
+START_TEST(test_state_living_of_one_process_are_counted_by_one_look)
+{
+	struct state_holder holder = client;
+	struct origin origin;
+	uint32_t n = 0;
+	int lowest;
+
+	origin_init(&origin);
+	holder.process = (struct process){ .pid = getpid(), .origin = origin };
+	ck_assert_int_eq(origin_start_time(getpid(), &holder.process.start_time), 0);
+	ck_assert_int_eq(create(), 0);
+	ck_assert_uint_eq(adopt_count_living(state, &origin, UINT32_MAX), 0);
+	ck_assert_uint_eq(n_looks, 0);
+	for (uint32_t id = HOLDER; id < state->n_holders; id++, n++)
+		state_admit(state, id, &holder);
+	ck_assert_uint_gt(n, 50);
+	ck_assert_uint_eq(adopt_count_living(state, &origin, UINT32_MAX), n);
+	ck_assert_uint_eq(n_looks, 1);
+
+	/* Whether there is one at all, is known with the first. */
+	holder.process.start_time -= 100;
+	state_admit(state, HOLDER - 2, &holder);
+	state_admit(state, HOLDER - 1, &holder);
+	n_looks = 0;
+	ck_assert_uint_eq(adopt_count_living(state, &origin, 1), 1);
+	ck_assert_uint_eq(n_looks, 2);
+	ck_assert_uint_eq(adopt_count_living(state, &origin, UINT32_MAX), n);
+
+	/* And nothing is left open. */
+	lowest = dup(folder);
+	ck_assert_int_eq(lowest, folder + 1);
+	close(lowest);
 }
 END_TEST
 
@@ -374,6 +429,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, test_state_is_read_back);
+	tcase_add_test(tcase, test_state_living_of_one_process_are_counted_by_one_look);
 	tcase_add_test(tcase, test_state_holder_lives_ends_and_is_released);
 	tcase_add_test(tcase, test_state_holder_moves_to_another_process);
 	tcase_add_test(tcase, test_state_no_such_holder_is_free);
