@@ -4,19 +4,23 @@
  */
 #include <errno.h>
 #include <limits.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "actor.h"
+#include "client/channel.h"
 #include "client/client.h"
+#include "shm/packet.h"
 
 /* For what comes at once, or never. */
 #define HUNG_MS 20000
@@ -181,12 +185,12 @@ static void expect_wake(struct waiter *waiter, const struct actor *sender, enum 
 	ck_assert(is_quiet(waiter));
 }
 
-/* Until it has taken its wake channel from the daemon. */
-static void wait_for_channel(struct waiter *waiter)
+/* Until it has taken so many wake channels, one from each daemon. */
+static void wait_for_channels(struct waiter *waiter, uint32_t n)
 {
 	double start = clock_ms();
 
-	while (waiter->client->poller.n_channels == 0) {
+	while (waiter->client->poller.n_channels < n) {
 		ck_assert(clock_ms() - start < HUNG_MS);
 		ck_assert(is_readable(waiter->fd, HUNG_MS));
 		ck_assert_int_eq(look(waiter), 0);
@@ -558,6 +562,148 @@ START_TEST(test_poll_sender_from_before_a_restart_wakes_newcomers)
 }
 END_TEST
 
+/*
+ * Other daemons came and went while it did not send: so many that the channel which it has is
+ * watched no more. It finds that out, and its message is told of by the daemon.
+ */
+START_TEST(test_poll_sender_that_slept_through_many_restarts_wakes)
+{
+	struct waiter waiter;
+	struct actor sender;
+
+	actor_start(&sender, &fixture, run_sender);
+	waiter_open(&waiter);
+	look(&waiter);
+	wait_until_known(&waiter, &sender);
+	for (uint32_t i = 0; i < POLLER_CHANNELS; i++) {
+		fixture_kill(&fixture);
+		fixture_start(&fixture);
+		wait_for_channels(&waiter, i + 2);
+	}
+	ck_assert(is_quiet(&waiter));
+	expect_wake(&waiter, &sender, SEND);
+	wait_until_known(&waiter, &sender);
+	tell(sender.fd, 0);
+	actor_join(&sender);
+	waiter_close(&waiter);
+}
+END_TEST
+
+/* Return: the descriptor that came with it, or -1. */
+static int take_wake(int fd, uint32_t found)
+{
+	struct mempool_msg_wake wake;
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+	struct packet_passed passed;
+
+	ck_assert_int_eq(poll(&poll_fd, 1, HUNG_MS), 1);
+	ck_assert_int_eq(packet_receive(fd, &wake, sizeof(wake), &passed), sizeof(wake));
+	ck_assert_int_eq(wake.msg.type, MEMPOOL_MSG_WAKE);
+	ck_assert_uint_eq(wake.found, found);
+	return packet_take(&passed, 0);
+}
+
+static void ask_for_wake(int fd)
+{
+	const struct mempool_msg_wake_fd message = {
+		.msg = packet_head(MEMPOOL_MSG_WAKE_FD, sizeof(message)),
+	};
+
+	wire_send(fd, &message, sizeof(message));
+}
+
+START_TEST(test_poll_channel_asked_for_twice_is_the_same)
+{
+	struct mempool_msg_welcome welcome;
+	int fd = wire_attach(&fixture, 1, &welcome), channels[2];
+
+	for (int i = 0; i < 2; i++) {
+		ask_for_wake(fd);
+		channels[i] = take_wake(fd, 1);
+		ck_assert_int_ge(channels[i], 0);
+	}
+	ck_assert_int_eq(channel_wake(channels[0]), 0);
+	ck_assert(is_readable(channels[1], HUNG_MS));
+	ck_assert_int_eq(channel_clear(channels[1]), 0);
+	ck_assert(!is_readable(channels[0], 0));
+	close(channels[0]);
+	close(channels[1]);
+	close(fd);
+}
+END_TEST
+
+static void ask_for_peer(int fd, const struct mempool_msg_welcome *peer)
+{
+	const struct mempool_msg_peer_fd message = {
+		.msg = packet_head(MEMPOOL_MSG_PEER_FD, sizeof(message)),
+		.holder = peer->holder,
+		.incarnation = peer->incarnation,
+	};
+
+	wire_send(fd, &message, sizeof(message));
+}
+
+/* Return: what it says; whether a channel came with it agrees. */
+static uint32_t take_peer(int fd)
+{
+	struct mempool_msg_peer peer;
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+	struct packet_passed passed;
+
+	ck_assert_int_eq(poll(&poll_fd, 1, HUNG_MS), 1);
+	ck_assert_int_eq(packet_receive(fd, &peer, sizeof(peer), &passed), sizeof(peer));
+	ck_assert_int_eq(peer.msg.type, MEMPOOL_MSG_PEER);
+	ck_assert_uint_eq(passed.n, peer.found == MEMPOOL_PEER_PASSED);
+	packet_close_passed(&passed);
+	return peer.found;
+}
+
+static uint32_t n_bytes_to_read(int fd)
+{
+	int n;
+
+	ck_assert_int_eq(ioctl(fd, SIOCINQ, &n), 0);
+	return (uint32_t)n;
+}
+
+/*
+ * The kernel counts the descriptors that the daemon has passed and nobody has read, and refuses
+ * more than RLIMIT_NOFILE of all clients together: one that does not read cannot use them up.
+ */
+START_TEST(test_poll_asker_that_does_not_read_has_few_channels_under_way)
+{
+	enum { N_QUESTIONS = 100, N_MOST = 16 };
+	struct mempool_msg_welcome welcome, asker_welcome;
+	int polls = wire_attach(&fixture, 1, &welcome);
+	int asks = wire_attach(&fixture, 2, &asker_welcome);
+	int n_passed = 0;
+	double start;
+
+	ask_for_wake(polls);
+	close(take_wake(polls, 1));
+	for (int i = 0; i < N_QUESTIONS; i++)
+		ask_for_peer(asks, &welcome);
+	start = clock_ms();
+	while (n_bytes_to_read(asks) < N_QUESTIONS * sizeof(struct mempool_msg_peer)) {
+		ck_assert(clock_ms() - start < HUNG_MS);
+		usleep(1000);
+	}
+	for (int i = 0; i < N_QUESTIONS; i++) {
+		uint32_t found = take_peer(asks);
+
+		n_passed += found == MEMPOOL_PEER_PASSED;
+		if (found != MEMPOOL_PEER_PASSED)
+			ck_assert_uint_eq(found, MEMPOOL_PEER_LATER);
+	}
+	ck_assert_int_eq(n_passed, N_MOST);
+	/* Who has read gets it. */
+	ask_for_peer(asks, &welcome);
+	ck_assert_uint_eq(take_peer(asks), MEMPOOL_PEER_PASSED);
+	close(asks);
+	close(polls);
+}
+END_TEST
+
 /* Polls, as long as it lives. */
 static void run_waiter(const struct fixture *with, int fd)
 {
@@ -620,7 +766,7 @@ START_TEST(test_poll_news_between_answers_is_heard)
 	waiter_open(&waiter);
 	waiter_open(&other);
 	ck_assert_int_eq(look(&waiter) + look(&other), 0);
-	wait_for_channel(&other);
+	wait_for_channels(&other, 1);
 	ck_assert(is_quiet(&waiter));
 	victim_start(&victim, &fixture, 1);
 	victim_kill(&victim);
@@ -757,6 +903,9 @@ int main(void)
 	tcase_add_test(tcase, test_poll_bye_behind_unread_news_is_heard);
 	tcase_add_test(tcase, test_poll_stopped_daemon_does_not_hold_up_a_sender);
 	tcase_add_test(tcase, test_poll_sender_from_before_a_restart_wakes_newcomers);
+	tcase_add_test(tcase, test_poll_sender_that_slept_through_many_restarts_wakes);
+	tcase_add_test(tcase, test_poll_channel_asked_for_twice_is_the_same);
+	tcase_add_test(tcase, test_poll_asker_that_does_not_read_has_few_channels_under_way);
 	tcase_add_test(tcase, test_poll_question_that_died_with_the_daemon_is_forgotten);
 	tcase_add_test(tcase, test_poll_news_between_answers_is_heard);
 	tcase_add_test(tcase, test_poll_restart_after_a_fork_is_quiet_again);

@@ -6,8 +6,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
@@ -15,6 +13,7 @@
 
 #include "client/channel.h"
 #include "client/peers.h"
+#include "odd_file.h"
 #include "shm/holder.h"
 #include "shm/packet.h"
 
@@ -162,36 +161,6 @@ START_TEST(test_peers_channel_is_asked_for_once_and_set)
 	close(channel);
 }
 END_TEST
-
-/* What a daemon may pass instead of a channel, by mistake or not; made so that use would tell. */
-static int odd_file(int kind)
-{
-	int fds[2];
-
-	switch (kind) {
-	case 0:
-		/* A write to it is a SIGPIPE. */
-		ck_assert_int_eq(pipe2(fds, O_CLOEXEC), 0);
-		close(fds[0]);
-		return fds[1];
-	case 1:
-		/* A write to it never returns. */
-		fds[0] = eventfd(0, EFD_CLOEXEC);
-		ck_assert_int_eq(eventfd_write(fds[0], UINT64_C(0xfffffffffffffffe)), 0);
-		return fds[0];
-	case 2:
-		/* Nor does a read of this. */
-		return eventfd(0, EFD_CLOEXEC);
-	case 3:
-		return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	case 4:
-		return epoll_create1(EPOLL_CLOEXEC);
-	case 5:
-		return open("/dev/null", O_RDWR | O_CLOEXEC);
-	default:
-		return open("/", O_PATH | O_CLOEXEC);
-	}
-}
 
 START_TEST(test_peers_file_that_is_no_channel_is_closed_and_ignored)
 {
@@ -354,7 +323,8 @@ static void add_tests(TCase *tcase)
 {
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, test_peers_channel_is_asked_for_once_and_set);
-	tcase_add_loop_test(tcase, test_peers_file_that_is_no_channel_is_closed_and_ignored, 0, 7);
+	tcase_add_loop_test(tcase, test_peers_file_that_is_no_channel_is_closed_and_ignored, 0,
+			    N_ODD_FILES);
 	tcase_add_test(tcase, test_peers_answer_that_nobody_asked_for_is_closed);
 	tcase_add_test(tcase, test_peers_none_is_asked_for_again_after_a_pause);
 	tcase_add_test(tcase, test_peers_later_is_asked_for_at_the_next_wake);

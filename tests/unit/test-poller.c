@@ -3,17 +3,23 @@
 #include "test_segment.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "client/channel.h"
 #include "client/client.h"
+#include "odd_file.h"
 #include "shm/holder.h"
+#include "shm/packet.h"
 #include "shm/queue.h"
 
 static struct segment *segment;
@@ -189,6 +195,179 @@ START_TEST(test_poller_cancelled_thread_leaves_no_lock)
 	ck_assert(is_woken());
 	ck_assert_int_eq(look(subscriber), 1);
 	stop_waiting();
+}
+END_TEST
+
+/* ---- our own channel ---- */
+
+enum { HUNG_MS = 20000, QUIET_MS = 50 };
+
+static bool is_readable_within(int fd, int timeout_ms)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+
+	return poll(&poll_fd, 1, timeout_ms) == 1;
+}
+
+/* Return: the daemon's end of the waiter's connection. */
+static int start_daemon(void)
+{
+	int pair[2];
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
+				    pair), 0);
+	waiter->connection.fd = pair[0];
+	waiter->connection.number = 1;
+	return pair[1];
+}
+
+static bool is_asked(int daemon_fd)
+{
+	struct mempool_msg_wake_fd question;
+	struct packet_passed passed;
+
+	if (packet_receive(daemon_fd, &question, sizeof(question), &passed) < 0)
+		return false;
+	ck_assert_int_eq(question.msg.type, MEMPOOL_MSG_WAKE_FD);
+	return true;
+}
+
+/* The channel is the client's then; and it looks, as WAKE asks it to. */
+static void give_channel(int daemon_fd, int fd)
+{
+	const struct mempool_msg_wake wake = {
+		.msg = packet_head(MEMPOOL_MSG_WAKE, sizeof(wake)),
+		.found = fd >= 0,
+	};
+
+	ck_assert_int_eq(packet_send(daemon_fd, &wake, sizeof(wake), fd), 0);
+	ck_assert(is_readable(waiter->connection.fd));
+	ck_assert_int_eq(look(subscriber), 0);
+	ck_assert(!is_readable(waiter->connection.fd));
+}
+
+/* Return: as a peer has it. */
+static int give_new_channel(int daemon_fd)
+{
+	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+
+	ck_assert_int_ge(fd, 0);
+	give_channel(daemon_fd, fd);
+	return fd;
+}
+
+/* By that channel: it is cleared by a look. */
+static bool is_woken_by(int channel)
+{
+	bool is_woken;
+
+	ck_assert_int_eq(channel_wake(channel), 0);
+	ck_assert(is_readable_within(channel, HUNG_MS));
+	ck_assert_int_eq(look(subscriber), 0);
+	is_woken = !is_readable(channel);
+	ck_assert_int_eq(channel_clear(channel), 0);
+	return is_woken;
+}
+
+START_TEST(test_poller_channel_is_asked_for_taken_and_cleared)
+{
+	int daemon_fd = start_daemon(), channel;
+
+	start_waiting();
+	ck_assert(is_asked(daemon_fd));
+	ck_assert(!is_asked(daemon_fd));
+	channel = give_new_channel(daemon_fd);
+	ck_assert_uint_eq(waiter->poller.n_channels, 1);
+	for (int i = 0; i < 3; i++)
+		ck_assert(is_woken_by(channel));
+	close(channel);
+	stop_waiting();
+	close(daemon_fd);
+}
+END_TEST
+
+/* What others have told it before it has the channel is not lost with the taking. */
+START_TEST(test_poller_channel_that_is_set_when_it_is_taken_begins_a_round)
+{
+	int daemon_fd = start_daemon();
+	struct mempool_subscriber *second;
+	const void *message;
+	struct mempool_topic *others = open_topic(other);
+
+	start_waiting();
+	ck_assert_int_eq(mempool_topic_subscribe(topic, MEMPOOL_TOPIC_NEW, &second), 0);
+	ck_assert_int_eq(mempool_subscriber_next(second, &message, NULL, NULL, 0), -EAGAIN);
+	ck_assert_int_eq(look(subscriber), 0);
+	publish(other, others);
+	/* The first has looked since; the second is to look still. */
+	ck_assert_int_eq(look(subscriber), 1);
+	close(give_new_channel(daemon_fd));
+	ck_assert(is_readable(waiter->poller.keep_fd));
+	ck_assert_int_eq(look(second), 1);
+	mempool_subscriber_close(second);
+	mempool_topic_close(others);
+	stop_waiting();
+	close(daemon_fd);
+}
+END_TEST
+
+static int n_open(void)
+{
+	int n = 0;
+
+	for (int fd = 0; fd < 256; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+/* Closed, and not watched. The daemon is asked again, at the next beat of the timer. */
+START_TEST(test_poller_file_that_is_no_channel_is_closed_and_ignored)
+{
+	int daemon_fd = start_daemon();
+	int fd = odd_file(_i);
+	int n_before, channel;
+
+	start_waiting();
+	ck_assert(is_asked(daemon_fd));
+	n_before = n_open();
+	give_channel(daemon_fd, fd);
+	ck_assert_int_eq(n_open(), n_before);
+	ck_assert_uint_eq(waiter->poller.n_channels, 0);
+	close(fd);
+	while (!is_asked(daemon_fd)) {
+		ck_assert(is_readable_within(waiter->poller.epoll_fd, HUNG_MS));
+		ck_assert_int_eq(look(subscriber), 0);
+	}
+	channel = give_new_channel(daemon_fd);
+	ck_assert(is_woken_by(channel));
+	close(channel);
+	stop_waiting();
+	close(daemon_fd);
+}
+END_TEST
+
+/* Of the daemons before; those before them are closed. */
+START_TEST(test_poller_last_channels_stay_in_the_set)
+{
+	int daemon_fd = start_daemon();
+	int channels[2 * POLLER_CHANNELS];
+	int n_before = 0;
+
+	start_waiting();
+	ck_assert(is_asked(daemon_fd));
+	for (int i = 0; i < 2 * POLLER_CHANNELS; i++) {
+		if (i == POLLER_CHANNELS)
+			n_before = n_open();
+		channels[i] = give_new_channel(daemon_fd);
+	}
+	/* Our own descriptors of them. */
+	ck_assert_int_eq(n_open(), n_before + POLLER_CHANNELS);
+	for (int i = 0; i < 2 * POLLER_CHANNELS; i++)
+		ck_assert_int_eq(is_woken_by(channels[i]), i >= POLLER_CHANNELS);
+	for (int i = 0; i < 2 * POLLER_CHANNELS; i++)
+		close(channels[i]);
+	stop_waiting();
+	close(daemon_fd);
 }
 END_TEST
 
@@ -587,6 +766,12 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_poller_stays_armed_when_another_client_closes);
 	tcase_add_test(tcase, test_poller_closed_client_leaves_its_bits_alone);
 	tcase_add_test(tcase, test_poller_cancelled_thread_leaves_no_lock);
+	tcase_add_test(tcase, test_poller_channel_is_asked_for_taken_and_cleared);
+	tcase_add_test(tcase,
+		       test_poller_channel_that_is_set_when_it_is_taken_begins_a_round);
+	tcase_add_loop_test(tcase, test_poller_file_that_is_no_channel_is_closed_and_ignored, 0,
+			    N_ODD_FILES);
+	tcase_add_test(tcase, test_poller_last_channels_stay_in_the_set);
 	tcase_add_test(tcase, test_poller_stays_readable_until_the_right_one_looks);
 	tcase_add_test(tcase, test_poller_is_quiet_without_looks_at_what_stands_still);
 	tcase_add_test(tcase, test_poller_gives_up_what_is_not_looked_at);
