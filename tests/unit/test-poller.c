@@ -371,6 +371,49 @@ START_TEST(test_poller_last_channels_stay_in_the_set)
 }
 END_TEST
 
+/* A peer may do with it what it likes: the timer's beat tells in any case. */
+START_TEST(test_poller_channel_that_a_peer_clears_costs_a_beat_at_most)
+{
+	int daemon_fd = start_daemon();
+	struct mempool_topic *others = open_topic(other);
+	int channel;
+
+	start_waiting();
+	channel = give_new_channel(daemon_fd);
+	publish(other, others);
+	ck_assert_int_eq(channel_wake(channel), 0);
+	ck_assert_int_eq(channel_clear(channel), 0);
+	while (look(subscriber) == 0)
+		ck_assert(is_readable_within(waiter->poller.epoll_fd, HUNG_MS));
+	close(channel);
+	mempool_topic_close(others);
+	stop_waiting();
+	close(daemon_fd);
+}
+END_TEST
+
+START_TEST(test_poller_channel_that_a_peer_lets_beat_is_cleared_all_the_same)
+{
+	const struct itimerspec often = {
+		.it_value.tv_nsec = 1,
+		.it_interval.tv_nsec = 1,
+	};
+	int daemon_fd = start_daemon(), channel;
+
+	start_waiting();
+	channel = give_new_channel(daemon_fd);
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_eq(timerfd_settime(channel, 0, &often, NULL), 0);
+		ck_assert(is_readable_within(channel, HUNG_MS));
+		ck_assert_int_eq(look(subscriber), 0);
+		ck_assert(!is_readable_within(channel, QUIET_MS));
+	}
+	close(channel);
+	stop_waiting();
+	close(daemon_fd);
+}
+END_TEST
+
 /* ---- rounds ---- */
 
 /* A client of its own on a segment with so many topics, one subscriber on each. */
@@ -772,6 +815,8 @@ static void add_tests(TCase *tcase)
 	tcase_add_loop_test(tcase, test_poller_file_that_is_no_channel_is_closed_and_ignored, 0,
 			    N_ODD_FILES);
 	tcase_add_test(tcase, test_poller_last_channels_stay_in_the_set);
+	tcase_add_test(tcase, test_poller_channel_that_a_peer_clears_costs_a_beat_at_most);
+	tcase_add_test(tcase, test_poller_channel_that_a_peer_lets_beat_is_cleared_all_the_same);
 	tcase_add_test(tcase, test_poller_stays_readable_until_the_right_one_looks);
 	tcase_add_test(tcase, test_poller_is_quiet_without_looks_at_what_stands_still);
 	tcase_add_test(tcase, test_poller_gives_up_what_is_not_looked_at);
