@@ -30,7 +30,8 @@
  *	bool channel_send(int channel, void *message, size_t bytes);
  *		false: full, and the message is still there.
  *	void *channel_receive(int channel, bool wait);
- *		NULL: nothing there. wait: may sleep for it, if HAS_BLOCKING.
+ *		NULL: nothing there. wait: may sleep for it, if HAS_BLOCKING; in poll(2) where
+ *		setup.is_polling, if HAS_POLLING.
  *	void channel_done(int channel, void *message);
  *
  * HAS_TOPIC: side 0 publishes, all others read, each message each
@@ -74,7 +75,8 @@ static struct {
 	uint64_t n_chunks;
 	int n_clients;		/* that may join, at most */
 	uint64_t ms;		/* how long to measure */
-	bool is_asleep;		/* receivers sleep until a message comes */
+	bool is_asleep;		/* receivers sleep until a message comes, */
+	bool is_polling;	/* and in poll(2) */
 } setup;
 
 static inline bool is_variant(const char *name)

@@ -6,19 +6,26 @@
  *			the least that claim and free of a word in shared memory cost
  *	roundtrip	one word there and one back
  *	blocking	the same between two processes that wake each other by a futex
+ *	polling		the same by an eventfd, written and read; or with the variant timerfd
+ *			by one of those, set and cleared; each in an epoll set
  *	copy		memcpy, what it takes to hand over by copying once
  *	line		a cache line from CPU 0 to CPU 1 and back
  */
 #include <limits.h>
 #include <linux/futex.h>
+#include <poll.h>
 #include <stdatomic.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 
 #include "adapter.h"
 
 #define HAS_POOL
 #define HAS_CHANNELS
 #define HAS_BLOCKING
+#define HAS_POLLING
 #define HAS_MORE
 
 /* One message at a time: its first word, and how many there have been. */
@@ -28,13 +35,61 @@ static struct channel {
 	char pad[112];
 } * channels;
 
+/* For polling, of each channel. */
+static bool has_timers;
+static int wake_fds[2], set_fds[2];
+
 static uint64_t messages[2]; /* as written, as received */
 static uint32_t n_received[2];
 
 static _Atomic uint64_t word; /* 0: free */
 
+static void open_wake_fds(void)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+
+	has_timers = is_variant("timerfd");
+	for (int i = 0; i < 2; i++) {
+		wake_fds[i] = has_timers ? timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK)
+					 : eventfd(0, EFD_NONBLOCK);
+		set_fds[i] = epoll_create1(0);
+		if (wake_fds[i] < 0 || set_fds[i] < 0 ||
+		    epoll_ctl(set_fds[i], EPOLL_CTL_ADD, wake_fds[i], &event) < 0)
+			fail("no descriptors");
+	}
+}
+
+static inline void set_timer(int channel, long ns)
+{
+	const struct itimerspec when = { .it_value.tv_nsec = ns };
+
+	timerfd_settime(wake_fds[channel], 0, &when, NULL);
+}
+
+static inline void wake(int channel)
+{
+	if (has_timers)
+		set_timer(channel, 1);
+	else
+		eventfd_write(wake_fds[channel], 1);
+}
+
+static inline void sleep_in_poll(int channel)
+{
+	struct pollfd readable = { .fd = set_fds[channel], .events = POLLIN };
+	eventfd_t count;
+
+	poll(&readable, 1, -1);
+	if (has_timers)
+		set_timer(channel, 0);
+	else
+		eventfd_read(wake_fds[channel], &count);
+}
+
 static void system_open(void)
 {
+	if (setup.is_polling)
+		open_wake_fds();
 	channels = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 			-1, 0);
 	if (channels == MAP_FAILED)
@@ -88,7 +143,9 @@ static inline bool channel_send(int channel, void *message, size_t bytes)
 	(void)bytes;
 	to->first = messages[0];
 	atomic_fetch_add(&to->n_sent, 1);
-	if (setup.is_asleep)
+	if (setup.is_polling)
+		wake(channel);
+	else if (setup.is_asleep)
 		syscall(SYS_futex, &to->n_sent, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 	return true;
 }
@@ -98,7 +155,9 @@ static inline void *channel_receive(int channel, bool wait)
 	struct channel *from = &channels[channel];
 
 	if (atomic_load(&from->n_sent) == n_received[channel]) {
-		if (wait)
+		if (wait && setup.is_polling)
+			sleep_in_poll(channel);
+		else if (wait)
 			syscall(SYS_futex, &from->n_sent, FUTEX_WAIT, n_received[channel],
 				NULL, NULL, 0);
 		return NULL;

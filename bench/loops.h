@@ -22,6 +22,7 @@
  *	throughput	one way, as fast as they go, IN_FLIGHT at most on their way
  *	roundtrip	one there and one back; both sides look all the time
  *	blocking	the same, both asleep until it comes
+ *	polling		the same, both asleep in poll(2)
  *	publish		bursts to N subscribers: what a message costs the publisher, and
  *			until all have it
  *	publish-stopped	to N that were stopped after they had subscribed: what it costs
@@ -142,6 +143,9 @@ static const struct work {
 #ifdef HAS_BLOCKING
 	{ "blocking", roundtrip, WORK_CHANNELS },
 #endif
+#ifdef HAS_POLLING
+	{ "polling", roundtrip, WORK_CHANNELS },
+#endif
 #ifdef HAS_TOPIC
 	{ "publish", publish, WORK_TOPIC },
 #ifdef HAS_POOL
@@ -172,7 +176,8 @@ static void set_up(const char *work, const char *bytes, const char *last)
 	bench_work = work;
 	setup.bytes = strtoull(bytes, NULL, 0);
 	setup.n_clients = 2;
-	setup.is_asleep = strcmp(work, "blocking") == 0;
+	setup.is_polling = strcmp(work, "polling") == 0;
+	setup.is_asleep = setup.is_polling || strcmp(work, "blocking") == 0;
 	n_written = strcmp(last, "all") == 0 ? setup.bytes / 8 : 1;
 	if (strcmp(work, "clients") == 0)
 		setup.n_clients = (int)n;

@@ -6,6 +6,7 @@
  */
 #include <dirent.h>
 #include <glob.h>
+#include <poll.h>
 #include <sys/stat.h>
 
 #include "adapter.h"
@@ -16,6 +17,7 @@
 #define HAS_MANY
 #define HAS_CHANNELS
 #define HAS_BLOCKING
+#define HAS_POLLING
 #define HAS_TOPIC
 #define HAS_COUNT
 #define HAS_BROKER
@@ -25,6 +27,7 @@ static struct mempool_client *client;
 static struct mempool_queue *queues[2];
 static struct mempool_topic *topic;
 static struct mempool_subscriber *subscriber;
+static struct pollfd readable;
 
 static void configure(void)
 {
@@ -98,6 +101,8 @@ static void system_join(int side)
 	    mempool_topic_open(client, "topic", &topic) < 0 ||
 	    mempool_topic_subscribe(topic, MEMPOOL_TOPIC_NEW, &subscriber) < 0)
 		die("no client");
+	if (setup.is_polling)
+		readable = (struct pollfd){ .fd = mempool_client_fd(client), .events = POLLIN };
 }
 
 static void system_leave(int side)
@@ -151,9 +156,13 @@ static inline bool channel_send(int channel, void *message, size_t bytes)
 static inline void *channel_receive(int channel, bool wait)
 {
 	void *message;
-	int r = mempool_queue_receive(queues[channel], &message, NULL, wait ? -1 : 0);
+	int64_t timeout_ns = wait && !setup.is_polling ? -1 : 0;
 
-	return r == 0 ? message : NULL;
+	if (mempool_queue_receive(queues[channel], &message, NULL, timeout_ns) == 0)
+		return message;
+	if (wait && setup.is_polling)
+		poll(&readable, 1, -1);
+	return NULL;
 }
 
 static inline void channel_done(int channel, void *message)

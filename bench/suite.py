@@ -28,6 +28,7 @@ SYSTEMS = {
     'jemalloc': System('jemalloc', ['--threads'], 'jemalloc'),
     'mimalloc': System('mimalloc', ['--threads'], 'mimalloc'),
     'limits': System('limits', [], "the machine's limit"),
+    'limits-timerfd': System('limits', ['--variant', 'timerfd'], "the machine's limit, timerfd"),
     'reap': System('reap', [], 'mempool'),
     'answer': System('answer', [], 'mempool'),
     'turns': System('turns', [], 'mempool'),
@@ -71,6 +72,7 @@ def _cases():
     for size in SIZES:
         yield Case(f'blocking-{size}', ['blocking', str(size), '8'],
                    SLEEPERS + (['limits'] if size == 128 else []))
+    yield Case('polling-128', ['polling', '128', '8'], ['mempool', 'limits', 'limits-timerfd'])
     for size in SIZES[1:]:
         yield Case(f'copy-{size}', ['copy', str(size)], ['limits'])
     for n in [1, 4, 16]:
@@ -118,6 +120,7 @@ TABLES = [
                         for size, title in zip(SIZES, ['128 B', '4 KiB', '1 MiB'])]),
     Table('blocking', [(f'blocking-{size}', title)
                        for size, title in zip(SIZES, ['128 B', '4 KiB', '1 MiB'])]),
+    Table('polling', [('polling-128', '128 B')]),
     Table('publish', [(f'publish-{n}/{what}', f'{what}, {n}')
                       for what in ['publish', 'deliver'] for n in [1, 4, 16]] +
           [('publish-stopped-0', 'publish, none'), ('publish-stopped-16', '16 stopped')]),
@@ -148,6 +151,7 @@ TABLES = [
     Table('limits', [('line', 'line, there and back'), ('pair', 'compare-and-swap, store'),
                      ('roundtrip-128-8', 'word, there and back'),
                      ('blocking-128', 'by a futex, there and back'),
+                     ('polling-128', 'by an eventfd, there and back'),
                      ('copy-4096', 'memcpy 4 KiB'), ('copy-1048576', 'memcpy 1 MiB')]),
 ]
 
@@ -186,6 +190,10 @@ TARGETS = [
            1.1, 'roundtrip-128-8', 'mempool'),
     _ratio('blocking round trip against a bare futex', 'blocking-128', 'mempool', 1.1,
            'blocking-128', 'limits'),
+    _ratio('polling round trip against a bare eventfd', 'polling-128', 'mempool', 2.0,
+           'polling-128', 'limits'),
+    _ratio('polling round trip against a bare timerfd', 'polling-128', 'mempool', 1.3,
+           'polling-128', 'limits-timerfd'),
     _ratio('publish, 16 stopped subscribers against none', 'publish-stopped-16', 'mempool', 1.1,
            'publish-stopped-0', 'mempool'),
     _value('start to READY', 'start', 15e6, 'ns'),
