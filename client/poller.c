@@ -259,10 +259,9 @@ static bool hear(struct poller *poller)
 			peers_take(&poller->peers, &answer);
 			break;
 		case CONNECTION_LOST:
-			/* The next one is asked behind the hello. */
-			poller->asks_again = false;
-			/* fallthrough */
 		case CONNECTION_BACK:
+			/* Each daemon is asked behind the hello. */
+			poller->asks_again = false;
 			poller->is_next_for_all = true;
 			is_news = true;
 			break;

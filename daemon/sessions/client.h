@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * client.h - what a client says: hello, its wake descriptor, whose it wants, what it cannot do, bye
+ * client.h - what a client says: hello, that it polls, whom it wakes, what it cannot do, bye
  *
  * A handler may end the session that it is given.
  */
