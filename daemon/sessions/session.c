@@ -185,6 +185,7 @@ void sessions_deinit(struct sessions *sessions)
 	closer_deinit(&sessions->closer);
 }
 
+__attribute__((format(printf, 4, 0)))
 static void refuse(struct session *session, int error, const char *told, const char *format,
 		   va_list args)
 {
