@@ -483,13 +483,29 @@ START_TEST(test_cancel_pending_is_not_acted_on_by_calls_that_do_not_wait)
 }
 END_TEST
 
-/* Two threads that meet at one ChunkManager: the one that waits does so in the middle. */
+/*
+ * Two threads that meet at one ChunkManager: the one that waits does so in the middle. It comes
+ * here (--wrap) when it has yielded so often that it sleeps, where it could be cancelled.
+ */
 static _Atomic uint32_t *busy;
+static _Atomic bool has_slept;
+static _Thread_local bool is_to_sleep;
+
+int __wrap_nanosleep(const struct timespec *pause, struct timespec *rest);
+int __real_nanosleep(const struct timespec *pause, struct timespec *rest);
+
+int __wrap_nanosleep(const struct timespec *pause, struct timespec *rest)
+{
+	if (is_to_sleep)
+		has_slept = true;
+	return __real_nanosleep(pause, rest);
+}
 
 static void *acquire_with_a_cancel_pending(void *handle)
 {
 	const void *chunk;
 
+	is_to_sleep = true;
 	pthread_cancel(pthread_self());
 	n_wrong += mempool_acquire(near, *(uint64_t *)handle, &chunk, NULL) != 0;
 	n_wrong += mempool_free(near, chunk) != 0;
@@ -513,8 +529,8 @@ START_TEST(test_cancel_pending_while_threads_meet_at_a_share)
 	/* As share_drop() leaves it for two steps. */
 	*busy = UINT32_C(1) << 31;
 	ck_assert_int_eq(pthread_create(&thread, NULL, acquire_with_a_cancel_pending, &handle), 0);
-	/* Until it has yielded so often that it sleeps. */
-	pause_us(20000);
+	while (!has_slept)
+		pause_us(100);
 	*busy = 0;
 	ck_assert_int_eq(pthread_join(thread, &ended_by), 0);
 	ck_assert_ptr_eq(ended_by, PTHREAD_CANCELED);
