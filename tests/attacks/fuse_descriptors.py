@@ -27,10 +27,17 @@ def in_many_connections(connection, files):
             files.pass_file(other, other.message(raw.LIST))
 
 
-def to_one_that_is_killed(connection, files):
-    """While they wait to be accepted."""
+def before_a_kill(connection, files):
+    in_a_hello(connection, files)
+
+
+def before_a_kill_and_not_accepted(connection, files):
     in_many_connections(connection, files)
-    connection.daemon.process.kill()
+
+
+WAYS = (in_a_hello, behind_a_bad_message, in_many_connections)
+# What is killed closes what it has not read, and may hang.
+AT_A_KILL = (before_a_kill, before_a_kill_and_not_accepted)
 
 
 def is_answered(daemon):
@@ -49,13 +56,13 @@ def harm(daemon, files, way):
         connection.version()
         daemon.pause()
         way(connection, files)
-        daemon.go_on()
-        if way is not to_one_that_is_killed and not is_answered(daemon):
-            return "nobody is answered"
+        if way not in AT_A_KILL:
+            daemon.go_on()
+            if not is_answered(daemon):
+                return "nobody is answered"
         dead = daemon.process
         dead.kill()
-        if way is to_one_that_is_killed:
-            # It may hang in its end.
+        if way in AT_A_KILL:
             raw.soon(lambda: raw.is_exiting(dead.pid))
         elif not raw.soon(lambda: not daemon.is_alive(), END_SECONDS):
             return "the daemon cannot be killed"
@@ -67,8 +74,7 @@ def harm(daemon, files, way):
 def attack(mempoold):
     harms = []
     for before_exec, kernel in raw.kernels():
-        for way in (in_a_hello, behind_a_bad_message, in_many_connections,
-                    to_one_that_is_killed):
+        for way in WAYS + AT_A_KILL:
             with raw.Daemon(mempoold, SEGMENTS) as daemon:
                 if not daemon.start(before_exec):
                     raise RuntimeError("the daemon does not start")

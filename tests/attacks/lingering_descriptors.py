@@ -89,14 +89,14 @@ def many_in_one_message(connection):
     return [pass_one(connection, connection.message(raw.LIST), MOST)]
 
 
-def in_many_connections(connection):
-    others = [connection.daemon.connect() for _ in range(60)]
+def in_many_connections(connection, n=60):
+    others = [connection.daemon.connect() for _ in range(n)]
     return others + [pass_one(other, other.message(raw.LIST)) for other in others]
 
 
 def to_one_that_stops(connection):
-    """Nobody has accepted it, and nobody will."""
-    receivers = in_many_connections(connection)
+    """More than it accepts from there on."""
+    receivers = in_many_connections(connection, 150)
     os.kill(connection.daemon.process.pid, signal.SIGTERM)
     return receivers
 
