@@ -9,12 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define STAT_BYTES 1024
 #define STAT_FIELD_STATE 3		/* the first one after the command's name */
-#define STAT_FIELD_FLAGS 9
 #define STAT_FIELD_THREADS 20
 #define STAT_FIELD_START_TIME 22
-#define FLAG_EXITING 0x4		/* PF_EXITING of the kernel */
 #define INIT_PID 1
 
 /* The whole of a small file of /proc, with a NUL behind it. Return: bytes or -errno. */
@@ -63,29 +60,19 @@ static char *skip_fields(char *field, unsigned int n)
 	return field;
 }
 
-/* Return: 0; -ESRCH; -errno. *ret_state: in the text, or NULL: nobody understands it. */
-static int read_stat(pid_t pid, char text[static STAT_BYTES], char **ret_state)
+int origin_look(pid_t pid, uint64_t *ret_start_time, bool *ret_is_zombie)
 {
-	char path[32];
+	char path[32], text[1024], *state, *threads, *field, *end;
+	uint64_t shifted;
 	ssize_t size;
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	size = read_text(path, text, STAT_BYTES);
+	size = read_text(path, text, sizeof(text));
 	if (size < 0)
 		return size == -ENOENT ? -ESRCH : (int)size;
+
 	/* The name stands in parentheses and may hold any byte, these included. */
-	*ret_state = skip_fields(strrchr(text, ')'), 1);
-	return 0;
-}
-
-int origin_look(pid_t pid, uint64_t *ret_start_time, bool *ret_is_zombie)
-{
-	char text[STAT_BYTES], *state, *threads, *field, *end;
-	int r = read_stat(pid, text, &state);
-	uint64_t shifted;
-
-	if (r < 0)
-		return r;
+	state = skip_fields(strrchr(text, ')'), 1);
 	threads = skip_fields(state, STAT_FIELD_THREADS - STAT_FIELD_STATE);
 	field = skip_fields(threads, STAT_FIELD_START_TIME - STAT_FIELD_THREADS);
 	if (!field)
@@ -138,16 +125,6 @@ static bool is_our_proc(void)
 		return false;
 	text[size] = '\0';
 	return strtol(text, NULL, 10) == (long)getpid();
-}
-
-bool origin_is_exiting(pid_t pid)
-{
-	char text[STAT_BYTES], *state, *flags;
-
-	if (pid <= 0 || !is_our_proc() || read_stat(pid, text, &state) < 0)
-		return false;
-	flags = skip_fields(state, STAT_FIELD_FLAGS - STAT_FIELD_STATE);
-	return flags && (strtoul(flags, NULL, 10) & FLAG_EXITING);
 }
 
 void origin_init(struct origin *origin)

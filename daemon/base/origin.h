@@ -37,7 +37,4 @@ bool origin_same_boot(const struct origin *a, const struct origin *b);
 int origin_start_time(pid_t pid, uint64_t *ret_start_time);
 int origin_look(pid_t pid, uint64_t *ret_start_time, bool *ret_is_zombie);
 
-/* Whether a process of our pid namespace is at its end: it may hang there, but runs no more. */
-bool origin_is_exiting(pid_t pid);
-
 #endif

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -93,28 +94,21 @@ static void lock_is_taken(const struct house *house, int fd)
 		log_error("another mempoold has the state folder %s", house->path);
 }
 
-/*
- * A lock of the process, and not of the open file (flock(2)): a process that is killed gives it up as
- * its descriptors are closed, also if it hangs behind that, in what others have put into its
- * sockets. No other descriptor of the file is closed while it is held.
- *
- * Return: 1 locked; 0 the name went to another file meanwhile, try again; -errno.
- */
+/* Return: 1 locked; 0 the name went to another file meanwhile, try again; -errno. */
 static int lock_try(struct house *house)
 {
-	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	struct stat st, named;
 	int fd, r = 0;
 
 	fd = openat(house->folder, LOCK_NAME, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0 || fstat(fd, &st) < 0 || fcntl(fd, F_SETLK, &lock) < 0)
+	if (fd < 0 || fstat(fd, &st) < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
 		r = -errno;
 	/* Whoever cleared the folder removed the file that we have just locked. */
 	else if (fstatat(house->folder, LOCK_NAME, &named, AT_SYMLINK_NOFOLLOW) < 0)
 		r = errno == ENOENT ? 0 : -errno;
 	else
 		r = named.st_ino == st.st_ino;
-	if (r == -EAGAIN) {
+	if (r == -EWOULDBLOCK) {
 		lock_is_taken(house, fd);
 		r = -EBUSY;
 	} else if (r < 0) {

@@ -15,7 +15,6 @@
 #include "daemon/base/chores.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
-#include "daemon/base/origin.h"
 #include "daemon/sessions/rights.h"
 
 #define LISTENER_BACKLOG 512
@@ -85,16 +84,6 @@ static int take_passed(struct listener *listener)
 
 /* ---- our own ---- */
 
-/* One that was killed, and hangs in what is in its sockets, listens and never accepts. */
-static bool is_of_the_dying(int fd)
-{
-	socklen_t size = sizeof(struct ucred);
-	struct ucred cred;
-
-	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &size) == 0 &&
-	       origin_is_exiting(cred.pid);
-}
-
 /* Who is there: 0 a daemon accepts; -errno of connect(2). */
 static int probe(const struct sockaddr_un *address)
 {
@@ -104,8 +93,6 @@ static int probe(const struct sockaddr_un *address)
 	if (fd < 0)
 		return -errno;
 	r = connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 ? -errno : 0;
-	if (r == 0 && is_of_the_dying(fd))
-		r = -ECONNREFUSED;
 	close(fd);
 	/* Too many want to be accepted: so somebody listens. */
 	return r == -EAGAIN ? 0 : r;

@@ -131,21 +131,6 @@ START_TEST(test_process_lives_and_dies)
 }
 END_TEST
 
-/* Its end has begun, though nobody has waited for it yet. */
-START_TEST(test_process_that_is_killed_is_exiting)
-{
-	siginfo_t info;
-
-	ck_assert(!origin_is_exiting(getpid()));
-	ck_assert(!origin_is_exiting(child));
-	ck_assert(!origin_is_exiting(0));
-	kill(child, SIGKILL);
-	ck_assert_int_eq(waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT), 0);
-	ck_assert(origin_is_exiting(child));
-	end_child();
-}
-END_TEST
-
 /* The pid is in use again. */
 START_TEST(test_process_that_is_another_one_is_dead)
 {
@@ -247,7 +232,6 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_origin_compares_with_itself_only);
 	tcase_add_test(tcase, test_boot_id_is_what_the_kernel_says);
 	tcase_add_loop_test(tcase, test_process_lives_and_dies, 0, 2);
-	tcase_add_test(tcase, test_process_that_is_killed_is_exiting);
 	tcase_add_loop_test(tcase, test_process_that_is_another_one_is_dead, 0, 2);
 	tcase_add_test(tcase, test_process_of_the_inode_lives_whatever_its_start_time);
 	tcase_add_test(tcase, test_process_of_elsewhere_is_neither_dead_nor_alive);
