@@ -7,7 +7,9 @@ answered nobody meanwhile.
 The owner has to close its own descriptor before the daemon does. So that this does not depend on
 luck, the daemon is stopped meanwhile, as if it had much to do.
 """
+import functools
 import os
+import resource
 import signal
 import socket
 import struct
@@ -17,6 +19,7 @@ import raw
 
 SEGMENTS = "  - { name: NAMEa, pools: [ { chunk_size: 64, chunk_count: 100 } ] }\n"
 LINGER_SECONDS, ANSWER_SECONDS = 60, 5
+FEW_FILES = 64
 MOST = 253                      # descriptors in one packet, as the kernel has it
 
 
@@ -89,20 +92,27 @@ def many_in_one_message(connection):
     return [pass_one(connection, connection.message(raw.LIST), MOST)]
 
 
-def in_many_connections(connection, n=60):
-    others = [connection.daemon.connect() for _ in range(n)]
+def in_many_connections(connection):
+    others = [connection.daemon.connect() for _ in range(60)]
     return others + [pass_one(other, other.message(raw.LIST)) for other in others]
 
 
 def to_one_that_stops(connection):
-    """More than it accepts from there on."""
-    receivers = in_many_connections(connection, 150)
+    """Behind more than it can accept, see few_files()."""
+    others = [connection.daemon.connect() for _ in range(3 * FEW_FILES)]
+    receivers = [pass_one(other, b"") for other in others[-5:]]
     os.kill(connection.daemon.process.pid, signal.SIGTERM)
-    return receivers
+    return others + receivers
 
 
 WAYS = (before_a_hello, in_a_hello, in_a_list, behind_a_good_message, behind_a_bad_message,
         behind_messages_of_no_bytes, many_in_one_message, in_many_connections)
+
+
+def few_files(before_exec):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (FEW_FILES, FEW_FILES))
+    if before_exec:
+        before_exec()
 
 
 def is_answered(daemon):
@@ -119,14 +129,16 @@ def is_answered(daemon):
 def try_one(mempoold, way, before_exec):
     """Return: whether the daemon was held up."""
     with raw.Daemon(mempoold, SEGMENTS) as daemon:
-        if not daemon.start(before_exec):
+        is_stop = way is to_one_that_stops
+        if not daemon.start(functools.partial(few_files, before_exec) if is_stop
+                            else before_exec):
             raise RuntimeError("the daemon does not start")
         with daemon.connect() as connection:
             connection.version()
             daemon.pause()
             kept = way(connection)
             daemon.go_on()
-            if way is to_one_that_stops:
+            if is_stop:
                 return not raw.soon(lambda: not daemon.is_alive(), ANSWER_SECONDS)
             is_held_up = not is_answered(daemon)
             del kept
