@@ -74,8 +74,20 @@ check 'and shown as it is' grep -qE "^ +0 +64 +64 +10000" "$dir/stdout"
 
 echo '# Chunks that everybody holds'
 "$forge" share /dev/shm/mempool-"$name"-slow.*
-check 'a single look counts them all' same '20000 100' \
-	"$(status_json "s[2]['used'], s[2]['counted_percent']" | tr -d '(,)')"
+# Two seconds of processor time are what a look has for a segment. Within these a sanitizer, on a busy
+# machine, may not come to the end; then all of them were used.
+counts_all_it_may() {
+	local TIMEFORMAT='%U + %S' found spent
+
+	spent=$( { time found_all >"$dir/found"; } 2>&1)
+	found=$(<"$dir/found")
+	[[ $found == '20000 100' ]] || awk "BEGIN { exit !($spent >= 2) }" ||
+		same '20000 100' "$found, in $spent s"
+}
+found_all() {
+	status_json "s[2]['used'], s[2]['counted_percent']" | tr -d '(,)'
+}
+check 'a single look counts them all' counts_all_it_may
 start_server
 label="{segment=\"$name-slow\",generation=\"1\"}"
 value() {
