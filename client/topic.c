@@ -189,12 +189,11 @@ PUBLIC void mempool_subscriber_close(struct mempool_subscriber *subscriber)
 	free(subscriber);
 }
 
-static uint64_t take_missed(struct mempool_subscriber *subscriber)
+static void tell_missed(struct mempool_subscriber *subscriber, uint64_t *ret_missed)
 {
-	uint64_t n_missed = subscriber->n_missed;
-
+	if (ret_missed)
+		*ret_missed = subscriber->n_missed;
 	subscriber->n_missed = 0;
-	return n_missed;
 }
 
 /* One call of next. */
@@ -237,7 +236,6 @@ PUBLIC int mempool_subscriber_next(struct mempool_subscriber *subscriber,
 	struct reading reading = { .subscriber = subscriber };
 	struct chunk_ref chunk;
 	const struct pool *pool;
-	uint64_t n_missed;
 	int r;
 
 	if (!subscriber || !ret_chunk)
@@ -259,9 +257,7 @@ PUBLIC int mempool_subscriber_next(struct mempool_subscriber *subscriber,
 	if (ret_length)
 		/* Ordered by the stamp of the manager. */
 		*ret_length = pool_length(pool, chunk.index);
-	n_missed = take_missed(subscriber);
-	if (ret_missed)
-		*ret_missed = n_missed;
+	tell_missed(subscriber, ret_missed);
 	return 0;
 }
 
@@ -290,7 +286,6 @@ PUBLIC int mempool_subscriber_peek(struct mempool_subscriber *subscriber,
 				   const void **ret_chunk, size_t *ret_length,
 				   uint32_t *ret_tag, uint64_t *ret_missed, int64_t timeout_ns)
 {
-	uint64_t n_missed;
 	int r;
 
 	if (!subscriber || !ret_chunk)
@@ -309,9 +304,7 @@ PUBLIC int mempool_subscriber_peek(struct mempool_subscriber *subscriber,
 		*ret_length = subscriber->peek.length;
 	if (ret_tag)
 		*ret_tag = subscriber->peek.tag;
-	n_missed = take_missed(subscriber);
-	if (ret_missed)
-		*ret_missed = n_missed;
+	tell_missed(subscriber, ret_missed);
 	return 0;
 }
 
@@ -366,7 +359,6 @@ PUBLIC int mempool_subscriber_copy(struct mempool_subscriber *subscriber, void *
 				   uint64_t *ret_missed, int64_t timeout_ns)
 {
 	struct copying copying = { subscriber, buffer, size_bytes };
-	uint64_t n_missed;
 	int r;
 
 	if (!subscriber || (!buffer && size_bytes > 0))
@@ -383,8 +375,6 @@ PUBLIC int mempool_subscriber_copy(struct mempool_subscriber *subscriber, void *
 
 	if (ret_tag)
 		*ret_tag = subscriber->peek.tag;
-	n_missed = take_missed(subscriber);
-	if (ret_missed)
-		*ret_missed = n_missed;
+	tell_missed(subscriber, ret_missed);
 	return 0;
 }

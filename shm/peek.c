@@ -76,18 +76,17 @@ void peek_copy(const struct topic *topic, const struct peek *peek, void *buffer,
 	const _Atomic uint64_t *from = peek_content(topic, peek);
 	size_t left = size_bytes < peek->length ? size_bytes : peek->length;
 	unsigned char *to = buffer;
+	uint64_t word;
 
-	/*
-	 * Relaxed: K2 stands behind all of it. By words that somebody may be writing; the last one
-	 * is whole in the chunk, whose stride is a multiple of 8.
-	 */
-	while (left > 0) {
-		uint64_t word = atomic_load_explicit(from++, memory_order_relaxed);
-		size_t n = left < sizeof(word) ? left : sizeof(word);
-
-		memcpy(to, &word, n);
-		to += n;
-		left -= n;
+	/* Relaxed: K2 stands behind all of it. By words, since somebody may be writing them. */
+	for (; left >= sizeof(word); left -= sizeof(word), to += sizeof(word)) {
+		word = atomic_load_explicit(from++, memory_order_relaxed);
+		memcpy(to, &word, sizeof(word));
+	}
+	/* The last one is whole in the chunk, whose stride is a multiple of 8. */
+	if (left > 0) {
+		word = atomic_load_explicit(from, memory_order_relaxed);
+		memcpy(to, &word, left);
 	}
 }
 

@@ -4,13 +4,15 @@
  *
  * Each is called a number of times within measured(), which is what callgrind is told to
  * count, and prints its name and that number. The first does nothing: it tells what the
- * measuring itself costs. One thread, one client, memory of its own: the same at each run.
+ * measuring itself costs. One thread, one client, memory of its own: the same at each run. And a
+ * spectator, which reads; by `watched` and `unwatched` its publisher is told what it costs.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "client/barrier.h"
 #include "client/client.h"
@@ -24,6 +26,9 @@ static struct mempool_client *client;
 static struct mempool_queue *queue;
 static struct mempool_topic *topic;
 static struct mempool_subscriber *subscriber;
+static struct mempool_client *spectator;	/* whose mapping is read-only */
+static struct mempool_subscriber *watching;
+static int memory_fd;
 static void *chunks[N];
 static size_t lengths[N];
 static uint64_t handles[N];
@@ -125,6 +130,27 @@ static int next(size_t i)
 	return r;
 }
 
+static int peek(size_t i)
+{
+	const void *chunk;
+
+	return mempool_subscriber_peek(watching, &chunk, &lengths[i], NULL, NULL, 0);
+}
+
+static int verify(size_t i)
+{
+	(void)i;
+	return mempool_subscriber_verify(watching);
+}
+
+static int copy(size_t i)
+{
+	char buffer[SIZE];
+
+	return mempool_subscriber_copy(watching, buffer, sizeof(buffer), &lengths[i], NULL, NULL,
+				       0);
+}
+
 /* ---- what comes before ---- */
 
 static void alloc_all(void)
@@ -143,6 +169,45 @@ static void subscribe(void)
 {
 	check(mempool_topic_subscribe(topic, MEMPOOL_TOPIC_OLDEST, &subscriber) == 0,
 	      "subscribe");
+}
+
+static void watch(void)
+{
+	struct mempool_topic *watched;
+
+	check(mempool_topic_open(spectator, "topic", &watched) == 0 &&
+		      mempool_topic_subscribe(watched, MEMPOOL_TOPIC_OLDEST, &watching) == 0,
+	      "watch");
+	mempool_topic_close(watched);
+}
+
+/* The topic is full, and caches and lists stand as they do after so many each time. */
+static void alloc_and_publish_all(void)
+{
+	alloc_all();
+	for (size_t i = 0; i < N; i++)
+		check(publish(i) == 0, "publish");
+	alloc_all();
+}
+
+static void be_unwatched(void)
+{
+	alloc_and_publish_all();
+	check(pair(0) == 0, "alloc+free");
+}
+
+/* A spectator has looked and waited, and is stopped between peek and verify. */
+static void watch_and_stop(void)
+{
+	const void *chunk;
+
+	alloc_and_publish_all();
+	watch();
+	while (mempool_subscriber_peek(watching, &chunk, NULL, NULL, NULL, 1000000) == 0)
+		;
+	watch();
+	check(peek(0) == 0, "peek");
+	check(pair(0) == 0, "alloc+free");
 }
 
 /* Each finds what the one before it has left. */
@@ -169,7 +234,19 @@ static const struct operation {
 	{ "publish", N, publish, alloc_all },
 	{ "next", TOPIC_CAPACITY, next, subscribe },
 	{ "free-message", TOPIC_CAPACITY, free_it, NULL },
+	{ "copy", TOPIC_CAPACITY, copy, watch },
+	{ "peek", TOPIC_CAPACITY, peek, watch },
+	{ "verify", N, verify, NULL },
 	{ "alloc-exhausted", N, alloc_in_vain, exhaust },
+};
+
+/* Each in a process of its own: so they differ in nothing else. */
+static const struct operation watched[] = {
+	{ "nothing", N, nothing, NULL },
+	{ "publish-watched", N, publish, watch_and_stop },
+}, unwatched[] = {
+	{ "nothing", N, nothing, NULL },
+	{ "publish-unwatched", N, publish, be_unwatched },
 };
 
 /* By this name; and not merged with its caller. */
@@ -182,6 +259,17 @@ __attribute__((noinline)) static int measured(const struct operation *operation)
 	return r;
 }
 
+/* Of the same object, once more. */
+static struct segment *map(int prot, enum segment_access access, uint64_t size)
+{
+	struct segment_memory memory = { .fd = -1, .access = access, .size = size };
+	struct segment *segment;
+
+	memory.base = mmap(NULL, size, prot, MAP_SHARED, memory_fd, 0);
+	check(memory.base != MAP_FAILED && segment_attach(&memory, &segment) == 0, "segment");
+	return segment;
+}
+
 static void make_client(void)
 {
 	const struct segment_identity identity = {
@@ -189,30 +277,45 @@ static void make_client(void)
 		.segment_id = 1,
 		.generation_seed = 1,
 	};
-	struct segment_memory memory = { .fd = -1, .access = SEGMENT_READ_WRITE };
 	struct segment *segment;
 	struct config config;
+	uint64_t size;
+	void *base;
 
 	check(config_init(&config, "guard") == 0 && config_add_pool(&config, SIZE, 4096) == 0 &&
 		      config_add_ring(&config, "queue", MEMPOOL_RING_QUEUE, 1024) == 0 &&
 		      config_add_ring(&config, "topic", MEMPOOL_RING_TOPIC, TOPIC_CAPACITY) == 0,
 	      "config");
-	memory.size = segment_size_bytes(&config);
-	memory.base = mmap(NULL, memory.size, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	check(memory.base != MAP_FAILED &&
-		      segment_layout(memory.base, memory.size, &config, &identity) == 0 &&
-		      segment_attach(&memory, &segment) == 0,
-	      "segment");
+	size = segment_size_bytes(&config);
+	memory_fd = memfd_create("guard", MFD_CLOEXEC);
+	check(memory_fd >= 0 && ftruncate(memory_fd, (off_t)size) == 0, "memory");
+	base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, memory_fd, 0);
+	check(base != MAP_FAILED && segment_layout(base, size, &config, &identity) == 0, "layout");
+	munmap(base, size);
+
+	segment = map(PROT_READ | PROT_WRITE, SEGMENT_READ_WRITE, size);
 	check(client_new(segment, holder_first_client(segment), 0, &client) == 0 &&
 		      mempool_queue_open(client, "queue", &queue) == 0 &&
 		      mempool_topic_open(client, "topic", &topic) == 0,
 	      "client");
+	segment = map(PROT_READ, SEGMENT_READ_ONLY, size);
+	check(client_new(segment, holder_first_client(segment) + 1, 0, &spectator) == 0,
+	      "spectator");
 	config_deinit(&config);
 }
 
-int main(void)
+#define LENGTH(table) (sizeof(table) / sizeof((table)[0]))
+
+/* operations [watched | unwatched] */
+int main(int argc, char *argv[])
 {
+	const struct operation *table = operations;
+	size_t n = LENGTH(operations);
+
+	if (argc > 1) {
+		table = strcmp(argv[1], "watched") == 0 ? watched : unwatched;
+		n = LENGTH(watched);
+	}
 	if (!barrier_register()) {
 		printf("skipped: no membarrier here\n");
 		return 77;
@@ -220,8 +323,8 @@ int main(void)
 	make_client();
 	/* The thread's first call is another matter. */
 	check(pair(0) == 0, "alloc+free");
-	for (size_t i = 0; i < sizeof(operations) / sizeof(operations[0]); i++) {
-		const struct operation *operation = &operations[i];
+	for (size_t i = 0; i < n; i++) {
+		const struct operation *operation = &table[i];
 
 		if (operation->prepare)
 			operation->prepare();
