@@ -42,6 +42,7 @@ struct side {
 	int result;			/* of the operation, if it matters */
 	bool is_refused;		/* something that must work did not */
 	uint64_t n_missed;
+	uint32_t number;		/* of a message that was read without holding it */
 };
 
 /* In memory that both see. */

@@ -509,6 +509,39 @@ static void read_all(struct scene *scene, struct side *me)
 	while (me->result == 0);
 }
 
+static void copy(struct scene *scene, struct side *me)
+{
+	uint64_t n_missed;
+	size_t length;
+
+	(void)scene;
+	me->result = mempool_subscriber_copy(me->subscriber, &me->number, sizeof(me->number),
+					     &length, NULL, &n_missed, 0);
+	must(me, me->result == 0 && length == sizeof(me->number));
+	me->n_missed += n_missed;
+}
+
+static void peek_and_verify(struct scene *scene, struct side *me)
+{
+	const void *message;
+	uint64_t n_missed;
+	size_t length;
+
+	(void)scene;
+	must(me, mempool_subscriber_peek(me->subscriber, &message, &length, NULL, &n_missed, 0) ==
+			 0);
+	me->number = *(const volatile uint32_t *)message;
+	me->result = mempool_subscriber_verify(me->subscriber);
+	must(me, me->result == -ESTALE || length == sizeof(me->number));
+	me->n_missed += n_missed;
+}
+
+static bool a_was_told_the_first_not_missed(const struct scene *scene)
+{
+	return scene->a.n_held == 0 &&
+	       (scene->a.result == -ESTALE || scene->a.number == scene->a.n_missed);
+}
+
 static bool a_has_read_the_first_not_missed(const struct scene *scene)
 {
 	return scene->a.n_held == 1 && *(uint32_t *)scene->a.held[0] == scene->a.n_missed;
@@ -565,6 +598,12 @@ static const struct meeting meetings[] = {
 	  b_has_read_or_missed_all },
 	{ "next; publish many", share_most_and_publish_round, warm_up, next, publish_many, NULL,
 	  NULL, a_has_read_the_first_not_missed },
+	{ "copy; publish many", share_most_and_publish_round, warm_up, copy, publish_many, NULL,
+	  NULL, a_was_told_the_first_not_missed },
+	{ "peek and verify; publish many", share_most_and_publish_round, warm_up, peek_and_verify,
+	  publish_many, NULL, NULL, a_was_told_the_first_not_missed },
+	{ "peek and verify; publish a round", publish_round, warm_up, peek_and_verify,
+	  publish_round, NULL, NULL, a_was_told_the_first_not_missed },
 	{ "release of an evicted; publish a round", publish_round, next, free_one, publish_round,
 	  NULL, NULL, none_is_held },
 };

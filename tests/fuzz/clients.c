@@ -5,7 +5,9 @@
 #include "clients.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "client/client.h"
 
@@ -283,6 +285,63 @@ static void do_next(struct clients *all, size_t who, struct fuzz_input *input,
 	all->chunks[slot] = (void *)chunk;
 }
 
+/* What a spectator does is done over memory that may only be read: who writes, dies. */
+static void protect(const struct clients *all, int prot)
+{
+	FUZZ_CHECK(mprotect(all->arena->base, all->arena->size, prot) == 0);
+}
+
+static void read_all(const void *chunk, size_t length)
+{
+	for (size_t i = 0; i < length; i++)
+		(void)((const volatile unsigned char *)chunk)[i];
+}
+
+static void do_peek(struct clients *all, size_t who, int64_t timeout_ns)
+{
+	struct mempool_subscriber *subscriber = all->subscribers[who];
+	const struct geometry_pool *pool;
+	const void *chunk;
+	uint64_t n_missed;
+	uint32_t tag;
+	size_t length;
+	int r;
+
+	protect(all, PROT_READ);
+	/* Of the one before, which was perhaps overwritten since. */
+	r = mempool_subscriber_verify(subscriber);
+	FUZZ_CHECK(r == 0 || r == -ESTALE || r == -EINVAL);
+	r = mempool_subscriber_peek(subscriber, &chunk, &length, &tag, &n_missed, timeout_ns);
+	FUZZ_CHECK(r == 0 || r == -EAGAIN);
+	if (r == 0) {
+		pool = pool_of(all, chunk);
+		FUZZ_CHECK(pool && length <= pool->chunk_size);
+		read_all(chunk, length);
+		/* Nobody was there in between. */
+		FUZZ_CHECK(mempool_subscriber_verify(subscriber) == 0);
+	}
+	protect(all, PROT_READ | PROT_WRITE);
+}
+
+static void do_copy(struct clients *all, size_t who, size_t size, int64_t timeout_ns)
+{
+	unsigned char *buffer = malloc(size);
+	uint64_t n_missed;
+	uint32_t tag;
+	size_t length;
+	int r;
+
+	FUZZ_CHECK(buffer || size == 0);
+	protect(all, PROT_READ);
+	r = mempool_subscriber_copy(all->subscribers[who], buffer, size, &length, &tag, &n_missed,
+				    timeout_ns);
+	protect(all, PROT_READ | PROT_WRITE);
+	FUZZ_CHECK(r == 0 || r == -EAGAIN || r == -EMSGSIZE);
+	FUZZ_CHECK(r != 0 || length <= size);
+	FUZZ_CHECK(r != -EMSGSIZE || length > size);
+	free(buffer);
+}
+
 static void subscribe(struct clients *all, size_t who, enum mempool_topic_start start)
 {
 	mempool_subscriber_close(all->subscribers[who]);
@@ -307,6 +366,14 @@ static void do_topic(struct clients *all, size_t who, struct fuzz_input *input)
 		subscribe(all, who, what & 4 ? MEMPOOL_TOPIC_NEW : MEMPOOL_TOPIC_OLDEST);
 		break;
 	case 3:
+		if (what & 4) {
+			do_peek(all, who, what >> 7);
+			break;
+		}
+		if (what & 8) {
+			do_copy(all, who, fuzz_u16(input), what >> 7);
+			break;
+		}
 		/* From now on, who finds nothing there announces himself to the wakers. */
 		FUZZ_CHECK(mempool_client_fd(all->clients[who]) >= 0);
 		break;
