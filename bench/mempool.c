@@ -2,7 +2,8 @@
 /*
  * mempool.c - this project: a mempoold of its own, one client per process
  *
- * With --threads both sides use one client. The library is the shared one, as installed.
+ * With --threads both sides use one client. With --variant spectators those who read a topic copy
+ * each message without holding it. The library is the shared one, as installed.
  */
 #include <dirent.h>
 #include <glob.h>
@@ -28,6 +29,8 @@ static struct mempool_queue *queues[2];
 static struct mempool_topic *topic;
 static struct mempool_subscriber *subscriber;
 static struct pollfd readable;
+static bool are_spectators;
+static void *copied;
 
 static void configure(void)
 {
@@ -95,6 +98,10 @@ static void system_join(int side)
 
 	if (side > 0 && setup.is_threads)
 		return;
+	are_spectators = is_variant("spectators");
+	copied = malloc(setup.bytes);
+	if (!copied)
+		die("no memory");
 	if (mempool_client_open(&options, &client) < 0 ||
 	    mempool_queue_open(client, "q0", &queues[0]) < 0 ||
 	    mempool_queue_open(client, "q1", &queues[1]) < 0 ||
@@ -110,6 +117,7 @@ static void system_leave(int side)
 	if (side > 0 && setup.is_threads)
 		return;
 	mempool_client_close(client);
+	free(copied);
 }
 
 static inline void *system_alloc(size_t bytes)
@@ -187,6 +195,9 @@ static inline const void *topic_receive(int side)
 	const void *message;
 
 	(void)side;
+	if (are_spectators)
+		return mempool_subscriber_copy(subscriber, copied, setup.bytes, NULL, NULL, NULL,
+					       0) == 0 ? copied : NULL;
 	return mempool_subscriber_next(subscriber, &message, NULL, NULL, 0) == 0 ? message
 										 : NULL;
 }
@@ -194,7 +205,8 @@ static inline const void *topic_receive(int side)
 static inline void topic_done(int side, const void *message)
 {
 	(void)side;
-	mempool_free(client, message);
+	if (!are_spectators)
+		mempool_free(client, message);
 }
 
 #include "loops.h"

@@ -15,6 +15,7 @@ System = namedtuple('System', 'program options title')
 SYSTEMS = {
     'mempool': System('mempool', [], 'mempool'),
     'mempool-threads': System('mempool', ['--threads'], 'mempool, two threads'),
+    'mempool-spectators': System('mempool', ['--variant', 'spectators'], 'mempool, spectators'),
     'dpdk': System('dpdk', ['--threads'], 'DPDK'),
     'dpdk-sp-sc': System('dpdk', ['--threads', '--variant', 'sp-sc'], 'DPDK, SP/SC ring'),
     'dpdk-nocache': System('dpdk', ['--threads', '--variant', 'nocache'], 'DPDK, no cache'),
@@ -76,7 +77,8 @@ def _cases():
     for size in SIZES[1:]:
         yield Case(f'copy-{size}', ['copy', str(size)], ['limits'])
     for n in [1, 4, 16]:
-        yield Case(f'publish-{n}', ['publish', '128', str(n)], ['mempool', 'iceoryx', 'zeromq'])
+        yield Case(f'publish-{n}', ['publish', '128', str(n)],
+                   ['mempool', 'mempool-spectators', 'iceoryx', 'zeromq'])
     for n in [0, 16]:
         yield Case(f'publish-stopped-{n}', ['publish-stopped', '128', str(n)],
                    ['mempool', 'iceoryx'])
@@ -196,6 +198,8 @@ TARGETS = [
            'polling-128', 'limits-timerfd'),
     _ratio('publish, 16 stopped subscribers against none', 'publish-stopped-16', 'mempool', 1.1,
            'publish-stopped-0', 'mempool'),
+    _ratio('publish, one spectator against one subscriber', 'publish-1/publish',
+           'mempool-spectators', 1.0, 'publish-1/publish', 'mempool'),
     _value('start to READY', 'start', 15e6, 'ns'),
     _value('attach', 'attach/attach', 200e3, 'ns'),
     _value('RssAnon of the daemon', 'memory-128/RssAnon', 4, 'MiB'),
