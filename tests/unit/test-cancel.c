@@ -182,6 +182,25 @@ static void next(void)
 	n_wrong += mempool_free(far, chunk) != 0;
 }
 
+static void copy(void)
+{
+	uint64_t n_missed;
+	char buffer[64];
+
+	if (mempool_subscriber_copy(subscriber, buffer, sizeof(buffer), NULL, NULL, &n_missed,
+				    timeout_ns) == 0)
+		n_done += 1 + (uint32_t)n_missed;
+}
+
+static void peek(void)
+{
+	const void *chunk;
+	uint64_t n_missed;
+
+	if (mempool_subscriber_peek(subscriber, &chunk, NULL, NULL, &n_missed, timeout_ns) == 0)
+		n_done += 1 + (uint32_t)n_missed;
+}
+
 /* One message for the thread, if there is room. */
 static void feed_message(void)
 {
@@ -286,6 +305,8 @@ static const struct call {
 	{ "send_many", fill_queue, send_many, feed_room, settle_room },
 	{ "alloc_wait", feed_chunk, alloc, feed_chunk, settle_chunks },
 	{ "next", do_nothing, next, feed_topic, settle_topic },
+	{ "copy", do_nothing, copy, feed_topic, settle_topic },
+	{ "peek", do_nothing, peek, feed_topic, settle_topic },
 };
 
 static void *take_turns(void *of)
@@ -450,6 +471,9 @@ static void *call_all_with_a_cancel_pending(void *polls)
 		n_bad += mempool_subscriber_next(subscriber, &shared, NULL, NULL, 0) != 0;
 		n_bad += mempool_free(far, shared) != 0;
 		n_bad += mempool_subscriber_next(subscriber, &shared, NULL, NULL, 0) != -EAGAIN;
+		n_bad += mempool_subscriber_peek(subscriber, &shared, NULL, NULL, NULL, 0) != -EAGAIN;
+		n_bad += mempool_subscriber_copy(subscriber, NULL, 0, NULL, NULL, NULL, 0) != -EAGAIN;
+		n_bad += mempool_subscriber_verify(subscriber) != -EINVAL;
 		n_bad += mempool_free(near, chunk) != 0;
 		n_bad += mempool_queue_open(near, "q", &queue) != 0;
 		mempool_queue_close(queue);
