@@ -15,7 +15,6 @@
 #include "daemon/segments/build.h"
 #include "daemon/segments/generation.h"
 #include "daemon/segments/host.h"
-#include "daemon/segments/store.h"
 
 static const struct timeval tick_interval = { 1, 0 };
 
@@ -170,9 +169,7 @@ static void put_in_force_unchanged(const struct change *change)
 
 	if (host->current)
 		generation_check(host->current);
-	if (host->current)
-		host_set_permissions(host);
-	else
+	if (!host->current)
 		log_warning("segment '%s' is not served: %s", host->name, host->why);
 }
 
@@ -335,16 +332,6 @@ static void on_made(void *userdata)
 
 /* ---- what is to change ---- */
 
-/* Whether the group can be given to what is there already. */
-static int check_group(struct change *change)
-{
-	if (store_may_give(conf_segment_group(change->conf)))
-		return 0;
-	build_init(&change->build, change->conf, NULL, 0);
-	log_build_error(change, -EPERM);
-	return -EPERM;
-}
-
 /*
  * A host of its own for a segment that is new, as for one that has left the config: if the reload
  * fails, it goes, or what was found is watched.
@@ -385,8 +372,7 @@ static int plan_dry(struct change *change)
 	int r;
 
 	build_init(build, change->conf, NULL, 0);
-	r = store_may_give(conf_segment_group(change->conf))
-		    ? space_find(change->conf, "", folder, build->shortage) : -EPERM;
+	r = space_find(change->conf, "", folder, build->shortage);
 	if (r < 0)
 		log_build_error(change, r);
 	return r;
@@ -410,7 +396,7 @@ static int plan(struct reload *reload, struct change *change)
 	if (r < 0)
 		return r;
 	if (host && host_fits(host, change->conf))
-		return check_group(change);
+		return 0;
 	change->is_remade = !is_new && config_is_same(&host->conf->shape, &change->conf->shape);
 	if (change->conf->open_mode == SEGMENT_OPEN && !change->is_remade) {
 		log_error("segment '%s': there is none with this layout, and open_mode is open",

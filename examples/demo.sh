@@ -49,6 +49,7 @@ socket:
   path: $MEMPOOL_SOCKET
 segments:
   - name: $name
+    allow: anybody
     pools:
       - { chunk_size: 128, chunk_count: 10000 }
       - { chunk_size: 1KiB, chunk_count: 5000 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <linux/capability.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -321,4 +322,34 @@ uint64_t machine_lockable(const char *root)
 	    limit.rlim_cur == RLIM_INFINITY)
 		return UINT64_MAX;
 	return locked < limit.rlim_cur ? limit.rlim_cur - locked : 0;
+}
+
+/* ---- users and groups ---- */
+
+#define KERNELS_NOBODY 65534		/* unless it was told another one */
+
+void machine_read_nobody(const char *root, struct machine_nobody *ret_nobody)
+{
+	FILE *uid = open_file(root, "/proc/sys/kernel/overflowuid");
+	FILE *gid = open_file(root, "/proc/sys/kernel/overflowgid");
+
+	*ret_nobody = (struct machine_nobody){
+		.uid = (uid_t)read_number(uid, KERNELS_NOBODY),
+		.gid = (gid_t)read_number(gid, KERNELS_NOBODY),
+	};
+}
+
+static struct machine_nobody nobody;
+
+static void read_nobody(void)
+{
+	machine_read_nobody("", &nobody);
+}
+
+const struct machine_nobody *machine_nobody(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, read_nobody);
+	return &nobody;
 }

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "shm/pages.h"
 
@@ -42,6 +43,16 @@ void machine_nodes(const char *root, char ret_list[static MACHINE_LIST_BYTES],
 
 /* Bytes that we may lock, besides what is locked; UINT64_MAX: any. */
 uint64_t machine_lockable(const char *root);
+
+/* As whom we see users and groups that have no number in our user namespace. */
+struct machine_nobody {
+	uid_t uid;
+	gid_t gid;
+};
+void machine_read_nobody(const char *root, struct machine_nobody *ret_nobody);
+
+/* The same of this machine, read once. Any thread. */
+const struct machine_nobody *machine_nobody(void);
 
 /* Bytes that a file of ours may have; UINT64_MAX: any. */
 uint64_t machine_file_limit(void);

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "daemon/base/machine.h"
 #include "daemon/config/yaml/reader.h"
 
 static int read_user(struct conf_reader *reader, const struct conf_node *node,
@@ -19,6 +20,9 @@ static int read_user(struct conf_reader *reader, const struct conf_node *node,
 	r = conf_read_user(reader, node, &access->users[access->n_users]);
 	if (r < 0)
 		return r;
+	if (access->users[access->n_users] == machine_nobody()->uid)
+		conf_warn(reader, node, "this lets in nobody: all users of containers that have no "
+			  "number here look like user %u", (unsigned int)machine_nobody()->uid);
 	access->n_users++;
 	return 0;
 }
@@ -43,6 +47,9 @@ static int read_group(struct conf_reader *reader, const struct conf_node *node,
 	r = conf_read_group(reader, node, &access->groups[access->n_groups]);
 	if (r < 0)
 		return r;
+	if (access->groups[access->n_groups] == machine_nobody()->gid)
+		conf_warn(reader, node, "this lets in nobody: all groups of containers that have no "
+			  "number here look like group %u", (unsigned int)machine_nobody()->gid);
 	access->n_groups++;
 	return 0;
 }
@@ -65,7 +72,7 @@ int conf_read_access(struct conf_reader *reader, const struct conf_node *node,
 	return conf_read_mapping(reader, node, name, access_keys, access);
 }
 
-bool conf_access_names_group(const struct conf_access *access, gid_t gid)
+static bool names_group(const struct conf_access *access, gid_t gid)
 {
 	for (size_t i = 0; i < access->n_groups; i++)
 		if (access->groups[i] == gid)
@@ -76,11 +83,15 @@ bool conf_access_names_group(const struct conf_access *access, gid_t gid)
 bool conf_access_allows(const struct conf_access *access, uid_t uid, const gid_t *groups,
 			size_t n_groups)
 {
+	const struct machine_nobody *nobody = machine_nobody();
+
+	if (uid == nobody->uid)
+		return false;
 	for (size_t i = 0; i < access->n_users; i++)
 		if (access->users[i] == uid)
 			return true;
 	for (size_t i = 0; i < n_groups; i++)
-		if (conf_access_names_group(access, groups[i]))
+		if (groups[i] != nobody->gid && names_group(access, groups[i]))
 			return true;
 	return false;
 }

@@ -25,9 +25,10 @@ int conf_read_access(struct conf_reader *reader, const struct conf_node *node,
 		     const char *name, struct conf_access *access);
 void conf_access_deinit(struct conf_access *access);
 
-bool conf_access_names_group(const struct conf_access *access, gid_t gid);
-
-/* Whether a user with these groups is named. */
+/*
+ * Whether a user with these groups is named. Those whom the kernel has no number for here, of another
+ * user namespace, all look like one user and one group (machine.h): nothing names them.
+ */
 bool conf_access_allows(const struct conf_access *access, uid_t uid, const gid_t *groups,
 			size_t n_groups);
 

@@ -32,6 +32,7 @@
 #define MAX_FILE_BYTES (UINT64_C(1) << 20)
 
 #define DEFAULT_SOCKET_PATH "/run/mempool/mempoold.sock"
+#define DEFAULT_SOCKET_MODE 0660
 #define DEFAULT_CLIENTS 1024
 #define DEFAULT_CLIENTS_PER_USER 256
 #define DEFAULT_HELLO_TIMEOUT_NS UINT64_C(5000000000)
@@ -258,7 +259,7 @@ static struct conf *conf_new(const char *path)
 	*conf = (struct conf){
 		.path = strdup(path),
 		.socket_path = strdup(DEFAULT_SOCKET_PATH),
-		.socket_mode = CONF_DEFAULT_MODE,
+		.socket_mode = DEFAULT_SOCKET_MODE,
 		.socket_group = (gid_t)-1,
 		.max_clients = DEFAULT_CLIENTS,
 		.max_clients_per_user = DEFAULT_CLIENTS_PER_USER,

@@ -209,9 +209,9 @@ static void add_segment(struct dump *dump, const struct conf_segment *segment)
 
 	begin(dump, false);
 	add_text(dump, "name", segment->shape.name);
-	add_mode(dump, segment->perms.mode);
-	add_number(dump, "group", conf_segment_group(segment));
-	if (!segment->allow_all)
+	if (segment->allow_all)
+		add_text(dump, "allow", "anybody");
+	else
 		add_access(dump, "allow", &segment->allow);
 	add_text(dump, "open_mode", open_modes[segment->open_mode]);
 	add_number(dump, "max_clients", segment->shape.max_clients);

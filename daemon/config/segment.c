@@ -34,7 +34,6 @@ struct draft {
 	struct conf_segment *segment;
 	struct list *list;
 	const struct conf_node *node;
-	const struct conf_node *mode;
 	const struct conf_node *pools;
 	const struct conf_node *topics;
 	void *ring_names;			/* as list.names */
@@ -343,40 +342,15 @@ static int read_segment_name(struct conf_reader *reader, const struct conf_node 
 	return r;
 }
 
-static int read_segment_mode(struct conf_reader *reader, const struct conf_node *node,
-			     void *object)
-{
-	struct draft *draft = object;
-	mode_t mode;
-	int r;
-
-	r = conf_read_mode(reader, node, &mode);
-	if (r < 0)
-		return r;
-	/* Or the next daemon could not open what this one made. */
-	if ((mode & 0600) != 0600)
-		return conf_fail_value(reader, node,
-				       "the daemon itself must read and write: add 0600");
-	draft->segment->perms.mode = mode;
-	draft->mode = node;
-	return 0;
-}
-
-static int read_segment_group(struct conf_reader *reader, const struct conf_node *node,
-			      void *object)
-{
-	struct draft *draft = object;
-
-	return conf_read_group(reader, node, &draft->segment->perms.group);
-}
-
 static int read_allow(struct conf_reader *reader, const struct conf_node *node,
 		      void *object)
 {
 	struct draft *draft = object;
 
-	draft->segment->allow_all = false;
-	return conf_read_access(reader, node, "allow", &draft->segment->allow);
+	draft->segment->allow_all = node->kind == CONF_SCALAR && strcmp(node->value, "anybody") == 0;
+	return draft->segment->allow_all ? 0 : conf_read_access(reader, node,
+								"allow, or the word anybody",
+								&draft->segment->allow);
 }
 
 static int read_open_mode(struct conf_reader *reader, const struct conf_node *node,
@@ -456,8 +430,6 @@ static int read_numa(struct conf_reader *reader, const struct conf_node *node,
 /* The name first: it makes the shape that the others fill in. */
 static const struct conf_key segment_keys[] = {
 	{ "name", read_segment_name, true },
-	{ "mode", read_segment_mode, false },
-	{ "group", read_segment_group, false },
 	{ "allow", read_allow, false },
 	{ "open_mode", read_open_mode, false },
 	{ "max_clients", read_max_clients, false },
@@ -472,31 +444,16 @@ static const struct conf_key segment_keys[] = {
 	{ NULL, NULL, false },
 };
 
-/* The memory is open to whom the mode says; `allow` only decides who is told its name. */
-static void warn_mode(struct conf_reader *reader, const struct draft *draft)
+/* Nobody opens the memory by its name: rights on it would let in nobody, and keep out nobody. */
+static int refuse_rights(struct conf_reader *reader, const struct conf_node *node)
 {
-	const struct conf_segment *segment = draft->segment;
-	const struct conf_node *node = draft->mode ? draft->mode : draft->node;
-	unsigned int mode = segment->perms.mode;
-
-	if (segment->allow_all)
-		return;
-	if (mode & 0006)
-		conf_warn(reader, node,
-			  "mode %04o lets everybody open the memory, more than "
-			  "`allow` names",
-			  mode);
-	else if ((mode & 0060) && segment->allow.n_groups == 0)
-		conf_warn(reader, node,
-			  "mode %04o lets a group open the memory, but `allow` "
-			  "names no groups",
-			  mode);
-	else if ((mode & 0060) && segment->perms.group != (gid_t)-1 &&
-		 !conf_access_names_group(&segment->allow, segment->perms.group))
-		conf_warn(reader, node,
-			  "mode %04o lets the segment's group open the memory, "
-			  "but `allow` does not name it",
-			  mode);
+	if (node->kind != CONF_MAPPING)
+		return 0;
+	for (const struct conf_node *key = node->first; key; key = key->next)
+		if (strcmp(key->value, "mode") == 0 || strcmp(key->value, "group") == 0)
+			return conf_fail(reader, key, "a segment has no mode and no group of its "
+					 "own: say with `allow:` who may use it");
+	return 0;
 }
 
 static void warn_topics(struct conf_reader *reader, const struct draft *draft)
@@ -532,13 +489,13 @@ static int read_segment(struct conf_reader *reader, const struct conf_node *node
 	*list->segments = segments;
 	draft.segment = &(*list->segments)[(*list->n_segments)++];
 	*draft.segment = (struct conf_segment){
-		.perms = { .mode = CONF_DEFAULT_MODE, .group = (gid_t)-1 },
-		.allow_all = true,
 		.open_mode = SEGMENT_OPEN_OR_CREATE,
 		.line = node->line,
 	};
 
-	r = conf_read_mapping(reader, node, "a segment", segment_keys, &draft);
+	r = refuse_rights(reader, node);
+	if (r == 0)
+		r = conf_read_mapping(reader, node, "a segment", segment_keys, &draft);
 	free_names(draft.ring_names);
 	if (r < 0)
 		return r;
@@ -558,7 +515,6 @@ static int read_segment(struct conf_reader *reader, const struct conf_node *node
 			reader, node, "segment '%s': too large for any machine%s",
 			draft.segment->shape.name, size ? ", with those above it" : "");
 
-	warn_mode(reader, &draft);
 	warn_topics(reader, &draft);
 	return 0;
 }
@@ -598,11 +554,6 @@ int conf_read_segments(struct conf_reader *reader, const struct conf_node *node,
 uint64_t conf_segment_bytes(const struct conf_segment *segment)
 {
 	return pages_round(&segment->pages, segment_size_bytes(&segment->shape));
-}
-
-gid_t conf_segment_group(const struct conf_segment *segment)
-{
-	return segment->perms.group == (gid_t)-1 ? getegid() : segment->perms.group;
 }
 
 void conf_segment_deinit(struct conf_segment *segment)

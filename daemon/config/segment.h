@@ -18,14 +18,10 @@
 struct conf_node;
 struct conf_reader;
 
-/* Of sockets and segments. */
-#define CONF_DEFAULT_MODE 0660
-
 struct conf_segment {
 	struct config shape;
-	struct segment_permissions perms;	/* group (gid_t)-1: the daemon's own */
-	bool allow_all;				/* no `allow`: whoever connects */
-	struct conf_access allow;
+	bool allow_all;				/* `allow: anybody`: whoever connects */
+	struct conf_access allow;		/* else: besides root and the daemon's user */
 	enum segment_open_mode open_mode;
 	struct pages pages;
 	unsigned int line;			/* where it stands in the file, from 1 */
@@ -38,8 +34,5 @@ void conf_segment_deinit(struct conf_segment *segment);
 
 /* Bytes that an object of it takes, in whole pages; 0: no machine is that large. */
 uint64_t conf_segment_bytes(const struct conf_segment *segment);
-
-/* The group that its objects are given. */
-gid_t conf_segment_group(const struct conf_segment *segment);
 
 #endif

@@ -127,12 +127,26 @@ static int lose(struct adoption *adoption)
 	return ftruncate(adoption->fd, 0) < 0 ? -errno : 0;
 }
 
+/* Whoever may open it is whom we pass it to. Only its owner, or root, can have changed that. */
+static void close_off(const struct adoption *adoption, const struct stat *st)
+{
+	int r;
+
+	if ((st->st_mode & 07777) == STORE_MODE)
+		return;
+	r = fchmod(adoption->fd, STORE_MODE) < 0 ? -errno : 0;
+	log_warning("%s was open to others, by its mode %04o: %s",
+		    store_label(adoption->file->object.shm_name),
+		    (unsigned int)st->st_mode & 07777, r < 0 ? strerror(-r) : "it is closed to them");
+}
+
 static int look_at_object(struct adoption *adoption, const struct stat *st)
 {
 	const struct state_object *object = &adoption->file->object;
 	int r = 0;
 
 	store_lock(adoption->fd);
+	close_off(adoption, st);
 	if ((uint64_t)st->st_size < object->size_bytes)
 		return lose(adoption);
 	if ((uint64_t)st->st_size > object->size_bytes) {

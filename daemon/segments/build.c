@@ -90,9 +90,6 @@ static int lay_out(struct build *build, struct segment_memory *memory)
 	if (r == 0)
 		r = segment_attach(memory, &build->segment);
 	if (r == 0)
-		r = store_set_permissions(build->segment->memory.fd, build->conf->perms.mode,
-					  conf_segment_group(build->conf));
-	if (r >= 0)
 		r = state_create(build->house->folder, &build->conf->shape, &identity,
 				 &build->object, &build->state);
 	build->has_file = r == 0;
@@ -102,12 +99,8 @@ static int lay_out(struct build *build, struct segment_memory *memory)
 int build_make(struct build *build, segment_progress_fn progress, void *userdata)
 {
 	struct segment_memory memory = SEGMENT_MEMORY_NULL;
-	int r;
+	int r = take_memory(build, progress, userdata, &memory);
 
-	/* Asked first: all of the memory may take long. */
-	if (!store_may_give(conf_segment_group(build->conf)))
-		return -EPERM;
-	r = take_memory(build, progress, userdata, &memory);
 	if (r == 0)
 		r = lay_out(build, &memory);
 	segment_memory_deinit(&memory);
@@ -126,15 +119,10 @@ __attribute__((format(printf, 2, 3))) static void build_say(char *text, const ch
 void build_strerror(const struct build *build, int error,
 		    char ret_text[static SPACE_TEXT_BYTES])
 {
-	const gid_t group = conf_segment_group(build->conf);
-
 	if (build->shortage[0])
 		build_say(ret_text, "%s", build->shortage);
 	else if (error == -EINVAL && pages_are_filled(&build->conf->pages))
 		build_say(ret_text, "this kernel cannot prefault or lock (Linux 5.14)");
-	else if (error == -EPERM && !store_may_give(group))
-		build_say(ret_text, "cannot give it to group %u: make mempoold a member of it "
-			  "(SupplementaryGroups= in its unit)", (unsigned int)group);
 	else if (build->segment)
 		build_say(ret_text, "cannot write its state file in %s: %s", build->house->path,
 			  strerror(-error));

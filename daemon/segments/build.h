@@ -2,11 +2,11 @@
 /*
  * build.h - a segment in the making: its memory, its name, its layout, its state file
  *
- *	object without a name -> lock -> memory -> name -> layout -> permissions -> state file
+ *	object without a name -> lock -> memory -> name -> layout -> state file
  *
  * It takes time, and touches nothing but its struct build: any thread may do it. Nobody but
- * the daemon's user may open the object until it is laid out, so nobody can shorten it under
- * the hands of its maker.
+ * the daemon's user may open the object, and nobody is passed it before somebody serves it, so
+ * nobody can shorten it under the hands of its maker.
  *
  * Killed before it has a name, nothing is left; before the state file, an object of ours
  * without a state, which the next start removes. Until build_keep() hears that somebody serves
@@ -53,8 +53,7 @@ void build_keep(struct build *build);
 /**
  * build_make() - all of it
  *
- * Does not log. Return: 0; as space_find(), segment_create_fd() and state_create(); -EPERM also
- *	   if the group is none of ours to give.
+ * Does not log. Return: 0; as space_find(), segment_create_fd() and state_create().
  */
 int build_make(struct build *build, segment_progress_fn progress, void *userdata);
 

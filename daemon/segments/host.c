@@ -116,23 +116,6 @@ static void log_shape(const struct host *host, const struct generation *generati
 		 segment->n_holders);
 }
 
-/* The config may have changed, or its maker been killed before it set them. */
-void host_set_permissions(const struct host *host)
-{
-	const struct generation *generation = host->current;
-	const mode_t mode = host->conf->perms.mode;
-	const gid_t group = conf_segment_group(host->conf);
-	int r = generation ? store_set_permissions(generation->fd, mode, group) : 0;
-
-	if (r < 0)
-		log_warning("segment '%s': cannot set mode %04o and group %u of %s: %s",
-			    host->name, (unsigned int)mode, (unsigned int)group,
-			    generation_label(generation), strerror(-r));
-	else if (r > 0)
-		log_info("segment '%s': set mode %04o and group %u of %s", host->name,
-			 (unsigned int)mode, (unsigned int)group, generation_label(generation));
-}
-
 /* ---- create ---- */
 
 static bool on_progress(uint64_t done_bytes, uint64_t total_bytes, void *userdata)
@@ -273,7 +256,6 @@ static int keep(struct host *host, struct adoption *adoption, bool as_current)
 	if (r == 0 && as_current) {
 		host->current = generation;
 		host->error = 0;
-		host_set_permissions(host);
 		host->is_to_fill = true;
 		log_shape(host, generation, "adopted");
 	}

@@ -121,8 +121,6 @@ void host_discard(struct host *host);
 /* A new generation is the current one; what was is retired by host_settle(). */
 void host_take_up(struct host *host, struct generation *generation);
 
-/* The current generation gets the mode and group of the config. */
-void host_set_permissions(const struct host *host);
 
 /* Free it, if it is not in the config, nothing is left of it, and no reload refers to it. */
 void host_free_if_over(struct host *host);

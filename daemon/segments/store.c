@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <linux/magic.h>
 #include <mntent.h>
 #include <stdio.h>
@@ -300,7 +299,7 @@ int store_open_again(int fd, enum segment_access access)
 static int make_named(const char *path, int *ret_fd)
 {
 	struct stat st, named;
-	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, STORE_MODE);
 
 	if (fd < 0)
 		return -errno;
@@ -318,7 +317,7 @@ int store_make(const char *folder, const char *shm_name, int *ret_fd)
 	char path[STORE_PATH_BYTES];
 	int fd;
 
-	fd = open(folder[0] ? folder : STORE_FOLDER, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	fd = open(folder[0] ? folder : STORE_FOLDER, O_TMPFILE | O_RDWR | O_CLOEXEC, STORE_MODE);
 	if (fd < 0 && errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)
 		return -errno;
 	if (fd < 0) {
@@ -381,32 +380,6 @@ bool store_is_locked(int fd)
 bool store_is_locked_by(int fd, uint32_t holder)
 {
 	return has_lock(fd, holder, 1);
-}
-
-bool store_may_give(gid_t group)
-{
-	gid_t groups[NGROUPS_MAX];
-	int n = getgroups(NGROUPS_MAX, groups);
-
-	while (n > 0)
-		if (groups[--n] == group)
-			return true;
-	return geteuid() == 0 || getegid() == group;
-}
-
-int store_set_permissions(int fd, mode_t mode, gid_t group)
-{
-	struct stat st;
-
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	if (st.st_gid == group && (st.st_mode & 07777) == mode)
-		return 0;
-	/* Nobody new in between, whatever the order does to the bits. */
-	if (st.st_gid != group &&
-	    (fchmod(fd, 0600) < 0 || fchown(fd, (uid_t)-1, group) < 0))
-		return -errno;
-	return fchmod(fd, mode) < 0 ? -errno : 1;
 }
 
 int store_stat(const char *shm_name, struct stat *ret_st)

@@ -29,6 +29,7 @@
 #include "mempool_protocol.h"
 #include "shm/segment_memory.h"
 
+#define STORE_MODE 0600			/* of an object: nobody opens it but us */
 #define STORE_PATH_BYTES (MEMPOOL_SHM_NAME_BYTES + 16)	/* "/dev/shm" and a name */
 
 /* A name in the form above, of whomever. */
@@ -64,7 +65,7 @@ int store_name(char ret_name[static MEMPOOL_SHM_NAME_BYTES], const char *folder,
 const char *store_label(const char *shm_name);
 
 /**
- * store_make() - an object that has no name yet, mode 0600, with the daemon's lock
+ * store_make() - an object that has no name yet, with the daemon's lock
  * @shm_name: that store_link() will give it; where the file system knows no files without a
  *	      name, it has it at once
  *
@@ -101,12 +102,6 @@ int store_stat(const char *shm_name, struct stat *ret_st);
 /* Whether the folder of a name is not that file system, or is not there: then whether the object
  * still exists cannot be told from here. */
 bool store_is_elsewhere(const char *shm_name, dev_t device);
-
-/* Whether a file of ours can be given to a group: as root, or a member of it. */
-bool store_may_give(gid_t group);
-
-/* Give an object its mode and group. Return: 1; 0 it has them; -errno. */
-int store_set_permissions(int fd, mode_t mode, gid_t group);
 
 /* Unlink a name if it still is that object. Return: 0; -ENOENT, -ESTALE it is not; -errno. */
 int store_unlink(const char *shm_name, dev_t device, ino_t inode);

@@ -6,6 +6,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "daemon/base/machine.h"
+
 int peer_init(struct peer *peer, int socket_fd)
 {
 	struct ucred cred;
@@ -45,16 +47,22 @@ void peer_deinit(struct peer *peer)
 	*peer = (struct peer){ .groups = NULL };
 }
 
+/* Where our own user is the one whom many look like, it is none of us. */
+static bool is_ours(const struct peer *peer)
+{
+	return peer->uid == 0 || (peer->uid == geteuid() && peer->uid != machine_nobody()->uid);
+}
+
 bool permission_to_attach(const struct conf_segment *segment, const struct peer *peer)
 {
-	if (peer->uid == 0 || peer->uid == geteuid() || segment->allow_all)
+	if (is_ours(peer) || segment->allow_all)
 		return true;
 	return conf_access_allows(&segment->allow, peer->uid, peer->groups, peer->n_groups);
 }
 
 bool permission_to_administer(const struct conf *conf, const struct peer *peer)
 {
-	if (peer->uid == 0 || peer->uid == geteuid())
+	if (is_ours(peer))
 		return true;
 	return conf_access_allows(&conf->admin, peer->uid, peer->groups, peer->n_groups);
 }

@@ -125,14 +125,24 @@ int fixture_own_mounts(int flags)
 
 /* ---- folder and config ---- */
 
+/* Up to the next segment. */
+static bool has_allow(const char *segment)
+{
+	const char *allow = strstr(segment, "allow:"), *next = strstr(segment, "  - name:");
+
+	return allow && (!next || allow < next);
+}
+
 void fixture_configure(const struct fixture *fixture, const char *top, const char *segment)
 {
 	FILE *file = fopen(fixture->config_path, "we");
 
 	ck_assert_ptr_nonnull(file);
+	if (!segment)
+		segment = fixture_pools;
 	fprintf(file, "socket: { path: %s, mode: \"0666\" }\n%s"
-		"segments:\n  - name: %s\n    mode: \"0666\"\n%s", fixture->socket_path, top,
-		fixture->segment, segment ? segment : fixture_pools);
+		"segments:\n  - name: %s\n%s%s", fixture->socket_path, top, fixture->segment,
+		has_allow(segment) ? "" : "    allow: anybody\n", segment);
 	fclose(file);
 }
 

@@ -15,6 +15,7 @@
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -26,6 +27,7 @@
 #define GROUP_A 54323
 #define ADMIN 54324
 #define STRANGER 54325
+#define NOBODY 65534		/* unless the kernel was told another one */
 
 static struct fixture fixture;
 
@@ -76,12 +78,10 @@ static void hello_as(uid_t uid, gid_t group, int error, const char *text)
 		become(uid, group);
 		fd = wire_connect(&fixture);
 		wire_send(fd, &hello, sizeof(hello));
-		if (error) {
+		if (error)
 			wire_expect_refused(fd, error, text);
-		} else {
+		else
 			wire_expect_welcome(fd, &welcome);
-			segment_free(wire_map(&welcome));
-		}
 		_exit(0);
 	}
 	expect_child(pid);
@@ -159,10 +159,63 @@ END_TEST
 
 /* ---- allow ---- */
 
-START_TEST(test_no_allow_lets_everybody_in)
+START_TEST(test_allow_anybody_lets_everybody_in)
 {
+	configure("", "    allow: anybody\n");
 	fixture_start(&fixture);
 	hello_as(USER_A, 0, 0, "");
+	hello_as(NOBODY, NOBODY, 0, "");
+	fixture_stop(&fixture);
+}
+END_TEST
+
+START_TEST(test_no_allow_lets_nobody_else_in)
+{
+	struct mempool_msg_welcome welcome;
+	FILE *file = fopen(fixture.config_path, "we");
+
+	ck_assert_ptr_nonnull(file);
+	fprintf(file, "socket: { path: %s, mode: \"0666\" }\nsegments:\n  - name: %s\n%s",
+		fixture.socket_path, fixture.segment, fixture_pools);
+	fclose(file);
+	fixture_start(&fixture);
+	hello_as(USER_A, 0, -ENOENT, "or user 54321 may not attach to it");
+	close(wire_attach(&fixture, 1, &welcome));
+	fixture_stop(&fixture);
+}
+END_TEST
+
+START_TEST(test_object_is_the_daemons_alone)
+{
+	char path[96];
+	struct stat st;
+
+	configure("", "    allow: anybody\n");
+	fixture_start(&fixture);
+	fixture_object_path(&fixture, 1, path);
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_uint_eq(st.st_mode, S_IFREG | 0600);
+	ck_assert_uint_eq(st.st_uid, geteuid());
+	/* Nor does it stay open to others. */
+	ck_assert_int_eq(chmod(path, 0666), 0);
+	fixture_stop(&fixture);
+	fixture_start(&fixture);
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_uint_eq(st.st_mode, S_IFREG | 0600);
+	ck_assert(fixture_log_has(&fixture, "was open to others, by its mode 0666: it is closed"));
+	fixture_stop(&fixture);
+}
+END_TEST
+
+/* Whoever has no number here, of another user namespace, looks like that one. */
+START_TEST(test_allow_does_not_mean_nobody)
+{
+	configure("", "    allow: { users: [65534, nobody], groups: [65534, 54323] }\n");
+	fixture_start(&fixture);
+	hello_as(NOBODY, 0, -ENOENT, "may not attach to it");
+	hello_as(NOBODY, GROUP_A, -ENOENT, "may not attach to it");
+	hello_as(USER_A, NOBODY, -ENOENT, "may not attach to it");
+	hello_as(USER_A, GROUP_A, 0, "");
 	fixture_stop(&fixture);
 }
 END_TEST
@@ -499,7 +552,10 @@ int main(void)
 	tcase_add_test(tcase, test_crowd_at_the_door_keeps_nobody_out_who_comes_back);
 	if (!skip_unless_root("other users, pid namespaces")) {
 		tcase_add_loop_test(tcase, test_start_never_refuses_who_may_connect, 0, 2);
-		tcase_add_test(tcase, test_no_allow_lets_everybody_in);
+		tcase_add_test(tcase, test_allow_anybody_lets_everybody_in);
+		tcase_add_test(tcase, test_no_allow_lets_nobody_else_in);
+		tcase_add_test(tcase, test_allow_does_not_mean_nobody);
+		tcase_add_test(tcase, test_object_is_the_daemons_alone);
 		tcase_add_test(tcase, test_allow_lets_named_in_and_no_others);
 		tcase_add_test(tcase, test_list_shows_each_what_it_may_use);
 		tcase_add_test(tcase, test_list_shows_a_failed_segment_to_its_users);

@@ -172,7 +172,8 @@ def configs():
             yield f"{path.name}: {result.stderr}"
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as config:
         # Only root's group is everywhere.
-        config.write(source("conf/mempool.yaml").replace("group: mempool", "group: 0"))
+        text = source("conf/mempool.yaml").replace("group: mempool", "group: 0")
+        config.write(text.replace("groups: [mempool]", "groups: [0]"))
         config.flush()
         said = subprocess.run(command + [config.name], text=True, capture_output=True).stdout
     said = said.replace(config.name, "/etc/mempool.yaml")

@@ -73,24 +73,19 @@ installed=$(<$config)
 	echo "$installed"
 	cat <<-'SEGMENT'
 	  - name: team
-	    group: team
 	    allow: { groups: [team] }
 	    pools: [ { chunk_size: 128, chunk_count: 100 } ]
 	SEGMENT
 } >$config
-for name in mempoold $unit; do
-	mkdir -p /etc/systemd/system/"$name".service.d
-done
-printf '[Service]\nSupplementaryGroups=team\n' >/etc/systemd/system/mempoold.service.d/team.conf
-systemctl daemon-reload
 check 'the daemon has one more segment' systemctl restart mempoold.service
 check 'it sees the others' soon 5 served 'mempool_segment_up{segment="default",generation="1"} 1'
 check 'of that one not even the name' not eval 'fetch /metrics | grep team >/dev/null'
-cp /etc/systemd/system/mempoold.service.d/team.conf /etc/systemd/system/$unit.service.d/
+mkdir -p /etc/systemd/system/$unit.service.d
+printf '[Service]\nSupplementaryGroups=team\n' >/etc/systemd/system/$unit.service.d/team.conf
 systemctl daemon-reload
 check 'with its group' systemctl restart $unit.service
 check 'it sees that one, too' soon 5 served 'mempool_segment_up{segment="team",generation="1"} 1'
-rm /etc/systemd/system/{mempoold,"$unit"}.service.d/team.conf
+rm /etc/systemd/system/$unit.service.d/team.conf
 echo "$installed" >$config
 systemctl daemon-reload
 check 'as it was' systemctl restart mempoold.service $unit.service

@@ -20,6 +20,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "daemon/base/machine.h"
 #include "daemon/config/conf.h"
 #include "daemon/config/dump.h"
 #include "shm/segment.h"
@@ -190,9 +191,9 @@ START_TEST(test_load_minimal_has_defaults)
 	segment = &conf->segments[0];
 	ck_assert_str_eq(segment->shape.name, "default");
 	ck_assert_uint_eq(segment->line, 2);
-	ck_assert_uint_eq(segment->perms.mode, 0660);
-	ck_assert_uint_eq(segment->perms.group, (gid_t)-1);
-	ck_assert(segment->allow_all);
+	ck_assert(!segment->allow_all);
+	ck_assert_uint_eq(segment->allow.n_users, 0);
+	ck_assert_uint_eq(segment->allow.n_groups, 0);
 	ck_assert_int_eq(segment->open_mode, SEGMENT_OPEN_OR_CREATE);
 	ck_assert_uint_eq(segment->shape.max_clients, CONFIG_DEFAULT_MAX_CLIENTS);
 	ck_assert(segment->shape.fallback);
@@ -232,8 +233,6 @@ START_TEST(test_load_everything_is_read)
 	segment = &conf->segments[0];
 	ck_assert_str_eq(segment->shape.name, "first");
 	ck_assert_uint_eq(segment->line, 13);
-	ck_assert_uint_eq(segment->perms.mode, 0640);
-	ck_assert_uint_eq(segment->perms.group, 14);
 	ck_assert(!segment->allow_all);
 	ck_assert_uint_eq(segment->allow.n_users, 2);
 	ck_assert_uint_eq(segment->allow.users[0], 1003);
@@ -263,6 +262,7 @@ START_TEST(test_load_everything_is_read)
 	ck_assert_int_eq(segment->shape.rings[2].kind, MEMPOOL_RING_TOPIC);
 
 	ck_assert_str_eq(conf->segments[1].shape.name, "second");
+	ck_assert(conf->segments[1].allow_all);
 	ck_assert_int_eq(conf->segments[1].open_mode, SEGMENT_CREATE);
 	ck_assert(!conf->segments[1].pages.prefault && !conf->segments[1].pages.lock);
 	ck_assert_uint_eq(conf->segments[1].pages.huge_bytes, 0);
@@ -547,7 +547,10 @@ START_TEST(test_installed_config_is_the_guides)
 	ck_assert_uint_eq(conf->segments[0].shape.n_pools, 3);
 	ck_assert_uint_eq(conf->segments[0].shape.n_rings, 0);
 	ck_assert_uint_eq(conf->socket_group, 4711);
-	ck_assert_uint_eq(conf->segments[0].perms.group, 4711);
+	ck_assert(!conf->segments[0].allow_all);
+	ck_assert_uint_eq(conf->segments[0].allow.n_users, 0);
+	ck_assert_uint_eq(conf->segments[0].allow.n_groups, 1);
+	ck_assert_uint_eq(conf->segments[0].allow.groups[0], 4711);
 	conf_free(conf);
 	free(text.text);
 }
@@ -591,7 +594,7 @@ START_TEST(test_installed_config_each_example_loads)
 		free(copy);
 		n_examples++;
 	}
-	ck_assert_uint_eq(n_examples, 19);
+	ck_assert_uint_eq(n_examples, 17);
 	free(words.text);
 	free(text.text);
 }
@@ -628,6 +631,22 @@ START_TEST(test_access_allows_users_and_groups_named)
 	ck_assert(!conf_access_allows(&access, 30, out, 2));
 	ck_assert(!conf_access_allows(&access, 0, NULL, 0));
 	ck_assert(!conf_access_allows(&nobody, 10, in, 2));
+}
+END_TEST
+
+/* Whoever has no number here looks like them: no entry means one of these. */
+START_TEST(test_access_does_not_know_nobody)
+{
+	uid_t users[] = { machine_nobody()->uid, 20 };
+	gid_t groups[] = { machine_nobody()->gid, 30 };
+	gid_t nogroup[] = { machine_nobody()->gid }, in[] = { machine_nobody()->gid, 30 };
+	struct conf_access access = { users, 2, groups, 2 };
+
+	ck_assert(!conf_access_allows(&access, machine_nobody()->uid, NULL, 0));
+	ck_assert(!conf_access_allows(&access, 1, nogroup, 1));
+	ck_assert(conf_access_allows(&access, 1, in, 2));
+	/* Its user is not mapped, one of its groups is: refused all the same. */
+	ck_assert(!conf_access_allows(&access, machine_nobody()->uid, in, 2));
 }
 END_TEST
 
@@ -690,6 +709,7 @@ int main(void)
 	tcase_add_test(files, test_installed_config_all_examples_load);
 	tcase_set_timeout(files, 60);
 	tcase_add_test(parts, test_access_allows_users_and_groups_named);
+	tcase_add_test(parts, test_access_does_not_know_nobody);
 	tcase_add_test(parts, test_error_format_caret_below_column);
 	tcase_add_test(parts, test_error_format_no_memory_still_speaks);
 	tcase_add_test(parts, test_free_null_is_fine);

@@ -308,6 +308,21 @@ START_TEST(test_check_of_config_warns_of_limits)
 }
 END_TEST
 
+START_TEST(test_machine_nobody_is_whom_the_kernel_says)
+{
+	struct machine_nobody nobody;
+
+	machine_read_nobody(root, &nobody);
+	ck_assert_uint_eq(nobody.uid, 65534);
+	ck_assert_uint_eq(nobody.gid, 65534);
+	put("/proc/sys/kernel/overflowuid", "65535\n");
+	put("/proc/sys/kernel/overflowgid", "4294967294\n");
+	machine_read_nobody(root, &nobody);
+	ck_assert_uint_eq(nobody.uid, 65535);
+	ck_assert_uint_eq(nobody.gid, 4294967294);
+}
+END_TEST
+
 START_TEST(test_space_lock_is_short)
 {
 	const struct rlimit limit = { .rlim_cur = 768 << 10, .rlim_max = 768 << 10 };
@@ -387,6 +402,7 @@ int main(void)
 	tcase_add_test(tcase, test_space_huge_pages_are_short);
 	tcase_add_test(tcase, test_space_node_is_not_there);
 	tcase_add_test(tcase, test_space_node_is_short);
+	tcase_add_test(tcase, test_machine_nobody_is_whom_the_kernel_says);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
