@@ -737,10 +737,11 @@ static unsigned int count_fds(void)
 static void assert_refused_and_closed(int error)
 {
 	unsigned int n_fds = count_fds();
+	int n_before = n_talks;
 
 	assert_refused(error);
 	/* The broker has its end until it has heard the goodbye. */
-	wait_for_talks(n_talks + 1);
+	wait_for_talks(n_before + 1);
 	ck_assert_uint_eq(count_fds(), n_fds);
 }
 
