@@ -119,6 +119,9 @@ static FILE *open_group_file(const struct group *group, const char *name)
 	return open_file(group->root, "%s%s/%s", group->files->folder, group->path, name);
 }
 
+/* What version 1 says where there is no limit is that, less what is no whole page. */
+#define GROUP_MAX_LIMIT ((uint64_t)INT64_MAX / 2)
+
 /* Under its limit; what it caches of files is given up first. */
 static uint64_t group_left(const struct group *group, bool when_empty)
 {
@@ -126,7 +129,9 @@ static uint64_t group_left(const struct group *group, bool when_empty)
 	FILE *file;
 
 	limit = read_number(open_group_file(group, group->files->limit), UINT64_MAX);
-	if (limit == UINT64_MAX || when_empty)
+	if (limit > GROUP_MAX_LIMIT)
+		return UINT64_MAX;
+	if (when_empty)
 		return limit;
 	used = read_number(open_group_file(group, group->files->used), 0);
 	file = open_group_file(group, "memory.stat");
