@@ -551,6 +551,15 @@ static void be_many(int pipe_fd)
 	_exit(0);
 }
 
+/* What the daemon makes for the first who asks, the file of a shape, is there then. */
+static int connect_and_ask(void)
+{
+	int fd = wire_connect(&fixture);
+
+	ask(fd);
+	return fd;
+}
+
 /* One descriptor for its process, one for each connection; also after a restart. */
 START_TEST(test_turns_one_process_with_many_records_is_watched_once)
 {
@@ -558,11 +567,12 @@ START_TEST(test_turns_one_process_with_many_records_is_watched_once)
 	pid_t parent = getpid(), pid;
 	struct goal goal;
 	unsigned int before;
-	int fds[2];
+	int fds[2], asker;
 
 	fixture_configure(&fixture, "", "    max_clients: 100\n"
 			  "    pools: [ { chunk_size: 64, chunk_count: 10 } ]\n");
 	fixture_start(&fixture);
+	asker = connect_and_ask();
 	before = count_fds();
 	ck_assert_int_eq(pipe2(fds, O_CLOEXEC), 0);
 	pid = fork();
@@ -577,7 +587,9 @@ START_TEST(test_turns_one_process_with_many_records_is_watched_once)
 
 	if (_i == 1) {
 		fixture_kill(&fixture);
+		close(asker);
 		fixture_start(&fixture);
+		asker = connect_and_ask();
 		goal.n_fds = before + 1;
 		wait_until(has_so_many_fds, &goal, 30000);
 	}
@@ -587,6 +599,7 @@ START_TEST(test_turns_one_process_with_many_records_is_watched_once)
 	goal.n_fds = before;
 	wait_until(has_so_many_fds, &goal, 30000);
 	segment_free(goal.segment);
+	close(asker);
 	fixture_stop(&fixture);
 }
 END_TEST
