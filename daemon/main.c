@@ -18,9 +18,11 @@
 #include <sysexits.h>
 
 #include "build_config.h"
+#include "daemon/base/handed.h"
 #include "daemon/base/log.h"
 #include "daemon/config/check.h"
 #include "daemon/config/conf.h"
+#include "daemon/segments/keep.h"
 #include "daemon/segments/remove.h"
 #include "daemon/server.h"
 #include "shm/fd.h"
@@ -131,6 +133,9 @@ static int run(const struct options *options)
 	struct conf *conf;
 	int r;
 
+	r = options->mode == MODE_SERVE ? handed_init(keep_is_name) : 0;
+	if (r < 0)
+		return EXIT_FAILURE;
 	r = conf_load(options->config_path, conf_log_warning, NULL, &conf, &error);
 	if (r == 0)
 		return options->mode == MODE_SERVE ? serve(options, conf) : remove_all(options, conf);

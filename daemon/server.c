@@ -14,9 +14,11 @@
 
 #include "build_config.h"
 #include "daemon/base/clock.h"
+#include "daemon/base/handed.h"
 #include "daemon/base/log.h"
 #include "daemon/base/notify.h"
 #include "daemon/base/progress.h"
+#include "daemon/segments/keep.h"
 #include "daemon/segments/orphan.h"
 #include "daemon/sessions/client.h"
 #include "daemon/sessions/dispatch.h"
@@ -263,9 +265,12 @@ static void on_reloaded(uint64_t number, struct mempool_msg_reloaded *result,
  * removed makes room. */
 static void open_left(struct server *server)
 {
-	int r = orphans_clear_left(&server->house, server->conf);
+	int r = keep_clear(&server->house);
 	struct host *host, *next;
 
+	if (r < 0)
+		log_warning("cannot look for descriptors without a state file: %s", strerror(-r));
+	r = orphans_clear_left(&server->house, server->conf);
 	if (r < 0 && r != -EBUSY)
 		log_warning("cannot look for objects without a state file: %s", strerror(-r));
 	r = hosts_add_left(&server->hosts);
@@ -495,6 +500,7 @@ static void server_deinit(struct server *server)
 		event_del(&server->status);
 		event_base_free(server->base);
 	}
+	handed_deinit();
 	conf_free(server->conf);
 }
 

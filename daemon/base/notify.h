@@ -4,9 +4,10 @@
  *
  * sd_notify() waits for a manager whose socket is full: one that hangs, or a supervisor that
  * never reads, would stop the loop. Here nobody waits. What finds no room is dropped; only the
- * state of the service is told again, ahead of each later message, until it is taken.
+ * state of the service, and what must not be lost, are told again, ahead of each later message,
+ * until they are taken.
  *
- * The loop's thread only.
+ * The loop's thread only, but for notify_store().
  */
 #ifndef DAEMON_BASE_NOTIFY_H
 #define DAEMON_BASE_NOTIFY_H
@@ -19,7 +20,25 @@ void notify_state(const char *format, ...) __attribute__((format(printf, 1, 2)))
 /* What is of use only now. */
 void notify(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Whether the state has still to be told: have something to say soon. */
+/* What must be told once. Only without memory it is not. */
+void notify_surely(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Whether something has still to be told: have something to say soon. */
 bool notify_is_behind(void);
+
+/**
+ * notify_store() - give the manager a descriptor to keep (FileDescriptorStoreMax=)
+ * @name: by which it comes back
+ *
+ * The manager does not answer: that it has taken the descriptor is known, whether it keeps it is
+ * not. Waits for some seconds at most, each time.
+ *
+ * Threads: any.
+ * Return: 0; -ENOTCONN there is no manager; -ETIMEDOUT it does not listen; -errno.
+ */
+int notify_store(const char *name, int fd);
+
+/* Wait until it has read all that it was sent. Threads, Return: as notify_store(). */
+int notify_barrier(void);
 
 #endif

@@ -18,6 +18,7 @@
 #include "daemon/base/log.h"
 #include "daemon/segments/adopt.h"
 #include "daemon/segments/build.h"
+#include "daemon/segments/keep.h"
 #include "daemon/segments/orphan.h"
 #include "daemon/segments/space.h"
 #include "daemon/segments/store.h"
@@ -333,6 +334,13 @@ static bool is_served(const struct host *host, uint64_t number)
 	return false;
 }
 
+/* A new one never has the number of one that there was. */
+static void number_after(struct host *host, uint64_t number)
+{
+	if (number >= host->next_number)
+		host->next_number = number + 1;
+}
+
 /* Return: 1, and there is an adoption to take or free; 0 there is nothing; -errno. */
 static int open_one(struct host *host, const struct house_entry *entry,
 		    struct adoption *ret_adoption)
@@ -340,8 +348,7 @@ static int open_one(struct host *host, const struct house_entry *entry,
 	char text[ADOPT_TEXT_BYTES];
 	int r;
 
-	if (entry->generation >= host->next_number)
-		host->next_number = entry->generation + 1;
+	number_after(host, entry->generation);
 	/* By a try before this one, which failed later. */
 	if (is_served(host, entry->generation))
 		return 0;
@@ -431,6 +438,7 @@ int host_find(struct host *host)
 	n = house_scan(house, host->name, &entries);
 	if (n < 0)
 		return host_fail(host, (int)n, "cannot read its state folder");
+	number_after(host, keep_last_generation(host->name));
 	r = adopt_all(host, entries, (size_t)n);
 	free(entries);
 	entries = NULL;

@@ -14,6 +14,7 @@
 
 #include "daemon/base/chores.h"
 #include "daemon/base/clock.h"
+#include "daemon/base/handed.h"
 #include "daemon/base/log.h"
 #include "daemon/sessions/rights.h"
 
@@ -51,30 +52,25 @@ static void find_passed_path(struct listener *listener)
 /* Return: 1 it is ours now; 0 there is none; -errno. */
 static int take_passed(struct listener *listener)
 {
-	int n = sd_listen_fds(1);
+	unsigned int n = handed_sockets(&listener->fd);
 	int r;
 
 	if (n == 0)
 		return 0;
-	if (n < 0) {
-		log_error("cannot read LISTEN_FDS: %s", strerror(-n));
-		return n;
-	}
 	if (n > 1) {
-		log_error("%d sockets were passed, mempoold listens on one (ListenSequentialPacket= "
+		log_error("%u sockets were passed, mempoold listens on one (ListenSequentialPacket= "
 			  "once in mempoold.socket)", n);
 		return -EINVAL;
 	}
-	r = sd_is_socket_unix(SD_LISTEN_FDS_START, SOCK_SEQPACKET, 1, NULL, 0);
+	r = sd_is_socket_unix(listener->fd, SOCK_SEQPACKET, 1, NULL, 0);
 	if (r <= 0) {
 		log_error("the socket passed is not a listening Unix socket for sequential packets "
 			  "(ListenSequentialPacket= in mempoold.socket)");
 		return r < 0 ? r : -EINVAL;
 	}
-	r = set_nonblocking(SD_LISTEN_FDS_START);
+	r = set_nonblocking(listener->fd);
 	if (r < 0)
 		return r;
-	listener->fd = SD_LISTEN_FDS_START;
 	/* Not for who has connected already. */
 	listener->refuses_rights = rights_refuse(listener->fd);
 	find_passed_path(listener);

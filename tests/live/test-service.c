@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -305,7 +306,8 @@ END_TEST
 
 /* ---- the service manager ---- */
 
-static int passed_fds[2] = { -1, -1 };
+static int passed_fds[4] = { -1, -1, -1, -1 };
+static const char *passed_names;	/* NULL: none are told */
 
 /* As systemd passes sockets. */
 static void pass_fds(void *userdata)
@@ -325,6 +327,8 @@ static void pass_fds(void *userdata)
 	setenv("LISTEN_PID", text, 1);
 	snprintf(text, sizeof(text), "%d", *n);
 	setenv("LISTEN_FDS", text, 1);
+	if (passed_names)
+		setenv("LISTEN_FDNAMES", passed_names, 1);
 }
 
 START_TEST(test_socket_passed_wins_and_stays)
@@ -379,6 +383,56 @@ START_TEST(test_socket_passed_of_wrong_kind_is_refused)
 	ck_assert(fixture_log_has(&fixture, "2 sockets were passed"));
 	unlink(path);
 	unlink(other);
+}
+END_TEST
+
+static void pass_fds_and_listen(void *userdata)
+{
+	pass_fds(userdata);
+	setenv("NOTIFY_SOCKET", fixture.notify_path, 1);
+}
+
+/* Beside the socket, what nobody can use: kept without a state file, or of neither kind. */
+START_TEST(test_passed_file_of_nobody_is_closed_and_dropped)
+{
+	struct mempool_msg_welcome welcome;
+	char path[96], names[160], link[64];
+	char target[64] = "";
+	int notify_fd, n = 4;
+
+	notify_fd = fixture_listen(&fixture);
+	snprintf(path, sizeof(path), "%s/passed", fixture.folder);
+	snprintf(names, sizeof(names), "%s.7.data:mempoold.socket:what:%s.3.control",
+		 fixture.segment, fixture.segment);
+	passed_names = names;
+	passed_fds[0] = memfd_create("kept", MFD_CLOEXEC);
+	passed_fds[1] = listen_at(path, SOCK_SEQPACKET);
+	passed_fds[2] = memfd_create("other", MFD_CLOEXEC);
+	/* A socket by the name of a file. */
+	passed_fds[3] = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	strcpy(fixture.socket_path, path);
+	fixture.in_child = pass_fds_and_listen;
+	fixture.userdata = &n;
+	fixture_start(&fixture);
+	fixture_expect_notification(notify_fd, "FDSTOREREMOVE=1\nFDNAME=what");
+	snprintf(names, sizeof(names), "FDSTOREREMOVE=1\nFDNAME=%s.3.control", fixture.segment);
+	fixture_expect_notification(notify_fd, names);
+	snprintf(names, sizeof(names), "FDSTOREREMOVE=1\nFDNAME=%s.7.data", fixture.segment);
+	fixture_expect_notification(notify_fd, names);
+	ck_assert(fixture_log_has(&fixture, "handed over 'what', which is neither"));
+	ck_assert(fixture_log_has(&fixture, ".7.data', which has no state file: it is dropped"));
+	for (int fd = 0; fd < 64; fd++) {
+		snprintf(link, sizeof(link), "/proc/%d/fd/%d", (int)fixture.pid, fd);
+		target[0] = '\0';
+		if (readlink(link, target, sizeof(target) - 1) > 0)
+			ck_assert_msg(!strstr(target, "memfd:kept") && !strstr(target, "memfd:other"),
+				      "%s is open", target);
+	}
+	/* Whoever drops it may be slow: nothing new has that name. */
+	close(wire_attach(&fixture, 1, &welcome));
+	ck_assert_uint_eq(welcome.place.generation, 8);
+	fixture_stop(&fixture);
+	close(notify_fd);
 }
 END_TEST
 
@@ -787,6 +841,7 @@ int main(void)
 	tcase_add_test(tcase, test_socket_of_another_user_is_left);
 	tcase_add_test(tcase, test_socket_passed_wins_and_stays);
 	tcase_add_test(tcase, test_socket_passed_of_wrong_kind_is_refused);
+	tcase_add_test(tcase, test_passed_file_of_nobody_is_closed_and_dropped);
 	tcase_add_test(tcase, test_service_manager_is_told);
 	tcase_add_test(tcase, test_service_manager_that_does_not_read_holds_up_nobody);
 	tcase_add_loop_test(tcase, test_watchdog_of_nobody_is_told_nothing, 0, 3);

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/segments/keep.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/base/handed.h"
+#include "daemon/base/log.h"
+#include "shm/config.h"
+
+/* Of which generation something is kept. */
+struct kept {
+	char segment_name[MEMPOOL_NAME_BYTES];
+	uint64_t generation;
+};
+
+static bool parse(const char *name, struct kept *ret_kept)
+{
+	size_t length = strcspn(name, ".");
+	const char *digits = name + length + 1;
+	char *end;
+
+	if (length >= sizeof(ret_kept->segment_name) || name[length] != '.' ||
+	    !isdigit((unsigned char)digits[0]) || digits[0] == '0')
+		return false;
+	memcpy(ret_kept->segment_name, name, length);
+	ret_kept->segment_name[length] = '\0';
+	errno = 0;
+	ret_kept->generation = strtoull(digits, &end, 10);
+	return errno == 0 && config_name_is_valid(ret_kept->segment_name) &&
+	       (strcmp(end, ".control") == 0 || strcmp(end, ".data") == 0);
+}
+
+bool keep_is_name(const char *name)
+{
+	struct kept kept;
+
+	return parse(name, &kept);
+}
+
+/* ---- the last generation ---- */
+
+struct search {
+	const char *segment_name;
+	uint64_t last;
+};
+
+static void look(const char *name, void *userdata)
+{
+	struct search *search = userdata;
+	struct kept kept;
+
+	if (parse(name, &kept) && strcmp(kept.segment_name, search->segment_name) == 0 &&
+	    kept.generation > search->last)
+		search->last = kept.generation;
+}
+
+uint64_t keep_last_generation(const char *segment_name)
+{
+	struct search search = { .segment_name = segment_name };
+
+	handed_each(look, &search);
+	return search.last;
+}
+
+/* ---- clear ---- */
+
+struct clearing {
+	struct house_entry *entries;
+	size_t n;
+};
+
+static bool has_state(const struct clearing *clearing, const struct kept *kept)
+{
+	for (size_t i = 0; i < clearing->n; i++)
+		if (clearing->entries[i].generation == kept->generation &&
+		    strcmp(clearing->entries[i].segment_name, kept->segment_name) == 0)
+			return true;
+	return false;
+}
+
+static void clear(const char *name, void *userdata)
+{
+	const struct clearing *clearing = userdata;
+	struct kept kept;
+
+	if (!parse(name, &kept) || has_state(clearing, &kept))
+		return;
+	log_notice("the service manager has kept '%s', which has no state file: it is dropped", name);
+	handed_drop(name);
+}
+
+int keep_clear(const struct house *house)
+{
+	struct clearing clearing = { .n = 0 };
+	int64_t n = house_scan(house, NULL, &clearing.entries);
+
+	if (n < 0)
+		return (int)n;
+	clearing.n = (size_t)n;
+	handed_each(clear, &clearing);
+	free(clearing.entries);
+	return 0;
+}
