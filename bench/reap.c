@@ -31,11 +31,11 @@ static struct segment *make_segment(uint64_t chunk_size, uint64_t n_chunks)
 	if (r == 0)
 		r = config_add_pool(&config, chunk_size, n_chunks);
 	if (r == 0)
-		r = segment_create(name, segment_size_bytes(&config), SEGMENT_READ_WRITE,
-				   SEGMENT_CREATE, &perms, NULL, NULL, &memory);
+		r = segment_create(name, &config, SEGMENT_READ_WRITE, SEGMENT_CREATE, &perms,
+				   NULL, NULL, &memory);
 	if (r < 0)
 		die("%s: %s", name, strerror(-r));
-	shm_unlink(name);
+	segment_unlink(name);
 	r = segment_layout(memory.base, memory.size, &config, NULL);
 	if (r == 0)
 		r = segment_attach(&memory, &segment);

@@ -238,35 +238,37 @@ static int set_socket_path(char to[108], const char *path)
 	return 0;
 }
 
-/* The object, of the shape that the daemon says. Return: as shape_read_file(); -errno. */
-static int map_object(const struct mempool_msg_place *place, int shape_fd, int control_fd,
-		      struct segment **ret_segment)
+/*
+ * Both objects, as the shape has it that the daemon says; fds are taken over.
+ * Return: as segment_map_fds() and segment_view(); -EPROTO they are not as long as that.
+ */
+static int map_objects(const struct mempool_msg_place *place, const struct config *shape,
+		       struct segment_fds fds, struct segment **ret_segment)
 {
 	const struct segment_identity identity = {
 		.segment_id = place->segment_id,
 		.generation = place->generation,
 	};
 	struct segment_memory memory;
-	struct config shape;
+	struct geometry geometry;
 	int r;
 
-	r = shape_read_file(shape_fd, &shape);
+	r = geometry_init(&geometry, shape);
+	if (r == 0 && (geometry.control_bytes != place->control_bytes ||
+		       geometry.data_bytes != place->data_bytes))
+		r = -EPROTO;
 	if (r < 0) {
-		close(control_fd);
+		segment_fds_close(fds);
 		return r;
 	}
-	r = segment_map_fd_part(control_fd, place->size_bytes, SEGMENT_READ_WRITE, &memory);
-	if (r == 0) {
-		/* A write to the descriptor, by whatever mistake of the program, would be one to
-		 * the header. */
-		segment_memory_close_fd(&memory);
-		r = segment_view(&memory, &shape, &identity, ret_segment);
-		segment_memory_deinit(&memory);
-		/* It is as long as the daemon says, and its shape is longer. */
-		if (r == -ENODATA)
-			r = -EPROTO;
-	}
-	config_deinit(&shape);
+	r = segment_map_fds(fds, &geometry, SEGMENT_READ_WRITE, SEGMENT_READ_WRITE, &memory);
+	if (r < 0)
+		return r;
+	/* A write to a descriptor, by whatever mistake of the program, would be one to the header,
+	 * or to a message. */
+	segment_memory_close_fds(&memory);
+	r = segment_view(&memory, shape, &identity, ret_segment);
+	segment_memory_deinit(&memory);
 	return r;
 }
 
@@ -275,12 +277,19 @@ static int map_object(const struct mempool_msg_place *place, int shape_fd, int c
 static int map_passed(const struct mempool_msg_welcome *welcome, struct packet_passed *passed,
 		      struct segment **ret_segment)
 {
+	struct segment_fds fds;
+	struct config shape;
 	int r;
 
 	if (passed->n < MEMPOOL_PASSED_MAX)
 		return passed->is_cut ? -EMFILE : -EPROTO;
-	r = map_object(&welcome->place, passed->fds[MEMPOOL_PASSED_SHAPE],
-		       packet_take(passed, MEMPOOL_PASSED_CONTROL), ret_segment);
+	r = shape_read_file(passed->fds[MEMPOOL_PASSED_SHAPE], &shape);
+	if (r < 0)
+		return r;
+	fds.control = packet_take(passed, MEMPOOL_PASSED_CONTROL);
+	fds.data = packet_take(passed, MEMPOOL_PASSED_DATA);
+	r = map_objects(&welcome->place, &shape, fds, ret_segment);
+	config_deinit(&shape);
 	if (r < 0)
 		return r;
 	r = segment_check_header(*ret_segment);

@@ -109,6 +109,14 @@ static void gather_from_daemon(const struct ctl_options *options, struct snapsho
 	observer_list_free(segments, n);
 }
 
+/* It has no words: nothing is to be seen there. */
+static bool is_data(const char *name)
+{
+	const char *end = strrchr(name, '.');
+
+	return end && strcmp(end, MEMPOOL_SHM_DATA_SUFFIX) == 0;
+}
+
 /*
  * The object that a name is short for: "mempool-default.1" is enough, where there is one. An
  * object of exactly that name comes first. Return: 0; -ENOENT; -ENOTUNIQ there are several.
@@ -123,7 +131,8 @@ static int find_object(const char *name, char ret_shm_name[static OBJECT_NAME_BY
 	if (!folder)
 		return -errno;
 	while ((entry = readdir(folder))) {
-		if (strncmp(entry->d_name, name, length) != 0 || entry->d_name[length] != '.')
+		if (strncmp(entry->d_name, name, length) != 0 || entry->d_name[length] != '.' ||
+		    is_data(entry->d_name))
 			continue;
 		r = r == 0 ? -ENOTUNIQ : 0;
 		snprintf(ret_shm_name, OBJECT_NAME_BYTES, "/%s", entry->d_name);

@@ -148,7 +148,7 @@ static int copy_segment(const struct segment *segment, struct counting *counting
 	memcpy(snapshot->name, segment->config.name, sizeof(snapshot->name));
 	snapshot->generation = segment->generation;
 	snapshot->segment_id = segment->segment_id;
-	snapshot->size_bytes = segment->geometry.total_size;
+	snapshot->size_bytes = segment->geometry.control_bytes + segment->geometry.data_bytes;
 	snapshot->max_clients = segment->config.max_clients;
 	snapshot->state = segment_state(segment);
 	snapshot->n_pools = segment->n_pools;
@@ -194,20 +194,23 @@ static int open_segment(struct segment_memory *memory, const struct observed *ob
 	return segment_view(memory, &observed->shape, &identity, ret_segment);
 }
 
-/* The one that the daemon has passed, or that of a name. As segment_map(). */
-static int map_object(const char *shm_name, const struct observed *observed,
-		      struct segment_memory *ret_memory)
+/* The control that the daemon has passed, or that of a name. As segment_open_control(). */
+static int map_control(const char *shm_name, const struct observed *observed,
+		       struct segment_memory *ret_memory)
 {
-	int fd;
+	struct segment_fds fds = SEGMENT_FDS_NULL;
+	struct geometry geometry;
 
 	if (!observed)
-		return segment_map(shm_name, SEGMENT_READ_ONLY, ret_memory);
+		return segment_open_control(shm_name, ret_memory);
 	if (observed->fd < 0)
 		return -ENOMSG;
-	fd = fcntl(observed->fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-	/* What members made it longer by is nothing to look at. */
-	return fd < 0 ? -errno : segment_map_fd_part(fd, observed->told.place.size_bytes,
-						     SEGMENT_READ_ONLY, ret_memory);
+	if (geometry_init(&geometry, &observed->shape) < 0)
+		return -EINVAL;
+	fds.control = fcntl(observed->fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	if (fds.control < 0)
+		return -errno;
+	return segment_map_fds(fds, &geometry, SEGMENT_READ_ONLY, SEGMENT_READ_ONLY, ret_memory);
 }
 
 static int look_at(const struct segment *segment, const struct snapshot_look *look,
@@ -241,7 +244,7 @@ int snapshot_take(const char *shm_name, const struct observed *observed,
 	struct sigbus_range range;
 	int r;
 
-	r = map_object(shm_name, observed, &memory);
+	r = map_control(shm_name, observed, &memory);
 	if (r < 0)
 		return r;
 

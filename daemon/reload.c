@@ -146,10 +146,9 @@ static void tell_of_pages(const struct change *change)
 {
 	const struct pages *before = &change->host->conf->pages, *pages = &change->conf->pages;
 
-	if (pages->huge_bytes != before->huge_bytes || pages->prefault != before->prefault ||
-	    pages->lock != before->lock || pages->policy != before->policy ||
+	if (pages->prefault != before->prefault || pages->lock != before->lock || pages->policy != before->policy ||
 	    memcmp(pages->nodes, before->nodes, sizeof(pages->nodes)) != 0)
-		log_warning("segment '%s': prefault, lock, huge_pages and numa stay as they are "
+		log_warning("segment '%s': prefault, lock and numa stay as they are "
 			    "until a restart or a new layout", change->host->name);
 }
 
@@ -298,7 +297,7 @@ static int make_generation(struct change *change)
 		log_build_error(change, r);
 		return r;
 	}
-	r = generation_new(&host->owner, build->state, build->segment, build->segment->memory.fd,
+	r = generation_new(&host->owner, build->state, build->segment, segment_memory_fds(&build->segment->memory),
 			   &change->generation);
 	if (r == 0)
 		build_take(&change->build);

@@ -2,7 +2,8 @@
 /*
  * mempool_layout.h - the words in shared memory, the contract of everyone who maps a segment
  *
- * A segment is one POSIX shared-memory object, or a file on a hugetlbfs:
+ * A segment is two shared-memory objects, control and data, in one range of addresses; data is
+ * the chunks of the data pools, and may be a file on a hugetlbfs:
  *
  *	header | pool table | holder table | ring table
  *	pool 0: chunk data | pool 0: index memory

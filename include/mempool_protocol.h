@@ -59,6 +59,7 @@
 #define MEMPOOL_DEFAULT_SOCKET "/run/mempool/mempoold.sock"
 #define MEMPOOL_SHM_PREFIX "/mempool-"		/* NAME.GENERATION.HOUSE.RANDOM; a folder may precede */
 
+#define MEMPOOL_SHM_DATA_SUFFIX ".data"		/* behind it: the name of the chunks' object */
 #define MEMPOOL_SHM_NAME_BYTES 128		/* with the closing NUL */
 
 enum mempool_message_type {
@@ -227,13 +228,14 @@ struct mempool_msg_peer {
 	uint32_t reserved;
 };
 
-/* Which segment it is. Its object comes as a descriptor; the name is for people. */
+/* Which segment it is. Its objects come as descriptors; the name is for people. */
 struct mempool_msg_place {
 	uint64_t segment_id;
 	uint64_t generation;
-	uint64_t size_bytes;
+	uint64_t control_bytes;		/* of its objects */
+	uint64_t data_bytes;
 	char segment[32];
-	char shm_name[MEMPOOL_SHM_NAME_BYTES]; /* for shm_open(), or a path on a hugetlbfs */
+	char shm_name[MEMPOOL_SHM_NAME_BYTES]; /* of control, for shm_open() */
 };
 
 /* The descriptors that come with a WELCOME or a SEGMENT as SCM_RIGHTS, in this order. */
@@ -241,10 +243,11 @@ enum mempool_passed {
 	MEMPOOL_PASSED_SHAPE = 0,	/* a sealed memfd: struct mempool_shape and what follows */
 	MEMPOOL_PASSED_CONTROL = 1,	/* the object, opened for this peer alone */
 	MEMPOOL_PASSED_LOCK = 2,	/* once more for reading, for the lock of a client */
-	MEMPOOL_PASSED_MAX = 3,
+	MEMPOOL_PASSED_DATA = 3,	/* the other object, opened for this peer alone */
+	MEMPOOL_PASSED_MAX = 4,
 };
 
-/* With all of them, the object for reading and writing; with none, where the hello says which
+/* With all of them, the objects for reading and writing; with none, where the hello says which
  * segment the client has. */
 struct mempool_msg_welcome {
 	struct mempool_msg msg;
@@ -253,7 +256,7 @@ struct mempool_msg_welcome {
 	uint32_t incarnation;
 };
 
-/* With two: the shape and the object, for reading; with none, where the daemon does not know the
+/* With two: the shape and control, for reading; with none, where the daemon does not know the
  * shape, or cannot open them. */
 struct mempool_msg_segment {
 	struct mempool_msg msg;
@@ -307,9 +310,9 @@ static_assert(sizeof(struct mempool_msg) == 16, "protocol");
 static_assert(sizeof(struct mempool_msg_hello) == 104, "protocol");
 static_assert(sizeof(struct mempool_msg_bye) == 24, "protocol");
 static_assert(sizeof(struct mempool_msg_unable) == 24, "protocol");
-static_assert(sizeof(struct mempool_msg_place) == 184, "protocol");
-static_assert(sizeof(struct mempool_msg_welcome) == 208, "protocol");
-static_assert(sizeof(struct mempool_msg_segment) == 432, "protocol");
+static_assert(sizeof(struct mempool_msg_place) == 192, "protocol");
+static_assert(sizeof(struct mempool_msg_welcome) == 216, "protocol");
+static_assert(sizeof(struct mempool_msg_segment) == 440, "protocol");
 static_assert(sizeof(struct mempool_msg_refused) == 264, "protocol");
 static_assert(sizeof(struct mempool_shape) == 72, "protocol");
 static_assert(sizeof(struct mempool_shape_pool) == 24, "protocol");

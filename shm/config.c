@@ -107,6 +107,11 @@ uint32_t config_default_cache(uint64_t chunk_size)
 	return cache < CONFIG_DEFAULT_CACHE ? (uint32_t)cache : CONFIG_DEFAULT_CACHE;
 }
 
+uint64_t config_stride(const struct config_pool *pool)
+{
+	return (pool->chunk_size + pool->alignment - 1) & ~(uint64_t)(pool->alignment - 1);
+}
+
 int config_add_pool(struct config *config, uint64_t chunk_size, uint64_t n_chunks)
 {
 	struct config_pool pool = {

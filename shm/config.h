@@ -52,6 +52,9 @@ void config_deinit(struct config *config);
 /* A copy of its own. Return: 0 or -ENOMEM. */
 int config_copy(struct config *to, const struct config *from);
 
+/* Bytes from chunk to chunk: the size, rounded up to the alignment. */
+uint64_t config_stride(const struct config_pool *pool);
+
 /*
  * Hints that a thread keeps of a pool, unless the config says it: fewer of large chunks, so
  * that they go round while they are warm. What they save counts for nothing there.

@@ -157,7 +157,7 @@ int geometry_init(struct geometry *geometry, const struct config *config)
 
 		geometry->pools[i] = (struct geometry_pool){
 			.chunk_size = from->chunk_size,
-			.stride = round_up(from->chunk_size, from->alignment),
+			.stride = config_stride(from),
 			.n_chunks = (uint32_t)from->n_chunks,
 			.alignment = from->alignment,
 			.cache = from->cache,
@@ -187,4 +187,18 @@ int geometry_init(struct geometry *geometry, const struct config *config)
 		return -EOVERFLOW;
 	geometry->fingerprint = fingerprint(geometry, config);
 	return 0;
+}
+
+bool geometry_is_same_plan(const struct geometry *a, const struct geometry *b)
+{
+	if (a->total_size != b->total_size || a->n_pieces != b->n_pieces)
+		return false;
+	for (uint32_t i = 0; i < a->n_pieces; i++) {
+		const struct geometry_piece *one = &a->pieces[i], *other = &b->pieces[i];
+
+		if (one->off != other->off || one->bytes != other->bytes ||
+		    one->file_off != other->file_off || one->object != other->object)
+			return false;
+	}
+	return true;
 }

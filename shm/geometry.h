@@ -9,6 +9,7 @@
 #ifndef SHM_GEOMETRY_H
 #define SHM_GEOMETRY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "config.h"
@@ -17,6 +18,7 @@
 enum geometry_object {
 	GEOMETRY_CONTROL,		/* all but the chunks of the data pools */
 	GEOMETRY_DATA,
+	GEOMETRY_N_OBJECTS,
 };
 
 /*
@@ -67,6 +69,9 @@ struct geometry {
 
 /* 0; -EINVAL as config_check(); -EOVERFLOW: no address space is that large. */
 int geometry_init(struct geometry *geometry, const struct config *config);
+
+/* Whether both say the same of what is mapped, and where. */
+bool geometry_is_same_plan(const struct geometry *a, const struct geometry *b);
 
 /* Bytes of one ChunkManager with a bit for each of n_holders (a multiple of 64). */
 uint64_t geometry_manager_bytes(uint32_t n_holders);

@@ -24,7 +24,7 @@ struct mempool_msg packet_head(enum mempool_message_type type, size_t size);
 int packet_connect(const char *socket_path);
 
 /* No message comes with more descriptors. */
-#define PACKET_MAX_PASSED 4
+#define PACKET_MAX_PASSED 6
 
 /* What came with a message, in its order. */
 struct packet_passed {

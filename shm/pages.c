@@ -20,15 +20,6 @@ bool pages_are_filled(const struct pages *pages)
 	return pages->prefault || pages->lock;
 }
 
-uint64_t pages_round(const struct pages *pages, uint64_t size_bytes)
-{
-	uint64_t unit = pages->huge_bytes ? pages->huge_bytes : 1, rounded;
-
-	if (__builtin_add_overflow(size_bytes, unit - 1, &rounded))
-		return 0;
-	return rounded / unit * unit;
-}
-
 static int bind_to_nodes(const struct pages *pages, void *base, uint64_t size_bytes)
 {
 	int mode = pages->policy == PAGES_BIND ? MPOL_BIND : MPOL_INTERLEAVE;
@@ -58,33 +49,46 @@ int pages_prepare(const struct pages *pages, void *base, uint64_t size_bytes)
 /* ---- fill ---- */
 
 /*
- * The pieces are handed out by a counter. For each piece there is one post, done or given
- * up, so that the caller knows how far it is without a clock.
+ * The ranges are cut into slices, which are handed out by a counter. For each slice there is one
+ * post, done or given up, so that the caller knows how far it is without a clock.
  */
 struct fill {
-	unsigned char *base;
-	uint64_t size_bytes;
-	uint64_t piece_bytes;
-	uint64_t n_pieces;
+	const struct pages_range *ranges;
+	uint64_t slice_bytes;
+	uint64_t n_slices;
 	_Atomic uint64_t next;
 	_Atomic int error;		/* of the first that failed */
 	sem_t done;
 };
 
-static uint64_t piece_bytes(const struct fill *fill, uint64_t piece)
+static uint64_t count_slices(const struct fill *fill, const struct pages_range *range)
 {
-	uint64_t left = fill->size_bytes - piece * fill->piece_bytes;
-
-	return left < fill->piece_bytes ? left : fill->piece_bytes;
+	return (range->bytes + fill->slice_bytes - 1) / fill->slice_bytes;
 }
 
-static int fill_piece(const struct fill *fill, uint64_t piece)
+/* slice: less than n_slices, which bounds the loop. */
+static struct pages_range find_slice(const struct fill *fill, uint64_t slice)
 {
-	unsigned char *at = fill->base + piece * fill->piece_bytes;
+	const struct pages_range *range = fill->ranges;
+	uint64_t off, left;
+
+	for (; slice >= count_slices(fill, range); range++)
+		slice -= count_slices(fill, range);
+	off = slice * fill->slice_bytes;
+	left = range->bytes - off;
+	return (struct pages_range){
+		.base = (unsigned char *)range->base + off,
+		.bytes = left < fill->slice_bytes ? left : fill->slice_bytes,
+	};
+}
+
+static int fill_slice(const struct fill *fill, uint64_t slice)
+{
+	const struct pages_range at = find_slice(fill, slice);
 	int r;
 
 	do {
-		r = madvise(at, piece_bytes(fill, piece), MADV_POPULATE_WRITE);
+		r = madvise(at.base, at.bytes, MADV_POPULATE_WRITE);
 	} while (r < 0 && (errno == EINTR || errno == EAGAIN));
 	return r < 0 ? -errno : 0;
 }
@@ -98,16 +102,16 @@ static void fill_fail(struct fill *fill, int error)
 						memory_order_relaxed, memory_order_relaxed);
 }
 
-static void *fill_pieces(void *userdata)
+static void *fill_slices(void *userdata)
 {
 	struct fill *fill = userdata;
-	uint64_t piece;
+	uint64_t slice;
 
 	/* All relaxed: nothing but the numbers is handed over, and joining orders the rest. */
-	while ((piece = atomic_fetch_add_explicit(&fill->next, 1, memory_order_relaxed)) <
-	       fill->n_pieces) {
+	while ((slice = atomic_fetch_add_explicit(&fill->next, 1, memory_order_relaxed)) <
+	       fill->n_slices) {
 		if (atomic_load_explicit(&fill->error, memory_order_relaxed) == 0) {
-			int r = fill_piece(fill, piece);
+			int r = fill_slice(fill, slice);
 
 			if (r < 0)
 				fill_fail(fill, r);
@@ -117,7 +121,7 @@ static void *fill_pieces(void *userdata)
 	return NULL;
 }
 
-static unsigned int count_threads(uint64_t n_pieces)
+static unsigned int count_threads(uint64_t n_slices)
 {
 	cpu_set_t set;
 	unsigned int n = 1;
@@ -126,47 +130,49 @@ static unsigned int count_threads(uint64_t n_pieces)
 		n = (unsigned int)CPU_COUNT(&set);
 	if (n > FILL_MAX_THREADS)
 		n = FILL_MAX_THREADS;
-	return n < n_pieces ? n : (unsigned int)n_pieces;
+	return n < n_slices ? n : (unsigned int)n_slices;
 }
 
 /* Signals are for the caller's thread. Return: how many there are. */
 static unsigned int start_threads(struct fill *fill, pthread_t threads[FILL_MAX_THREADS])
 {
-	unsigned int n_wanted = count_threads(fill->n_pieces), n = 0;
+	unsigned int n_wanted = count_threads(fill->n_slices), n = 0;
 	sigset_t all, before;
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	while (n < n_wanted && pthread_create(&threads[n], NULL, fill_pieces, fill) == 0)
+	while (n < n_wanted && pthread_create(&threads[n], NULL, fill_slices, fill) == 0)
 		n++;
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return n;
 }
 
-int pages_fill(const struct pages *pages, void *base, uint64_t size_bytes,
+int pages_fill(const struct pages *pages, const struct pages_range *ranges, uint32_t n_ranges,
 	       segment_progress_fn progress, void *userdata)
 {
 	struct fill fill = {
-		.base = base,
-		.size_bytes = size_bytes,
-		.piece_bytes = pages->huge_bytes > PAGES_PIECE_BYTES ? pages->huge_bytes
+		.ranges = ranges,
+		.slice_bytes = pages->huge_bytes > PAGES_PIECE_BYTES ? pages->huge_bytes
 								     : PAGES_PIECE_BYTES,
 	};
 	pthread_t threads[FILL_MAX_THREADS];
+	uint64_t done = 0, total = 0;
 	unsigned int n_threads;
-	uint64_t done = 0;
 
-	fill.n_pieces = (size_bytes + fill.piece_bytes - 1) / fill.piece_bytes;
+	for (uint32_t i = 0; i < n_ranges; i++) {
+		fill.n_slices += count_slices(&fill, &ranges[i]);
+		total += ranges[i].bytes;
+	}
 	sem_init(&fill.done, 0, 0);
 	n_threads = start_threads(&fill, threads);
 	if (n_threads == 0)
-		fill_pieces(&fill);
-	for (uint64_t i = 0; i < fill.n_pieces; i++) {
+		fill_slices(&fill);
+	for (uint64_t i = 0; i < fill.n_slices; i++) {
 		while (sem_wait(&fill.done) < 0)
 			;
-		/* Which one it was does not matter; the short one is said to be the last. */
-		done += piece_bytes(&fill, i);
-		if (progress && !progress(done, size_bytes, userdata))
+		/* Which one it was does not matter: they are said to be done in their order. */
+		done += find_slice(&fill, i).bytes;
+		if (progress && !progress(done, total, userdata))
 			fill_fail(&fill, -ECANCELED);
 	}
 	for (unsigned int i = 0; i < n_threads; i++)

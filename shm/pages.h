@@ -39,9 +39,6 @@ typedef bool (*segment_progress_fn)(uint64_t done_bytes, uint64_t total_bytes, v
 /* Whether somebody goes through all of them before the first use. */
 bool pages_are_filled(const struct pages *pages);
 
-/* Bytes that an object of such pages takes. 0: size_bytes is too near to 2^64. */
-uint64_t pages_round(const struct pages *pages, uint64_t size_bytes);
-
 /**
  * pages_prepare() - policy and lock of a mapping, before its pages are taken
  *
@@ -55,17 +52,22 @@ int pages_prepare(const struct pages *pages, void *base, uint64_t size_bytes);
 /* Only the lock: the pages are there already. Return: 0, -ENOMEM or -EPERM. */
 int pages_lock(const struct pages *pages, void *base, uint64_t size_bytes);
 
+struct pages_range {
+	void *base;
+	uint64_t bytes;
+};
+
 /**
- * pages_fill() - bring every page in, with as many threads as there are processors for us
+ * pages_fill() - bring every page of some ranges in, with as many threads as there are processors for us
  *
  * Changes nothing that stands there: others may be using it. progress is called by the
- * calling thread, with done_bytes rising to size_bytes.
+ * calling thread, with done_bytes rising to the bytes of all ranges.
  *
  * Return: 0; -ECANCELED as @progress said; -EFAULT no space in the file system, or somebody
  *	   truncated the object; -ENOMEM; -EINVAL this kernel cannot (Linux before 5.14). What
  *	   is there by then stays.
  */
-int pages_fill(const struct pages *pages, void *base, uint64_t size_bytes,
+int pages_fill(const struct pages *pages, const struct pages_range *ranges, uint32_t n_ranges,
 	       segment_progress_fn progress, void *userdata);
 
 #endif

@@ -9,6 +9,7 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 uint64_t segment_size_bytes(const struct config *config)
 {
@@ -101,49 +102,95 @@ static void copy_shared(void *to, const void *from, size_t size)
 	}
 }
 
-/* In this order, so that each error means what it says. */
-static int read_header(const struct segment_memory *memory, struct mempool_header *ret_header)
+/*
+ * What is read: a mapping, or an object that is not mapped yet, since its header says what is to
+ * be mapped. What it says is copied once, and checked again by whoever attaches.
+ */
+struct source {
+	const void *base;		/* NULL: of the file */
+	int fd;
+	uint64_t size;
+};
+
+/* off and size: multiples of 8, inside. */
+static int copy_from(const struct source *source, uint64_t off, void *to, size_t size)
 {
-	const struct mempool_header *shared = memory->base;
-	uint32_t state;
+	ssize_t n;
+
+	if (source->base) {
+		copy_shared(to, (const unsigned char *)source->base + off, size);
+		return 0;
+	}
+	n = pread(source->fd, to, size, (off_t)off);
+	if (n < 0)
+		return -errno;
+	return (size_t)n == size ? 0 : -ENODATA;
+}
+
+static bool is_short(const struct source *source, const struct mempool_header *header)
+{
+	return source->size < (source->base ? header->total_size : header->control_bytes);
+}
+
+static int copy_header(const struct source *source, struct mempool_header *ret_header)
+{
+	const struct mempool_header *shared = source->base;
 
 	static_assert(sizeof(*shared) % sizeof(uint64_t) == 0, "copied by words");
-	if (memory->size < MEMPOOL_PAGE_BYTES)
+	if (source->size < MEMPOOL_PAGE_BYTES)
 		return -ENODATA;
 	/* S2 (acquire) pairs with S1 of segment_layout(). */
-	state = atomic_load_explicit(&shared->state, memory_order_acquire);
+	if (shared && atomic_load_explicit(&shared->state, memory_order_acquire) ==
+			      MEMPOOL_SEGMENT_BUILDING)
+		return -EAGAIN;
+	return copy_from(source, 0, ret_header, sizeof(*ret_header));
+}
+
+/* In this order, so that each error means what it says. */
+static int read_header(const struct source *source, struct mempool_header *ret_header)
+{
+	uint32_t state;
+	int r;
+
+	r = copy_header(source, ret_header);
+	if (r < 0)
+		return r;
+	/* Relaxed: a copy of our own. */
+	state = atomic_load_explicit(&ret_header->state, memory_order_relaxed);
 	if (state == MEMPOOL_SEGMENT_BUILDING)
 		return -EAGAIN;
-	copy_shared(ret_header, shared, sizeof(*shared));
 	if (ret_header->magic != MEMPOOL_MAGIC)
 		return -EBADMSG;
 	/* What is made of smaller parts is of another version, also between two releases. */
 	if (ret_header->version_major != MEMPOOL_LAYOUT_MAJOR ||
-	    ret_header->header_size < sizeof(*shared) ||
+	    ret_header->header_size < sizeof(*ret_header) ||
 	    ret_header->holder_stride != sizeof(struct mempool_holder))
 		return -EPROTONOSUPPORT;
 	if (state != MEMPOOL_SEGMENT_READY && state != MEMPOOL_SEGMENT_RETIRED)
 		return -EUCLEAN;
-	if (memory->size < ret_header->total_size)
+	if (is_short(source, ret_header))
 		return -ENODATA;
 	return ret_header->header_size > MEMPOOL_PAGE_BYTES ? -EUCLEAN : 0;
 }
 
 /* Tables stand on a line: a record of another place is never even looked at. */
-static bool fits(const struct segment_memory *memory, uint64_t off, uint64_t n, uint64_t size)
+static bool fits(const struct source *source, uint64_t off, uint64_t n, uint64_t size)
 {
-	return off % MEMPOOL_LINE_BYTES == 0 && off <= memory->size &&
-	       n <= (memory->size - off) / size;
+	return off % MEMPOOL_LINE_BYTES == 0 && off <= source->size &&
+	       n <= (source->size - off) / size;
 }
 
-static int read_pools(const struct segment_memory *memory, const struct mempool_header *header,
+static int read_pools(const struct source *source, const struct mempool_header *header,
 		      struct config *config)
 {
-	const unsigned char *at = (const unsigned char *)memory->base + header->pools_off;
+	uint64_t off = header->pools_off;
 	struct mempool_pool_record pool;
+	int r;
 
-	for (uint32_t i = 0; i < header->n_pools; i++, at += sizeof(pool)) {
-		copy_shared(&pool, at, sizeof(pool));
+	for (uint32_t i = 0; i < header->n_pools; i++, off += sizeof(pool)) {
+		r = copy_from(source, off, &pool, sizeof(pool));
+		if (r < 0)
+			return r;
 		if (config_add_pool(config, pool.chunk_size, pool.n_chunks) < 0)
 			return -EUCLEAN;
 		config->pools[i].alignment = pool.alignment;
@@ -152,17 +199,19 @@ static int read_pools(const struct segment_memory *memory, const struct mempool_
 	return 0;
 }
 
-static int read_rings(const struct segment_memory *memory, const struct mempool_header *header,
+static int read_rings(const struct source *source, const struct mempool_header *header,
 		      struct config *config)
 {
-	const unsigned char *at = (const unsigned char *)memory->base + header->rings_off;
+	uint64_t off = header->rings_off;
 	char name[MEMPOOL_NAME_BYTES + 1] = "";
 	struct mempool_ring ring;
 	int r;
 
-	for (uint32_t i = 0; i < header->n_rings; i++, at += sizeof(ring)) {
+	for (uint32_t i = 0; i < header->n_rings; i++, off += sizeof(ring)) {
 		/* What does not change in it. */
-		copy_shared(&ring, at, offsetof(struct mempool_ring, head));
+		r = copy_from(source, off, &ring, offsetof(struct mempool_ring, head));
+		if (r < 0)
+			return r;
 		memcpy(name, ring.name, MEMPOOL_NAME_BYTES);
 		r = config_append_ring(config, name, ring.kind, ring.capacity);
 		if (r < 0)
@@ -175,16 +224,16 @@ static int read_rings(const struct segment_memory *memory, const struct mempool_
  * The shape that the header tells. config_check() and the geometry made of it judge the
  * rest.
  */
-static int read_config(const struct segment_memory *memory,
-		       const struct mempool_header *header, struct config *config)
+static int read_config(const struct source *source, const struct mempool_header *header,
+		       struct config *config)
 {
 	char name[MEMPOOL_NAME_BYTES + 1] = "";
 	int r;
 
 	if (header->n_pools > MEMPOOL_MAX_DATA_POOLS || header->n_rings > MEMPOOL_MAX_RINGS ||
-	    !fits(memory, header->pools_off, header->n_pools + 1,
+	    !fits(source, header->pools_off, header->n_pools + 1,
 		  sizeof(struct mempool_pool_record)) ||
-	    !fits(memory, header->rings_off, header->n_rings, sizeof(struct mempool_ring)))
+	    !fits(source, header->rings_off, header->n_rings, sizeof(struct mempool_ring)))
 		return -EUCLEAN;
 
 	memcpy(name, header->name, MEMPOOL_NAME_BYTES);
@@ -194,8 +243,70 @@ static int read_config(const struct segment_memory *memory,
 	config->fallback = header->fallback != 0;
 	config->page_bytes = header->page_bytes;
 	config->data_align = header->data_align;
-	r = read_pools(memory, header, config);
-	return r < 0 ? r : read_rings(memory, header, config);
+	r = read_pools(source, header, config);
+	return r < 0 ? r : read_rings(source, header, config);
+}
+
+/* As an object says that it is to be mapped. Return: as segment_attach(). */
+static int read_plan(int fd, struct geometry *ret_geometry)
+{
+	struct source source = { .fd = fd };
+	struct config config = { .n_pools = 0 };
+	struct mempool_header header;
+	struct stat st;
+	int r;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EBADF;
+	source.size = (uint64_t)st.st_size;
+	r = read_header(&source, &header);
+	if (r == 0)
+		r = read_config(&source, &header, &config);
+	if (r == 0 && geometry_init(ret_geometry, &config) < 0)
+		r = -EUCLEAN;
+	config_deinit(&config);
+	return r;
+}
+
+static int open_by_name(const char *shm_name, enum segment_access access, bool with_data,
+			struct segment_memory *ret_memory)
+{
+	struct segment_fds fds = { .control = segment_open_object(shm_name, access), .data = -1 };
+	struct geometry geometry;
+	int r;
+
+	if (fds.control < 0)
+		return fds.control;
+	r = read_plan(fds.control, &geometry);
+	if (r == 0 && with_data) {
+		fds.data = segment_open_data(shm_name, access);
+		r = fds.data < 0 ? fds.data : 0;
+	}
+	if (r < 0) {
+		close(fds.control);
+		return r;
+	}
+	return segment_map_fds(fds, &geometry, access, access, ret_memory);
+}
+
+int segment_open(const char *shm_name, enum segment_access access,
+		 struct segment_memory *ret_memory)
+{
+	return open_by_name(shm_name, access, true, ret_memory);
+}
+
+int segment_open_control(const char *shm_name, struct segment_memory *ret_memory)
+{
+	return open_by_name(shm_name, SEGMENT_READ_ONLY, false, ret_memory);
+}
+
+/* Whether it is mapped as the geometry has it. */
+static bool is_mapped_as(const struct segment_memory *memory, const struct geometry *geometry)
+{
+	return memory->plan ? geometry_is_same_plan(memory->plan, geometry)
+			    : geometry->total_size <= memory->size;
 }
 
 static bool rings_agree(const struct geometry *geometry, const struct config *config,
@@ -300,17 +411,18 @@ static int fill_segment(struct segment *segment, const struct segment_memory *me
 
 static int read_segment(struct segment *segment, const struct segment_memory *memory)
 {
+	const struct source source = { .base = memory->base, .size = memory->size };
 	struct mempool_header header;
 	int r;
 
-	r = read_header(memory, &header);
+	r = read_header(&source, &header);
 	if (r == 0)
-		r = read_config(memory, &header, &segment->config);
+		r = read_config(&source, &header, &segment->config);
 	if (r < 0)
 		return r;
 	/* Of what was read, never of what stands there: it may have changed meanwhile. */
 	if (geometry_init(&segment->geometry, &segment->config) < 0 ||
-	    segment->geometry.total_size > memory->size ||
+	    !is_mapped_as(memory, &segment->geometry) ||
 	    !agrees(&header, &segment->geometry, &segment->config, memory->base))
 		return -EUCLEAN;
 	return fill_segment(segment, memory, header.segment_id, header.generation);
@@ -346,7 +458,7 @@ int segment_view(struct segment_memory *memory, const struct config *config,
 	r = config_copy(&segment->config, config);
 	if (r == 0)
 		r = geometry_init(&segment->geometry, config);
-	if (r == 0 && segment->geometry.total_size > memory->size)
+	if (r == 0 && !is_mapped_as(memory, &segment->geometry))
 		r = -ENODATA;
 	if (r == 0)
 		r = fill_segment(segment, memory, identity->segment_id, identity->generation);

@@ -4,11 +4,12 @@
  *
  * Three steps make one (the guide's createSharedMemory, layoutMemory and initialize):
  *
- *	segment_create()	a shm object with its space taken, mapped (segment_memory.h)
+ *	segment_create()	two objects with their space taken, mapped (segment_memory.h)
  *	segment_layout()	header, tables, pools, rings; READY published last (layout.h)
  *	segment_attach()	the header checked, its geometry copied: struct segment
  *
- * Everyone else maps it with segment_map() and attaches. What a hostile client writes into
+ * Everyone else maps it with segment_map_fds(), as a shape has it that was told, and views it;
+ * or opens it by its name, and attaches. What a hostile client writes into
  * the header after attach steers nobody: only the copy is used. States of the object:
  *
  *	BUILDING (zeroed) -> READY -> RETIRED
@@ -82,6 +83,16 @@ int segment_check_header(const struct segment *segment);
  * segment_strerror() puts these into words.
  */
 int segment_attach(struct segment_memory *memory, struct segment **ret_segment);
+
+/**
+ * segment_open() - map a segment by its name, as its header says that it is to be mapped
+ * segment_open_control() - the same of control alone, for reading
+ *
+ * Return: 0, and it can be attached; as segment_attach(), segment_map_fds() and open(2).
+ */
+int segment_open(const char *shm_name, enum segment_access access,
+		 struct segment_memory *ret_memory);
+int segment_open_control(const char *shm_name, struct segment_memory *ret_memory);
 const char *segment_strerror(int error);
 
 /**
@@ -92,7 +103,7 @@ const char *segment_strerror(int error);
  *
  * Nothing is read: whatever stands there, what is viewed is what was laid out.
  *
- * Return: 0; -ENODATA the memory is too short for the shape; -EINVAL as config_check(); -ENOMEM.
+ * Return: 0; -ENODATA the memory is not mapped for that shape; -EINVAL as config_check(); -ENOMEM.
  */
 int segment_view(struct segment_memory *memory, const struct config *config,
 		 const struct segment_identity *identity, struct segment **ret_segment);

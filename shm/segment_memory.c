@@ -4,11 +4,11 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
@@ -20,6 +20,8 @@
 #define OPEN_TRIES 100
 #define OPEN_PAUSE_NS 10000000
 
+#define NAME_BYTES (MEMPOOL_SHM_NAME_BYTES + 8)
+
 /* Of whole pages, whatever their size is. */
 #define LEAST_PIECE_BYTES UINT64_C(65536)
 
@@ -27,9 +29,11 @@ void segment_memory_deinit(struct segment_memory *memory)
 {
 	if (!memory)
 		return;
+	/* One call takes all pieces, and what lies between them. */
 	if (memory->base)
 		munmap(memory->base, memory->size);
-	segment_memory_close_fd(memory);
+	segment_memory_close_fds(memory);
+	free(memory->plan);
 	*memory = SEGMENT_MEMORY_NULL;
 }
 
@@ -52,63 +56,132 @@ bool segment_memory_unmap_piece(struct segment_memory *memory)
 	return true;
 }
 
-void segment_memory_close_fd(struct segment_memory *memory)
+void segment_fds_close(struct segment_fds fds)
 {
-	if (memory->fd >= 0)
-		close(memory->fd);
-	memory->fd = -1;
+	if (fds.control >= 0)
+		close(fds.control);
+	if (fds.data >= 0)
+		close(fds.data);
 }
 
-/* The descriptor becomes ret_memory's, also on error. */
-static int map(int fd, uint64_t size, enum segment_access access,
-	       struct segment_memory *ret_memory)
+void segment_memory_close_fds(struct segment_memory *memory)
 {
-	int protection = access == SEGMENT_READ_ONLY ? PROT_READ : PROT_READ | PROT_WRITE;
-	struct stat st;
-	void *base = MAP_FAILED;
-	int r;
+	segment_fds_close(segment_memory_fds(memory));
+	memory->fd = memory->data_fd = -1;
+}
 
-	if (fstat(fd, &st) == 0)
-		base = mmap(NULL, (size_t)size, protection, MAP_SHARED, fd, 0);
-	if (base == MAP_FAILED) {
-		/* By mmap(2), of more than may be locked. It would not do to try again. */
-		r = errno == EAGAIN ? -ENOLCK : -errno;
-		close(fd);
-		return r;
-	}
-	*ret_memory = (struct segment_memory){
-		.base = base,
-		.size = size,
-		.fd = fd,
-		.access = access,
-		.device = st.st_dev,
-		.inode = st.st_ino,
-	};
+/* ---- map ---- */
+
+/*
+ * A range of addresses that is ours, at a multiple of align, with nothing there. A process that
+ * locks all its memory counts it as if there were; so it says at once that there is nothing to lock.
+ */
+static int reserve(uint64_t size, uint64_t align, unsigned char **ret_base)
+{
+	uint64_t slack = align - (uint64_t)sysconf(_SC_PAGESIZE), skipped;
+	unsigned char *base = mmap(NULL, size + slack, PROT_NONE,
+				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (base == MAP_FAILED)
+		return -errno;
+	munlock(base, size + slack);
+	skipped = -(uintptr_t)base & (align - 1);
+	if (skipped > 0)
+		munmap(base, skipped);
+	if (slack > skipped)
+		munmap(base + skipped + size, slack - skipped);
+	*ret_base = base + skipped;
 	return 0;
 }
 
-int segment_map_fd_part(int fd, uint64_t size, enum segment_access access,
-			struct segment_memory *ret_memory)
+static int map_piece(unsigned char *base, const struct geometry_piece *piece, int fd,
+		     enum segment_access access)
 {
-	struct stat st;
-	int r = 0;
+	int protection = access == SEGMENT_READ_ONLY ? PROT_READ : PROT_READ | PROT_WRITE;
 
-	if (fstat(fd, &st) < 0)
-		r = -errno;
-	else if (!S_ISREG(st.st_mode))
-		r = -EBADF;
-	else if (st.st_size == 0 || (uint64_t)st.st_size < size)
-		r = -ENODATA;
-	if (r < 0) {
-		close(fd);
-		return r;
-	}
-	return map(fd, size ? size : (uint64_t)st.st_size, access, ret_memory);
+	return mmap(base + piece->off, piece->bytes, protection, MAP_SHARED | MAP_FIXED, fd,
+		    (off_t)piece->file_off) == MAP_FAILED ? -errno : 0;
 }
 
-int segment_map_fd(int fd, enum segment_access access, struct segment_memory *ret_memory)
+static int map_pieces(unsigned char *base, const struct geometry *plan, struct segment_fds fds,
+		      enum segment_access access, enum segment_access data_access)
 {
-	return segment_map_fd_part(fd, 0, access, ret_memory);
+	int r = 0;
+
+	for (uint32_t i = 0; r == 0 && i < plan->n_pieces; i++) {
+		const struct geometry_piece *piece = &plan->pieces[i];
+
+		if (piece->object == GEOMETRY_CONTROL)
+			r = map_piece(base, piece, fds.control, access);
+		else if (fds.data >= 0)
+			r = map_piece(base, piece, fds.data, data_access);
+	}
+	return r;
+}
+
+/* Whatever size the objects have. The descriptors stay the caller's on error. */
+static int map(struct segment_fds fds, const struct geometry *geometry,
+	       enum segment_access access, enum segment_access data_access,
+	       struct segment_memory *ret_memory)
+{
+	struct segment_memory memory = {
+		.size = geometry->total_size,
+		.fd = -1,
+		.data_fd = -1,
+		.access = access,
+	};
+	unsigned char *base = NULL;
+	struct stat st;
+	int r;
+
+	if (fstat(fds.control, &st) < 0)
+		return -errno;
+	memory.plan = malloc(sizeof(*memory.plan));
+	if (!memory.plan)
+		return -ENOMEM;
+	*memory.plan = *geometry;
+	r = reserve(geometry->total_size, geometry->data_align, &base);
+	if (r == 0) {
+		memory.base = base;
+		r = map_pieces(base, geometry, fds, access, data_access);
+	}
+	if (r < 0) {
+		segment_memory_deinit(&memory);
+		/* By mmap(2), of more than may be locked. It would not do to try again. */
+		return r == -EAGAIN ? -ENOLCK : r;
+	}
+	memory.fd = fds.control;
+	memory.data_fd = fds.data;
+	memory.device = st.st_dev;
+	memory.inode = st.st_ino;
+	*ret_memory = memory;
+	return 0;
+}
+
+static int check_size(int fd, uint64_t size)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EBADF;
+	return (uint64_t)st.st_size < size ? -ENODATA : 0;
+}
+
+int segment_map_fds(struct segment_fds fds, const struct geometry *geometry,
+		    enum segment_access access, enum segment_access data_access,
+		    struct segment_memory *ret_memory)
+{
+	int r = check_size(fds.control, geometry->control_bytes);
+
+	if (r == 0 && fds.data >= 0)
+		r = check_size(fds.data, geometry->data_bytes);
+	if (r == 0)
+		r = map(fds, geometry, access, data_access, ret_memory);
+	if (r < 0)
+		segment_fds_close(fds);
+	return r;
 }
 
 /* ---- names ---- */
@@ -129,39 +202,12 @@ bool segment_name_is_valid(const char *shm_name)
 	return true;
 }
 
-static bool is_in_folder(const char *shm_name)
+/* The name of the other object. Return: 0 or -ENAMETOOLONG. */
+static int name_data(const char *shm_name, char ret_name[static NAME_BYTES])
 {
-	return strrchr(shm_name, '/') != shm_name;
-}
+	int n = snprintf(ret_name, NAME_BYTES, "%s%s", shm_name, MEMPOOL_SHM_DATA_SUFFIX);
 
-/* Of others' names, only what is on a hugetlbfs is looked at: nothing else belongs to us. */
-static int open_in_folder(const char *path, int flags, mode_t mode)
-{
-	int fd = open(path, flags, mode), r = 0;
-	struct statfs fs;
-
-	if (fd < 0)
-		return -errno;
-	if (fstatfs(fd, &fs) < 0)
-		r = -errno;
-	else if (fs.f_type != HUGETLBFS_MAGIC)
-		r = -EBADF;
-	if (r == 0)
-		return fd;
-	if (flags & O_CREAT)
-		unlink(path);
-	close(fd);
-	return r;
-}
-
-static int open_named(const char *shm_name, int flags, mode_t mode)
-{
-	int fd;
-
-	if (is_in_folder(shm_name))
-		return open_in_folder(shm_name, flags, mode);
-	fd = shm_open(shm_name, flags, mode);
-	return fd < 0 ? -errno : fd;
+	return n < NAME_BYTES ? 0 : -ENAMETOOLONG;
 }
 
 /* Never as 0 to 2: another thread may be printing, and 1 be closed. */
@@ -171,39 +217,42 @@ static int open_object(const char *shm_name, int flags, mode_t mode)
 	int fd;
 
 	fd_hold_stdio(&hold);
-	fd = open_named(shm_name, flags, mode);
+	fd = shm_open(shm_name, flags, mode);
+	if (fd < 0)
+		fd = -errno;
 	fd_release_stdio(&hold);
 	return fd;
 }
 
-static void unlink_object(const char *shm_name)
-{
-	if (is_in_folder(shm_name))
-		unlink(shm_name);
-	else
-		shm_unlink(shm_name);
-}
-
-static int open_flags(enum segment_access access)
+int segment_open_object(const char *shm_name, enum segment_access access)
 {
 	/* O_NONBLOCK: somebody may have put a FIFO there, and opening one waits. */
-	return O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC |
-	       (access == SEGMENT_READ_ONLY ? O_RDONLY : O_RDWR);
+	return open_object(shm_name, O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC |
+			   (access == SEGMENT_READ_ONLY ? O_RDONLY : O_RDWR), 0);
 }
 
-int segment_map_part(const char *shm_name, uint64_t size, enum segment_access access,
-		     struct segment_memory *ret_memory)
+int segment_open_data(const char *shm_name, enum segment_access access)
 {
-	int fd = open_object(shm_name, open_flags(access), 0);
+	char data_name[NAME_BYTES];
+	int r = name_data(shm_name, data_name);
 
-	return fd < 0 ? fd : segment_map_fd_part(fd, size, access, ret_memory);
+	return r < 0 ? r : segment_open_object(data_name, access);
 }
 
-int segment_map(const char *shm_name, enum segment_access access,
-		struct segment_memory *ret_memory)
+int segment_unlink(const char *shm_name)
 {
-	return segment_map_part(shm_name, 0, access, ret_memory);
+	char data_name[NAME_BYTES];
+	int r = name_data(shm_name, data_name);
+
+	/* Data first: nobody makes either anew before control is gone. */
+	if (r == 0 && shm_unlink(data_name) < 0 && errno != ENOENT)
+		r = -errno;
+	if (r == 0 && shm_unlink(shm_name) < 0)
+		r = -errno;
+	return r;
 }
+
+/* ---- lock ---- */
 
 int segment_memory_show(const struct segment_memory *memory, int fd, uint32_t holder)
 {
@@ -222,7 +271,7 @@ int segment_memory_show(const struct segment_memory *memory, int fd, uint32_t ho
 	return 0;
 }
 
-/* ---- create ---- */
+/* ---- space ---- */
 
 /* Asked first: filling the memory of the machine, only to fail, would hurt everyone on it. */
 static int check_space(int fd, uint64_t size)
@@ -233,6 +282,19 @@ static int check_space(int fd, uint64_t size)
 		return -errno;
 	/* A tmpfs without a limit says 0 blocks. */
 	return fs.f_blocks != 0 && (size - 1) / fs.f_frsize >= fs.f_bavail ? -ENOSPC : 0;
+}
+
+static int check_spaces(struct segment_fds fds, const struct geometry *geometry)
+{
+	struct stat control, data;
+	int r;
+
+	if (fstat(fds.control, &control) < 0 || fstat(fds.data, &data) < 0)
+		return -errno;
+	if (control.st_dev == data.st_dev)
+		return check_space(fds.data, geometry->control_bytes + geometry->data_bytes);
+	r = check_space(fds.control, geometry->control_bytes);
+	return r < 0 ? r : check_space(fds.data, geometry->data_bytes);
 }
 
 /*
@@ -262,22 +324,125 @@ int segment_take_space(int fd, uint64_t size, segment_progress_fn progress, void
 	return 0;
 }
 
+/* Of a part of all that is to be done. */
+struct part {
+	segment_progress_fn progress;
+	void *userdata;
+	uint64_t before_bytes;
+	uint64_t total_bytes;
+};
+
+static bool part_progress(uint64_t done_bytes, uint64_t total_bytes, void *userdata)
+{
+	const struct part *part = userdata;
+
+	(void)total_bytes;
+	return !part->progress ||
+	       part->progress(part->before_bytes + done_bytes, part->total_bytes, part->userdata);
+}
+
+/* Control last: an object that is long enough has another that is, too. */
+static int take_spaces(const struct segment_memory *memory, segment_progress_fn progress,
+		       void *userdata)
+{
+	const uint64_t control_bytes = memory->plan->control_bytes;
+	const uint64_t data_bytes = memory->plan->data_bytes;
+	struct part part = {
+		.progress = progress,
+		.userdata = userdata,
+		.total_bytes = control_bytes + data_bytes,
+	};
+	int r = segment_take_space(memory->data_fd, data_bytes, part_progress, &part);
+
+	part.before_bytes = data_bytes;
+	return r < 0 ? r : segment_take_space(memory->fd, control_bytes, part_progress, &part);
+}
+
+/* ---- pages ---- */
+
+/* Huge pages and nodes are for data alone. */
+static struct pages pages_of(const struct pages *pages, enum geometry_object object)
+{
+	return object == GEOMETRY_DATA ? *pages
+				       : (struct pages){ .prefault = pages->prefault,
+							 .lock = pages->lock };
+}
+
+static int each_piece(const struct segment_memory *memory, const struct pages *pages,
+		      int (*fn)(const struct pages *pages, void *base, uint64_t size_bytes))
+{
+	int r = 0;
+
+	for (uint32_t i = 0; r == 0 && i < memory->plan->n_pieces; i++) {
+		const struct geometry_piece *piece = &memory->plan->pieces[i];
+		const struct pages own = pages_of(pages, piece->object);
+
+		r = fn(&own, (unsigned char *)memory->base + piece->off, piece->bytes);
+	}
+	return r;
+}
+
+int segment_memory_lock(const struct segment_memory *memory, const struct pages *pages)
+{
+	return each_piece(memory, pages, pages_lock);
+}
+
+int segment_memory_fill(const struct segment_memory *memory, const struct pages *pages,
+			segment_progress_fn progress, void *userdata)
+{
+	const struct geometry *plan = memory->plan;
+	struct pages_range ranges[GEOMETRY_MAX_PIECES];
+
+	for (uint32_t i = 0; i < plan->n_pieces; i++)
+		ranges[i] = (struct pages_range){
+			.base = (unsigned char *)memory->base + plan->pieces[i].off,
+			.bytes = plan->pieces[i].bytes,
+		};
+	return pages_fill(pages, ranges, plan->n_pieces, progress, userdata);
+}
+
 /* Mapped before it has its space: a policy and a lock must be there when the pages come. */
 static int take_pages(const struct segment_memory *memory, const struct pages *pages,
 		      segment_progress_fn progress, void *userdata)
 {
-	int r = pages_prepare(pages, memory->base, memory->size);
+	int r = each_piece(memory, pages, pages_prepare);
 
 	if (r < 0)
 		return r;
 	if (!pages_are_filled(pages))
-		return segment_take_space(memory->fd, memory->size, progress, userdata);
+		return take_spaces(memory, progress, userdata);
 	/* Filling takes the space, and in parallel, which posix_fallocate(3) cannot. */
-	if (ftruncate(memory->fd, (off_t)memory->size) < 0)
+	if (ftruncate(memory->data_fd, (off_t)memory->plan->data_bytes) < 0 ||
+	    ftruncate(memory->fd, (off_t)memory->plan->control_bytes) < 0)
 		return -errno;
-	r = pages_fill(pages, memory->base, memory->size, progress, userdata);
+	r = segment_memory_fill(memory, pages, progress, userdata);
 	/* Nobody else has it yet, so nobody truncated it. */
 	return r == -EFAULT ? -ENOSPC : r;
+}
+
+/* ---- create ---- */
+
+int segment_create_fds(struct segment_fds fds, const struct geometry *geometry,
+		       const struct pages *pages, segment_progress_fn progress, void *userdata,
+		       struct segment_memory *ret_memory)
+{
+	struct segment_memory memory = SEGMENT_MEMORY_NULL;
+	int r = check_spaces(fds, geometry);
+
+	if (r == 0)
+		r = map(fds, geometry, SEGMENT_READ_WRITE, SEGMENT_READ_WRITE, &memory);
+	if (r < 0) {
+		segment_fds_close(fds);
+		return r;
+	}
+	r = take_pages(&memory, pages, progress, userdata);
+	if (r < 0) {
+		segment_memory_deinit(&memory);
+		return r;
+	}
+	memory.created = true;
+	*ret_memory = memory;
+	return 0;
 }
 
 static int set_permissions(int fd, const struct segment_permissions *perms)
@@ -288,79 +453,71 @@ static int set_permissions(int fd, const struct segment_permissions *perms)
 	return fchmod(fd, perms->mode) < 0 ? -errno : 0;
 }
 
-int segment_create_fd(int fd, uint64_t size_bytes, const struct pages *pages,
-		      segment_progress_fn progress, void *userdata,
-		      struct segment_memory *ret_memory)
+/* Mode 0600 until they are whole; O_EXCL: what we get is ours. */
+static int create_names(const char *shm_name, struct segment_fds *ret_fds)
 {
-	uint64_t size = pages_round(pages, size_bytes);
-	struct segment_memory memory = SEGMENT_MEMORY_NULL;
-	int r;
+	const int flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC;
+	char data_name[NAME_BYTES];
+	struct segment_fds fds;
+	int r = name_data(shm_name, data_name);
 
-	r = size == 0 || size > INT64_MAX ? -EINVAL : check_space(fd, size);
 	if (r < 0)
-		close(fd);
-	else
-		r = map(fd, size, SEGMENT_READ_WRITE, &memory);
-	if (r == 0)
-		r = take_pages(&memory, pages, progress, userdata);
-	if (r < 0) {
-		segment_memory_deinit(&memory);
 		return r;
+	fds.control = open_object(shm_name, flags, 0600);
+	if (fds.control < 0)
+		return fds.control;
+	fds.data = open_object(data_name, flags, 0600);
+	if (fds.data < 0) {
+		shm_unlink(shm_name);
+		close(fds.control);
+		return fds.data;
 	}
-	memory.created = true;
-	*ret_memory = memory;
+	*ret_fds = fds;
 	return 0;
 }
 
-int segment_create_paged(const char *shm_name, uint64_t size_bytes,
-			 const struct segment_permissions *perms, const struct pages *pages,
-			 segment_progress_fn progress, void *userdata,
-			 struct segment_memory *ret_memory)
-{
-	int fd, r;
-
-	if (size_bytes == 0 || perms->mode & ~0777U)
-		return -EINVAL;
-	/* Mode 0600 until it is whole; O_EXCL: what we get is ours. */
-	fd = open_object(shm_name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return fd;
-	r = segment_create_fd(fd, size_bytes, pages, progress, userdata, ret_memory);
-	if (r == 0)
-		r = set_permissions(ret_memory->fd, perms);
-	if (r < 0) {
-		segment_memory_deinit(ret_memory);
-		unlink_object(shm_name);
-	}
-	return r;
-}
-
-/* Of ordinary pages. */
-static int create_object(const char *shm_name, uint64_t size,
-			 const struct segment_permissions *perms, segment_progress_fn progress,
-			 void *userdata, struct segment_memory *ret_memory)
+static int create_objects(const char *shm_name, const struct geometry *geometry,
+			  const struct segment_permissions *perms, segment_progress_fn progress,
+			  void *userdata, struct segment_memory *ret_memory)
 {
 	static const struct pages ordinary = { .policy = PAGES_ANYWHERE };
+	struct segment_fds fds;
+	int r = create_names(shm_name, &fds);
 
-	return segment_create_paged(shm_name, size, perms, &ordinary, progress, userdata,
-				    ret_memory);
+	if (r < 0)
+		return r;
+	r = segment_create_fds(fds, geometry, &ordinary, progress, userdata, ret_memory);
+	if (r == 0) {
+		r = set_permissions(ret_memory->data_fd, perms);
+		if (r == 0)
+			r = set_permissions(ret_memory->fd, perms);
+		if (r < 0)
+			segment_memory_deinit(ret_memory);
+	}
+	if (r < 0)
+		segment_unlink(shm_name);
+	return r;
 }
 
-static int open_existing(const char *shm_name, uint64_t size, enum segment_access access,
-			 struct segment_memory *ret_memory)
+/* Who takes the names of an object may be at it, or has taken that of data first. */
+static int open_existing(const char *shm_name, const struct geometry *geometry,
+			 enum segment_access access, struct segment_memory *ret_memory)
 {
-	int r = segment_map(shm_name, access, ret_memory);
+	struct segment_fds fds = { .control = segment_open_object(shm_name, access) };
 
-	if (r == 0 && ret_memory->size < size) {
-		segment_memory_deinit(ret_memory);
-		r = -ENODATA;
+	if (fds.control < 0)
+		return fds.control;
+	fds.data = segment_open_data(shm_name, access);
+	if (fds.data < 0) {
+		close(fds.control);
+		return fds.data == -ENOENT ? -ENODATA : fds.data;
 	}
-	return r;
+	return segment_map_fds(fds, geometry, access, access, ret_memory);
 }
 
 /* Others may do the same at the same time: one creates it, all get that one. */
-static int open_or_create(const char *shm_name, uint64_t size, enum segment_access access,
-			  const struct segment_permissions *perms,
+static int open_or_create(const char *shm_name, const struct geometry *geometry,
+			  enum segment_access access, const struct segment_permissions *perms,
 			  segment_progress_fn progress, void *userdata,
 			  struct segment_memory *ret_memory)
 {
@@ -371,37 +528,44 @@ static int open_or_create(const char *shm_name, uint64_t size, enum segment_acce
 		/* Its maker is still taking its space. */
 		if (r == -ENODATA)
 			nanosleep(&pause, NULL);
-		r = open_existing(shm_name, size, access, ret_memory);
+		r = open_existing(shm_name, geometry, access, ret_memory);
 		if (r == -ENOENT)
-			r = create_object(shm_name, size, perms, progress, userdata,
-					  ret_memory);
+			r = create_objects(shm_name, geometry, perms, progress, userdata,
+					   ret_memory);
 	}
 	return r;
 }
 
-int segment_create(const char *shm_name, uint64_t size_bytes, enum segment_access access,
+int segment_create(const char *shm_name, const struct config *config, enum segment_access access,
 		   enum segment_open_mode open_mode, const struct segment_permissions *perms,
 		   segment_progress_fn progress, void *userdata,
 		   struct segment_memory *ret_memory)
 {
-	if (size_bytes == 0 || size_bytes > INT64_MAX || (perms->mode & ~0777U))
+	struct geometry geometry;
+	int r;
+
+	if (perms->mode & ~0777U)
 		return -EINVAL;
 	/* Who creates must be able to lay it out. */
 	if (access == SEGMENT_READ_ONLY && open_mode != SEGMENT_OPEN)
 		return -EINVAL;
+	r = geometry_init(&geometry, config);
+	if (r < 0)
+		return r;
 
 	switch (open_mode) {
 	case SEGMENT_OPEN:
-		return open_existing(shm_name, size_bytes, access, ret_memory);
+		return open_existing(shm_name, &geometry, access, ret_memory);
 	case SEGMENT_PURGE_AND_CREATE:
-		if (shm_unlink(shm_name) < 0 && errno != ENOENT)
-			return -errno;
+		r = segment_unlink(shm_name);
+		if (r < 0 && r != -ENOENT)
+			return r;
 		break;
 	case SEGMENT_CREATE:
 		break;
 	case SEGMENT_OPEN_OR_CREATE:
-		return open_or_create(shm_name, size_bytes, access, perms, progress, userdata,
+		return open_or_create(shm_name, &geometry, access, perms, progress, userdata,
 				      ret_memory);
 	}
-	return create_object(shm_name, size_bytes, perms, progress, userdata, ret_memory);
+	return create_objects(shm_name, &geometry, perms, progress, userdata, ret_memory);
 }

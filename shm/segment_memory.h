@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * segment_memory.h - the shm object under a segment: made, opened, mapped
+ * segment_memory.h - the two objects under a segment: made, opened, mapped side by side
  *
- * It knows of names, sizes, space and permissions, and nothing of what stands in it: that is
- * segment.h. Whoever creates one takes all of its space, so that nobody meets a SIGBUS later.
+ *	control		header, tables, index memory, ChunkManagers, rings
+ *	data		the chunks of the data pools
  *
- *	/mempool-NAME...		for shm_open(3)
- *	/FOLDER.../mempool-NAME...	on the hugetlbfs mounted there
+ * It knows of names, sizes, space and permissions, and where the pieces of both belong
+ * (geometry.h); what stands in them is segment.h. They are mapped into one range of addresses, so
+ * whoever has its base finds everything where the geometry says. Whoever creates them takes all of
+ * their space, so that nobody meets a SIGBUS later.
+ *
+ *	/mempool-NAME...	control, for shm_open(3)
+ *	/mempool-NAME....data	data; a daemon may have it in another folder
  */
 #ifndef SHM_SEGMENT_MEMORY_H
 #define SHM_SEGMENT_MEMORY_H
@@ -15,6 +20,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "geometry.h"
 #include "pages.h"
 
 enum segment_access {
@@ -34,61 +40,73 @@ struct segment_permissions {
 	gid_t group;			/* (gid_t)-1: leave it */
 };
 
-/* A mapped object; base is NULL when there is none. */
+/* Both objects, open. data may be -1 where control is mapped alone. */
+struct segment_fds {
+	int control;
+	int data;
+};
+
+#define SEGMENT_FDS_NULL ((struct segment_fds){ .control = -1, .data = -1 })
+
+/* Close those that are open. */
+void segment_fds_close(struct segment_fds fds);
+
+/* What is mapped; base is NULL when there is nothing. */
 struct segment_memory {
 	void *base;
-	uint64_t size;
-	int fd;
-	enum segment_access access;
+	uint64_t size;			/* of the range of addresses */
+	struct geometry *plan;		/* of what is mapped there; NULL: memory without holes */
+	int fd;				/* of control */
+	int data_fd;
+	enum segment_access access;	/* to control */
 	bool created;			/* by this call: it is zeroed and needs a layout */
-	dev_t device;
+	dev_t device;			/* of control */
 	ino_t inode;
 };
-#define SEGMENT_MEMORY_NULL ((struct segment_memory){ .fd = -1 })
+#define SEGMENT_MEMORY_NULL ((struct segment_memory){ .fd = -1, .data_fd = -1 })
+
+/* Its descriptors, which it keeps. */
+static inline struct segment_fds segment_memory_fds(const struct segment_memory *memory)
+{
+	return (struct segment_fds){ .control = memory->fd, .data = memory->data_fd };
+}
 
 /**
- * segment_create() - a shm object of a size, mapped
- * @shm_name:   as for shm_open(3)
- * @size_bytes: of the new object; an existing one must be at least so large
- * @perms:      of a new object
- * @progress:   NULL, or called after each piece of space taken
+ * segment_create() - the objects for a segment of some shape, mapped
+ * @shm_name: of control, as for shm_open(3); data has ".data" behind it
+ * @config:   the shape
+ * @perms:    of new objects
+ * @progress: NULL, or called after each piece of space taken
  *
  * The space is taken here (posix_fallocate), so that a full /dev/shm is an error now and
- * never a SIGBUS later. A new object is given its group and mode only after that.
+ * never a SIGBUS later. New objects are given their group and mode only after that.
  * Of several that open or create at the same time, one creates.
  *
+ * Crash:  both names are left, and control is too short for as long as data is.
  * Return: 0; -EEXIST, -ENOENT, -EACCES as open(2); -ENOSPC no room, -ECANCELED as @progress
- *         said (nothing is left behind); -ENODATA an existing object is too short
- *         (SEGMENT_OPEN_OR_CREATE: and still is after a second, so that nobody is making it);
- *         -EINVAL.
+ *         said (nothing is left behind); -ENODATA an existing object is too short, or that of
+ *         data is missing (SEGMENT_OPEN_OR_CREATE: and still is after a second, so that nobody
+ *         is making it); -EINVAL, -EOVERFLOW as geometry_init(); -ENOMEM.
  */
-int segment_create(const char *shm_name, uint64_t size_bytes, enum segment_access access,
+int segment_create(const char *shm_name, const struct config *config, enum segment_access access,
 		   enum segment_open_mode open_mode, const struct segment_permissions *perms,
 		   segment_progress_fn progress, void *userdata,
 		   struct segment_memory *ret_memory);
 
 /**
- * segment_create_paged() - SEGMENT_CREATE and SEGMENT_READ_WRITE, of pages that are wanted
- * @shm_name: with huge pages, in a folder on a hugetlbfs of that size
- * @size_bytes: is rounded up to whole pages
+ * segment_create_fds() - the same of objects that are open, and empty
+ * @fds:   become ret_memory's, also on error
+ * @pages: of huge ones, data is on a hugetlbfs of that size, and data_align a multiple of it
  *
- * Of huge pages none is taken before all are promised to this object.
+ * Huge pages and nodes are for data alone. Of huge pages none is taken before all are promised
+ * to this object.
  *
- * Return: as segment_create(), and as pages_prepare() and pages_fill(); -ENOMEM there are
- *	   not so many huge pages. Nothing is left behind.
+ * Return: as segment_create(), and as pages_prepare() and pages_fill(); -ENOMEM also if there
+ *	   are not so many huge pages.
  */
-int segment_create_paged(const char *shm_name, uint64_t size_bytes,
-			 const struct segment_permissions *perms, const struct pages *pages,
-			 segment_progress_fn progress, void *userdata,
-			 struct segment_memory *ret_memory);
-
-/**
- * segment_create_fd() - the same of an object that is open, and empty
- * @fd: becomes ret_memory's, also on error
- */
-int segment_create_fd(int fd, uint64_t size_bytes, const struct pages *pages,
-		      segment_progress_fn progress, void *userdata,
-		      struct segment_memory *ret_memory);
+int segment_create_fds(struct segment_fds fds, const struct geometry *geometry,
+		       const struct pages *pages, segment_progress_fn progress, void *userdata,
+		       struct segment_memory *ret_memory);
 
 /* Take the space of an empty file. Return: 0; -ECANCELED as @progress said; -ENOSPC, -errno. */
 int segment_take_space(int fd, uint64_t size_bytes, segment_progress_fn progress, void *userdata);
@@ -99,28 +117,37 @@ int segment_take_space(int fd, uint64_t size_bytes, segment_progress_fn progress
  */
 bool segment_name_is_valid(const char *shm_name);
 
-/*
- * Map an existing object, whatever it holds. Never creates. Return: 0 or -errno of open(2),
- * mmap(2); -ENOLCK the process locks its memory, and may not lock as much (EAGAIN of mmap(2));
- * -EBADF what is named is not on a hugetlbfs, or no regular file.
+/**
+ * segment_map_fds() - map objects that are there, whatever they hold
+ * @fds:	 become ret_memory's, also on error; without data, control is mapped alone, and
+ *		 nothing is where the chunks would be
+ * @access:	 to control
+ * @data_access: to data
+ *
+ * Whoever may write an object can make it longer: no more is mapped than the geometry has.
+ *
+ * Return: 0; -ENODATA an object is shorter; -EBADF no regular file; -EACCES it was not opened for
+ *	   that; -ENOLCK the process locks its memory, and may not lock as much (EAGAIN of mmap(2));
+ *	   -EINVAL pieces do not begin at pages of this kernel, or of the object; -ENOMEM; -errno.
  */
-int segment_map(const char *shm_name, enum segment_access access,
-		struct segment_memory *ret_memory);
+int segment_map_fds(struct segment_fds fds, const struct geometry *geometry,
+		    enum segment_access access, enum segment_access data_access,
+		    struct segment_memory *ret_memory);
 
-/* Map an object that is open already; the descriptor becomes ret_memory's, also on error. */
-int segment_map_fd(int fd, enum segment_access access, struct segment_memory *ret_memory);
+/* Open one of them by the name of control. Return: a descriptor above 2, or -errno of open(2). */
+int segment_open_object(const char *shm_name, enum segment_access access);
+int segment_open_data(const char *shm_name, enum segment_access access);
 
-/*
- * So much of an object and no more, since whoever may write it can make it longer; 0: all of
- * it. -ENODATA it is shorter.
- */
-int segment_map_part(const char *shm_name, uint64_t size, enum segment_access access,
-		     struct segment_memory *ret_memory);
-int segment_map_fd_part(int fd, uint64_t size, enum segment_access access,
-			struct segment_memory *ret_memory);
+/* Unlink both names. Return: 0 or -errno of unlink(2) of control. */
+int segment_unlink(const char *shm_name);
 
-/* Close the descriptor; the mapping stays. */
-void segment_memory_close_fd(struct segment_memory *memory);
+/* Close the descriptors; the mapping stays. */
+void segment_memory_close_fds(struct segment_memory *memory);
+
+/* Lock, and bring in, what is mapped. Return: as pages_lock() and pages_fill(). */
+int segment_memory_lock(const struct segment_memory *memory, const struct pages *pages);
+int segment_memory_fill(const struct segment_memory *memory, const struct pages *pages,
+			segment_progress_fn progress, void *userdata);
 
 /**
  * segment_memory_show() - show by a lock that a holder of the segment lives

@@ -43,14 +43,16 @@ static void warn_of_limits(const struct conf *conf, const char *root)
 
 	for (size_t i = 0; i < conf->n_segments; i++) {
 		const struct conf_segment *segment = &conf->segments[i];
-		uint64_t size_bytes = conf_segment_bytes(segment);
+		uint64_t control_bytes = conf_segment_object_bytes(segment, GEOMETRY_CONTROL);
+		uint64_t data_bytes = conf_segment_object_bytes(segment, GEOMETRY_DATA);
+		uint64_t largest = control_bytes > data_bytes ? control_bytes : data_bytes;
 
 		/* Of huge pages none counts for the group. */
-		sum_bytes += segment->pages.huge_bytes ? 0 : size_bytes;
-		if (size_bytes > file_limit)
-			log_warning("segment '%s' takes %s, RLIMIT_FSIZE here is %s: mempoold needs a "
-				    "larger one (LimitFSIZE= in its unit)", segment->shape.name,
-				    log_size(size, size_bytes), log_size(limit, file_limit));
+		sum_bytes += control_bytes + (segment->pages.huge_bytes ? 0 : data_bytes);
+		if (largest > file_limit)
+			log_warning("segment '%s' has an object of %s, RLIMIT_FSIZE here is %s: mempoold "
+				    "needs a larger one (LimitFSIZE= in its unit)", segment->shape.name,
+				    log_size(size, largest), log_size(limit, file_limit));
 	}
 	if (sum_bytes > group_limit)
 		log_warning("the segments take %s, the limit of the control group here is %s: mempoold "

@@ -415,8 +415,13 @@ static int read_huge_pages(struct conf_reader *reader, const struct conf_node *n
 			   void *object)
 {
 	struct draft *draft = object;
+	struct conf_segment *segment = draft->segment;
+	int r = conf_read_huge_pages(reader, node, &segment->pages);
 
-	return conf_read_huge_pages(reader, node, &draft->segment->pages);
+	/* Chunk data begins at them, and takes whole ones. */
+	if (segment->pages.huge_bytes > segment->shape.page_bytes)
+		segment->shape.data_align = segment->pages.huge_bytes;
+	return r;
 }
 
 static int read_numa(struct conf_reader *reader, const struct conf_node *node,
@@ -473,6 +478,26 @@ static void warn_topics(struct conf_reader *reader, const struct draft *draft)
 	}
 }
 
+/* What huge pages take beyond the chunks, where that is more than a tenth of a pool. */
+static void warn_rounding(struct conf_reader *reader, const struct draft *draft)
+{
+	const struct config *shape = &draft->segment->shape;
+	const uint64_t border = shape->data_align;
+
+	for (size_t i = 0; i < shape->n_pools && border > shape->page_bytes; i++) {
+		const struct config_pool *pool = &shape->pools[i];
+		uint64_t stride = config_stride(pool), used = pool->n_chunks * stride;
+		uint64_t taken = (used + border - 1) / border * border;
+
+		if (taken - used <= used / 10)
+			continue;
+		conf_warn(reader, draft->pools,
+			  "the pool of %" PRIu64 " bytes takes %" PRIu64 " MiB of huge pages for %"
+			  PRIu64 " KiB of chunks: %" PRIu64 " chunks would have room there",
+			  pool->chunk_size, taken >> 20, used >> 10, taken / stride);
+	}
+}
+
 static int read_segment(struct conf_reader *reader, const struct conf_node *node,
 			void *object)
 {
@@ -516,6 +541,7 @@ static int read_segment(struct conf_reader *reader, const struct conf_node *node
 			draft.segment->shape.name, size ? ", with those above it" : "");
 
 	warn_topics(reader, &draft);
+	warn_rounding(reader, &draft);
 	return 0;
 }
 
@@ -553,7 +579,20 @@ int conf_read_segments(struct conf_reader *reader, const struct conf_node *node,
 
 uint64_t conf_segment_bytes(const struct conf_segment *segment)
 {
-	return pages_round(&segment->pages, segment_size_bytes(&segment->shape));
+	struct geometry geometry;
+
+	return geometry_init(&geometry, &segment->shape) < 0
+		       ? 0 : geometry.control_bytes + geometry.data_bytes;
+}
+
+uint64_t conf_segment_object_bytes(const struct conf_segment *segment,
+				   enum geometry_object object)
+{
+	struct geometry geometry;
+
+	if (geometry_init(&geometry, &segment->shape) < 0)
+		return 0;
+	return object == GEOMETRY_DATA ? geometry.data_bytes : geometry.control_bytes;
 }
 
 void conf_segment_deinit(struct conf_segment *segment)

@@ -32,7 +32,11 @@ int conf_read_segments(struct conf_reader *reader, const struct conf_node *node,
 		       struct conf_segment **segments, size_t *n_segments);
 void conf_segment_deinit(struct conf_segment *segment);
 
-/* Bytes that an object of it takes, in whole pages; 0: no machine is that large. */
+/* Bytes that both of its objects take, in whole pages; 0: no machine is that large. */
 uint64_t conf_segment_bytes(const struct conf_segment *segment);
+
+/* Of one of them. */
+uint64_t conf_segment_object_bytes(const struct conf_segment *segment,
+				   enum geometry_object object);
 
 #endif

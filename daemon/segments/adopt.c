@@ -15,21 +15,26 @@ void adopt_deinit(struct adoption *adoption)
 {
 	if (adoption->segment)
 		segment_free(adoption->segment);
-	else if (adoption->fd >= 0)
-		close(adoption->fd);
+	else
+		segment_fds_close(adoption->fds);
 	state_free(adoption->file);
-	*adoption = (struct adoption){ .fd = -1 };
+	*adoption = (struct adoption){ .fds = SEGMENT_FDS_NULL };
 }
 
 int adopt_remove(const struct house *house, const struct state *file)
 {
-	const struct state_object *object = &file->object;
-	int r = store_unlink(object->shm_name, object->device, object->inode);
+	int r = 0;
 
-	/* Its name is gone, or another object's: then that is not ours to remove. */
-	if (r < 0 && r != -ENOENT && r != -ESTALE)
-		return r;
-	return state_unlink(house->folder, file);
+	/* Control first, so that its name never stands without that of data. */
+	for (int i = 0; r == 0 && i < GEOMETRY_N_OBJECTS; i++) {
+		const struct state_object *object = &file->objects[i];
+
+		r = store_unlink(object->shm_name, object->device, object->inode);
+		/* Its name is gone, or another object's: then that is not ours to remove. */
+		if (r == -ENOENT || r == -ESTALE)
+			r = 0;
+	}
+	return r < 0 ? r : state_unlink(house->folder, file);
 }
 
 /* A process, and whether it is not known to be dead. */
@@ -68,53 +73,79 @@ uint32_t adopt_count_living(const struct state *file, const struct origin *origi
 	return n;
 }
 
-/* The object of a state file, if it still is there: no copy, no other one of its name. */
-static int open_object(const struct state *file, int *ret_fd, struct stat *ret_st)
+/* An object of a state file, if it still is there: no copy, no other one of its name. */
+static int open_object(const struct state_object *object, int *ret_fd)
 {
-	const struct state_object *object = &file->object;
+	struct stat st;
 	const char *why;
-	int r = store_open(object->shm_name, ret_fd, ret_st, &why);
+	int r = store_open(object->shm_name, ret_fd, &st, &why);
 
 	/* Not a regular file, or another user's: so not what we made. */
 	if (r == -EPERM)
 		return -ENOENT;
-	if (r == 0 && (ret_st->st_dev != object->device || ret_st->st_ino != object->inode)) {
+	if (r == 0 && (st.st_dev != object->device || st.st_ino != object->inode)) {
 		close(*ret_fd);
+		*ret_fd = -1;
 		return -ENOENT;
 	}
 	return r;
 }
 
+/* Both, or none. */
+static int open_objects(const struct state *file, struct segment_fds *ret_fds)
+{
+	struct segment_fds fds = SEGMENT_FDS_NULL;
+	int r = open_object(&file->objects[GEOMETRY_CONTROL], &fds.control);
+
+	if (r == 0)
+		r = open_object(&file->objects[GEOMETRY_DATA], &fds.data);
+	if (r < 0)
+		segment_fds_close(fds);
+	else
+		*ret_fds = fds;
+	return r;
+}
+
 /*
- * No object is in its place. Is it gone, or are we in a container with a /dev/shm of its own,
- * and the object and its clients are outside?
+ * An object is not in its place. Is it gone, or are we in a container with a /dev/shm of its own,
+ * and the objects and their clients are outside?
  */
 static bool may_be_elsewhere(const struct state *file)
 {
-	return state_is_of_this_boot(file) &&
-	       store_is_elsewhere(file->object.shm_name, file->object.device);
+	bool is_elsewhere = false;
+
+	for (int i = 0; i < GEOMETRY_N_OBJECTS; i++)
+		is_elsewhere = is_elsewhere || store_is_elsewhere(file->objects[i].shm_name,
+								  file->objects[i].device);
+	return is_elsewhere && state_is_of_this_boot(file);
 }
 
 /* Of our layout: map so much as it has, and no more, and believe nothing of it. */
 static int view(struct adoption *adoption)
 {
-	const struct state_object *object = &adoption->file->object;
+	const struct state *file = adoption->file;
 	struct segment_memory memory;
-	int fd = fcntl(adoption->fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1), r;
+	struct geometry geometry;
+	struct segment_fds fds = {
+		.control = fcntl(adoption->fds.control, F_DUPFD_CLOEXEC, STDERR_FILENO + 1),
+		.data = fcntl(adoption->fds.data, F_DUPFD_CLOEXEC, STDERR_FILENO + 1),
+	};
+	int r = fds.control < 0 || fds.data < 0 ? -errno : geometry_init(&geometry, &file->shape);
 
-	if (fd < 0)
-		return -errno;
-	r = segment_map_fd_part(fd, object->size_bytes, SEGMENT_READ_WRITE, &memory);
+	if (r < 0) {
+		segment_fds_close(fds);
+		return r;
+	}
+	r = segment_map_fds(fds, &geometry, SEGMENT_READ_WRITE, SEGMENT_READ_WRITE, &memory);
 	if (r < 0)
 		return r;
-	r = segment_view(&memory, &adoption->file->shape, &adoption->file->identity,
-			       &adoption->segment);
+	r = segment_view(&memory, &file->shape, &file->identity, &adoption->segment);
 	if (r < 0) {
 		segment_memory_deinit(&memory);
 		return r;
 	}
-	close(adoption->fd);
-	adoption->fd = fd;
+	segment_fds_close(adoption->fds);
+	adoption->fds = fds;
 	return 0;
 }
 
@@ -122,42 +153,56 @@ static int view(struct adoption *adoption)
 static int lose(struct adoption *adoption)
 {
 	log_error("%s was truncated by a process that may write it: it is lost",
-		  store_label(adoption->file->object.shm_name));
+		  store_label(state_name(adoption->file)));
 	adoption->is_lost = true;
-	return ftruncate(adoption->fd, 0) < 0 ? -errno : 0;
+	return ftruncate(adoption->fds.control, 0) < 0 || ftruncate(adoption->fds.data, 0) < 0
+		       ? -errno : 0;
 }
 
 /* Whoever may open it is whom we pass it to. Only its owner, or root, can have changed that. */
-static void close_off(const struct adoption *adoption, const struct stat *st)
+static void close_off(const struct state_object *object, int fd, const struct stat *st)
 {
 	int r;
 
 	if ((st->st_mode & 07777) == STORE_MODE)
 		return;
-	r = fchmod(adoption->fd, STORE_MODE) < 0 ? -errno : 0;
-	log_warning("%s was open to others, by its mode %04o: %s",
-		    store_label(adoption->file->object.shm_name),
+	r = fchmod(fd, STORE_MODE) < 0 ? -errno : 0;
+	log_warning("%s was open to others, by its mode %04o: %s", store_label(object->shm_name),
 		    (unsigned int)st->st_mode & 07777, r < 0 ? strerror(-r) : "it is closed to them");
 }
 
-static int look_at_object(struct adoption *adoption, const struct stat *st)
+/* Return: 0; -ENODATA it was truncated; -errno. */
+static int look_at_object(const struct state_object *object, int fd)
 {
-	const struct state_object *object = &adoption->file->object;
+	struct stat st;
 	int r = 0;
 
-	store_lock(adoption->fd);
-	close_off(adoption, st);
-	if ((uint64_t)st->st_size < object->size_bytes)
-		return lose(adoption);
-	if ((uint64_t)st->st_size > object->size_bytes) {
-		if (ftruncate(adoption->fd, (off_t)object->size_bytes) < 0)
+	store_lock(fd);
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	close_off(object, fd, &st);
+	if ((uint64_t)st.st_size < object->size_bytes)
+		return -ENODATA;
+	if ((uint64_t)st.st_size > object->size_bytes) {
+		if (ftruncate(fd, (off_t)object->size_bytes) < 0)
 			r = -errno;
 		log_warning("%s was enlarged by a process that may write it: %s",
 			    store_label(object->shm_name), r < 0 ? strerror(-r) : "it is cut back");
 	}
-	if (!adoption->file->is_our_layout)
-		return 0;
-	r = view(adoption);
+	return 0;
+}
+
+static int look_at_objects(struct adoption *adoption)
+{
+	const struct state_object *objects = adoption->file->objects;
+	int r, r_data;
+
+	r = look_at_object(&objects[GEOMETRY_CONTROL], adoption->fds.control);
+	r_data = look_at_object(&objects[GEOMETRY_DATA], adoption->fds.data);
+	if (r == 0)
+		r = r_data;
+	if (r == 0 && adoption->file->is_our_layout)
+		r = view(adoption);
 	return r == -ENODATA ? lose(adoption) : r;
 }
 
@@ -172,28 +217,27 @@ static int give_up(const struct house *house, const char *file_name, const char 
 int adopt_open(const struct house *house, const struct house_entry *entry,
 	       struct adoption *ret_adoption, char reterr_text[static ADOPT_TEXT_BYTES])
 {
-	struct adoption adoption = { .fd = -1 };
-	struct stat st;
+	struct adoption adoption = { .fds = SEGMENT_FDS_NULL };
 	int r;
 
 	r = state_open(house->folder, entry->file_name, &adoption.file);
 	if (r == -EBADMSG)
 		return give_up(house, entry->file_name, "not a state file, or damaged");
 	if (r == 0)
-		r = open_object(adoption.file, &adoption.fd, &st);
+		r = open_objects(adoption.file, &adoption.fds);
 	if (r == -ENOENT && adoption.file && may_be_elsewhere(adoption.file)) {
 		snprintf(reterr_text, ADOPT_TEXT_BYTES, "%s speaks of %s in another file system: "
 			 "this mempoold has not the /dev/shm of the one before it",
-			 entry->file_name, store_label(adoption.file->object.shm_name));
+			 entry->file_name, store_label(state_name(adoption.file)));
 		adopt_deinit(&adoption);
 		return -EXDEV;
 	}
 	if (r == -ENOENT) {
 		adopt_deinit(&adoption);
-		return give_up(house, entry->file_name, "its object is gone");
+		return give_up(house, entry->file_name, "an object of it is gone");
 	}
 	if (r == 0)
-		r = look_at_object(&adoption, &st);
+		r = look_at_objects(&adoption);
 	if (r < 0) {
 		snprintf(reterr_text, ADOPT_TEXT_BYTES, "cannot adopt %s: %s", entry->file_name,
 			 r == -EPROTONOSUPPORT ? "it is of another version of mempoold"

@@ -2,9 +2,9 @@
 /*
  * adopt.h - the generations that the daemon before us has left, by their state files
  *
- * Only the state file is believed: which object it is, how large, of what shape, and who lives
- * there. What members wrote into the object meanwhile changes nothing of that. An object that
- * they enlarged is cut back; one that they truncated is lost, and emptied.
+ * Only the state file is believed: which objects they are, how large, of what shape, and who lives
+ * there. What members wrote into the objects meanwhile changes nothing of that. An object that
+ * they enlarged is cut back; where they truncated one, both are lost, and emptied.
  */
 #ifndef DAEMON_SEGMENTS_ADOPT_H
 #define DAEMON_SEGMENTS_ADOPT_H
@@ -20,15 +20,15 @@
 struct adoption {
 	struct state *file;
 	struct segment *segment;	/* NULL: of another layout, or lost */
-	int fd;				/* of the object; the segment's, if there is one */
-	bool is_lost;			/* it was truncated */
+	struct segment_fds fds;		/* the segment's, if there is one */
+	bool is_lost;			/* one of the objects was truncated */
 };
 
 /**
  * adopt_open() - what a state file speaks of
  * @reterr_text: for a person
  *
- * A file that is damaged, or whose object is gone, is removed. Logs that.
+ * A file that is damaged, or of which an object is gone, is removed. Logs that.
  *
  * Return: 0, and the caller takes what is in *ret_adoption;
  *	-ENOENT		there is nothing any more
@@ -43,7 +43,7 @@ int adopt_open(const struct house *house, const struct house_entry *entry,
 /* Free what was not taken. */
 void adopt_deinit(struct adoption *adoption);
 
-/* An object is over: remove it, and then its state file. Return: 0 or -errno. */
+/* A generation is over: remove its objects, and then its state file. Return: 0 or -errno. */
 int adopt_remove(const struct house *house, const struct state *file);
 
 /* How many holders are not known to be dead; who only asks whether there is one need not ask for

@@ -31,7 +31,8 @@ void build_take(struct build *build)
 
 void build_keep(struct build *build)
 {
-	build->object.inode = 0;
+	for (int i = 0; i < GEOMETRY_N_OBJECTS; i++)
+		build->objects[i].inode = 0;
 	build->has_file = false;
 }
 
@@ -40,43 +41,81 @@ void build_deinit(struct build *build, struct jobs *jobs)
 	char file_name[STATE_FILE_BYTES];
 
 	if (build->segment)
-		release_segment(jobs, build->segment, -1, build->state);
+		release_segment(jobs, build->segment, SEGMENT_FDS_NULL, build->state);
 	build_take(build);
-	if (build->object.inode)
-		store_unlink(build->object.shm_name, build->object.device, build->object.inode);
+	/* Control first, as always. */
+	for (int i = 0; i < GEOMETRY_N_OBJECTS; i++) {
+		const struct state_object *object = &build->objects[i];
+
+		if (object->inode)
+			store_unlink(object->shm_name, object->device, object->inode);
+	}
 	state_file_name(file_name, build->conf->shape.name, build->number);
 	if (build->has_file)
 		unlinkat(build->house->folder, file_name, 0);
 	build_keep(build);
 }
 
-static int take_memory(struct build *build, segment_progress_fn progress, void *userdata,
-		       struct segment_memory *ret_memory)
+/* Ours to remove from here on, with or without its name. */
+static int make_object(struct state_object *object, const char *folder, int *ret_fd)
 {
-	struct state_object *object = &build->object;
 	struct stat st;
-	char folder[MEMPOOL_SHM_NAME_BYTES];
-	int fd, r;
+	int r = store_make(folder, object->shm_name, ret_fd);
 
-	r = space_find(build->conf, "", folder, build->shortage);
-	if (r == 0)
-		r = store_name(object->shm_name, folder, build->conf->shape.name, build->number,
-			       build->house->id);
-	if (r == 0)
-		r = store_make(folder, object->shm_name, &fd);
 	if (r < 0)
 		return r;
-	/* Ours to remove, with or without its name. */
-	if (fstat(fd, &st) == 0) {
+	if (fstat(*ret_fd, &st) == 0) {
 		object->device = st.st_dev;
 		object->inode = st.st_ino;
 	}
-	r = segment_create_fd(fd, build->size_bytes, &build->conf->pages, progress, userdata,
-			      ret_memory);
+	return 0;
+}
+
+static int make_objects(struct build *build, const char *folder, struct segment_fds *ret_fds)
+{
+	struct state_object *control = &build->objects[GEOMETRY_CONTROL];
+	struct state_object *data = &build->objects[GEOMETRY_DATA];
+	struct segment_fds fds = SEGMENT_FDS_NULL;
+	int r;
+
+	r = store_name(control->shm_name, build->conf->shape.name, build->number,
+		       build->house->id);
+	if (r == 0)
+		r = store_data_name(data->shm_name, folder, control->shm_name);
+	if (r == 0)
+		r = make_object(data, folder, &fds.data);
+	if (r == 0)
+		r = make_object(control, "", &fds.control);
+	if (r < 0)
+		segment_fds_close(fds);
+	else
+		*ret_fds = fds;
+	return r;
+}
+
+static int take_memory(struct build *build, segment_progress_fn progress, void *userdata,
+		       struct segment_memory *ret_memory)
+{
+	char folder[MEMPOOL_SHM_NAME_BYTES];
+	struct segment_fds fds;
+	struct geometry geometry;
+	int r;
+
+	r = space_find(build->conf, "", folder, build->shortage);
+	if (r == 0)
+		r = geometry_init(&geometry, &build->conf->shape);
+	if (r == 0)
+		r = make_objects(build, folder, &fds);
 	if (r < 0)
 		return r;
-	object->size_bytes = ret_memory->size;
-	return store_link(ret_memory->fd, object->shm_name);
+	r = segment_create_fds(fds, &geometry, &build->conf->pages, progress, userdata,
+			       ret_memory);
+	if (r < 0)
+		return r;
+	build->objects[GEOMETRY_CONTROL].size_bytes = geometry.control_bytes;
+	build->objects[GEOMETRY_DATA].size_bytes = geometry.data_bytes;
+	r = store_link(ret_memory->data_fd, build->objects[GEOMETRY_DATA].shm_name);
+	return r < 0 ? r : store_link(ret_memory->fd, build->objects[GEOMETRY_CONTROL].shm_name);
 }
 
 static int lay_out(struct build *build, struct segment_memory *memory)
@@ -91,7 +130,7 @@ static int lay_out(struct build *build, struct segment_memory *memory)
 		r = segment_attach(memory, &build->segment);
 	if (r == 0)
 		r = state_create(build->house->folder, &build->conf->shape, &identity,
-				 &build->object, &build->state);
+				 build->objects, &build->state);
 	build->has_file = r == 0;
 	return r;
 }

@@ -2,15 +2,15 @@
 /*
  * build.h - a segment in the making: its memory, its name, its layout, its state file
  *
- *	object without a name -> lock -> memory -> name -> layout -> state file
+ *	objects without names -> locks -> memory -> names -> layout -> state file
  *
  * It takes time, and touches nothing but its struct build: any thread may do it. Nobody but
- * the daemon's user may open the object, and nobody is passed it before somebody serves it, so
- * nobody can shorten it under the hands of its maker.
+ * the daemon's user may open the objects, and nobody is passed them before somebody serves them,
+ * so nobody can shorten them under the hands of their maker.
  *
- * Killed before it has a name, nothing is left; before the state file, an object of ours
+ * Killed before they have names, nothing is left; before the state file, objects of ours
  * without a state, which the next start removes. Until build_keep() hears that somebody serves
- * it, the object goes when the build does.
+ * them, the objects go when the build does.
  */
 #ifndef DAEMON_SEGMENTS_BUILD_H
 #define DAEMON_SEGMENTS_BUILD_H
@@ -33,7 +33,7 @@ struct build {
 	uint64_t size_bytes;
 	struct segment *segment;	/* what was made, until somebody has taken both */
 	struct state *state;
-	struct state_object object;	/* inode 0: there is none to remove */
+	struct state_object objects[GEOMETRY_N_OBJECTS];	/* inode 0: there is none to remove */
 	bool has_file;			/* a state file to remove */
 	char shortage[SPACE_TEXT_BYTES]; /* what is missing, if something is; else empty */
 };
@@ -42,18 +42,18 @@ struct build {
 void build_init(struct build *build, const struct conf_segment *conf,
 		const struct house *house, uint64_t number);
 
-/* Free what nobody has taken, its memory in a job, and remove object and state file, unless they
+/* Free what nobody has taken, its memory in a job, and remove objects and state file, unless they
  * are kept. */
 void build_deinit(struct build *build, struct jobs *jobs);
 
-/* Segment and state are somebody's now; object and state file stay. */
+/* Segment and state are somebody's now; objects and state file stay. */
 void build_take(struct build *build);
 void build_keep(struct build *build);
 
 /**
  * build_make() - all of it
  *
- * Does not log. Return: 0; as space_find(), segment_create_fd() and state_create().
+ * Does not log. Return: 0; as space_find(), segment_create_fds() and state_create().
  */
 int build_make(struct build *build, segment_progress_fn progress, void *userdata);
 

@@ -29,17 +29,24 @@ void generation_kick(struct generation *generation)
 
 /* ---- the step ---- */
 
-/* Whether its name still is the object's; ret_st is that of the object. */
-static bool has_name(const struct generation *generation, struct stat *ret_st)
+static int fd_of(const struct generation *generation, enum geometry_object which)
 {
-	const struct state_object *object = &generation->file->object;
+	return which == GEOMETRY_DATA ? generation->fds.data : generation->fds.control;
+}
 
-	if (store_stat(object->shm_name, ret_st) == 0 && ret_st->st_dev == object->device &&
-	    ret_st->st_ino == object->inode)
-		return true;
-	if (fstat(generation->fd, ret_st) < 0)
-		*ret_st = (struct stat){ .st_size = 0 };
-	return false;
+/* Whether its name still is the object's; ret_size is that of the object. */
+static bool has_name(const struct generation *generation, enum geometry_object which,
+		     uint64_t *ret_size)
+{
+	const struct state_object *object = &generation->file->objects[which];
+	struct stat st;
+	bool is_named = store_stat(object->shm_name, &st) == 0 &&
+			st.st_dev == object->device && st.st_ino == object->inode;
+
+	if (!is_named && fstat(fd_of(generation, which), &st) < 0)
+		st.st_size = 0;
+	*ret_size = (uint64_t)st.st_size;
+	return is_named;
 }
 
 static struct generation *emptied_by(struct job *job)
@@ -53,12 +60,14 @@ static bool on_emptying(struct job *job)
 	return true;
 }
 
-/* Of many GiB it takes its time. The object is the one of our state file, so it is ours. */
+/* Of many GiB it takes its time. The objects are those of our state file, so they are ours. */
 static void on_work(struct job *job)
 {
 	struct generation *generation = emptied_by(job);
 
-	generation->emptied = ftruncate(generation->fd, 0) < 0 ? -errno : 0;
+	generation->emptied = 0;
+	if (ftruncate(generation->fds.control, 0) < 0 || ftruncate(generation->fds.data, 0) < 0)
+		generation->emptied = -errno;
 }
 
 static void on_emptied(struct job *job, int error)
@@ -102,43 +111,54 @@ void generation_give_up(struct generation *generation)
 	generation_kick(generation);
 }
 
-static void cut_back(struct generation *generation, uint64_t size_bytes)
+static void cut_back(struct generation *generation, enum geometry_object which,
+		     uint64_t size_bytes)
 {
 	static struct log_limit limit = LOG_LIMIT("segments that were enlarged", 20);
+	const struct state_object *object = &generation->file->objects[which];
 	char size[LOG_SIZE_BYTES];
 	int r;
 
-	r = ftruncate(generation->fd, (off_t)generation->place.size_bytes) < 0 ? -errno : 0;
+	r = ftruncate(fd_of(generation, which), (off_t)object->size_bytes) < 0 ? -errno : 0;
 	log_limited(&limit, LOG_WARNING, "segment %s was enlarged to %s by a process that may write "
-		    "it: %s", generation_label(generation), log_size(size, size_bytes),
+		    "it: %s", store_label(object->shm_name), log_size(size, size_bytes),
 		    r < 0 ? strerror(-r) : "it is cut back");
 }
 
-void generation_check(struct generation *generation)
+static void lose_name(struct generation *generation, enum geometry_object which)
 {
-	const uint64_t size_bytes = generation->place.size_bytes;
-	struct stat st;
-	bool is_named;
-
-	if (generation->state == GENERATION_LOST)
-		return;
-	is_named = has_name(generation, &st);
-	if ((uint64_t)st.st_size < size_bytes ||
-	    (generation->segment && sigbus_was_hit(&generation->range))) {
-		lose(generation);
-		return;
-	}
-	if ((uint64_t)st.st_size > size_bytes)
-		cut_back(generation, (uint64_t)st.st_size);
-	if (is_named || generation->state != GENERATION_CURRENT)
-		return;
 	log_error("segment %s has lost its name, %s: somebody removed it; its %u clients go on, new "
-		  "ones get another one", generation_label(generation), generation->place.shm_name,
-		  generation->tenants.n);
+		  "ones get another one", generation_label(generation),
+		  generation->file->objects[which].shm_name, generation->tenants.n);
 	generation->owner->lost(generation);
 	/* Unless a new one was made, which has done it. */
 	if (generation->state == GENERATION_CURRENT)
 		generation_retire(generation);
+}
+
+void generation_check(struct generation *generation)
+{
+	const struct state_object *objects = generation->file->objects;
+	uint64_t sizes[GEOMETRY_N_OBJECTS];
+	bool is_named[GEOMETRY_N_OBJECTS];
+	bool is_short = generation->segment && sigbus_was_hit(&generation->range);
+
+	if (generation->state == GENERATION_LOST)
+		return;
+	for (int i = 0; i < GEOMETRY_N_OBJECTS; i++) {
+		is_named[i] = has_name(generation, i, &sizes[i]);
+		is_short = is_short || sizes[i] < objects[i].size_bytes;
+	}
+	if (is_short) {
+		lose(generation);
+		return;
+	}
+	for (int i = 0; i < GEOMETRY_N_OBJECTS; i++) {
+		if (sizes[i] > objects[i].size_bytes)
+			cut_back(generation, i, sizes[i]);
+		if (!is_named[i] && generation->state == GENERATION_CURRENT)
+			lose_name(generation, i);
+	}
 }
 
 /* Return: whether there is more to do. */
@@ -210,7 +230,8 @@ static void on_later(evutil_socket_t fd, short what, void *userdata)
 /* ---- the whole ---- */
 
 int generation_new(const struct generation_owner *owner, struct state *file,
-		   struct segment *segment, int fd, struct generation **ret_generation)
+		   struct segment *segment, struct segment_fds fds,
+		   struct generation **ret_generation)
 {
 	static const struct job_fns emptying_fns = {
 		.gives_memory = true,
@@ -225,7 +246,7 @@ int generation_new(const struct generation_owner *owner, struct state *file,
 
 	if (!generation)
 		return -ENOMEM;
-	r = tenants_init(&generation->tenants, environment, &generation->place, file, segment, fd,
+	r = tenants_init(&generation->tenants, environment, &generation->place, file, segment, fds.control,
 			 &generation->step);
 	if (r < 0) {
 		free(generation);
@@ -236,17 +257,17 @@ int generation_new(const struct generation_owner *owner, struct state *file,
 	generation->state = GENERATION_CURRENT;
 	generation->file = file;
 	generation->segment = segment;
-	generation->fd = fd;
+	generation->fds = fds;
 	generation->shape_fd = -1;
 	generation->place = (struct mempool_msg_place){
 		.segment_id = file->identity.segment_id,
 		.generation = file->identity.generation,
-		.size_bytes = file->object.size_bytes,
+		.control_bytes = file->objects[GEOMETRY_CONTROL].size_bytes,
+		.data_bytes = file->objects[GEOMETRY_DATA].size_bytes,
 	};
 	snprintf(generation->place.segment, sizeof(generation->place.segment), "%s",
 		 owner->segment_name);
-	memcpy(generation->place.shm_name, file->object.shm_name,
-	       sizeof(generation->place.shm_name));
+	memcpy(generation->place.shm_name, state_name(file), sizeof(generation->place.shm_name));
 	if (segment)
 		sigbus_watch(&generation->range, segment->memory.base, segment->memory.size);
 	reaper_init(&generation->reaper, &generation->tenants);
@@ -273,7 +294,7 @@ void generation_free(struct generation *generation)
 	if (generation->shape_fd >= 0)
 		close(generation->shape_fd);
 	release_segment(generation->owner->environment->jobs, generation->segment,
-			generation->segment ? -1 : generation->fd, generation->file);
+			generation->segment ? SEGMENT_FDS_NULL : generation->fds, generation->file);
 	free(generation);
 }
 
@@ -365,10 +386,10 @@ static int make_shape(struct generation *generation)
 }
 
 /* One more that is for that peer alone. */
-static int open_object(const struct generation *generation, enum segment_access access,
-		       struct generation_passed *passed)
+static int open_object(const struct generation *generation, enum geometry_object which,
+		       enum segment_access access, struct generation_passed *passed)
 {
-	int r = store_open_again(generation->fd, access);
+	int r = store_open_again(fd_of(generation, which), access);
 
 	if (r < 0)
 		return r;
@@ -386,9 +407,11 @@ int generation_open(struct generation *generation, enum segment_access access,
 	if (r < 0)
 		return r;
 	ret_passed->fds[ret_passed->n++] = generation->shape_fd;
-	r = open_object(generation, access, ret_passed);
+	r = open_object(generation, GEOMETRY_CONTROL, access, ret_passed);
 	if (r == 0 && access == SEGMENT_READ_WRITE)
-		r = open_object(generation, SEGMENT_READ_ONLY, ret_passed);
+		r = open_object(generation, GEOMETRY_CONTROL, SEGMENT_READ_ONLY, ret_passed);
+	if (r == 0 && access == SEGMENT_READ_WRITE)
+		r = open_object(generation, GEOMETRY_DATA, access, ret_passed);
 	if (r < 0)
 		generation_close_passed(ret_passed);
 	return r;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * generation.h - one shared-memory object that is served, and who lives in it
+ * generation.h - the two objects of a segment that is served, and who lives in it
  *
  *	CURRENT		new clients go there
  *	RETIRED		another layout than the config asks for: its holders are watched and
@@ -74,7 +74,7 @@ struct generation {
 	struct mempool_msg_place place;	/* what clients are told */
 	struct state *file;		/* its state file */
 	struct segment *segment;	/* NULL: of another layout, or LOST from the start */
-	int fd;				/* of the object; owned where segment is NULL */
+	struct segment_fds fds;		/* of the objects; owned where segment is NULL */
 	int shape_fd;			/* of its shape; -1: nobody has asked */
 	struct sigbus_range range;
 	struct tenants tenants;
@@ -96,15 +96,16 @@ struct generation {
 TAILQ_HEAD(generation_list, generation);
 
 /**
- * generation_new() - serve an object
+ * generation_new() - serve a segment
  * @file:    taken over on success
  * @segment: taken over on success; NULL: there is none that we can work on
- * @fd:      of the object; taken over on success where there is no segment, which has it
+ * @fds:     of the objects; taken over on success where there is no segment, which has them
  *
  * Return: 0 or -ENOMEM.
  */
 int generation_new(const struct generation_owner *owner, struct state *file,
-		   struct segment *segment, int fd, struct generation **ret_generation);
+		   struct segment *segment, struct segment_fds fds,
+		   struct generation **ret_generation);
 void generation_free(struct generation *generation);
 
 /**
@@ -130,8 +131,8 @@ void generation_pin(struct generation *generation);
 void generation_unpin(struct generation *generation);
 
 /*
- * See what members have done to the object: truncated, it is LOST; without its name, it is
- * retired, since no daemon after us could find it; enlarged, it is cut back.
+ * See what members have done to the objects: with one truncated, it is LOST; without one of its
+ * names, it is retired, since no daemon after us could find it; enlarged, it is cut back.
  */
 void generation_check(struct generation *generation);
 

@@ -5,13 +5,11 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <inttypes.h>
-#include <linux/magic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
 #include <unistd.h>
 
 #include "daemon/base/clock.h"
@@ -113,7 +111,7 @@ static void log_shape(const struct host *host, const struct generation *generati
 		n_chunks += segment->pools[i].n_chunks;
 	log_info("segment '%s': %s %s, %s, %u pools with %" PRIu64 " chunks, %u holders",
 		 host->name, verb, generation_label(generation),
-		 log_size(size, generation->place.size_bytes), segment->n_pools, n_chunks,
+		 log_size(size, generation->place.control_bytes + generation->place.data_bytes), segment->n_pools, n_chunks,
 		 segment->n_holders);
 }
 
@@ -153,7 +151,7 @@ static int end_making(struct host *host, int made)
 
 	if (r == 0)
 		r = generation_new(&host->owner, build->state, build->segment,
-				   build->segment->memory.fd, &generation);
+				   segment_memory_fds(&build->segment->memory), &generation);
 	if (r < 0) {
 		snprintf(text, sizeof(text), "%s", strerror(-r));
 		if (made < 0)
@@ -182,15 +180,6 @@ static bool is_wanted(const struct host *host, const struct adoption *adoption)
 	       config_is_same(&adoption->file->shape, &host->conf->shape);
 }
 
-/* 0: it is of ordinary ones. */
-static uint64_t huge_bytes_of(const struct generation *generation)
-{
-	struct statfs fs;
-
-	return fstatfs(generation->fd, &fs) == 0 && fs.f_type == HUGETLBFS_MAGIC
-		       ? (uint64_t)fs.f_bsize : 0;
-}
-
 /* Lock and prefault what was adopted; those who live in it do not notice, whatever it comes to.
  * Return: whether there is something to do. */
 static bool begin_filling(struct host *host)
@@ -201,10 +190,6 @@ static bool begin_filling(struct host *host)
 
 	host->is_to_fill = false;
 	*pages = host->conf->pages;
-	pages->huge_bytes = huge_bytes_of(generation);
-	if (pages->huge_bytes != host->conf->pages.huge_bytes)
-		log_notice("segment '%s': %s keeps the pages it has: huge_pages counts for a new "
-			   "one (mempoold --remove)", host->name, generation_label(generation));
 	if (space_check_lock(host->conf, "", text) < 0) {
 		log_warning("segment '%s': %s; it goes on without", host->name, text);
 		return false;
@@ -219,10 +204,10 @@ static bool begin_filling(struct host *host)
 static int fill(struct host *host, segment_progress_fn progress)
 {
 	const struct segment_memory *memory = &host->filled->segment->memory;
-	int r = pages_lock(&host->pages, memory->base, memory->size);
+	int r = segment_memory_lock(memory, &host->pages);
 
 	if (r == 0 && pages_are_filled(&host->pages))
-		r = pages_fill(&host->pages, memory->base, memory->size, progress, host);
+		r = segment_memory_fill(memory, &host->pages, progress, host);
 	return r;
 }
 
@@ -243,7 +228,7 @@ static int keep(struct host *host, struct adoption *adoption, bool as_current)
 	struct generation *generation;
 	int r;
 
-	r = generation_new(&host->owner, adoption->file, adoption->segment, adoption->fd,
+	r = generation_new(&host->owner, adoption->file, adoption->segment, adoption->fds,
 			   &generation);
 	if (r < 0)
 		return r;
@@ -251,7 +236,7 @@ static int keep(struct host *host, struct adoption *adoption, bool as_current)
 		generation->state = GENERATION_LOST;
 	else if (state_is_retired(adoption->file))
 		generation->state = GENERATION_RETIRED;
-	*adoption = (struct adoption){ .fd = -1 };
+	*adoption = (struct adoption){ .fds = SEGMENT_FDS_NULL };
 	host_add(host, generation);
 	r = generation_adopt(generation);
 	if (r == 0 && as_current) {
@@ -269,10 +254,10 @@ static int remove_deserted(const struct host *host, const struct state *file, co
 
 	if (r < 0)
 		log_warning("segment '%s': cannot remove %s: %s", host->name,
-			    store_label(file->object.shm_name), strerror(-r));
+			    store_label(state_name(file)), strerror(-r));
 	else
 		log_info("segment '%s': removed %s: %s", host->name,
-			 store_label(file->object.shm_name), why);
+			 store_label(state_name(file)), why);
 	return 0;
 }
 
@@ -419,7 +404,7 @@ static int clear_orphans(struct host *host, const struct house_entry *entries, s
 		known[i].generation = entries[i].generation;
 		TAILQ_FOREACH(generation, &host->generations, link)
 			if (generation->place.generation == entries[i].generation)
-				known[i].object = &generation->file->object;
+				known[i].objects = generation->file->objects;
 	}
 	r = orphans_clear(house, host->name, known, n, false);
 	free(known);

@@ -81,15 +81,27 @@ static int remove_name(const char *shm_name, const struct stat *st, const char *
 }
 
 /* Ours, and there is no state file. */
-static int clear_object(const char *shm_name, int fd, const struct stat *st)
+static int clear_object(const struct store_entry *entry, int fd, const struct stat *st)
 {
+	const char *shm_name = entry->shm_name;
+
 	if (store_is_locked_by(fd, MEMPOOL_HOLDER_NONE))
 		return leave(shm_name, "another mempoold with the same house has it (house)");
-	tell_stale(fd, st);
+	/* Chunks belong to users, whatever they look like. */
+	if (!entry->is_data)
+		tell_stale(fd, st);
 	if (store_is_locked(fd))
 		return leave(shm_name, "its state file was lost, and clients are in it; they are "
 			     "told that it is stale");
 	return remove_name(shm_name, st, "it has no state file, and nobody is seen in it");
+}
+
+static bool is_one_of(const struct state_object *objects, const struct stat *st)
+{
+	for (int i = 0; i < GEOMETRY_N_OBJECTS; i++)
+		if (objects[i].device == st->st_dev && objects[i].inode == st->st_ino)
+			return true;
+	return false;
 }
 
 /* Of which generation that has a state file an object is; NULL: of none. */
@@ -100,9 +112,8 @@ static const struct orphan_known *find_known(const struct orphans *orphans,
 	for (size_t i = 0; i < orphans->n_known; i++) {
 		const struct orphan_known *known = &orphans->known[i];
 
-		if (known->object ? known->object->device == st->st_dev &&
-					    known->object->inode == st->st_ino
-				  : known->generation == entry->generation)
+		if (known->objects ? is_one_of(known->objects, st)
+				   : known->generation == entry->generation)
 			return known;
 	}
 	return NULL;
@@ -125,11 +136,12 @@ static int clear_ours(const struct orphans *orphans, const struct store_entry *e
 	}
 	known = find_known(orphans, entry, &st);
 	if (!known) {
-		r = clear_object(entry->shm_name, fd, &st);
-	} else if (known->object) {
+		r = clear_object(entry, fd, &st);
+	} else if (known->objects) {
 		r = remove_name(entry->shm_name, &st, "another name of a segment");
 	} else {
-		tell_stale(fd, &st);
+		if (!entry->is_data)
+			tell_stale(fd, &st);
 		r = leave(entry->shm_name, "its state file is of another version of mempoold");
 	}
 	close(fd);
@@ -140,11 +152,59 @@ static int clear_ours(const struct orphans *orphans, const struct store_entry *e
 
 static bool is_known_name(const struct orphans *orphans, const char *shm_name)
 {
-	for (size_t i = 0; i < orphans->n_known; i++)
-		if (orphans->known[i].object &&
-		    strcmp(orphans->known[i].object->shm_name, shm_name) == 0)
+	for (size_t i = 0; i < orphans->n_known; i++) {
+		const struct state_object *objects = orphans->known[i].objects;
+
+		if (objects && (strcmp(objects[GEOMETRY_CONTROL].shm_name, shm_name) == 0 ||
+				strcmp(objects[GEOMETRY_DATA].shm_name, shm_name) == 0))
 			return true;
+	}
 	return false;
+}
+
+/* Who lives in a segment shows it by a lock on control: data stays for as long as that does. */
+static bool has_control(const struct store_entry *entry)
+{
+	char control_name[MEMPOOL_SHM_NAME_BYTES];
+	struct stat st;
+
+	store_control_name(control_name, entry->shm_name);
+	return store_stat(control_name, &st) == 0 && S_ISREG(st.st_mode) &&
+	       st.st_uid == geteuid();
+}
+
+/* Control first: whether data is of any use is known then. */
+static int clear_all(const struct orphans *orphans, const struct store_entry *entries, size_t n)
+{
+	int r, result = 0;
+
+	for (int is_data = 0; is_data <= 1; is_data++) {
+		for (size_t i = 0; i < n; i++) {
+			if (entries[i].is_data != is_data ||
+			    is_known_name(orphans, entries[i].shm_name) ||
+			    (is_data && has_control(&entries[i])))
+				continue;
+			r = clear_ours(orphans, &entries[i]);
+			if (r < 0)
+				result = r;
+		}
+	}
+	return result;
+}
+
+/* Drop those of other houses. Return: how many stay. */
+static size_t keep_ours(struct store_entry *entries, size_t n, const struct house *house,
+			bool tell_others)
+{
+	size_t n_kept = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(entries[i].house, house->id) == 0)
+			entries[n_kept++] = entries[i];
+		else if (tell_others)
+			leave(entries[i].shm_name, "it is of another state folder, or another user");
+	}
+	return n_kept;
 }
 
 int orphans_clear(const struct house *house, const char *segment_name,
@@ -153,21 +213,13 @@ int orphans_clear(const struct house *house, const char *segment_name,
 	const struct orphans orphans = { .known = known, .n_known = n_known };
 	struct store_entry *entries = NULL;
 	int64_t n = store_scan(segment_name, &entries);
-	int r, result = 0;
+	int r = (int)n;
 
-	for (int64_t i = 0; i < n; i++) {
-		r = 0;
-		if (strcmp(entries[i].house, house->id) == 0) {
-			if (!is_known_name(&orphans, entries[i].shm_name))
-				r = clear_ours(&orphans, &entries[i]);
-		} else if (tell_others) {
-			leave(entries[i].shm_name, "it is of another state folder, or another user");
-		}
-		if (r < 0)
-			result = r;
-	}
+	if (n >= 0)
+		r = clear_all(&orphans, entries,
+			      keep_ours(entries, (size_t)n, house, tell_others));
 	free(entries);
-	return n < 0 ? (int)n : result;
+	return r;
 }
 
 /* ---- segments of which nothing else is left ---- */
@@ -200,7 +252,8 @@ static size_t keep_left(struct store_entry *objects, size_t n, const struct hous
 
 /* The objects that the files speak of: a member may have given one of them such a name. */
 static int read_known(const struct house *house, const struct house_entry *files, size_t n,
-		      struct state_object *objects, struct orphan_known *known,
+		      struct state_object (*objects)[GEOMETRY_N_OBJECTS],
+		      struct orphan_known *known,
 		      size_t *ret_n_known)
 {
 	struct state *state;
@@ -214,30 +267,18 @@ static int read_known(const struct house *house, const struct house_entry *files
 			continue;
 		if (r < 0)
 			return r;
-		objects[*ret_n_known] = state->object;
-		known[*ret_n_known].object = &objects[*ret_n_known];
+		memcpy(objects[*ret_n_known], state->objects, sizeof(state->objects));
+		known[*ret_n_known].objects = objects[*ret_n_known];
 		(*ret_n_known)++;
 		state_free(state);
 	}
 	return 0;
 }
 
-static int clear_each(const struct orphans *orphans, const struct store_entry *entries, size_t n)
-{
-	int r, result = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		r = clear_ours(orphans, &entries[i]);
-		if (r < 0)
-			result = r;
-	}
-	return result;
-}
-
 static int clear_left(const struct house *house, const struct store_entry *entries, size_t n,
 		      const struct house_entry *files, size_t n_files)
 {
-	struct state_object *objects = calloc(n_files + 1, sizeof(*objects));
+	struct state_object (*objects)[GEOMETRY_N_OBJECTS] = calloc(n_files + 1, sizeof(*objects));
 	struct orphan_known *known = calloc(n_files + 1, sizeof(*known));
 	struct orphans orphans = { .known = known };
 	int r = -ENOMEM;
@@ -245,7 +286,7 @@ static int clear_left(const struct house *house, const struct store_entry *entri
 	if (objects && known)
 		r = read_known(house, files, n_files, objects, known, &orphans.n_known);
 	if (r == 0)
-		r = clear_each(&orphans, entries, n);
+		r = clear_all(&orphans, entries, n);
 	free(known);
 	free(objects);
 	return r;

@@ -26,7 +26,7 @@
 /* A generation that has a state file. */
 struct orphan_known {
 	uint64_t generation;
-	const struct state_object *object;	/* NULL: the file cannot be read */
+	const struct state_object *objects;	/* both; NULL: the file cannot be read */
 };
 
 /**

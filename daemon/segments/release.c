@@ -2,7 +2,6 @@
 #include "daemon/segments/release.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "daemon/base/jobs.h"
 #include "daemon/segments/state.h"
@@ -11,15 +10,14 @@
 struct release {
 	struct job job;			/* the first */
 	struct segment *segment;
-	int fd;
+	struct segment_fds fds;
 	struct state *file;
 };
 
-static void finish(struct segment *segment, int fd, struct state *file)
+static void finish(struct segment *segment, struct segment_fds fds, struct state *file)
 {
 	segment_free(segment);
-	if (fd >= 0)
-		close(fd);
+	segment_fds_close(fds);
 	state_free(file);
 }
 
@@ -38,9 +36,9 @@ static void on_work(struct job *job)
 		is_more = segment_memory_unmap_piece(&release->segment->memory);
 	if (is_more)
 		return;
-	finish(release->segment, release->fd, release->file);
+	finish(release->segment, release->fds, release->file);
 	release->segment = NULL;
-	release->fd = -1;
+	release->fds = SEGMENT_FDS_NULL;
 	release->file = NULL;
 }
 
@@ -49,7 +47,7 @@ static void release_free(struct job *job)
 {
 	struct release *release = (struct release *)job;
 
-	finish(release->segment, release->fd, release->file);
+	finish(release->segment, release->fds, release->file);
 	free(release);
 }
 
@@ -59,7 +57,8 @@ static void on_done(struct job *job, int error)
 	release_free(job);
 }
 
-void release_segment(struct jobs *jobs, struct segment *segment, int fd, struct state *file)
+void release_segment(struct jobs *jobs, struct segment *segment, struct segment_fds fds,
+		     struct state *file)
 {
 	static const struct job_fns fns = {
 		.gives_memory = true,
@@ -71,12 +70,12 @@ void release_segment(struct jobs *jobs, struct segment *segment, int fd, struct 
 	struct release *release = calloc(1, sizeof(*release));
 
 	if (!release) {
-		finish(segment, fd, file);
+		finish(segment, fds, file);
 		return;
 	}
 	release->job.fns = &fns;
 	release->segment = segment;
-	release->fd = fd;
+	release->fds = fds;
 	release->file = file;
 	jobs_ask(jobs, &release->job);
 }

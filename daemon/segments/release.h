@@ -13,6 +13,8 @@
 #ifndef DAEMON_SEGMENTS_RELEASE_H
 #define DAEMON_SEGMENTS_RELEASE_H
 
+#include "shm/segment_memory.h"
+
 struct jobs;
 struct segment;
 struct state;
@@ -20,11 +22,12 @@ struct state;
 /**
  * release_segment() - free what is private, unmap and close
  * @segment: NULL: there is none, or none that we can work on
- * @fd:      of the object, where there is no segment; or -1
+ * @fds:     of the objects, where there is no segment; or none
  * @file:    its state file; or NULL
  *
  * All are taken over. Names and what stands in the state file are the caller's business.
  */
-void release_segment(struct jobs *jobs, struct segment *segment, int fd, struct state *file);
+void release_segment(struct jobs *jobs, struct segment *segment, struct segment_fds fds,
+		     struct state *file);
 
 #endif

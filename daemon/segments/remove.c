@@ -41,19 +41,19 @@ static int remove_generation(struct removal *removal, const struct house_entry *
 	n_living = adopt_count_living(adoption.file, &removal->origin, UINT32_MAX);
 	if (n_living > 0) {
 		log_warning("%s left: %" PRIu32 " clients are in it, or cannot be seen to be dead",
-			    store_label(adoption.file->object.shm_name), n_living);
+			    store_label(state_name(adoption.file)), n_living);
 		r = -EBUSY;
 	} else {
 		r = adopt_remove(removal->house, adoption.file);
 		if (r < 0)
-			log_error("cannot remove %s: %s", store_label(adoption.file->object.shm_name),
+			log_error("cannot remove %s: %s", store_label(state_name(adoption.file)),
 				  strerror(-r));
 		else
-			log_notice("removed %s", store_label(adoption.file->object.shm_name));
+			log_notice("removed %s", store_label(state_name(adoption.file)));
 	}
 	if (r < 0) {
 		removal->files[removal->n] = adoption.file;
-		removal->known[removal->n++].object = &adoption.file->object;
+		removal->known[removal->n++].objects = adoption.file->objects;
 		adoption.file = NULL;
 	}
 	adopt_deinit(&adoption);

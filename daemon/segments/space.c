@@ -12,7 +12,8 @@
 /* A segment whose memory is looked for. */
 struct space {
 	const struct pages *pages;
-	uint64_t size_bytes;
+	uint64_t control_bytes;
+	uint64_t data_bytes;
 	const char *root;
 	char *text;
 };
@@ -37,14 +38,20 @@ struct sizes {
 };
 
 /* Whether it is not enough. */
-static bool is_short(const struct space *space, uint64_t left, struct sizes *ret_sizes)
+static bool is_short(uint64_t needed, uint64_t left, struct sizes *ret_sizes)
 {
-	if (left >= space->size_bytes)
+	if (left >= needed)
 		return false;
-	log_size(ret_sizes->needed, space->size_bytes);
+	log_size(ret_sizes->needed, needed);
 	log_size(ret_sizes->left, left);
-	log_size(ret_sizes->missing, space->size_bytes - left);
+	log_size(ret_sizes->missing, needed - left);
 	return true;
+}
+
+/* What is of ordinary pages: huge ones are set aside already, whatever else is short. */
+static uint64_t ordinary_bytes(const struct space *space)
+{
+	return space->control_bytes + (space->pages->huge_bytes ? 0 : space->data_bytes);
 }
 
 static int find_folder(struct space *space, char ret_folder[static MEMPOOL_SHM_NAME_BYTES])
@@ -81,7 +88,7 @@ static int check_nodes(struct space *space)
 static int check_huge(struct space *space)
 {
 	const struct pages *pages = space->pages;
-	uint64_t n_needed = space->size_bytes / pages->huge_bytes, n_free, n_there;
+	uint64_t n_needed = space->data_bytes / pages->huge_bytes, n_free, n_there;
 	struct machine_huge huge;
 	char size[LOG_SIZE_BYTES];
 
@@ -103,23 +110,30 @@ static int check_huge(struct space *space)
 			  huge.n_total + n_needed - n_free, pages->huge_bytes >> 10);
 }
 
-static int check_room(struct space *space, const char *folder)
+static int check_room_in(struct space *space, const char *folder, uint64_t size_bytes)
 {
 	struct sizes sizes;
 
-	if (is_short(space, store_free_bytes(folder), &sizes))
+	if (is_short(size_bytes, store_free_bytes(folder), &sizes))
 		return space_fail(space, -ENOSPC, "no room in %s: it needs %s, %s are free: %s missing",
 				  folder[0] ? folder : "/dev/shm", sizes.needed, sizes.left,
 				  sizes.missing);
 	return 0;
 }
 
+static int check_room(struct space *space, const char *data_folder)
+{
+	int r = check_room_in(space, "", ordinary_bytes(space));
+
+	return r == 0 && data_folder[0] ? check_room_in(space, data_folder, space->data_bytes) : r;
+}
+
 static int check_lock(struct space *space)
 {
 	struct sizes sizes;
 
-	if (space->pages->lock && !space->pages->huge_bytes &&
-	    is_short(space, machine_lockable(space->root), &sizes))
+	if (space->pages->lock &&
+	    is_short(ordinary_bytes(space), machine_lockable(space->root), &sizes))
 		return space_fail(space, -EPERM, "cannot lock it: it needs %s, RLIMIT_MEMLOCK leaves "
 				  "%s: %s missing (LimitMEMLOCK= in its unit)", sizes.needed,
 				  sizes.left, sizes.missing);
@@ -129,9 +143,11 @@ static int check_lock(struct space *space)
 /* The kernel's own word for it would be a signal that ends us. */
 static int check_file_size(struct space *space)
 {
+	const uint64_t largest = space->control_bytes > space->data_bytes ? space->control_bytes
+									  : space->data_bytes;
 	struct sizes sizes;
 
-	if (is_short(space, machine_file_limit(), &sizes))
+	if (is_short(largest, machine_file_limit(), &sizes))
 		return space_fail(space, -EFBIG, "no file may be as large: it needs %s, RLIMIT_FSIZE "
 				  "allows %s: %s missing (LimitFSIZE= in its unit)", sizes.needed,
 				  sizes.left, sizes.missing);
@@ -141,17 +157,18 @@ static int check_file_size(struct space *space)
 static int check_memory(struct space *space)
 {
 	const struct pages *pages = space->pages;
+	const uint64_t needed = ordinary_bytes(space);
 	struct sizes sizes;
 
-	if (is_short(space, machine_memory(space->root, !pages->lock), &sizes))
+	if (is_short(needed, machine_memory(space->root, !pages->lock), &sizes))
 		return space_fail(space, -ENOMEM, "not enough memory: it needs %s, %s are available: "
 				  "%s missing", sizes.needed, sizes.left, sizes.missing);
-	if (is_short(space, machine_group_memory(space->root, false), &sizes))
+	if (is_short(needed, machine_group_memory(space->root, false), &sizes))
 		return space_fail(space, -ENOMEM, "not enough memory: it needs %s, the limit of our "
 				  "control group leaves %s: %s missing (MemoryMax= in its unit)",
 				  sizes.needed, sizes.left, sizes.missing);
-	if (pages->policy == PAGES_BIND &&
-	    is_short(space, machine_node_memory(space->root, pages->nodes), &sizes))
+	if (pages->policy == PAGES_BIND && !pages->huge_bytes &&
+	    is_short(space->data_bytes, machine_node_memory(space->root, pages->nodes), &sizes))
 		return space_fail(space, -ENOMEM, "not enough memory: it needs %s, its nodes have %s: "
 				  "%s missing", sizes.needed, sizes.left, sizes.missing);
 	return 0;
@@ -162,7 +179,8 @@ static struct space space_of(const struct conf_segment *conf, const char *root, 
 	text[0] = '\0';
 	return (struct space){
 		.pages = &conf->pages,
-		.size_bytes = conf_segment_bytes(conf),
+		.control_bytes = conf_segment_object_bytes(conf, GEOMETRY_CONTROL),
+		.data_bytes = conf_segment_object_bytes(conf, GEOMETRY_DATA),
 		.root = root,
 		.text = text,
 	};
@@ -193,8 +211,7 @@ int space_find(const struct conf_segment *conf, const char *root,
 		r = check_room(&space, ret_folder);
 	if (r == 0)
 		r = check_lock(&space);
-	/* Huge pages are set aside already, whatever else is short. */
-	if (r == 0 && !conf->pages.huge_bytes)
+	if (r == 0)
 		r = check_memory(&space);
 	return r;
 }

@@ -15,7 +15,7 @@
 #define SPACE_TEXT_BYTES 400
 
 /**
- * space_find() - the folder that a segment's next object goes to, which has room for it
+ * space_find() - the folder that the data of a segment's next generation goes to, with room for it
  * @root: where /proc and /sys are, see machine.h
  *
  * Return: 0; -ENOSPC, -ENOMEM, -EPERM, -EFBIG, -EINVAL, -ENOENT or -EACCES, and reterr_text

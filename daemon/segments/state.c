@@ -17,7 +17,7 @@
 #include "shm/shape.h"
 
 #define STATE_MAGIC UINT64_C(0x6574617473706d0a)	/* "\nmpstate" in memory */
-#define STATE_VERSION 3
+#define STATE_VERSION 4
 #define STATE_MAX_BYTES (UINT64_C(1) << 26)		/* far more than the largest one has */
 
 /*
@@ -47,6 +47,13 @@ struct state_record {
 };
 static_assert(sizeof(struct state_record) == 192, "state");
 
+struct state_file_object {
+	char shm_name[MEMPOOL_SHM_NAME_BYTES];
+	uint64_t device;
+	uint64_t inode;
+	uint64_t size_bytes;
+};
+
 struct state_file {
 	uint64_t magic;
 	uint32_t version;
@@ -58,11 +65,7 @@ struct state_file {
 	uint32_t n_holders;
 	uint32_t record_size;
 	uint64_t records_off;
-	/* The object. */
-	char shm_name[MEMPOOL_SHM_NAME_BYTES];
-	uint64_t device;
-	uint64_t inode;
-	uint64_t size_bytes;
+	struct state_file_object objects[GEOMETRY_N_OBJECTS];
 	/* The identity. */
 	uint64_t segment_id;
 	uint64_t generation;
@@ -82,8 +85,7 @@ struct state_file {
 	uint8_t boot_id[16];		/* objects end with the boot that they are of */
 	uint64_t page_bytes;
 	uint64_t data_align;
-	/* For a second object. */
-	uint64_t reserved1[54];
+	uint64_t reserved1[35];
 };
 static_assert(sizeof(struct state_file) % 8 == 0, "records follow");
 
@@ -96,6 +98,11 @@ void state_file_name(char ret_name[static STATE_FILE_BYTES], const char *segment
 		     uint64_t generation)
 {
 	snprintf(ret_name, STATE_FILE_BYTES, "%s.%" PRIu64 ".state", segment_name, generation);
+}
+
+const char *state_name(const struct state *state)
+{
+	return state->objects[GEOMETRY_CONTROL].shm_name;
 }
 
 bool state_is_of_this_boot(const struct state *state)
@@ -124,10 +131,30 @@ static void set_word(struct state_record *record, enum mempool_holder_state hold
 	SET(record->word, (uint64_t)holder_state << 32 | incarnation);
 }
 
+static void put_object(struct state_file_object *to, const struct state_object *object)
+{
+	*to = (struct state_file_object){
+		.device = object->device,
+		.inode = object->inode,
+		.size_bytes = object->size_bytes,
+	};
+	memcpy(to->shm_name, object->shm_name, sizeof(to->shm_name));
+}
+
+static void get_object(const struct state_file_object *from, struct state_object *ret_object)
+{
+	*ret_object = (struct state_object){
+		.device = from->device,
+		.inode = from->inode,
+		.size_bytes = from->size_bytes,
+	};
+	memcpy(ret_object->shm_name, from->shm_name, sizeof(ret_object->shm_name));
+}
+
 /* All of it, into zeroed memory. */
 static void put_file(struct state *state, const struct config *shape,
 		     const struct segment_identity *identity,
-		     const struct state_object *object)
+		     const struct state_object *objects)
 {
 	struct state_file *file = state->file;
 	struct origin origin;
@@ -142,9 +169,6 @@ static void put_file(struct state *state, const struct config *shape,
 		.n_holders = state->n_holders,
 		.record_size = sizeof(struct state_record),
 		.records_off = sizeof(*file),
-		.device = object->device,
-		.inode = object->inode,
-		.size_bytes = object->size_bytes,
 		.segment_id = identity->segment_id,
 		.generation = identity->generation,
 		.created_ns = identity->created_ns,
@@ -160,7 +184,8 @@ static void put_file(struct state *state, const struct config *shape,
 	file->pools_off = file->records_off + (uint64_t)file->n_holders * file->record_size;
 	file->rings_off = file->pools_off + file->n_pools * sizeof(struct mempool_shape_pool);
 	file->published_off = file->rings_off + file->n_rings * sizeof(struct mempool_shape_ring);
-	memcpy(file->shm_name, object->shm_name, sizeof(file->shm_name));
+	for (int i = 0; i < GEOMETRY_N_OBJECTS; i++)
+		put_object(&file->objects[i], &objects[i]);
 	memcpy(file->name, shape->name, sizeof(file->name));
 	origin_init(&origin);
 	memcpy(file->boot_id, origin.boot_id, sizeof(file->boot_id));
@@ -189,7 +214,7 @@ static int read_file(struct state *state);
 
 static int create_as(int folder, const char *new_name, struct state *state,
 		     const struct config *shape, const struct segment_identity *identity,
-		     const struct state_object *object)
+		     const struct state_object *objects)
 {
 	int fd = openat(folder, new_name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
 			0600);
@@ -200,7 +225,7 @@ static int create_as(int folder, const char *new_name, struct state *state,
 	r = map_new(fd, state);
 	close(fd);
 	if (r == 0) {
-		put_file(state, shape, identity, object);
+		put_file(state, shape, identity, objects);
 		/* As whoever comes after us will read it. */
 		r = read_file(state);
 	}
@@ -212,7 +237,8 @@ static int create_as(int folder, const char *new_name, struct state *state,
 }
 
 int state_create(int folder, const struct config *shape, const struct segment_identity *identity,
-		 const struct state_object *object, struct state **ret_state)
+		 const struct state_object objects[static GEOMETRY_N_OBJECTS],
+		 struct state **ret_state)
 {
 	struct state *state = calloc(1, sizeof(*state));
 	char new_name[STATE_FILE_BYTES + sizeof(".new")];
@@ -229,7 +255,7 @@ int state_create(int folder, const struct config *shape, const struct segment_id
 	snprintf(new_name, sizeof(new_name), "%s.new", state->file_name);
 	/* Of a daemon that was killed meanwhile; nobody else may write here. */
 	unlinkat(folder, new_name, 0);
-	r = create_as(folder, new_name, state, shape, identity, object);
+	r = create_as(folder, new_name, state, shape, identity, objects);
 	if (r < 0)
 		state_free(state);
 	else
@@ -246,6 +272,13 @@ static bool fits(const struct state_file *header, uint64_t off, uint64_t n, uint
 	       n <= (header->total_size - off) / size;
 }
 
+static bool is_object(const struct state_file_object *object)
+{
+	return object->size_bytes > 0 && object->size_bytes <= INT64_MAX &&
+	       memchr(object->shm_name, '\0', sizeof(object->shm_name)) &&
+	       segment_name_is_valid(object->shm_name);
+}
+
 static int check_header(const struct state_file *header, uint64_t size_bytes)
 {
 	if (header->magic != STATE_MAGIC)
@@ -256,10 +289,8 @@ static int check_header(const struct state_file *header, uint64_t size_bytes)
 	    header->record_size != sizeof(struct state_record) ||
 	    header->n_holders > MEMPOOL_MAX_HOLDERS ||
 	    !fits(header, header->records_off, header->n_holders, header->record_size) ||
-	    header->generation == 0 || header->size_bytes == 0 ||
-	    header->size_bytes > INT64_MAX ||
-	    !memchr(header->shm_name, '\0', sizeof(header->shm_name)) ||
-	    !segment_name_is_valid(header->shm_name) ||
+	    header->generation == 0 || !is_object(&header->objects[GEOMETRY_CONTROL]) ||
+	    !is_object(&header->objects[GEOMETRY_DATA]) ||
 	    !memchr(header->name, '\0', sizeof(header->name)) ||
 	    !config_name_is_valid(header->name))
 		return -EBADMSG;
@@ -287,7 +318,8 @@ static int read_shape(const struct state_file *header, const unsigned char *base
 	if (r < 0)
 		return r == -EINVAL ? -EBADMSG : r;
 	if (geometry_init(&geometry, shape) < 0 || geometry.n_holders != header->n_holders ||
-	    geometry.total_size > header->size_bytes)
+	    geometry.control_bytes > header->objects[GEOMETRY_CONTROL].size_bytes ||
+	    geometry.data_bytes > header->objects[GEOMETRY_DATA].size_bytes)
 		return -EBADMSG;
 	return 0;
 }
@@ -313,12 +345,8 @@ static int read_file(struct state *state)
 		.created_ns = header.created_ns,
 		.generation_seed = header.generation_seed,
 	};
-	state->object = (struct state_object){
-		.device = header.device,
-		.inode = header.inode,
-		.size_bytes = header.size_bytes,
-	};
-	memcpy(state->object.shm_name, header.shm_name, sizeof(header.shm_name));
+	for (int i = 0; i < GEOMETRY_N_OBJECTS; i++)
+		get_object(&header.objects[i], &state->objects[i]);
 	state->journal = &state->file->journal;
 	state->is_our_layout = header.layout_major == MEMPOOL_LAYOUT_MAJOR;
 	if (!state->is_our_layout)

@@ -5,10 +5,10 @@
  *	FOLDER/NAME.GENERATION.state	0600, its space taken, mapped shared
  *
  * The word of a chunk is the truth about the chunk; this file is the truth about everything
- * else: which object it is, what shape it has, who its holders are. The copies of that in the
+ * else: which objects they are, what shape it has, who its holders are. The copies of that in the
  * segment are for people and for clients, who may write over them.
  *
- *	header		what the file is, the object, the identity and the shape of the segment
+ *	header		what the file is, the objects, the identity and the shape of the segment
  *	records		one for each holder id
  *	pools, rings	of the shape
  *	published	for each ring, what of a topic was moved to the next generation (shm/move.h)
@@ -41,7 +41,7 @@
 
 #define STATE_FILE_BYTES 64		/* "NAME.GENERATION.state", and ".new" behind it */
 
-/* The object of a segment. Its size is no identity: whoever may write it can change that. */
+/* An object of a segment. Its size is no identity: whoever may write it can change that. */
 struct state_object {
 	char shm_name[MEMPOOL_SHM_NAME_BYTES];
 	dev_t device;
@@ -74,7 +74,7 @@ struct state {
 	bool is_our_layout;		/* else there is no shape */
 	struct config shape;
 	struct segment_identity identity;
-	struct state_object object;
+	struct state_object objects[GEOMETRY_N_OBJECTS];
 };
 
 /**
@@ -87,7 +87,8 @@ struct state {
  * Return: 0; -ENOSPC the folder is full; -ENOMEM; -errno. Nothing is left behind.
  */
 int state_create(int folder, const struct config *shape, const struct segment_identity *identity,
-		 const struct state_object *object, struct state **ret_state);
+		 const struct state_object objects[static GEOMETRY_N_OBJECTS],
+		 struct state **ret_state);
 
 /**
  * state_open() - map what a daemon before us has left
@@ -102,10 +103,13 @@ int state_open(int folder, const char *file_name, struct state **ret_state);
 /* Unmap and free. NULL is fine. The file stays. */
 void state_free(struct state *state);
 
-/* The generation is over: its object is gone. Return: 0 or -errno. */
+/* The generation is over: its objects are gone. Return: 0 or -errno. */
 int state_unlink(int folder, const struct state *state);
 
-/* Whether its object can still be there: none outlives a boot. */
+/* By which people know it: the name of control. */
+const char *state_name(const struct state *state);
+
+/* Whether its objects can still be there: none outlives a boot. */
 bool state_is_of_this_boot(const struct state *state);
 
 /* "NAME.GENERATION.state". */

@@ -26,7 +26,8 @@
 #define STORE_MAX_FOLDERS 32		/* mounts of huge pages; more are not looked into */
 
 static_assert(sizeof(MEMPOOL_SHM_PREFIX) - 1 + MEMPOOL_NAME_BYTES - 1 + 1 + 20 + 1 +
-	      HOUSE_ID_BYTES - 1 + 1 + RANDOM_DIGITS + 1 <= MEMPOOL_SHM_NAME_BYTES,
+	      HOUSE_ID_BYTES - 1 + 1 + RANDOM_DIGITS + sizeof(MEMPOOL_SHM_DATA_SUFFIX) <=
+	      MEMPOOL_SHM_NAME_BYTES,
 	      "longest name of an object");
 static_assert(sizeof(STORE_FOLDER) + MEMPOOL_SHM_NAME_BYTES <= STORE_PATH_BYTES, "path");
 
@@ -49,7 +50,7 @@ static bool is_hexadecimal(const char *text, size_t n)
 	return true;
 }
 
-/* Whether it is "mempool-NAME.GENERATION.HOUSE.RANDOM", as we write it. */
+/* Whether it is "mempool-NAME.GENERATION.HOUSE.RANDOM" or that with ".data", as we write it. */
 static bool parse_name(const char *file_name, struct store_entry *ret_entry)
 {
 	const size_t prefix = strlen(STORE_PREFIX), house = HOUSE_ID_BYTES - 1;
@@ -75,8 +76,12 @@ static bool parse_name(const char *file_name, struct store_entry *ret_entry)
 	if (errno != 0 || *end != '.')
 		return false;
 	rest = end + 1;
-	if (strlen(rest) != house + 1 + RANDOM_DIGITS || !is_hexadecimal(rest, house) ||
+	if (strlen(rest) < house + 1 + RANDOM_DIGITS || !is_hexadecimal(rest, house) ||
 	    rest[house] != '.' || !is_hexadecimal(rest + house + 1, RANDOM_DIGITS))
+		return false;
+	end = (char *)rest + house + 1 + RANDOM_DIGITS;
+	ret_entry->is_data = strcmp(end, MEMPOOL_SHM_DATA_SUFFIX) == 0;
+	if (*end != '\0' && !ret_entry->is_data)
 		return false;
 	memcpy(ret_entry->house, rest, house);
 	ret_entry->house[house] = '\0';
@@ -222,18 +227,34 @@ int store_find_folder(uint64_t huge_bytes, char ret_folder[static MEMPOOL_SHM_NA
 	return r;
 }
 
-int store_name(char ret_name[static MEMPOOL_SHM_NAME_BYTES], const char *folder,
-	       const char *segment_name, uint64_t generation, const char *house)
+int store_name(char ret_name[static MEMPOOL_SHM_NAME_BYTES], const char *segment_name,
+	       uint64_t generation, const char *house)
 {
 	uint64_t random;
-	int n;
 
 	if (getrandom(&random, sizeof(random), 0) < 0)
 		return -errno;
-	n = snprintf(ret_name, MEMPOOL_SHM_NAME_BYTES, "%s%s%s.%" PRIu64 ".%s.%0*" PRIx64,
-		     folder, MEMPOOL_SHM_PREFIX, segment_name, generation, house, RANDOM_DIGITS,
-		     random);
+	snprintf(ret_name, MEMPOOL_SHM_NAME_BYTES, "%s%s.%" PRIu64 ".%s.%0*" PRIx64,
+		 MEMPOOL_SHM_PREFIX, segment_name, generation, house, RANDOM_DIGITS, random);
+	return 0;
+}
+
+int store_data_name(char ret_name[static MEMPOOL_SHM_NAME_BYTES], const char *folder,
+		    const char *shm_name)
+{
+	int n = snprintf(ret_name, MEMPOOL_SHM_NAME_BYTES, "%s%s%s", folder, shm_name,
+			 MEMPOOL_SHM_DATA_SUFFIX);
+
 	return n < MEMPOOL_SHM_NAME_BYTES ? 0 : -ENAMETOOLONG;
+}
+
+void store_control_name(char ret_name[static MEMPOOL_SHM_NAME_BYTES], const char *data_name)
+{
+	const char *last = strrchr(data_name, '/');
+	size_t length = strlen(last) - strlen(MEMPOOL_SHM_DATA_SUFFIX);
+
+	memcpy(ret_name, last, length);
+	ret_name[length] = '\0';
 }
 
 const char *store_label(const char *shm_name)

@@ -2,14 +2,16 @@
 /*
  * store.h - objects: their names in /dev/shm, and their locks
  *
- *	/dev/shm/mempool-NAME.GENERATION.HOUSE.RANDOM
- *	FOLDER/mempool-NAME.GENERATION.HOUSE.RANDOM	of huge pages, on a hugetlbfs
+ *	/dev/shm/mempool-NAME.GENERATION.HOUSE.RANDOM		control
+ *	/dev/shm/mempool-NAME.GENERATION.HOUSE.RANDOM.data	data
+ *	FOLDER/mempool-NAME.GENERATION.HOUSE.RANDOM.data	data of huge pages, on a hugetlbfs
  *
  * Everybody may create names there, so a name proves nothing: what an object is stands in a
  * state file (state.h), by device and inode. HOUSE says whose it is (house.h); RANDOM, 64
- * bits, keeps others from having the name before us. An object is made without a name and
- * gets it when it is locked and has its memory: a daemon that is killed before that leaves
- * nothing.
+ * bits, keeps others from having the name before us. The objects are made without names and
+ * get them when they are locked and have their memory: a daemon that is killed before that leaves
+ * nothing. Data has its name first, and loses it last: where the name of control stands, that of
+ * data stands, too, whenever we are killed.
  *
  * Locks are those of open file descriptions (F_OFD_SETLK): byte 0 is the daemon's, byte ID
  * that of the client which is holder ID. They tell whether somebody is there, in whatever
@@ -38,6 +40,7 @@ struct store_entry {
 	uint64_t generation;
 	char house[HOUSE_ID_BYTES];
 	char shm_name[MEMPOOL_SHM_NAME_BYTES];
+	bool is_data;
 };
 
 /**
@@ -57,9 +60,16 @@ int64_t store_scan(const char *segment_name, struct store_entry **ret_entries);
  */
 int store_find_folder(uint64_t huge_bytes, char ret_folder[static MEMPOOL_SHM_NAME_BYTES]);
 
-/* Draw a new name. Return: 0; -ENAMETOOLONG the protocol has no room for it; -errno. */
-int store_name(char ret_name[static MEMPOOL_SHM_NAME_BYTES], const char *folder,
-	       const char *segment_name, uint64_t generation, const char *house);
+/* Draw a new name, of control. Return: 0 or -errno. */
+int store_name(char ret_name[static MEMPOOL_SHM_NAME_BYTES], const char *segment_name,
+	       uint64_t generation, const char *house);
+
+/* The name of data beside it. Return: 0; -ENAMETOOLONG a path as long is no name of ours. */
+int store_data_name(char ret_name[static MEMPOOL_SHM_NAME_BYTES], const char *folder,
+		    const char *shm_name);
+
+/* And back: the name of control that belongs to one of data. */
+void store_control_name(char ret_name[static MEMPOOL_SHM_NAME_BYTES], const char *data_name);
 
 /* As ls(1) shows it: of those in /dev/shm, without the slash. */
 const char *store_label(const char *shm_name);

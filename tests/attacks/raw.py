@@ -54,7 +54,7 @@ ROOM = 4096                             # larger than any message
 # Of each version of the protocol: what stands behind the name in a hello, numbers of a place,
 # bytes of an object's name in it, of a reload's body, and before the text of its answer.
 Version = namedtuple("Version", "hello_rest place_numbers name_bytes reload_bytes text_offset")
-VERSIONS = {1: Version(0, 5, 64, 0, 24), 2: Version(8, 3, 128, 8, 48)}
+VERSIONS = {1: Version(0, 5, 64, 0, 24), 2: Version(8, 4, 128, 8, 48)}
 
 Place = namedtuple("Place", "segment_id generation size segment shm_name")
 Welcome = namedtuple("Welcome", "place holder incarnation")
@@ -430,14 +430,25 @@ class Object:
         """Bytes of memory that it has."""
         return os.fstat(self.fd).st_blocks * 512
 
-    def pool(self, i):
+    def record(self, i):
         record = self.get("Q", 120) + i * POOL_RECORD
-        return Pool(self, i, *struct.unpack_from("=4QI", self.memory, record))
+        return struct.unpack_from("=4QI", self.memory, record)
+
+    def place(self, offset):
+        """Where that stands in this object, which has not the chunks of the data pools."""
+        if self.get("H", MAJOR_OFFSET) < 2:
+            return offset
+        data = [self.record(i)[2:4] for i in range(self.get("I", 108))]
+        return offset - sum(index - begin for begin, index in data if begin < offset)
+
+    def pool(self, i):
+        chunk_size, stride, data, index, n = self.record(i)
+        return Pool(self, i, chunk_size, stride, self.place(data), self.place(index), n)
 
     def ring(self, i):
         record = self.get("Q", 128) + i * RING_RECORD
         slots, capacity = struct.unpack_from("=QI", self.memory, record + 32)
-        return Ring(self, record, slots, capacity)
+        return Ring(self, record, self.place(slots), capacity)
 
     def holder(self, i):
         return self.get("Q", 32) + i * self.get("Q", 40)
@@ -485,16 +496,20 @@ class Forged:
         self.rings_off = off = self.holders_off + n_holders * HOLDER_RECORD
         self.manager_bytes = 8 + n_holders // 8
         self.pools = []
-        for size in (8, self.manager_bytes):
+        # From version 2 on the chunks are no part of this object, and stand in whole pages.
+        is_apart = major >= 2
+        for size, border in (8, PAGE if is_apart else LINE), (self.manager_bytes, LINE):
             data = round_up(off, PAGE)
-            index = round_up(data + n_chunks * size, LINE)
+            index = round_up(data + n_chunks * size, border)
             off = index + list_bytes(n_chunks) + n_chunks * ENTRY
             self.pools.append((size, size, data, index, n_chunks, 8, 64))
         self.total_size = round_up(round_up(off, LINE), PAGE)
+        self.data_bytes = self.pools[0][3] - self.pools[0][2] if is_apart else 0
+        self.object_bytes = self.total_size - self.data_bytes
 
     def fingerprint(self):
         value = 0xcbf29ce484222325
-        numbers = [self.major, self.n_holders, 1, 1]
+        numbers = [self.major, self.n_holders, 1] + [PAGE, PAGE] * (self.major >= 2) + [1]
         for size, _, _, _, n_chunks, alignment, cache in self.pools:
             numbers += [size, n_chunks, alignment, cache]
         for number in numbers + [0]:
@@ -506,11 +521,14 @@ class Forged:
         name = bytes(segment.memory[144:176])
         identity = bytes(segment.memory[48:88])
         created = bytes(segment.memory[96:108])
-        os.ftruncate(segment.fd, self.total_size)
-        with mmap.mmap(segment.fd, self.total_size) as memory:
+        os.ftruncate(segment.fd, self.object_bytes)
+        with mmap.mmap(segment.fd, self.object_bytes) as memory:
             struct.pack_into("=IQQQ", memory, 20, self.n_holders, self.total_size,
                              self.holders_off, HOLDER_RECORD)
             memory[48:88] = identity
+            if self.major >= 2:
+                struct.pack_into("=QQQ", memory, 48, self.object_bytes, self.data_bytes, PAGE)
+                struct.pack_into("=Q", memory, 176, PAGE)
             struct.pack_into("=Q", memory, 88, self.fingerprint())
             memory[96:108] = created
             struct.pack_into("=IIIQQII", memory, 108, 1, 0, 0, self.pools_off, self.rings_off,
@@ -518,10 +536,10 @@ class Forged:
             memory[144:176] = name
             for i, pool in enumerate(self.pools):
                 struct.pack_into("=4Q3I", memory, self.pools_off + i * POOL_RECORD, *pool)
-                words = pool[3] + list_bytes(self.n_chunks)
+                words = pool[3] - self.data_bytes + list_bytes(self.n_chunks)
                 memory[words:words + self.n_chunks * ENTRY] = \
                     struct.pack("=QQ", word(1, SHARED), 0) * self.n_chunks
-            managers = self.pools[1][2]
+            managers = self.pools[1][2] - self.data_bytes
             memory[managers + 8:managers + self.manager_bytes] = \
                 b"\xff" * (self.n_holders // 8)
 
@@ -530,7 +548,7 @@ class Forged:
         start_time = int(stat_of(process)[19])
         record = struct.pack("=IIQIIIIQQ32s", HOLDER_LIVE, process, start_time, 0,
                              os.geteuid(), 1, 0, 1, 1, b"forged").ljust(HOLDER_RECORD, b"\0")
-        with mmap.mmap(segment.fd, self.total_size) as memory:
+        with mmap.mmap(segment.fd, self.object_bytes) as memory:
             memory[self.holders_off:self.rings_off] = record * self.n_holders
 
 

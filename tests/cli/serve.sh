@@ -25,7 +25,7 @@ served() {
 
 # rename_holder PID NAME: as a client that may write its segment can
 rename_holder() {
-	python3 - /dev/shm/mempool-"$name".1.* "$@" <<'RENAME'
+	python3 - /dev/shm/mempool-"$name".1.*.???????????????? "$@" <<'RENAME'
 import mmap, struct, sys
 with open(sys.argv[1], 'r+b') as file, mmap.mmap(file.fileno(), 0) as segment:
     n_holders, = struct.unpack_from('I', segment, 20)

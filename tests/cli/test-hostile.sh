@@ -26,14 +26,15 @@ mkdir -m 700 "$dir/donor"
 donor=$!
 soon eval "'$ctl' --socket '$dir/donor.sock' status >/dev/null 2>&1" || exit 1
 check 'the donor ends' eval "kill $donor; wait $donor"
-"$forge" share /dev/shm/mempool-"$name"-donor.*
+"$forge" share /dev/shm/mempool-"$name"-donor.*.????????????????
 
 start_daemon <<CONFIG
   - name: $name
     pools: [ { chunk_size: 128, chunk_count: 1000 } ]
     queues: [ { name: files, capacity: 64 } ]
   - name: $name-forged
-    pools: [ { chunk_size: 1MiB, chunk_count: 48 } ]
+    pools: [ { chunk_size: 1KiB, chunk_count: 48 } ]
+    queues: [ { name: wide, capacity: 8388608 } ]
   - name: $name-slow
     max_clients: 8000
     pools: [ { chunk_size: 64, chunk_count: 20000 } ]
@@ -54,7 +55,7 @@ fastest() {
 
 echo '# A header that lies'
 control=$(fastest "$ctl" status --segment "$name-forged")
-"$forge" shape /dev/shm/mempool-"$name"-forged.* /dev/shm/mempool-"$name"-donor.*
+"$forge" shape /dev/shm/mempool-"$name"-{forged,donor}.*.????????????????
 rm /dev/shm/mempool-"$name"-donor.*
 took=$(fastest "$ctl" status --segment "$name-forged")
 echo "# status took $control us, and $took us with the header"
@@ -73,7 +74,7 @@ check 'its own header is believed where no daemon is asked' exits 0 \
 check 'and shown as it is' grep -qE "^ +0 +64 +64 +10000" "$dir/stdout"
 
 echo '# Chunks that everybody holds'
-"$forge" share /dev/shm/mempool-"$name"-slow.*
+"$forge" share /dev/shm/mempool-"$name"-slow.*.????????????????
 # Two seconds of processor time are what a look has for a segment. Within these a sanitizer, on a busy
 # machine, may not come to the end; then all of them were used.
 counts_all_it_may() {

@@ -60,7 +60,8 @@ check 'used and free add up' same '10000 64 3' \
 	"$(paste <(grep '^mempool_pool_used_chunks' "$dir/metrics" | cut -d' ' -f2) \
 		<(grep '^mempool_pool_free_chunks' "$dir/metrics" | cut -d' ' -f2) |
 		while read -r used free; do echo $((used + free)); done | xargs)"
-check 'size of the object' same "$(stat -c %s /dev/shm/mempool-"$name".1.*)" \
+check 'size of both objects' same \
+	"$(($(stat -c %s /dev/shm/mempool-"$name".1.* | paste -sd+)))" \
 	"$(metric "mempool_segment_bytes\{segment=\"$name\",generation=\"1\"\}")"
 check 'what was sent' same "$messages" "$(metric 'mempool_queue_sent_total\{.*')"
 check 'and nobody received' same 0 "$(metric 'mempool_queue_received_total\{.*')"

@@ -45,7 +45,7 @@ CONFIG
 without_output() {
 	"$ctl" status >&- 2>&- <&-
 }
-object=$(echo /dev/shm/mempool-"$name".1.*)
+object=$(echo /dev/shm/mempool-"$name".1.*.????????????????)
 header=$(head -c 64 "$object" | od -An -tx1)
 check 'standard output closed is a failure' exits 1 without_output
 check 'and nothing is printed into a segment' same "$header" \
@@ -64,7 +64,7 @@ check 'settled members of a holder' same True "$(status_json \
 	'{"id", "kind", "pid", "uid", "name", "chunks", "bytes"} <= s[0]["holders"][0].keys()')"
 check 'the daemon is a holder' same "('daemon', $daemon)" \
 	"$(status_json '(s[0]["holders"][0]["kind"], s[0]["holders"][0]["pid"])')"
-check 'size is that of the object' same "$(stat -c %s "$object")" \
+check 'size is that of both objects' same "$(($(stat -c %s "$object") + $(stat -c %s "$object.data")))" \
 	"$(status_json 's[0]["size_bytes"]')"
 
 check 'a topic that there is not' exits 1 "$ctl" topic drain camera
@@ -88,9 +88,9 @@ poke() {
 	python3 - "$object" "$1" <<'POKE'
 import struct, sys
 with open(sys.argv[1], 'r+b') as segment:
-    segment.seek(4096 + 24)                             # index_off of the first pool record
-    index_off, = struct.unpack('Q', segment.read(8))
-    segment.seek(index_off + 1280 + 64)                 # behind the bitmaps of 10000
+    segment.seek(4096 + 16)                             # data_off of the first pool record
+    data_off, = struct.unpack('Q', segment.read(8))     # in its place: the index memory
+    segment.seek(data_off + 1280 + 64)                  # behind the bitmaps of 10000
     word, = struct.unpack('Q', segment.read(8))
     segment.seek(-8, 1)
     segment.write(struct.pack('Q', word >> 32 << 32 | int(sys.argv[2], 0)))

@@ -57,11 +57,11 @@ static struct segment_memory blank_memory(const struct config *config)
 	int r;
 
 	snprintf(name, sizeof(name), "/mempool-crash-%d.1", (int)getpid());
-	r = segment_create(name, segment_size_bytes(config), SEGMENT_READ_WRITE, SEGMENT_CREATE,
-			   &perms, NULL, NULL, &memory);
+	r = segment_create(name, config, SEGMENT_READ_WRITE, SEGMENT_CREATE, &perms, NULL, NULL,
+			   &memory);
 	if (r < 0)
 		die("segment_create", r);
-	shm_unlink(name);
+	segment_unlink(name);
 	return memory;
 }
 
@@ -91,6 +91,7 @@ static struct segment_memory copy_of_memory(const struct segment_memory *from)
 	struct segment_memory memory = {
 		.size = from->size,
 		.fd = -1,
+		.data_fd = -1,
 		.access = SEGMENT_READ_WRITE,
 	};
 

@@ -24,7 +24,7 @@
 #define RING_OF_TOPIC 1
 
 /* The segment, and what it looks like when nothing has happened yet. */
-static struct segment_memory memory = { .fd = -1, .access = SEGMENT_READ_WRITE };
+static struct segment_memory memory = { .fd = -1, .data_fd = -1, .access = SEGMENT_READ_WRITE };
 static void *image;
 static struct scene *scene;
 static bool are_threads;

@@ -93,6 +93,7 @@ static struct segment *attach(void *base, size_t size)
 		.base = base,
 		.size = size,
 		.fd = -1,
+		.data_fd = -1,
 		.access = SEGMENT_READ_WRITE,
 	};
 	struct segment *segment;

@@ -61,10 +61,9 @@ static void make_state(void)
 	const struct segment_identity identity = {
 		.generation = 1, .segment_id = 2, .generation_seed = 3,
 	};
-	struct state_object object = {
-		.shm_name = "/mempool-test.1.0123456789abcdef.fedcba9876543210",
-		.device = 1,
-		.inode = 2,
+	struct state_object objects[GEOMETRY_N_OBJECTS] = {
+		{ .shm_name = "/mempool-test.1.0123456789abcdef.fedcba9876543210" },
+		{ .shm_name = "/mempool-test.1.0123456789abcdef.fedcba9876543210.data" },
 	};
 	char path[] = "/tmp/mempool-crash-XXXXXX";
 	struct config shape;
@@ -74,8 +73,8 @@ static void make_state(void)
 	    config_add_pool(&shape, 100, 10) < 0)
 		die("folder", errno);
 	folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	object.size_bytes = segment_size_bytes(&shape);
-	r = state_create(folder, &shape, &identity, &object, &state);
+	objects[0].size_bytes = objects[1].size_bytes = segment_size_bytes(&shape);
+	r = state_create(folder, &shape, &identity, objects, &state);
 	if (r < 0)
 		die("state_create", r);
 	/* The mapping is all that is needed. */

@@ -192,7 +192,8 @@ static void fence_segment(struct arena *a, const struct segment *segment)
 int arena_attach(struct arena *a, struct segment **ret_segment)
 {
 	struct segment_memory memory = {
-		.base = a->base, .size = a->size, .fd = -1, .access = SEGMENT_READ_WRITE,
+		.base = a->base, .size = a->size, .fd = -1, .data_fd = -1,
+		.access = SEGMENT_READ_WRITE,
 	};
 	struct segment *segment;
 	int r;

@@ -170,7 +170,7 @@ static void be_a_daemon(bool has_client)
 	snprintf(old.path, sizeof(old.path), SHM "%s", generation->place.shm_name);
 	snprintf(old.state_path, sizeof(old.state_path), "%s/%s", folder,
 		 generation->file->file_name);
-	FUZZ_CHECK(fstat(generation->fd, &old.st) == 0);
+	FUZZ_CHECK(fstat(generation->fds.control, &old.st) == 0);
 	old.mark_off = generation->segment->geometry.pools[0].data_off;
 	memcpy((char *)generation->segment->memory.base + old.mark_off, MARK, sizeof(MARK));
 	old.is_whole = true;
@@ -433,11 +433,11 @@ static void check_current(void)
 	struct stat st, named;
 	char path[PATH_BYTES];
 
-	FUZZ_CHECK(fstat(current->fd, &st) == 0);
+	FUZZ_CHECK(fstat(current->fds.control, &st) == 0);
 	snprintf(path, sizeof(path), SHM "%s", current->place.shm_name);
 	FUZZ_CHECK(lstat(path, &named) == 0);
-	FUZZ_CHECK(named.st_ino == st.st_ino && current->file->object.inode == st.st_ino);
-	FUZZ_CHECK((uint64_t)st.st_size == current->place.size_bytes);
+	FUZZ_CHECK(named.st_ino == st.st_ino && current->file->objects[0].inode == st.st_ino);
+	FUZZ_CHECK((uint64_t)st.st_size == current->place.control_bytes);
 	FUZZ_CHECK((st.st_mode & 07777) == 0600);
 	for (size_t i = 0; i < n_forged; i++)
 		FUZZ_CHECK(all[i].fd < 0 || all[i].st.st_ino != st.st_ino);

@@ -110,7 +110,7 @@ static void unlink_objects(void)
 
 	TAILQ_FOREACH(host, &server.hosts.list, link) {
 		TAILQ_FOREACH(generation, &host->generations, link) {
-			shm_unlink(generation->place.shm_name);
+			segment_unlink(generation->place.shm_name);
 			state_unlink(server.house.folder, generation->file);
 		}
 	}
@@ -156,7 +156,7 @@ static void check_place(const struct mempool_msg_place *place)
 	FUZZ_CHECK(memchr(place->segment, '\0', sizeof(place->segment)));
 	FUZZ_CHECK(memchr(place->shm_name, '\0', sizeof(place->shm_name)));
 	FUZZ_CHECK(strncmp(place->shm_name, MEMPOOL_SHM_PREFIX, strlen(MEMPOOL_SHM_PREFIX)) == 0);
-	FUZZ_CHECK(place->segment_id != 0 && place->size_bytes > 0);
+	FUZZ_CHECK(place->segment_id != 0 && place->control_bytes > 0 && place->data_bytes > 0);
 }
 
 union answer {
@@ -417,10 +417,14 @@ static void poke(struct host *host, struct fuzz_input *input)
 static void truncate_object(struct host *host, struct fuzz_input *input)
 {
 	uint32_t size = fuzz_u32(input);
+	const struct generation *current = host->current;
 
-	if (host->current)
-		FUZZ_CHECK(ftruncate(host->current->fd,
-				     size % (off_t)host->current->place.size_bytes) == 0);
+	if (current && size & 1)
+		FUZZ_CHECK(ftruncate(current->fds.control,
+				     size % (off_t)current->place.control_bytes) == 0);
+	else if (current)
+		FUZZ_CHECK(ftruncate(current->fds.data,
+				     size % (off_t)current->place.data_bytes) == 0);
 }
 
 static void reload(int fd, uint8_t kind)

@@ -38,10 +38,9 @@ static void make_whole(void)
 	const struct segment_identity identity = {
 		.generation = 7, .segment_id = 77, .generation_seed = 1,
 	};
-	struct state_object object = {
-		.shm_name = "/mempool-fuzz.7.0123456789abcdef.fedcba9876543210",
-		.device = 1,
-		.inode = 2,
+	struct state_object objects[GEOMETRY_N_OBJECTS] = {
+		{ .shm_name = "/mempool-fuzz.7.0123456789abcdef.fedcba9876543210" },
+		{ .shm_name = "/mempool-fuzz.7.0123456789abcdef.fedcba9876543210.data" },
 	};
 	const struct state_holder holder = { .process = { .pid = 1 }, .nonce = 1, .name = "fuzz" };
 	struct config shape;
@@ -54,8 +53,8 @@ static void make_whole(void)
 	FUZZ_CHECK(config_add_pool(&shape, 1000, 3) == 0);
 	FUZZ_CHECK(config_add_ring(&shape, "queue", MEMPOOL_RING_QUEUE, 4) == 0);
 	FUZZ_CHECK(config_add_ring(&shape, "topic", MEMPOOL_RING_TOPIC, 2) == 0);
-	object.size_bytes = segment_size_bytes(&shape);
-	FUZZ_CHECK(state_create(folder, &shape, &identity, &object, &state) == 0);
+	objects[0].size_bytes = objects[1].size_bytes = segment_size_bytes(&shape);
+	FUZZ_CHECK(state_create(folder, &shape, &identity, objects, &state) == 0);
 	state_admit(state, 5, &holder);
 	state_admit(state, 6, &holder);
 	state_end(state, 6);
@@ -107,7 +106,8 @@ static void check_shape(const struct state *state)
 	struct geometry geometry;
 
 	FUZZ_CHECK(geometry_init(&geometry, &state->shape) == 0);
-	FUZZ_CHECK(geometry.total_size <= state->object.size_bytes);
+	FUZZ_CHECK(geometry.control_bytes <= state->objects[GEOMETRY_CONTROL].size_bytes);
+	FUZZ_CHECK(geometry.data_bytes <= state->objects[GEOMETRY_DATA].size_bytes);
 	FUZZ_CHECK(geometry.n_holders == state->n_holders);
 }
 
@@ -116,7 +116,8 @@ static void use(struct state *state)
 	struct state_holder holder;
 
 	FUZZ_CHECK(state->n_holders <= MEMPOOL_MAX_HOLDERS);
-	FUZZ_CHECK(segment_name_is_valid(state->object.shm_name));
+	for (int i = 0; i < GEOMETRY_N_OBJECTS; i++)
+		FUZZ_CHECK(segment_name_is_valid(state->objects[i].shm_name));
 	if (state->is_our_layout)
 		check_shape(state);
 	state_is_retired(state);

@@ -37,8 +37,8 @@ static struct {
 	int listener;
 	char socket_path[64];
 	struct config shape;
-	uint64_t size;
-	unsigned char *image;		/* of the object, as it should be */
+	struct geometry geometry;
+	unsigned char *images[GEOMETRY_N_OBJECTS];	/* as they should be */
 	uint32_t holder;
 	struct mempool_msg_welcome welcome;
 	int fds[PACKET_MAX_PASSED];
@@ -48,6 +48,12 @@ static struct {
 
 /* The socket orders what is prepared and its sending; this tells the sanitizer. */
 static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
+
+static uint64_t object_bytes(int which)
+{
+	return which == GEOMETRY_DATA ? broker.geometry.data_bytes
+				      : broker.geometry.control_bytes;
+}
 
 /* ---- the daemon ---- */
 
@@ -81,8 +87,26 @@ static void *serve(void *unused)
 	return NULL;
 }
 
-static void make_image(void)
+/* The bytes of each object, from where they stand when they are mapped. */
+static void take_images(const unsigned char *mapped)
 {
+	const struct geometry *geometry = &broker.geometry;
+
+	for (int i = 0; i < GEOMETRY_N_OBJECTS; i++) {
+		broker.images[i] = malloc(object_bytes(i));
+		FUZZ_CHECK(broker.images[i]);
+	}
+	for (uint32_t i = 0; i < geometry->n_pieces; i++) {
+		const struct geometry_piece *piece = &geometry->pieces[i];
+
+		memcpy(broker.images[piece->object] + piece->file_off, mapped + piece->off,
+		       piece->bytes);
+	}
+}
+
+static void make_images(void)
+{
+	unsigned char *mapped;
 	const struct segment_identity identity = {
 		.generation = 1,
 		.segment_id = SEGMENT_ID,
@@ -93,11 +117,14 @@ static void make_image(void)
 	FUZZ_CHECK(config_add_pool(&broker.shape, 100, N_CHUNKS) == 0);
 	FUZZ_CHECK(config_add_ring(&broker.shape, "queue", MEMPOOL_RING_QUEUE, 4) == 0);
 	FUZZ_CHECK(config_add_ring(&broker.shape, "topic", MEMPOOL_RING_TOPIC, 4) == 0);
-	broker.size = segment_size_bytes(&broker.shape);
-	broker.image = aligned_alloc(MEMPOOL_PAGE_BYTES, broker.size);
-	FUZZ_CHECK(broker.image);
-	memset(broker.image, 0, broker.size);
-	FUZZ_CHECK(segment_layout(broker.image, broker.size, &broker.shape, &identity) == 0);
+	FUZZ_CHECK(geometry_init(&broker.geometry, &broker.shape) == 0);
+	mapped = aligned_alloc(MEMPOOL_PAGE_BYTES, broker.geometry.total_size);
+	FUZZ_CHECK(mapped);
+	memset(mapped, 0, broker.geometry.total_size);
+	FUZZ_CHECK(segment_layout(mapped, broker.geometry.total_size, &broker.shape,
+				  &identity) == 0);
+	take_images(mapped);
+	free(mapped);
 	/* The daemon, one topic, then the clients. */
 	broker.holder = MEMPOOL_HOLDER_DAEMON_ID + 2;
 }
@@ -112,7 +139,7 @@ static void start(void)
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	pthread_t thread;
 
-	make_image();
+	make_images();
 	snprintf(broker.socket_path, sizeof(broker.socket_path), "/tmp/mempool-fuzz-%d.sock",
 		 (int)getpid());
 	strcpy(address.sun_path, broker.socket_path);
@@ -172,18 +199,18 @@ static int one_of(int pair[2])
 	return pair[0];
 }
 
-static int make_fd(int object, struct fuzz_input *input)
+static int make_fd(const int objects[GEOMETRY_N_OBJECTS], struct fuzz_input *input)
 {
 	uint8_t what = fuzz_u8(input);
 	int pair[2], fd = -1;
 
-	switch (what % 10) {
+	switch (what % 12) {
 	case 0:
 		return shape_make_file(&broker.shape);
 	case 1:
-		return open_again(object, O_RDWR);
+		return open_again(objects[GEOMETRY_CONTROL], O_RDWR);
 	case 2:
-		return open_again(object, O_RDONLY);
+		return open_again(objects[GEOMETRY_CONTROL], O_RDONLY);
 	case 3:
 		return make_shape(input);
 	case 4:
@@ -200,10 +227,15 @@ static int make_fd(int object, struct fuzz_input *input)
 		break;
 	case 8:
 		/* An object of the same bytes, but fewer. */
-		return memory_of(broker.image, fuzz_u32(input) % broker.size, what & 0x80);
+		return memory_of(broker.images[what >> 6 & 1],
+				 fuzz_u32(input) % object_bytes(what >> 6 & 1), what & 0x80);
 	case 9:
 		fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
 		break;
+	case 10:
+		return open_again(objects[GEOMETRY_DATA], O_RDWR);
+	case 11:
+		return open_again(objects[GEOMETRY_DATA], O_RDONLY);
 	}
 	FUZZ_CHECK(fd >= 0);
 	return fd;
@@ -218,7 +250,8 @@ static void make_welcome(struct fuzz_input *input)
 		.place = {
 			.segment_id = SEGMENT_ID,
 			.generation = 1,
-			.size_bytes = broker.size,
+			.control_bytes = broker.geometry.control_bytes,
+			.data_bytes = broker.geometry.data_bytes,
 			.segment = "fuzz",
 			.shm_name = "/mempool-fuzz.1",
 		},
@@ -289,26 +322,28 @@ static void try_open(void)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz_input input = { data, size };
-	int object;
+	int objects[GEOMETRY_N_OBJECTS];
 
-	if (!broker.image)
+	if (!broker.images[0])
 		start();
 	pthread_mutex_lock(&turn);
-	object = memory_of(broker.image, broker.size, false);
+	for (int i = 0; i < GEOMETRY_N_OBJECTS; i++)
+		objects[i] = memory_of(broker.images[i], object_bytes(i), false);
 	broker.n_fds = fuzz_u8(&input) % (PACKET_MAX_PASSED + 1);
 	for (uint32_t i = 0; i < broker.n_fds; i++)
-		broker.fds[i] = make_fd(object, &input);
+		broker.fds[i] = make_fd(objects, &input);
 	make_welcome(&input);
 	/* A member writes where it likes, before that one comes. */
 	for (uint8_t n = fuzz_u8(&input) % MAX_CHANGES; n > 0; n--) {
 		unsigned char byte = fuzz_u8(&input);
 
-		FUZZ_CHECK(pwrite(object, &byte, 1, fuzz_u16(&input)) == 1);
+		FUZZ_CHECK(pwrite(objects[GEOMETRY_CONTROL], &byte, 1, fuzz_u16(&input)) == 1);
 	}
 	pthread_mutex_unlock(&turn);
 	try_open();
 	for (uint32_t i = 0; i < broker.n_fds; i++)
 		close(broker.fds[i]);
-	close(object);
+	for (int i = 0; i < GEOMETRY_N_OBJECTS; i++)
+		close(objects[i]);
 	return 0;
 }

@@ -198,7 +198,7 @@ struct segment *map_generation(const struct fixture *fixture, uint64_t generatio
 	char path[96];
 
 	fixture_object_path(fixture, generation, path);
-	ck_assert_int_eq(segment_map(path + strlen("/dev/shm"), SEGMENT_READ_ONLY, &memory), 0);
+	ck_assert_int_eq(segment_open(path + strlen("/dev/shm"), SEGMENT_READ_ONLY, &memory), 0);
 	ck_assert_int_eq(segment_attach(&memory, &segment), 0);
 	return segment;
 }

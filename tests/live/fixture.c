@@ -231,20 +231,33 @@ void fixture_deinit(struct fixture *fixture)
 	waitpid(fixture->janitor, NULL, 0);
 }
 
+static bool is_data(const char *name)
+{
+	const size_t length = strlen(name), end = strlen(MEMPOOL_SHM_DATA_SUFFIX);
+
+	return length > end && strcmp(name + length - end, MEMPOOL_SHM_DATA_SUFFIX) == 0;
+}
+
 unsigned int fixture_count_objects(const struct fixture *fixture)
 {
+	unsigned int n_control = 0, n_data = 0;
 	struct dirent *entry;
-	unsigned int n = 0;
 	char prefix[64];
 	DIR *folder;
 
 	folder = opendir("/dev/shm");
 	ck_assert_ptr_nonnull(folder);
 	snprintf(prefix, sizeof(prefix), "mempool-%s.", fixture->segment);
-	while ((entry = readdir(folder)))
-		n += strncmp(entry->d_name, prefix, strlen(prefix)) == 0;
+	while ((entry = readdir(folder))) {
+		if (strncmp(entry->d_name, prefix, strlen(prefix)) != 0)
+			continue;
+		if (is_data(entry->d_name))
+			n_data++;
+		else
+			n_control++;
+	}
 	closedir(folder);
-	return n;
+	return n_control > n_data ? n_control : n_data;
 }
 
 void fixture_object_path(const struct fixture *fixture, uint64_t generation,
@@ -258,6 +271,13 @@ void fixture_object_path(const struct fixture *fixture, uint64_t generation,
 	snprintf(ret_path, 96, "%s", glob(pattern, 0, NULL, &found) == 0 ? found.gl_pathv[0]
 									: pattern);
 	globfree(&found);
+}
+
+void fixture_data_path(const struct fixture *fixture, uint64_t generation, char ret_path[static 96])
+{
+	fixture_object_path(fixture, generation, ret_path);
+	if (!is_data(ret_path))
+		strcat(ret_path, MEMPOOL_SHM_DATA_SUFFIX);
 }
 
 void fixture_state_path(const struct fixture *fixture, uint64_t generation,
@@ -627,11 +647,28 @@ void wire_reload(const struct fixture *fixture, struct mempool_msg_reloaded *ret
 
 struct segment *wire_map(const struct mempool_msg_welcome *welcome)
 {
+	return wire_map_from(welcome, "/dev/shm");
+}
+
+struct segment *wire_map_from(const struct mempool_msg_welcome *welcome, const char *data_folder)
+{
 	struct segment_memory memory = SEGMENT_MEMORY_NULL;
 	struct segment *segment;
+	struct geometry geometry;
+	struct segment_fds fds;
+	char path[256];
 
-	ck_assert_int_eq(segment_map(welcome->place.shm_name, SEGMENT_READ_WRITE, &memory), 0);
-	ck_assert_uint_eq(memory.size, welcome->place.size_bytes);
+	ck_assert_int_eq(segment_open_control(welcome->place.shm_name, &memory), 0);
+	geometry = *memory.plan;
+	segment_memory_deinit(&memory);
+	ck_assert_uint_eq(geometry.control_bytes, welcome->place.control_bytes);
+	ck_assert_uint_eq(geometry.data_bytes, welcome->place.data_bytes);
+	snprintf(path, sizeof(path), "%s%s" MEMPOOL_SHM_DATA_SUFFIX, data_folder,
+		 welcome->place.shm_name);
+	fds.control = segment_open_object(welcome->place.shm_name, SEGMENT_READ_WRITE);
+	fds.data = open(path, O_RDWR | O_CLOEXEC);
+	ck_assert_int_eq(segment_map_fds(fds, &geometry, SEGMENT_READ_WRITE, SEGMENT_READ_WRITE,
+					 &memory), 0);
 	ck_assert_int_eq(segment_attach(&memory, &segment), 0);
 	ck_assert_uint_eq(segment->segment_id, welcome->place.segment_id);
 	return segment;

@@ -76,11 +76,16 @@ bool fixture_log_has(const struct fixture *fixture, const char *text);
 int fixture_listen(struct fixture *fixture);
 void fixture_expect_notification(int fd, const char *text);
 
-/* How many objects of the segment are in /dev/shm; that of a generation, whatever its name. */
+/*
+ * How many generations of the segment have objects in /dev/shm; those of one, control and data,
+ * whatever their names.
+ */
 unsigned int fixture_count_objects(const struct fixture *fixture);
 bool fixture_object_exists(const struct fixture *fixture, uint64_t generation);
 void fixture_object_path(const struct fixture *fixture, uint64_t generation,
 			 char ret_path[static 96]);
+void fixture_data_path(const struct fixture *fixture, uint64_t generation,
+		       char ret_path[static 96]);
 
 /* The state file of a generation. */
 void fixture_state_path(const struct fixture *fixture, uint64_t generation,
@@ -119,6 +124,7 @@ void wire_reload(const struct fixture *fixture, struct mempool_msg_reloaded *ret
 
 /* Map what the welcome names. */
 struct segment *wire_map(const struct mempool_msg_welcome *welcome);
+struct segment *wire_map_from(const struct mempool_msg_welcome *welcome, const char *data_folder);
 
 /* Say bye on a connection, wait until the daemon hung up, and close it. */
 void wire_bye(int fd);

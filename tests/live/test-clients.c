@@ -815,7 +815,7 @@ static void damage(void)
 
 	/* The second one, of the test's own layout. */
 	fixture_object_path(&fixture, 2, path);
-	ck_assert_int_eq(segment_map(path + strlen("/dev/shm"), SEGMENT_READ_WRITE, &memory), 0);
+	ck_assert_int_eq(segment_open(path + strlen("/dev/shm"), SEGMENT_READ_WRITE, &memory), 0);
 	((struct mempool_header *)memory.base)->magic++;
 	segment_memory_deinit(&memory);
 }

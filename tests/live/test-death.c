@@ -331,7 +331,7 @@ START_TEST(test_truncated_segment_is_made_anew)
 	fd = wire_attach(&fixture, 1, &old);
 	fixture_object_path(&fixture, 1, path);
 	/* All of it, or from the middle on. */
-	ck_assert_int_eq(truncate(path, _i == 0 ? 0 : (off_t)old.place.size_bytes / 2), 0);
+	ck_assert_int_eq(truncate(path, _i == 0 ? 0 : (off_t)old.place.control_bytes / 2), 0);
 	close(wire_attach(&fixture, 2, &welcome));
 	ck_assert_uint_eq(welcome.place.generation, 2);
 	ck_assert(fixture_log_has(&fixture, "it is lost"));
@@ -393,7 +393,7 @@ START_TEST(test_lost_generations_take_no_memory)
 		victim_start(&victims[i], &fixture, 1);
 		ck_assert_uint_eq(victims[i].welcome.place.generation, next);
 		fixture_object_path(&fixture, next, path);
-		ck_assert_int_eq(truncate(path, (off_t)victims[i].welcome.place.size_bytes - 4096),
+		ck_assert_int_eq(truncate(path, (off_t)victims[i].welcome.place.control_bytes - 4096),
 				 0);
 		next++;
 		wait_until(reaches_generation, &next, 30000);
@@ -594,7 +594,7 @@ START_TEST(test_segment_overwritten_is_survived)
 	fixture_start(&fixture);
 	for (i = 0; i < 10; i++)
 		victim_start(&victims[i], &fixture, 0);
-	ck_assert_int_eq(segment_map(victims[0].welcome.place.shm_name, SEGMENT_READ_WRITE,
+	ck_assert_int_eq(segment_open(victims[0].welcome.place.shm_name, SEGMENT_READ_WRITE,
 				     &memory), 0);
 	bytes = memory.base;
 	for (i = 0; i < 10; i++) {

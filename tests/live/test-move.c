@@ -585,21 +585,18 @@ END_TEST
 /* All of a generation's queue, as a member may write it. */
 static void scribble(uint64_t generation)
 {
-	char path[96];
-	int fd;
-	struct segment *segment = map_generation(&fixture, generation);
-	size_t size = segment->memory.size;
+	struct segment_memory memory = SEGMENT_MEMORY_NULL;
 	struct mempool_ring *rings;
+	struct segment *segment;
 	_Atomic uint64_t *slots;
 	unsigned char *base;
+	char path[96];
 
 	fixture_object_path(&fixture, generation, path);
-	fd = open(path, O_RDWR | O_CLOEXEC);
-	ck_assert_int_ge(fd, 0);
-	base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	ck_assert_ptr_ne(base, MAP_FAILED);
-	close(fd);
-	rings = (void *)(base + segment->geometry.rings_off);
+	ck_assert_int_eq(segment_open(path + strlen("/dev/shm"), SEGMENT_READ_WRITE, &memory), 0);
+	ck_assert_int_eq(segment_attach(&memory, &segment), 0);
+	base = segment->memory.base;
+	rings = segment->rings;
 	slots = (void *)(base + segment->ring_places[0].slots_off);
 	rings[0].head = UINT64_MAX - 3;
 	rings[0].tail = 77;
@@ -610,7 +607,6 @@ static void scribble(uint64_t generation)
 	slots = (void *)(base + segment->ring_places[2].slots_off);
 	slots[1] = 3;
 	slots[2] = UINT64_C(1) << 40;
-	munmap(base, size);
 	segment_free(segment);
 }
 

@@ -37,7 +37,7 @@ static struct mempool_header *map_header(uint64_t generation)
 	char path[96];
 
 	fixture_object_path(&fixture, generation, path);
-	ck_assert_int_eq(segment_map(path + strlen("/dev/shm"), SEGMENT_READ_WRITE, &memory), 0);
+	ck_assert_int_eq(segment_open(path + strlen("/dev/shm"), SEGMENT_READ_WRITE, &memory), 0);
 	return memory.base;
 }
 
@@ -61,20 +61,20 @@ START_TEST(test_enlarged_object_is_cut_back)
 	close(wire_attach(&fixture, 1, &first));
 	fixture_object_path(&fixture, 1, path);
 	/* Under a daemon that runs; */
-	ck_assert_int_eq(truncate(path, (off_t)first.place.size_bytes + more[_i]), 0);
+	ck_assert_int_eq(truncate(path, (off_t)first.place.control_bytes + more[_i]), 0);
 	close(wire_attach(&fixture, 2, &again));
 	segment = wire_map(&again);
 	segment_free(segment);
 	ck_assert_int_eq(stat(path, &st), 0);
-	ck_assert_uint_eq((uint64_t)st.st_size, first.place.size_bytes);
+	ck_assert_uint_eq((uint64_t)st.st_size, first.place.control_bytes);
 	/* and while there is none. */
 	fixture_kill(&fixture);
-	ck_assert_int_eq(truncate(path, (off_t)first.place.size_bytes + more[_i]), 0);
+	ck_assert_int_eq(truncate(path, (off_t)first.place.control_bytes + more[_i]), 0);
 	fixture_start(&fixture);
 	close(wire_attach(&fixture, 1, &again));
 	ck_assert_mem_eq(&first, &again, sizeof(first));
 	ck_assert_int_eq(stat(path, &st), 0);
-	ck_assert_uint_eq((uint64_t)st.st_size, first.place.size_bytes);
+	ck_assert_uint_eq((uint64_t)st.st_size, first.place.control_bytes);
 	fixture_stop(&fixture);
 }
 END_TEST
@@ -90,8 +90,12 @@ START_TEST(test_object_truncated_without_daemon_is_lost)
 	victim_start(&victim, &fixture, 1);
 	first = victim.welcome;
 	fixture_kill(&fixture);
-	fixture_object_path(&fixture, 1, path);
-	ck_assert_int_eq(truncate(path, (off_t)first.place.size_bytes - 4096), 0);
+	if (_i)
+		fixture_data_path(&fixture, 1, path);
+	else
+		fixture_object_path(&fixture, 1, path);
+	ck_assert_int_eq(truncate(path, (off_t)(_i ? first.place.data_bytes
+						  : first.place.control_bytes) - 4096), 0);
 	fixture_start(&fixture);
 	close(wire_attach(&fixture, 2, &newer));
 	ck_assert_uint_eq(newer.place.generation, 2);
@@ -117,7 +121,7 @@ START_TEST(test_object_that_was_replaced_is_not_adopted)
 	ck_assert_int_eq(unlink(path), 0);
 	fd = open(path, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
 	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(ftruncate(fd, (off_t)first.place.size_bytes), 0);
+	ck_assert_int_eq(ftruncate(fd, (off_t)first.place.control_bytes), 0);
 	close(fd);
 	fixture_start(&fixture);
 	close(wire_attach(&fixture, 2, &newer));
@@ -503,7 +507,7 @@ int main(void)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_set_timeout(tcase, 60);
 	tcase_add_loop_test(tcase, test_enlarged_object_is_cut_back, 0, 2);
-	tcase_add_test(tcase, test_object_truncated_without_daemon_is_lost);
+	tcase_add_loop_test(tcase, test_object_truncated_without_daemon_is_lost, 0, 2);
 	tcase_add_test(tcase, test_object_that_was_replaced_is_not_adopted);
 	tcase_add_test(tcase, test_unlinked_object_is_replaced_for_new_clients);
 	tcase_add_test(tcase, test_segment_that_cannot_be_made_fails_alone);

@@ -223,7 +223,7 @@ void crew_end(struct crew *crew)
 	char name[PRIVATE_DAEMON_NAME_BYTES];
 
 	private_daemon_object(crew->daemon.segment, name);
-	if (segment_map(name, SEGMENT_READ_ONLY, &memory) < 0 ||
+	if (segment_open(name, SEGMENT_READ_ONLY, &memory) < 0 ||
 	    segment_attach(&memory, &segment) < 0)
 		crew_fail(crew, "cannot map the segment", 0);
 	patience_end(&crew->standstill);

@@ -195,7 +195,7 @@ static struct mempool_client *spectator_new(void)
 	int r;
 
 	private_daemon_object(crew.daemon.segment, name);
-	r = segment_map(name, SEGMENT_READ_ONLY, &memory);
+	r = segment_open(name, SEGMENT_READ_ONLY, &memory);
 	if (r == 0)
 		r = segment_attach(&memory, &segment);
 	if (r == 0)

@@ -165,7 +165,7 @@ static struct segment *map(const char *segment_name)
 	char name[PRIVATE_DAEMON_NAME_BYTES];
 
 	private_daemon_object(segment_name, name);
-	if (segment_map(name, SEGMENT_READ_WRITE, &memory) < 0 ||
+	if (segment_open(name, SEGMENT_READ_WRITE, &memory) < 0 ||
 	    segment_attach(&memory, &segment) < 0)
 		die("cannot map %s", name);
 	return segment;

@@ -390,7 +390,7 @@ static void map_segment(struct storm *storm)
 	int r;
 
 	private_daemon_object(storm->daemon.segment, name);
-	r = segment_map(name, SEGMENT_READ_ONLY, &memory);
+	r = segment_open(name, SEGMENT_READ_ONLY, &memory);
 	if (r == 0)
 		r = segment_attach(&memory, &storm->segment);
 	if (r < 0)

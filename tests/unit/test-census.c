@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* test-census.c - what is counted to whom, and what of words that make no sense */
-#include <check.h>
+#include "test_segment.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "shm/census.h"
 #include "shm/chunk_manager.h"
@@ -31,24 +29,14 @@ static struct census census;
 /* A segment in memory, of 100 chunks of 100 bytes and 10 of 5000, with a queue and a topic. */
 static void setup(void)
 {
-	struct segment_memory memory = SEGMENT_MEMORY_NULL;
 	struct config config;
-	uint64_t size;
-	int fd;
 
 	ck_assert_int_eq(config_init(&config, "test"), 0);
 	ck_assert_int_eq(config_add_pool(&config, 100, 100), 0);
 	ck_assert_int_eq(config_add_pool(&config, 5000, 10), 0);
 	ck_assert_int_eq(config_add_ring(&config, "frames", MEMPOOL_RING_QUEUE, 8), 0);
 	ck_assert_int_eq(config_add_ring(&config, "camera", MEMPOOL_RING_TOPIC, 4), 0);
-	size = segment_size_bytes(&config);
-
-	fd = memfd_create("test-census", MFD_CLOEXEC);
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(ftruncate(fd, (off_t)size), 0);
-	ck_assert_int_eq(segment_map_fd(fd, SEGMENT_READ_WRITE, &memory), 0);
-	ck_assert_int_eq(segment_layout(memory.base, memory.size, &config, NULL), 0);
-	ck_assert_int_eq(segment_attach(&memory, &segment), 0);
+	segment = test_segment_sparse(&config);
 	config_deinit(&config);
 	census = CENSUS_NULL;
 }

@@ -244,14 +244,14 @@ START_TEST(test_load_everything_is_read)
 	ck_assert(segment->pages.prefault);
 	ck_assert(segment->pages.lock);
 	ck_assert_uint_eq(segment->pages.huge_bytes, 2 << 20);
-	ck_assert_uint_eq(conf_segment_bytes(segment) % (2 << 20), 0);
+	ck_assert_uint_eq(segment->shape.data_align, 2 << 20);
 	ck_assert_int_eq(segment->pages.policy, PAGES_INTERLEAVE);
 	ck_assert_uint_eq(segment->pages.nodes[0], 1);
 	ck_assert_uint_eq(segment->pages.nodes[1], 2);
 	ck_assert_uint_eq(segment->pages.nodes[15], UINT64_C(1) << 63);
 	ck_assert_uint_eq(segment->shape.n_pools, 2);
 	ck_assert_uint_eq(segment->shape.pools[1].chunk_size, 1024);
-	ck_assert_uint_eq(segment->shape.pools[1].n_chunks, 3);
+	ck_assert_uint_eq(segment->shape.pools[1].n_chunks, 512);
 	ck_assert_uint_eq(segment->shape.pools[1].alignment, 4096);
 	ck_assert_uint_eq(segment->shape.pools[1].cache, 0);
 	ck_assert_uint_eq(segment->shape.n_rings, 3);

@@ -151,9 +151,8 @@ static void make_segment(void)
 	test_config_init(&config, pools, 1);
 	ck_assert_int_eq(config_add_ring(&config, "queue", MEMPOOL_RING_QUEUE, 4), 0);
 	test_shm_name(shm_name);
-	ck_assert_int_eq(segment_create(shm_name, segment_size_bytes(&config),
-					SEGMENT_READ_WRITE, SEGMENT_CREATE, &perms, NULL, NULL,
-					&memory), 0);
+	ck_assert_int_eq(segment_create(shm_name, &config, SEGMENT_READ_WRITE, SEGMENT_CREATE,
+					&perms, NULL, NULL, &memory), 0);
 	ck_assert_int_eq(segment_layout(memory.base, memory.size, &config, NULL), 0);
 	ck_assert_int_eq(segment_attach(&memory, &segment), 0);
 	config_deinit(&config);
@@ -184,7 +183,8 @@ static void setup(void)
 		.place = {
 			.segment_id = segment->segment_id,
 			.generation = segment->generation,
-			.size_bytes = segment->memory.size,
+			.control_bytes = segment->geometry.control_bytes,
+			.data_bytes = segment->geometry.data_bytes,
 			.segment = "test",
 		},
 		.holder = TEST_HOLDER,
@@ -196,6 +196,7 @@ static void setup(void)
 	passed[MEMPOOL_PASSED_SHAPE] = shape_make_file(&segment->config);
 	passed[MEMPOOL_PASSED_CONTROL] = open_object(O_RDWR);
 	passed[MEMPOOL_PASSED_LOCK] = open_object(O_RDONLY);
+	passed[MEMPOOL_PASSED_DATA] = segment_open_data(shm_name, SEGMENT_READ_WRITE);
 	n_passed = MEMPOOL_PASSED_MAX;
 
 	strcpy(address.sun_path, socket_path);
@@ -229,7 +230,7 @@ static void teardown(void)
 	for (uint32_t i = 0; i < n_passed; i++)
 		close(passed[i]);
 	segment_free(segment);
-	shm_unlink(shm_name);
+	segment_unlink(shm_name);
 	unlink(socket_path);
 	rmdir(directory);
 }
@@ -853,6 +854,13 @@ START_TEST(test_open_shape_larger_than_object_eproto)
 }
 END_TEST
 
+START_TEST(test_open_data_not_for_writing_eproto)
+{
+	pass(MEMPOOL_PASSED_DATA, segment_open_data(shm_name, SEGMENT_READ_ONLY));
+	assert_refused_and_closed(-EPROTO);
+}
+END_TEST
+
 START_TEST(test_open_object_not_for_writing_eproto)
 {
 	pass(MEMPOOL_PASSED_CONTROL, open_object(O_RDONLY));
@@ -875,12 +883,26 @@ START_TEST(test_open_lock_of_another_object_eproto)
 }
 END_TEST
 
+/* What the daemon says of their size is not what the shape makes. */
+START_TEST(test_open_other_sizes_eproto)
+{
+	if (_i)
+		welcome.place.data_bytes += 4096;
+	else
+		welcome.place.control_bytes -= 4096;
+	assert_refused_and_closed(-EPROTO);
+}
+END_TEST
+
 START_TEST(test_open_shorter_object_ebadmsg)
 {
-	ck_assert_int_eq(ftruncate(passed[MEMPOOL_PASSED_CONTROL],
-				   (off_t)segment->memory.size - 1), 0);
+	const struct geometry *geometry = &segment->geometry;
+	int fd = passed[_i ? MEMPOOL_PASSED_DATA : MEMPOOL_PASSED_CONTROL];
+
+	ck_assert_int_eq(ftruncate(fd, (off_t)(_i ? geometry->data_bytes
+						  : geometry->control_bytes) - 1), 0);
 	assert_refused_and_closed(-EBADMSG);
-	ck_assert_int_eq(ftruncate(passed[MEMPOOL_PASSED_CONTROL], 0), 0);
+	ck_assert_int_eq(ftruncate(fd, 0), 0);
 	assert_refused_and_closed(-EBADMSG);
 }
 END_TEST
@@ -1046,9 +1068,11 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_open_shape_cut_eproto);
 	tcase_add_test(tcase, test_open_shape_larger_than_object_eproto);
 	tcase_add_test(tcase, test_open_object_not_for_writing_eproto);
+	tcase_add_test(tcase, test_open_data_not_for_writing_eproto);
+	tcase_add_loop_test(tcase, test_open_other_sizes_eproto, 0, 2);
 	tcase_add_test(tcase, test_open_lock_that_writes_eproto);
 	tcase_add_test(tcase, test_open_lock_of_another_object_eproto);
-	tcase_add_test(tcase, test_open_shorter_object_ebadmsg);
+	tcase_add_loop_test(tcase, test_open_shorter_object_ebadmsg, 0, 2);
 	tcase_add_test(tcase, test_open_other_segment_id_ebadmsg);
 	tcase_add_test(tcase, test_open_lock_is_taken_and_goes_with_the_client);
 }

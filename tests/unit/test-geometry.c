@@ -258,26 +258,19 @@ START_TEST(test_geometry_pools_over_4_gib)
 }
 END_TEST
 
-/* A sparse object of 6 GiB, of which only the words are ever written. */
+/* Sparse objects of 6 GiB, of which only the words are ever written. */
 START_TEST(test_geometry_pool_over_4_gib_mapped)
 {
 	static const struct test_pool pools[] = {
 		{ .chunk_size = UINT64_C(1) << 20, .n_chunks = 6 << 10 },
 		{ .chunk_size = 100, .n_chunks = 10 },
 	};
-	struct segment_memory memory = SEGMENT_MEMORY_NULL;
 	struct segment *segment;
 	unsigned char *last;
 	uint32_t index;
-	int fd;
 
-	make(pools, 2);
-	fd = memfd_create("sparse", MFD_CLOEXEC);
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(ftruncate(fd, (off_t)geometry.total_size), 0);
-	ck_assert_int_eq(segment_map_fd(fd, SEGMENT_READ_WRITE, &memory), 0);
-	ck_assert_int_eq(segment_layout(memory.base, memory.size, &config, NULL), 0);
-	ck_assert_int_eq(segment_attach(&memory, &segment), 0);
+	test_config_init(&config, pools, 2);
+	segment = test_segment_sparse(&config);
 
 	index = (6 << 10) - 1;
 	ck_assert_int_eq(pool_claim(&segment->pools[0], index, TEST_HOLDER), 0);

@@ -27,7 +27,7 @@ static int guide(const char *shm_name, FILE *out)
 
 	/* 2., 3. the allocator creates the shared memory; its size is known before */
 	total_size = segment_size_bytes(&config);
-	if (segment_create(shm_name, total_size, SEGMENT_READ_WRITE, SEGMENT_OPEN_OR_CREATE,
+	if (segment_create(shm_name, &config, SEGMENT_READ_WRITE, SEGMENT_OPEN_OR_CREATE,
 			   &perms, NULL, NULL, &memory) < 0) {
 		fprintf(stderr, "Failed to create shared memory\n");
 		return 1;
@@ -80,7 +80,7 @@ START_TEST(test_guide_prints_its_three_lines)
 		fputs(text, stdout);
 		free(text);
 	}
-	ck_assert_int_eq(shm_unlink(name), 0);
+	ck_assert_int_eq(segment_unlink(name), 0);
 	ck_assert_uint_eq(test_shm_count(), 0);
 }
 END_TEST

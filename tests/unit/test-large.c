@@ -27,17 +27,10 @@ static void setup(void)
 		{ .chunk_size = CHUNK_BYTES, .n_chunks = N_CHUNKS, .alignment = 4096 },
 		{ .chunk_size = SMALL, .n_chunks = 10 },
 	};
-	struct segment_memory memory = SEGMENT_MEMORY_NULL;
-	int fd = memfd_create("large", MFD_CLOEXEC);
-	uint64_t size;
 
 	test_config_init(&config, pools, 2);
-	size = segment_size_bytes(&config);
-	ck_assert_uint_gt(size, (uint64_t)N_CHUNKS * CHUNK_BYTES);
-	ck_assert_int_eq(ftruncate(fd, (off_t)size), 0);
-	ck_assert_int_eq(segment_map_fd(fd, SEGMENT_READ_WRITE, &memory), 0);
-	ck_assert_int_eq(segment_layout(memory.base, size, &config, NULL), 0);
-	ck_assert_int_eq(segment_attach(&memory, &segment), 0);
+	ck_assert_uint_gt(segment_size_bytes(&config), (uint64_t)N_CHUNKS * CHUNK_BYTES);
+	segment = test_segment_sparse(&config);
 }
 
 static void teardown(void)

@@ -252,7 +252,7 @@ START_TEST(test_space_file_is_too_large)
 	ck_assert_ptr_nonnull(strstr(text, "no file may be as large: it needs "));
 	ck_assert_ptr_nonnull(strstr(text, "RLIMIT_FSIZE allows 256.0 KiB: "));
 	/* Also of huge pages. */
-	segment.pages.huge_bytes = 2 * MIB;
+	segment.pages.huge_bytes = segment.shape.data_align = 2 * MIB;
 	ck_assert_int_eq(space_find(&segment, root, folder, text), -EFBIG);
 }
 END_TEST
@@ -302,8 +302,8 @@ START_TEST(test_check_of_config_warns_of_limits)
 	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
 	check_config(config, said, sizeof(said));
 	ck_assert_msg(strstr(said, "limit of the control group here is 2.0 MiB") != NULL, "%s", said);
-	ck_assert_msg(strstr(said, "segment 'a' takes ") != NULL, "%s", said);
-	ck_assert_msg(strstr(said, "segment 'b' takes ") != NULL, "%s", said);
+	ck_assert_msg(strstr(said, "segment 'a' has an object of ") != NULL, "%s", said);
+	ck_assert_msg(strstr(said, "segment 'b' has an object of ") != NULL, "%s", said);
 	ck_assert_msg(strstr(said, "RLIMIT_FSIZE here is 600.0 KiB") != NULL, "%s", said);
 }
 END_TEST
@@ -335,15 +335,15 @@ START_TEST(test_space_lock_is_short)
 	ck_assert_ptr_nonnull(strstr(text, "cannot lock it: it needs "));
 	ck_assert_ptr_nonnull(strstr(text, "RLIMIT_MEMLOCK leaves 256.0 KiB: "));
 	/* Of huge pages none is ever swapped out. */
-	segment.pages.huge_bytes = 2 * MIB;
+	segment.pages.huge_bytes = segment.shape.data_align = 2 * MIB;
 	ck_assert_int_eq(space_check_lock(&segment, root, text), 0);
 }
 END_TEST
 
 START_TEST(test_space_huge_pages_are_short)
 {
-	segment.pages.huge_bytes = 2 * MIB;
-	set_chunks(2 * MIB, 511);
+	segment.pages.huge_bytes = segment.shape.data_align = 2 * MIB;
+	set_chunks(2 * MIB, 512);
 	assert_space(-ENOMEM, "it needs 512 huge pages of 2.0 MiB, 95 are free: 417 missing (write "
 			      "527 to /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages)");
 	segment.pages.policy = PAGES_BIND;

@@ -17,18 +17,24 @@
 
 #include "build_config.h"
 
-static const struct segment_permissions private_perms = { .mode = 0600, .group = (gid_t)-1 };
-/* Three pieces, the last of them short and of no whole page. */
-static const uint64_t size = 2 * PAGES_PIECE_BYTES + 100000;
-static const uint64_t n_pieces = 3;
+/* Of the data, two pieces and a short one; and two of control. */
+static const uint64_t data_size = 2 * PAGES_PIECE_BYTES + 100000;
+static const uint64_t n_slices = 5;
+
+static struct config config;
+static struct geometry geometry;
+static uint64_t size;			/* of both objects */
 
 static struct segment_memory memory;
-static char name[64];
 
 static void setup(void)
 {
+	const struct test_pool pools[] = { { .chunk_size = data_size / 10, .n_chunks = 10 } };
+
+	test_config_init(&config, pools, 1);
+	ck_assert_int_eq(geometry_init(&geometry, &config), 0);
+	size = geometry.control_bytes + geometry.data_bytes;
 	memory = SEGMENT_MEMORY_NULL;
-	test_shm_name(name);
 }
 
 static void teardown(void)
@@ -36,8 +42,6 @@ static void teardown(void)
 	if (getuid() == 0)
 		ck_assert_int_eq(seteuid(0), 0);
 	segment_memory_deinit(&memory);
-	shm_unlink(name);
-	ck_assert_uint_eq(test_shm_count(), 0);
 }
 
 struct followed {
@@ -56,9 +60,38 @@ static bool follow(uint64_t done, uint64_t total, void *userdata)
 	return true;
 }
 
+static int create_followed(const struct pages *pages, segment_progress_fn progress, void *userdata)
+{
+	const struct segment_fds fds = {
+		.control = memfd_create("test-control", MFD_CLOEXEC),
+		.data = memfd_create("test-data", MFD_CLOEXEC),
+	};
+
+	return segment_create_fds(fds, &geometry, pages, progress, userdata, &memory);
+}
+
 static int create(const struct pages *pages)
 {
-	return segment_create_paged(name, size, &private_perms, pages, NULL, NULL, &memory);
+	return create_followed(pages, NULL, NULL);
+}
+
+static void map_again(struct segment_memory *ret_memory)
+{
+	const struct segment_fds fds = {
+		.control = dup(memory.fd),
+		.data = dup(memory.data_fd),
+	};
+
+	ck_assert_int_eq(segment_map_fds(fds, &geometry, SEGMENT_READ_WRITE, SEGMENT_READ_WRITE,
+					 ret_memory), 0);
+}
+
+static uint64_t taken_bytes(int fd)
+{
+	struct stat st;
+
+	ck_assert_int_eq(fstat(fd, &st), 0);
+	return (uint64_t)st.st_blocks * 512;
 }
 
 static uint64_t status_kib(const char *key)
@@ -98,17 +131,14 @@ START_TEST(test_prefault_maps_every_page)
 {
 	const struct pages pages = { .prefault = true };
 	struct followed followed = { 0 };
-	struct stat st;
 
-	ck_assert_int_eq(segment_create_paged(name, size, &private_perms, &pages, follow,
-					      &followed, &memory), 0);
-	ck_assert_uint_eq(followed.n, n_pieces);
+	ck_assert_int_eq(create_followed(&pages, follow, &followed), 0);
+	ck_assert_uint_eq(followed.n, n_slices);
 	ck_assert_uint_eq(followed.done, size);
 	ck_assert_uint_eq(memory.size, size);
-	ck_assert_int_eq(fstat(memory.fd, &st), 0);
-	ck_assert_uint_eq((uint64_t)st.st_size, size);
-	ck_assert_uint_ge((uint64_t)st.st_blocks * 512, size);
-	ck_assert_uint_eq(count_mapped(&memory), (size + 4095) / 4096);
+	ck_assert_uint_ge(taken_bytes(memory.fd), geometry.control_bytes);
+	ck_assert_uint_ge(taken_bytes(memory.data_fd), geometry.data_bytes);
+	ck_assert_uint_eq(count_mapped(&memory), size / 4096);
 	for (uint64_t i = 0; i < size; i += 4096)
 		ck_assert_uint_eq(((unsigned char *)memory.base)[i], 0);
 }
@@ -117,11 +147,10 @@ END_TEST
 START_TEST(test_no_prefault_maps_none)
 {
 	const struct pages pages = { .policy = PAGES_ANYWHERE };
-	struct stat st;
 
 	ck_assert_int_eq(create(&pages), 0);
-	ck_assert_int_eq(fstat(memory.fd, &st), 0);
-	ck_assert_uint_ge((uint64_t)st.st_blocks * 512, size);
+	ck_assert_uint_ge(taken_bytes(memory.fd), geometry.control_bytes);
+	ck_assert_uint_ge(taken_bytes(memory.data_fd), geometry.data_bytes);
 	ck_assert_uint_eq(count_mapped(&memory), 0);
 }
 END_TEST
@@ -135,9 +164,9 @@ START_TEST(test_fill_changes_nothing_that_is_there)
 	ck_assert_int_eq(create(&none), 0);
 	for (uint64_t i = 0; i < size; i += 4096)
 		((unsigned char *)memory.base)[i] = (unsigned char)(i / 4096 % 251);
-	ck_assert_int_eq(segment_map(name, SEGMENT_READ_WRITE, &again), 0);
-	ck_assert_int_eq(pages_fill(&pages, again.base, again.size, NULL, NULL), 0);
-	ck_assert_uint_eq(count_mapped(&again), (size + 4095) / 4096);
+	map_again(&again);
+	ck_assert_int_eq(segment_memory_fill(&again, &pages, NULL, NULL), 0);
+	ck_assert_uint_eq(count_mapped(&again), size / 4096);
 	for (uint64_t i = 0; i < size; i += 4096)
 		ck_assert_uint_eq(((unsigned char *)again.base)[i], i / 4096 % 251);
 	segment_memory_deinit(&again);
@@ -150,10 +179,10 @@ START_TEST(test_fill_truncated_efault_and_no_signal)
 	struct followed followed = { 0 };
 
 	ck_assert_int_eq(create(&(struct pages){ .policy = PAGES_ANYWHERE }), 0);
-	ck_assert_int_eq(ftruncate(memory.fd, (off_t)size / 3), 0);
+	ck_assert_int_eq(ftruncate(_i ? memory.data_fd : memory.fd, 4096), 0);
 	/* Told to the end all the same: whoever follows it is not left hanging. */
-	ck_assert_int_eq(pages_fill(&pages, memory.base, size, follow, &followed), -EFAULT);
-	ck_assert_uint_eq(followed.n, n_pieces);
+	ck_assert_int_eq(segment_memory_fill(&memory, &pages, follow, &followed), -EFAULT);
+	ck_assert_uint_eq(followed.n, n_slices);
 }
 END_TEST
 
@@ -169,7 +198,6 @@ START_TEST(test_fill_no_space_nothing_left)
 	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
 	ck_assert_int_eq(create(&pages), -EFBIG);
 	ck_assert_ptr_null(memory.base);
-	ck_assert_uint_eq(test_shm_count(), 0);
 }
 END_TEST
 
@@ -183,10 +211,8 @@ START_TEST(test_fill_given_up_leaves_nothing)
 {
 	const struct pages pages = { .prefault = true };
 
-	ck_assert_int_eq(segment_create_paged(name, size, &private_perms, &pages, give_up, NULL,
-					      &memory), -ECANCELED);
+	ck_assert_int_eq(create_followed(&pages, give_up, NULL), -ECANCELED);
 	ck_assert_ptr_null(memory.base);
-	ck_assert_uint_eq(test_shm_count(), 0);
 }
 END_TEST
 
@@ -214,7 +240,7 @@ START_TEST(test_lock_locks_every_page)
 	}
 	ck_assert_int_eq(r, 0);
 	ck_assert_uint_ge(status_kib("VmLck:"), size / 1024);
-	ck_assert_uint_eq(count_mapped(&memory), (size + 4095) / 4096);
+	ck_assert_uint_eq(count_mapped(&memory), size / 4096);
 }
 END_TEST
 
@@ -247,10 +273,8 @@ START_TEST(test_lock_not_allowed_fails_before_anything_is_taken)
 	limit_memlock(64 << 10);
 	if (!may_lock_a_page())
 		return;
-	ck_assert_int_eq(segment_create_paged(name, size, &private_perms, &pages,
-					      refuse_progress, NULL, &memory), -ENOMEM);
+	ck_assert_int_eq(create_followed(&pages, refuse_progress, NULL), -ENOMEM);
 	ck_assert_ptr_null(memory.base);
-	ck_assert_uint_eq(test_shm_count(), 0);
 }
 END_TEST
 
@@ -260,7 +284,6 @@ START_TEST(test_lock_limit_of_nothing_eperm)
 
 	limit_memlock(0);
 	ck_assert_int_eq(create(&pages), -EPERM);
-	ck_assert_uint_eq(test_shm_count(), 0);
 }
 END_TEST
 
@@ -274,26 +297,39 @@ static bool has_numa(void)
 	return false;
 }
 
+static int policy_of(const void *at, uint64_t nodes[PAGES_MAX_NODES / 64])
+{
+	int policy;
+
+	ck_assert_int_eq(syscall(SYS_get_mempolicy, &policy, nodes, PAGES_MAX_NODES, at,
+				 MPOL_F_ADDR), 0);
+	return policy;
+}
+
 static void assert_policy(const struct pages *pages, int mode)
 {
 	uint64_t nodes[PAGES_MAX_NODES / 64] = { 0 };
 	struct segment_memory again;
-	int is, node;
+	unsigned char *data, *base;
+	int node;
 
 	ck_assert_int_eq(create(pages), 0);
-	ck_assert_int_eq(syscall(SYS_get_mempolicy, &is, nodes, PAGES_MAX_NODES, memory.base,
-				 MPOL_F_ADDR), 0);
-	ck_assert_int_eq(is, mode);
+	base = memory.base;
+	data = base + geometry.pieces[1].off;
+	ck_assert_int_eq(policy_of(data, nodes), mode);
 	ck_assert_mem_eq(nodes, pages->nodes, sizeof(nodes));
-	((unsigned char *)memory.base)[size - 1] = 1;
-	ck_assert_int_eq(syscall(SYS_get_mempolicy, &node, NULL, 0,
-				 (unsigned char *)memory.base + size - 1,
+	data += geometry.data_bytes - 1;
+	*data = 1;
+	ck_assert_int_eq(syscall(SYS_get_mempolicy, &node, NULL, 0, data,
 				 MPOL_F_ADDR | MPOL_F_NODE), 0);
 	ck_assert_int_eq(node, 0);
+	/* Control goes where it is used. */
+	ck_assert_int_eq(policy_of(base, nodes), MPOL_DEFAULT);
+	ck_assert_int_eq(policy_of(base + geometry.pieces[2].off, nodes), MPOL_DEFAULT);
 	/* It is the object's, not only this mapping's. */
-	ck_assert_int_eq(segment_map(name, SEGMENT_READ_WRITE, &again), 0);
-	ck_assert_int_eq(syscall(SYS_get_mempolicy, &is, NULL, 0, again.base, MPOL_F_ADDR), 0);
-	ck_assert_int_eq(is, mode);
+	map_again(&again);
+	ck_assert_int_eq(policy_of((unsigned char *)again.base + geometry.pieces[1].off, nodes),
+			 mode);
 	segment_memory_deinit(&again);
 }
 
@@ -325,24 +361,10 @@ START_TEST(test_bind_to_a_node_that_is_not_there_einval)
 	/* The last bit is looked at. */
 	pages.nodes[PAGES_MAX_NODES / 64 - 1] = UINT64_C(1) << 63;
 	ck_assert_int_eq(create(&pages), -EINVAL);
-	ck_assert_uint_eq(test_shm_count(), 0);
 }
 END_TEST
 
-/* ---- size, names ---- */
-
-START_TEST(test_round_up_to_whole_pages)
-{
-	const struct pages ordinary = { .prefault = true };
-	const struct pages huge = { .huge_bytes = 2 << 20 };
-
-	ck_assert_uint_eq(pages_round(&ordinary, 4097), 4097);
-	ck_assert_uint_eq(pages_round(&huge, 1), 2 << 20);
-	ck_assert_uint_eq(pages_round(&huge, 2 << 20), 2 << 20);
-	ck_assert_uint_eq(pages_round(&huge, (2 << 20) + 1), 4 << 20);
-	ck_assert_uint_eq(pages_round(&huge, UINT64_MAX - 1), 0);
-}
-END_TEST
+/* ---- names ---- */
 
 START_TEST(test_names_of_objects)
 {
@@ -358,34 +380,13 @@ START_TEST(test_names_of_objects)
 }
 END_TEST
 
-START_TEST(test_folder_of_another_kind_ebadf_nothing_made)
-{
-	const struct pages pages = { .huge_bytes = 2 << 20 };
-	char path[96], folder[] = "/tmp/mempool-unit-XXXXXX";
-	int fd;
-
-	ck_assert_ptr_nonnull(mkdtemp(folder));
-	snprintf(path, sizeof(path), "%s/mempool-x.1", folder);
-	ck_assert_int_eq(segment_create_paged(path, size, &private_perms, &pages, NULL, NULL,
-					      &memory), -EBADF);
-	/* Nor is what stands there mapped, whoever names it. */
-	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(ftruncate(fd, 4096), 0);
-	ck_assert_int_eq(segment_map(path, SEGMENT_READ_WRITE, &memory), -EBADF);
-	close(fd);
-	unlink(path);
-	ck_assert_int_eq(rmdir(folder), 0);
-}
-END_TEST
-
 static void add_tests(TCase *tcase)
 {
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, test_prefault_maps_every_page);
 	tcase_add_test(tcase, test_no_prefault_maps_none);
 	tcase_add_test(tcase, test_fill_changes_nothing_that_is_there);
-	tcase_add_test(tcase, test_fill_truncated_efault_and_no_signal);
+	tcase_add_loop_test(tcase, test_fill_truncated_efault_and_no_signal, 0, 2);
 	tcase_add_test(tcase, test_fill_no_space_nothing_left);
 	tcase_add_test(tcase, test_fill_given_up_leaves_nothing);
 	if (!MEMPOOL_SANITIZED)		/* whose run-time does not let memory be locked */
@@ -395,9 +396,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_bind_to_the_first_node);
 	tcase_add_test(tcase, test_interleave_on_the_first_node_filled);
 	tcase_add_test(tcase, test_bind_to_a_node_that_is_not_there_einval);
-	tcase_add_test(tcase, test_round_up_to_whole_pages);
 	tcase_add_test(tcase, test_names_of_objects);
-	tcase_add_test(tcase, test_folder_of_another_kind_ebadf_nothing_made);
 }
 
 /* Linux before 5.14 says so; qemu-user accepts it, and does nothing. */

@@ -40,13 +40,18 @@ static const struct {
 static struct segment *segment;
 static struct mempool_client *publisher, *spectator;
 
-/* The same object, as whoever may not write has it. */
+/* The same objects, as whoever may not write has it. */
 static struct segment *map_read_only(void)
 {
+	const struct segment_fds fds = {
+		.control = dup(segment->memory.fd),
+		.data = dup(segment->memory.data_fd),
+	};
 	struct segment_memory memory = SEGMENT_MEMORY_NULL;
 	struct segment *mapped;
 
-	ck_assert_int_eq(segment_map_fd(dup(segment->memory.fd), SEGMENT_READ_ONLY, &memory), 0);
+	ck_assert_int_eq(segment_map_fds(fds, &segment->geometry, SEGMENT_READ_ONLY,
+					 SEGMENT_READ_ONLY, &memory), 0);
 	ck_assert_int_eq(segment_attach(&memory, &mapped), 0);
 	return mapped;
 }

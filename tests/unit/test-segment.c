@@ -16,6 +16,7 @@ static const struct segment_permissions private_perms = { .mode = 0600, .group =
 
 static struct config config;
 static struct segment_memory memory;
+static struct segment_memory opened;
 static struct segment *segment;
 static uint64_t size;
 static char name[64];
@@ -31,7 +32,7 @@ static void setup(void)
 	ck_assert_int_eq(config_add_ring(&config, "frames", MEMPOOL_RING_QUEUE, 8), 0);
 	ck_assert_int_eq(config_add_ring(&config, "camera", MEMPOOL_RING_TOPIC, 4), 0);
 	size = segment_size_bytes(&config);
-	memory = SEGMENT_MEMORY_NULL;
+	memory = opened = SEGMENT_MEMORY_NULL;
 	segment = NULL;
 	test_shm_name(name);
 	ck_assert_uint_eq(test_shm_count(), 0);
@@ -41,14 +42,15 @@ static void teardown(void)
 {
 	segment_free(segment);
 	segment_memory_deinit(&memory);
+	segment_memory_deinit(&opened);
 	config_deinit(&config);
-	shm_unlink(name);
+	segment_unlink(name);
 	ck_assert_uint_eq(test_shm_count(), 0);
 }
 
 static int create(enum segment_access access, enum segment_open_mode mode)
 {
-	return segment_create(name, size, access, mode, &private_perms, NULL, NULL, &memory);
+	return segment_create(name, &config, access, mode, &private_perms, NULL, NULL, &memory);
 }
 
 static void make(void)
@@ -151,7 +153,7 @@ START_TEST(test_attach_retired_still_works)
 	ck_assert_uint_eq(segment_state(segment), MEMPOOL_SEGMENT_RETIRED);
 	segment_free(segment);
 	segment = NULL;
-	ck_assert_int_eq(segment_map(name, SEGMENT_READ_WRITE, &memory), 0);
+	ck_assert_int_eq(segment_open(name, SEGMENT_READ_WRITE, &memory), 0);
 	ck_assert_int_eq(segment_attach(&memory, &segment), 0);
 	ck_assert_uint_eq(segment_state(segment), MEMPOOL_SEGMENT_RETIRED);
 }
@@ -161,7 +163,7 @@ START_TEST(test_attach_read_only_can_be_read)
 {
 	make();
 	segment_memory_deinit(&memory);
-	ck_assert_int_eq(segment_map(name, SEGMENT_READ_ONLY, &memory), 0);
+	ck_assert_int_eq(segment_open(name, SEGMENT_READ_ONLY, &memory), 0);
 	ck_assert_int_eq(segment_attach(&memory, &segment), 0);
 	ck_assert_uint_eq(test_segment_used(segment, 0), 0);
 }
@@ -179,21 +181,26 @@ static void assert_refused(int error)
 
 START_TEST(test_attach_shorter_than_a_header_enodata)
 {
-	int fd = memfd_create("short", MFD_CLOEXEC);
-
-	ck_assert_int_eq(ftruncate(fd, 100), 0);
-	ck_assert_int_eq(segment_map_fd(fd, SEGMENT_READ_WRITE, &memory), 0);
-	assert_refused(-ENODATA);
+	make();
+	ck_assert_int_eq(ftruncate(memory.fd, 100), 0);
+	ck_assert_int_eq(segment_open(name, SEGMENT_READ_ONLY, &opened), -ENODATA);
+	ck_assert_ptr_null(opened.base);
 }
 END_TEST
 
 START_TEST(test_attach_shorter_than_it_says_enodata)
 {
 	make();
-	ck_assert_int_eq(ftruncate(memory.fd, (off_t)size - 4096), 0);
-	segment_memory_deinit(&memory);
-	ck_assert_int_eq(segment_map(name, SEGMENT_READ_WRITE, &memory), 0);
-	assert_refused(-ENODATA);
+	ck_assert_int_eq(ftruncate(memory.fd, (off_t)memory.plan->control_bytes - 1), 0);
+	ck_assert_int_eq(segment_open(name, SEGMENT_READ_ONLY, &opened), -ENODATA);
+	ck_assert_int_eq(segment_open_control(name, &opened), -ENODATA);
+	ck_assert_int_eq(ftruncate(memory.fd, (off_t)memory.plan->control_bytes), 0);
+	ck_assert_int_eq(ftruncate(memory.data_fd, (off_t)memory.plan->data_bytes - 1), 0);
+	ck_assert_int_eq(segment_open(name, SEGMENT_READ_ONLY, &opened), -ENODATA);
+	ck_assert_ptr_null(opened.base);
+	/* Of data nothing is asked. */
+	ck_assert_int_eq(segment_open_control(name, &opened), 0);
+	segment_memory_deinit(&opened);
 }
 END_TEST
 
@@ -435,21 +442,137 @@ START_TEST(test_segment_scribbled_header_is_viewed_and_restored)
 	ck_assert_mem_eq(segment->memory.base, whole, size);
 	segment_free(segment);
 	segment = NULL;
-	ck_assert_int_eq(segment_map(name, SEGMENT_READ_WRITE, &again), 0);
+	ck_assert_int_eq(segment_open(name, SEGMENT_READ_WRITE, &again), 0);
 	ck_assert_int_eq(segment_attach(&again, &segment), 0);
 	free(whole);
 }
 END_TEST
 
-START_TEST(test_segment_view_of_short_memory_enodata)
+/* Another one stands there by the time it is attached: chunks would lie where nothing is mapped. */
+START_TEST(test_attach_mapped_for_another_shape_euclean)
 {
+	struct config smaller = config;
+
+	config.pools[0].n_chunks += 100;
+	ck_assert_int_eq(create(SEGMENT_READ_WRITE, SEGMENT_CREATE), 0);
+	ck_assert_int_eq(segment_layout(memory.base, memory.size, &smaller, NULL), 0);
+	assert_refused(-EUCLEAN);
+}
+END_TEST
+
+static bool is_mapped(const unsigned char *at)
+{
+	int fds[2];
+	ssize_t n;
+
+	ck_assert_int_eq(pipe(fds), 0);
+	n = write(fds[1], at, 1);
+	close(fds[0]);
+	close(fds[1]);
+	return n == 1;
+}
+
+/* As an observer maps it: he counts words, and has no byte of a message. */
+START_TEST(test_segment_control_alone)
+{
+	const struct pool *pool;
+
+	make();
+	ck_assert_int_eq(segment_open_control(name, &opened), 0);
+	ck_assert_int_eq(segment_attach(&opened, &segment), 0);
+	ck_assert_int_eq(segment->memory.data_fd, -1);
+	for (uint32_t i = 0; i <= segment->n_pools; i++) {
+		pool = &segment->pools[i];
+		ck_assert_uint_eq(pool_count_used(pool), 0);
+		ck_assert(is_mapped((const unsigned char *)pool->entries));
+		ck_assert_int_eq(is_mapped(pool->data), i == segment->n_pools);
+	}
+}
+END_TEST
+
+/* Readers have control for writing, and data not. */
+START_TEST(test_segment_access_is_of_each_object)
+{
+	struct geometry geometry;
+	struct segment_fds fds;
+
+	make();
+	ck_assert_int_eq(geometry_init(&geometry, &config), 0);
+	fds.control = segment_open_object(name, SEGMENT_READ_WRITE);
+	fds.data = segment_open_data(name, SEGMENT_READ_ONLY);
+	ck_assert_int_eq(segment_map_fds((struct segment_fds){ dup(fds.control), dup(fds.data) },
+					 &geometry, SEGMENT_READ_WRITE, SEGMENT_READ_WRITE,
+					 &opened), -EACCES);
+	ck_assert_int_eq(segment_map_fds(fds, &geometry, SEGMENT_READ_WRITE, SEGMENT_READ_ONLY,
+					 &opened), 0);
+	ck_assert_int_eq(segment_attach(&opened, &segment), 0);
+	ck_assert_int_eq(pool_claim(&segment->pools[0], 0, TEST_HOLDER), 0);
+	ck_assert_int_eq(mprotect(segment->pools[0].data, 4096, PROT_READ | PROT_WRITE), -1);
+	ck_assert_int_eq(errno, EACCES);
+}
+END_TEST
+
+/* Data at huge pages, as on a hugetlbfs; what lies between the pieces is nothing. */
+START_TEST(test_segment_with_holes)
+{
+	const struct geometry *plan;
+	unsigned char *base;
+
+	config.data_align = UINT64_C(2) << 20;
+	ck_assert_uint_gt(segment_size_bytes(&config), size);
+	ck_assert_int_eq(create(SEGMENT_READ_WRITE, SEGMENT_CREATE), 0);
+	ck_assert_int_eq(segment_layout(memory.base, memory.size, &config, NULL), 0);
+	plan = memory.plan;
+	base = memory.base;
+	ck_assert_uint_eq((uintptr_t)base % config.data_align, 0);
+	ck_assert(!is_mapped(base + plan->pieces[1].off - 1));
+	ck_assert(is_mapped(base + plan->pieces[1].off));
+	ck_assert(is_mapped(base + plan->total_size - 1));
+	ck_assert_uint_lt(plan->control_bytes + plan->data_bytes, plan->total_size);
+	/* All of it at once, as the library and the daemon do. */
+	ck_assert_int_eq(madvise(base, memory.size, MADV_DONTFORK), 0);
+	ck_assert_int_eq(segment_attach(&memory, &segment), 0);
+	ck_assert_int_eq(pool_claim(&segment->pools[1], 2, TEST_HOLDER), 0);
+	memset(pool_chunk(&segment->pools[1], 2), 0xaa, 5000);
+	segment_free(segment);
+	segment = NULL;
+	ck_assert(!is_mapped(base));
+	ck_assert(!is_mapped(base + size - 1));
+
+	ck_assert_int_eq(segment_open(name, SEGMENT_READ_ONLY, &opened), 0);
+	ck_assert_int_eq(segment_attach(&opened, &segment), 0);
+	ck_assert_uint_eq(test_segment_used(segment, 1), 1);
+	ck_assert_uint_eq(*(unsigned char *)pool_chunk(&segment->pools[1], 2), 0xaa);
+}
+END_TEST
+
+/* Of a kernel with larger pages than this one, or smaller ones. */
+START_TEST(test_segment_of_other_pages)
+{
+	const uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
+
+	config.page_bytes = config.data_align = 2 * page_bytes;
+	ck_assert_int_eq(create(SEGMENT_READ_WRITE, SEGMENT_CREATE), 0);
+	ck_assert_int_eq(segment_layout(memory.base, memory.size, &config, NULL), 0);
+	ck_assert_int_eq(segment_attach(&memory, &segment), 0);
+	ck_assert_uint_eq(segment->config.page_bytes, 2 * page_bytes);
+}
+END_TEST
+
+START_TEST(test_segment_view_of_other_memory_enodata)
+{
+	struct segment_memory flat = { .size = size - 1, .fd = -1, .data_fd = -1 };
 	struct segment_identity identity;
 
 	ck_assert_int_eq(segment_identity_init(&identity, 7), 0);
 	make();
-	memory.size--;
+	/* Mapped for another shape, of which nothing is too small. */
+	config.pools[0].n_chunks -= 10;
 	ck_assert_int_eq(segment_view(&memory, &config, &identity, &segment), -ENODATA);
-	memory.size++;
+	config.pools[0].n_chunks += 10;
+	/* And memory that is no mapping of ours. */
+	flat.base = memory.base;
+	ck_assert_int_eq(segment_view(&flat, &config, &identity, &segment), -ENODATA);
 	ck_assert_ptr_nonnull(memory.base);
 }
 END_TEST
@@ -461,7 +584,12 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_layout_bad_config_einval);
 	tcase_add_test(tcase, test_layout_identity_is_written);
 	tcase_add_test(tcase, test_segment_scribbled_header_is_viewed_and_restored);
-	tcase_add_test(tcase, test_segment_view_of_short_memory_enodata);
+	tcase_add_test(tcase, test_segment_view_of_other_memory_enodata);
+	tcase_add_test(tcase, test_attach_mapped_for_another_shape_euclean);
+	tcase_add_test(tcase, test_segment_control_alone);
+	tcase_add_test(tcase, test_segment_access_is_of_each_object);
+	tcase_add_test(tcase, test_segment_with_holes);
+	tcase_add_test(tcase, test_segment_of_other_pages);
 	tcase_add_test(tcase, test_layout_two_segments_differ);
 	tcase_add_test(tcase, test_attach_gets_the_shape);
 	tcase_add_test(tcase, test_attach_retired_still_works);

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -17,15 +18,24 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static const struct segment_permissions private_perms = { .mode = 0600, .group = (gid_t)-1 };
-/* Of no page. */
-static const uint64_t size = 100000;
+#include "build_config.h"
 
+static const struct segment_permissions private_perms = { .mode = 0600, .group = (gid_t)-1 };
+
+static struct config config;
+static struct geometry geometry;
 static struct segment_memory memory;
 static char name[64];
 
 static void setup(void)
 {
+	static const struct test_pool pools[] = {
+		{ .chunk_size = 100, .n_chunks = 300 },
+		{ .chunk_size = 3000, .n_chunks = 10 },
+	};
+
+	test_config_init(&config, pools, 2);
+	ck_assert_int_eq(geometry_init(&geometry, &config), 0);
 	memory = SEGMENT_MEMORY_NULL;
 	test_shm_name(name);
 	ck_assert_uint_eq(test_shm_count(), 0);
@@ -34,13 +44,19 @@ static void setup(void)
 static void teardown(void)
 {
 	segment_memory_deinit(&memory);
-	shm_unlink(name);
+	segment_unlink(name);
 	ck_assert_uint_eq(test_shm_count(), 0);
 }
 
 static int create(enum segment_access access, enum segment_open_mode mode)
 {
-	return segment_create(name, size, access, mode, &private_perms, NULL, NULL, &memory);
+	return segment_create(name, &config, access, mode, &private_perms, NULL, NULL, &memory);
+}
+
+static int open_again(struct segment_memory *ret_memory)
+{
+	return segment_create(name, &config, SEGMENT_READ_WRITE, SEGMENT_OPEN, &private_perms,
+			      NULL, NULL, ret_memory);
 }
 
 static void make(void)
@@ -50,21 +66,31 @@ static void make(void)
 
 /* ---- open modes ---- */
 
+static void assert_taken(int fd, uint64_t size)
+{
+	struct stat st;
+
+	ck_assert_int_eq(fstat(fd, &st), 0);
+	ck_assert_uint_eq((uint64_t)st.st_size, size);
+	/* Its space is taken now, not when it is touched. */
+	ck_assert_uint_ge((uint64_t)st.st_blocks * 512, size);
+	ck_assert_int_eq(fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+}
+
 START_TEST(test_create_new_is_zeroed_and_whole)
 {
 	struct stat st;
 
 	ck_assert_int_eq(create(SEGMENT_READ_WRITE, SEGMENT_CREATE), 0);
 	ck_assert(memory.created);
-	ck_assert_uint_eq(memory.size, size);
+	ck_assert_uint_eq(memory.size, geometry.total_size);
+	ck_assert_uint_eq(test_shm_count(), 2);
+	assert_taken(memory.fd, geometry.control_bytes);
+	assert_taken(memory.data_fd, geometry.data_bytes);
 	ck_assert_int_eq(fstat(memory.fd, &st), 0);
-	ck_assert_uint_eq((uint64_t)st.st_size, size);
-	/* Its space is taken now, not when it is touched. */
-	ck_assert_uint_ge((uint64_t)st.st_blocks * 512, size);
 	ck_assert_uint_eq(memory.inode, st.st_ino);
 	ck_assert_uint_eq(memory.device, st.st_dev);
-	ck_assert_int_eq(fcntl(memory.fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
-	for (uint64_t i = 0; i < size; i++)
+	for (uint64_t i = 0; i < memory.size; i++)
 		ck_assert_uint_eq(((unsigned char *)memory.base)[i], 0);
 }
 END_TEST
@@ -74,10 +100,11 @@ START_TEST(test_create_existing_eexist_left_alone)
 	struct segment_memory second = SEGMENT_MEMORY_NULL;
 
 	make();
-	ck_assert_int_eq(segment_create(name, size, SEGMENT_READ_WRITE, SEGMENT_CREATE,
+	ck_assert_int_eq(segment_create(name, &config, SEGMENT_READ_WRITE, SEGMENT_CREATE,
 					&private_perms, NULL, NULL, &second), -EEXIST);
 	ck_assert_ptr_null(second.base);
-	ck_assert_int_eq(segment_map(name, SEGMENT_READ_WRITE, &second), 0);
+	ck_assert_uint_eq(test_shm_count(), 2);
+	ck_assert_int_eq(open_again(&second), 0);
 	ck_assert_uint_eq(second.inode, memory.inode);
 	segment_memory_deinit(&second);
 }
@@ -87,7 +114,8 @@ START_TEST(test_open_missing_enoent_nothing_made)
 {
 	ck_assert_int_eq(create(SEGMENT_READ_WRITE, SEGMENT_OPEN), -ENOENT);
 	ck_assert_int_eq(create(SEGMENT_READ_ONLY, SEGMENT_OPEN), -ENOENT);
-	ck_assert_int_eq(segment_map(name, SEGMENT_READ_WRITE, &memory), -ENOENT);
+	ck_assert_int_eq(segment_open_object(name, SEGMENT_READ_WRITE), -ENOENT);
+	ck_assert_int_eq(segment_open_data(name, SEGMENT_READ_WRITE), -ENOENT);
 	ck_assert_uint_eq(test_shm_count(), 0);
 }
 END_TEST
@@ -97,7 +125,7 @@ START_TEST(test_open_existing_gets_it)
 	struct segment_memory second = SEGMENT_MEMORY_NULL;
 
 	make();
-	ck_assert_int_eq(segment_create(name, size, SEGMENT_READ_WRITE, SEGMENT_OPEN,
+	ck_assert_int_eq(segment_create(name, &config, SEGMENT_READ_WRITE, SEGMENT_OPEN,
 					&private_perms, NULL, NULL, &second), 0);
 	ck_assert(!second.created);
 	ck_assert_uint_eq(second.inode, memory.inode);
@@ -105,18 +133,51 @@ START_TEST(test_open_existing_gets_it)
 }
 END_TEST
 
+/* Of control or of data: both are asked. */
 START_TEST(test_open_existing_too_short_enodata)
 {
 	struct segment_memory second = SEGMENT_MEMORY_NULL;
+	struct config larger = config;
 
 	make();
-	ck_assert_int_eq(segment_create(name, size + 1, SEGMENT_READ_WRITE, SEGMENT_OPEN,
+	if (_i == 0)
+		larger.pools[0].n_chunks += 100;
+	else
+		larger.pools[1].chunk_size += 2000;
+	ck_assert_int_eq(segment_create(name, &larger, SEGMENT_READ_WRITE, SEGMENT_OPEN,
 					&private_perms, NULL, NULL, &second), -ENODATA);
-	ck_assert_int_eq(segment_create(name, size + 1, SEGMENT_READ_WRITE,
+	ck_assert_int_eq(segment_create(name, &larger, SEGMENT_READ_WRITE,
 					SEGMENT_OPEN_OR_CREATE, &private_perms, NULL, NULL,
 					&second), -ENODATA);
 	ck_assert_ptr_null(second.base);
 	ck_assert_int_eq(second.fd, -1);
+}
+END_TEST
+
+/* A maker was killed between the two names, or somebody has removed one. */
+START_TEST(test_open_without_data_enodata)
+{
+	struct segment_memory second = SEGMENT_MEMORY_NULL;
+	char data[80];
+
+	make();
+	snprintf(data, sizeof(data), "%s.data", name);
+	ck_assert_int_eq(shm_unlink(data), 0);
+	ck_assert_int_eq(open_again(&second), -ENODATA);
+	ck_assert_ptr_null(second.base);
+}
+END_TEST
+
+START_TEST(test_create_data_existing_eexist_nothing_left)
+{
+	char data[80];
+
+	snprintf(data, sizeof(data), "%s.data", name);
+	close(shm_open(data, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+	ck_assert_int_eq(create(SEGMENT_READ_WRITE, SEGMENT_CREATE), -EEXIST);
+	ck_assert_int_eq(segment_open_object(name, SEGMENT_READ_ONLY), -ENOENT);
+	ck_assert_uint_eq(test_shm_count(), 1);
+	ck_assert_int_eq(create(SEGMENT_READ_WRITE, SEGMENT_PURGE_AND_CREATE), 0);
 }
 END_TEST
 
@@ -126,7 +187,7 @@ START_TEST(test_open_or_create_creates_then_opens)
 
 	ck_assert_int_eq(create(SEGMENT_READ_WRITE, SEGMENT_OPEN_OR_CREATE), 0);
 	ck_assert(memory.created);
-	ck_assert_int_eq(segment_create(name, size, SEGMENT_READ_WRITE, SEGMENT_OPEN_OR_CREATE,
+	ck_assert_int_eq(segment_create(name, &config, SEGMENT_READ_WRITE, SEGMENT_OPEN_OR_CREATE,
 					&private_perms, NULL, NULL, &second), 0);
 	ck_assert(!second.created);
 	ck_assert_uint_eq(second.inode, memory.inode);
@@ -144,7 +205,7 @@ static void *race(void *userdata)
 	struct segment_memory *mine = userdata;
 
 	pthread_barrier_wait(&start_line);
-	return (void *)(intptr_t)segment_create(name, size, SEGMENT_READ_WRITE,
+	return (void *)(intptr_t)segment_create(name, &config, SEGMENT_READ_WRITE,
 						SEGMENT_OPEN_OR_CREATE, &private_perms, NULL,
 						NULL, mine);
 }
@@ -164,37 +225,51 @@ START_TEST(test_open_or_create_raced_one_creates_all_get_it)
 			ck_assert_int_eq((int)(intptr_t)r, 0);
 			n_created += raced[i].created;
 			ck_assert_uint_eq(raced[i].inode, raced[0].inode);
-			ck_assert_uint_eq(raced[i].size, size);
+			ck_assert_uint_eq(raced[i].size, geometry.total_size);
 		}
 		ck_assert_int_eq(n_created, 1);
 		for (int i = 0; i < N_RACERS; i++)
 			segment_memory_deinit(&raced[i]);
-		shm_unlink(name);
+		segment_unlink(name);
 	}
 	pthread_barrier_destroy(&start_line);
 }
 END_TEST
 
+/* As somebody makes it, but for the time that it takes. */
 static void *make_slowly(void *userdata)
 {
-	usleep(100000);
-	return (void *)(intptr_t)posix_fallocate(*(int *)userdata, 0, (off_t)size);
+	const struct segment_fds *fds = userdata;
+	char data[80];
+	int fd;
+
+	usleep(50000);
+	snprintf(data, sizeof(data), "%s.data", name);
+	fd = shm_open(data, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	usleep(50000);
+	if (posix_fallocate(fd, 0, (off_t)geometry.data_bytes) != 0)
+		return userdata;
+	close(fd);
+	usleep(50000);
+	return (void *)(intptr_t)posix_fallocate(fds->control, 0, (off_t)geometry.control_bytes);
 }
 
 START_TEST(test_open_or_create_waits_for_who_is_making_it)
 {
-	int fd = shm_open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	struct segment_fds fds = {
+		.control = shm_open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600),
+	};
 	pthread_t maker;
 	void *r;
 
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(pthread_create(&maker, NULL, make_slowly, &fd), 0);
+	ck_assert_int_ge(fds.control, 0);
+	ck_assert_int_eq(pthread_create(&maker, NULL, make_slowly, &fds), 0);
 	ck_assert_int_eq(create(SEGMENT_READ_WRITE, SEGMENT_OPEN_OR_CREATE), 0);
 	ck_assert(!memory.created);
-	ck_assert_uint_eq(memory.size, size);
+	ck_assert_uint_eq(memory.size, geometry.total_size);
 	pthread_join(maker, &r);
 	ck_assert_ptr_null(r);
-	close(fd);
+	close(fds.control);
 }
 END_TEST
 
@@ -205,7 +280,7 @@ START_TEST(test_purge_and_create_is_a_new_one)
 	/* Also where there is nothing to purge. */
 	ck_assert_int_eq(create(SEGMENT_READ_WRITE, SEGMENT_PURGE_AND_CREATE), 0);
 	((unsigned char *)memory.base)[100] = 1;
-	ck_assert_int_eq(segment_create(name, size, SEGMENT_READ_WRITE,
+	ck_assert_int_eq(segment_create(name, &config, SEGMENT_READ_WRITE,
 					SEGMENT_PURGE_AND_CREATE, &private_perms, NULL, NULL,
 					&second), 0);
 	ck_assert(second.created);
@@ -218,15 +293,20 @@ END_TEST
 START_TEST(test_create_wrong_arguments_einval)
 {
 	struct segment_permissions perms = { .mode = 04600, .group = (gid_t)-1 };
+	struct config none = { .name = "none" }, endless;
 
+	config_init(&endless, "endless");
+	for (int i = 0; i < 16; i++)
+		config_add_pool(&endless, MEMPOOL_MAX_CHUNK_BYTES - 1,
+				MEMPOOL_MAX_CHUNKS_PER_POOL);
 	ck_assert_int_eq(create(SEGMENT_READ_ONLY, SEGMENT_CREATE), -EINVAL);
 	ck_assert_int_eq(create(SEGMENT_READ_ONLY, SEGMENT_OPEN_OR_CREATE), -EINVAL);
 	ck_assert_int_eq(create(SEGMENT_READ_ONLY, SEGMENT_PURGE_AND_CREATE), -EINVAL);
-	ck_assert_int_eq(segment_create(name, 0, SEGMENT_READ_WRITE, SEGMENT_CREATE,
+	ck_assert_int_eq(segment_create(name, &none, SEGMENT_READ_WRITE, SEGMENT_CREATE,
 					&private_perms, NULL, NULL, &memory), -EINVAL);
-	ck_assert_int_eq(segment_create(name, UINT64_MAX, SEGMENT_READ_WRITE, SEGMENT_CREATE,
-					&private_perms, NULL, NULL, &memory), -EINVAL);
-	ck_assert_int_eq(segment_create(name, size, SEGMENT_READ_WRITE, SEGMENT_CREATE,
+	ck_assert_int_eq(segment_create(name, &endless, SEGMENT_READ_WRITE, SEGMENT_CREATE,
+					&private_perms, NULL, NULL, &memory), -EOVERFLOW);
+	ck_assert_int_eq(segment_create(name, &config, SEGMENT_READ_WRITE, SEGMENT_CREATE,
 					&perms, NULL, NULL, &memory), -EINVAL);
 	ck_assert_uint_eq(test_shm_count(), 0);
 }
@@ -242,7 +322,11 @@ static bool refuse_progress(uint64_t done, uint64_t total, void *userdata)
 /* Asked before any is taken: or else it would fill the memory of the machine first. */
 START_TEST(test_create_more_than_there_is_enospc_at_once)
 {
-	ck_assert_int_eq(segment_create(name, UINT64_C(1) << 60, SEGMENT_READ_WRITE,
+	struct config larger = config;
+
+	larger.pools[1].chunk_size = UINT64_C(1) << 31;
+	larger.pools[1].n_chunks = UINT64_C(1) << 26;
+	ck_assert_int_eq(segment_create(name, &larger, SEGMENT_READ_WRITE,
 					SEGMENT_CREATE, &private_perms, refuse_progress, NULL,
 					&memory), -ENOSPC);
 	ck_assert_ptr_null(memory.base);
@@ -257,7 +341,7 @@ START_TEST(test_create_space_not_taken_leaves_nothing)
 
 	signal(SIGXFSZ, SIG_IGN);
 	ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
-	limit.rlim_cur = size / 2;
+	limit.rlim_cur = _i == 0 ? geometry.data_bytes / 2 : geometry.control_bytes - 4096;
 	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
 	ck_assert_int_eq(create(SEGMENT_READ_WRITE, SEGMENT_CREATE), -EFBIG);
 	ck_assert_ptr_null(memory.base);
@@ -270,7 +354,7 @@ static bool count_progress(uint64_t done, uint64_t total, void *userdata)
 	uint64_t *last = userdata;
 
 	ck_assert_uint_gt(done, *last);
-	ck_assert_uint_eq(total, size);
+	ck_assert_uint_eq(total, geometry.control_bytes + geometry.data_bytes);
 	*last = done;
 	return true;
 }
@@ -279,9 +363,9 @@ START_TEST(test_create_tells_progress)
 {
 	uint64_t last = 0;
 
-	ck_assert_int_eq(segment_create(name, size, SEGMENT_READ_WRITE, SEGMENT_CREATE,
+	ck_assert_int_eq(segment_create(name, &config, SEGMENT_READ_WRITE, SEGMENT_CREATE,
 					&private_perms, count_progress, &last, &memory), 0);
-	ck_assert_uint_eq(last, size);
+	ck_assert_uint_eq(last, geometry.control_bytes + geometry.data_bytes);
 }
 END_TEST
 
@@ -293,7 +377,7 @@ static bool give_up(uint64_t done, uint64_t total, void *userdata)
 
 START_TEST(test_create_given_up_leaves_nothing)
 {
-	ck_assert_int_eq(segment_create(name, size, SEGMENT_READ_WRITE, SEGMENT_CREATE,
+	ck_assert_int_eq(segment_create(name, &config, SEGMENT_READ_WRITE, SEGMENT_CREATE,
 					&private_perms, give_up, NULL, &memory), -ECANCELED);
 	ck_assert_ptr_null(memory.base);
 	ck_assert_uint_eq(test_shm_count(), 0);
@@ -308,13 +392,15 @@ static void assert_mode(mode_t mode, mode_t mask)
 	struct stat st;
 	mode_t before = umask(mask);
 
-	ck_assert_int_eq(segment_create(name, size, SEGMENT_READ_WRITE,
+	ck_assert_int_eq(segment_create(name, &config, SEGMENT_READ_WRITE,
 					SEGMENT_PURGE_AND_CREATE, &perms, NULL, NULL,
 					&memory), 0);
 	umask(before);
-	ck_assert_int_eq(fstat(memory.fd, &st), 0);
-	ck_assert_uint_eq(st.st_mode & 07777, mode);
-	ck_assert_uint_eq(st.st_gid, getgid());
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(fstat(i ? memory.data_fd : memory.fd, &st), 0);
+		ck_assert_uint_eq(st.st_mode & 07777, mode);
+		ck_assert_uint_eq(st.st_gid, getgid());
+	}
 	segment_memory_deinit(&memory);
 }
 
@@ -336,16 +422,18 @@ START_TEST(test_create_group_not_ours_eperm_nothing_left)
 		/* Root may give it to any group. */
 		struct stat st;
 
-		ck_assert_int_eq(segment_create(name, size, SEGMENT_READ_WRITE, SEGMENT_CREATE,
+		ck_assert_int_eq(segment_create(name, &config, SEGMENT_READ_WRITE, SEGMENT_CREATE,
 						&perms, NULL, NULL, &memory), 0);
-		ck_assert_int_eq(fstat(memory.fd, &st), 0);
-		ck_assert_uint_eq(st.st_gid, 12345);
-		ck_assert_uint_eq(st.st_mode & 07777, 0660);
+		for (int i = 0; i < 2; i++) {
+			ck_assert_int_eq(fstat(i ? memory.data_fd : memory.fd, &st), 0);
+			ck_assert_uint_eq(st.st_gid, 12345);
+			ck_assert_uint_eq(st.st_mode & 07777, 0660);
+		}
 		segment_memory_deinit(&memory);
-		ck_assert_int_eq(shm_unlink(name), 0);
+		ck_assert_int_eq(segment_unlink(name), 0);
 		ck_assert_int_eq(seteuid(65534), 0);
 	}
-	r = segment_create(name, size, SEGMENT_READ_WRITE, SEGMENT_CREATE, &perms, NULL, NULL,
+	r = segment_create(name, &config, SEGMENT_READ_WRITE, SEGMENT_CREATE, &perms, NULL, NULL,
 			   &memory);
 	if (getuid() == 0)
 		ck_assert_int_eq(seteuid(0), 0);
@@ -361,9 +449,9 @@ START_TEST(test_map_no_permission_eacces)
 	segment_memory_deinit(&memory);
 	if (getuid() == 0)
 		ck_assert_int_eq(seteuid(65534), 0);
-	ck_assert_int_eq(segment_map(name, SEGMENT_READ_WRITE, &memory), -EACCES);
+	ck_assert_int_eq(create(SEGMENT_READ_WRITE, SEGMENT_OPEN), -EACCES);
 	if (getuid() == 0) {
-		ck_assert_int_eq(segment_map(name, SEGMENT_READ_ONLY, &memory), -EACCES);
+		ck_assert_int_eq(create(SEGMENT_READ_ONLY, SEGMENT_OPEN), -EACCES);
 		ck_assert_int_eq(seteuid(0), 0);
 	}
 }
@@ -373,38 +461,96 @@ START_TEST(test_map_read_only_cannot_be_written)
 {
 	make();
 	segment_memory_deinit(&memory);
-	ck_assert_int_eq(segment_map(name, SEGMENT_READ_ONLY, &memory), 0);
+	ck_assert_int_eq(create(SEGMENT_READ_ONLY, SEGMENT_OPEN), 0);
 	ck_assert_int_eq(memory.access, SEGMENT_READ_ONLY);
 	ck_assert_int_eq(fcntl(memory.fd, F_GETFL) & O_ACCMODE, O_RDONLY);
+	ck_assert_int_eq(fcntl(memory.data_fd, F_GETFL) & O_ACCMODE, O_RDONLY);
 	ck_assert_int_eq(mprotect(memory.base, memory.size, PROT_READ | PROT_WRITE), -1);
 	ck_assert_int_eq(errno, EACCES);
 }
 END_TEST
 
-START_TEST(test_map_fd_of_other_kinds_is_refused_and_closed)
+/* Map these, and see that they are closed. */
+static int map_and_be_closed(struct segment_fds fds)
 {
-	int fds[2];
+	int r = segment_map_fds(fds, &geometry, SEGMENT_READ_WRITE, SEGMENT_READ_WRITE, &memory);
 
-	ck_assert_int_eq(pipe(fds), 0);
-	ck_assert_int_eq(segment_map_fd(fds[0], SEGMENT_READ_ONLY, &memory), -EBADF);
-	ck_assert_int_eq(fcntl(fds[0], F_GETFD), -1);
-	close(fds[1]);
+	ck_assert_int_lt(r, 0);
+	ck_assert_ptr_null(memory.base);
+	ck_assert_int_eq(fcntl(fds.control, F_GETFD), -1);
+	ck_assert_int_eq(fcntl(fds.data, F_GETFD), -1);
+	return r;
+}
 
-	fds[0] = memfd_create("empty", MFD_CLOEXEC);
-	ck_assert_int_eq(segment_map_fd(fds[0], SEGMENT_READ_WRITE, &memory), -ENODATA);
-	ck_assert_int_eq(fcntl(fds[0], F_GETFD), -1);
+/* In the place of either. */
+static int map_with(int fd, bool is_data)
+{
+	struct segment_fds fds = test_segment_fds(&config);
 
-	/* Read-only descriptor, writable mapping. */
-	fds[0] = memfd_create("ro", MFD_CLOEXEC);
-	ck_assert_int_eq(ftruncate(fds[0], 4096), 0);
+	close(is_data ? fds.data : fds.control);
+	if (is_data)
+		fds.data = fd;
+	else
+		fds.control = fd;
+	return map_and_be_closed(fds);
+}
+
+START_TEST(test_map_fds_of_other_kinds_are_refused_and_closed)
+{
+	int fds[2], fd;
 	char path[64];
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fds[0]);
-	fds[1] = open(path, O_RDONLY | O_CLOEXEC);
-	ck_assert_int_ge(fds[1], 0);
-	close(fds[0]);
-	ck_assert_int_eq(segment_map_fd(fds[1], SEGMENT_READ_WRITE, &memory), -EACCES);
-	ck_assert_int_eq(fcntl(fds[1], F_GETFD), -1);
+	ck_assert_int_eq(pipe(fds), 0);
+	ck_assert_int_eq(map_with(fds[0], _i), -EBADF);
+	close(fds[1]);
+
+	ck_assert_int_eq(map_with(memfd_create("empty", MFD_CLOEXEC), _i), -ENODATA);
+
+	/* Read-only descriptor, writable mapping. */
+	fd = memfd_create("ro", MFD_CLOEXEC);
+	ck_assert_int_eq(ftruncate(fd, 1 << 20), 0);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	ck_assert_int_eq(map_with(open(path, O_RDONLY | O_CLOEXEC), _i), -EACCES);
+	close(fd);
+}
+END_TEST
+
+/* What does not begin at a page of this kernel. */
+START_TEST(test_map_fds_of_smaller_pages_einval)
+{
+	struct segment_fds fds = test_segment_fds(&config);
+
+	for (uint32_t i = 1; i < geometry.n_pieces; i++)
+		geometry.pieces[i].off -= 2048;
+	ck_assert_int_eq(map_and_be_closed(fds), -EINVAL);
+}
+END_TEST
+
+/* A process that locks all its memory, and may lock as much as that, and little more. */
+START_TEST(test_map_fds_within_the_lock_limit)
+{
+	struct segment_fds fds;
+	struct rlimit limit;
+
+	config.pools[1].chunk_size = 300000;
+	ck_assert_int_eq(geometry_init(&geometry, &config), 0);
+	fds = test_segment_fds(&config);
+	ck_assert_int_eq(getrlimit(RLIMIT_MEMLOCK, &limit), 0);
+	limit.rlim_cur = geometry.total_size + 300000;
+	ck_assert_int_eq(setrlimit(RLIMIT_MEMLOCK, &limit), 0);
+	if (getuid() == 0)
+		ck_assert_int_eq(seteuid(65534), 0);
+	if (mlockall(MCL_FUTURE) < 0) {
+		printf("skipped: no memory may be locked here: %s\n", strerror(errno));
+		close(fds.control);
+		close(fds.data);
+	} else {
+		ck_assert_int_eq(segment_map_fds(fds, &geometry, SEGMENT_READ_WRITE,
+						 SEGMENT_READ_WRITE, &memory), 0);
+	}
+	munlockall();
+	if (getuid() == 0)
+		ck_assert_int_eq(seteuid(0), 0);
 }
 END_TEST
 
@@ -419,20 +565,23 @@ START_TEST(test_map_symlink_is_not_followed)
 
 	in_dev_shm(path);
 	ck_assert_int_eq(symlink("/etc/hostname", path), 0);
-	ck_assert_int_eq(segment_map(name, SEGMENT_READ_ONLY, &memory), -ELOOP);
+	ck_assert_int_eq(segment_open_object(name, SEGMENT_READ_ONLY), -ELOOP);
 	ck_assert_int_eq(create(SEGMENT_READ_WRITE, SEGMENT_CREATE), -EEXIST);
 }
 END_TEST
 
 START_TEST(test_map_fifo_is_refused_without_waiting)
 {
-	char path[96];
+	char path[96], data[112];
 
 	/* Whoever may write to /dev/shm can put one there; an open that blocks does not end. */
 	in_dev_shm(path);
 	ck_assert_int_eq(mkfifo(path, 0600), 0);
-	ck_assert_int_eq(segment_map(name, SEGMENT_READ_ONLY, &memory), -EBADF);
-	ck_assert_int_eq(segment_map(name, SEGMENT_READ_WRITE, &memory), -EBADF);
+	snprintf(data, sizeof(data), "%s.data", path);
+	ck_assert_int_eq(mkfifo(data, 0600), 0);
+	ck_assert_int_eq(create(SEGMENT_READ_ONLY, SEGMENT_OPEN), -EBADF);
+	ck_assert_int_eq(create(SEGMENT_READ_WRITE, SEGMENT_OPEN), -EBADF);
+	ck_assert_int_eq(segment_open(name, SEGMENT_READ_ONLY, &memory), -EBADF);
 }
 END_TEST
 
@@ -470,15 +619,18 @@ static bool interrupt_pieces_above(uint32_t bytes)
 START_TEST(test_create_under_a_storm_of_signals_ends)
 {
 	const uint64_t large = UINT64_C(32) << 20;
+	struct config larger = config;
 	struct stat st;
+
+	larger.pools[1].chunk_size = large / larger.pools[1].n_chunks + 1;
 
 	if (!interrupt_pieces_above(1 << 20)) {
 		printf("skipped: no seccomp filters here\n");
 		return;
 	}
-	ck_assert_int_eq(segment_create(name, large, SEGMENT_READ_WRITE, SEGMENT_CREATE,
+	ck_assert_int_eq(segment_create(name, &larger, SEGMENT_READ_WRITE, SEGMENT_CREATE,
 					&private_perms, NULL, NULL, &memory), 0);
-	ck_assert_int_eq(fstat(memory.fd, &st), 0);
+	ck_assert_int_eq(fstat(memory.data_fd, &st), 0);
 	ck_assert_uint_ge((uint64_t)st.st_blocks * 512, large);
 }
 END_TEST
@@ -491,12 +643,14 @@ static bool is_mapped(unsigned char *base, uint64_t off)
 /* From its end, what is no whole piece first; then only the descriptor is left. */
 START_TEST(test_unmap_goes_piece_by_piece)
 {
-	int fd = memfd_create("pieces", MFD_CLOEXEC);
+	struct segment_fds fds;
 	unsigned char *base;
 
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(ftruncate(fd, 2 * PAGES_PIECE_BYTES + 5000), 0);
-	ck_assert_int_eq(segment_map_fd(fd, SEGMENT_READ_WRITE, &memory), 0);
+	config.pools[1].chunk_size = 2 * PAGES_PIECE_BYTES / config.pools[1].n_chunks;
+	ck_assert_int_eq(geometry_init(&geometry, &config), 0);
+	fds = test_segment_fds(&config);
+	ck_assert_int_eq(segment_map_fds(fds, &geometry, SEGMENT_READ_WRITE, SEGMENT_READ_WRITE,
+					 &memory), 0);
 	base = memory.base;
 	ck_assert(segment_memory_unmap_piece(&memory));
 	ck_assert(!is_mapped(base, 2 * PAGES_PIECE_BYTES));
@@ -508,9 +662,11 @@ START_TEST(test_unmap_goes_piece_by_piece)
 	ck_assert(!is_mapped(base, 0));
 	ck_assert_ptr_null(memory.base);
 	ck_assert(!segment_memory_unmap_piece(&memory));
-	ck_assert_int_eq(fcntl(fd, F_GETFD), FD_CLOEXEC);
+	ck_assert_int_eq(fcntl(fds.control, F_GETFD), FD_CLOEXEC);
+	ck_assert_int_eq(fcntl(fds.data, F_GETFD), FD_CLOEXEC);
 	segment_memory_deinit(&memory);
-	ck_assert_int_lt(fcntl(fd, F_GETFD), 0);
+	ck_assert_int_lt(fcntl(fds.control, F_GETFD), 0);
+	ck_assert_int_lt(fcntl(fds.data, F_GETFD), 0);
 }
 END_TEST
 
@@ -522,14 +678,16 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_create_existing_eexist_left_alone);
 	tcase_add_test(tcase, test_open_missing_enoent_nothing_made);
 	tcase_add_test(tcase, test_open_existing_gets_it);
-	tcase_add_test(tcase, test_open_existing_too_short_enodata);
+	tcase_add_loop_test(tcase, test_open_existing_too_short_enodata, 0, 2);
+	tcase_add_test(tcase, test_open_without_data_enodata);
+	tcase_add_test(tcase, test_create_data_existing_eexist_nothing_left);
 	tcase_add_test(tcase, test_open_or_create_creates_then_opens);
 	tcase_add_test(tcase, test_open_or_create_raced_one_creates_all_get_it);
 	tcase_add_test(tcase, test_open_or_create_waits_for_who_is_making_it);
 	tcase_add_test(tcase, test_purge_and_create_is_a_new_one);
 	tcase_add_test(tcase, test_create_wrong_arguments_einval);
 	tcase_add_test(tcase, test_create_more_than_there_is_enospc_at_once);
-	tcase_add_test(tcase, test_create_space_not_taken_leaves_nothing);
+	tcase_add_loop_test(tcase, test_create_space_not_taken_leaves_nothing, 0, 2);
 	tcase_add_test(tcase, test_create_tells_progress);
 	tcase_add_test(tcase, test_create_given_up_leaves_nothing);
 	tcase_add_test(tcase, test_create_under_a_storm_of_signals_ends);
@@ -537,7 +695,10 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_create_group_not_ours_eperm_nothing_left);
 	tcase_add_test(tcase, test_map_no_permission_eacces);
 	tcase_add_test(tcase, test_map_read_only_cannot_be_written);
-	tcase_add_test(tcase, test_map_fd_of_other_kinds_is_refused_and_closed);
+	tcase_add_loop_test(tcase, test_map_fds_of_other_kinds_are_refused_and_closed, 0, 2);
+	tcase_add_test(tcase, test_map_fds_of_smaller_pages_einval);
+	if (!MEMPOOL_SANITIZED)		/* whose run-time does not let memory be locked */
+		tcase_add_test(tcase, test_map_fds_within_the_lock_limit);
 	tcase_add_test(tcase, test_map_symlink_is_not_followed);
 	tcase_add_test(tcase, test_map_fifo_is_refused_without_waiting);
 	tcase_add_test(tcase, test_memory_deinit_null_and_twice);

@@ -33,9 +33,8 @@ static void setup(void)
 	snprintf(shm_name, sizeof(shm_name), "/mempool-test-snapshot-%d.3", getpid());
 	ck_assert_int_eq(config_init(&config, "test"), 0);
 	ck_assert_int_eq(config_add_pool(&config, 100, 1000), 0);
-	ck_assert_int_eq(segment_create(shm_name, segment_size_bytes(&config),
-					SEGMENT_READ_WRITE, SEGMENT_CREATE, &perms, NULL, NULL,
-					&memory),
+	ck_assert_int_eq(segment_create(shm_name, &config, SEGMENT_READ_WRITE, SEGMENT_CREATE,
+					&perms, NULL, NULL, &memory),
 			 0);
 	ck_assert_int_eq(segment_layout(memory.base, memory.size, &config, NULL), 0);
 	ck_assert_int_eq(segment_attach(&memory, &segment), 0);
@@ -49,7 +48,7 @@ static void teardown(void)
 	snapshot_deinit(&snapshot);
 	countings_deinit(&countings);
 	segment_free(segment);
-	shm_unlink(shm_name);
+	segment_unlink(shm_name);
 }
 
 /* As the daemon would tell it. */
@@ -58,7 +57,8 @@ static struct observed observed_segment(void)
 	return (struct observed){
 		.told.place = {
 			.segment_id = segment->segment_id,
-			.size_bytes = segment->memory.size,
+			.control_bytes = segment->geometry.control_bytes,
+			.data_bytes = segment->geometry.data_bytes,
 			.generation = 9,
 			.segment = "theirs",
 		},
@@ -323,7 +323,7 @@ END_TEST
 
 START_TEST(test_snapshot_of_nothing_enoent)
 {
-	ck_assert_int_eq(shm_unlink(shm_name), 0);
+	ck_assert_int_eq(segment_unlink(shm_name), 0);
 	ck_assert_int_eq(take(NULL), -ENOENT);
 }
 END_TEST
@@ -339,7 +339,7 @@ START_TEST(test_snapshot_of_short_object_enodata)
 {
 	int fd = shm_open(shm_name, O_RDWR, 0);
 
-	ck_assert_int_eq(ftruncate(fd, (off_t)segment->memory.size - 1), 0);
+	ck_assert_int_eq(ftruncate(fd, (off_t)segment->geometry.control_bytes - 1), 0);
 	close(fd);
 	ck_assert_int_eq(take(NULL), -ENODATA);
 }
@@ -354,8 +354,8 @@ static void *truncate_again_and_again(void *userdata)
 
 	(void)userdata;
 	while (!atomic_load(&stop)) {
-		ck_assert_int_eq(ftruncate(fd, (off_t)segment->memory.size - 8192), 0);
-		ck_assert_int_eq(ftruncate(fd, (off_t)segment->memory.size), 0);
+		ck_assert_int_eq(ftruncate(fd, (off_t)segment->geometry.control_bytes - 8192), 0);
+		ck_assert_int_eq(ftruncate(fd, (off_t)segment->geometry.control_bytes), 0);
 	}
 	close(fd);
 	return NULL;

@@ -25,7 +25,7 @@ static char path[] = "/tmp/mempool-state-XXXXXX";
 static int folder;
 static struct config shape;
 static struct segment_identity identity;
-static struct state_object object;
+static struct state_object objects[GEOMETRY_N_OBJECTS];
 static struct state *state;
 
 static void setup(void)
@@ -43,11 +43,17 @@ static void setup(void)
 	ck_assert_int_eq(config_add_ring(&shape, "frames", MEMPOOL_RING_QUEUE, 8), 0);
 	ck_assert_int_eq(config_add_ring(&shape, "camera", MEMPOOL_RING_TOPIC, 4), 0);
 	ck_assert_int_eq(segment_identity_init(&identity, 7), 0);
-	object = (struct state_object){
+	objects[GEOMETRY_CONTROL] = (struct state_object){
 		.shm_name = "/mempool-test.7.0123456789abcdef.fedcba9876543210",
 		.device = 11,
 		.inode = 12,
 		.size_bytes = segment_size_bytes(&shape),
+	};
+	objects[GEOMETRY_DATA] = (struct state_object){
+		.shm_name = "/dev/hugepages/mempool-test.7.0123456789abcdef.fedcba9876543210.data",
+		.device = 13,
+		.inode = 14,
+		.size_bytes = segment_size_bytes(&shape) + 1,
 	};
 	state = NULL;
 }
@@ -79,7 +85,7 @@ static void teardown(void)
 
 static int create(void)
 {
-	return state_create(folder, &shape, &identity, &object, &state);
+	return state_create(folder, &shape, &identity, objects, &state);
 }
 
 /* As the next daemon does. */
@@ -131,10 +137,12 @@ START_TEST(test_state_is_read_back)
 	ck_assert_uint_eq(state->identity.segment_id, identity.segment_id);
 	ck_assert_uint_eq(state->identity.created_ns, identity.created_ns);
 	ck_assert_uint_eq(state->identity.generation_seed, identity.generation_seed);
-	ck_assert_str_eq(state->object.shm_name, object.shm_name);
-	ck_assert_uint_eq(state->object.device, 11);
-	ck_assert_uint_eq(state->object.inode, 12);
-	ck_assert_uint_eq(state->object.size_bytes, object.size_bytes);
+	for (int i = 0; i < GEOMETRY_N_OBJECTS; i++) {
+		ck_assert_str_eq(state->objects[i].shm_name, objects[i].shm_name);
+		ck_assert_uint_eq(state->objects[i].device, objects[i].device);
+		ck_assert_uint_eq(state->objects[i].inode, objects[i].inode);
+		ck_assert_uint_eq(state->objects[i].size_bytes, objects[i].size_bytes);
+	}
 	ck_assert_uint_eq(state->n_holders, config_n_holders(&shape));
 	ck_assert(config_is_same(&state->shape, &shape));
 	ck_assert(!state_is_retired(state));
@@ -369,7 +377,7 @@ START_TEST(test_state_of_another_layout_keeps_its_holders)
 	ck_assert_int_eq(create(), 0);
 	state_admit(state, HOLDER, &client);
 	rewrite(28, &major, sizeof(major));
-	rewrite(236, &n_pools, sizeof(n_pools));
+	rewrite(388, &n_pools, sizeof(n_pools));
 	ck_assert_int_eq(reopen(), 0);
 	ck_assert(!state->is_our_layout);
 	state_read(state, HOLDER, &holder);
@@ -413,13 +421,13 @@ START_TEST(test_state_whose_shape_does_not_fit_ebadmsg)
 
 	ck_assert_int_eq(create(), 0);
 	fd = openat(folder, FILE_NAME, O_RDONLY | O_CLOEXEC);
-	ck_assert_int_eq(pread(fd, &pools_off, sizeof(pools_off), 248), sizeof(pools_off));
+	ck_assert_int_eq(pread(fd, &pools_off, sizeof(pools_off), 400), sizeof(pools_off));
 	close(fd);
 	rewrite((off_t)pools_off + 8, &n_chunks, sizeof(n_chunks));
 	ck_assert_int_eq(reopen(), -EBADMSG);
 	rewrite((off_t)pools_off + 8, &shape.pools[0].n_chunks, sizeof(n_chunks));
 	ck_assert_int_eq(reopen(), 0);
-	rewrite(228, &max_clients, sizeof(max_clients));
+	rewrite(380, &max_clients, sizeof(max_clients));
 	ck_assert_int_eq(reopen(), -EBADMSG);
 }
 END_TEST

@@ -83,15 +83,14 @@ struct segment *test_segment_new_of(const struct config *config)
 {
 	struct segment_permissions perms = { .mode = 0600, .group = (gid_t)-1 };
 	struct segment_memory memory = SEGMENT_MEMORY_NULL;
-	uint64_t size = segment_size_bytes(config);
 	struct segment *segment;
 	char name[64];
 
 	test_shm_name(name);
-	ck_assert_int_eq(segment_create(name, size, SEGMENT_READ_WRITE, SEGMENT_CREATE,
+	ck_assert_int_eq(segment_create(name, config, SEGMENT_READ_WRITE, SEGMENT_CREATE,
 					&perms, NULL, NULL, &memory), 0);
-	ck_assert_int_eq(shm_unlink(name), 0);
-	ck_assert_int_eq(segment_layout(memory.base, size, config, NULL), 0);
+	ck_assert_int_eq(segment_unlink(name), 0);
+	ck_assert_int_eq(segment_layout(memory.base, memory.size, config, NULL), 0);
 	ck_assert_int_eq(segment_attach(&memory, &segment), 0);
 	add_holder(segment, holder_first_client(segment));
 	add_holder(segment, holder_first_client(segment) + 1);
@@ -106,14 +105,45 @@ struct segment *test_segment_new(const struct test_pool *pools, size_t n_pools)
 	return test_segment_new_of(&config);
 }
 
-struct segment *test_segment_map_again(const struct segment *segment)
+struct segment_fds test_segment_fds(const struct config *config)
+{
+	struct segment_fds fds = {
+		.control = memfd_create("test-control", MFD_CLOEXEC),
+		.data = memfd_create("test-data", MFD_CLOEXEC),
+	};
+	struct geometry geometry;
+
+	ck_assert_int_eq(geometry_init(&geometry, config), 0);
+	ck_assert_int_eq(ftruncate(fds.control, (off_t)geometry.control_bytes), 0);
+	ck_assert_int_eq(ftruncate(fds.data, (off_t)geometry.data_bytes), 0);
+	return fds;
+}
+
+struct segment *test_segment_sparse(const struct config *config)
 {
 	struct segment_memory memory = SEGMENT_MEMORY_NULL;
-	struct segment *again;
-	int fd = dup(segment->memory.fd);
+	struct geometry geometry;
+	struct segment *segment;
 
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(segment_map_fd(fd, SEGMENT_READ_WRITE, &memory), 0);
+	ck_assert_int_eq(geometry_init(&geometry, config), 0);
+	ck_assert_int_eq(segment_map_fds(test_segment_fds(config), &geometry,
+					 SEGMENT_READ_WRITE, SEGMENT_READ_WRITE, &memory), 0);
+	ck_assert_int_eq(segment_layout(memory.base, memory.size, config, NULL), 0);
+	ck_assert_int_eq(segment_attach(&memory, &segment), 0);
+	return segment;
+}
+
+struct segment *test_segment_map_again(const struct segment *segment)
+{
+	const struct segment_fds fds = {
+		.control = dup(segment->memory.fd),
+		.data = dup(segment->memory.data_fd),
+	};
+	struct segment_memory memory = SEGMENT_MEMORY_NULL;
+	struct segment *again;
+
+	ck_assert_int_eq(segment_map_fds(fds, &segment->geometry, SEGMENT_READ_WRITE,
+					 SEGMENT_READ_WRITE, &memory), 0);
 	ck_assert_int_eq(segment_attach(&memory, &again), 0);
 	return again;
 }

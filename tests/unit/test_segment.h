@@ -43,7 +43,13 @@ void test_config_init(struct config *config, const struct test_pool *pools, size
 struct segment *test_segment_new_of(const struct config *config);
 struct segment *test_segment_new(const struct test_pool *pools, size_t n_pools);
 
-/* The same object in a mapping of its own, as another process would have it. */
+/* Two files without a name, as long as the shape needs them, with no space taken. */
+struct segment_fds test_segment_fds(const struct config *config);
+
+/* A segment on such files, laid out and attached. */
+struct segment *test_segment_sparse(const struct config *config);
+
+/* The same objects in a mapping of its own, as another process would have it. */
 struct segment *test_segment_map_again(const struct segment *segment);
 
 /*
