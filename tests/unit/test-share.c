@@ -536,6 +536,7 @@ static _Atomic uint64_t n_faults, n_acquired, n_stale;
 struct player {
 	struct mempool_client *client;
 	uint64_t random;
+	double end;
 	pthread_t thread;
 };
 
@@ -591,11 +592,19 @@ static void play_acquire(struct player *player)
 	n_faults += mempool_free(player->client, chunk) != 0;
 }
 
+/* Each yield costs a turn of all that run beside it: as many steps as the time allows. */
+static bool may_go_on(const struct player *player, uint32_t n_steps)
+{
+	if (n_acquired == 0 || n_stale == 0)
+		return true;
+	return n_steps < N_STEPS && test_seconds() < player->end;
+}
+
 static void *play(void *userdata)
 {
 	struct player *player = userdata;
 
-	for (uint32_t i = 0; i < N_STEPS; i++)
+	for (uint32_t i = 0; may_go_on(player, i); i++)
 		if (dice(player, 3) == 0)
 			play_share(player);
 		else
@@ -606,6 +615,7 @@ static void *play(void *userdata)
 /* Two threads in each of three clients, few chunks: managers change hands all the time. */
 START_TEST(test_share_threads_of_several_clients)
 {
+	double end = test_seconds() + TEST_TRY_SECONDS;
 	struct player players[3 * THREADS_EACH];
 
 	make(holder_counts[_i]);
@@ -613,6 +623,7 @@ START_TEST(test_share_threads_of_several_clients)
 		players[i] = (struct player){
 			.client = clients[i / THREADS_EACH + 1],
 			.random = 88172645463325252ULL + i,
+			.end = end,
 		};
 		ck_assert_int_eq(pthread_create(&players[i].thread, NULL, play, &players[i]), 0);
 	}
