@@ -29,7 +29,10 @@ def attack(mempoold):
         daemon.start_or_fail()
         ready, pipe = os.pipe()
         client = raw.in_child(hold, daemon, pipe)
-        os.read(ready, 1)
+        # The child has the only one that is open: if it dies, there is nothing to wait for.
+        os.close(pipe)
+        if not os.read(ready, 1):
+            raise RuntimeError("the client cannot hold a chunk")
         daemon.kill()
         if not daemon.start(before_exec=refuse_pidfds):
             raise RuntimeError("the daemon does not start")

@@ -65,10 +65,11 @@ check 'the shape is the one that the daemon tells' same "48 1000 20000" \
 check 'nothing is left out' same '[100, 100, 100]' \
 	"$(status_json "[x['counted_percent'] for x in s]")"
 check 'its holders are no more than it has room for' exits 0 "$ctl" holders
-for command in status pools queues topics metrics audit 'watch --count 1' 'status --json'; do
+for command in status pools queues topics metrics 'watch --count 1' 'status --json'; do
 	# shellcheck disable=SC2086
 	check "$command" exits 0 "$ctl" $command
 done
+check 'audit tells of the words that were written over' exits 1 "$ctl" audit
 check 'its own header is believed where no daemon is asked' exits 0 \
 	"$ctl" status --shm "mempool-$name-forged.1"
 check 'and shown as it is' grep -qE "^ +0 +64 +64 +10000" "$dir/stdout"

@@ -198,7 +198,8 @@ START_TEST(test_segment_that_cannot_be_made_fails_alone)
 }
 END_TEST
 
-START_TEST(test_object_with_other_mode_is_given_it)
+/* By its owner, or root: whoever may open an object is whom the daemon passes it to. */
+START_TEST(test_object_that_was_opened_to_others_is_closed)
 {
 	struct mempool_msg_welcome welcome;
 	struct stat st;
@@ -206,18 +207,18 @@ START_TEST(test_object_with_other_mode_is_given_it)
 
 	fixture_start(&fixture);
 	fixture_stop(&fixture);
-	fixture_object_path(&fixture, 1, path);
+	if (_i)
+		fixture_data_path(&fixture, 1, path);
+	else
+		fixture_object_path(&fixture, 1, path);
 	ck_assert_int_eq(stat(path, &st), 0);
-	ck_assert_uint_eq(st.st_mode & 07777, 0666);
-	ck_assert_int_eq(chmod(path, 0600), 0);
-	if (geteuid() == 0)
-		ck_assert_int_eq(chown(path, (uid_t)-1, 4321), 0);
+	ck_assert_uint_eq(st.st_mode & 07777, 0600);
+	ck_assert_int_eq(chmod(path, 0666), 0);
 	fixture_start(&fixture);
 	close(wire_attach(&fixture, 1, &welcome));
 	ck_assert_uint_eq(welcome.place.generation, 1);
 	ck_assert_int_eq(stat(path, &st), 0);
-	ck_assert_uint_eq(st.st_mode & 07777, 0666);
-	ck_assert_uint_eq(st.st_gid, getegid());
+	ck_assert_uint_eq(st.st_mode & 07777, 0600);
 	fixture_stop(&fixture);
 }
 END_TEST
@@ -325,7 +326,7 @@ static struct fixture configure_more(const char *suffix)
 
 	ck_assert_ptr_nonnull(file);
 	strcat(more.segment, suffix);
-	fprintf(file, "  - name: %s\n    mode: \"0666\"\n%s", more.segment, fixture_pools);
+	fprintf(file, "  - name: %s\n    allow: anybody\n%s", more.segment, fixture_pools);
 	fclose(file);
 	return more;
 }
@@ -511,7 +512,7 @@ int main(void)
 	tcase_add_test(tcase, test_object_that_was_replaced_is_not_adopted);
 	tcase_add_test(tcase, test_unlinked_object_is_replaced_for_new_clients);
 	tcase_add_test(tcase, test_segment_that_cannot_be_made_fails_alone);
-	tcase_add_test(tcase, test_object_with_other_mode_is_given_it);
+	tcase_add_loop_test(tcase, test_object_that_was_opened_to_others_is_closed, 0, 2);
 	tcase_add_test(tcase, test_other_layout_deserted_is_removed);
 	tcase_add_test(tcase, test_other_layout_is_retired_until_its_last_holder_ends);
 	tcase_add_test(tcase, test_other_version_is_watched_and_removed);
