@@ -81,7 +81,10 @@ static void welcome(struct session *session, struct tenant *tenant)
 	r = send_welcome(session, tenant, &passed);
 	if (r < 0 && (is_new || !has_hung_up(r))) {
 		/* Nobody was told of a new record, so nobody holds anything through it. */
-		session_free(session);
+		if (r == -ETOOMANYREFS)
+			session_refuse_passing(session);
+		else
+			session_free(session);
 		if (is_new)
 			tenant_end(tenant);
 		return;
@@ -362,6 +365,10 @@ void session_client_wake_fd(struct session *session)
 	answer.found = tenant->wake_fd >= 0 && session_may_pass(session);
 	r = answer.found ? session_send_passed(session, &answer, sizeof(answer), &tenant->wake_fd, 1)
 			 : session_send(session, &answer, sizeof(answer));
+	if (r == -ETOOMANYREFS) {
+		answer.found = 0;
+		r = session_send(session, &answer, sizeof(answer));
+	}
 	if (r < 0 && !has_hung_up(r))
 		session_free(session);
 }
@@ -395,6 +402,10 @@ void session_client_peer_fd(struct session *session, const struct mempool_msg_pe
 	r = answer.found == MEMPOOL_PEER_PASSED
 		    ? session_send_passed(session, &answer, sizeof(answer), &peer->wake_fd, 1)
 		    : session_send(session, &answer, sizeof(answer));
+	if (r == -ETOOMANYREFS) {
+		answer.found = MEMPOOL_PEER_LATER;
+		r = session_send(session, &answer, sizeof(answer));
+	}
 	/*
 	 * Then, in the asker's stead, which does not wait for the answer: one that has published
 	 * and finds no answer yet knows that this is still to come. A holder that has not asked

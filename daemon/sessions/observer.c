@@ -110,6 +110,8 @@ static int list_generation(struct session *session, struct generation *generatio
 		log_limited(&limit, LOG_WARNING, "cannot pass %s to who lists it: %s",
 			    generation_label(generation), strerror(-opened));
 	r = session_send_passed(session, message, sizeof(*message), passed.fds, passed.n);
+	if (r == -ETOOMANYREFS)
+		r = session_send(session, message, sizeof(*message));
 	generation_close_passed(&passed);
 	return r;
 }
@@ -153,7 +155,7 @@ void session_observer_list(struct session *session)
 
 	if (!session_observer_become(session))
 		return;
-	may_pass = session_may_pass(session);
+	may_pass = session_has_read(session);
 	session_fill(&message.msg, MEMPOOL_MSG_SEGMENT, sizeof(message));
 	message.n = count_listed(session);
 	if (message.n == 0)
@@ -266,6 +268,8 @@ static int tell_reloaded(struct session *session, const struct mempool_msg_reloa
 	if (fd < 0)
 		return session_send(session, result, sizeof(*result));
 	r = session_send_passed(session, result, sizeof(*result), &fd, 1);
+	if (r == -ETOOMANYREFS)
+		r = session_send(session, result, sizeof(*result));
 	close(fd);
 	return r;
 }
@@ -291,7 +295,7 @@ void session_observer_reloaded(struct sessions *sessions, uint64_t number,
 void session_observer_dump(struct session *session, const struct mempool_msg_dump *message)
 {
 	struct mempool_msg_dumped dumped;
-	int fd;
+	int fd, r;
 
 	if (!session_observer_become(session) || !session_observer_may_administer(session))
 		return;
@@ -299,10 +303,14 @@ void session_observer_dump(struct session *session, const struct mempool_msg_dum
 	fd = seal_file(fd, fd < 0 ? 0 : conf_dump(session->sessions->conf, message->as_json != 0,
 						  fd));
 	session_fill(&dumped.msg, MEMPOOL_MSG_DUMPED, sizeof(dumped));
-	if (fd < 0)
+	if (fd < 0) {
 		session_refuse(session, fd, "cannot write the config: %s", strerror(-fd));
-	else if (session_send_passed(session, &dumped, sizeof(dumped), &fd, 1) < 0)
+		return;
+	}
+	r = session_send_passed(session, &dumped, sizeof(dumped), &fd, 1);
+	if (r == -ETOOMANYREFS)
+		session_refuse_passing(session);
+	else if (r < 0)
 		session_free(session);
-	if (fd >= 0)
-		close(fd);
+	close(fd);
 }

@@ -3,13 +3,11 @@
 
 #include <errno.h>
 #include <event2/event.h>
-#include <linux/sockios.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -35,28 +33,39 @@ void session_fill(struct mempool_msg *msg, enum mempool_message_type type, size_
 
 int session_send(struct session *session, const void *message, size_t size)
 {
-	ssize_t n = send(session->fd, message, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+	ssize_t n;
 
+	/* What was passed may be read, and this one unread for a while. */
+	session_has_read(session);
+	n = send(session->fd, message, size, MSG_DONTWAIT | MSG_NOSIGNAL);
 	return n < 0 ? -errno : 0;
 }
 
 int session_send_passed(struct session *session, const void *message, size_t size,
 			const int *fds, uint32_t n)
 {
+	static struct log_limit limit = LOG_LIMIT("descriptors that cannot be passed", 20);
 	int r = packet_send_passed(session->fd, message, size, fds, n);
 
 	if (r == 0)
 		session->n_passed += n;
+	if (r == -ETOOMANYREFS)
+		log_limited(&limit, LOG_WARNING, "cannot pass descriptors to pid %d, uid %u: others "
+			    "have left as many unread as mempoold may open (RLIMIT_NOFILE)",
+			    (int)session->peer.pid, (unsigned int)session->peer.uid);
 	return r;
 }
 
 bool session_may_pass(struct session *session)
 {
-	int n_unread;
+	return session_has_read(session) || session->n_passed < SESSION_MAX_PASSED;
+}
 
-	if (ioctl(session->fd, SIOCOUTQ, &n_unread) == 0 && n_unread == 0)
+bool session_has_read(struct session *session)
+{
+	if (session->n_passed > 0 && !unread_is_any(session->fd))
 		session->n_passed = 0;
-	return session->n_passed < SESSION_MAX_PASSED;
+	return session->n_passed == 0;
 }
 
 ssize_t session_receive(struct session *session, void *message, size_t size)
@@ -132,19 +141,25 @@ void session_free(struct session *session)
 
 /*
  * Close without a reset: what the peer has sent and we do not want must not cost it what we have
- * sent. Descriptors in what it has sent cost its user one more client.
+ * sent. Descriptors in what it has sent, and those that we have sent and it has not read, cost its
+ * user one more client.
  */
 static void close_connection(struct session *session)
 {
 	struct sessions *sessions = session->sessions;
+	const bool is_empty = rights_empty(session->fd, session->may_pass_rights);
+	const bool has_read = session_has_read(session);
 	struct quota_unit unit = { .user = NULL };
 
-	if (rights_empty(session->fd, session->may_pass_rights)) {
+	if (is_empty && has_read) {
 		close(session->fd);
 		return;
 	}
 	quota_take_anyway(sessions->quota, session->peer.uid, &unit);
-	closer_take(&sessions->closer, session->fd, &unit);
+	if (has_read)
+		closer_take(&sessions->closer, session->fd, &unit);
+	else
+		unread_take(&sessions->unread, session->fd, is_empty, &unit);
 }
 
 static bool close_next(void *userdata)
@@ -172,6 +187,7 @@ void sessions_init(struct sessions *sessions, struct chores *chores)
 	sessions->chores = chores;
 	chore_init(&sessions->close, chores, close_next, sessions);
 	closer_init(&sessions->closer, sessions->base);
+	unread_init(&sessions->unread, sessions->base, &sessions->closer);
 }
 
 void sessions_deinit(struct sessions *sessions)
@@ -182,6 +198,7 @@ void sessions_deinit(struct sessions *sessions)
 	chore_stop(&sessions->close);
 	while (close_next(sessions))
 		;
+	unread_deinit(&sessions->unread);
 	closer_deinit(&sessions->closer);
 }
 
@@ -237,6 +254,12 @@ void session_refuse_quota(struct session *session, int error)
 			       conf->max_clients);
 	else
 		session_refuse(session, error, "out of memory");
+}
+
+void session_refuse_passing(struct session *session)
+{
+	session_refuse(session, -EAGAIN, "mempoold can pass no descriptors now: others have left too "
+		       "many unread");
 }
 
 int session_ensure_unit(struct session *session)

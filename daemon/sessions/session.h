@@ -18,7 +18,8 @@
  *
  * A connection that has ended is closed a little later (daemon/base/chores.h): many may end at
  * once, with all their processes, and to close one takes the kernel longer than all else. One
- * with descriptors in it is left to a child (closer.h).
+ * with descriptors in it is left to a child (closer.h), and one whose peer has not read those that we
+ * have passed is kept until it has (unread.h).
  *
  * A connection that found the limits of clients used up is heard all the same, "at the
  * door", since it may be one that comes back to a record that is counted already. The door
@@ -39,6 +40,7 @@
 #include "daemon/segments/tenant.h"
 #include "daemon/sessions/closer.h"
 #include "daemon/sessions/permission.h"
+#include "daemon/sessions/unread.h"
 #include "mempool_layout.h"
 #include "mempool_protocol.h"
 
@@ -71,6 +73,7 @@ struct sessions {
 	TAILQ_HEAD(, session_drain) drains;	/* under way (drain.h) */
 	uint64_t n_drains;		/* so far */
 	struct closer closer;		/* where that may block */
+	struct unread unread;		/* where it would be forgotten */
 	uint32_t n_at_door;
 	struct event_base *base;
 	const struct conf *conf;	/* in force */
@@ -146,7 +149,10 @@ void session_leave_door(struct session *session);
 /* The head of a message. */
 void session_fill(struct mempool_msg *msg, enum mempool_message_type type, size_t size);
 
-/* Return: 0; -errno: the peer hung up, or does not read. The second passes descriptors. */
+/*
+ * Return: 0; -errno: the peer hung up, or does not read. The second passes descriptors.
+ * -ETOOMANYREFS: others have left as many unread as there may be; later it works.
+ */
 int session_send(struct session *session, const void *message, size_t size);
 int session_send_passed(struct session *session, const void *message, size_t size,
 			const int *fds, uint32_t n);
@@ -156,6 +162,9 @@ int session_send_passed(struct session *session, const void *message, size_t siz
  * our user in all, and refuses more than RLIMIT_NOFILE: so nobody may leave many of them unread.
  */
 bool session_may_pass(struct session *session);
+
+/* Whether the peer has read all that was passed: for answers with many of them. */
+bool session_has_read(struct session *session);
 
 /*
  * Return: as recv(2), also for a message that is cut. EBADMSG: the next one has descriptors, and
@@ -170,6 +179,8 @@ void session_refuse(struct session *session, int error, const char *format, ...)
 void session_refuse_telling(struct session *session, int error, const char *told,
 			    const char *format, ...) __attribute__((format(printf, 4, 5)));
 void session_refuse_quota(struct session *session, int error);
+/* An answer makes no sense without the descriptors that cannot be passed now. */
+void session_refuse_passing(struct session *session);
 
 /* Take a unit if it has none, as it stood at the door. Return: as quota_take(). */
 int session_ensure_unit(struct session *session);

@@ -185,6 +185,8 @@ class Daemon:
             os.unlink(notify_path)
         notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         notify.bind(notify_path)
+        # A daemon of another user says it, too.
+        os.chmod(notify_path, 0o666)
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 self.command(), stderr=log, stdout=log, preexec_fn=before_exec,

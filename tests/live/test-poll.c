@@ -704,6 +704,44 @@ START_TEST(test_poll_asker_that_does_not_read_has_few_channels_under_way)
 }
 END_TEST
 
+/* Return: how many descriptors came with it. */
+static uint32_t take_segment(int fd)
+{
+	struct mempool_msg_segment message;
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+	struct packet_passed passed;
+	uint32_t n;
+
+	ck_assert_int_eq(poll(&poll_fd, 1, HUNG_MS), 1);
+	ck_assert_int_eq(packet_receive(fd, &message, sizeof(message), &passed), sizeof(message));
+	ck_assert_int_eq(message.msg.type, MEMPOOL_MSG_SEGMENT);
+	ck_assert_uint_eq(message.n, 1);
+	n = passed.n;
+	packet_close_passed(&passed);
+	return n;
+}
+
+START_TEST(test_poll_list_that_is_not_read_comes_without_descriptors)
+{
+	const struct mempool_msg_list list = { .msg = wire_msg(MEMPOOL_MSG_LIST, sizeof(list)) };
+	int fd = wire_connect(&fixture);
+	double start = clock_ms();
+
+	for (int i = 0; i < 3; i++)
+		wire_send(fd, &list, sizeof(list));
+	while (n_bytes_to_read(fd) < 3 * sizeof(struct mempool_msg_segment)) {
+		ck_assert(clock_ms() - start < HUNG_MS);
+		usleep(1000);
+	}
+	ck_assert_uint_gt(take_segment(fd), 0);
+	for (int i = 0; i < 2; i++)
+		ck_assert_uint_eq(take_segment(fd), 0);
+	wire_send(fd, &list, sizeof(list));
+	ck_assert_uint_gt(take_segment(fd), 0);
+	close(fd);
+}
+END_TEST
+
 /* Polls, as long as it lives. */
 static void run_waiter(const struct fixture *with, int fd)
 {
@@ -906,6 +944,7 @@ int main(void)
 	tcase_add_test(tcase, test_poll_sender_that_slept_through_many_restarts_wakes);
 	tcase_add_test(tcase, test_poll_channel_asked_for_twice_is_the_same);
 	tcase_add_test(tcase, test_poll_asker_that_does_not_read_has_few_channels_under_way);
+	tcase_add_test(tcase, test_poll_list_that_is_not_read_comes_without_descriptors);
 	tcase_add_test(tcase, test_poll_question_that_died_with_the_daemon_is_forgotten);
 	tcase_add_test(tcase, test_poll_news_between_answers_is_heard);
 	tcase_add_test(tcase, test_poll_restart_after_a_fork_is_quiet_again);
