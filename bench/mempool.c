@@ -66,17 +66,24 @@ static pid_t broker_pid(void)
 	return broker.pid;
 }
 
+/* Of both objects. */
 static uint64_t broker_segment_bytes(void)
 {
 	char pattern[96];
 	struct stat about;
+	uint64_t bytes = 0;
 	glob_t found;
 
 	snprintf(pattern, sizeof(pattern), "/dev/shm/mempool-%s.1.*", broker.segment);
-	if (glob(pattern, 0, NULL, &found) != 0 || stat(found.gl_pathv[0], &about) < 0)
+	if (glob(pattern, 0, NULL, &found) != 0)
 		die("no %s", pattern);
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		if (stat(found.gl_pathv[i], &about) < 0)
+			die("no %s", found.gl_pathv[i]);
+		bytes += (uint64_t)about.st_size;
+	}
 	globfree(&found);
-	return (uint64_t)about.st_size;
+	return bytes;
 }
 
 static void system_open(void)

@@ -157,6 +157,86 @@ START_TEST(test_object_without_state_is_removed)
 }
 END_TEST
 
+/* Data, as a daemon has left it that was killed between the names, or before the state file. */
+static void make_data(const struct fixture *of, const char *house, unsigned int n,
+		      char ret_path[static 128])
+{
+	/* A user's message may look like a header. */
+	const struct mempool_header header = { .magic = MEMPOOL_MAGIC, .state = MEMPOOL_SEGMENT_READY };
+	int fd;
+
+	snprintf(ret_path, 128, "/dev/shm/mempool-%s.%u.%s.%016x" MEMPOOL_SHM_DATA_SUFFIX,
+		 of->segment, n, house, n);
+	fd = open(ret_path, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(write(fd, &header, sizeof(header)), sizeof(header));
+	ck_assert_int_eq(ftruncate(fd, 65536), 0);
+	close(fd);
+}
+
+START_TEST(test_data_without_state_goes_with_its_control)
+{
+	struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = 2, .l_len = 1 };
+	char house[HOUSE_ID_BYTES], alone[128], deserted[128], lived_in[128], locked[128];
+	struct mempool_header header;
+	int fd, data;
+
+	fixture_start(&fixture);
+	get_house(house);
+	fixture_stop(&fixture);
+	make_data(&fixture, house, 7, alone);
+	make_data(&fixture, house, 8, deserted);
+	close(make_object(&fixture, house, 8, "x", 1));
+	/* Who lives there shows it at control. */
+	make_data(&fixture, house, 9, lived_in);
+	fd = make_object(&fixture, house, 9, "x", 1);
+	ck_assert_int_eq(fcntl(fd, F_OFD_SETLK, &lock), 0);
+	/* A member can have such a lock on data, too. */
+	make_data(&fixture, house, 10, locked);
+	data = open(locked, O_RDWR | O_CLOEXEC);
+	ck_assert_int_eq(fcntl(data, F_OFD_SETLK, &lock), 0);
+	fixture_start(&fixture);
+	fixture_stop(&fixture);
+	ck_assert_int_ne(access(alone, F_OK), 0);
+	ck_assert_int_ne(access(deserted, F_OK), 0);
+	ck_assert_int_eq(access(lived_in, F_OK), 0);
+	/* And not a byte of it is changed. */
+	ck_assert_int_eq(pread(data, &header, sizeof(header), 0), sizeof(header));
+	ck_assert_uint_eq(header.state, MEMPOOL_SEGMENT_READY);
+	close(data);
+	close(fd);
+	fixture_start(&fixture);
+	ck_assert_int_ne(access(lived_in, F_OK), 0);
+	ck_assert_int_ne(access(locked, F_OK), 0);
+	ck_assert_uint_eq(fixture_count_objects(&fixture), 1);
+	fixture_stop(&fixture);
+}
+END_TEST
+
+/* One that another daemon of our house is about to name: it has the lock. */
+START_TEST(test_data_of_another_daemon_is_left)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
+	char house[HOUSE_ID_BYTES], path[128];
+	int fd;
+
+	fixture_start(&fixture);
+	get_house(house);
+	fixture_stop(&fixture);
+	make_data(&fixture, house, 7, path);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	ck_assert_int_eq(fcntl(fd, F_OFD_SETLK, &lock), 0);
+	fixture_start(&fixture);
+	ck_assert_int_eq(access(path, F_OK), 0);
+	ck_assert(fixture_log_has(&fixture, "another mempoold with the same house has it"));
+	fixture_stop(&fixture);
+	close(fd);
+	fixture_start(&fixture);
+	ck_assert_int_ne(access(path, F_OK), 0);
+	fixture_stop(&fixture);
+}
+END_TEST
+
 /* Its segment has left the config, too: nobody opens that any more. */
 START_TEST(test_object_without_state_of_a_segment_that_left_is_removed)
 {
@@ -440,6 +520,8 @@ int main(void)
 	tcase_add_test(tcase, test_state_folder_that_others_may_write_is_refused);
 	tcase_add_test(tcase, test_two_daemons_of_one_segment_name_do_not_touch_each_other);
 	tcase_add_test(tcase, test_object_without_state_is_removed);
+	tcase_add_test(tcase, test_data_without_state_goes_with_its_control);
+	tcase_add_test(tcase, test_data_of_another_daemon_is_left);
 	tcase_add_loop_test(tcase, test_object_without_state_of_a_segment_that_left_is_removed, 0,
 			    2);
 	tcase_add_test(tcase, test_object_that_is_not_ours_is_left);
