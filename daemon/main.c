@@ -22,11 +22,14 @@
 #include "daemon/base/log.h"
 #include "daemon/config/check.h"
 #include "daemon/config/conf.h"
+#include "daemon/last.h"
 #include "daemon/segments/keep.h"
 #include "daemon/segments/remove.h"
 #include "daemon/server.h"
 #include "shm/fd.h"
 #include "shm/segment.h"
+
+#define CONF_ERROR_BYTES 256
 
 enum mode {
 	MODE_SERVE,
@@ -110,11 +113,36 @@ static int parse_options(int argc, char **argv, struct options *options)
 }
 
 /* Return: the exit status. */
-static int serve(const struct options *options, struct conf *conf)
+static int serve(const struct options *options, struct conf *conf, const char *conf_error)
 {
 	log_set_level(conf->log_level);
-	log_info("mempoold " MEMPOOL_VERSION " starts with %s", conf->path);
-	return server_run(conf, options->socket_path) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	log_info("mempoold " MEMPOOL_VERSION " starts with %s",
+		 conf_error ? "the segments that there are" : conf->path);
+	return server_run(conf, options->socket_path, conf_error) < 0 ? EXIT_FAILURE
+								      : EXIT_SUCCESS;
+}
+
+/* With a config that cannot be used. Return: the exit status. */
+static int serve_last(const struct options *options, const struct conf_error *error)
+{
+	char text[CONF_ERROR_BYTES];
+	struct conf *conf;
+	int r;
+
+	/* Without anything that an end would drop, the service manager is to see it fail. */
+	if (options->mode != MODE_SERVE || !handed_has_kept())
+		return EX_CONFIG;
+	r = last_conf(options->config_path, options->socket_path, &conf);
+	if (r < 0) {
+		log_error("cannot go on with the segments that there are: %s", strerror(-r));
+		return EX_CONFIG;
+	}
+	log_error("the service manager has kept segments for us, which an end might drop: mempoold goes "
+		  "on with them, and lets in nobody new but root and its own user, until a reload "
+		  "finds a config that it can use");
+	snprintf(text, sizeof(text), "%s:%u: %s", error->path ? error->path : "", error->line,
+		 error->text ? error->text : "");
+	return serve(options, conf, text);
 }
 
 /* Return: the exit status. */
@@ -138,10 +166,12 @@ static int run(const struct options *options)
 		return EXIT_FAILURE;
 	r = conf_load(options->config_path, conf_log_warning, NULL, &conf, &error);
 	if (r == 0)
-		return options->mode == MODE_SERVE ? serve(options, conf) : remove_all(options, conf);
+		return options->mode == MODE_SERVE ? serve(options, conf, NULL)
+						   : remove_all(options, conf);
 	conf_log_error(LOG_ERR, &error);
+	r = r == -ENOMEM ? EXIT_FAILURE : serve_last(options, &error);
 	conf_error_deinit(&error);
-	return r == -ENOMEM ? EXIT_FAILURE : EX_CONFIG;
+	return r;
 }
 
 int main(int argc, char **argv)

@@ -155,7 +155,7 @@ static void tell_of_pages(const struct change *change)
 static void put_generation_in_force(struct change *change)
 {
 	build_keep(&change->build);
-	host_take_up(change->host, change->generation);
+	host_take_up(change->host, change->generation, &change->build);
 	change->generation = NULL;
 	if (change->is_remade)
 		log_warning("segment '%s' was lost, and has been made anew", change->host->name);
@@ -396,7 +396,7 @@ static int plan(struct reload *reload, struct change *change)
 		return r;
 	if (host && host_fits(host, change->conf))
 		return 0;
-	change->is_remade = !is_new && config_is_same(&host->conf->shape, &change->conf->shape);
+	change->is_remade = !is_new && conf_segment_is_same(host->conf, change->conf);
 	if (change->conf->open_mode == SEGMENT_OPEN && !change->is_remade) {
 		log_error("segment '%s': there is none with this layout, and open_mode is open",
 			  change->conf->shape.name);

@@ -80,9 +80,10 @@ static void send_status(struct server *server)
 			 n_retired, plural(n_retired));
 	reload_describe(&server->reload, reload, sizeof(reload));
 	describe_failed(server, failed, sizeof(failed));
-	notify("STATUS=%" PRIu64 " client%s in %zu segment%s%s%s%s", server->counters.n_tenants,
+	notify("STATUS=%" PRIu64 " client%s in %zu segment%s%s%s%s%s%s", server->counters.n_tenants,
 	       plural(server->counters.n_tenants), n_segments, plural(n_segments), retired, failed,
-	       reload);
+	       server->conf_error ? "; as before, the config cannot be used: " : "",
+	       server->conf_error ? server->conf_error : "", reload);
 	/* Once a second, until the manager has taken the state. */
 	if (notify_is_behind())
 		on_changed(server);
@@ -147,6 +148,7 @@ static void on_stop(evutil_socket_t signal_number, short what, void *userdata)
 
 	(void)what;
 	log_info("%s: stopping, segments are kept", strsignal((int)signal_number));
+	hosts_tell_end(&server->hosts);
 	notify_state("STOPPING=1\nSTATUS=stopping");
 	event_base_loopbreak(server->base);
 }
@@ -244,6 +246,7 @@ static void on_conf(struct conf *conf, void *userdata)
 	struct conf *before = server->conf;
 
 	server->conf = conf;
+	server->conf_error = NULL;
 	server->sessions.conf = conf;
 	quota_set_limits(&server->quota, conf->max_clients, conf->max_clients_per_user);
 	log_set_level(conf->log_level);
@@ -435,7 +438,8 @@ static void on_libevent_failure(int error)
 	exit(EXIT_FAILURE);
 }
 
-int server_init(struct server *server, struct conf *conf, const char *socket_path)
+int server_init(struct server *server, struct conf *conf, const char *socket_path,
+		const char *conf_error)
 {
 	int r = -ENOMEM;
 
@@ -443,6 +447,7 @@ int server_init(struct server *server, struct conf *conf, const char *socket_pat
 	event_set_fatal_callback(on_libevent_failure);
 	*server = (struct server){
 		.conf = conf,
+		.conf_error = conf_error,
 		.base = event_base_new(),
 		.listener = LISTENER_NULL,
 		.socket_path = socket_path,
@@ -516,12 +521,12 @@ static int run_loop(struct server *server)
 	return 0;
 }
 
-int server_run(struct conf *conf, const char *socket_path)
+int server_run(struct conf *conf, const char *socket_path, const char *conf_error)
 {
 	struct server server;
 	int r;
 
-	r = server_init(&server, conf, socket_path);
+	r = server_init(&server, conf, socket_path, conf_error);
 	if (r == 0) {
 		r = server_start(&server);
 		if (r < 0)

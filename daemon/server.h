@@ -26,6 +26,7 @@
 
 struct server {
 	struct conf *conf;		/* in force */
+	const char *conf_error;		/* NULL; or why it is not that of the file (last.h) */
 	struct reload reload;
 	struct event_base *base;
 	struct listener listener;
@@ -50,12 +51,14 @@ struct server {
  * server_run() - run until TERM or INT
  * @conf:        taken over
  * @socket_path: where to listen instead of where the config says, or NULL
+ * @conf_error:  NULL; or what is wrong with the file, in the place of which @conf is in force
  *
  * Logs. Return: 0 or -errno.
  */
-int server_run(struct conf *conf, const char *socket_path);
+int server_run(struct conf *conf, const char *socket_path, const char *conf_error);
 
 /* Its first half: everything is there, and nothing outside is touched. As server_run(). */
-int server_init(struct server *server, struct conf *conf, const char *socket_path);
+int server_init(struct server *server, struct conf *conf, const char *socket_path,
+		const char *conf_error);
 
 #endif

@@ -35,6 +35,12 @@ enum segment_open_mode {
 	SEGMENT_PURGE_AND_CREATE,	/* unlink what is there first */
 };
 
+/* What its objects are. */
+enum segment_backing {
+	SEGMENT_SHM,			/* files with names */
+	SEGMENT_MEMFD,			/* without, and sealed: nobody can truncate them */
+};
+
 struct segment_permissions {
 	mode_t mode;			/* of the object, regardless of the umask */
 	gid_t group;			/* (gid_t)-1: leave it */

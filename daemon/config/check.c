@@ -23,6 +23,9 @@ static void print_summary(const struct conf *conf)
 
 		printf("segment '%s': %s (%" PRIu64 " bytes), %" PRIu32 " holders\n", shape->name,
 		       log_size(size, size_bytes), size_bytes, config_n_holders(shape));
+		if (conf->segments[i].backing == SEGMENT_MEMFD)
+			puts("  backing memfd: it ends with mempoold, unless a service manager keeps its "
+			     "descriptors (FileDescriptorStoreMax=)");
 		for (k = 0; k < shape->n_pools; k++)
 			printf("  pool %zu: %" PRIu64 " x %" PRIu64 " bytes\n", k,
 			       shape->pools[k].n_chunks, shape->pools[k].chunk_size);

@@ -248,8 +248,7 @@ void conf_free(struct conf *conf)
 	free(conf);
 }
 
-/* All defaults, no segments; NULL: no memory. */
-static struct conf *conf_new(const char *path)
+struct conf *conf_new(const char *path)
 {
 	struct conf *conf;
 

@@ -33,6 +33,9 @@ struct conf {
 	struct conf_segment *segments;
 };
 
+/* All defaults, and no segments. NULL: no memory. */
+struct conf *conf_new(const char *path);
+
 /**
  * conf_load() - read a config file
  * @path: a regular file, so that it can be read again

@@ -214,6 +214,7 @@ static void add_segment(struct dump *dump, const struct conf_segment *segment)
 	else
 		add_access(dump, "allow", &segment->allow);
 	add_text(dump, "open_mode", open_modes[segment->open_mode]);
+	add_text(dump, "backing", segment->backing == SEGMENT_MEMFD ? "memfd" : "shm");
 	add_number(dump, "max_clients", segment->shape.max_clients);
 	add_bool(dump, "fallback", segment->shape.fallback);
 	add_pages(dump, &segment->pages);

@@ -373,6 +373,24 @@ static int read_open_mode(struct conf_reader *reader, const struct conf_node *no
 	return 0;
 }
 
+static int read_backing(struct conf_reader *reader, const struct conf_node *node,
+			void *object)
+{
+	static const struct conf_choice choices[] = {
+		{ "shm", SEGMENT_SHM },
+		{ "memfd", SEGMENT_MEMFD },
+		{ NULL, 0 },
+	};
+	struct draft *draft = object;
+	int value, r;
+
+	r = conf_read_choice(reader, node, choices, &value);
+	if (r < 0)
+		return r;
+	draft->segment->backing = (enum segment_backing)value;
+	return 0;
+}
+
 static int read_max_clients(struct conf_reader *reader, const struct conf_node *node,
 			    void *object)
 {
@@ -437,6 +455,7 @@ static const struct conf_key segment_keys[] = {
 	{ "name", read_segment_name, true },
 	{ "allow", read_allow, false },
 	{ "open_mode", read_open_mode, false },
+	{ "backing", read_backing, false },
 	{ "max_clients", read_max_clients, false },
 	{ "fallback", read_fallback, false },
 	{ "prefault", read_prefault, false },
@@ -575,6 +594,11 @@ int conf_read_segments(struct conf_reader *reader, const struct conf_node *node,
 
 	warn_memory(reader, &list);
 	return 0;
+}
+
+bool conf_segment_is_same(const struct conf_segment *a, const struct conf_segment *b)
+{
+	return config_is_same(&a->shape, &b->shape) && a->backing == b->backing;
 }
 
 uint64_t conf_segment_bytes(const struct conf_segment *segment)

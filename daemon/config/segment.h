@@ -23,6 +23,7 @@ struct conf_segment {
 	bool allow_all;				/* `allow: anybody`: whoever connects */
 	struct conf_access allow;		/* else: besides root and the daemon's user */
 	enum segment_open_mode open_mode;
+	enum segment_backing backing;
 	struct pages pages;
 	unsigned int line;			/* where it stands in the file, from 1 */
 };
@@ -31,6 +32,9 @@ struct conf_segment {
 int conf_read_segments(struct conf_reader *reader, const struct conf_node *node,
 		       struct conf_segment **segments, size_t *n_segments);
 void conf_segment_deinit(struct conf_segment *segment);
+
+/* Whether what is made of one is as what is made of the other. */
+bool conf_segment_is_same(const struct conf_segment *a, const struct conf_segment *b);
 
 /* Bytes that both of its objects take, in whole pages; 0: no machine is that large. */
 uint64_t conf_segment_bytes(const struct conf_segment *segment);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "daemon/base/log.h"
+#include "daemon/segments/keep.h"
 #include "daemon/segments/store.h"
 
 void adopt_deinit(struct adoption *adoption)
@@ -25,8 +26,11 @@ int adopt_remove(const struct house *house, const struct state *file)
 {
 	int r = 0;
 
+	if (state_backing(file) == SEGMENT_MEMFD)
+		keep_drop(file->segment_name, file->identity.generation);
 	/* Control first, so that its name never stands without that of data. */
-	for (int i = 0; r == 0 && i < GEOMETRY_N_OBJECTS; i++) {
+	for (int i = 0; r == 0 && state_backing(file) == SEGMENT_SHM && i < GEOMETRY_N_OBJECTS;
+	     i++) {
 		const struct state_object *object = &file->objects[i];
 
 		r = store_unlink(object->shm_name, object->device, object->inode);
@@ -73,8 +77,37 @@ uint32_t adopt_count_living(const struct state *file, const struct origin *origi
 	return n;
 }
 
-/* An object of a state file, if it still is there: no copy, no other one of its name. */
-static int open_object(const struct state_object *object, int *ret_fd)
+/* Why it is not what a state file speaks of, whoever has handed it over; NULL: it is. */
+static const char *find_wrong(const struct state_object *object, int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return strerror(errno);
+	if (st.st_dev != object->device || st.st_ino != object->inode)
+		return "it is another object";
+	if (!store_is_sealed(fd) || (uint64_t)st.st_size != object->size_bytes)
+		return "it is not sealed at its size";
+	return NULL;
+}
+
+/* Of a memfd: what the service manager has kept. */
+static int open_kept(const struct state *file, enum geometry_object which, int *ret_fd)
+{
+	int fd = keep_find(file->segment_name, file->identity.generation, which);
+	const char *why = fd < 0 ? NULL : find_wrong(&file->objects[which], fd);
+
+	if (why)
+		log_error("what the service manager has kept as %s is not what it was given: %s",
+			  store_label(file->objects[which].shm_name), why);
+	if (fd < 0 || why)
+		return -ENOENT;
+	*ret_fd = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	return *ret_fd < 0 ? -errno : 0;
+}
+
+/* An object with a name, if it still is there: no copy, no other one of its name. */
+static int open_named(const struct state_object *object, int *ret_fd)
 {
 	struct stat st;
 	const char *why;
@@ -91,14 +124,20 @@ static int open_object(const struct state_object *object, int *ret_fd)
 	return r;
 }
 
+static int open_object(const struct state *file, enum geometry_object which, int *ret_fd)
+{
+	return state_backing(file) == SEGMENT_MEMFD ? open_kept(file, which, ret_fd)
+						    : open_named(&file->objects[which], ret_fd);
+}
+
 /* Both, or none. */
 static int open_objects(const struct state *file, struct segment_fds *ret_fds)
 {
 	struct segment_fds fds = SEGMENT_FDS_NULL;
-	int r = open_object(&file->objects[GEOMETRY_CONTROL], &fds.control);
+	int r = open_object(file, GEOMETRY_CONTROL, &fds.control);
 
 	if (r == 0)
-		r = open_object(&file->objects[GEOMETRY_DATA], &fds.data);
+		r = open_object(file, GEOMETRY_DATA, &fds.data);
 	if (r < 0)
 		segment_fds_close(fds);
 	else
@@ -114,6 +153,8 @@ static bool may_be_elsewhere(const struct state *file)
 {
 	bool is_elsewhere = false;
 
+	if (state_backing(file) == SEGMENT_MEMFD)
+		return false;
 	for (int i = 0; i < GEOMETRY_N_OBJECTS; i++)
 		is_elsewhere = is_elsewhere || store_is_elsewhere(file->objects[i].shm_name,
 								  file->objects[i].device);
@@ -177,6 +218,10 @@ static int look_at_object(const struct state_object *object, int fd)
 	struct stat st;
 	int r = 0;
 
+	/* Its size is sealed; and what shares the open file with us, of the service manager, would
+	 * share the lock. */
+	if (object->backing == SEGMENT_MEMFD)
+		return 0;
 	store_lock(fd);
 	if (fstat(fd, &st) < 0)
 		return -errno;
@@ -207,11 +252,24 @@ static int look_at_objects(struct adoption *adoption)
 }
 
 /* Nothing can be done with it, now or later. */
-static int give_up(const struct house *house, const char *file_name, const char *why)
+static int give_up(const struct house *house, const struct house_entry *entry, const char *why)
 {
-	log_error("%s/%s: %s; it is removed", house->path, file_name, why);
-	unlinkat(house->folder, file_name, 0);
+	log_error("%s/%s: %s; it is removed", house->path, entry->file_name, why);
+	keep_drop(entry->segment_name, entry->generation);
+	unlinkat(house->folder, entry->file_name, 0);
 	return -ENOENT;
+}
+
+/* Nobody new can be let in; but whoever lives there goes on, and is watched. */
+static int go_without(struct adoption *adoption)
+{
+	const struct state *file = adoption->file;
+
+	log_warning("%s: its memory (memfd) was not handed over to us; whoever lives there goes on with "
+		    "it, and nobody else comes to it", store_label(state_name(file)));
+	keep_drop(file->segment_name, file->identity.generation);
+	adoption->is_absent = true;
+	return 0;
 }
 
 int adopt_open(const struct house *house, const struct house_entry *entry,
@@ -222,9 +280,12 @@ int adopt_open(const struct house *house, const struct house_entry *entry,
 
 	r = state_open(house->folder, entry->file_name, &adoption.file);
 	if (r == -EBADMSG)
-		return give_up(house, entry->file_name, "not a state file, or damaged");
+		return give_up(house, entry, "not a state file, or damaged");
 	if (r == 0)
 		r = open_objects(adoption.file, &adoption.fds);
+	if (r == -ENOENT && adoption.file && state_backing(adoption.file) == SEGMENT_MEMFD &&
+	    state_is_of_this_boot(adoption.file))
+		r = go_without(&adoption);
 	if (r == -ENOENT && adoption.file && may_be_elsewhere(adoption.file)) {
 		snprintf(reterr_text, ADOPT_TEXT_BYTES, "%s speaks of %s in another file system: "
 			 "this mempoold has not the /dev/shm of the one before it",
@@ -234,9 +295,9 @@ int adopt_open(const struct house *house, const struct house_entry *entry,
 	}
 	if (r == -ENOENT) {
 		adopt_deinit(&adoption);
-		return give_up(house, entry->file_name, "an object of it is gone");
+		return give_up(house, entry, "an object of it is gone");
 	}
-	if (r == 0)
+	if (r == 0 && !adoption.is_absent)
 		r = look_at_objects(&adoption);
 	if (r < 0) {
 		snprintf(reterr_text, ADOPT_TEXT_BYTES, "cannot adopt %s: %s", entry->file_name,

@@ -22,6 +22,8 @@ struct adoption {
 	struct segment *segment;	/* NULL: of another layout, or lost */
 	struct segment_fds fds;		/* the segment's, if there is one */
 	bool is_lost;			/* one of the objects was truncated */
+	bool is_absent;			/* memfds, that nobody has kept for us: those who live there
+					 * still have them */
 };
 
 /**

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/segments/keep.h"
 #include "daemon/segments/release.h"
 #include "daemon/segments/store.h"
 #include "shm/layout.h"
@@ -43,8 +44,10 @@ void build_deinit(struct build *build, struct jobs *jobs)
 	if (build->segment)
 		release_segment(jobs, build->segment, SEGMENT_FDS_NULL, build->state);
 	build_take(build);
+	if (build->conf->backing == SEGMENT_MEMFD && build->objects[GEOMETRY_CONTROL].inode)
+		keep_drop(build->conf->shape.name, build->number);
 	/* Control first, as always. */
-	for (int i = 0; i < GEOMETRY_N_OBJECTS; i++) {
+	for (int i = 0; build->conf->backing == SEGMENT_SHM && i < GEOMETRY_N_OBJECTS; i++) {
 		const struct state_object *object = &build->objects[i];
 
 		if (object->inode)
@@ -57,13 +60,17 @@ void build_deinit(struct build *build, struct jobs *jobs)
 }
 
 /* Ours to remove from here on, with or without its name. */
-static int make_object(struct state_object *object, const char *folder, int *ret_fd)
+static int make_object(const struct build *build, struct state_object *object,
+		       const char *folder, uint64_t huge_bytes, int *ret_fd)
 {
 	struct stat st;
-	int r = store_make(folder, object->shm_name, ret_fd);
+	int r = build->conf->backing == SEGMENT_MEMFD
+			? store_make_memfd(object->shm_name, huge_bytes, ret_fd)
+			: store_make(folder, object->shm_name, ret_fd);
 
 	if (r < 0)
 		return r;
+	object->backing = build->conf->backing;
 	if (fstat(*ret_fd, &st) == 0) {
 		object->device = st.st_dev;
 		object->inode = st.st_ino;
@@ -83,13 +90,32 @@ static int make_objects(struct build *build, const char *folder, struct segment_
 	if (r == 0)
 		r = store_data_name(data->shm_name, folder, control->shm_name);
 	if (r == 0)
-		r = make_object(data, folder, &fds.data);
+		r = make_object(build, data, folder, build->conf->pages.huge_bytes, &fds.data);
 	if (r == 0)
-		r = make_object(control, "", &fds.control);
+		r = make_object(build, control, "", 0, &fds.control);
 	if (r < 0)
 		segment_fds_close(fds);
 	else
 		*ret_fds = fds;
+	return r;
+}
+
+/* With all of its memory: what the next daemon finds it by. */
+static int make_findable(struct build *build, const struct segment_memory *memory)
+{
+	int r;
+
+	if (build->conf->backing == SEGMENT_SHM) {
+		r = store_link(memory->data_fd, build->objects[GEOMETRY_DATA].shm_name);
+		return r < 0 ? r : store_link(memory->fd,
+					      build->objects[GEOMETRY_CONTROL].shm_name);
+	}
+	r = store_seal(memory->data_fd);
+	if (r == 0)
+		r = store_seal(memory->fd);
+	if (r == 0)
+		build->kept = keep_store(build->conf->shape.name, build->number,
+					 segment_memory_fds(memory));
 	return r;
 }
 
@@ -114,8 +140,7 @@ static int take_memory(struct build *build, segment_progress_fn progress, void *
 		return r;
 	build->objects[GEOMETRY_CONTROL].size_bytes = geometry.control_bytes;
 	build->objects[GEOMETRY_DATA].size_bytes = geometry.data_bytes;
-	r = store_link(ret_memory->data_fd, build->objects[GEOMETRY_DATA].shm_name);
-	return r < 0 ? r : store_link(ret_memory->fd, build->objects[GEOMETRY_CONTROL].shm_name);
+	return make_findable(build, ret_memory);
 }
 
 static int lay_out(struct build *build, struct segment_memory *memory)

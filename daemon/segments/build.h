@@ -35,6 +35,7 @@ struct build {
 	struct state *state;
 	struct state_object objects[GEOMETRY_N_OBJECTS];	/* inode 0: there is none to remove */
 	bool has_file;			/* a state file to remove */
+	int kept;			/* of a memfd: 0 the service manager has it; -errno why not */
 	char shortage[SPACE_TEXT_BYTES]; /* what is missing, if something is; else empty */
 };
 

@@ -40,9 +40,14 @@ static bool has_name(const struct generation *generation, enum geometry_object w
 {
 	const struct state_object *object = &generation->file->objects[which];
 	struct stat st;
-	bool is_named = store_stat(object->shm_name, &st) == 0 &&
-			st.st_dev == object->device && st.st_ino == object->inode;
+	bool is_named;
 
+	*ret_size = object->size_bytes;
+	/* It never had one, and its size is sealed. */
+	if (object->backing == SEGMENT_MEMFD)
+		return true;
+	is_named = store_stat(object->shm_name, &st) == 0 && st.st_dev == object->device &&
+		   st.st_ino == object->inode;
 	if (!is_named && fstat(fd_of(generation, which), &st) < 0)
 		st.st_size = 0;
 	*ret_size = (uint64_t)st.st_size;
@@ -65,9 +70,9 @@ static void on_work(struct job *job)
 {
 	struct generation *generation = emptied_by(job);
 
-	generation->emptied = 0;
-	if (ftruncate(generation->fds.control, 0) < 0 || ftruncate(generation->fds.data, 0) < 0)
-		generation->emptied = -errno;
+	generation->emptied = store_empty(generation->fds.control);
+	if (generation->emptied == 0)
+		generation->emptied = store_empty(generation->fds.data);
 }
 
 static void on_emptied(struct job *job, int error)
@@ -376,7 +381,7 @@ static int make_shape(struct generation *generation)
 {
 	int r;
 
-	if (!generation->file->is_our_layout)
+	if (!generation->file->is_our_layout || generation->fds.control < 0)
 		return -ENODATA;
 	if (generation->shape_fd >= 0)
 		return 0;

@@ -73,6 +73,7 @@ struct generation {
 	enum generation_state state;
 	struct mempool_msg_place place;	/* what clients are told */
 	struct state *file;		/* its state file */
+	int kept;			/* of a memfd: 0 the service manager has it; -errno why not */
 	struct segment *segment;	/* NULL: of another layout, or LOST from the start */
 	struct segment_fds fds;		/* of the objects; owned where segment is NULL */
 	int shape_fd;			/* of its shape; -1: nobody has asked */

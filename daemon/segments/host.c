@@ -125,14 +125,36 @@ static bool on_progress(uint64_t done_bytes, uint64_t total_bytes, void *userdat
 	return true;
 }
 
-void host_take_up(struct host *host, struct generation *generation)
+/* Said now and at the end: it is lost with us. */
+static void tell_not_kept(const struct host *host, const struct generation *generation)
 {
+	if (generation->kept < 0)
+		log_warning("segment '%s': nobody keeps the memory of %s for the next mempoold (%s): it "
+			    "ends with this one", host->name, generation_label(generation),
+			    generation->kept == -ENOTCONN ? "there is no service manager"
+							  : strerror(-generation->kept));
+}
+
+void hosts_tell_end(const struct hosts *hosts)
+{
+	const struct generation *generation;
+	const struct host *host;
+
+	TAILQ_FOREACH(host, &hosts->list, link)
+		TAILQ_FOREACH(generation, &host->generations, link)
+			tell_not_kept(host, generation);
+}
+
+void host_take_up(struct host *host, struct generation *generation, const struct build *build)
+{
+	generation->kept = build->kept;
 	host_add(host, generation);
 	tenants_set_daemon(&generation->tenants);
 	host->current = generation;
 	host->error = 0;
 	mover_close(&host->mover);
 	log_shape(host, generation, "created");
+	tell_not_kept(host, generation);
 }
 
 static void begin_making(struct host *host)
@@ -161,15 +183,20 @@ static int end_making(struct host *host, int made)
 	}
 	build_take(build);
 	build_keep(build);
-	host_take_up(host, generation);
+	host_take_up(host, generation, build);
 	return 0;
 }
 
 /* ---- adopt ---- */
 
+static bool is_as_asked(const struct state *file, const struct conf_segment *conf)
+{
+	return config_is_same(&file->shape, &conf->shape) && state_backing(file) == conf->backing;
+}
+
 bool host_fits(const struct host *host, const struct conf_segment *conf)
 {
-	return host->current && config_is_same(&host->current->file->shape, &conf->shape);
+	return host->current && is_as_asked(host->current->file, conf);
 }
 
 static bool is_wanted(const struct host *host, const struct adoption *adoption)
@@ -177,7 +204,7 @@ static bool is_wanted(const struct host *host, const struct adoption *adoption)
 	return host->conf && !host->current &&
 	       host->conf->open_mode != SEGMENT_PURGE_AND_CREATE &&
 	       adoption->segment && !state_is_retired(adoption->file) &&
-	       config_is_same(&adoption->file->shape, &host->conf->shape);
+	       is_as_asked(adoption->file, host->conf);
 }
 
 /* Lock and prefault what was adopted; those who live in it do not notice, whatever it comes to.
@@ -284,6 +311,8 @@ static const char *find_useless(const struct host *host, const struct adoption *
 {
 	if (adoption->is_lost && has_lost(host))
 		return "it is lost, and so is a later one";
+	if (adoption->is_absent && is_deserted)
+		return "its memory is gone, and nobody lives in it";
 	if (!is_deserted || may_have_messages(host, adoption))
 		return NULL;
 	return host->conf ? "another layout, and nobody lives in it"

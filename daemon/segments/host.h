@@ -81,6 +81,9 @@ struct host *hosts_find(const struct hosts *hosts, const char *name);
 struct tenant *hosts_find_tenant(const struct hosts *hosts, const char *name,
 				 uint64_t segment_id, const struct newcomer *newcomer);
 
+/* We end: whose memory ends with us is said. */
+void hosts_tell_end(const struct hosts *hosts);
+
 /* Give up all moves, before hosts are freed. Return: as worker_stop(). */
 bool hosts_stop(struct hosts *hosts);
 
@@ -118,8 +121,8 @@ bool host_fits(const struct host *host, const struct conf_segment *conf);
 /* Messages in all that is not current are dropped, where they have no place in what is. */
 void host_discard(struct host *host);
 
-/* A new generation is the current one; what was is retired by host_settle(). */
-void host_take_up(struct host *host, struct generation *generation);
+/* A new generation, as it was built, is the current one; what was is retired by host_settle(). */
+void host_take_up(struct host *host, struct generation *generation, const struct build *build);
 
 
 /* Free it, if it is not in the config, nothing is left of it, and no reload refers to it. */

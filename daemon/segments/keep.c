@@ -3,12 +3,22 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "daemon/base/handed.h"
 #include "daemon/base/log.h"
+#include "daemon/base/notify.h"
 #include "shm/config.h"
+
+#define KEEP_NAME_BYTES 64
+
+static const char *const endings[GEOMETRY_N_OBJECTS] = {
+	[GEOMETRY_CONTROL] = ".control",
+	[GEOMETRY_DATA] = ".data",
+};
 
 /* Of which generation something is kept. */
 struct kept {
@@ -30,7 +40,8 @@ static bool parse(const char *name, struct kept *ret_kept)
 	errno = 0;
 	ret_kept->generation = strtoull(digits, &end, 10);
 	return errno == 0 && config_name_is_valid(ret_kept->segment_name) &&
-	       (strcmp(end, ".control") == 0 || strcmp(end, ".data") == 0);
+	       (strcmp(end, endings[GEOMETRY_CONTROL]) == 0 ||
+		strcmp(end, endings[GEOMETRY_DATA]) == 0);
 }
 
 bool keep_is_name(const char *name)
@@ -38,6 +49,47 @@ bool keep_is_name(const char *name)
 	struct kept kept;
 
 	return parse(name, &kept);
+}
+
+/* ---- one generation ---- */
+
+static void name_object(char ret_name[static KEEP_NAME_BYTES], const char *segment_name,
+			uint64_t generation, enum geometry_object object)
+{
+	snprintf(ret_name, KEEP_NAME_BYTES, "%s.%" PRIu64 "%s", segment_name, generation,
+		 endings[object]);
+}
+
+int keep_store(const char *segment_name, uint64_t generation, struct segment_fds fds)
+{
+	char name[KEEP_NAME_BYTES];
+	int r;
+
+	name_object(name, segment_name, generation, GEOMETRY_CONTROL);
+	r = notify_store(name, fds.control);
+	if (r < 0)
+		return r;
+	name_object(name, segment_name, generation, GEOMETRY_DATA);
+	r = notify_store(name, fds.data);
+	return r < 0 ? r : notify_barrier();
+}
+
+int keep_find(const char *segment_name, uint64_t generation, enum geometry_object object)
+{
+	char name[KEEP_NAME_BYTES];
+
+	name_object(name, segment_name, generation, object);
+	return handed_find(name);
+}
+
+void keep_drop(const char *segment_name, uint64_t generation)
+{
+	char name[KEEP_NAME_BYTES];
+
+	for (int i = 0; i < GEOMETRY_N_OBJECTS; i++) {
+		name_object(name, segment_name, generation, i);
+		handed_drop(name);
+	}
 }
 
 /* ---- the last generation ---- */

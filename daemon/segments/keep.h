@@ -16,12 +16,29 @@
 #include <stdint.h>
 
 #include "daemon/segments/house.h"
+#include "shm/segment_memory.h"
 
 /* Whether it is of the form above. */
 bool keep_is_name(const char *name);
 
 /* The highest generation of a segment that anything was handed over of, dropped or not; 0: none. */
 uint64_t keep_last_generation(const char *segment_name);
+
+/**
+ * keep_store() - give the service manager both objects of a generation
+ *
+ * It has read that when this returns. It does not say whether it keeps them.
+ *
+ * Threads: any.
+ * Return: 0; as notify_store(). On error it may have one of them.
+ */
+int keep_store(const char *segment_name, uint64_t generation, struct segment_fds fds);
+
+/* What was handed to us as that object, which stays as it is; -1: nothing. */
+int keep_find(const char *segment_name, uint64_t generation, enum geometry_object object);
+
+/* The generation is over: both are dropped. */
+void keep_drop(const char *segment_name, uint64_t generation);
 
 /* Drop what has no state file. Logs that. Return: 0; -errno the state folder cannot be read, and
  * nothing was dropped. */

@@ -205,9 +205,11 @@ int space_find(const struct conf_segment *conf, const char *root,
 		r = check_file_size(&space);
 	if (r == 0 && conf->pages.huge_bytes)
 		r = check_huge(&space);
-	if (r == 0)
+	ret_folder[0] = '\0';
+	/* A memfd is in no folder, and only memory bounds it. */
+	if (r == 0 && conf->backing == SEGMENT_SHM)
 		r = find_folder(&space, ret_folder);
-	if (r == 0)
+	if (r == 0 && conf->backing == SEGMENT_SHM)
 		r = check_room(&space, ret_folder);
 	if (r == 0)
 		r = check_lock(&space);

@@ -17,7 +17,7 @@
 #include "shm/shape.h"
 
 #define STATE_MAGIC UINT64_C(0x6574617473706d0a)	/* "\nmpstate" in memory */
-#define STATE_VERSION 4
+#define STATE_VERSION 5
 #define STATE_MAX_BYTES (UINT64_C(1) << 26)		/* far more than the largest one has */
 
 /*
@@ -52,6 +52,7 @@ struct state_file_object {
 	uint64_t device;
 	uint64_t inode;
 	uint64_t size_bytes;
+	uint64_t backing;
 };
 
 struct state_file {
@@ -85,7 +86,7 @@ struct state_file {
 	uint8_t boot_id[16];		/* objects end with the boot that they are of */
 	uint64_t page_bytes;
 	uint64_t data_align;
-	uint64_t reserved1[35];
+	uint64_t reserved1[33];
 };
 static_assert(sizeof(struct state_file) % 8 == 0, "records follow");
 
@@ -103,6 +104,11 @@ void state_file_name(char ret_name[static STATE_FILE_BYTES], const char *segment
 const char *state_name(const struct state *state)
 {
 	return state->objects[GEOMETRY_CONTROL].shm_name;
+}
+
+enum segment_backing state_backing(const struct state *state)
+{
+	return state->objects[GEOMETRY_CONTROL].backing;
 }
 
 bool state_is_of_this_boot(const struct state *state)
@@ -137,6 +143,7 @@ static void put_object(struct state_file_object *to, const struct state_object *
 		.device = object->device,
 		.inode = object->inode,
 		.size_bytes = object->size_bytes,
+		.backing = object->backing,
 	};
 	memcpy(to->shm_name, object->shm_name, sizeof(to->shm_name));
 }
@@ -147,6 +154,7 @@ static void get_object(const struct state_file_object *from, struct state_object
 		.device = from->device,
 		.inode = from->inode,
 		.size_bytes = from->size_bytes,
+		.backing = (enum segment_backing)from->backing,
 	};
 	memcpy(ret_object->shm_name, from->shm_name, sizeof(ret_object->shm_name));
 }
@@ -275,6 +283,7 @@ static bool fits(const struct state_file *header, uint64_t off, uint64_t n, uint
 static bool is_object(const struct state_file_object *object)
 {
 	return object->size_bytes > 0 && object->size_bytes <= INT64_MAX &&
+	       object->backing <= SEGMENT_MEMFD &&
 	       memchr(object->shm_name, '\0', sizeof(object->shm_name)) &&
 	       segment_name_is_valid(object->shm_name);
 }
@@ -291,6 +300,7 @@ static int check_header(const struct state_file *header, uint64_t size_bytes)
 	    !fits(header, header->records_off, header->n_holders, header->record_size) ||
 	    header->generation == 0 || !is_object(&header->objects[GEOMETRY_CONTROL]) ||
 	    !is_object(&header->objects[GEOMETRY_DATA]) ||
+	    header->objects[GEOMETRY_DATA].backing != header->objects[GEOMETRY_CONTROL].backing ||
 	    !memchr(header->name, '\0', sizeof(header->name)) ||
 	    !config_name_is_valid(header->name))
 		return -EBADMSG;

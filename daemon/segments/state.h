@@ -41,8 +41,12 @@
 
 #define STATE_FILE_BYTES 64		/* "NAME.GENERATION.state", and ".new" behind it */
 
-/* An object of a segment. Its size is no identity: whoever may write it can change that. */
+/*
+ * An object of a segment. Its size is no identity: whoever may write it can change that. That of a
+ * memfd has a name for people alone, in no folder.
+ */
 struct state_object {
+	enum segment_backing backing;
 	char shm_name[MEMPOOL_SHM_NAME_BYTES];
 	dev_t device;
 	ino_t inode;
@@ -108,6 +112,9 @@ int state_unlink(int folder, const struct state *state);
 
 /* By which people know it: the name of control. */
 const char *state_name(const struct state *state);
+
+/* What both of its objects are. */
+enum segment_backing state_backing(const struct state *state);
 
 /* Whether its objects can still be there: none outlives a boot. */
 bool state_is_of_this_boot(const struct state *state);

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
@@ -21,9 +22,14 @@
 
 #define STORE_FOLDER "/dev/shm"
 #define STORE_PREFIX (&MEMPOOL_SHM_PREFIX[1])	/* as a file name */
+#define STORE_SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 #define FD_PATH_BYTES 32
 #define RANDOM_DIGITS 16		/* hexadecimal */
 #define STORE_MAX_FOLDERS 32		/* mounts of huge pages; more are not looked into */
+
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U
+#endif
 
 static_assert(sizeof(MEMPOOL_SHM_PREFIX) - 1 + MEMPOOL_NAME_BYTES - 1 + 1 + 20 + 1 +
 	      HOUSE_ID_BYTES - 1 + 1 + RANDOM_DIGITS + sizeof(MEMPOOL_SHM_DATA_SUFFIX) <=
@@ -348,6 +354,55 @@ int store_make(const char *folder, const char *shm_name, int *ret_fd)
 	store_lock(fd);
 	*ret_fd = fd;
 	return 0;
+}
+
+int store_make_memfd(const char *label, uint64_t huge_bytes, int *ret_fd)
+{
+	unsigned int flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+	int fd, r;
+
+	if (huge_bytes)
+		/* As mmap(2) has the size. */
+		flags |= MFD_HUGETLB | (unsigned int)__builtin_ctzll(huge_bytes) << MAP_HUGE_SHIFT;
+	fd = memfd_create(store_label(label), flags | MFD_NOEXEC_SEAL);
+	/* Before Linux 6.3. */
+	if (fd < 0 && errno == EINVAL)
+		fd = memfd_create(store_label(label), flags);
+	if (fd < 0)
+		return -errno;
+	/* It is born open to everybody: /proc opens it again for whoever has a descriptor. */
+	if (fchmod(fd, STORE_MODE) < 0) {
+		r = -errno;
+		close(fd);
+		return r;
+	}
+	*ret_fd = fd;
+	return 0;
+}
+
+int store_seal(int fd)
+{
+	return fcntl(fd, F_ADD_SEALS, STORE_SEALS) < 0 ? -errno : 0;
+}
+
+bool store_is_sealed(int fd)
+{
+	int seals = fcntl(fd, F_GET_SEALS);
+
+	return seals >= 0 && (seals & STORE_SEALS) == STORE_SEALS;
+}
+
+int store_empty(int fd)
+{
+	struct stat st;
+
+	if (ftruncate(fd, 0) == 0)
+		return 0;
+	if (errno != EPERM || fstat(fd, &st) < 0)
+		return -errno;
+	/* Sealed: its size stays. */
+	return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, st.st_size) < 0
+		       ? -errno : 0;
 }
 
 int store_link(int fd, const char *shm_name)

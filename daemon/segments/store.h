@@ -83,6 +83,22 @@ const char *store_label(const char *shm_name);
  */
 int store_make(const char *folder, const char *shm_name, int *ret_fd);
 
+/**
+ * store_make_memfd() - an object that never has a name, mode 0600
+ * @label:      for people, in /proc: as a name
+ * @huge_bytes: 0: of ordinary pages
+ *
+ * Return: 0, *ret_fd for reading and writing; -errno.
+ */
+int store_make_memfd(const char *label, uint64_t huge_bytes, int *ret_fd);
+
+/* From now on its size stays, whoever has it. Return: 0 or -errno. */
+int store_seal(int fd);
+bool store_is_sealed(int fd);
+
+/* Give all of its memory back. Return: 0 or -errno. */
+int store_empty(int fd);
+
 /* Give it its name. Return: 0; -EEXIST; -errno. */
 int store_link(int fd, const char *shm_name);
 

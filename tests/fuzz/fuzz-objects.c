@@ -146,7 +146,7 @@ static void start(void)
 	snprintf(segment, sizeof(segment), "fuzz-%d", (int)getpid());
 	snprintf(victim, sizeof(victim), "%s/victim", folder);
 	log_set_level(LOG_EMERG);
-	FUZZ_CHECK(server_init(&server, load_conf(), NULL) == 0);
+	FUZZ_CHECK(server_init(&server, load_conf(), NULL, NULL) == 0);
 	FUZZ_CHECK(house_open(&server.house, server.conf, NULL) == 0);
 	atexit(remove_all);
 	/* Each start has its own. */

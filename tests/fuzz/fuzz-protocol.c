@@ -129,7 +129,7 @@ static void start_server(void)
 
 	/* Below what the daemon ever says. */
 	log_set_level(LOG_EMERG);
-	FUZZ_CHECK(server_init(&server, load_conf(), NULL) == 0);
+	FUZZ_CHECK(server_init(&server, load_conf(), NULL, NULL) == 0);
 	FUZZ_CHECK(house_open(&server.house, server.conf, NULL) == 0);
 	TAILQ_FOREACH(host, &server.hosts.list, link)
 		FUZZ_CHECK(host_open(host) == 0);

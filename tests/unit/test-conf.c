@@ -195,6 +195,7 @@ START_TEST(test_load_minimal_has_defaults)
 	ck_assert_uint_eq(segment->allow.n_users, 0);
 	ck_assert_uint_eq(segment->allow.n_groups, 0);
 	ck_assert_int_eq(segment->open_mode, SEGMENT_OPEN_OR_CREATE);
+	ck_assert_int_eq(segment->backing, SEGMENT_SHM);
 	ck_assert_uint_eq(segment->shape.max_clients, CONFIG_DEFAULT_MAX_CLIENTS);
 	ck_assert(segment->shape.fallback);
 	ck_assert_uint_eq(segment->shape.n_rings, 0);
@@ -239,6 +240,7 @@ START_TEST(test_load_everything_is_read)
 	ck_assert_uint_eq(segment->allow.n_groups, 1);
 	ck_assert_uint_eq(segment->allow.groups[0], 14);
 	ck_assert_int_eq(segment->open_mode, SEGMENT_PURGE_AND_CREATE);
+	ck_assert_int_eq(segment->backing, SEGMENT_MEMFD);
 	ck_assert_uint_eq(segment->shape.max_clients, 70);
 	ck_assert(!segment->shape.fallback);
 	ck_assert(segment->pages.prefault);
@@ -264,6 +266,7 @@ START_TEST(test_load_everything_is_read)
 	ck_assert_str_eq(conf->segments[1].shape.name, "second");
 	ck_assert(conf->segments[1].allow_all);
 	ck_assert_int_eq(conf->segments[1].open_mode, SEGMENT_CREATE);
+	ck_assert_int_eq(conf->segments[1].backing, SEGMENT_SHM);
 	ck_assert(!conf->segments[1].pages.prefault && !conf->segments[1].pages.lock);
 	ck_assert_uint_eq(conf->segments[1].pages.huge_bytes, 0);
 	ck_assert_int_eq(conf->segments[1].pages.policy, PAGES_ANYWHERE);
@@ -594,7 +597,7 @@ START_TEST(test_installed_config_each_example_loads)
 		free(copy);
 		n_examples++;
 	}
-	ck_assert_uint_eq(n_examples, 17);
+	ck_assert_uint_eq(n_examples, 18);
 	free(words.text);
 	free(text.text);
 }

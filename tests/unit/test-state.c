@@ -367,6 +367,23 @@ START_TEST(test_state_of_another_version_is_told_apart)
 }
 END_TEST
 
+START_TEST(test_state_backing_is_of_both_objects)
+{
+	for (int i = 0; i < GEOMETRY_N_OBJECTS; i++) {
+		objects[i].backing = SEGMENT_MEMFD;
+		if (i + 1 < GEOMETRY_N_OBJECTS)
+			ck_assert_int_eq(state_create(folder, &shape, &identity, objects, &state),
+					 -EBADMSG);
+	}
+	ck_assert_int_eq(state_create(folder, &shape, &identity, objects, &state), 0);
+	state_free(state);
+	state = NULL;
+	ck_assert_int_eq(state_open(folder, FILE_NAME, &state), 0);
+	ck_assert_int_eq(state_backing(state), SEGMENT_MEMFD);
+	ck_assert_int_eq(state->objects[GEOMETRY_DATA].backing, SEGMENT_MEMFD);
+}
+END_TEST
+
 /* Of another layout: who lives there can be told, the shape cannot. */
 START_TEST(test_state_of_another_layout_keeps_its_holders)
 {
@@ -421,7 +438,7 @@ START_TEST(test_state_whose_shape_does_not_fit_ebadmsg)
 
 	ck_assert_int_eq(create(), 0);
 	fd = openat(folder, FILE_NAME, O_RDONLY | O_CLOEXEC);
-	ck_assert_int_eq(pread(fd, &pools_off, sizeof(pools_off), 400), sizeof(pools_off));
+	ck_assert_int_eq(pread(fd, &pools_off, sizeof(pools_off), 416), sizeof(pools_off));
 	close(fd);
 	rewrite((off_t)pools_off + 8, &n_chunks, sizeof(n_chunks));
 	ck_assert_int_eq(reopen(), -EBADMSG);
@@ -443,6 +460,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_state_no_such_holder_is_free);
 	tcase_add_test(tcase, test_state_half_made_is_replaced);
 	tcase_add_test(tcase, test_state_without_room_leaves_nothing);
+	tcase_add_test(tcase, test_state_backing_is_of_both_objects);
 	tcase_add_test(tcase, test_state_truncated_anywhere_ebadmsg);
 	tcase_add_test(tcase, test_state_flipped_bit_is_survived);
 	tcase_add_test(tcase, test_state_of_another_version_is_told_apart);
