@@ -412,10 +412,14 @@ class Object:
     def __init__(self, shm_name):
         self.path = "/dev/shm" + shm_name
         self.fd = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
-        self.memory = mmap.mmap(self.fd, os.fstat(self.fd).st_size)
+        self.memory = self.chunks = mmap.mmap(self.fd, os.fstat(self.fd).st_size)
+        if os.path.exists(self.path + ".data"):
+            with open(self.path + ".data", "r+b") as data:
+                self.chunks = mmap.mmap(data.fileno(), 0)
 
     def close(self):
         self.memory.close()
+        self.chunks.close()
         os.close(self.fd)
 
     def get(self, form, offset):
@@ -467,7 +471,11 @@ class Pool(namedtuple("Pool", "object id chunk_size stride data index n")):
         self.object.put("Q", self.entry(i), value)
 
     def chunk(self, i):
-        return self.data + i * self.stride
+        """Where it stands in the object's chunks; a ChunkManager: in its memory."""
+        if self.object.chunks is self.object.memory or self.id == self.object.get("I", 108):
+            return self.data + i * self.stride
+        before = [self.object.record(pool)[2:4] for pool in range(self.id)]
+        return sum(index - begin for begin, index in before) + i * self.stride
 
     def claim(self, i, holder):
         """As a client does it: the chunk is OWNED by the holder. Return: its word."""

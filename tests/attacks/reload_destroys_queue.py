@@ -19,7 +19,7 @@ def send(segment, holder, i, text):
     """As a client: take a chunk, write, give it to the queue."""
     pool, ring = segment.pool(0), segment.ring(0)
     generation = (pool.claim(i, holder) >> 32) + 1
-    segment.memory[pool.chunk(i):pool.chunk(i) + len(text)] = text
+    segment.chunks[pool.chunk(i):pool.chunk(i) + len(text)] = text
     segment.put("I", pool.entry(i) + 8, len(text))
     pool.set_word(i, raw.word(generation, raw.SENT, QUEUE << SENDER_SHIFT | holder))
     segment.put("Q", ring.slots + 8 * i, generation << 32 | i)
@@ -36,7 +36,7 @@ def messages_of(segment):
         i = slot & (1 << 26) - 1
         length = segment.get("I", pool.entry(i) + 8)
         if pool.word(i) >> 30 == (slot >> 32) << 2 | raw.SENT:
-            found.append(bytes(segment.memory[pool.chunk(i):pool.chunk(i) + length]))
+            found.append(bytes(segment.chunks[pool.chunk(i):pool.chunk(i) + length]))
     return found
 
 
