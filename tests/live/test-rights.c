@@ -3,65 +3,21 @@
  * test-rights.c - descriptors that are passed to the daemon: on this kernel, and on one that
  *		   cannot refuse them
  *
- * A seccomp filter makes the second one: the daemon is told that there is no SO_PASSRIGHTS.
- * What is passed is the writing end of a pipe. Nobody else has it, so that the reading end shows
- * when it is closed.
+ * The second one is made by a filter (passing.h).
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <poll.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "fixture.h"
+#include "passing.h"
 #include "support/control.h"
-
-#ifndef SO_PASSRIGHTS
-#define SO_PASSRIGHTS 83
-#endif
-
-enum { MOST_PASSED = 253 };		/* in one packet */
 
 static struct fixture fixture;
 
 /* ---- kernels ---- */
-
-/* Of an argument the low half. */
-#define ARGUMENT(n) (offsetof(struct seccomp_data, args[n]) + \
-		     (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? 4 : 0))
-
-static void lack_passrights(void *userdata)
-{
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_setsockopt, 1, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getsockopt, 0, 5),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ARGUMENT(1)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SOL_SOCKET, 0, 3),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ARGUMENT(2)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SO_PASSRIGHTS, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOPROTOOPT),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	const struct sock_fprog program = {
-		.len = sizeof(code) / sizeof(code[0]),
-		.filter = code,
-	};
-
-	(void)userdata;
-	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
-		_exit(EXIT_FAILURE);
-}
 
 static bool has_passrights(void)
 {
@@ -77,7 +33,7 @@ static void setup(void)
 {
 	fixture_init(&fixture);
 	fixture_configure(&fixture, "limits: { clients_per_user: 4 }\n", NULL);
-	fixture.in_child = lack_passrights;
+	fixture.in_child = passing_lack_passrights;
 	fixture_start(&fixture);
 }
 
@@ -85,54 +41,6 @@ static void teardown(void)
 {
 	fixture_stop(&fixture);
 	fixture_deinit(&fixture);
-}
-
-/* ---- what is passed ---- */
-
-struct passed {
-	int reader;
-	int writer;
-};
-
-static struct passed passed_new(void)
-{
-	int fds[2];
-
-	ck_assert_int_eq(pipe2(fds, O_CLOEXEC), 0);
-	return (struct passed){ fds[0], fds[1] };
-}
-
-/* Send n of them with a message. Return: as sendmsg(2); ours is closed. */
-static ssize_t pass(int fd, const void *message, size_t size, const struct passed *passed,
-		    unsigned int n)
-{
-	union {
-		struct cmsghdr head;
-		char room[CMSG_SPACE(MOST_PASSED * sizeof(int))];
-	} control = { .room = { 0 } };
-	struct iovec iov = { .iov_base = (void *)message, .iov_len = size };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
-			      .msg_controllen = CMSG_SPACE(n * sizeof(int)) };
-	ssize_t r;
-
-	control.head.cmsg_level = SOL_SOCKET;
-	control.head.cmsg_type = SCM_RIGHTS;
-	control.head.cmsg_len = CMSG_LEN(n * sizeof(int));
-	for (unsigned int i = 0; i < n; i++)
-		memcpy(CMSG_DATA(&control.head) + i * sizeof(int), &passed->writer, sizeof(int));
-	r = sendmsg(fd, &msg, MSG_NOSIGNAL);
-	close(passed->writer);
-	return r;
-}
-
-/* Nobody has it any more. */
-static void expect_closed(struct passed *passed)
-{
-	char byte;
-
-	ck_assert(patience_poll(passed->reader, 5000));
-	ck_assert_int_eq(read(passed->reader, &byte, 1), 0);
-	close(passed->reader);
 }
 
 static bool is_served(void *userdata)
@@ -160,7 +68,7 @@ START_TEST(test_descriptors_are_refused_by_the_kernel)
 {
 	struct mempool_msg_hello hello;
 	struct mempool_msg_welcome welcome;
-	struct passed passed = passed_new();
+	struct passing passed = passing_new();
 	int fd;
 
 	fixture_stop(&fixture);
@@ -168,9 +76,9 @@ START_TEST(test_descriptors_are_refused_by_the_kernel)
 	fixture_start(&fixture);
 	hello = wire_hello(&fixture, 1);
 	fd = wire_connect(&fixture);
-	ck_assert_int_eq(pass(fd, &hello, sizeof(hello), &passed, 1), -1);
+	ck_assert_int_eq(passing_send(fd, &hello, sizeof(hello), &passed, 1), -1);
 	ck_assert_int_eq(errno, EPERM);
-	expect_closed(&passed);
+	passing_expect_closed(&passed);
 	/* It may say the same without. */
 	wire_send(fd, &hello, sizeof(hello));
 	wire_expect_welcome(fd, &welcome);
@@ -182,15 +90,15 @@ END_TEST
 
 START_TEST(test_descriptors_in_a_hello_end_its_connection)
 {
-	static const unsigned int counts[] = { 1, 2, MOST_PASSED };
+	static const unsigned int counts[] = { 1, 2, PASSING_MOST };
 	struct mempool_msg_hello hello = wire_hello(&fixture, 1);
-	struct passed passed = passed_new();
+	struct passing passed = passing_new();
 	struct mempool_msg_welcome welcome;
 	int fd = wire_connect(&fixture);
 
-	ck_assert_int_eq(pass(fd, &hello, sizeof(hello), &passed, counts[_i]), sizeof(hello));
+	ck_assert_int_eq(passing_send(fd, &hello, sizeof(hello), &passed, counts[_i]), sizeof(hello));
 	expect_refused_for_descriptors(fd);
-	expect_closed(&passed);
+	passing_expect_closed(&passed);
 	wire_bye(wire_attach(&fixture, 2, &welcome));
 }
 END_TEST
@@ -198,15 +106,15 @@ END_TEST
 START_TEST(test_descriptors_behind_a_hello_end_its_connection)
 {
 	struct mempool_msg_hello hello = wire_hello(&fixture, 1);
-	struct passed passed = passed_new();
+	struct passing passed = passing_new();
 	struct mempool_msg_welcome welcome;
 	int fd = wire_connect(&fixture);
 
 	wire_send(fd, &hello, sizeof(hello));
-	ck_assert_int_eq(pass(fd, &hello, sizeof(hello), &passed, 1), sizeof(hello));
+	ck_assert_int_eq(passing_send(fd, &hello, sizeof(hello), &passed, 1), sizeof(hello));
 	wire_expect_welcome(fd, &welcome);
 	expect_refused_for_descriptors(fd);
-	expect_closed(&passed);
+	passing_expect_closed(&passed);
 }
 END_TEST
 
@@ -214,18 +122,18 @@ END_TEST
 START_TEST(test_descriptors_behind_what_is_not_read)
 {
 	const char junk = 'x';
-	struct passed passed = passed_new();
+	struct passing passed = passing_new();
 	int fd;
 
 	kill(fixture.pid, SIGSTOP);
 	fd = wire_connect(&fixture);
 	ck_assert_int_eq(send(fd, &junk, _i % 2, MSG_NOSIGNAL), _i % 2);
 	ck_assert_int_eq(send(fd, &junk, 0, MSG_NOSIGNAL), 0);
-	ck_assert_int_eq(pass(fd, &junk, _i % 2, &passed, 1), _i % 2);
+	ck_assert_int_eq(passing_send(fd, &junk, _i % 2, &passed, 1), _i % 2);
 	if (_i / 2)
 		close(fd);
 	kill(fixture.pid, SIGCONT);
-	expect_closed(&passed);
+	passing_expect_closed(&passed);
 	if (!(_i / 2))
 		close(fd);
 	ck_assert(is_served(NULL));
@@ -236,18 +144,18 @@ END_TEST
 START_TEST(test_descriptors_in_many_connections)
 {
 	enum { N = 20 };
-	struct passed passed[N];
+	struct passing passed[N];
 	int fds[N];
 
 	kill(fixture.pid, SIGSTOP);
 	for (size_t i = 0; i < N; i++) {
-		passed[i] = passed_new();
+		passed[i] = passing_new();
 		fds[i] = wire_connect(&fixture);
-		ck_assert_int_eq(pass(fds[i], "x", 1, &passed[i], 1), 1);
+		ck_assert_int_eq(passing_send(fds[i], "x", 1, &passed[i], 1), 1);
 	}
 	kill(fixture.pid, SIGCONT);
 	for (size_t i = 0; i < N; i++) {
-		expect_closed(&passed[i]);
+		passing_expect_closed(&passed[i]);
 		close(fds[i]);
 	}
 	wait_until(is_served, NULL, 5000);
@@ -257,19 +165,19 @@ END_TEST
 /* While it stops, they are in connections that nobody has accepted. */
 START_TEST(test_descriptors_passed_to_one_that_stops)
 {
-	struct passed passed = passed_new(), other = passed_new();
+	struct passing passed = passing_new(), other = passing_new();
 	int fd, other_fd;
 
 	kill(fixture.pid, SIGSTOP);
 	fd = wire_connect(&fixture);
-	ck_assert_int_eq(pass(fd, "x", 1, &passed, 1), 1);
+	ck_assert_int_eq(passing_send(fd, "x", 1, &passed, 1), 1);
 	other_fd = wire_connect(&fixture);
-	ck_assert_int_eq(pass(other_fd, "", 0, &other, 1), 0);
+	ck_assert_int_eq(passing_send(other_fd, "", 0, &other, 1), 0);
 	kill(fixture.pid, SIGTERM);
 	kill(fixture.pid, SIGCONT);
 	ck_assert_int_eq(fixture_wait(&fixture), 0);
-	expect_closed(&passed);
-	expect_closed(&other);
+	passing_expect_closed(&passed);
+	passing_expect_closed(&other);
 	close(fd);
 	close(other_fd);
 	fixture_start(&fixture);
