@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * test-daemon_kill.c - the daemon killed before every system call of start, hello, bye, sweep,
- *			reload, move and --remove
+ *			reload, move, --remove, and closing what has descriptors in it
  *
  * The test traces the daemon from call to call (ptrace(2)) and kills it before call k of what it
  * has to do, for every k; then the next daemon starts. What it must find: one object and one state
@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "fixture.h"
+#include "passing.h"
 #include "shm/holder.h"
 #include "shm/queue.h"
 
@@ -54,17 +55,22 @@ static void be_traced(void *userdata)
 	ptrace(PTRACE_TRACEME, 0, NULL, NULL);
 }
 
-static void spawn_traced(void)
+static void spawn_traced_as(void (*in_child)(void *userdata))
 {
 	int status;
 
-	fixture.in_child = be_traced;
+	fixture.in_child = in_child;
 	fixture_spawn(&fixture);
 	fixture.in_child = NULL;
 	ck_assert_int_eq(waitpid(fixture.pid, &status, 0), fixture.pid);
 	ck_assert_msg(WIFSTOPPED(status), "status %#x", (unsigned int)status);
 	ck_assert_int_eq(ptrace(PTRACE_SETOPTIONS, fixture.pid, NULL,
 				PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL), 0);
+}
+
+static void spawn_traced(void)
+{
+	spawn_traced_as(be_traced);
 }
 
 /* Let it run to its next call, which is not made yet. Return: which one. */
@@ -838,6 +844,62 @@ START_TEST(test_remove_killed_before_every_call_is_done_again)
 }
 END_TEST
 
+/* ---- closing what has descriptors in it ---- */
+
+static struct passing passed;
+static unsigned int n_rests;
+
+/* The child that closes it has ended, and the daemon has looked for its end. */
+static bool has_closed(void)
+{
+	struct pollfd poll_fd = { .fd = passed.reader, .events = POLLIN };
+
+	n_rests += poll(&poll_fd, 1, 0) == 1;
+	return n_rests == 2;
+}
+
+static void be_traced_without_passrights(void *userdata)
+{
+	be_traced(userdata);
+	passing_lack_passrights(userdata);
+}
+
+static bool kill_closing_before(unsigned int k)
+{
+	bool is_in;
+	int fd;
+
+	spawn_traced_as(be_traced_without_passrights);
+	while (!is_at_rest(next_call()))
+		;
+	passed = passing_new();
+	n_rests = 0;
+	fd = wire_connect(&fixture);
+	ck_assert_int_eq(passing_send(fd, "x", 1, &passed, 1), 1);
+	is_in = kill_before(k, has_closed);
+	close(fd);
+	return is_in;
+}
+
+/* Whoever is left has it closed: the child ends, too, as it is told nothing any more. */
+START_TEST(test_closing_killed_before_every_call_leaves_nothing_open)
+{
+	unsigned int k;
+
+	for (k = 1; kill_closing_before(k); k++) {
+		passing_expect_closed(&passed);
+		fixture_start(&fixture);
+		check_one(k);
+		fixture_kill(&fixture);
+		ck_assert_uint_lt(k, MAX_CALLS);
+	}
+	passing_expect_closed(&passed);
+	printf("%-8s killed before %4u calls\n", "closing", k);
+	ck_assert_uint_gt(k, 20);
+	remove_all_generations();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("daemon_kill");
@@ -858,6 +920,7 @@ int main(void)
 	tcase_add_test(tcase, test_reload_killed_before_every_call_keeps_the_living);
 	tcase_add_test(tcase, test_move_killed_before_every_call_loses_nothing);
 	tcase_add_test(tcase, test_remove_killed_before_every_call_is_done_again);
+	tcase_add_test(tcase, test_closing_killed_before_every_call_leaves_nothing_open);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
