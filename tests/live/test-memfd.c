@@ -341,7 +341,20 @@ START_TEST(test_absent_is_not_dead)
 }
 END_TEST
 
-/* As large and sealed, but another one; or that one's size is not sealed. */
+/* What a state file says of the inode of data: behind its header and control. */
+static void forge_inode(uint64_t inode)
+{
+	char path[192];
+	int fd;
+
+	fixture_state_path(&fixture, 1, path);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(pwrite(fd, &inode, sizeof(inode), 344), sizeof(inode));
+	close(fd);
+}
+
+/* As large and sealed, but another one; or the right one, but its size is not sealed. */
 START_TEST(test_wrong_descriptor_is_not_taken)
 {
 	struct actor living;
@@ -355,12 +368,17 @@ START_TEST(test_wrong_descriptor_is_not_taken)
 	ck_assert_int_eq(fstat(kept(1, "data"), &st), 0);
 	fd = memfd_create("wrong", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	ck_assert_int_eq(ftruncate(fd, st.st_size), 0);
-	if (_i)
+	if (_i) {
 		ck_assert_int_eq(fcntl(fd, F_ADD_SEALS, SEALS), 0);
+	} else {
+		ck_assert_int_eq(fstat(fd, &st), 0);
+		forge_inode(st.st_ino);
+	}
 	snprintf(name, sizeof(name), "%s.1.data", fixture.segment);
 	manager_replace(&manager, name, fd);
 	expect_living_goes_on_alone(&living);
-	ck_assert(fixture_log_has(&fixture, "is not what it was given: it is another object"));
+	ck_assert(fixture_log_has(&fixture, _i ? "is not what it was given: it is another object"
+					       : "is not what it was given: it is not sealed"));
 }
 END_TEST
 

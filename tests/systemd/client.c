@@ -9,6 +9,8 @@
  *   check    is all of it as written, and does the pool work?  "whole TOTAL"
  *   used     chunks in use by anybody                    "used N"
  *   stale    was the segment retired?                    "stale" or "current"
+ *   send N   put a number into its queue 'q'             "sent N"
+ *   receive  the next one from there                     "received N", or "received nothing"
  *   close    end                                         "closed FREED"
  *
  * Anything else it finds ends it with 1 and "broken: WHAT".
@@ -81,6 +83,44 @@ static void print_used(void)
 	printf("used %llu\n", (unsigned long long)used);
 }
 
+static struct mempool_queue *open_queue(void)
+{
+	struct mempool_queue *queue;
+
+	if (mempool_queue_open(client, "q", &queue) < 0)
+		break_off("queue");
+	return queue;
+}
+
+static void send_number(size_t n)
+{
+	struct mempool_queue *queue = open_queue();
+	size_t *chunk = mempool_alloc(client, sizeof(*chunk));
+
+	if (!chunk)
+		break_off("alloc");
+	*chunk = n;
+	if (mempool_queue_send(queue, chunk, sizeof(*chunk), 0) < 0)
+		break_off("send");
+	mempool_queue_close(queue);
+	printf("sent %zu\n", n);
+}
+
+static void receive_number(void)
+{
+	struct mempool_queue *queue = open_queue();
+	size_t length;
+	void *chunk;
+
+	if (mempool_queue_receive(queue, &chunk, &length, 0) < 0) {
+		puts("received nothing");
+	} else {
+		printf("received %zu\n", *(const size_t *)chunk);
+		mempool_free(client, chunk);
+	}
+	mempool_queue_close(queue);
+}
+
 /* Return: whether to go on. */
 static bool obey(const char *order)
 {
@@ -94,6 +134,10 @@ static bool obey(const char *order)
 		print_used();
 	else if (strcmp(order, "stale") == 0)
 		puts(mempool_client_is_stale(client) ? "stale" : "current");
+	else if (sscanf(order, "send %zu", &n) == 1)
+		send_number(n);
+	else if (strcmp(order, "receive") == 0)
+		receive_number();
 	else if (strcmp(order, "close") == 0)
 		return false;
 	else

@@ -65,7 +65,7 @@ check 'nobody else' refused EACCES stranger
 check 'because of the socket' same '660 mempool mempool' \
 	"$(stat -c '%a %U %G' /run/mempool/mempoold.sock)"
 check 'the segment is the daemon'"'"'s alone' same '600 mempool mempool' \
-	"$(stat -c '%a %U %G' /dev/shm/mempool-default.1.*)"
+	"$(stat -c '%a %U %G' /dev/shm/mempool-default.1.* | uniq)"
 launch witness player && answers witness open >/dev/null
 launch victim member && answers victim open >/dev/null
 check 'a program holds chunks' ask victim 'hold 7' 'held 7'
@@ -300,7 +300,7 @@ if [[ -r $free ]] && (($(<$free) >= 4)); then
 	check 'a hugetlbfs is mounted' mount /run/mempool/huge
 	check 'on huge pages it starts' systemctl restart $service
 	check 'is served' opens member huge
-	check 'from there' same '660 mempool mempool' \
+	check 'from there' same '600 mempool mempool' \
 		"$(stat -c '%a %U %G' /run/mempool/huge/mempool-huge.*)"
 	check 'after another restart' systemctl restart $service
 	check 'as well' opens member huge
@@ -381,6 +381,85 @@ check 'the old segment is removed' said 'it has no state file, and nobody is see
 check 'and is gone' same '' "$(inodes | grep -Fx "$before")"
 check 'the new one is not' ask fresh stale current
 ask fresh close 'closed 0' >/dev/null
+
+echo '# A segment of memfds'
+n_kept() { is $service NFileDescriptorStore "$1"; }
+of_memfd="name: sealed, backing: memfd, queues: [ { name: q, capacity: 16 } ], $pools"
+add_segment "$of_memfd"
+check 'restart' systemctl restart $service
+check 'the manager keeps both objects' n_kept 2
+check 'there is no file of it' lacks '/dev/shm/mempool-sealed.*'
+launch inside member sealed
+check 'a program' answers inside open
+check 'holds chunks' ask inside 'hold 10' 'held 10'
+check 'and leaves a message' ask inside 'send 17' 'sent 17'
+goes_on() {
+	check 'the manager still keeps both' n_kept 2
+	check 'the program has its chunks' ask inside check 'whole 10'
+	check 'in the segment that counts' ask inside stale current
+	check 'a new one is let in' opens member sealed
+}
+check 'restart' systemctl restart $service
+goes_on
+n=$(property $service NRestarts)
+signal_daemon KILL
+check 'killed, it starts again' soon 20 restarts $((n + 1))
+soon 20 runs
+goes_on
+program=$(readlink "/proc/$(daemon)/exe")
+cp "$program" "$program.new"
+mv "$program.new" "$program"
+check 'upgraded, and restarted' systemctl restart $service
+goes_on
+echo "${installed/chunk_count: 5000/chunk_cuont: 5000}" >"$config"
+mark
+check 'with a config that is wrong it starts all the same' systemctl restart $service
+check 'and says so' soon 5 status_says 'the config cannot be used'
+check 'as an error' complained "$config:"
+goes_on_as_before() {
+	check 'the manager still keeps both' n_kept 2
+	check 'the program has its chunks' ask inside check 'whole 10'
+	check 'in the segment that counts' ask inside stale current
+	check 'nobody new is let in' refused ENOENT member sealed
+}
+goes_on_as_before
+n=$(property $service NRestarts)
+signal_daemon KILL
+check 'killed, it starts again' soon 20 restarts $((n + 1))
+soon 20 runs
+goes_on_as_before
+add_segment "$of_memfd"
+check 'repaired, it is reloaded' systemctl reload $service
+check 'and says no more' soon 5 not status_says 'cannot be used'
+goes_on
+check 'the program closes' ask inside close 'closed 10'
+check 'restart with nobody in it' systemctl restart $service
+launch inside member sealed
+check 'another program' answers inside open
+check 'gets the message' ask inside receive 'received 17'
+check 'holds chunks' ask inside 'hold 10' 'held 10'
+check 'stop' systemctl stop $service $socket
+mark
+if (($(systemctl --version | awk 'NR == 1 { print $2 }') >= 254)); then
+	check 'the manager keeps them meanwhile' n_kept 2
+	check 'start' systemctl start $service
+	goes_on
+else
+	check 'the manager keeps nothing' n_kept 0
+	check 'start' systemctl start $service
+	check 'says that it has no memory of it' said 'was not handed over to us'
+	check 'the program has its chunks' ask inside check 'whole 10'
+	check 'a new one is elsewhere' opens member sealed
+	check 'which is kept' n_kept 2
+	check 'restart' systemctl restart $service
+	check 'the program still has its chunks' ask inside check 'whole 10'
+fi
+state='/run/mempool/sealed.*.state'
+ask inside close 'closed 10' >/dev/null
+echo "$installed" >"$config"
+check 'out of the config' systemctl reload $service
+check 'nothing is kept' soon 20 n_kept 0
+check 'and nothing is known of it' soon 20 lacks "$state"
 
 echo '# The end'
 launch last member && answers last open >/dev/null

@@ -444,7 +444,7 @@ START_TEST(test_state_whose_shape_does_not_fit_ebadmsg)
 	ck_assert_int_eq(reopen(), -EBADMSG);
 	rewrite((off_t)pools_off + 8, &shape.pools[0].n_chunks, sizeof(n_chunks));
 	ck_assert_int_eq(reopen(), 0);
-	rewrite(380, &max_clients, sizeof(max_clients));
+	rewrite(396, &max_clients, sizeof(max_clients));
 	ck_assert_int_eq(reopen(), -EBADMSG);
 }
 END_TEST
