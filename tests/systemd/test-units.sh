@@ -383,6 +383,7 @@ check 'the new one is not' ask fresh stale current
 ask fresh close 'closed 0' >/dev/null
 
 echo '# A segment of memfds'
+has_free_pages() { same "$1" "$(<$free)"; }
 n_kept() { is $service NFileDescriptorStore "$1"; }
 of_memfd="name: sealed, backing: memfd, queues: [ { name: q, capacity: 16 } ], $pools"
 add_segment "$of_memfd"
@@ -460,6 +461,22 @@ echo "$installed" >"$config"
 check 'out of the config' systemctl reload $service
 check 'nothing is kept' soon 20 n_kept 0
 check 'and nothing is known of it' soon 20 lacks "$state"
+if [[ -r $free ]] && (($(<$free) >= 1)); then
+	add_segment "name: sealed, backing: memfd, huge_pages: 2MiB, $pools"
+	n=$(<$free)
+	check 'of huge pages it needs no hugetlbfs' systemctl restart $service
+	check 'is served' opens member sealed
+	check 'from a huge page' has_free_pages $((n - 1))
+	check 'is kept' n_kept 2
+	check 'and found' systemctl restart $service
+	check 'and served again' opens member sealed
+	check 'as the same' same 1 "$(compgen -G "$state" | wc -l)"
+	echo "$installed" >"$config"
+	check 'out of the config' systemctl reload $service
+	check 'its page is free' soon 20 has_free_pages "$n"
+else
+	skip 'no huge page of 2 MiB is free'
+fi
 
 echo '# The end'
 launch last member && answers last open >/dev/null
