@@ -366,13 +366,12 @@ static void free_dead(void)
 static int begin(struct mempool_client *client, struct cache **ret_cache)
 {
 	struct cache *cache;
+	int r = client_check(client);
 
-	if (!client)
-		return -EINVAL;
-	if (client_is_forked(client))
-		return -ECHILD;
-	if (client->closed)
-		return -ENOTCONN;
+	if (r < 0)
+		return r;
+	if (client->role == MEMPOOL_ROLE_SPECTATOR)
+		return -EACCES;
 
 	free_dead();
 	if (pthread_setspecific(thread_key, &thread_key) != 0)
@@ -394,6 +393,11 @@ static struct cache *find(const struct mempool_client *client)
 		if (cache_client(cache) == client)
 			return cache;
 	return NULL;
+}
+
+int cache_check_slowly(const struct mempool_client *client)
+{
+	return client_check(client);
 }
 
 struct cache *cache_find(struct mempool_client *client)

@@ -23,7 +23,8 @@ static inline struct mempool_client *cache_client(const struct cache *cache)
 	return atomic_load_explicit(&cache->client, memory_order_relaxed);
 }
 
-/* Not the client used last. Return: its cache; NULL and errno EINVAL, ECHILD, ENOMEM. */
+/* Not the client used last. Return: its cache; NULL and errno EINVAL, ECHILD, ENOMEM;
+ * EACCES a spectator has none, so that it is refused here what writes to the segment. */
 struct cache *cache_find(struct mempool_client *client);
 
 /*
@@ -41,6 +42,14 @@ static inline struct cache *cache_get_quickly(struct mempool_client *client)
 static inline struct cache *cache_get(struct mempool_client *client)
 {
 	return likely(client != NULL) ? cache_get_quickly(client) : cache_find(NULL);
+}
+
+int cache_check_slowly(const struct mempool_client *client);
+
+/* Whether a handle's client may be used, where no cache is needed. Return: as client_check(). */
+static inline int cache_check(const struct mempool_client *client)
+{
+	return likely(cache_client(cache_current) == client) ? 0 : cache_check_slowly(client);
 }
 
 /* A chunk that is not of the pool where the last one was: client_locate(), remembered. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "client.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -53,13 +54,14 @@ static void sort_pools(struct mempool_client *client)
 	}
 }
 
-int client_new(struct segment *segment, uint32_t holder, uint64_t flags,
-	       struct mempool_client **ret_client)
+int client_new_as(enum mempool_role role, struct segment *segment, uint32_t holder,
+		  uint64_t flags, struct mempool_client **ret_client)
 {
 	struct mempool_client *client;
 	int r;
 
-	if (holder == MEMPOOL_HOLDER_NONE || holder >= segment->n_holders)
+	if ((holder == MEMPOOL_HOLDER_NONE) != (role == MEMPOOL_ROLE_SPECTATOR) ||
+	    holder >= segment->n_holders)
 		return -EINVAL;
 	/* On lines of its own: threads read it in every call. */
 	client = aligned_alloc(MEMPOOL_LINE_BYTES, (sizeof(*client) + MEMPOOL_LINE_BYTES - 1) &
@@ -69,6 +71,7 @@ int client_new(struct segment *segment, uint32_t holder, uint64_t flags,
 	*client = (struct mempool_client){
 		.segment = segment,
 		.holder = holder,
+		.role = role,
 		.n_pools = segment->n_pools,
 		.seq_cst = !barrier_register(),
 		.checked = flags & MEMPOOL_CLIENT_DEBUG,
@@ -98,6 +101,12 @@ int client_new(struct segment *segment, uint32_t holder, uint64_t flags,
 	}
 	*ret_client = client;
 	return 0;
+}
+
+int client_new(struct segment *segment, uint32_t holder, uint64_t flags,
+	       struct mempool_client **ret_client)
+{
+	return client_new_as(MEMPOOL_ROLE_MEMBER, segment, holder, flags, ret_client);
 }
 
 struct mempool_client *client_ref(struct mempool_client *client)
@@ -243,7 +252,8 @@ static int set_socket_path(char to[108], const char *path)
  * Return: as segment_map_fds() and segment_view(); -EPROTO they are not as long as that.
  */
 static int map_objects(const struct mempool_msg_place *place, const struct config *shape,
-		       struct segment_fds fds, struct segment **ret_segment)
+		       struct segment_fds fds, enum segment_access access,
+		       struct segment **ret_segment)
 {
 	const struct segment_identity identity = {
 		.segment_id = place->segment_id,
@@ -261,7 +271,7 @@ static int map_objects(const struct mempool_msg_place *place, const struct confi
 		segment_fds_close(fds);
 		return r;
 	}
-	r = segment_map_fds(fds, &geometry, SEGMENT_READ_WRITE, SEGMENT_READ_WRITE, &memory);
+	r = segment_map_fds(fds, &geometry, access, access, &memory);
 	if (r < 0)
 		return r;
 	/* A write to a descriptor, by whatever mistake of the program, would be one to the header,
@@ -277,23 +287,25 @@ static int map_objects(const struct mempool_msg_place *place, const struct confi
 static int map_passed(const struct mempool_msg_welcome *welcome, struct packet_passed *passed,
 		      struct segment **ret_segment)
 {
+	const bool is_spectator = welcome->role == MEMPOOL_WELCOME_SPECTATOR;
 	struct segment_fds fds;
 	struct config shape;
 	int r;
 
-	if (passed->n < MEMPOOL_PASSED_MAX)
+	if (passed->n < (is_spectator ? MEMPOOL_PASSED_LOCK : MEMPOOL_PASSED_MAX))
 		return passed->is_cut ? -EMFILE : -EPROTO;
 	r = shape_read_file(passed->fds[MEMPOOL_PASSED_SHAPE], &shape);
 	if (r < 0)
 		return r;
 	fds.control = packet_take(passed, MEMPOOL_PASSED_CONTROL);
 	fds.data = packet_take(passed, MEMPOOL_PASSED_DATA);
-	r = map_objects(&welcome->place, &shape, fds, ret_segment);
+	r = map_objects(&welcome->place, &shape, fds,
+			is_spectator ? SEGMENT_READ_ONLY : SEGMENT_READ_WRITE, ret_segment);
 	config_deinit(&shape);
 	if (r < 0)
 		return r;
 	r = segment_check_header(*ret_segment);
-	if (r == 0)
+	if (r == 0 && !is_spectator)
 		r = segment_memory_show(&(*ret_segment)->memory, passed->fds[MEMPOOL_PASSED_LOCK],
 					welcome->holder);
 	if (r < 0)
@@ -320,6 +332,18 @@ static int map_error(int error)
 	}
 }
 
+static_assert((int)MEMPOOL_WELCOME_MEMBER == (int)MEMPOOL_ROLE_MEMBER &&
+	      (int)MEMPOOL_WELCOME_SPECTATOR == (int)MEMPOOL_ROLE_SPECTATOR, "protocol");
+
+/* Whether that is one of the roles, and an id that it has. */
+static bool is_role(const struct mempool_msg_welcome *welcome, const struct segment *segment)
+{
+	if (welcome->role == MEMPOOL_WELCOME_SPECTATOR)
+		return welcome->holder == MEMPOOL_HOLDER_NONE;
+	return welcome->role == MEMPOOL_WELCOME_MEMBER &&
+	       welcome->holder >= holder_first_client(segment);
+}
+
 static int attach(struct connection *connection, const struct mempool_msg_welcome *welcome,
 		  struct packet_passed *passed, uint64_t flags, struct mempool_client **ret_client)
 {
@@ -331,10 +355,10 @@ static int attach(struct connection *connection, const struct mempool_msg_welcom
 		return map_error(r);
 	if (madvise(segment->memory.base, segment->memory.size, MADV_DONTFORK) < 0)
 		r = -errno;
-	else if (welcome->holder < holder_first_client(segment))
+	else if (!is_role(welcome, segment))
 		r = -EPROTO;
 	else
-		r = client_new(segment, welcome->holder, flags, ret_client);
+		r = client_new_as(welcome->role, segment, welcome->holder, flags, ret_client);
 	if (r < 0) {
 		segment_free(segment);
 		return r == -EINVAL ? -EPROTO : r;
@@ -342,8 +366,11 @@ static int attach(struct connection *connection, const struct mempool_msg_welcom
 	(*ret_client)->lock_fd = packet_take(passed, MEMPOOL_PASSED_LOCK);
 	(*ret_client)->connection = *connection;
 	(*ret_client)->connection.holder = welcome->holder;
-	/* From now on we come back to this segment or to none. */
+	/* From now on we come back to this segment or to none; a spectator has nothing there that
+	 * it could come back to. */
 	(*ret_client)->connection.hello.segment_id = segment->segment_id;
+	if (welcome->role == MEMPOOL_WELCOME_SPECTATOR)
+		(*ret_client)->connection.hello.nonce = 0;
 	return 0;
 }
 
@@ -410,6 +437,13 @@ PUBLIC int mempool_client_close(struct mempool_client *client)
 
 /* ---- asking it ---- */
 
+PUBLIC int mempool_client_role(struct mempool_client *client)
+{
+	int r = client_check(client);
+
+	return r < 0 ? r : (int)client->role;
+}
+
 PUBLIC bool mempool_client_is_stale(struct mempool_client *client)
 {
 	return client && !client_is_forked(client) &&
@@ -419,8 +453,10 @@ PUBLIC bool mempool_client_is_stale(struct mempool_client *client)
 PUBLIC int mempool_client_pools(struct mempool_client *client,
 				struct mempool_pool_info *ret_pools, size_t n)
 {
-	if (!cache_get(client))
-		return -errno;
+	int r = client_check(client);
+
+	if (r < 0)
+		return r;
 	if (!ret_pools)
 		n = 0;
 

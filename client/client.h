@@ -18,6 +18,10 @@
 int client_new(struct segment *segment, uint32_t holder, uint64_t flags,
 	       struct mempool_client **ret_client);
 
+/* The same in another role than that of a member. @holder: of a spectator MEMPOOL_HOLDER_NONE. */
+int client_new_as(enum mempool_role role, struct segment *segment, uint32_t holder,
+		  uint64_t flags, struct mempool_client **ret_client);
+
 /*
  * Free what the holder has, tell the daemon if there is one, drop the user's reference.
  * Returns how many chunks were held.

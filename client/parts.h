@@ -23,6 +23,7 @@
 #ifndef CLIENT_PARTS_H
 #define CLIENT_PARTS_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -101,7 +102,8 @@ struct cache {
 
 struct mempool_client {
 	struct segment *segment;
-	uint32_t holder;
+	uint32_t holder;		/* MEMPOOL_HOLDER_NONE: a spectator, with no cache */
+	enum mempool_role role;
 	uint32_t n_pools;
 	bool seq_cst;			/* no membarrier: stores order themselves */
 	bool checked;			/* MEMPOOL_CLIENT_DEBUG */
@@ -127,6 +129,16 @@ static inline bool client_is_forked(const struct mempool_client *client)
 	/* Relaxed: no child ever has the number that stands here in its parent. */
 	return atomic_load_explicit(&process_own()->number, memory_order_relaxed) !=
 	       client->process;
+}
+
+/* Whether there is a segment to look at. Return: 0; -EINVAL no client; -ECHILD; -ENOTCONN. */
+static inline int client_check(const struct mempool_client *client)
+{
+	if (unlikely(!client))
+		return -EINVAL;
+	if (unlikely(client_is_forked(client)))
+		return -ECHILD;
+	return unlikely(client->closed) ? -ENOTCONN : 0;
 }
 
 #endif

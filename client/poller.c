@@ -121,12 +121,18 @@ void poller_deinit(struct poller *poller, bool is_forked)
 	pthread_mutex_destroy(&poller->lock);
 }
 
+static bool is_spectator(const struct poller *poller)
+{
+	return poller->holder == MEMPOOL_HOLDER_NONE;
+}
+
 static int make(struct poller *poller, size_t n_rings)
 {
-	const struct itimerspec slice = {
-		.it_value.tv_sec = 1,
-		.it_interval.tv_sec = 1,
+	const struct timespec beat = {
+		.tv_sec = !is_spectator(poller),
+		.tv_nsec = is_spectator(poller) ? POLLER_BEAT_NS : 0,
 	};
+	const struct itimerspec slice = { .it_value = beat, .it_interval = beat };
 	int r = 0;
 
 	poller->epoll_fd = fd_above_stdio(epoll_create1(EPOLL_CLOEXEC));
@@ -187,7 +193,8 @@ int poller_open(struct poller *poller)
 	if (poller->epoll_fd < 0) {
 		r = make(poller, poller->segment->config.n_rings);
 		if (r == 0) {
-			connection_watch(poller->connection, poller->epoll_fd);
+			if (!is_spectator(poller))
+				connection_watch(poller->connection, poller->epoll_fd);
 			/* What has happened so far may be news. */
 			note_news(poller);
 			atomic_store_explicit(&poller->is_used, true, memory_order_release);
@@ -306,6 +313,8 @@ static void move_to(struct poller *poller, struct poller_look *look, uint8_t lis
 static void set_seen(struct poller *poller, struct poller_look *look)
 {
 	move_to(poller, look, poller->seen);
+	if (is_spectator(poller))
+		return;
 	poller->n_told[look->ring] += !look->is_told;
 	look->is_told = true;
 }
@@ -425,7 +434,7 @@ static void lose_patience(struct poller *poller)
 
 bool poller_arm(struct poller *poller, struct poller_look *look)
 {
-	bool was_armed;
+	bool arms;
 	int cancel_state;
 
 	/* Acquire: the descriptors are there when the flag is. */
@@ -439,9 +448,9 @@ bool poller_arm(struct poller *poller, struct poller_look *look)
 		poller->patience = POLLER_PATIENCE;
 	else if (!TAILQ_EMPTY(pending(poller)))
 		lose_patience(poller);
-	was_armed = is_armed(look);
+	arms = !is_spectator(poller) && !is_armed(look);
 	set_seen(poller, look);
-	if (!was_armed) {
+	if (arms) {
 		/* seq_cst: before it arms (E2), so that who sees that sees this. */
 		atomic_fetch_or_explicit(&pollers_of(poller, look->ring)[poller->holder / 64],
 					 UINT64_C(1) << poller->holder % 64,
@@ -451,7 +460,7 @@ bool poller_arm(struct poller *poller, struct poller_look *look)
 	compare_pending(poller);
 	keep(poller);
 	leave(poller, cancel_state);
-	return !was_armed;
+	return arms;
 }
 
 void poller_forget(struct poller *poller, struct poller_look *look)

@@ -43,6 +43,9 @@
  * while no daemon runs, or one that cannot reach us. It is also when a client that lost its
  * daemon tries to find another. Readable may be spurious.
  *
+ * A spectator may set no bit, and nobody wakes it: its descriptor has the timer, with a short beat,
+ * and keep_fd. Each beat begins a round.
+ *
  * Everything here is under one lock of this process, which is never held across a wait or a
  * cancellation point, and inherits the priority of those who wait for it. tests/model/poller.pml is this for spin.
  */
@@ -81,9 +84,12 @@ enum { POLLER_GIVEN_UP = 2, POLLER_LISTS };
 #define POLLER_PATIENCE 64
 #define POLLER_PATIENCE_NS INT64_C(2000000)
 
+/* Of a spectator's timer: as long as the longest nap of one that waits (wait.h). */
+#define POLLER_BEAT_NS 5000000
+
 struct poller {
 	struct segment *segment;
-	uint32_t holder;		/* that we are */
+	uint32_t holder;		/* that we are; MEMPOOL_HOLDER_NONE: a spectator */
 	struct connection *connection;
 	pthread_mutex_t lock;		/* all of this, and the connection */
 	_Atomic bool is_used;		/* the user has the descriptor */
@@ -105,7 +111,8 @@ struct poller {
 	struct peers peers;		/* whom we wake */
 };
 
-/* Of a client: its segment, its id and its connection; all three outlive the poller. */
+/* Of a client: its segment, its id (of a spectator MEMPOOL_HOLDER_NONE) and its connection; all three
+ * outlive the poller. */
 int poller_init(struct poller *poller, struct segment *segment, uint32_t holder,
 		struct connection *connection);
 

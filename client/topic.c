@@ -37,6 +37,8 @@ struct mempool_subscriber {
 	uint64_t cursor;		/* the next message to read */
 	uint64_t n_missed;		/* and not told yet */
 	struct poller_look messages;	/* what it may wait for */
+	struct poller_look *peeks;	/* the same, for a spectator, whose descriptor is a timer; NULL:
+					 * that of a member tells of what it would hold, and no peek */
 	struct peek peek;
 	enum peeked peeked;
 };
@@ -45,10 +47,10 @@ PUBLIC int mempool_topic_open(struct mempool_client *client, const char *name,
 			      struct mempool_topic **ret_topic)
 {
 	struct mempool_topic *topic;
-	int ring;
+	int ring = client_check(client);
 
-	if (!cache_get(client))
-		return -errno;
+	if (ring < 0)
+		return ring;
 	if (!name || !ret_topic)
 		return -EINVAL;
 	ring = queue_find(client->segment, name, MEMPOOL_RING_TOPIC);
@@ -158,12 +160,14 @@ PUBLIC int mempool_topic_subscribe(struct mempool_topic *topic, enum mempool_top
 				   struct mempool_subscriber **ret_subscriber)
 {
 	struct mempool_subscriber *subscriber;
+	int r;
 
 	if (!topic || !ret_subscriber ||
 	    (start != MEMPOOL_TOPIC_NEW && start != MEMPOOL_TOPIC_OLDEST))
 		return -EINVAL;
-	if (!cache_get_quickly(topic->client))
-		return -errno;
+	r = cache_check(topic->client);
+	if (r < 0)
+		return r;
 	subscriber = malloc(sizeof(*subscriber));
 	if (!subscriber)
 		return -ENOMEM;
@@ -175,6 +179,8 @@ PUBLIC int mempool_topic_subscribe(struct mempool_topic *topic, enum mempool_top
 	};
 	poller_look_init(&subscriber->messages, topic->topic.ring_index,
 			 &topic->topic.ring->filled);
+	if (topic->client->role == MEMPOOL_ROLE_SPECTATOR)
+		subscriber->peeks = &subscriber->messages;
 	*ret_subscriber = subscriber;
 	return 0;
 }
@@ -278,8 +284,9 @@ static int try_peek(void *userdata)
 static int wait_and_look(struct mempool_subscriber *subscriber, wait_try_fn try, void *userdata,
 			 int64_t timeout_ns)
 {
-	return wait_for(&(struct wait_place){ .client = subscriber->client }, try, userdata,
-			timeout_ns);
+	return wait_for(&(struct wait_place){ .client = subscriber->client,
+					      .look = subscriber->peeks },
+			try, userdata, timeout_ns);
 }
 
 PUBLIC int mempool_subscriber_peek(struct mempool_subscriber *subscriber,
@@ -290,8 +297,9 @@ PUBLIC int mempool_subscriber_peek(struct mempool_subscriber *subscriber,
 
 	if (!subscriber || !ret_chunk)
 		return -EINVAL;
-	if (!cache_get_quickly(subscriber->client))
-		return -errno;
+	r = cache_check(subscriber->client);
+	if (r < 0)
+		return r;
 	subscriber->peeked = PEEKED_NONE;
 	r = wait_and_look(subscriber, try_peek, subscriber, timeout_ns);
 	if (r < 0)
@@ -310,10 +318,13 @@ PUBLIC int mempool_subscriber_peek(struct mempool_subscriber *subscriber,
 
 PUBLIC int mempool_subscriber_verify(struct mempool_subscriber *subscriber)
 {
+	int r;
+
 	if (!subscriber)
 		return -EINVAL;
-	if (!cache_get_quickly(subscriber->client))
-		return -errno;
+	r = cache_check(subscriber->client);
+	if (r < 0)
+		return r;
 	if (subscriber->peeked == PEEKED_NONE)
 		return -EINVAL;
 	if (subscriber->peeked == PEEKED_GOOD &&
@@ -363,8 +374,9 @@ PUBLIC int mempool_subscriber_copy(struct mempool_subscriber *subscriber, void *
 
 	if (!subscriber || (!buffer && size_bytes > 0))
 		return -EINVAL;
-	if (!cache_get_quickly(subscriber->client))
-		return -errno;
+	r = cache_check(subscriber->client);
+	if (r < 0)
+		return r;
 	/* It has the place of what was peeked. */
 	subscriber->peeked = PEEKED_NONE;
 	r = wait_and_look(subscriber, try_copy, &copying, timeout_ns);

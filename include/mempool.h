@@ -51,6 +51,12 @@ extern "C" {
 
 struct mempool_client;
 
+/* What a client may do with its segment; the daemon decides by its user, see mempool.yaml(5). */
+enum mempool_role {
+	MEMPOOL_ROLE_MEMBER = 0,	/* all */
+	MEMPOOL_ROLE_SPECTATOR = 2	/* look, and write to nothing */
+};
+
 /* Check every free with a compare-and-swap, so that two threads that free one chunk at the
  * same time are told apart (-EPERM for one of them). Costs some nanoseconds a free. */
 #define MEMPOOL_CLIENT_DEBUG UINT64_C(1)
@@ -90,7 +96,7 @@ struct mempool_pool_info {
  *	-EINVAL			options->size, flags, or a malformed name
  *	-ENOTCONN		no daemon, or no answer of it, within the timeout
  *	-EINTR			a signal handler ran while waiting; not with timeout_ns 0
- *	-ENOENT			no such segment, or its `allow` does not let you
+ *	-ENOENT			no such segment, or its `allow` and `spectators` do not let you
  *	-EACCES			the daemon does not let your process
  *	-ENOLCK			you lock all of your memory (MCL_FUTURE), and RLIMIT_MEMLOCK does
  *				not leave so much
@@ -126,13 +132,28 @@ int mempool_client_close(struct mempool_client *client);
  * closed with the client, and its last queue or topic handle. A queue or subscriber that has
  * news keeps it readable until it is looked at, but for a few milliseconds only: after that
  * it counts as one that nobody looks at any more, until somebody does. Of those it tells for
- * some milliseconds each second.
+ * some milliseconds each second. That of a spectator, whom nobody wakes, is a timer: readable
+ * each 5 ms.
  *
  * Threads: any. Takes a lock of this process, as does the -EAGAIN of a client that has it.
  * Crash:   nothing of it is shared but bits that the reaper clears.
  * Return:  the descriptor, always the same one; -EINVAL, -ECHILD, -EMFILE, -ENFILE, -ENOMEM.
  */
 int mempool_client_fd(struct mempool_client *client);
+
+/**
+ * mempool_client_role() - what the client may do
+ *
+ * What a role may not do is refused with -EACCES, whatever else is wrong with the call:
+ *
+ *	spectator	may open topics, subscribe, peek, verify and copy, ask for the counts of the
+ *			pools, for the descriptor, and whether the segment is stale. It has no id in
+ *			the segment: nobody sees it, wakes it or waits for it
+ *
+ * Threads: any. Wait-free.
+ * Return:  enum mempool_role; -EINVAL, -ECHILD.
+ */
+int mempool_client_role(struct mempool_client *client);
 
 /**
  * mempool_client_is_stale() - whether the segment has been retired

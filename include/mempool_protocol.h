@@ -42,6 +42,7 @@
  *							daemon cannot see whether it lives is dead
  *			<-	FORGOTTEN or REFUSED
  *
+ * A spectator has no record: it is served as long as its connection lasts, and needs none.
  * A HELLO with a nonce that a living record of the same process has gets that record again:
  * so a lost WELCOME or a restarted daemon costs the client nothing. Who comes back like that need
  * not wait for the WELCOME: what is said behind the HELLO is heard behind it.
@@ -242,18 +243,26 @@ struct mempool_msg_place {
 enum mempool_passed {
 	MEMPOOL_PASSED_SHAPE = 0,	/* a sealed memfd: struct mempool_shape and what follows */
 	MEMPOOL_PASSED_CONTROL = 1,	/* the object, opened for this peer alone */
-	MEMPOOL_PASSED_LOCK = 2,	/* once more for reading, for the lock of a client */
-	MEMPOOL_PASSED_DATA = 3,	/* the other object, opened for this peer alone */
+	MEMPOOL_PASSED_DATA = 2,	/* the other object, opened for this peer alone */
+	MEMPOOL_PASSED_LOCK = 3,	/* control once more for reading, for the lock of a holder */
 	MEMPOOL_PASSED_MAX = 4,
 };
 
-/* With all of them, the objects for reading and writing; with none, where the hello says which
- * segment the client has. */
+/* As enum mempool_role in mempool.h. */
+enum mempool_welcome_role {
+	MEMPOOL_WELCOME_MEMBER = 0,
+	MEMPOOL_WELCOME_SPECTATOR = 2,
+};
+
+/* With all of them, the objects for reading and writing; to a spectator with all but the lock, the
+ * objects for reading; with none, where the hello says which segment the client has. */
 struct mempool_msg_welcome {
 	struct mempool_msg msg;
 	struct mempool_msg_place place;
-	uint32_t holder;
+	uint32_t holder;		/* MEMPOOL_HOLDER_NONE: a spectator */
 	uint32_t incarnation;
+	uint32_t role;			/* enum mempool_welcome_role */
+	uint32_t reserved;		/* 0 */
 };
 
 /* With two: the shape and control, for reading; with none, where the daemon does not know the
@@ -311,7 +320,7 @@ static_assert(sizeof(struct mempool_msg_hello) == 104, "protocol");
 static_assert(sizeof(struct mempool_msg_bye) == 24, "protocol");
 static_assert(sizeof(struct mempool_msg_unable) == 24, "protocol");
 static_assert(sizeof(struct mempool_msg_place) == 192, "protocol");
-static_assert(sizeof(struct mempool_msg_welcome) == 216, "protocol");
+static_assert(sizeof(struct mempool_msg_welcome) == 224, "protocol");
 static_assert(sizeof(struct mempool_msg_segment) == 440, "protocol");
 static_assert(sizeof(struct mempool_msg_refused) == 264, "protocol");
 static_assert(sizeof(struct mempool_shape) == 72, "protocol");

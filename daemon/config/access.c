@@ -2,6 +2,7 @@
 #include "daemon/config/access.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "daemon/base/machine.h"
 #include "daemon/config/yaml/reader.h"
@@ -72,6 +73,18 @@ int conf_read_access(struct conf_reader *reader, const struct conf_node *node,
 	return conf_read_mapping(reader, node, name, access_keys, access);
 }
 
+int conf_read_access_or_anybody(struct conf_reader *reader, const struct conf_node *node,
+				const char *name, struct conf_access *access)
+{
+	access->anybody = node->kind == CONF_SCALAR && strcmp(node->value, "anybody") == 0;
+	return access->anybody ? 0 : conf_read_access(reader, node, name, access);
+}
+
+bool conf_access_is_empty(const struct conf_access *access)
+{
+	return !access->anybody && access->n_users == 0 && access->n_groups == 0;
+}
+
 static bool names_group(const struct conf_access *access, gid_t gid)
 {
 	for (size_t i = 0; i < access->n_groups; i++)
@@ -85,6 +98,8 @@ bool conf_access_allows(const struct conf_access *access, uid_t uid, const gid_t
 {
 	const struct machine_nobody *nobody = machine_nobody();
 
+	if (access->anybody)
+		return true;
 	if (uid == nobody->uid)
 		return false;
 	for (size_t i = 0; i < access->n_users; i++)

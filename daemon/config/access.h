@@ -14,6 +14,7 @@ struct conf_reader;
 
 /* Who may. Empty: nobody is named. */
 struct conf_access {
+	bool anybody;			/* whoever connects */
 	uid_t *users;
 	size_t n_users;
 	gid_t *groups;
@@ -23,11 +24,20 @@ struct conf_access {
 /* The mapping of `users` and `groups` into an empty access; free it also on error. */
 int conf_read_access(struct conf_reader *reader, const struct conf_node *node,
 		     const char *name, struct conf_access *access);
+
+/* The same, or the word anybody; @name says so. */
+int conf_read_access_or_anybody(struct conf_reader *reader, const struct conf_node *node,
+				const char *name, struct conf_access *access);
+
 void conf_access_deinit(struct conf_access *access);
 
+/* Whether it names anybody at all. */
+bool conf_access_is_empty(const struct conf_access *access);
+
 /*
- * Whether a user with these groups is named. Those whom the kernel has no number for here, of another
- * user namespace, all look like one user and one group (machine.h): nothing names them.
+ * Whether a user with these groups is named, or anybody is. Those whom the kernel has no number for
+ * here, of another user namespace, all look like one user and one group (machine.h): no number names
+ * them.
  */
 bool conf_access_allows(const struct conf_access *access, uid_t uid, const gid_t *groups,
 			size_t n_groups);

@@ -129,6 +129,10 @@ static void add_time(struct dump *dump, const char *name, uint64_t ns)
 
 static void add_access(struct dump *dump, const char *name, const struct conf_access *access)
 {
+	if (access->anybody) {
+		add_text(dump, name, "anybody");
+		return;
+	}
 	key(dump, name);
 	begin(dump, false);
 	key(dump, "users");
@@ -209,10 +213,8 @@ static void add_segment(struct dump *dump, const struct conf_segment *segment)
 
 	begin(dump, false);
 	add_text(dump, "name", segment->shape.name);
-	if (segment->allow_all)
-		add_text(dump, "allow", "anybody");
-	else
-		add_access(dump, "allow", &segment->allow);
+	add_access(dump, "allow", &segment->allow);
+	add_access(dump, "spectators", &segment->spectators);
 	add_text(dump, "open_mode", open_modes[segment->open_mode]);
 	add_text(dump, "backing", segment->backing == SEGMENT_MEMFD ? "memfd" : "shm");
 	add_number(dump, "max_clients", segment->shape.max_clients);

@@ -36,6 +36,7 @@ struct draft {
 	const struct conf_node *node;
 	const struct conf_node *pools;
 	const struct conf_node *topics;
+	const struct conf_node *spectators;
 	void *ring_names;			/* as list.names */
 	uint64_t n_kept;			/* by all topics */
 };
@@ -347,10 +348,18 @@ static int read_allow(struct conf_reader *reader, const struct conf_node *node,
 {
 	struct draft *draft = object;
 
-	draft->segment->allow_all = node->kind == CONF_SCALAR && strcmp(node->value, "anybody") == 0;
-	return draft->segment->allow_all ? 0 : conf_read_access(reader, node,
-								"allow, or the word anybody",
-								&draft->segment->allow);
+	return conf_read_access_or_anybody(reader, node, "allow, or the word anybody",
+					   &draft->segment->allow);
+}
+
+static int read_spectators(struct conf_reader *reader, const struct conf_node *node,
+			   void *object)
+{
+	struct draft *draft = object;
+
+	draft->spectators = node;
+	return conf_read_access_or_anybody(reader, node, "spectators, or the word anybody",
+					   &draft->segment->spectators);
 }
 
 static int read_open_mode(struct conf_reader *reader, const struct conf_node *node,
@@ -454,6 +463,7 @@ static int read_numa(struct conf_reader *reader, const struct conf_node *node,
 static const struct conf_key segment_keys[] = {
 	{ "name", read_segment_name, true },
 	{ "allow", read_allow, false },
+	{ "spectators", read_spectators, false },
 	{ "open_mode", read_open_mode, false },
 	{ "backing", read_backing, false },
 	{ "max_clients", read_max_clients, false },
@@ -478,6 +488,14 @@ static int refuse_rights(struct conf_reader *reader, const struct conf_node *nod
 			return conf_fail(reader, key, "a segment has no mode and no group of its "
 					 "own: say with `allow:` who may use it");
 	return 0;
+}
+
+/* Who is looked for in vain. */
+static void warn_spectators(struct conf_reader *reader, const struct draft *draft)
+{
+	if (draft->spectators && draft->segment->allow.anybody)
+		conf_warn(reader, draft->spectators, "nobody is a spectator: `allow: anybody` comes "
+			  "first");
 }
 
 static void warn_topics(struct conf_reader *reader, const struct draft *draft)
@@ -559,6 +577,7 @@ static int read_segment(struct conf_reader *reader, const struct conf_node *node
 			reader, node, "segment '%s': too large for any machine%s",
 			draft.segment->shape.name, size ? ", with those above it" : "");
 
+	warn_spectators(reader, &draft);
 	warn_topics(reader, &draft);
 	warn_rounding(reader, &draft);
 	return 0;
@@ -623,4 +642,5 @@ void conf_segment_deinit(struct conf_segment *segment)
 {
 	config_deinit(&segment->shape);
 	conf_access_deinit(&segment->allow);
+	conf_access_deinit(&segment->spectators);
 }

@@ -20,8 +20,8 @@ struct conf_reader;
 
 struct conf_segment {
 	struct config shape;
-	bool allow_all;				/* `allow: anybody`: whoever connects */
-	struct conf_access allow;		/* else: besides root and the daemon's user */
+	struct conf_access allow;		/* members, besides root and the daemon's user */
+	struct conf_access spectators;		/* of the others */
 	enum segment_open_mode open_mode;
 	enum segment_backing backing;
 	struct pages pages;

@@ -402,9 +402,11 @@ static int open_object(const struct generation *generation, enum geometry_object
 	return 0;
 }
 
-int generation_open(struct generation *generation, enum segment_access access,
+int generation_open(struct generation *generation, enum generation_peer whom,
 		    struct generation_passed *ret_passed)
 {
+	const enum segment_access access =
+		whom == GENERATION_MEMBER ? SEGMENT_READ_WRITE : SEGMENT_READ_ONLY;
 	int r;
 
 	*ret_passed = (struct generation_passed){ .n = 0 };
@@ -413,10 +415,10 @@ int generation_open(struct generation *generation, enum segment_access access,
 		return r;
 	ret_passed->fds[ret_passed->n++] = generation->shape_fd;
 	r = open_object(generation, GEOMETRY_CONTROL, access, ret_passed);
-	if (r == 0 && access == SEGMENT_READ_WRITE)
-		r = open_object(generation, GEOMETRY_CONTROL, SEGMENT_READ_ONLY, ret_passed);
-	if (r == 0 && access == SEGMENT_READ_WRITE)
+	if (r == 0 && whom != GENERATION_OBSERVER)
 		r = open_object(generation, GEOMETRY_DATA, access, ret_passed);
+	if (r == 0 && whom == GENERATION_MEMBER)
+		r = open_object(generation, GEOMETRY_CONTROL, SEGMENT_READ_ONLY, ret_passed);
 	if (r < 0)
 		generation_close_passed(ret_passed);
 	return r;

@@ -150,10 +150,16 @@ struct generation_passed {
 	uint32_t n;
 };
 
+enum generation_peer {
+	GENERATION_MEMBER,
+	GENERATION_SPECTATOR,
+	GENERATION_OBSERVER,
+};
+
 /**
  * generation_open() - the descriptors for one peer
- * @access: SEGMENT_READ_WRITE: as a client maps it, with one more for its lock;
- *	    SEGMENT_READ_ONLY: as an observer does
+ * @whom: members get both objects for reading and writing, and one more for the lock; spectators
+ *	  both for reading; observers control for reading
  *
  * The object is opened anew for each peer, so that nobody shares an open file, with its locks,
  * with us or with another peer. All share the file of the shape (shm/shape.h), which is made when
@@ -162,7 +168,7 @@ struct generation_passed {
  * Return: 0; -ENODATA it is of another layout, whose shape is not known; -errno. On error there
  *	   are none. generation_close_passed() closes ours, once they are sent.
  */
-int generation_open(struct generation *generation, enum segment_access access,
+int generation_open(struct generation *generation, enum generation_peer whom,
 		    struct generation_passed *ret_passed);
 void generation_close_passed(struct generation_passed *passed);
 

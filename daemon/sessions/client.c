@@ -30,27 +30,28 @@ static int open_for(const struct session *session, const struct tenant *tenant,
 {
 	*ret_passed = (struct generation_passed){ .n = 0 };
 	return session->segment_id ? 0 : generation_open(generation_of(tenant->tenants),
-							 SEGMENT_READ_WRITE, ret_passed);
+							 GENERATION_MEMBER, ret_passed);
 }
 
-static int send_welcome(struct session *session, const struct tenant *tenant,
+static int send_welcome(struct session *session, struct mempool_msg_welcome *message,
 			struct generation_passed *passed)
 {
-	struct mempool_msg_welcome message = {
-		.place = *tenant->tenants->place,
-		.holder = tenant->id,
-		.incarnation = tenant->incarnation,
-	};
 	int r;
 
-	session_fill(&message.msg, MEMPOOL_MSG_WELCOME, sizeof(message));
-	r = session_send_passed(session, &message, sizeof(message), passed->fds, passed->n);
+	session_fill(&message->msg, MEMPOOL_MSG_WELCOME, sizeof(*message));
+	r = session_send_passed(session, message, sizeof(*message), passed->fds, passed->n);
 	generation_close_passed(passed);
 	return r;
 }
 
 static void welcome(struct session *session, struct tenant *tenant)
 {
+	struct mempool_msg_welcome message = {
+		.place = *tenant->tenants->place,
+		.holder = tenant->id,
+		.incarnation = tenant->incarnation,
+		.role = MEMPOOL_WELCOME_MEMBER,
+	};
 	struct generation_passed passed;
 	bool is_new = !tenant->visitor && !tenant->unit.user;
 	int r;
@@ -78,7 +79,7 @@ static void welcome(struct session *session, struct tenant *tenant)
 			tenant_end(tenant);
 		return;
 	}
-	r = send_welcome(session, tenant, &passed);
+	r = send_welcome(session, &message, &passed);
 	if (r < 0 && (is_new || !has_hung_up(r))) {
 		/* Nobody was told of a new record, so nobody holds anything through it. */
 		if (r == -ETOOMANYREFS)
@@ -93,6 +94,34 @@ static void welcome(struct session *session, struct tenant *tenant)
 		    tenant->name, (int)tenant->process.pid, (unsigned int)tenant->uid,
 		    is_new ? "attached to" : "came back to", tenants_label(tenant->tenants),
 		    tenant->id);
+}
+
+/* It has no record: nothing of it is kept but its connection, and nothing waits for its end. */
+static void show(struct session *session, const struct host *host, struct generation *generation)
+{
+	struct mempool_msg_welcome message = {
+		.place = generation->place,
+		.holder = MEMPOOL_HOLDER_NONE,
+		.role = MEMPOOL_WELCOME_SPECTATOR,
+	};
+	struct generation_passed passed;
+	int r;
+
+	r = generation_open(generation, GENERATION_SPECTATOR, &passed);
+	if (r < 0) {
+		session_refuse(session, -EAGAIN, "cannot open %s for a client: %s",
+			       generation_label(generation), strerror(-r));
+		return;
+	}
+	session->state = SESSION_SPECTATOR;
+	memcpy(session->segment, host->name, sizeof(session->segment));
+	if (send_welcome(session, &message, &passed) < 0) {
+		session_free(session);
+		return;
+	}
+	log_limited(&arrivals, LOG_INFO, "client '%s' (pid %d, uid %u) looks into %s as a spectator",
+		    session->name, (int)session->peer.pid, (unsigned int)session->peer.uid,
+		    generation_label(generation));
 }
 
 /*
@@ -134,28 +163,35 @@ static void refuse_segment(struct session *session, const struct host *host)
 				       "there is no segment '%s'", session->segment);
 }
 
-static void admit(struct session *session, struct host *host, const struct newcomer *newcomer)
+/* Where newcomers go. NULL: the session waits, or was refused. */
+static struct generation *open_door(struct session *session, struct host *host)
 {
 	struct generation *generation;
-	struct tenant *tenant;
 	int r;
 
 	r = session_ensure_unit(session);
 	if (r < 0) {
 		if (r == -ENOMEM || !wait_a_moment(session))
 			session_refuse_quota(session, r);
-		return;
+		return NULL;
 	}
 	generation = host_current(host);
 	if (host_is_coming(host)) {
 		session_wait_for_segment(session);
-		return;
+		return NULL;
 	}
-	if (!generation) {
+	if (!generation)
 		session_refuse(session, -EAGAIN, "segment '%s' is not served now: %s", host->name,
 			       host->why);
-		return;
-	}
+	return generation;
+}
+
+static void admit(struct session *session, const struct host *host, struct generation *generation,
+		  const struct newcomer *newcomer)
+{
+	struct tenant *tenant;
+	int r;
+
 	r = generation_admit(generation, newcomer, &session->pidfd, &tenant);
 	if (r == 0) {
 		welcome(session, tenant);
@@ -176,7 +212,8 @@ static void admit(struct session *session, struct host *host, const struct newco
 	}
 }
 
-void session_client_answer(struct session *session)
+/* Of one who may be a holder, or is one that comes back. */
+static void answer_holder(struct session *session, struct host *host, int role)
 {
 	const struct hosts *hosts = session->sessions->hosts;
 	const struct newcomer newcomer = {
@@ -186,8 +223,8 @@ void session_client_answer(struct session *session)
 		.has_membarrier = session->has_membarrier,
 		.name = session->name,
 	};
+	struct generation *generation;
 	struct tenant *tenant;
-	struct host *host;
 
 	tenant = hosts_find_tenant(hosts, session->segment, session->segment_id, &newcomer);
 	if (tenant) {
@@ -200,11 +237,13 @@ void session_client_answer(struct session *session)
 			       "is gone, or was given up");
 		return;
 	}
-	host = hosts_find(hosts, session->segment);
-	if (host && permission_to_attach(host->conf, &session->peer))
-		admit(session, host, &newcomer);
-	else
+	if (role < 0) {
 		refuse_segment(session, host);
+		return;
+	}
+	generation = open_door(session, host);
+	if (generation)
+		admit(session, host, generation, &newcomer);
 }
 
 static bool is_client_name(const char *name)
@@ -237,6 +276,25 @@ static int identify(struct session *session)
 	return r;
 }
 
+void session_client_answer(struct session *session)
+{
+	struct host *host = hosts_find(session->sessions->hosts, session->segment);
+	int role = host ? permission_role(host->conf, &session->peer) : -ENOENT;
+	struct generation *generation;
+
+	/* One who comes back has been a holder, whatever the config says now. */
+	if (role == MEMPOOL_WELCOME_SPECTATOR && !session->segment_id) {
+		generation = open_door(session, host);
+		if (generation)
+			show(session, host, generation);
+		return;
+	}
+	/* Whose end frees something is to be seen. */
+	if (session->pidfd < 0 && identify(session) < 0)
+		return;
+	answer_holder(session, host, role);
+}
+
 void session_client_hello(struct session *session, const struct mempool_msg_hello *hello)
 {
 	if (session->state != SESSION_NEW) {
@@ -267,8 +325,6 @@ void session_client_hello(struct session *session, const struct mempool_msg_hell
 		session_refuse(session, -EINVAL, "the hello has flags that mempoold does not know");
 		return;
 	}
-	if (identify(session) < 0)
-		return;
 	session->has_membarrier = hello->flags & MEMPOOL_HELLO_MEMBARRIER;
 	session->nonce = hello->nonce;
 	session->segment_id = hello->segment_id;
@@ -278,6 +334,12 @@ void session_client_hello(struct session *session, const struct mempool_msg_hell
 }
 
 /* ---- bye ---- */
+
+/* Whether it was welcome. */
+static bool is_served(const struct session *session)
+{
+	return session->state == SESSION_ATTACHED || session->state == SESSION_SPECTATOR;
+}
 
 /* What the code means that its mempool_client_open() returns. */
 static const char *why_unable(int error)
@@ -299,15 +361,26 @@ void session_client_unable(struct session *session, const struct mempool_msg_una
 	static struct log_limit limit = LOG_LIMIT("clients that cannot use their segment", 20);
 	const struct tenant *tenant = session->visitor.tenant;
 
-	if (session->state != SESSION_ATTACHED || unable->error >= 0 || unable->error < -4095 ||
+	if (!is_served(session) || unable->error >= 0 || unable->error < -4095 ||
 	    unable->reserved != 0) {
 		session_refuse(session, -EPROTO, "a client says once it is welcome why it cannot "
 			       "use its segment");
 		return;
 	}
 	log_limited(&limit, LOG_WARNING, "client '%s' (pid %d, uid %u) cannot use %s: %s",
-		    tenant->name, (int)tenant->process.pid, (unsigned int)tenant->uid,
-		    tenants_label(tenant->tenants), why_unable(unable->error));
+		    session->name, (int)session->peer.pid, (unsigned int)session->peer.uid,
+		    tenant ? tenants_label(tenant->tenants) : session->segment,
+		    why_unable(unable->error));
+}
+
+static void leave(struct tenant *tenant, const struct mempool_msg_bye *bye)
+{
+	log_limited(&arrivals, LOG_INFO, "client '%s' (pid %d, uid %u) left holder %u of %s; it "
+		    "freed %llu chunks that it still held", tenant->name, (int)tenant->process.pid,
+		    (unsigned int)tenant->uid, tenant->id, tenants_label(tenant->tenants),
+		    (unsigned long long)bye->n_freed);
+	/* From here on no kill of ours loses it, and the client may know. */
+	tenant_end(tenant);
 }
 
 void session_client_bye(struct session *session, const struct mempool_msg_bye *bye)
@@ -315,16 +388,12 @@ void session_client_bye(struct session *session, const struct mempool_msg_bye *b
 	struct mempool_msg_gone gone;
 	struct tenant *tenant = session->visitor.tenant;
 
-	if (session->state != SESSION_ATTACHED) {
+	if (!is_served(session)) {
 		session_refuse(session, -EPROTO, "a bye before a hello");
 		return;
 	}
-	log_limited(&arrivals, LOG_INFO, "client '%s' (pid %d, uid %u) left holder %u of %s; it "
-		    "freed %llu chunks that it still held", tenant->name, (int)tenant->process.pid,
-		    (unsigned int)tenant->uid, tenant->id, tenants_label(tenant->tenants),
-		    (unsigned long long)bye->n_freed);
-	/* From here on no kill of ours loses it, and the client may know. */
-	tenant_end(tenant);
+	if (tenant)
+		leave(tenant, bye);
 	session_fill(&gone.msg, MEMPOOL_MSG_GONE, sizeof(gone));
 	session_send(session, &gone, sizeof(gone));
 	session_free(session);

@@ -44,14 +44,14 @@ bool session_observer_may_administer(struct session *session)
 
 /* ---- list ---- */
 
-/* Who may attach sees the segment; who is in it, its generation, whatever the config says now. */
+/* Who may attach, in whatever role, sees the segment; who is in it, its generation, whatever the config says now. */
 static bool may_see(const struct session *session, const struct host *host,
 		    const struct generation *generation)
 {
 	const struct peer *peer = &session->peer;
 
 	if (permission_to_administer(session->sessions->conf, peer) ||
-	    (host->conf && permission_to_attach(host->conf, peer)))
+	    (host->conf && permission_role(host->conf, peer) >= 0))
 		return true;
 	return generation && tenants_have_user(&generation->tenants, peer->uid);
 }
@@ -87,7 +87,7 @@ static int open_generation(struct generation *generation, bool may_pass,
 			   struct generation_passed *ret_passed)
 {
 	*ret_passed = (struct generation_passed){ .n = 0 };
-	return may_pass ? generation_open(generation, SEGMENT_READ_ONLY, ret_passed) : 0;
+	return may_pass ? generation_open(generation, GENERATION_OBSERVER, ret_passed) : 0;
 }
 
 /* Return: 0 or as session_send(). */

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "daemon/base/machine.h"
+#include "mempool_protocol.h"
 
 int peer_init(struct peer *peer, int socket_fd)
 {
@@ -53,16 +54,23 @@ static bool is_ours(const struct peer *peer)
 	return peer->uid == 0 || (peer->uid == geteuid() && peer->uid != machine_nobody()->uid);
 }
 
-bool permission_to_attach(const struct conf_segment *segment, const struct peer *peer)
+static bool is_named(const struct conf_access *access, const struct peer *peer)
 {
-	if (is_ours(peer) || segment->allow_all)
-		return true;
-	return conf_access_allows(&segment->allow, peer->uid, peer->groups, peer->n_groups);
+	return conf_access_allows(access, peer->uid, peer->groups, peer->n_groups);
+}
+
+int permission_role(const struct conf_segment *segment, const struct peer *peer)
+{
+	if (is_ours(peer) || is_named(&segment->allow, peer))
+		return MEMPOOL_WELCOME_MEMBER;
+	if (is_named(&segment->spectators, peer))
+		return MEMPOOL_WELCOME_SPECTATOR;
+	return -EACCES;
 }
 
 bool permission_to_administer(const struct conf *conf, const struct peer *peer)
 {
 	if (is_ours(peer))
 		return true;
-	return conf_access_allows(&conf->admin, peer->uid, peer->groups, peer->n_groups);
+	return is_named(&conf->admin, peer);
 }

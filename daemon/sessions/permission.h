@@ -24,8 +24,11 @@ struct peer {
 int peer_init(struct peer *peer, int socket_fd);
 void peer_deinit(struct peer *peer);
 
-/* root, the daemon's own user, and whom the config names */
-bool permission_to_attach(const struct conf_segment *segment, const struct peer *peer);
+/*
+ * What it may be in a segment: root, the daemon's own user and whom `allow` names are members; of the
+ * others, whom `spectators` names are spectators. Return: enum mempool_welcome_role; -EACCES nothing.
+ */
+int permission_role(const struct conf_segment *segment, const struct peer *peer);
 
 /* The same, and whom `admin` names. */
 bool permission_to_administer(const struct conf *conf, const struct peer *peer);

@@ -10,6 +10,8 @@
  *			being reaped, or for a moment: what others said before it, or their
  *			death, may still be unread
  *	ATTACHED	has a tenant; may say BYE
+ *	SPECTATOR	has been shown a segment, and is known by nothing but this connection; may
+ *			say BYE
  *	OBSERVER	said LIST; may say it again
  *
  * A fault of the peer ends this connection, with a reason if one can still be sent, and
@@ -58,6 +60,7 @@ enum session_state {
 	SESSION_NEW,
 	SESSION_WAITING,
 	SESSION_ATTACHED,
+	SESSION_SPECTATOR,
 	SESSION_OBSERVER,
 };
 
@@ -110,7 +113,7 @@ struct session {
 	bool has_membarrier;
 	uint64_t nonce;
 	uint64_t segment_id;
-	char segment[MEMPOOL_NAME_BYTES];
+	char segment[MEMPOOL_NAME_BYTES];	/* SPECTATOR: the one it was shown */
 	char name[MEMPOOL_NAME_BYTES];
 };
 

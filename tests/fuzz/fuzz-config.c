@@ -35,7 +35,7 @@ static void check_conf(const struct conf *conf)
 
 		FUZZ_CHECK(config_check(&segment->shape, NULL) == 0);
 		FUZZ_CHECK(segment_size_bytes(&segment->shape) > 0);
-		FUZZ_CHECK(!segment->allow_all ||
+		FUZZ_CHECK(!segment->allow.anybody ||
 			   (segment->allow.n_users == 0 && segment->allow.n_groups == 0));
 	}
 	conf_access_allows(&conf->admin, 0, NULL, 0);

@@ -191,9 +191,8 @@ START_TEST(test_load_minimal_has_defaults)
 	segment = &conf->segments[0];
 	ck_assert_str_eq(segment->shape.name, "default");
 	ck_assert_uint_eq(segment->line, 2);
-	ck_assert(!segment->allow_all);
-	ck_assert_uint_eq(segment->allow.n_users, 0);
-	ck_assert_uint_eq(segment->allow.n_groups, 0);
+	ck_assert(conf_access_is_empty(&segment->allow));
+	ck_assert(conf_access_is_empty(&segment->spectators));
 	ck_assert_int_eq(segment->open_mode, SEGMENT_OPEN_OR_CREATE);
 	ck_assert_int_eq(segment->backing, SEGMENT_SHM);
 	ck_assert_uint_eq(segment->shape.max_clients, CONFIG_DEFAULT_MAX_CLIENTS);
@@ -234,11 +233,15 @@ START_TEST(test_load_everything_is_read)
 	segment = &conf->segments[0];
 	ck_assert_str_eq(segment->shape.name, "first");
 	ck_assert_uint_eq(segment->line, 13);
-	ck_assert(!segment->allow_all);
+	ck_assert(!segment->allow.anybody);
 	ck_assert_uint_eq(segment->allow.n_users, 2);
 	ck_assert_uint_eq(segment->allow.users[0], 1003);
 	ck_assert_uint_eq(segment->allow.n_groups, 1);
 	ck_assert_uint_eq(segment->allow.groups[0], 14);
+	ck_assert(!segment->spectators.anybody);
+	ck_assert_uint_eq(segment->spectators.n_users, 0);
+	ck_assert_uint_eq(segment->spectators.n_groups, 1);
+	ck_assert_uint_eq(segment->spectators.groups[0], 15);
 	ck_assert_int_eq(segment->open_mode, SEGMENT_PURGE_AND_CREATE);
 	ck_assert_int_eq(segment->backing, SEGMENT_MEMFD);
 	ck_assert_uint_eq(segment->shape.max_clients, 70);
@@ -264,7 +267,8 @@ START_TEST(test_load_everything_is_read)
 	ck_assert_int_eq(segment->shape.rings[2].kind, MEMPOOL_RING_TOPIC);
 
 	ck_assert_str_eq(conf->segments[1].shape.name, "second");
-	ck_assert(conf->segments[1].allow_all);
+	ck_assert(conf_access_is_empty(&conf->segments[1].allow));
+	ck_assert(conf->segments[1].spectators.anybody);
 	ck_assert_int_eq(conf->segments[1].open_mode, SEGMENT_CREATE);
 	ck_assert_int_eq(conf->segments[1].backing, SEGMENT_SHM);
 	ck_assert(!conf->segments[1].pages.prefault && !conf->segments[1].pages.lock);
@@ -550,7 +554,7 @@ START_TEST(test_installed_config_is_the_guides)
 	ck_assert_uint_eq(conf->segments[0].shape.n_pools, 3);
 	ck_assert_uint_eq(conf->segments[0].shape.n_rings, 0);
 	ck_assert_uint_eq(conf->socket_group, 4711);
-	ck_assert(!conf->segments[0].allow_all);
+	ck_assert(!conf->segments[0].allow.anybody);
 	ck_assert_uint_eq(conf->segments[0].allow.n_users, 0);
 	ck_assert_uint_eq(conf->segments[0].allow.n_groups, 1);
 	ck_assert_uint_eq(conf->segments[0].allow.groups[0], 4711);
@@ -597,7 +601,7 @@ START_TEST(test_installed_config_each_example_loads)
 		free(copy);
 		n_examples++;
 	}
-	ck_assert_uint_eq(n_examples, 18);
+	ck_assert_uint_eq(n_examples, 19);
 	free(words.text);
 	free(text.text);
 }
@@ -615,7 +619,7 @@ START_TEST(test_installed_config_all_examples_load)
 	assert_guide(conf);
 	ck_assert_uint_eq(conf->segments[0].shape.n_pools, 4);
 	ck_assert_uint_eq(conf->segments[0].shape.n_rings, 2);
-	ck_assert(!conf->segments[0].allow_all);
+	ck_assert(!conf->segments[0].allow.anybody);
 	conf_free(conf);
 	free(text.text);
 }
@@ -626,14 +630,19 @@ START_TEST(test_access_allows_users_and_groups_named)
 	uid_t users[] = { 10, 20 };
 	gid_t groups[] = { 30 };
 	gid_t in[] = { 5, 30 }, out[] = { 10, 20 };
-	struct conf_access access = { users, 2, groups, 1 };
-	struct conf_access nobody = { 0 };
+	struct conf_access access = { false, users, 2, groups, 1 };
+	struct conf_access nobody = { 0 }, anybody = { .anybody = true };
 
 	ck_assert(conf_access_allows(&access, 20, NULL, 0));
 	ck_assert(conf_access_allows(&access, 1, in, 2));
 	ck_assert(!conf_access_allows(&access, 30, out, 2));
 	ck_assert(!conf_access_allows(&access, 0, NULL, 0));
 	ck_assert(!conf_access_allows(&nobody, 10, in, 2));
+	ck_assert(conf_access_allows(&anybody, 10, NULL, 0));
+	ck_assert(conf_access_allows(&anybody, machine_nobody()->uid, NULL, 0));
+	ck_assert(conf_access_is_empty(&nobody));
+	ck_assert(!conf_access_is_empty(&anybody));
+	ck_assert(!conf_access_is_empty(&access));
 }
 END_TEST
 
@@ -643,7 +652,7 @@ START_TEST(test_access_does_not_know_nobody)
 	uid_t users[] = { machine_nobody()->uid, 20 };
 	gid_t groups[] = { machine_nobody()->gid, 30 };
 	gid_t nogroup[] = { machine_nobody()->gid }, in[] = { machine_nobody()->gid, 30 };
-	struct conf_access access = { users, 2, groups, 2 };
+	struct conf_access access = { false, users, 2, groups, 2 };
 
 	ck_assert(!conf_access_allows(&access, machine_nobody()->uid, NULL, 0));
 	ck_assert(!conf_access_allows(&access, 1, nogroup, 1));

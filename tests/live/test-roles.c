@@ -1,0 +1,804 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test-roles.c - what members and spectators may do, and what keeps them from the rest
+ *
+ * Two fences: the library, which refuses a call with -EACCES; and the kernel, which refuses whatever
+ * a spectator tries itself with the descriptors that it has. Only root can be other users.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "actor.h"
+#include "support/control.h"
+#include "shm/packet.h"
+
+#define SPECTATOR 54321
+#define STRANGER 54322
+
+static const char segment_keys[] = "    allow: { users: [ 54323 ] }\n"
+				   "    spectators: { users: [ 54321 ] }\n"
+				   "    pools: [ { chunk_size: 128, chunk_count: 100 } ]\n"
+				   "    queues: [ { name: jobs, capacity: 8 } ]\n"
+				   "    topics: [ { name: camera, capacity: 8 } ]\n";
+
+static struct fixture fixture;
+
+static void setup(void)
+{
+	fixture_init(&fixture);
+	fixture_configure(&fixture, "", segment_keys);
+	fixture_start(&fixture);
+}
+
+static void teardown(void)
+{
+	fixture_stop(&fixture);
+	fixture_deinit(&fixture);
+}
+
+static void become(uid_t uid)
+{
+	ck_assert_int_eq(setgroups(0, NULL), 0);
+	ck_assert_int_eq(setresgid(uid, uid, uid), 0);
+	ck_assert_int_eq(setresuid(uid, uid, uid), 0);
+}
+
+/* ---- what the library says ---- */
+
+/* What there is to be done something with: made by a member, known to who plays. */
+struct stage {
+	struct mempool_client *client;
+	uint64_t given;			/* handles */
+	uint64_t shared;
+	struct mempool_topic *topic;
+	struct mempool_subscriber *subscriber;
+	void *chunk;			/* a member's own; what a spectator has peeked */
+};
+
+#define OF_ALLOC(call) ((call) ? 0 : -errno)
+
+static int do_role(struct stage *stage)
+{
+	return mempool_client_role(stage->client);
+}
+
+static int do_is_stale(struct stage *stage)
+{
+	return mempool_client_is_stale(stage->client);
+}
+
+static int do_pools(struct stage *stage)
+{
+	struct mempool_pool_info info;
+
+	return mempool_client_pools(stage->client, &info, 1);
+}
+
+static int do_fd(struct stage *stage)
+{
+	return mempool_client_fd(stage->client) < 0 ? mempool_client_fd(stage->client) : 0;
+}
+
+static int do_topic_open(struct stage *stage)
+{
+	return mempool_topic_open(stage->client, "camera", &stage->topic);
+}
+
+static int do_subscribe(struct stage *stage)
+{
+	return mempool_topic_subscribe(stage->topic, MEMPOOL_TOPIC_OLDEST, &stage->subscriber);
+}
+
+static int do_peek(struct stage *stage)
+{
+	const void *chunk;
+	int r = mempool_subscriber_peek(stage->subscriber, &chunk, NULL, NULL, NULL, 0);
+
+	if (r == 0 && mempool_client_role(stage->client) == MEMPOOL_ROLE_SPECTATOR)
+		stage->chunk = (void *)(uintptr_t)chunk;
+	return r;
+}
+
+static int do_verify(struct stage *stage)
+{
+	return mempool_subscriber_verify(stage->subscriber);
+}
+
+static int do_copy(struct stage *stage)
+{
+	char buffer[128];
+
+	return mempool_subscriber_copy(stage->subscriber, buffer, sizeof(buffer), NULL, NULL, NULL,
+				       0);
+}
+
+static int do_next(struct stage *stage)
+{
+	const void *chunk;
+	int r = mempool_subscriber_next(stage->subscriber, &chunk, NULL, NULL, 0);
+
+	return r == 0 ? mempool_free(stage->client, chunk) : r;
+}
+
+static int do_alloc(struct stage *stage)
+{
+	void *chunk = mempool_alloc(stage->client, 8);
+
+	if (chunk)
+		stage->chunk = chunk;
+	return chunk ? 0 : -errno;
+}
+
+static int do_alloc_aligned(struct stage *stage)
+{
+	return OF_ALLOC(mempool_alloc_aligned(stage->client, 8, 8));
+}
+
+static int do_alloc_wait(struct stage *stage)
+{
+	return OF_ALLOC(mempool_alloc_wait(stage->client, 8, -1));
+}
+
+static int do_alloc_many(struct stage *stage)
+{
+	void *chunks[2];
+
+	return (int)mempool_alloc_many(stage->client, 8, chunks, 2);
+}
+
+static int do_alloc_nothing(struct stage *stage)
+{
+	return OF_ALLOC(mempool_alloc(stage->client, 0));
+}
+
+static int do_usable_size(struct stage *stage)
+{
+	return (int)mempool_usable_size(stage->client, stage->chunk);
+}
+
+static int do_set_tag(struct stage *stage)
+{
+	return mempool_chunk_set_tag(stage->client, stage->chunk, 1);
+}
+
+static int do_tag(struct stage *stage)
+{
+	uint32_t tag;
+
+	return mempool_chunk_tag(stage->client, stage->chunk, &tag);
+}
+
+static int do_give(struct stage *stage)
+{
+	uint64_t handle;
+	int r = mempool_give(stage->client, stage->chunk, 8, &handle);
+
+	return r == 0 ? mempool_take(stage->client, handle, &stage->chunk, NULL) : r;
+}
+
+static int do_take(struct stage *stage)
+{
+	void *chunk;
+
+	return mempool_take(stage->client, stage->given, &chunk, NULL);
+}
+
+static int do_acquire(struct stage *stage)
+{
+	const void *chunk;
+
+	return mempool_acquire(stage->client, stage->shared, &chunk, NULL);
+}
+
+static int do_publish(struct stage *stage)
+{
+	void *chunk = mempool_alloc(stage->client, 8);
+
+	return mempool_topic_publish(stage->topic, chunk ? chunk : stage->chunk, 8);
+}
+
+static int do_queue_open(struct stage *stage)
+{
+	struct mempool_queue *queue;
+	int r = mempool_queue_open(stage->client, "jobs", &queue);
+
+	if (r == 0)
+		mempool_queue_close(queue);
+	return r;
+}
+
+static int do_share(struct stage *stage)
+{
+	uint64_t handle;
+
+	return mempool_share(stage->client, stage->chunk, 8, &handle);
+}
+
+static int do_free_many(struct stage *stage)
+{
+	void *chunk = mempool_alloc(stage->client, 8);
+
+	if (!chunk)
+		chunk = stage->chunk;
+	return (int)mempool_free_many(stage->client, &chunk, 1);
+}
+
+static int do_free(struct stage *stage)
+{
+	return mempool_free(stage->client, stage->chunk);
+}
+
+static int do_subscriber_close(struct stage *stage)
+{
+	mempool_subscriber_close(stage->subscriber);
+	return 0;
+}
+
+static int do_topic_close(struct stage *stage)
+{
+	mempool_topic_close(stage->topic);
+	return 0;
+}
+
+static int do_close(struct stage *stage)
+{
+	return mempool_client_close(stage->client);
+}
+
+/* In this order: each finds what those before it have left. A member then still holds what it has
+ * given to itself, what was acquired, and what came of alloc_aligned, _wait and _many. */
+static const struct act {
+	const char *name;
+	int (*run)(struct stage *stage);
+	int expected[2];		/* of a member, of a spectator */
+} acts[] = {
+	{ "client_role", do_role, { 0, 2 } },
+	{ "client_is_stale", do_is_stale, { 0, 0 } },
+	{ "client_pools", do_pools, { 1, 1 } },
+	{ "client_fd", do_fd, { 0, 0 } },
+	{ "topic_open", do_topic_open, { 0, 0 } },
+	{ "topic_subscribe", do_subscribe, { 0, 0 } },
+	{ "subscriber_peek", do_peek, { 0, 0 } },
+	{ "subscriber_verify", do_verify, { 0, 0 } },
+	{ "subscriber_copy", do_copy, { 0, 0 } },
+	{ "subscriber_next", do_next, { 0, -EACCES } },
+	{ "alloc", do_alloc, { 0, -EACCES } },
+	{ "alloc of nothing", do_alloc_nothing, { -EINVAL, -EACCES } },
+	{ "alloc_aligned", do_alloc_aligned, { 0, -EACCES } },
+	{ "alloc_wait", do_alloc_wait, { 0, -EACCES } },
+	{ "alloc_many", do_alloc_many, { 2, -EACCES } },
+	{ "take", do_take, { 0, -EACCES } },
+	{ "acquire", do_acquire, { 0, -EACCES } },
+	{ "usable_size", do_usable_size, { 128, -EACCES } },
+	{ "chunk_set_tag", do_set_tag, { 0, -EACCES } },
+	{ "chunk_tag", do_tag, { 0, -EACCES } },
+	{ "give", do_give, { 0, -EACCES } },
+	{ "topic_publish", do_publish, { 0, -EACCES } },
+	{ "queue_open", do_queue_open, { 0, -EACCES } },
+	{ "share", do_share, { 0, -EACCES } },
+	{ "free_many", do_free_many, { 1, -EACCES } },
+	{ "free", do_free, { 0, -EACCES } },
+	{ "subscriber_close", do_subscriber_close, { 0, 0 } },
+	{ "topic_close", do_topic_close, { 0, 0 } },
+	{ "client_close", do_close, { 6, 0 } },
+};
+
+static void play(struct stage *stage, enum mempool_role role)
+{
+	for (size_t i = 0; i < sizeof(acts) / sizeof(acts[0]); i++) {
+		int r = acts[i].run(stage);
+
+		ck_assert_msg(r == acts[i].expected[role == MEMPOOL_ROLE_SPECTATOR], "%s: %d", acts[i].name, r);
+	}
+}
+
+/* A member's: two messages in the topic, one chunk on its way, one shared. */
+static struct mempool_client *set_up(struct mempool_topic **ret_topic, uint64_t *ret_given,
+				     uint64_t *ret_shared)
+{
+	struct mempool_client *client = open_client(&fixture);
+
+	ck_assert_int_eq(mempool_topic_open(client, "camera", ret_topic), 0);
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(mempool_topic_publish(*ret_topic, mempool_alloc(client, 8), 8), 0);
+	ck_assert_int_eq(mempool_give(client, mempool_alloc(client, 8), 8, ret_given), 0);
+	ck_assert_int_eq(mempool_share(client, mempool_alloc(client, 8), 8, ret_shared), 0);
+	return client;
+}
+
+static void run_spectator(const struct fixture *with, int fd)
+{
+	struct stage stage = { .given = hear(fd) };
+
+	stage.shared = hear(fd);
+	become(SPECTATOR);
+	stage.client = open_client(with);
+	play(&stage, MEMPOOL_ROLE_SPECTATOR);
+}
+
+static void run_member(const struct fixture *with, int fd)
+{
+	struct stage stage = { .given = hear(fd) };
+
+	stage.shared = hear(fd);
+	stage.client = open_client(with);
+	play(&stage, MEMPOOL_ROLE_MEMBER);
+}
+
+START_TEST(test_each_function_in_each_role)
+{
+	static const actor_fn runs[] = { run_spectator, run_member };
+	struct mempool_topic *topic;
+	struct mempool_client *client;
+	uint64_t given, shared;
+	struct actor actor;
+
+	client = set_up(&topic, &given, &shared);
+	actor_start(&actor, &fixture, runs[_i]);
+	tell(actor.fd, given);
+	tell(actor.fd, shared);
+	actor_join(&actor);
+	mempool_topic_close(topic);
+	mempool_client_close(client);
+}
+END_TEST
+
+/* ---- what the kernel says ---- */
+
+#define CONTROL_BYTES 4096		/* of the object, that are tried */
+
+/* Each way to change the bytes of an open file. Return: 0 it went through; -errno. */
+
+static int try_map(int fd, off_t offset)
+{
+	unsigned char *bytes = mmap(NULL, CONTROL_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+				    offset);
+
+	if (bytes == MAP_FAILED)
+		return -errno;
+	bytes[0] ^= 0xff;
+	return munmap(bytes, CONTROL_BYTES) < 0 ? -errno : 0;
+}
+
+static int try_protect(int fd, off_t offset)
+{
+	unsigned char *bytes = mmap(NULL, CONTROL_BYTES, PROT_READ, MAP_SHARED, fd, offset);
+	int r = 0;
+
+	if (bytes == MAP_FAILED)
+		return -EIO;
+	if (mprotect(bytes, CONTROL_BYTES, PROT_READ | PROT_WRITE) < 0)
+		r = -errno;
+	else
+		bytes[0] ^= 0xff;
+	munmap(bytes, CONTROL_BYTES);
+	return r;
+}
+
+static int try_write(int fd, off_t offset)
+{
+	unsigned char byte;
+
+	if (pread(fd, &byte, 1, offset) != 1)
+		return -EIO;
+	byte ^= 0xff;
+	return pwrite(fd, &byte, 1, offset) < 0 ? -errno : 0;
+}
+
+static int try_reopen(int fd, off_t offset)
+{
+	char path[40];
+	int again, r;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	again = open(path, O_RDWR | O_CLOEXEC);
+	if (again < 0)
+		return -errno;
+	r = try_write(again, offset);
+	close(again);
+	return r;
+}
+
+static int try_punch(int fd, off_t offset)
+{
+	return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, CONTROL_BYTES) < 0
+		       ? -errno : 0;
+}
+
+static int try_remove(int fd, off_t offset)
+{
+	void *bytes = mmap(NULL, CONTROL_BYTES, PROT_READ, MAP_SHARED, fd, offset);
+	int r;
+
+	if (bytes == MAP_FAILED)
+		return -EIO;
+	r = madvise(bytes, CONTROL_BYTES, MADV_REMOVE) < 0 ? -errno : 0;
+	munmap(bytes, CONTROL_BYTES);
+	return r;
+}
+
+static int try_truncate(int fd, off_t offset)
+{
+	return ftruncate(fd, offset) < 0 ? -errno : 0;
+}
+
+static int try_truncate_path(int fd, off_t offset)
+{
+	char path[40];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return truncate(path, offset) < 0 ? -errno : 0;
+}
+
+static int try_chmod(int fd, off_t offset)
+{
+	(void)offset;
+	return fchmod(fd, 0666) < 0 ? -errno : 0;
+}
+
+/* Those that make it shorter last. */
+static const struct way {
+	const char *name;
+	int (*run)(int fd, off_t offset);
+	int refused;
+} ways[] = {
+	{ "mmap", try_map, -EACCES },
+	{ "mprotect", try_protect, -EACCES },
+	{ "pwrite", try_write, -EBADF },
+	{ "/proc/self/fd", try_reopen, -EACCES },
+	{ "fallocate", try_punch, -EBADF },
+	{ "MADV_REMOVE", try_remove, -EACCES },
+	{ "fchmod", try_chmod, -EPERM },
+	{ "ftruncate", try_truncate, -EINVAL },
+	{ "truncate", try_truncate_path, -EACCES },
+};
+#define N_WAYS (sizeof(ways) / sizeof(ways[0]))
+
+/* Be welcome, and have what was passed. */
+static void attach_by_wire(struct mempool_msg_welcome *ret_welcome,
+			   struct packet_passed *ret_passed)
+{
+	struct mempool_msg_hello hello = wire_hello(&fixture, 1);
+	int fd = wire_connect(&fixture);
+
+	wire_send(fd, &hello, sizeof(hello));
+	ck_assert(patience_poll(fd, 5000));
+	ck_assert_int_eq(packet_receive(fd, ret_welcome, sizeof(*ret_welcome), ret_passed),
+			 sizeof(*ret_welcome));
+	ck_assert_uint_eq(ret_welcome->msg.type, MEMPOOL_MSG_WELCOME);
+}
+
+static void run_intruder(const struct fixture *with, int to)
+{
+	struct mempool_msg_welcome welcome;
+	struct packet_passed passed;
+
+	(void)with;
+	become(SPECTATOR);
+	attach_by_wire(&welcome, &passed);
+	ck_assert_uint_eq(welcome.role, MEMPOOL_WELCOME_SPECTATOR);
+	ck_assert_uint_eq(welcome.holder, MEMPOOL_HOLDER_NONE);
+	/* Its shape, and both objects; no lock. */
+	ck_assert_uint_eq(passed.n, MEMPOOL_PASSED_LOCK);
+	for (uint32_t k = MEMPOOL_PASSED_CONTROL; k < passed.n; k++) {
+		ck_assert_int_eq(fcntl(passed.fds[k], F_GETFL) & O_ACCMODE, O_RDONLY);
+		for (size_t i = 0; i < N_WAYS; i++) {
+			int r = ways[i].run(passed.fds[k], 0);
+
+			ck_assert_msg(r == ways[i].refused, "%u: %s: %s", k, ways[i].name,
+				      strerror(-r));
+		}
+	}
+	/* The object is nobody's but the daemon's. */
+	ck_assert_int_lt(shm_open(welcome.place.shm_name, O_RDONLY, 0), 0);
+	ck_assert_int_eq(errno, EACCES);
+	tell(to, 1);
+}
+
+/* The whole object, as it is. */
+static unsigned char *read_object(int fd, size_t size)
+{
+	unsigned char *bytes = malloc(size);
+
+	ck_assert_ptr_nonnull(bytes);
+	ck_assert_int_eq(pread(fd, bytes, size, 0), (ssize_t)size);
+	return bytes;
+}
+
+/* Beside it, the same as a member changes the bytes each time: so each way is one. */
+START_TEST(test_a_spectator_can_change_no_byte)
+{
+	struct mempool_msg_welcome welcome;
+	unsigned char *before, *after;
+	struct packet_passed passed;
+	struct actor intruder;
+	struct stat st;
+	size_t size;
+	int fd;
+
+	attach_by_wire(&welcome, &passed);
+	ck_assert_uint_eq(welcome.role, MEMPOOL_WELCOME_MEMBER);
+	fd = passed.fds[MEMPOOL_PASSED_CONTROL];
+	ck_assert_int_eq(fstat(fd, &st), 0);
+	size = (size_t)st.st_size;
+
+	before = read_object(fd, size);
+	actor_start(&intruder, &fixture, run_intruder);
+	ck_assert_uint_eq(hear(intruder.fd), 1);
+	actor_join(&intruder);
+	after = read_object(fd, size);
+	ck_assert_int_eq(memcmp(before, after, size), 0);
+	ck_assert_int_eq(fstat(fd, &st), 0);
+	ck_assert_uint_eq((size_t)st.st_size, size);
+	ck_assert_uint_eq(st.st_mode & 07777, 0600);
+	free(after);
+
+	/* A daemon whose segment is damaged has nothing to do with it. */
+	fixture_kill(&fixture);
+	for (size_t i = 0; i < N_WAYS; i++) {
+		unsigned char byte;
+		bool is_same;
+		int r;
+
+		/* The first byte is of the magic, and no 0. */
+		ck_assert_int_eq(pwrite(fd, before, 1, 0), 1);
+		r = ways[i].run(fd, 0);
+		ck_assert_msg(r == 0, "%s: %s", ways[i].name, strerror(-r));
+		is_same = pread(fd, &byte, 1, 0) == 1 && byte == before[0];
+		ck_assert_msg(!is_same || ways[i].run == try_chmod, "%s changed nothing",
+			      ways[i].name);
+	}
+	free(before);
+	packet_close_passed(&passed);
+	fixture_start(&fixture);
+}
+END_TEST
+
+/* ---- a life as a spectator ---- */
+
+static void publish(struct mempool_topic *topic, struct mempool_client *client, uint64_t number)
+{
+	uint64_t *chunk = mempool_alloc(client, sizeof(*chunk));
+
+	ck_assert_ptr_nonnull(chunk);
+	*chunk = number;
+	ck_assert_int_eq(mempool_topic_publish(topic, chunk, sizeof(*chunk)), 0);
+}
+
+/* Copies each message that its descriptor tells of, and says it, until one is 0. */
+static void run_watcher(const struct fixture *with, int to)
+{
+	struct mempool_subscriber *subscriber;
+	struct mempool_client *client;
+	struct mempool_topic *topic;
+	uint64_t number = 1;
+
+	become(SPECTATOR);
+	client = open_client(with);
+	ck_assert_int_eq(mempool_topic_open(client, "camera", &topic), 0);
+	ck_assert_int_eq(mempool_topic_subscribe(topic, MEMPOOL_TOPIC_NEW, &subscriber), 0);
+	tell(to, MEMPOOL_ROLE_SPECTATOR);
+	while (number != 0) {
+		int r = mempool_subscriber_copy(subscriber, &number, sizeof(number), NULL, NULL,
+						NULL, 0);
+
+		if (r == 0) {
+			tell(to, number);
+			continue;
+		}
+		ck_assert_int_eq(r, -EAGAIN);
+		/* Without a word from anybody. */
+		ck_assert(patience_poll(mempool_client_fd(client), 5000));
+	}
+	mempool_subscriber_close(subscriber);
+	mempool_topic_close(topic);
+	ck_assert_int_eq(mempool_client_close(client), 0);
+}
+
+START_TEST(test_a_spectator_polls_and_outlives_the_daemon)
+{
+	struct mempool_client *client = open_client(&fixture);
+	struct mempool_topic *topic;
+	struct actor watcher;
+
+	ck_assert_int_eq(mempool_topic_open(client, "camera", &topic), 0);
+	actor_start(&watcher, &fixture, run_watcher);
+	expect_to_hear(watcher.fd, MEMPOOL_ROLE_SPECTATOR);
+	publish(topic, client, 7);
+	expect_to_hear(watcher.fd, 7);
+	fixture_kill(&fixture);
+	publish(topic, client, 8);
+	expect_to_hear(watcher.fd, 8);
+	fixture_start(&fixture);
+	publish(topic, client, 9);
+	expect_to_hear(watcher.fd, 9);
+	publish(topic, client, 0);
+	expect_to_hear(watcher.fd, 0);
+	actor_join(&watcher);
+	mempool_topic_close(topic);
+	mempool_client_close(client);
+}
+END_TEST
+
+/* It peeks until nothing is there any more, and sees that its segment was retired. */
+static void run_stale(const struct fixture *with, int to)
+{
+	struct mempool_client *client;
+
+	become(SPECTATOR);
+	client = open_client(with);
+	ck_assert(!mempool_client_is_stale(client));
+	tell(to, 1);
+	expect_to_hear(to, 2);
+	ck_assert(mempool_client_is_stale(client));
+	ck_assert_int_eq(mempool_client_pools(client, NULL, 0), 1);
+	mempool_client_close(client);
+}
+
+static bool is_first_gone(void *userdata)
+{
+	(void)userdata;
+	return !fixture_object_exists(&fixture, 1);
+}
+
+/* Nobody is in it, so it goes at once; who looks into it still may. */
+START_TEST(test_a_spectator_sees_its_segment_retired_and_keeps_nothing)
+{
+	struct mempool_msg_reloaded reloaded;
+	struct actor actor;
+
+	actor_start(&actor, &fixture, run_stale);
+	expect_to_hear(actor.fd, 1);
+	fixture_configure(&fixture, "", "    spectators: { users: [ 54321 ] }\n"
+					"    pools: [ { chunk_size: 256, chunk_count: 10 } ]\n");
+	wire_reload(&fixture, &reloaded);
+	ck_assert_int_eq(reloaded.error, 0);
+	ck_assert_uint_eq(reloaded.n_relaid, 1);
+	wait_until(is_first_gone, NULL, 5000);
+	tell(actor.fd, 2);
+	actor_join(&actor);
+}
+END_TEST
+
+static void expect_open(uid_t uid, int expected)
+{
+	struct mempool_client *client;
+	pid_t pid = fork();
+	int status, r;
+
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		become(uid);
+		r = try_open(&fixture, 0, &client);
+		if (r == 0)
+			r = mempool_client_role(client);
+		_exit(r == expected ? 0 : -r);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%x: %s", status,
+		      strerror(WEXITSTATUS(status)));
+}
+
+/* Who may what is no matter of the layout. */
+START_TEST(test_a_reload_changes_roles_and_no_layout)
+{
+	struct mempool_msg_reloaded reloaded;
+	char text[512];
+
+	expect_open(SPECTATOR, MEMPOOL_ROLE_SPECTATOR);
+	expect_open(STRANGER, -ENOENT);
+	expect_open(0, MEMPOOL_ROLE_MEMBER);
+	snprintf(text, sizeof(text), "    allow: { users: [ 54321 ] }\n    spectators: anybody\n%s",
+		 strstr(segment_keys, "    pools:"));
+	fixture_configure(&fixture, "", text);
+	wire_reload(&fixture, &reloaded);
+	ck_assert_int_eq(reloaded.error, 0);
+	ck_assert_uint_eq(reloaded.n_relaid, 0);
+	expect_open(SPECTATOR, MEMPOOL_ROLE_MEMBER);
+	expect_open(STRANGER, MEMPOOL_ROLE_SPECTATOR);
+	/* The user that many look like matches the word, and no number. */
+	expect_open(65534, MEMPOOL_ROLE_SPECTATOR);
+}
+END_TEST
+
+/* A spectator counts as one client, for as long as its connection lasts. */
+START_TEST(test_a_spectator_counts_as_a_client)
+{
+	struct mempool_msg_reloaded reloaded;
+	struct actor watcher;
+
+	fixture_configure(&fixture, "limits: { clients_per_user: 1 }\n", segment_keys);
+	wire_reload(&fixture, &reloaded);
+	ck_assert_int_eq(reloaded.error, 0);
+	actor_start(&watcher, &fixture, run_watcher);
+	expect_to_hear(watcher.fd, MEMPOOL_ROLE_SPECTATOR);
+	expect_open(SPECTATOR, -EDQUOT);
+	actor_kill(&watcher);
+	expect_open(SPECTATOR, MEMPOOL_ROLE_SPECTATOR);
+}
+END_TEST
+
+/* It is no holder: it takes no id, and says nothing that one says. */
+START_TEST(test_a_spectator_is_no_holder)
+{
+	struct mempool_msg_wake_fd wake = {
+		.msg = wire_msg(MEMPOOL_MSG_WAKE_FD, sizeof(wake)),
+	};
+	struct mempool_msg_hello hello = wire_hello(&fixture, 1);
+	struct mempool_msg_welcome welcome;
+	struct actor watcher;
+	pid_t pid;
+	int status;
+
+	actor_start(&watcher, &fixture, run_watcher);
+	expect_to_hear(watcher.fd, MEMPOOL_ROLE_SPECTATOR);
+	/* The first id of clients is free. */
+	close(wire_attach(&fixture, 1, &welcome));
+	ck_assert_uint_eq(welcome.holder, MEMPOOL_HOLDER_DAEMON_ID + 2);
+	ck_assert(fixture_log_has(&fixture, "as a spectator"));
+	actor_kill(&watcher);
+
+	pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		int fd;
+
+		become(SPECTATOR);
+		fd = wire_connect(&fixture);
+		wire_send(fd, &hello, sizeof(hello));
+		wire_expect_welcome(fd, &welcome);
+		wire_send(fd, &wake, sizeof(wake));
+		wire_expect_refused(fd, -EPROTO, "only a client");
+		close(fd);
+		/* There is nothing to come back to. */
+		hello.segment_id = welcome.place.segment_id;
+		fd = wire_connect(&fixture);
+		wire_send(fd, &hello, sizeof(hello));
+		wire_expect_refused(fd, -ESTALE, "no record");
+		close(fd);
+		hello.segment_id = 0;
+		fd = wire_connect(&fixture);
+		wire_send(fd, &hello, sizeof(hello));
+		wire_expect_welcome(fd, &welcome);
+		wire_bye(fd);
+		_exit(0);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%x", status);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("roles");
+	TCase *tcase = tcase_create("roles");
+	SRunner *runner;
+	int n_failed;
+
+	if (skip_unless_root("other users"))
+		return 77;
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_set_timeout(tcase, 60);
+	tcase_add_loop_test(tcase, test_each_function_in_each_role, 0, 2);
+	tcase_add_test(tcase, test_a_spectator_can_change_no_byte);
+	tcase_add_test(tcase, test_a_spectator_polls_and_outlives_the_daemon);
+	tcase_add_test(tcase, test_a_spectator_sees_its_segment_retired_and_keeps_nothing);
+	tcase_add_test(tcase, test_a_reload_changes_roles_and_no_layout);
+	tcase_add_test(tcase, test_a_spectator_counts_as_a_client);
+	tcase_add_test(tcase, test_a_spectator_is_no_holder);
+	suite_add_tcase(suite, tcase);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	n_failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return n_failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
