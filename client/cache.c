@@ -395,11 +395,6 @@ static struct cache *find(const struct mempool_client *client)
 	return NULL;
 }
 
-int cache_check_slowly(const struct mempool_client *client)
-{
-	return client_check(client);
-}
-
 struct cache *cache_find(struct mempool_client *client)
 {
 	struct cache *cache = find(client);

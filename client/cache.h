@@ -44,14 +44,6 @@ static inline struct cache *cache_get(struct mempool_client *client)
 	return likely(client != NULL) ? cache_get_quickly(client) : cache_find(NULL);
 }
 
-int cache_check_slowly(const struct mempool_client *client);
-
-/* Whether a handle's client may be used, where no cache is needed. Return: as client_check(). */
-static inline int cache_check(const struct mempool_client *client)
-{
-	return likely(cache_client(cache_current) == client) ? 0 : cache_check_slowly(client);
-}
-
 /* A chunk that is not of the pool where the last one was: client_locate(), remembered. */
 int cache_locate_slowly(struct cache *cache, const void *chunk, uint32_t *ret_index);
 

@@ -165,7 +165,7 @@ PUBLIC int mempool_topic_subscribe(struct mempool_topic *topic, enum mempool_top
 	if (!topic || !ret_subscriber ||
 	    (start != MEMPOOL_TOPIC_NEW && start != MEMPOOL_TOPIC_OLDEST))
 		return -EINVAL;
-	r = cache_check(topic->client);
+	r = client_check(topic->client);
 	if (r < 0)
 		return r;
 	subscriber = malloc(sizeof(*subscriber));
@@ -297,7 +297,7 @@ PUBLIC int mempool_subscriber_peek(struct mempool_subscriber *subscriber,
 
 	if (!subscriber || !ret_chunk)
 		return -EINVAL;
-	r = cache_check(subscriber->client);
+	r = client_check(subscriber->client);
 	if (r < 0)
 		return r;
 	subscriber->peeked = PEEKED_NONE;
@@ -322,7 +322,7 @@ PUBLIC int mempool_subscriber_verify(struct mempool_subscriber *subscriber)
 
 	if (!subscriber)
 		return -EINVAL;
-	r = cache_check(subscriber->client);
+	r = client_check(subscriber->client);
 	if (r < 0)
 		return r;
 	if (subscriber->peeked == PEEKED_NONE)
@@ -374,7 +374,7 @@ PUBLIC int mempool_subscriber_copy(struct mempool_subscriber *subscriber, void *
 
 	if (!subscriber || (!buffer && size_bytes > 0))
 		return -EINVAL;
-	r = cache_check(subscriber->client);
+	r = client_check(subscriber->client);
 	if (r < 0)
 		return r;
 	/* It has the place of what was peeked. */
