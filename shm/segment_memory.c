@@ -134,6 +134,9 @@ static int map(struct segment_fds fds, const struct geometry *geometry,
 	struct stat st;
 	int r;
 
+	/* The kernel maps whole pages: of smaller ones the last would reach beyond the range. */
+	if (geometry->page_bytes % (uint64_t)sysconf(_SC_PAGESIZE) != 0)
+		return -EINVAL;
 	if (fstat(fds.control, &st) < 0)
 		return -errno;
 	memory.plan = malloc(sizeof(*memory.plan));

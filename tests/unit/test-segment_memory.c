@@ -526,6 +526,16 @@ START_TEST(test_map_fds_of_smaller_pages_einval)
 }
 END_TEST
 
+/* All begins at pages, but a page of the shape is less than one of this kernel. */
+START_TEST(test_map_fds_of_a_shape_of_smaller_pages_einval)
+{
+	struct segment_fds fds = test_segment_fds(&config);
+
+	geometry.page_bytes = (uint64_t)sysconf(_SC_PAGESIZE) / 2;
+	ck_assert_int_eq(map_and_be_closed(fds), -EINVAL);
+}
+END_TEST
+
 /* A process that locks all its memory, and may lock as much as that, and little more. */
 START_TEST(test_map_fds_within_the_lock_limit)
 {
@@ -697,6 +707,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_map_read_only_cannot_be_written);
 	tcase_add_loop_test(tcase, test_map_fds_of_other_kinds_are_refused_and_closed, 0, 2);
 	tcase_add_test(tcase, test_map_fds_of_smaller_pages_einval);
+	tcase_add_test(tcase, test_map_fds_of_a_shape_of_smaller_pages_einval);
 	if (!MEMPOOL_SANITIZED)		/* whose run-time does not let memory be locked */
 		tcase_add_test(tcase, test_map_fds_within_the_lock_limit);
 	tcase_add_test(tcase, test_map_symlink_is_not_followed);
