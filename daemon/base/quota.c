@@ -5,6 +5,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
+/* Of a user that reads what it is sent there is next to none, also when its programs are killed: the
+ * kernel drops what they had not read. */
+#define QUOTA_MANY_ENDS 16
+
 void quota_init(struct quota *quota, uint32_t max, uint32_t max_per_user)
 {
 	*quota = (struct quota){ .n = 0 };
@@ -24,7 +28,7 @@ void quota_deinit(struct quota *quota)
 	assert(quota->n == 0);
 }
 
-static struct quota_user *quota_find(struct quota *quota, uid_t uid)
+static struct quota_user *quota_find(const struct quota *quota, uid_t uid)
 {
 	struct quota_user *user;
 
@@ -48,8 +52,26 @@ int quota_take_anyway(struct quota *quota, uid_t uid, struct quota_unit *ret_uni
 	}
 	user->n++;
 	quota->n++;
-	ret_unit->user = user;
+	*ret_unit = (struct quota_unit){ .user = user };
 	return 0;
+}
+
+int quota_take_end(struct quota *quota, uid_t uid, struct quota_unit *ret_unit)
+{
+	int r = quota_take_anyway(quota, uid, ret_unit);
+
+	if (r < 0)
+		return r;
+	ret_unit->is_end = true;
+	ret_unit->user->n_ends++;
+	return 0;
+}
+
+bool quota_has_many_ends(const struct quota *quota, uid_t uid)
+{
+	const struct quota_user *user = quota_find(quota, uid);
+
+	return user && user->n_ends >= QUOTA_MANY_ENDS;
 }
 
 int quota_take(struct quota *quota, uid_t uid, struct quota_unit *ret_unit)
@@ -70,6 +92,7 @@ void quota_put(struct quota_unit *unit)
 	if (!user)
 		return;
 	unit->user = NULL;
+	user->n_ends -= unit->is_end;
 	user->quota->n--;
 	if (--user->n == 0) {
 		LIST_REMOVE(user, link);

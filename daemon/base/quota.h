@@ -10,6 +10,7 @@
 #ifndef DAEMON_BASE_QUOTA_H
 #define DAEMON_BASE_QUOTA_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
 #include <sys/types.h>
@@ -19,6 +20,7 @@ struct quota_user {
 	struct quota *quota;
 	uid_t uid;
 	uint32_t n;
+	uint32_t n_ends;		/* of these: connections that are over */
 };
 
 struct quota {
@@ -31,6 +33,7 @@ struct quota {
 /* A unit, or none while user is NULL. */
 struct quota_unit {
 	struct quota_user *user;
+	bool is_end;
 };
 
 void quota_init(struct quota *quota, uint32_t max, uint32_t max_per_user);
@@ -44,6 +47,12 @@ int quota_take(struct quota *quota, uid_t uid, struct quota_unit *ret_unit);
 
 /* For a client that is there already, whatever the limits say. Return: 0 or -ENOMEM. */
 int quota_take_anyway(struct quota *quota, uid_t uid, struct quota_unit *ret_unit);
+
+/* For a connection that is over and still costs something. Return: 0 or -ENOMEM. */
+int quota_take_end(struct quota *quota, uid_t uid, struct quota_unit *ret_unit);
+
+/* Whether a user has so many of these that no more may be added. */
+bool quota_has_many_ends(const struct quota *quota, uid_t uid);
 
 /* Give back; nothing if there is none. */
 void quota_put(struct quota_unit *unit);

@@ -227,6 +227,13 @@ static void answer_holder(struct session *session, struct host *host, int role)
 	struct tenant *tenant;
 
 	tenant = hosts_find_tenant(hosts, session->segment, session->segment_id, &newcomer);
+	/* It is passed all once more, each time. */
+	if (tenant && !session->segment_id && !session_may_pass(session)) {
+		session_refuse(session, -EDQUOT, "user %u has not read what it was passed on "
+			       "connections that are over",
+			       (unsigned int)session->peer.uid);
+		return;
+	}
 	if (tenant) {
 		tenant_come_back(tenant, &newcomer, &session->pidfd);
 		welcome(session, tenant);

@@ -155,7 +155,7 @@ void session_observer_list(struct session *session)
 
 	if (!session_observer_become(session))
 		return;
-	may_pass = session_has_read(session);
+	may_pass = session_has_read(session) && session_may_pass(session);
 	session_fill(&message.msg, MEMPOOL_MSG_SEGMENT, sizeof(message));
 	message.n = count_listed(session);
 	if (message.n == 0)

@@ -58,7 +58,8 @@ int session_send_passed(struct session *session, const void *message, size_t siz
 
 bool session_may_pass(struct session *session)
 {
-	return session_has_read(session) || session->n_passed < SESSION_MAX_PASSED;
+	return !quota_has_many_ends(session->sessions->quota, session->peer.uid) &&
+	       (session_has_read(session) || session->n_passed < SESSION_MAX_PASSED);
 }
 
 bool session_has_read(struct session *session)
@@ -155,7 +156,7 @@ static void close_connection(struct session *session)
 		close(session->fd);
 		return;
 	}
-	quota_take_anyway(sessions->quota, session->peer.uid, &unit);
+	quota_take_end(sessions->quota, session->peer.uid, &unit);
 	if (has_read)
 		closer_take(&sessions->closer, session->fd, &unit);
 	else

@@ -114,7 +114,29 @@ def ask_and(end, n_askers, daemon, waited_for):
     return askers
 
 
-def try_one(mempoold, limits, end, n_askers):
+def say_hello_again(_, n_askers, daemon, waited_for):
+    """One holder, who is welcome on each new connection, and reads none of it."""
+    askers = []
+    for _ in range(n_askers):
+        asker = daemon.connect()
+        askers.append(asker)
+        try:
+            asker.send(raw.HELLO, asker.hello_body(daemon.name + "a", nonce=10))
+        except ConnectionError:
+            break
+        stay(asker)
+    return askers
+
+
+def is_let_in(daemon):
+    try:
+        daemon.attach("a", nonce=3)[0].close()
+    except (raw.Refused, raw.Silent, ConnectionError):
+        return False
+    return True
+
+
+def try_one(mempoold, limits, end, n_askers, tries=ask_and):
     """Return: whether somebody else is told nothing, or for good where there are so many."""
     with raw.Daemon(mempoold, SEGMENTS, limits) as daemon:
         os.chown(daemon.folder, DAEMON_UID, DAEMON_UID)
@@ -125,9 +147,9 @@ def try_one(mempoold, limits, end, n_askers):
         honest, _ = daemon.attach("a", nonce=2)
         if not is_told_at_last(honest, waited_for):
             raise RuntimeError("nobody is told, without any attack")
-        askers = ask_and(end, n_askers, daemon, waited_for)
+        askers = tries(end, n_askers, daemon, waited_for)
         told = what_is_told(honest, waited_for)
-        is_hurt = told != TOLD
+        is_hurt = told != TOLD or (tries is say_hello_again and not is_let_in(daemon))
         if told == LATER and limits is MANY_CLIENTS:
             for asker in askers:
                 asker.close()
@@ -143,6 +165,7 @@ def attack(mempoold):
         "unread answers": (FEW_CLIENTS, stay, 9),
         "ends that are kept": (FEW_CLIENTS, be_ended, 100),
         "more askers than there may be descriptors": (MANY_CLIENTS, stay, 50),
+        "hellos that are said again": (MANY_CLIENTS, None, 100, say_hello_again),
     }
     successes = [name for name, way in ways.items() if try_one(mempoold, *way)]
     if successes:
