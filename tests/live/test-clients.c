@@ -745,9 +745,11 @@ static void run_with_only_the_socket(const struct fixture *with, int fd)
 	send_back(client);
 	wait_by_poll(client);
 	hold(client, 2);
-	/* mempoolctl needs no more. */
-	status_read(with, &status);
-	tell(fd, status.pools[0].used);
+	/* mempoolctl needs no more; the leak checker of a sanitizer does, /proc. */
+	if (!MEMPOOL_SANITIZED) {
+		status_read(with, &status);
+		tell(fd, status.pools[0].used);
+	}
 	tell(fd, (uint64_t)mempool_client_close(client));
 }
 
@@ -780,7 +782,8 @@ START_TEST(test_client_with_nothing_but_the_socket)
 	ck_assert_uint_eq(length, 100);
 	ck_assert_str_eq(got, "from outside");
 	ck_assert_int_eq(mempool_queue_send(polled, got, 1, 0), 0);
-	expect_to_hear(actor.fd, 2);
+	if (!MEMPOOL_SANITIZED)
+		expect_to_hear(actor.fd, 2);
 	expect_to_hear(actor.fd, 2);
 	actor_join(&actor);
 	mempool_queue_close(polled);

@@ -30,15 +30,16 @@ static void teardown(void)
 static const char *const other_pools = "    pools:\n"
 				       "      - { chunk_size: 256, chunk_count: 50 }\n";
 
-/* The header of an object that no daemon has mapped now. */
-static struct mempool_header *map_header(uint64_t generation)
+/* As a member may, while no daemon is there. */
+static void overwrite_header(uint64_t generation)
 {
 	struct segment_memory memory = SEGMENT_MEMORY_NULL;
 	char path[96];
 
 	fixture_object_path(&fixture, generation, path);
 	ck_assert_int_eq(segment_open(path + strlen("/dev/shm"), SEGMENT_READ_WRITE, &memory), 0);
-	return memory.base;
+	memset(memory.base, 0xff, sizeof(struct mempool_header));
+	segment_memory_deinit(&memory);
 }
 
 static bool has_no_first_object(void *userdata)
@@ -304,7 +305,7 @@ START_TEST(test_other_version_is_watched_and_removed)
 	fixture_kill(&fixture);
 	be_of_another_layout();
 	/* Whatever a member says there. */
-	memset(map_header(1), 0xff, sizeof(struct mempool_header));
+	overwrite_header(1);
 	fixture_start(&fixture);
 	close(wire_attach(&fixture, 1, &welcome));
 	ck_assert_uint_eq(welcome.place.generation, 2);
