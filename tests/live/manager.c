@@ -233,8 +233,12 @@ static bool is_ready(void *userdata)
 
 void manager_start_daemon(struct manager *manager)
 {
-	struct ready ready = { manager, manager->n_ready };
+	struct ready ready = { .manager = manager };
 
+	/* The one before may have told it just now. */
+	pthread_mutex_lock(&manager->mutex);
+	ready.n = manager->n_ready;
+	pthread_mutex_unlock(&manager->mutex);
 	fixture_spawn(manager->fixture);
 	wait_until(is_ready, &ready, START_MS);
 }
