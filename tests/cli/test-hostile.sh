@@ -10,6 +10,9 @@
 . "${0%/*}/serve.sh"
 
 ctl=$MEMPOOLCTL
+# Chunks that take long to count; with a sanitizer fewer do.
+n_slow=20000
+! grep -qaE '__[at]san_init' "$ctl" || n_slow=4000
 forge=${0%/*}/forge.py
 
 # The shape that is forged: as many holders as there can be, and many chunks.
@@ -37,7 +40,7 @@ start_daemon <<CONFIG
     queues: [ { name: wide, capacity: 8388608 } ]
   - name: $name-slow
     max_clients: 8000
-    pools: [ { chunk_size: 64, chunk_count: 20000 } ]
+    pools: [ { chunk_size: 64, chunk_count: $n_slow } ]
 CONFIG
 
 # fastest COMMAND...: of five runs, in microseconds
@@ -60,7 +63,7 @@ rm /dev/shm/mempool-"$name"-donor.*
 took=$(fastest "$ctl" status --segment "$name-forged")
 echo "# status took $control us, and $took us with the header"
 check 'it takes no longer than before' test "$took" -lt $((10 * control))
-check 'the shape is the one that the daemon tells' same "48 1000 20000" \
+check 'the shape is the one that the daemon tells' same "48 1000 $n_slow" \
 	"$(status_json "s[1]['total'], s[0]['total'], s[2]['total']" | tr -d '(,)')"
 check 'nothing is left out' same '[100, 100, 100]' \
 	"$(status_json "[x['counted_percent'] for x in s]")"
@@ -83,8 +86,8 @@ counts_all_it_may() {
 
 	spent=$( { time found_all >"$dir/found"; } 2>&1)
 	found=$(<"$dir/found")
-	[[ $found == '20000 100' ]] || awk "BEGIN { exit !($spent >= 2) }" ||
-		same '20000 100' "$found, in $spent s"
+	[[ $found == "$n_slow 100" ]] || awk "BEGIN { exit !($spent >= 2) }" ||
+		same "$n_slow 100" "$found, in $spent s"
 }
 found_all() {
 	status_json "s[2]['used'], s[2]['counted_percent']" | tr -d '(,)'
@@ -121,7 +124,7 @@ looks_go_on() {
 check 'it looks again, and again' looks_go_on
 check 'and comes to its end' within 200 served "mempool_segment_counted$label 1"
 check 'with the whole' served \
-	"mempool_pool_used_chunks{segment=\"$name-slow\",generation=\"1\",pool=\"0\",chunk_size=\"64\"} 20000"
+	"mempool_pool_used_chunks{segment=\"$name-slow\",generation=\"1\",pool=\"0\",chunk_size=\"64\"} $n_slow"
 check 'the JSON is well-formed' fits_doubles <(fetch /status.json)
 kill "$server"
 wait "$server"
