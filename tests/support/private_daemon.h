@@ -52,7 +52,7 @@ void private_daemon_stop(struct private_daemon *daemon);
 void private_daemon_remove_objects(const struct private_daemon *daemon);
 
 /*
- * The name of a segment's first object, as segment_map() takes it: it ends in numbers that only
+ * The name of a segment's first object, as segment_open() takes it: it ends in numbers that only
  * the daemon knows beforehand.
  */
 #define PRIVATE_DAEMON_NAME_BYTES 96
