@@ -94,7 +94,8 @@ struct snapshot_look {
  * @ret_snapshot: snapshot_deinit() frees it
  *
  * Return: 0; -ENOMSG the daemon does not pass it; -ENOTRECOVERABLE the object was truncated while
- *	   it was read; errors of segment_map_fds(), segment_open(), segment_attach() and segment_view(); -ENOMEM.
+ *	   it was read; errors of segment_map_fds(), segment_open(), segment_attach() and
+ *	   segment_view(); -ENOMEM.
  */
 int snapshot_take(const char *shm_name, const struct observed *observed,
 		  const struct snapshot_look *look, struct snapshot *ret_snapshot);

@@ -157,7 +157,7 @@ START_TEST(test_library_loads_with_dlopen)
 	ck_assert(version);
 	ck_assert_str_eq(version(), MEMPOOL_VERSION);
 	ck_assert_ptr_null(dlsym(library, "client_new"));
-	ck_assert_ptr_null(dlsym(library, "segment_map"));
+	ck_assert_ptr_null(dlsym(library, "segment_map_fds"));
 	ck_assert_int_eq(dlclose(library), 0);
 }
 END_TEST
