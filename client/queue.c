@@ -16,6 +16,7 @@
 
 #include "cache.h"
 #include "client.h"
+#include "info.h"
 #include "share.h"
 #include "shm/queue.h"
 #include "wait.h"
@@ -61,6 +62,16 @@ PUBLIC void mempool_queue_close(struct mempool_queue *queue)
 	}
 	client_unref(queue->client);
 	free(queue);
+}
+
+PUBLIC int mempool_queue_info(struct mempool_queue *queue,
+			      struct mempool_queue_counts *ret_counts)
+{
+	int r = queue && ret_counts ? client_check(queue->client) : -EINVAL;
+
+	if (r == 0)
+		info_of_queue(&queue->queue, ret_counts);
+	return r;
 }
 
 /* A chunk that is about to be sent; its word, to be put back if there is no room. */

@@ -15,6 +15,7 @@
 
 #include "cache.h"
 #include "client.h"
+#include "info.h"
 #include "locate.h"
 #include "share.h"
 #include "shm/chunk_manager.h"
@@ -71,6 +72,16 @@ PUBLIC void mempool_topic_close(struct mempool_topic *topic)
 		return;
 	client_unref(topic->client);
 	free(topic);
+}
+
+PUBLIC int mempool_topic_info(struct mempool_topic *topic,
+			      struct mempool_topic_counts *ret_counts)
+{
+	int r = topic && ret_counts ? client_check(topic->client) : -EINVAL;
+
+	if (r == 0)
+		info_of_topic(&topic->topic, ret_counts);
+	return r;
 }
 
 /*

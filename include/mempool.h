@@ -146,8 +146,8 @@ int mempool_client_fd(struct mempool_client *client);
  *
  * What a role may not do is refused with -EACCES, whatever else is wrong with the call:
  *
- *	spectator	may open topics, subscribe, peek, verify and copy, ask for the counts of the
- *			pools, for the descriptor, and whether the segment is stale. It has no id in
+ *	spectator	may open topics, subscribe, peek, verify and copy, ask for the counts of
+ *			pools, queues and topics, for the descriptor, and whether the segment is stale. It has no id in
  *			the segment: nobody sees it, wakes it or waits for it
  *
  * Threads: any. Wait-free.
@@ -177,6 +177,50 @@ bool mempool_client_is_stale(struct mempool_client *client);
  */
 int mempool_client_pools(struct mempool_client *client, struct mempool_pool_info *ret_pools,
 			 size_t n);
+
+/* What there is to count of a queue; reserved is 0, for later. */
+struct mempool_queue_counts {
+	char name[32];		/* of the config */
+	uint64_t capacity;	/* messages that it can hold */
+	uint64_t length;	/* messages that wait in it */
+	uint64_t sent;		/* since the segment was made */
+	uint64_t received;	/* all before the first that waits */
+	uint64_t reserved[8];
+};
+
+/* The same of a topic. */
+struct mempool_topic_counts {
+	char name[32];
+	uint64_t capacity;	/* messages that it keeps at most */
+	uint64_t length;	/* messages that it keeps */
+	uint64_t published;	/* since the segment was made */
+	uint64_t reserved[8];
+};
+
+/**
+ * mempool_client_queues() - the queues of the segment, and their counts
+ * @ret_queues: NULL, or room for @n
+ * @n:          how many to fill in at most
+ *
+ * In the order of the config. The counts are read from the slots: exact where nothing moves.
+ * Some nanoseconds for each message that a queue can hold. Writes nothing.
+ *
+ * Threads: any. Wait-free.
+ * Return:  how many queues there are (may be more than @n), or -EINVAL, -ECHILD.
+ */
+int mempool_client_queues(struct mempool_client *client, struct mempool_queue_counts *ret_queues,
+			  size_t n);
+
+/**
+ * mempool_client_topics() - the topics of the segment, and their counts
+ * @ret_topics: NULL, or room for @n
+ * @n:          how many to fill in at most
+ *
+ * Threads, and all else: as mempool_client_queues().
+ * Return:  how many topics there are (may be more than @n), or -EINVAL, -ECHILD.
+ */
+int mempool_client_topics(struct mempool_client *client, struct mempool_topic_counts *ret_topics,
+			  size_t n);
 
 /* Version of the library, "MAJOR.MINOR.PATCH". */
 const char *mempool_version(void);
@@ -366,6 +410,15 @@ int mempool_queue_open(struct mempool_client *client, const char *name,
 void mempool_queue_close(struct mempool_queue *queue);
 
 /**
+ * mempool_queue_info() - name, capacity and counts of a queue
+ *
+ * As mempool_client_queues() tells them.
+ * Threads: any. Wait-free.
+ * Return:  0; -EINVAL, -ECHILD, -ENOTCONN.
+ */
+int mempool_queue_info(struct mempool_queue *queue, struct mempool_queue_counts *ret_counts);
+
+/**
  * mempool_queue_send() - hand a chunk to one receiver
  * @chunk:      held by this client alone; no longer, when it was sent
  * @length:     bytes of the message
@@ -440,6 +493,15 @@ struct mempool_subscriber;
 int mempool_topic_open(struct mempool_client *client, const char *name,
 		       struct mempool_topic **ret_topic);
 void mempool_topic_close(struct mempool_topic *topic);
+
+/**
+ * mempool_topic_info() - name, capacity and counts of a topic
+ *
+ * As mempool_client_topics() tells them.
+ * Threads: any. Wait-free.
+ * Return:  0; -EINVAL, -ECHILD, -ENOTCONN.
+ */
+int mempool_topic_info(struct mempool_topic *topic, struct mempool_topic_counts *ret_counts);
 
 /**
  * mempool_topic_publish() - a message for every subscriber, now and later

@@ -415,6 +415,20 @@ static void do_pointer(struct clients *all, struct mempool_client *client,
 	FUZZ_CHECK(r != 0 || pool_of(all, chunk));
 }
 
+/* Whatever stands in the slots, no more is counted than there are. */
+static void do_rings(struct mempool_client *client)
+{
+	struct mempool_queue_counts queues[4];
+	struct mempool_topic_counts topics[4];
+	int n_queues = mempool_client_queues(client, queues, 4);
+	int n_topics = mempool_client_topics(client, topics, 4);
+
+	for (int i = 0; i < n_queues && i < 4; i++)
+		FUZZ_CHECK(queues[i].length <= queues[i].capacity);
+	for (int i = 0; i < n_topics && i < 4; i++)
+		FUZZ_CHECK(topics[i].length <= topics[i].capacity);
+}
+
 static void do_pools(struct clients *all, struct mempool_client *client)
 {
 	struct mempool_pool_info infos[MEMPOOL_MAX_DATA_POOLS];
@@ -424,6 +438,7 @@ static void do_pools(struct clients *all, struct mempool_client *client)
 	for (int i = 0; i < n; i++)
 		FUZZ_CHECK(infos[i].used + infos[i].free == infos[i].total);
 	mempool_client_is_stale(client);
+	do_rings(client);
 }
 
 static void step(struct clients *all, struct fuzz_input *input)

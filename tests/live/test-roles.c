@@ -83,6 +83,30 @@ static int do_pools(struct stage *stage)
 	return mempool_client_pools(stage->client, &info, 1);
 }
 
+static int do_queues(struct stage *stage)
+{
+	struct mempool_queue_counts counts;
+	int r = mempool_client_queues(stage->client, &counts, 1);
+
+	return r == 1 && counts.capacity != 8 ? -EIO : r;
+}
+
+static int do_topics(struct stage *stage)
+{
+	struct mempool_topic_counts counts;
+	int r = mempool_client_topics(stage->client, &counts, 1);
+
+	return r == 1 && (counts.length != 3 || counts.published != 3) ? -EIO : r;
+}
+
+static int do_topic_info(struct stage *stage)
+{
+	struct mempool_topic_counts counts;
+	int r = mempool_topic_info(stage->topic, &counts);
+
+	return r == 0 ? (int)counts.length : r;
+}
+
 static int do_fd(struct stage *stage)
 {
 	return mempool_client_fd(stage->client) < 0 ? mempool_client_fd(stage->client) : 0;
@@ -209,10 +233,13 @@ static int do_publish(struct stage *stage)
 static int do_queue_open(struct stage *stage)
 {
 	struct mempool_queue *queue;
+	struct mempool_queue_counts counts;
 	int r = mempool_queue_open(stage->client, "jobs", &queue);
 
-	if (r == 0)
-		mempool_queue_close(queue);
+	if (r < 0)
+		return r;
+	r = mempool_queue_info(queue, &counts);
+	mempool_queue_close(queue);
 	return r;
 }
 
@@ -264,8 +291,11 @@ static const struct act {
 	{ "client_role", do_role, { 0, 2 } },
 	{ "client_is_stale", do_is_stale, { 0, 0 } },
 	{ "client_pools", do_pools, { 1, 1 } },
+	{ "client_queues", do_queues, { 1, 1 } },
+	{ "client_topics", do_topics, { 1, 1 } },
 	{ "client_fd", do_fd, { 0, 0 } },
 	{ "topic_open", do_topic_open, { 0, 0 } },
+	{ "topic_info", do_topic_info, { 3, 3 } },
 	{ "topic_subscribe", do_subscribe, { 0, 0 } },
 	{ "subscriber_peek", do_peek, { 0, 0 } },
 	{ "subscriber_verify", do_verify, { 0, 0 } },

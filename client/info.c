@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * info.c - the queues and topics of a segment, and what there is to count of them
+ *
+ * Names and capacities are those of our private shape. The counts are read from the slots, and
+ * from the words of what stands there: nobody keeps any. Nothing is written, so a spectator may
+ * ask as well.
+ */
+#include "info.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "parts.h"
+
+_Static_assert(sizeof(((struct mempool_queue_counts *)NULL)->name) == MEMPOOL_NAME_BYTES &&
+	       sizeof(((struct mempool_topic_counts *)NULL)->name) == MEMPOOL_NAME_BYTES, "names");
+
+static const char *name_of(const struct segment *segment, uint32_t ring)
+{
+	return segment->config.rings[ring].name;
+}
+
+void info_of_queue(const struct queue *queue, struct mempool_queue_counts *ret_counts)
+{
+	struct queue_tally tally = { 0 };
+
+	queue_tally_go_on(&tally, queue, NULL);
+	*ret_counts = (struct mempool_queue_counts){
+		.capacity = queue->mask + 1,
+		.length = tally.n_messages,
+		.sent = tally.n_sent,
+		.received = tally.n_received,
+	};
+	strcpy(ret_counts->name, name_of(queue->segment, queue->id - 1));
+}
+
+void info_of_topic(const struct topic *topic, struct mempool_topic_counts *ret_counts)
+{
+	*ret_counts = (struct mempool_topic_counts){
+		.capacity = topic->capacity,
+		.length = topic_count(topic, 0, topic->capacity),
+		.published = topic_newest(topic),
+	};
+	strcpy(ret_counts->name, name_of(topic->segment, topic->ring_index));
+}
+
+/* The next ring of a kind, from this one on. false: there is none. */
+static bool find_next(const struct segment *segment, enum mempool_ring_kind kind, uint32_t *ring)
+{
+	const struct config *config = &segment->config;
+
+	while (*ring < config->n_rings && config->rings[*ring].kind != kind)
+		(*ring)++;
+	return *ring < config->n_rings;
+}
+
+PUBLIC int mempool_client_queues(struct mempool_client *client,
+				 struct mempool_queue_counts *ret_queues, size_t n)
+{
+	int n_queues = 0, r = client_check(client);
+
+	if (r < 0)
+		return r;
+	for (uint32_t ring = 0; find_next(client->segment, MEMPOOL_RING_QUEUE, &ring); ring++) {
+		struct queue queue;
+
+		if (ret_queues && (size_t)n_queues < n) {
+			queue_view(&queue, client->segment, ring);
+			info_of_queue(&queue, &ret_queues[n_queues]);
+		}
+		n_queues++;
+	}
+	return n_queues;
+}
+
+PUBLIC int mempool_client_topics(struct mempool_client *client,
+				 struct mempool_topic_counts *ret_topics, size_t n)
+{
+	int n_topics = 0, r = client_check(client);
+
+	if (r < 0)
+		return r;
+	for (uint32_t ring = 0; find_next(client->segment, MEMPOOL_RING_TOPIC, &ring); ring++) {
+		struct topic topic;
+
+		if (ret_topics && (size_t)n_topics < n) {
+			topic_view(&topic, client->segment, ring);
+			info_of_topic(&topic, &ret_topics[n_topics]);
+		}
+		n_topics++;
+	}
+	return n_topics;
+}
