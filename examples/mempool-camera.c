@@ -16,8 +16,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "frame.h"
 #include "mempool.h"
+#include "picture.h"
 
 #define DEFAULT_PER_SECOND 25
 #define NS_PER_SECOND 1000000000
@@ -47,28 +47,36 @@ static void stop(int signal_number)
 }
 
 /* A bright bar that moves to the right. */
-static void take_picture(struct frame *frame, uint64_t number)
+static void take_picture(struct picture *picture, uint64_t number)
 {
-	for (unsigned int i = 0; i < sizeof(frame->pixels); i++)
-		frame->pixels[i] = i % FRAME_WIDTH == number % FRAME_WIDTH ? 255 : 16;
-	frame->number = number;
-	frame->checksum = frame_checksum(frame);
+	struct mempool_frame *frame = &picture->frame;
+	struct timespec now;
+
+	mempool_frame_init(frame, MEMPOOL_FRAME_GREY, PICTURE_WIDTH, PICTURE_HEIGHT,
+			   PICTURE_WIDTH);
+	frame->header_bytes = PICTURE_HEADER_BYTES;
+	frame->sequence = number;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	frame->stamp_ns = (int64_t)now.tv_sec * NS_PER_SECOND + now.tv_nsec;
+	for (unsigned int i = 0; i < sizeof(picture->pixels); i++)
+		picture->pixels[i] = i % PICTURE_WIDTH == number % PICTURE_WIDTH ? 255 : 16;
+	picture->checksum = picture_checksum(picture->pixels);
 }
 
 static int publish_picture(struct camera *camera)
 {
-	struct frame *frame = mempool_alloc(camera->client, sizeof(*frame));
+	struct picture *picture = mempool_alloc(camera->client, sizeof(*picture));
 	int r;
 
-	if (!frame && errno == EAGAIN) {
+	if (!picture && errno == EAGAIN) {
 		camera->n_dropped++;
 		return 0;
 	}
-	if (!frame)
+	if (!picture)
 		return fail("mempool_alloc", -errno);
 
-	take_picture(frame, camera->n_published + 1);
-	r = mempool_topic_publish(camera->topic, frame, sizeof(*frame));
+	take_picture(picture, camera->n_published + 1);
+	r = mempool_topic_publish(camera->topic, picture, PICTURE_BYTES);
 	if (r < 0)
 		return fail("mempool_topic_publish", r);
 	camera->n_published++;

@@ -10,13 +10,14 @@
  * plus one. A watcher that is killed and started again begins with what is published then.
  */
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "frame.h"
 #include "mempool.h"
+#include "picture.h"
 
 struct watcher {
 	const char *name;
@@ -61,26 +62,36 @@ static void say_now_and_then(struct watcher *watcher)
 }
 
 /* Look at a picture for a while. The chunk does not change meanwhile, whatever the others do. */
-static int look(struct watcher *watcher, const struct frame *frame, uint64_t missed)
+static int look(struct watcher *watcher, const struct picture *picture, uint64_t missed)
 {
+	const uint64_t number = picture->frame.sequence;
 	const struct timespec delay = {
 		.tv_sec = (time_t)(watcher->delay_us / 1000000),
 		.tv_nsec = (long)(watcher->delay_us % 1000000 * 1000),
 	};
 
 	if (watcher->first == 0)
-		watcher->first = frame->number - missed;
-	else if (frame->number != watcher->last + missed + 1)
-		return damaged(watcher, "is not the next one", frame->number);
+		watcher->first = number - missed;
+	else if (number != watcher->last + missed + 1)
+		return damaged(watcher, "is not the next one", number);
 	if (watcher->delay_us > 0)
 		nanosleep(&delay, NULL);
-	if (frame->checksum != frame_checksum(frame))
-		return damaged(watcher, "changed while it was read", frame->number);
+	if (picture->checksum != picture_checksum(picture->pixels))
+		return damaged(watcher, "changed while it was read", number);
 
-	watcher->last = frame->number;
+	watcher->last = number;
 	watcher->n_read++;
 	say_now_and_then(watcher);
 	return 0;
+}
+
+/* Whether it is a picture of our camera, and all of it is there. */
+static bool is_picture(const struct mempool_frame *frame, size_t length)
+{
+	return mempool_frame_data(frame, frame, length) && length >= PICTURE_BYTES &&
+	       frame->header_bytes == PICTURE_HEADER_BYTES &&
+	       frame->format == MEMPOOL_FRAME_GREY && frame->width == PICTURE_WIDTH &&
+	       frame->height == PICTURE_HEIGHT && frame->stride == PICTURE_WIDTH;
 }
 
 /* Until the camera is off. */
@@ -96,7 +107,7 @@ static int watch(struct watcher *watcher, struct mempool_subscriber *subscriber)
 		if (r < 0)
 			return fail("mempool_subscriber_next", r);
 		watcher->n_missed += missed;
-		if (length == sizeof(struct frame))
+		if (is_picture(chunk, length))
 			r = look(watcher, chunk, missed);
 		mempool_free(watcher->client, chunk);
 		if (r < 0 || length == 0)

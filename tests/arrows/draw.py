@@ -22,6 +22,8 @@ INK, PALE, ARROW = "#24292f", "#57606a", "#6e7781"
 BOXES = {
     "client": (24, 112, 214, 440, "#dafbe1", (64, 216), 17, "libmempool-client"),
     "include/mempool.h": (104, 484, 214, 552, "#eaeef2", (10, 0), 13, "mempool.h, the API"),
+    "include/mempool_frame.h": (104, 566, 214, 634, "#eaeef2", (10, 0), 15,
+                                "mempool_frame.h, pictures"),
     "daemon": (260, 124, 820, 202, "#fff1e5", (112, 0), 60,
                "main; the server, with the loop; reload"),
     "daemon/sessions": (260, 242, 608, 386, "#ffe2cc", (80, 0), 36,
@@ -246,7 +248,7 @@ def draw_room(drawing, room, graph, arrows):
     left, top, right, bottom, colour, (dx, dy), letters, what = BOXES[room]
     x, y = left + dx, top + dy + 20
     drawing.box(left, top, right, bottom, colour, f' rx="6" stroke="{ARROW}"')
-    name = "include" if room == "include/mempool.h" else room.replace("daemon/config/", "")
+    name = "include" if room.startswith("include/") else room.replace("daemon/config/", "")
     drawing.text(x, y, name + "/", 14, INK, ' font-weight="bold"')
     implied = sorted(short(to) for to in graph[room] if (room, to) not in arrows)
     lines = [(line, "") for line in textwrap.wrap(what, letters)]

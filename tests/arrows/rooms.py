@@ -13,6 +13,7 @@ import re
 ROOMS = {
     "include": "",
     "include/mempool.h": "",
+    "include/mempool_frame.h": "",
     "shm": "include",
     "client": "include include/mempool.h shm",
     "daemon": "daemon/base daemon/config daemon/segments daemon/sessions include shm",
@@ -24,8 +25,8 @@ ROOMS = {
     "ctl": "daemon/base daemon/config include shm",
 
     # Programs of users: the library as it is installed.
-    "examples": "include/mempool.h",
-    "docs/man/examples": "include/mempool.h",
+    "examples": "include/mempool.h include/mempool_frame.h",
+    "docs/man/examples": "include/mempool.h include/mempool_frame.h",
     "tests/cli": "include/mempool.h",
     "tests/systemd": "include/mempool.h",
 
