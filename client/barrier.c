@@ -7,6 +7,13 @@
 
 #include "build_config.h"
 
+bool barrier_is_there(void)
+{
+	long commands = MEMPOOL_SANITIZED ? -1 : syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0);
+
+	return commands >= 0 && (commands & MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED);
+}
+
 bool barrier_register(void)
 {
 	return !MEMPOOL_SANITIZED &&

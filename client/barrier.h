@@ -12,6 +12,9 @@
 
 #include <stdbool.h>
 
+/* Whether a process can register here, as far as can be known before it does. */
+bool barrier_is_there(void);
+
 /* Register this process; may be called again. false: order your own stores (seq_cst). */
 bool barrier_register(void);
 

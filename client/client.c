@@ -73,7 +73,8 @@ int client_new_as(enum mempool_role role, struct segment *segment, uint32_t hold
 		.holder = holder,
 		.role = role,
 		.n_pools = segment->n_pools,
-		.seq_cst = !barrier_register(),
+		/* A spectator stores nothing, and is to be interrupted by nobody's barrier. */
+		.seq_cst = role != MEMPOOL_ROLE_SPECTATOR && !barrier_register(),
 		.checked = flags & MEMPOOL_CLIENT_DEBUG,
 		.fallback = segment->config.fallback,
 		.connection = CONNECTION_NULL,
@@ -212,12 +213,21 @@ static void set_default_name(char to[32])
 		to[0] = '-';
 }
 
+static int set_nonce(struct mempool_msg_hello *hello)
+{
+	do {
+		if (getrandom(&hello->nonce, sizeof(hello->nonce), 0) < 0)
+			return -errno;
+	} while (hello->nonce == 0);
+	return 0;
+}
+
 static int set_hello(struct mempool_msg_hello *hello,
 		     const struct mempool_client_options *options)
 {
 	*hello = (struct mempool_msg_hello){
 		.msg = packet_head(MEMPOOL_MSG_HELLO, sizeof(*hello)),
-		.flags = barrier_register() ? MEMPOOL_HELLO_MEMBARRIER : 0,
+		.flags = barrier_is_there() ? MEMPOOL_HELLO_MEMBARRIER : 0,
 	};
 
 	if (options->segment) {
@@ -229,10 +239,7 @@ static int set_hello(struct mempool_msg_hello *hello,
 		set_default_name(hello->name);
 	else if (set_name(hello->name, options->name) < 0)
 		return -EINVAL;
-	while (hello->nonce == 0)
-		if (getrandom(&hello->nonce, sizeof(hello->nonce), 0) < 0)
-			return -errno;
-	return 0;
+	return set_nonce(hello);
 }
 
 static int set_socket_path(char to[108], const char *path)
@@ -347,6 +354,7 @@ static bool is_role(const struct mempool_msg_welcome *welcome, const struct segm
 static int attach(struct connection *connection, const struct mempool_msg_welcome *welcome,
 		  struct packet_passed *passed, uint64_t flags, struct mempool_client **ret_client)
 {
+	struct mempool_client *client;
 	struct segment *segment;
 	int r;
 
@@ -358,19 +366,25 @@ static int attach(struct connection *connection, const struct mempool_msg_welcom
 	else if (!is_role(welcome, segment))
 		r = -EPROTO;
 	else
-		r = client_new_as(welcome->role, segment, welcome->holder, flags, ret_client);
+		r = client_new_as(welcome->role, segment, welcome->holder, flags, &client);
 	if (r < 0) {
 		segment_free(segment);
 		return r == -EINVAL ? -EPROTO : r;
 	}
-	(*ret_client)->lock_fd = packet_take(passed, MEMPOOL_PASSED_LOCK);
-	(*ret_client)->connection = *connection;
-	(*ret_client)->connection.holder = welcome->holder;
+	/* Nothing of the segment was written yet. */
+	if ((connection->hello.flags & MEMPOOL_HELLO_MEMBARRIER) && client->seq_cst) {
+		client_close(client);
+		return -EOPNOTSUPP;
+	}
+	client->lock_fd = packet_take(passed, MEMPOOL_PASSED_LOCK);
+	client->connection = *connection;
+	client->connection.holder = welcome->holder;
 	/* From now on we come back to this segment or to none; a spectator has nothing there that
 	 * it could come back to. */
-	(*ret_client)->connection.hello.segment_id = segment->segment_id;
+	client->connection.hello.segment_id = segment->segment_id;
 	if (welcome->role == MEMPOOL_WELCOME_SPECTATOR)
-		(*ret_client)->connection.hello.nonce = 0;
+		client->connection.hello.nonce = 0;
+	*ret_client = client;
 	return 0;
 }
 
@@ -390,14 +404,42 @@ static bool is_zeroed_after(const struct mempool_client_options *options, size_t
 	return true;
 }
 
+/*
+ * Say hello, and be a client. Return: as mempool_client_open(); -EOPNOTSUPP the process could not
+ * do what its hello says of membarrier: only who writes to the segment registers for it, and who
+ * that is says the welcome.
+ */
+static int open_once(struct connection *connection, const struct mempool_client_options *options,
+		     struct mempool_client **ret_client)
+{
+	struct mempool_msg_welcome welcome;
+	struct packet_passed passed;
+	int r, cancel_state;
+
+	r = connection_open(connection, options->timeout_ns != 0, deadline_of(options->timeout_ns),
+			    &welcome, &passed);
+	if (r < 0)
+		return r;
+	/* Welcome: from here on there is something to be lost. */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+	r = attach(connection, &welcome, &passed, options->flags, ret_client);
+	packet_close_passed(&passed);
+	/* If we cannot come, the holder is free again. */
+	if (r < 0) {
+		if (r != -EOPNOTSUPP)
+			connection_unable(connection, r);
+		connection_bye(connection, 0);
+	}
+	pthread_setcancelstate(cancel_state, NULL);
+	return r;
+}
+
 PUBLIC int mempool_client_open(const struct mempool_client_options *options,
 			       struct mempool_client **ret_client)
 {
 	struct mempool_client_options all = { .size = sizeof(all) };
 	struct connection connection = CONNECTION_NULL;
-	struct mempool_msg_welcome welcome;
-	struct packet_passed passed;
-	int r, cancel_state;
+	int r;
 
 	if (!ret_client)
 		return -EINVAL;
@@ -410,23 +452,15 @@ PUBLIC int mempool_client_open(const struct mempool_client_options *options,
 	r = set_socket_path(connection.socket_path, all.socket_path);
 	if (r == 0)
 		r = set_hello(&connection.hello, &all);
-	if (r < 0)
-		return r;
-
-	r = connection_open(&connection, all.timeout_ns != 0, deadline_of(all.timeout_ns), &welcome,
-			    &passed);
-	if (r < 0)
-		return r;
-	/* Welcome: from here on there is something to be lost. */
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
-	r = attach(&connection, &welcome, &passed, all.flags, ret_client);
-	packet_close_passed(&passed);
-	/* If we cannot come, the holder is free again. */
-	if (r < 0) {
-		connection_unable(&connection, r);
-		connection_bye(&connection, 0);
+	if (r == 0)
+		r = open_once(&connection, &all, ret_client);
+	/* As another holder: the daemon may not have heard the bye of the first one yet. */
+	if (r == -EOPNOTSUPP && (connection.hello.flags & MEMPOOL_HELLO_MEMBARRIER)) {
+		connection.hello.flags &= ~(uint32_t)MEMPOOL_HELLO_MEMBARRIER;
+		r = set_nonce(&connection.hello);
+		if (r == 0)
+			r = open_once(&connection, &all, ret_client);
 	}
-	pthread_setcancelstate(cancel_state, NULL);
 	return r;
 }
 

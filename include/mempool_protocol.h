@@ -97,7 +97,8 @@ struct mempool_msg {
 };
 
 enum mempool_hello_flags {
-	MEMPOOL_HELLO_MEMBARRIER = 1,	/* the process is registered for membarrier(2) */
+	MEMPOOL_HELLO_MEMBARRIER = 1,	/* a holder of this process registers for membarrier(2), before
+					 * it writes to the segment */
 };
 
 struct mempool_msg_hello {

@@ -8,16 +8,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/membarrier.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "actor.h"
+#include "build_config.h"
 #include "support/control.h"
 #include "shm/packet.h"
 
@@ -807,6 +810,44 @@ START_TEST(test_a_spectator_is_no_holder)
 }
 END_TEST
 
+/* Linux 6.3 */
+#ifndef MEMBARRIER_CMD_GET_REGISTRATIONS
+#define MEMBARRIER_CMD_GET_REGISTRATIONS (1 << 9)
+#endif
+
+static bool is_registered(void)
+{
+	long commands = syscall(SYS_membarrier, MEMBARRIER_CMD_GET_REGISTRATIONS, 0, 0);
+
+	ck_assert_int_ge(commands, 0);
+	return commands & MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED;
+}
+
+static void run_registered(const struct fixture *with, int fd)
+{
+	uint64_t uid = hear(fd);
+
+	if (uid != 0)
+		become((uid_t)uid);
+	ck_assert(!is_registered());
+	open_client(with);
+	ck_assert_int_eq(is_registered(), uid == 0 && !MEMPOOL_SANITIZED);
+}
+
+/* Barriers of those who write interrupt whoever is registered. */
+START_TEST(test_a_spectator_is_interrupted_by_no_barrier)
+{
+	static const uid_t uids[] = { 0, SPECTATOR };
+	struct actor actor;
+
+	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GET_REGISTRATIONS, 0, 0) < 0)
+		return;
+	actor_start(&actor, &fixture, run_registered);
+	tell(actor.fd, uids[_i]);
+	actor_join(&actor);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("roles");
@@ -825,6 +866,7 @@ int main(void)
 	tcase_add_test(tcase, test_a_reload_changes_roles_and_no_layout);
 	tcase_add_test(tcase, test_a_spectator_counts_as_a_client);
 	tcase_add_test(tcase, test_a_spectator_is_no_holder);
+	tcase_add_loop_test(tcase, test_a_spectator_is_interrupted_by_no_barrier, 0, 2);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

@@ -8,16 +8,22 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/filter.h>
+#include <linux/membarrier.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -440,6 +446,48 @@ START_TEST(test_open_options_of_a_later_version)
 	options.later[1] = 0;
 	ck_assert_int_eq(mempool_client_open(&options.known, &client), 0);
 	ck_assert_int_eq(mempool_client_close(client), 0);
+}
+END_TEST
+
+/* ---- a promise ---- */
+
+/* This process asks what membarrier can do, and may not register for it. Return: as prctl(2). */
+static int refuse_to_register(void)
+{
+	struct sock_filter lines[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_membarrier, 0, 3),
+		/* The low half of the command comes first. */
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
+			 MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog filter = { ARRAY_SIZE(lines), lines };
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return -1;
+	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter);
+}
+
+START_TEST(test_open_takes_back_what_its_hello_says_of_membarrier)
+{
+	struct mempool_client *client;
+
+	if (MEMPOOL_SANITIZED ||
+	    syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0) <
+		    MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED || refuse_to_register() < 0)
+		return;
+	ck_assert_int_eq(try_open(&client), 0);
+	ck_assert(client->seq_cst);
+	ck_assert_int_eq(mempool_client_close(client), 0);
+	wait_for_talks(2);
+	ck_assert_uint_eq(talks[0].hello.flags, MEMPOOL_HELLO_MEMBARRIER);
+	ck_assert(talks[0].has_bye);
+	ck_assert_int_eq(talks[0].unable.error, 0);
+	ck_assert_uint_eq(talks[1].hello.flags, 0);
+	ck_assert_uint_ne(talks[1].hello.nonce, talks[0].hello.nonce);
 }
 END_TEST
 
@@ -1043,6 +1091,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_fork_memory_is_not_there_in_the_child);
 	tcase_add_test(tcase, test_open_bad_options_einval_nobody_is_asked);
 	tcase_add_test(tcase, test_open_options_of_a_later_version);
+	tcase_add_test(tcase, test_open_takes_back_what_its_hello_says_of_membarrier);
 	tcase_add_test(tcase, test_open_no_daemon_enotconn);
 	tcase_add_test(tcase, test_open_without_answer_ends_with_its_deadline);
 	tcase_add_test(tcase, test_open_signal_handler_ends_the_wait);
