@@ -4,7 +4,8 @@
  *
  * A daemon that was handed what the service manager has kept must not end: some managers drop it
  * then (systemd before 254 does, whatever the status). So it goes on with the segments that its
- * state files speak of, as they are. What else a config says is not known: all is as by default, and
+ * state files speak of, as they are. Where the state folder is, and the socket, the service manager
+ * has kept, too (segments/place.h). What else a config says is not known: all is as by default, and
  * nobody new is let in but root and the daemon's user, until a reload finds a config that is right.
  */
 #ifndef DAEMON_LAST_H
@@ -17,9 +18,10 @@
  * @path:        of the config, for a reload
  * @socket_path: of the command line, or NULL
  *
- * The state folder is where it is by default.
+ * There may be none in it: then all that is there is retired, and is watched.
  *
- * Return: 0; -ENOENT there is none; -errno.
+ * Return: 0; -ENOENT nothing that was kept has a state file, so there is nothing to go on for;
+ *	   -errno.
  */
 int last_conf(const char *path, const char *socket_path, struct conf **ret_conf);
 

@@ -24,6 +24,7 @@
 #include "daemon/config/conf.h"
 #include "daemon/last.h"
 #include "daemon/segments/keep.h"
+#include "daemon/segments/place.h"
 #include "daemon/segments/remove.h"
 #include "daemon/server.h"
 #include "shm/fd.h"
@@ -130,7 +131,7 @@ static int serve_last(const struct options *options, const struct conf_error *er
 	int r;
 
 	/* Without anything that an end would drop, the service manager is to see it fail. */
-	if (options->mode != MODE_SERVE || !handed_has_kept())
+	if (options->mode != MODE_SERVE || !keep_has_any())
 		return EX_CONFIG;
 	r = last_conf(options->config_path, options->socket_path, &conf);
 	if (r < 0) {
@@ -154,6 +155,11 @@ static int remove_all(const struct options *options, struct conf *conf)
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
+static bool is_kept_name(const char *name)
+{
+	return keep_is_name(name) || place_is_name(name);
+}
+
 /* Return: the exit status. */
 static int run(const struct options *options)
 {
@@ -161,7 +167,7 @@ static int run(const struct options *options)
 	struct conf *conf;
 	int r;
 
-	r = options->mode == MODE_SERVE ? handed_init(keep_is_name) : 0;
+	r = options->mode == MODE_SERVE ? handed_init(is_kept_name) : 0;
 	if (r < 0)
 		return EXIT_FAILURE;
 	r = conf_load(options->config_path, conf_log_warning, NULL, &conf, &error);

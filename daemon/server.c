@@ -62,6 +62,32 @@ static void describe_failed(const struct server *server, char *text, size_t size
 		snprintf(text, size, "; not served: %u (%s: %s)", n, first->name, first->why);
 }
 
+static bool has_memfds(const struct server *server)
+{
+	const struct generation *generation;
+	const struct host *host;
+
+	for (size_t i = 0; i < server->conf->n_segments; i++)
+		if (server->conf->segments[i].backing == SEGMENT_MEMFD)
+			return true;
+	TAILQ_FOREACH(host, &server->hosts.list, link)
+		TAILQ_FOREACH(generation, &host->generations, link)
+			if (state_backing(generation->file) == SEGMENT_MEMFD)
+				return true;
+	return false;
+}
+
+/* Where the next daemon finds us, for as long as anything of ours is kept. */
+static void keep_place(struct server *server)
+{
+	if (!server->house.path)
+		return;
+	if (has_memfds(server))
+		place_keep(&server->place, &server->house, server->conf);
+	else
+		place_drop(&server->place);
+}
+
 static void send_status(struct server *server)
 {
 	size_t n_segments = server->conf->n_segments;
@@ -84,8 +110,9 @@ static void send_status(struct server *server)
 	       plural(server->counters.n_tenants), n_segments, plural(n_segments), retired, failed,
 	       server->conf_error ? "; as before, the config cannot be used: " : "",
 	       server->conf_error ? server->conf_error : "", reload);
-	/* Once a second, until the manager has taken the state. */
-	if (notify_is_behind())
+	keep_place(server);
+	/* Once a second, until the manager has taken it all. */
+	if (notify_is_behind() || server->place.is_behind)
 		on_changed(server);
 }
 
@@ -232,8 +259,11 @@ static bool is_same_text(const char *a, const char *b)
 	return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
-static void house_changed(const struct conf *conf, const struct conf *before)
+/* Of one that was made of what is there (last.h), there is nothing to compare. */
+static void house_changed(const struct conf *conf, const struct conf *before, bool was_last)
 {
+	if (was_last)
+		return;
 	if (!is_same_text(conf->state_dir, before->state_dir) ||
 	    strcmp(conf->house, before->house) != 0)
 		log_warning("state_dir and house stay as they are until mempoold is restarted");
@@ -244,6 +274,7 @@ static void on_conf(struct conf *conf, void *userdata)
 {
 	struct server *server = userdata;
 	struct conf *before = server->conf;
+	bool was_last = server->conf_error != NULL;
 
 	server->conf = conf;
 	server->conf_error = NULL;
@@ -252,8 +283,9 @@ static void on_conf(struct conf *conf, void *userdata)
 	log_set_level(conf->log_level);
 	raise_fd_limit(conf);
 	socket_changed(server, before);
-	house_changed(conf, before);
+	house_changed(conf, before, was_last);
 	conf_free(before);
+	keep_place(server);
 }
 
 static void on_reloaded(uint64_t number, struct mempool_msg_reloaded *result,
@@ -320,8 +352,10 @@ static int server_start(struct server *server)
 
 	raise_fd_limit(conf);
 	r = house_open(&server->house, conf, server->socket_path);
-	if (r == 0)
+	if (r == 0) {
+		keep_place(server);
 		r = open_hosts(server);
+	}
 	if (r < 0)
 		return r;
 	/* Until here TERM ends us at once, which leaves nothing that is not recognised. */
@@ -505,6 +539,7 @@ static void server_deinit(struct server *server)
 		event_del(&server->status);
 		event_base_free(server->base);
 	}
+	place_deinit(&server->place);
 	handed_deinit();
 	conf_free(server->conf);
 }

@@ -20,6 +20,7 @@
 #include "daemon/reload.h"
 #include "daemon/segments/host.h"
 #include "daemon/segments/house.h"
+#include "daemon/segments/place.h"
 #include "daemon/segments/watch.h"
 #include "daemon/sessions/listener.h"
 #include "daemon/sessions/session.h"
@@ -37,6 +38,7 @@ struct server {
 	struct chores chores;
 	struct watches watches;
 	struct house house;
+	struct place place;
 	struct hosts hosts;
 	struct event sigterm;
 	struct event sigint;

@@ -106,14 +106,6 @@ unsigned int handed_sockets(int *ret_fd)
 	return n;
 }
 
-bool handed_has_kept(void)
-{
-	for (size_t i = 0; i < n_handed; i++)
-		if (handed[i].kind == HANDED_KEPT && handed[i].fd >= 0)
-			return true;
-	return false;
-}
-
 /* The one of that name that was kept. Of several, one that is still there. */
 static struct handed *find(const char *name)
 {

@@ -33,9 +33,6 @@ void handed_deinit(void);
 /* How many sockets there are for activation. *ret_fd is the first one's, and the caller's. */
 unsigned int handed_sockets(int *ret_fd);
 
-/* Whether anything that was kept has been handed to us. */
-bool handed_has_kept(void);
-
 /* The descriptor of that name, which stays ours; or -1. */
 int handed_find(const char *name);
 

@@ -152,13 +152,29 @@ static int send_and_wait(const char *text, int passed)
 	return r == -EAGAIN ? -ETIMEDOUT : r;
 }
 
+/* It is no connection, whose other end may go: not to be watched for that. */
+static void say_store(char text[static NOTIFY_TEXT_BYTES], const char *name)
+{
+	snprintf(text, NOTIFY_TEXT_BYTES, "FDSTORE=1\nFDNAME=%s\nFDPOLL=0", name);
+}
+
 int notify_store(const char *name, int fd)
 {
 	char text[NOTIFY_TEXT_BYTES];
 
-	/* It is no connection, whose other end may go: not to be watched for that. */
-	snprintf(text, sizeof(text), "FDSTORE=1\nFDNAME=%s\nFDPOLL=0", name);
+	say_store(text, name);
 	return send_and_wait(text, fd);
+}
+
+int notify_offer(const char *name, int fd)
+{
+	char text[NOTIFY_TEXT_BYTES];
+
+	send_due();
+	if (notify_is_behind())
+		return -EAGAIN;
+	say_store(text, name);
+	return send_message(text, fd, 0);
 }
 
 /* Whoever has read the message closes what came with it. */

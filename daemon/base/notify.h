@@ -38,6 +38,10 @@ bool notify_is_behind(void);
  */
 int notify_store(const char *name, int fd);
 
+/* As notify_store(), and waits for nobody. The loop's thread only. Return: -EAGAIN there is no room,
+ * or what was to be told before it is not told yet; else as notify_store(). */
+int notify_offer(const char *name, int fd);
+
 /* Wait until it has read all that it was sent. Threads, Return: as notify_store(). */
 int notify_barrier(void);
 

@@ -173,14 +173,14 @@ static uint64_t mix(uint64_t hash, const void *bytes, size_t size)
 	return hash;
 }
 
-static void set_id(struct house *house, const char *key)
+static void set_id(struct house *house)
 {
 	const uint64_t uid = geteuid();
 	uint64_t hash = UINT64_C(0xcbf29ce484222325);
 
 	hash = mix(hash, &uid, sizeof(uid));
 	hash = mix(hash, house->path, strlen(house->path) + 1);
-	hash = mix(hash, key, strlen(key));
+	hash = mix(hash, house->key, strlen(house->key));
 	snprintf(house->id, sizeof(house->id), "%016llx", (unsigned long long)hash);
 }
 
@@ -196,7 +196,8 @@ int house_open(struct house *house, const struct conf *conf, const char *socket_
 		r = take_lock(house);
 	if (r == 0) {
 		remove_half_made(house);
-		set_id(house, conf->house);
+		memcpy(house->key, conf->house, sizeof(house->key));
+		set_id(house);
 	} else {
 		house_close(house);
 	}

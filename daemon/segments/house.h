@@ -23,6 +23,7 @@ struct house {
 	char *path;
 	int folder;			/* its descriptor */
 	int lock;
+	char key[MEMPOOL_NAME_BYTES];	/* `house` of the config */
 	char id[HOUSE_ID_BYTES];
 };
 #define HOUSE_NULL ((struct house){ .folder = -1, .lock = -1 })

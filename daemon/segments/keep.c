@@ -51,6 +51,21 @@ bool keep_is_name(const char *name)
 	return parse(name, &kept);
 }
 
+static void find_any(const char *name, void *userdata)
+{
+	bool *found = userdata;
+
+	*found = *found || (keep_is_name(name) && handed_find(name) >= 0);
+}
+
+bool keep_has_any(void)
+{
+	bool found = false;
+
+	handed_each(find_any, &found);
+	return found;
+}
+
 /* ---- one generation ---- */
 
 static void name_object(char ret_name[static KEEP_NAME_BYTES], const char *segment_name,

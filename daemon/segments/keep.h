@@ -21,6 +21,9 @@
 /* Whether it is of the form above. */
 bool keep_is_name(const char *name);
 
+/* Whether any of these has been handed to us. */
+bool keep_has_any(void);
+
 /* The highest generation of a segment that anything was handed over of, dropped or not; 0: none. */
 uint64_t keep_last_generation(const char *segment_name);
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define FIRST_PASSED 3
@@ -124,23 +125,28 @@ static void *listen_on(void *userdata)
 static void pass_kept(void *userdata)
 {
 	const struct manager *manager = userdata;
-	char names[(MANAGER_MAX + 1) * 64] = "mempoold.socket", number[16];
-	int fds[MANAGER_MAX + 1];
+	char names[(MANAGER_MAX + 1) * 65] = "", number[16];
+	int fds[MANAGER_MAX + 1], n = 0;
 
 	/* Out of the way of each other, then to their places. */
-	fds[0] = fcntl(manager->socket, F_DUPFD_CLOEXEC, OUT_OF_THE_WAY);
+	if (manager->socket >= 0) {
+		fds[n++] = fcntl(manager->socket, F_DUPFD_CLOEXEC, OUT_OF_THE_WAY);
+		strcpy(names, "mempoold.socket");
+		setenv("RUNTIME_DIRECTORY", manager->fixture->folder, 1);
+	}
 	for (int i = 0; i < manager->n; i++) {
-		fds[i + 1] = fcntl(manager->kept[i].fd, F_DUPFD_CLOEXEC, OUT_OF_THE_WAY);
-		strcat(names, ":");
+		fds[n] = fcntl(manager->kept[i].fd, F_DUPFD_CLOEXEC, OUT_OF_THE_WAY);
+		strcat(names, n++ ? ":" : "");
 		strcat(names, manager->kept[i].name);
 	}
-	for (int i = 0; i <= manager->n; i++)
+	for (int i = 0; i < n; i++)
 		dup2(fds[i], FIRST_PASSED + i);
 	setenv("NOTIFY_SOCKET", manager->fixture->notify_path, 1);
-	setenv("RUNTIME_DIRECTORY", manager->fixture->folder, 1);
+	if (n == 0)
+		return;
 	snprintf(number, sizeof(number), "%d", (int)getpid());
 	setenv("LISTEN_PID", number, 1);
-	snprintf(number, sizeof(number), "%d", manager->n + 1);
+	snprintf(number, sizeof(number), "%d", n);
 	setenv("LISTEN_FDS", number, 1);
 	setenv("LISTEN_FDNAMES", names, 1);
 }
@@ -157,15 +163,27 @@ static int listen_at(const char *path)
 	return fd;
 }
 
+void manager_use(struct manager *manager)
+{
+	manager->fixture->in_child = pass_kept;
+	manager->fixture->userdata = manager;
+}
+
 void manager_start(struct manager *manager, struct fixture *fixture)
 {
 	*manager = (struct manager){ .fixture = fixture };
 	manager->fd = fixture_listen(fixture);
 	manager->socket = listen_at(fixture->socket_path);
-	fixture->in_child = pass_kept;
-	fixture->userdata = manager;
+	manager_use(manager);
 	ck_assert_int_eq(pthread_mutex_init(&manager->mutex, NULL), 0);
 	ck_assert_int_eq(pthread_create(&manager->thread, NULL, listen_on, manager), 0);
+}
+
+void manager_make_bare(struct manager *manager)
+{
+	close(manager->socket);
+	manager->socket = -1;
+	ck_assert_int_eq(unlink(manager->fixture->socket_path), 0);
 }
 
 void manager_stop(struct manager *manager)
@@ -173,7 +191,8 @@ void manager_stop(struct manager *manager)
 	shutdown(manager->fd, SHUT_RDWR);
 	pthread_join(manager->thread, NULL);
 	close(manager->fd);
-	close(manager->socket);
+	if (manager->socket >= 0)
+		close(manager->socket);
 	drop(manager, NULL);
 	pthread_mutex_destroy(&manager->mutex);
 }
@@ -223,7 +242,11 @@ struct ready {
 static bool is_ready(void *userdata)
 {
 	const struct ready *ready = userdata;
+	siginfo_t info = { .si_pid = 0 };
 	bool found;
+
+	waitid(P_PID, (id_t)ready->manager->fixture->pid, &info, WEXITED | WNOHANG | WNOWAIT);
+	ck_assert_msg(info.si_pid == 0, "it ended, with status %d", info.si_status);
 
 	pthread_mutex_lock(&ready->manager->mutex);
 	found = ready->manager->n_ready > ready->n;

@@ -4,8 +4,8 @@
  *
  * As systemd does with FileDescriptorStoreMax=: what comes with FDSTORE=1 stays, by its name, until
  * FDSTOREREMOVE=1, and is passed to each daemon that the fixture starts, behind the socket that it is
- * to listen on. The state folder is said by RUNTIME_DIRECTORY. A thread of its own listens, since a
- * daemon that starts waits until it was heard.
+ * to listen on. The state folder is said by RUNTIME_DIRECTORY; a bare one says none, and has no
+ * socket. A thread of its own listens, since a daemon that starts waits until it was heard.
  */
 #ifndef TESTS_LIVE_MANAGER_H
 #define TESTS_LIVE_MANAGER_H
@@ -25,7 +25,7 @@ struct manager_kept {
 struct manager {
 	struct fixture *fixture;
 	int fd;
-	int socket;			/* for activation */
+	int socket;			/* for activation; -1: a bare one */
 	pthread_t thread;
 	pthread_mutex_t mutex;		/* of what follows */
 	struct manager_kept kept[MANAGER_MAX];
@@ -39,6 +39,13 @@ struct manager {
 
 /* Before the daemon starts. */
 void manager_start(struct manager *manager, struct fixture *fixture);
+
+/* Start daemons from the manager again, after some that were not (fixture->in_child). */
+void manager_use(struct manager *manager);
+
+/* From now on a bare one. */
+void manager_make_bare(struct manager *manager);
+
 void manager_stop(struct manager *manager);
 
 /* Start the fixture's daemon, and wait until it is ready. */

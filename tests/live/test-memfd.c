@@ -72,6 +72,12 @@ static bool first_is_gone(void *userdata)
 	return keeps_none_of(1) && !has_state_file(1);
 }
 
+static bool keeps_nothing(void *userdata)
+{
+	(void)userdata;
+	return manager_count(&manager) == 0;
+}
+
 static bool said(void *text)
 {
 	return fixture_log_has(&fixture, text);
@@ -201,7 +207,8 @@ START_TEST(test_objects_are_sealed_and_kept_before_anybody_is_welcome)
 
 	manager_start_daemon(&manager);
 	ck_assert_int_eq(manager.n_barriers, 1);
-	ck_assert_int_eq(manager.n_when_barrier, 2);
+	/* Both, and where to find their state. */
+	ck_assert_int_eq(manager.n_when_barrier, 3);
 	ck_assert(!manager.is_watched);
 	for (int i = 0; i < 2; i++) {
 		int fd = kept(1, i ? "data" : "control");
@@ -250,7 +257,7 @@ START_TEST(test_next_daemon_goes_on_with_clients_and_messages)
 	wait_until(has_one_holder, NULL, GONE_MS);
 	ck_assert_uint_eq(ask(&living), 1);
 	expect_number(17);
-	ck_assert_int_eq(manager_count(&manager), 2);
+	ck_assert_int_eq(manager_count(&manager), 3);
 	ck_assert(has_state_file(1) && !has_state_file(2));
 	end_living(&living);
 }
@@ -284,11 +291,11 @@ START_TEST(test_reload_to_another_backing_moves_messages_and_drops)
 	wire_reload(&fixture, &reloaded);
 	ck_assert_int_eq(reloaded.error, 0);
 	ck_assert_uint_eq(reloaded.n_relaid, 1);
-	ck_assert_int_eq(manager_count(&manager), 2);
+	ck_assert_int_eq(manager_count(&manager), 3);
 	ck_assert_uint_eq(ask(&living), 2);
 	end_living(&living);
 	wait_until(first_is_gone, NULL, GONE_MS);
-	ck_assert_int_eq(manager_count(&manager), 0);
+	wait_until(keeps_nothing, NULL, GONE_MS);
 	expect_number(19);
 	/* The same the other way round. */
 	leave_number(20);
@@ -324,7 +331,7 @@ static void expect_living_goes_on_alone(struct actor *living)
 	ck_assert_uint_ne(ask(living), 0);
 	end_living(living);
 	wait_until(first_is_gone, NULL, GONE_MS);
-	ck_assert_int_eq(manager_count(&manager), 2);
+	ck_assert_int_eq(manager_count(&manager), 3);
 	fixture_stop(&fixture);
 }
 
@@ -412,6 +419,114 @@ START_TEST(test_wrong_config_does_not_end_what_is_kept)
 	expect_number(22);
 	ck_assert_uint_eq(ask(&living), 1);
 	end_living(&living);
+}
+END_TEST
+
+/* A config as that, with a key that is not known. */
+static void spoil_config(void)
+{
+	fixture_configure(&fixture, "no_such_key: 1\n", of_memfd);
+}
+
+static void expect_as_before(struct actor *living)
+{
+	spoil_config();
+	manager_start_daemon(&manager);
+	manager_expect_status(&manager, "the config cannot be used: ");
+	ck_assert_uint_eq(ask(living), 1);
+	/* And so does the next one after it. */
+	fixture_kill(&fixture);
+	manager_start_daemon(&manager);
+	manager_expect_status(&manager, "the config cannot be used: ");
+	ck_assert_uint_eq(ask(living), 1);
+}
+
+/* 0: state_dir says where the state is. 1: only the path of the socket, which nobody passes. */
+START_TEST(test_wrong_config_hides_no_state_folder)
+{
+	struct mempool_msg_reloaded reloaded;
+	struct actor living;
+	char top[192] = "", path[256];
+
+	if (_i == 0)
+		snprintf(top, sizeof(top), "state_dir: %s/state\n", fixture.folder);
+	else
+		manager_make_bare(&manager);
+	fixture_configure(&fixture, top, of_memfd);
+	manager_start_daemon(&manager);
+	start_living(&living);
+	leave_number(23);
+	end_daemon(1);
+	expect_as_before(&living);
+	fixture_configure(&fixture, top, of_memfd);
+	wire_reload(&fixture, &reloaded);
+	ck_assert_int_eq(reloaded.error, 0);
+	ck_assert_uint_eq(reloaded.n_relaid, 0);
+	expect_number(23);
+	ck_assert(!fixture_log_has(&fixture, "stay as they are until mempoold is restarted"));
+	end_living(&living);
+	fixture_stop(&fixture);
+	if (_i == 0) {
+		snprintf(path, sizeof(path), "%s/state/%s.1.state", fixture.folder, fixture.segment);
+		ck_assert_int_eq(unlink(path), 0);
+		snprintf(path, sizeof(path), "%s/state/mempoold.lock", fixture.folder);
+		ck_assert_int_eq(unlink(path), 0);
+		snprintf(path, sizeof(path), "%s/state", fixture.folder);
+		ck_assert_int_eq(rmdir(path), 0);
+	}
+}
+END_TEST
+
+START_TEST(test_wrong_config_and_damaged_place_is_by_default)
+{
+	struct actor living;
+	int fd;
+
+	manager_start_daemon(&manager);
+	start_living(&living);
+	end_daemon(1);
+	fd = memfd_create("junk", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	ck_assert_int_eq(ftruncate(fd, 8192), 0);
+	ck_assert_int_eq(fcntl(fd, F_ADD_SEALS, SEALS), 0);
+	manager_replace(&manager, "mempoold.place", fd);
+	expect_as_before(&living);
+	ck_assert(fixture_log_has(&fixture, "of the state folder is damaged"));
+	/* A good one is in its place. */
+	ck_assert_int_eq(manager_count(&manager), 3);
+	fixture_stop(&fixture);
+	spoil_config();
+	manager_start_daemon(&manager);
+	ck_assert_uint_eq(ask(&living), 1);
+	end_living(&living);
+}
+END_TEST
+
+/* New clients went to a segment of files, which is not there any more. */
+START_TEST(test_wrong_config_keeps_what_is_retired)
+{
+	struct mempool_msg_reloaded reloaded;
+	struct actor living;
+
+	manager_start_daemon(&manager);
+	start_living(&living);
+	fixture_configure(&fixture, "", of_shm);
+	wire_reload(&fixture, &reloaded);
+	ck_assert_uint_eq(reloaded.n_relaid, 1);
+	fixture_stop(&fixture);
+	/* By an admin, and so not from the manager. */
+	fixture.in_child = NULL;
+	ck_assert_int_eq(fixture_run_remove(&fixture), 1);
+	manager_use(&manager);
+	ck_assert(has_state_file(1) && !has_state_file(2));
+	spoil_config();
+	manager_start_daemon(&manager);
+	manager_expect_status(&manager, "1 client in 0 segments; 1 retired generation; as before");
+	ck_assert_int_ge(kept(1, "control"), 0);
+	ck_assert_int_ge(kept(1, "data"), 0);
+	ck_assert_uint_eq(ask(&living), 2);
+	end_living(&living);
+	wait_until(first_is_gone, NULL, GONE_MS);
+	wait_until(keeps_nothing, NULL, GONE_MS);
 }
 END_TEST
 
@@ -527,6 +642,9 @@ static Suite *memfd_suite(void)
 	tcase_add_loop_test(tcase, test_absent_is_not_dead, 0, 2);
 	tcase_add_loop_test(tcase, test_wrong_descriptor_is_not_taken, 0, 2);
 	tcase_add_loop_test(tcase, test_wrong_config_does_not_end_what_is_kept, 0, 2);
+	tcase_add_loop_test(tcase, test_wrong_config_hides_no_state_folder, 0, 2);
+	tcase_add_test(tcase, test_wrong_config_and_damaged_place_is_by_default);
+	tcase_add_test(tcase, test_wrong_config_keeps_what_is_retired);
 	tcase_add_test(tcase, test_wrong_config_without_state_ends);
 	tcase_add_test(tcase, test_member_cannot_truncate_memfd);
 	tcase_add_loop_test(tcase, test_member_can_truncate_shm, 0, 2);

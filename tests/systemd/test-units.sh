@@ -388,14 +388,14 @@ n_kept() { is $service NFileDescriptorStore "$1"; }
 of_memfd="name: sealed, backing: memfd, queues: [ { name: q, capacity: 16 } ], $pools"
 add_segment "$of_memfd"
 check 'restart' systemctl restart $service
-check 'the manager keeps both objects' n_kept 2
+check 'the manager keeps both objects, and where the state is' n_kept 3
 check 'there is no file of it' lacks '/dev/shm/mempool-sealed.*'
 launch inside member sealed
 check 'a program' answers inside open
 check 'holds chunks' ask inside 'hold 10' 'held 10'
 check 'and leaves a message' ask inside 'send 17' 'sent 17'
 goes_on() {
-	check 'the manager still keeps both' n_kept 2
+	check 'the manager still keeps both' n_kept 3
 	check 'the program has its chunks' ask inside check 'whole 10'
 	check 'in the segment that counts' ask inside stale current
 	check 'a new one is let in' opens member sealed
@@ -418,7 +418,7 @@ check 'with a config that is wrong it starts all the same' systemctl restart $se
 check 'and says so' soon 5 status_says 'the config cannot be used'
 check 'as an error' complained "$config:"
 goes_on_as_before() {
-	check 'the manager still keeps both' n_kept 2
+	check 'the manager still keeps both' n_kept 3
 	check 'the program has its chunks' ask inside check 'whole 10'
 	check 'in the segment that counts' ask inside stale current
 	check 'nobody new is let in' refused ENOENT member sealed
@@ -442,7 +442,7 @@ check 'holds chunks' ask inside 'hold 10' 'held 10'
 check 'stop' systemctl stop $service $socket
 mark
 if (($(systemctl --version | awk 'NR == 1 { print $2 }') >= 254)); then
-	check 'the manager keeps them meanwhile' n_kept 2
+	check 'the manager keeps them meanwhile' n_kept 3
 	check 'start' systemctl start $service
 	goes_on
 else
@@ -451,7 +451,7 @@ else
 	check 'says that it has no memory of it' said 'was not handed over to us'
 	check 'the program has its chunks' ask inside check 'whole 10'
 	check 'a new one is elsewhere' opens member sealed
-	check 'which is kept' n_kept 2
+	check 'which is kept' n_kept 3
 	check 'restart' systemctl restart $service
 	check 'the program still has its chunks' ask inside check 'whole 10'
 fi
@@ -467,7 +467,7 @@ if [[ -r $free ]] && (($(<$free) >= 1)); then
 	check 'of huge pages it needs no hugetlbfs' systemctl restart $service
 	check 'is served' opens member sealed
 	check 'from a huge page' has_free_pages $((n - 1))
-	check 'is kept' n_kept 2
+	check 'is kept' n_kept 3
 	check 'and found' systemctl restart $service
 	check 'and served again' opens member sealed
 	check 'as the same' same 1 "$(compgen -G "$state" | wc -l)"
