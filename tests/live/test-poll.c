@@ -742,6 +742,36 @@ START_TEST(test_poll_list_that_is_not_read_comes_without_descriptors)
 }
 END_TEST
 
+/* One client that is welcome on each new connection, reads none of them and keeps them open. */
+START_TEST(test_poll_hello_again_and_again_is_refused)
+{
+	enum { N_MOST = 16, N_HELLOS = N_MOST + 10 };
+	const struct mempool_msg_hello hello = wire_hello(&fixture, 1);
+	struct mempool_msg_welcome welcome;
+	int fds[N_HELLOS];
+
+	for (int i = 0; i < N_HELLOS; i++) {
+		struct pollfd poll_fd = { .events = POLLIN };
+
+		poll_fd.fd = fds[i] = wire_connect(&fixture);
+		wire_send(fds[i], &hello, sizeof(hello));
+		ck_assert_int_eq(poll(&poll_fd, 1, HUNG_MS), 1);
+		/* What a welcome ends is counted a little later. */
+		if (i > 0 && i <= N_MOST) {
+			poll_fd = (struct pollfd){ .fd = fds[i - 1], .events = POLLRDHUP };
+			ck_assert_int_eq(poll(&poll_fd, 1, HUNG_MS), 1);
+		}
+	}
+	/* One more than there may be ends: the last one that was welcome has not ended. */
+	for (int i = 0; i <= N_MOST; i++)
+		wire_expect_welcome(fds[i], &welcome);
+	for (int i = N_MOST + 1; i < N_HELLOS; i++)
+		wire_expect_refused(fds[i], -EDQUOT, "has not read");
+	for (int i = 0; i < N_HELLOS; i++)
+		close(fds[i]);
+}
+END_TEST
+
 /* Polls, as long as it lives. */
 static void run_waiter(const struct fixture *with, int fd)
 {
@@ -945,6 +975,7 @@ int main(void)
 	tcase_add_test(tcase, test_poll_channel_asked_for_twice_is_the_same);
 	tcase_add_test(tcase, test_poll_asker_that_does_not_read_has_few_channels_under_way);
 	tcase_add_test(tcase, test_poll_list_that_is_not_read_comes_without_descriptors);
+	tcase_add_test(tcase, test_poll_hello_again_and_again_is_refused);
 	tcase_add_test(tcase, test_poll_question_that_died_with_the_daemon_is_forgotten);
 	tcase_add_test(tcase, test_poll_news_between_answers_is_heard);
 	tcase_add_test(tcase, test_poll_restart_after_a_fork_is_quiet_again);
