@@ -11,7 +11,7 @@
 
 void quota_init(struct quota *quota, uint32_t max, uint32_t max_per_user)
 {
-	*quota = (struct quota){ .n = 0 };
+	*quota = (struct quota){ .max = 0 };
 	LIST_INIT(&quota->users);
 	quota_set_limits(quota, max, max_per_user);
 }
@@ -25,7 +25,6 @@ void quota_set_limits(struct quota *quota, uint32_t max, uint32_t max_per_user)
 void quota_deinit(struct quota *quota)
 {
 	assert(LIST_EMPTY(&quota->users));
-	assert(quota->n == 0);
 }
 
 static struct quota_user *quota_find(const struct quota *quota, uid_t uid)
@@ -46,12 +45,10 @@ int quota_take_anyway(struct quota *quota, uid_t uid, struct quota_unit *ret_uni
 		user = calloc(1, sizeof(*user));
 		if (!user)
 			return -ENOMEM;
-		user->quota = quota;
 		user->uid = uid;
 		LIST_INSERT_HEAD(&quota->users, user, link);
 	}
 	user->n++;
-	quota->n++;
 	*ret_unit = (struct quota_unit){ .user = user };
 	return 0;
 }
@@ -67,18 +64,41 @@ int quota_take_end(struct quota *quota, uid_t uid, struct quota_unit *ret_unit)
 	return 0;
 }
 
+static bool has_many_ends(const struct quota_user *user)
+{
+	return user && user->n_ends >= QUOTA_MANY_ENDS;
+}
+
 bool quota_has_many_ends(const struct quota *quota, uid_t uid)
 {
-	const struct quota_user *user = quota_find(quota, uid);
+	return has_many_ends(quota_find(quota, uid));
+}
 
-	return user && user->n_ends >= QUOTA_MANY_ENDS;
+/* Ends come whatever the limits say: those beyond a user's own limit are no harm to others. */
+static uint32_t count_for_all(const struct quota *quota, const struct quota_user *user)
+{
+	uint32_t beyond = user->n > quota->max_per_user ? user->n - quota->max_per_user : 0;
+
+	return user->n - (beyond < user->n_ends ? beyond : user->n_ends);
+}
+
+uint32_t quota_count(const struct quota *quota)
+{
+	const struct quota_user *user;
+	uint32_t n = 0;
+
+	LIST_FOREACH(user, &quota->users, link)
+		n += count_for_all(quota, user);
+	return n;
 }
 
 int quota_take(struct quota *quota, uid_t uid, struct quota_unit *ret_unit)
 {
-	struct quota_user *user = quota_find(quota, uid);
+	const struct quota_user *user = quota_find(quota, uid);
 
-	if (quota->n >= quota->max)
+	if (has_many_ends(user))
+		return -EDQUOT;
+	if (quota_count(quota) >= quota->max)
 		return -EUSERS;
 	if ((user ? user->n : 0) >= quota->max_per_user)
 		return -EDQUOT;
@@ -93,7 +113,6 @@ void quota_put(struct quota_unit *unit)
 		return;
 	unit->user = NULL;
 	user->n_ends -= unit->is_end;
-	user->quota->n--;
 	if (--user->n == 0) {
 		LIST_REMOVE(user, link);
 		free(user);

@@ -6,6 +6,11 @@
  * connection ends before the client's holder record does, the record takes it over, until
  * the client has died and was reaped. So neither hellos that never come nor clients that
  * hang up and stay can be more than the limits say.
+ *
+ * A connection that is over has a unit too, an "end", where it still costs something: it cannot be
+ * closed, or what was passed on it is unread. A user makes these, and no limit can refuse them. So a
+ * user with many of them gets no other unit until they end; and for all others this user counts as
+ * what one user may have, however many ends there are.
  */
 #ifndef DAEMON_BASE_QUOTA_H
 #define DAEMON_BASE_QUOTA_H
@@ -17,7 +22,6 @@
 
 struct quota_user {
 	LIST_ENTRY(quota_user) link;
-	struct quota *quota;
 	uid_t uid;
 	uint32_t n;
 	uint32_t n_ends;		/* of these: connections that are over */
@@ -26,7 +30,6 @@ struct quota_user {
 struct quota {
 	uint32_t max;
 	uint32_t max_per_user;
-	uint32_t n;
 	LIST_HEAD(, quota_user) users;
 };
 
@@ -42,7 +45,10 @@ void quota_init(struct quota *quota, uint32_t max, uint32_t max_per_user);
 void quota_set_limits(struct quota *quota, uint32_t max, uint32_t max_per_user);
 void quota_deinit(struct quota *quota);
 
-/* Return: 0; -EUSERS too many in all; -EDQUOT of this user; -ENOMEM. */
+/* How many there are, as the limit of all counts them. */
+uint32_t quota_count(const struct quota *quota);
+
+/* Return: 0; -EUSERS too many in all; -EDQUOT of this user, or many ends of it; -ENOMEM. */
 int quota_take(struct quota *quota, uid_t uid, struct quota_unit *ret_unit);
 
 /* For a client that is there already, whatever the limits say. Return: 0 or -ENOMEM. */
@@ -51,7 +57,7 @@ int quota_take_anyway(struct quota *quota, uid_t uid, struct quota_unit *ret_uni
 /* For a connection that is over and still costs something. Return: 0 or -ENOMEM. */
 int quota_take_end(struct quota *quota, uid_t uid, struct quota_unit *ret_unit);
 
-/* Whether a user has so many of these that no more may be added. */
+/* Whether a user has so many of these that nothing more is done for it. */
 bool quota_has_many_ends(const struct quota *quota, uid_t uid);
 
 /* Give back; nothing if there is none. */

@@ -244,7 +244,11 @@ void session_refuse_quota(struct session *session, int error)
 {
 	const struct conf *conf = session->sessions->conf;
 
-	if (error == -EDQUOT)
+	if (error == -EDQUOT && quota_has_many_ends(session->sessions->quota, session->peer.uid))
+		session_refuse(session, error, "user %u has too many connections that are over: "
+			       "they cannot be closed, or it has not read what it was passed",
+			       (unsigned int)session->peer.uid);
+	else if (error == -EDQUOT)
 		session_refuse(session, error, "user %u has %u clients, the limit of one "
 			       "user (limits: clients_per_user)",
 			       (unsigned int)session->peer.uid,

@@ -267,7 +267,7 @@ static void check_counts(void)
 	TAILQ_FOREACH(session, &server.sessions.list, link)
 		n_at_door += session->is_at_door;
 	FUZZ_CHECK(server.sessions.n_at_door == n_at_door && n_at_door <= SESSION_DOOR_MAX);
-	FUZZ_CHECK(server.quota.n <= server.conf->max_clients + count_closings());
+	FUZZ_CHECK(quota_count(&server.quota) <= server.conf->max_clients + count_closings());
 	FUZZ_CHECK(server.counters.n_tenants <= server.conf->max_clients);
 }
 
@@ -575,7 +575,7 @@ static void clean_up(void)
 	while (server.sessions.closer.pause_ms)
 		event_base_loop(server.base, EVLOOP_ONCE);
 	FUZZ_CHECK(count_closings() == 0);
-	FUZZ_CHECK(server.sessions.n_at_door == 0 && server.quota.n == 0);
+	FUZZ_CHECK(server.sessions.n_at_door == 0 && quota_count(&server.quota) == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -129,6 +129,41 @@ START_TEST(test_quota_ends_are_many_from_16_on)
 }
 END_TEST
 
+START_TEST(test_quota_many_ends_get_no_unit)
+{
+	take_ends(ALICE, MANY_ENDS);
+	ck_assert_int_eq(take(ALICE), -EDQUOT);
+	/* Who is a client already stays one. */
+	ck_assert_int_eq(quota_take_anyway(&quota, ALICE, &units[n_units++]), 0);
+	ck_assert_int_eq(take(BOB), 0);
+	quota_put(&units[0]);
+	ck_assert_int_eq(take(ALICE), 0);
+}
+END_TEST
+
+START_TEST(test_quota_ends_of_one_user_keep_nobody_else_out)
+{
+	take_ends(ALICE, 3 * MAX);
+	for (int i = 0; i < MAX - MAX_PER_USER; i++)
+		ck_assert_int_eq(take(BOB), 0);
+	/* Alice counts as what one user may have. */
+	ck_assert_int_eq(take(BOB + 1), -EUSERS);
+}
+END_TEST
+
+START_TEST(test_quota_clients_beyond_a_lower_limit_count_for_all)
+{
+	for (int i = 0; i < MAX_PER_USER; i++)
+		ck_assert_int_eq(take(ALICE), 0);
+	take_ends(ALICE, 5);
+	quota_set_limits(&quota, MAX_PER_USER, 4);
+	/* Her ends count for nobody else now, her clients do. */
+	ck_assert_int_eq(take(BOB), -EUSERS);
+	quota_put(&units[0]);
+	ck_assert_int_eq(take(BOB), 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("quota");
@@ -144,6 +179,9 @@ int main(void)
 	tcase_add_test(tcase, test_quota_move_is_no_second_unit);
 	tcase_add_test(tcase, test_quota_end_stays_an_end_where_it_moves);
 	tcase_add_test(tcase, test_quota_ends_are_many_from_16_on);
+	tcase_add_test(tcase, test_quota_many_ends_get_no_unit);
+	tcase_add_test(tcase, test_quota_ends_of_one_user_keep_nobody_else_out);
+	tcase_add_test(tcase, test_quota_clients_beyond_a_lower_limit_count_for_all);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
