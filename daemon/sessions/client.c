@@ -62,7 +62,7 @@ static void welcome(struct session *session, struct tenant *tenant)
 	if (session->unit.user)
 		quota_put(&tenant->unit);
 	else
-		quota_move(&session->unit, &tenant->unit);
+		session_take_unit(session, &tenant->unit);
 	/* Where the process is watched already, one more descriptor of it is of no use. */
 	if (session->pidfd >= 0)
 		close(session->pidfd);

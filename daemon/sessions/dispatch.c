@@ -94,11 +94,9 @@ static void on_message(struct session *session, const union message *message, si
 			       "a message before the answer to the last one");
 		return;
 	}
-	/* It has spoken: no longer at the door, no longer timed. */
-	if (session->state == SESSION_NEW) {
+	/* It has spoken: no longer timed. The door it leaves when it has a unit. */
+	if (session->state == SESSION_NEW)
 		event_remove_timer(&session->readable);
-		session_leave_door(session);
-	}
 	switch (message->msg.type) {
 	case MEMPOOL_MSG_HELLO:
 		session_client_hello(session, &message->hello);

@@ -20,11 +20,10 @@ bool session_observer_become(struct session *session)
 		session_refuse(session, -EPROTO, "a client is not an observer");
 		return false;
 	}
-	r = session_ensure_unit(session);
 	/* At the limit somebody must be able to look, and to raise it. */
-	if (r < 0 && permission_to_administer(session->sessions->conf, &session->peer))
-		r = quota_take_anyway(session->sessions->quota, session->peer.uid,
-				      &session->unit);
+	r = permission_to_administer(session->sessions->conf, &session->peer)
+		    ? session_ensure_unit_anyway(session)
+		    : session_ensure_unit(session);
 	if (r < 0) {
 		session_refuse_quota(session, r);
 		return false;

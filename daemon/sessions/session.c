@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "daemon/base/counters.h"
 #include "daemon/base/log.h"
 #include "daemon/config/conf.h"
 #include "daemon/sessions/rights.h"
@@ -92,7 +93,7 @@ bool session_is_padded(const char *text, size_t size)
 
 /* ---- the end ---- */
 
-void session_leave_door(struct session *session)
+static void leave_door(struct session *session)
 {
 	if (session->is_at_door)
 		session->sessions->n_at_door--;
@@ -132,7 +133,7 @@ void session_free(struct session *session)
 	tenants_stop_waiting(&session->visitor);
 	session_stop_waiting(session);
 	detach(session);
-	session_leave_door(session);
+	leave_door(session);
 	quota_put(&session->unit);
 	event_del(&session->readable);
 	TAILQ_REMOVE(&sessions->list, session, link);
@@ -269,9 +270,31 @@ void session_refuse_passing(struct session *session)
 
 int session_ensure_unit(struct session *session)
 {
-	if (session->unit.user)
-		return 0;
-	return quota_take(session->sessions->quota, session->peer.uid, &session->unit);
+	int r = 0;
+
+	if (!session->unit.user)
+		r = quota_take(session->sessions->quota, session->peer.uid, &session->unit);
+	if (r == 0)
+		leave_door(session);
+	return r;
+}
+
+int session_ensure_unit_anyway(struct session *session)
+{
+	int r = session_ensure_unit(session);
+
+	if (r < 0)
+		r = quota_take_anyway(session->sessions->quota, session->peer.uid,
+				      &session->unit);
+	if (r == 0)
+		leave_door(session);
+	return r;
+}
+
+void session_take_unit(struct session *session, struct quota_unit *unit)
+{
+	quota_move(&session->unit, unit);
+	leave_door(session);
 }
 
 struct session *session_of(struct visitor *visitor)
@@ -286,18 +309,22 @@ void session_tenant_died(struct visitor *visitor)
 
 /* ---- the door ---- */
 
+/* Who waits for a place gets one from each that is being reaped. */
+static bool is_door_full(const struct sessions *sessions)
+{
+	return sessions->n_at_door >= SESSION_DOOR_MAX + sessions->counters->n_reaping;
+}
+
+/* In the order of their coming. */
 static void clear_door(struct sessions *sessions)
 {
-	struct session *session;
+	struct session *session, *next;
 
-	if (sessions->n_at_door < SESSION_DOOR_MAX)
-		return;
-	/* In the order of their coming. */
-	TAILQ_FOREACH(session, &sessions->list, link) {
-		if (session->is_at_door) {
+	for (session = TAILQ_FIRST(&sessions->list); session && is_door_full(sessions);
+	     session = next) {
+		next = TAILQ_NEXT(session, link);
+		if (session->is_at_door)
 			session_refuse_quota(session, -EUSERS);
-			return;
-		}
 	}
 }
 

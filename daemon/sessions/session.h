@@ -24,8 +24,10 @@
  * have passed is kept until it has (unread.h).
  *
  * A connection that found the limits of clients used up is heard all the same, "at the
- * door", since it may be one that comes back to a record that is counted already. The door
- * is small; when it is full, who has stood there longest is refused.
+ * door", since it may be one that comes back to a record that is counted already. It leaves the
+ * door with a unit, be it that of the record, or by its end. The door has room for some, and for as
+ * many as are being reaped: their units come free. When it is full, who has stood there longest is
+ * refused.
  */
 #ifndef DAEMON_SESSIONS_SESSION_H
 #define DAEMON_SESSIONS_SESSION_H
@@ -144,9 +146,6 @@ void session_tenant_died(struct visitor *visitor);
 void session_wait_for_segment(struct session *session);
 void session_stop_waiting(struct session *session);
 
-/* It has spoken. */
-void session_leave_door(struct session *session);
-
 /* ---- for what is said ---- */
 
 /* The head of a message. */
@@ -185,8 +184,13 @@ void session_refuse_quota(struct session *session, int error);
 /* An answer makes no sense without the descriptors that cannot be passed now. */
 void session_refuse_passing(struct session *session);
 
-/* Take a unit if it has none, as it stood at the door. Return: as quota_take(). */
+/*
+ * Take a unit if it has none, and leave the door with it. Return: as quota_take(); anyway: as
+ * quota_take_anyway(). Or take over that of its record.
+ */
 int session_ensure_unit(struct session *session);
+int session_ensure_unit_anyway(struct session *session);
+void session_take_unit(struct session *session, struct quota_unit *unit);
 
 /* Text up to the first NUL, and NULs from there on. */
 bool session_is_padded(const char *text, size_t size);

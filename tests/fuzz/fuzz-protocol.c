@@ -266,7 +266,8 @@ static void check_counts(void)
 
 	TAILQ_FOREACH(session, &server.sessions.list, link)
 		n_at_door += session->is_at_door;
-	FUZZ_CHECK(server.sessions.n_at_door == n_at_door && n_at_door <= SESSION_DOOR_MAX);
+	FUZZ_CHECK(server.sessions.n_at_door == n_at_door &&
+		   n_at_door <= SESSION_DOOR_MAX + server.conf->max_clients);
 	FUZZ_CHECK(quota_count(&server.quota) <= server.conf->max_clients + count_closings());
 	FUZZ_CHECK(server.counters.n_tenants <= server.conf->max_clients);
 }

@@ -478,6 +478,60 @@ START_TEST(test_crowd_at_the_door_keeps_nobody_out_who_comes_back)
 }
 END_TEST
 
+/* Both, in that order. */
+static void expect_in_log(const char *first, const char *second)
+{
+	char text[32768] = "", *at;
+	FILE *log = fopen(fixture.log_path, "r");
+
+	ck_assert(fixture_log_has(&fixture, second));
+	ck_assert_ptr_nonnull(log);
+	text[fread(text, 1, sizeof(text) - 1, log)] = '\0';
+	fclose(log);
+	at = strstr(text, first);
+	ck_assert_ptr_nonnull(at);
+	ck_assert_ptr_nonnull(strstr(at, second));
+}
+
+/*
+ * All of them want the place of one that has died, and whose large segment is being swept. So many
+ * may wait as there is room for at the door, whatever they have said; who came first has to go.
+ */
+START_TEST(test_crowd_at_the_door_that_says_hello)
+{
+	enum { N = 100 };
+	struct mempool_msg_hello hello = wire_hello(&fixture, 100);
+	struct victim victim;
+	int fds[N], n_welcome = 0;
+
+	fixture_configure(&fixture, "limits: { clients: 1, clients_per_user: 1 }\n",
+			  "    pools: [ { chunk_size: 8, chunk_count: 4000000 } ]\n");
+	fixture_start(&fixture);
+	victim_start(&victim, &fixture, 1);
+	kill(fixture.pid, SIGSTOP);
+	victim_kill(&victim);
+	for (int i = 0; i < N; i++) {
+		fds[i] = wire_connect(&fixture);
+		hello.nonce++;
+		wire_send(fds[i], &hello, sizeof(hello));
+	}
+	kill(fixture.pid, SIGCONT);
+	wire_expect_refused(fds[0], -EUSERS, "the limit");
+	/* One of those who have stayed gets it. */
+	for (int i = 1; i < N; i++) {
+		union wire_answer answer;
+
+		ck_assert_int_gt(wire_receive(fds[i], &answer), 0);
+		n_welcome += answer.msg.type == MEMPOOL_MSG_WELCOME;
+	}
+	ck_assert_int_eq(n_welcome, 1);
+	expect_in_log("the limit (limits: clients)", "freed 1 chunks");
+	for (int i = 0; i < N; i++)
+		close(fds[i]);
+	fixture_stop(&fixture);
+}
+END_TEST
+
 /* ---- another pid namespace ---- */
 
 /* The daemon goes where we have no pid; what stays here only waits for it. */
@@ -550,6 +604,7 @@ int main(void)
 	tcase_add_test(tcase, test_limit_of_clients_counts_connections_and_detached);
 	tcase_add_test(tcase, test_adopted_holders_count_and_come_back);
 	tcase_add_test(tcase, test_crowd_at_the_door_keeps_nobody_out_who_comes_back);
+	tcase_add_test(tcase, test_crowd_at_the_door_that_says_hello);
 	if (!skip_unless_root("other users, pid namespaces")) {
 		tcase_add_loop_test(tcase, test_start_never_refuses_who_may_connect, 0, 2);
 		tcase_add_test(tcase, test_allow_anybody_lets_everybody_in);
