@@ -495,11 +495,7 @@ void session_client_peer_fd(struct session *session, const struct mempool_msg_pe
 
 void session_client_look_again(struct visitor *visitor)
 {
-	struct mempool_msg_news news;
-
-	session_fill(&news.msg, MEMPOOL_MSG_NEWS, sizeof(news));
-	/* One who has not read the last news has enough to read. */
-	session_send(session_of(visitor), &news, sizeof(news));
+	session_tell_news(session_of(visitor));
 }
 
 void session_client_try_again(struct visitor *visitor)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -38,6 +39,7 @@ int session_send(struct session *session, const void *message, size_t size)
 
 	/* What was passed may be read, and this one unread for a while. */
 	session_has_read(session);
+	session->is_news_last = false;
 	n = send(session->fd, message, size, MSG_DONTWAIT | MSG_NOSIGNAL);
 	return n < 0 ? -errno : 0;
 }
@@ -48,6 +50,7 @@ int session_send_passed(struct session *session, const void *message, size_t siz
 	static struct log_limit limit = LOG_LIMIT("descriptors that cannot be passed", 20);
 	int r = packet_send_passed(session->fd, message, size, fds, n);
 
+	session->is_news_last = false;
 	if (r == 0)
 		session->n_passed += n;
 	if (r == -ETOOMANYREFS)
@@ -56,6 +59,56 @@ int session_send_passed(struct session *session, const void *message, size_t siz
 			    (int)session->peer.pid, (unsigned int)session->peer.uid);
 	return r;
 }
+
+/* ---- news ---- */
+
+/* As the kernel has it: three quarters of the socket's room are free. */
+static bool has_much_room(const struct session *session)
+{
+	struct pollfd poll_fd = { .fd = session->fd, .events = POLLOUT };
+
+	return poll(&poll_fd, 1, 0) > 0;
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *userdata)
+{
+	struct session *session = userdata;
+
+	(void)fd;
+	(void)what;
+	session->owes_news = false;
+	session_tell_news(session);
+}
+
+static void stop_owing_news(struct session *session)
+{
+	if (session->owes_news)
+		event_del(&session->writable);
+	session->owes_news = false;
+}
+
+void session_tell_news(struct session *session)
+{
+	struct mempool_msg_news news;
+
+	if (session->owes_news)
+		return;
+	if (unread_is_any(session->fd)) {
+		/* What was sent last is unread as long as anything is. */
+		if (session->is_news_last)
+			return;
+		if (!has_much_room(session)) {
+			event_assign(&session->writable, session->sessions->base, session->fd,
+				     EV_WRITE, on_writable, session);
+			session->owes_news = event_add(&session->writable, NULL) == 0;
+			return;
+		}
+	}
+	session_fill(&news.msg, MEMPOOL_MSG_NEWS, sizeof(news));
+	session->is_news_last = session_send(session, &news, sizeof(news)) == 0;
+}
+
+/* ---- passing ---- */
 
 bool session_may_pass(struct session *session)
 {
@@ -135,6 +188,7 @@ void session_free(struct session *session)
 	detach(session);
 	leave_door(session);
 	quota_put(&session->unit);
+	stop_owing_news(session);
 	event_del(&session->readable);
 	TAILQ_REMOVE(&sessions->list, session, link);
 	TAILQ_INSERT_TAIL(&sessions->ended, session, link);

@@ -99,6 +99,9 @@ struct session {
 	int fd;
 	bool may_pass_rights;		/* so each packet is looked at first */
 	struct event readable;
+	struct event writable;		/* while it owes news */
+	bool owes_news;
+	bool is_news_last;		/* of all that was sent */
 	struct peer peer;
 	struct quota_unit unit;		/* none at the door */
 	bool is_at_door;
@@ -158,6 +161,12 @@ void session_fill(struct mempool_msg *msg, enum mempool_message_type type, size_
 int session_send(struct session *session, const void *message, size_t size);
 int session_send_passed(struct session *session, const void *message, size_t size,
 			const int *fds, uint32_t n);
+
+/*
+ * Tell a client that polls to look again. It is told once however often that is said, until it has
+ * read it, and never in the room that its answers need: others may say it as often as they like.
+ */
+void session_tell_news(struct session *session);
 
 /*
  * Whether more may be passed. The kernel counts those that were passed and not read yet, for

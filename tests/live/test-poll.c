@@ -704,6 +704,84 @@ START_TEST(test_poll_asker_that_does_not_read_has_few_channels_under_way)
 }
 END_TEST
 
+/* Return: how many NEWS were read before what came next. */
+static uint32_t skip_news(int fd, union wire_answer *ret_answer)
+{
+	uint32_t n = 0;
+
+	do {
+		ck_assert_int_gt(wire_receive(fd, ret_answer), 0);
+		n += ret_answer->msg.type == MEMPOOL_MSG_NEWS;
+	} while (ret_answer->msg.type == MEMPOOL_MSG_NEWS);
+	return n;
+}
+
+/* Another one asks for it all the time: it has one NEWS to read, and room for its answers. */
+START_TEST(test_poll_news_takes_no_room_from_answers)
+{
+	enum { N_QUESTIONS = 2000, N_OF_ITS_OWN = 3 };
+	struct mempool_msg_welcome welcome, asker_welcome;
+	int polls = wire_attach(&fixture, 1, &welcome);
+	int asks = wire_attach(&fixture, 2, &asker_welcome);
+	union wire_answer answer;
+	uint32_t n_news = 0;
+
+	ask_for_wake(polls);
+	close(take_wake(polls, 1));
+	for (int n = 0; n < N_OF_ITS_OWN; n++) {
+		for (int i = 0; i < N_QUESTIONS / N_OF_ITS_OWN; i++) {
+			ask_for_peer(asks, &welcome);
+			ck_assert_uint_eq(take_peer(asks), MEMPOOL_PEER_PASSED);
+		}
+		ask_for_peer(polls, &asker_welcome);
+	}
+	for (int n = 0; n < N_OF_ITS_OWN; n++) {
+		n_news += skip_news(polls, &answer);
+		ck_assert_int_eq(answer.msg.type, MEMPOOL_MSG_PEER);
+	}
+	/* One before each answer; and one that came when the first was being read. */
+	ck_assert_uint_ge(n_news, 1);
+	ck_assert_uint_le(n_news, N_OF_ITS_OWN + 1);
+	/* News is news again. */
+	ask_for_peer(asks, &welcome);
+	ck_assert_uint_eq(take_peer(asks), MEMPOOL_PEER_PASSED);
+	ck_assert_int_gt(wire_receive(polls, &answer), 0);
+	ck_assert_int_eq(answer.msg.type, MEMPOOL_MSG_NEWS);
+	close(asks);
+	close(polls);
+}
+END_TEST
+
+/* It has left so many of its own answers unread that there is little room: NEWS comes behind them. */
+START_TEST(test_poll_news_waits_for_room)
+{
+	enum { N_QUESTIONS = 100 };
+	struct mempool_msg_welcome welcome, asker_welcome;
+	int polls = wire_attach(&fixture, 1, &welcome);
+	int asks = wire_attach(&fixture, 2, &asker_welcome);
+	union wire_answer answer;
+	uint32_t n_news = 0;
+
+	ask_for_wake(polls);
+	close(take_wake(polls, 1));
+	for (int i = 0; i < N_QUESTIONS; i++) {
+		ask_for_peer(polls, &asker_welcome);
+		ask_for_peer(asks, &welcome);
+		ck_assert_uint_eq(take_peer(asks), MEMPOOL_PEER_PASSED);
+	}
+	for (int i = 0; i < N_QUESTIONS; i++) {
+		n_news += skip_news(polls, &answer);
+		ck_assert_int_eq(answer.msg.type, MEMPOOL_MSG_PEER);
+	}
+	ck_assert_uint_gt(n_news, 0);
+	ck_assert_uint_lt(n_news, N_QUESTIONS);
+	ck_assert_int_gt(wire_receive(polls, &answer), 0);
+	ck_assert_int_eq(answer.msg.type, MEMPOOL_MSG_NEWS);
+	close(asks);
+	close(polls);
+}
+END_TEST
+
 /* Return: how many descriptors came with it. */
 static uint32_t take_segment(int fd)
 {
@@ -976,6 +1054,8 @@ int main(void)
 	tcase_add_test(tcase, test_poll_asker_that_does_not_read_has_few_channels_under_way);
 	tcase_add_test(tcase, test_poll_list_that_is_not_read_comes_without_descriptors);
 	tcase_add_test(tcase, test_poll_hello_again_and_again_is_refused);
+	tcase_add_test(tcase, test_poll_news_takes_no_room_from_answers);
+	tcase_add_test(tcase, test_poll_news_waits_for_room);
 	tcase_add_test(tcase, test_poll_question_that_died_with_the_daemon_is_forgotten);
 	tcase_add_test(tcase, test_poll_news_between_answers_is_heard);
 	tcase_add_test(tcase, test_poll_restart_after_a_fork_is_quiet_again);
