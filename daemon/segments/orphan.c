@@ -43,14 +43,17 @@ static bool retire_header(struct mempool_header *header)
 	return is_segment;
 }
 
-/* Whoever is in it learns that it leads nowhere. Return: whether it is a segment at all. */
-static bool tell_stale(int fd, const struct stat *st)
+bool orphan_tell_stale(int fd)
 {
-	size_t size = (size_t)st->st_blksize;
+	struct stat st;
 	bool is_segment;
+	size_t size;
 	void *base;
 
-	if ((uint64_t)st->st_size < size || size < sizeof(struct mempool_header))
+	if (fstat(fd, &st) < 0)
+		return false;
+	size = (size_t)st.st_blksize;
+	if ((uint64_t)st.st_size < size || size < sizeof(struct mempool_header))
 		return false;
 	base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (base == MAP_FAILED)
@@ -89,7 +92,7 @@ static int clear_object(const struct store_entry *entry, int fd, const struct st
 		return leave(shm_name, "another mempoold with the same house has it (house)");
 	/* Chunks belong to users, whatever they look like. */
 	if (!entry->is_data)
-		tell_stale(fd, st);
+		orphan_tell_stale(fd);
 	if (store_is_locked(fd))
 		return leave(shm_name, "its state file was lost, and clients are in it; they are "
 			     "told that it is stale");
@@ -141,7 +144,7 @@ static int clear_ours(const struct orphans *orphans, const struct store_entry *e
 		r = remove_name(entry->shm_name, &st, "another name of a segment");
 	} else {
 		if (!entry->is_data)
-			tell_stale(fd, &st);
+			orphan_tell_stale(fd);
 		r = leave(entry->shm_name, "its state file is of another version of mempoold");
 	}
 	close(fd);

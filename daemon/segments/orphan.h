@@ -23,6 +23,10 @@
 #include "daemon/segments/house.h"
 #include "daemon/segments/state.h"
 
+/* Whoever is in the segment of that control learns that it leads nowhere. Return: whether it is one
+ * at all. */
+bool orphan_tell_stale(int fd);
+
 /* A generation that has a state file. */
 struct orphan_known {
 	uint64_t generation;
