@@ -10,6 +10,7 @@
 
 #include "daemon/base/log.h"
 #include "daemon/segments/keep.h"
+#include "daemon/segments/orphan.h"
 #include "daemon/segments/store.h"
 
 void adopt_deinit(struct adoption *adoption)
@@ -255,7 +256,9 @@ static int look_at_objects(struct adoption *adoption)
 static int give_up(const struct house *house, const struct house_entry *entry, const char *why)
 {
 	log_error("%s/%s: %s; it is removed", house->path, entry->file_name, why);
-	keep_drop(entry->segment_name, entry->generation);
+	if (keep_find(entry->segment_name, entry->generation, GEOMETRY_CONTROL) >= 0 ||
+	    keep_find(entry->segment_name, entry->generation, GEOMETRY_DATA) >= 0)
+		keep_abandon(entry->segment_name, entry->generation);
 	unlinkat(house->folder, entry->file_name, 0);
 	return -ENOENT;
 }
@@ -264,7 +267,11 @@ static int give_up(const struct house *house, const struct house_entry *entry, c
 static int go_without(struct adoption *adoption)
 {
 	const struct state *file = adoption->file;
+	int fd = keep_find(file->segment_name, file->identity.generation, GEOMETRY_CONTROL);
 
+	/* Control alone may be there: then they are told. */
+	if (fd >= 0 && !find_wrong(&file->objects[GEOMETRY_CONTROL], fd))
+		orphan_tell_stale(fd);
 	log_warning("%s: its memory (memfd) was not handed over to us; whoever lives there goes on with "
 		    "it, and nobody else comes to it", store_label(state_name(file)));
 	keep_drop(file->segment_name, file->identity.generation);

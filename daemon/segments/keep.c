@@ -11,6 +11,8 @@
 #include "daemon/base/handed.h"
 #include "daemon/base/log.h"
 #include "daemon/base/notify.h"
+#include "daemon/segments/orphan.h"
+#include "daemon/segments/store.h"
 #include "shm/config.h"
 
 #define KEEP_NAME_BYTES 64
@@ -132,7 +134,31 @@ uint64_t keep_last_generation(const char *segment_name)
 	return search.last;
 }
 
-/* ---- clear ---- */
+/* ---- without a state file ---- */
+
+/* Whoever lives there shows it by a lock on control. */
+static bool is_lived_in(int control)
+{
+	return control >= 0 && store_is_locked(control);
+}
+
+void keep_abandon(const char *segment_name, uint64_t generation)
+{
+	int control = keep_find(segment_name, generation, GEOMETRY_CONTROL);
+
+	/* Sealed, so that nobody shortens it meanwhile. */
+	if (control >= 0 && store_is_sealed(control))
+		orphan_tell_stale(control);
+	if (is_lived_in(control)) {
+		log_warning("the service manager has kept %s.%" PRIu64 ", of which the state folder "
+			    "knows nothing, and clients are in it: they are told that it is stale, and "
+			    "it stays as it is", segment_name, generation);
+		return;
+	}
+	log_notice("the service manager has kept %s.%" PRIu64 ", of which the state folder knows "
+		   "nothing, and nobody is seen in it: it is dropped", segment_name, generation);
+	keep_drop(segment_name, generation);
+}
 
 struct clearing {
 	struct house_entry *entries;
@@ -153,10 +179,12 @@ static void clear(const char *name, void *userdata)
 	const struct clearing *clearing = userdata;
 	struct kept kept;
 
-	if (!parse(name, &kept) || has_state(clearing, &kept))
+	if (!parse(name, &kept) || has_state(clearing, &kept) || handed_find(name) < 0)
 		return;
-	log_notice("the service manager has kept '%s', which has no state file: it is dropped", name);
-	handed_drop(name);
+	/* With control comes data. */
+	if (strcmp(strrchr(name, '.'), endings[GEOMETRY_CONTROL]) == 0 ||
+	    keep_find(kept.segment_name, kept.generation, GEOMETRY_CONTROL) < 0)
+		keep_abandon(kept.segment_name, kept.generation);
 }
 
 int keep_clear(const struct house *house)

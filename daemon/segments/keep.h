@@ -5,9 +5,10 @@
  *	NAME.GENERATION.control		the descriptors of its objects, by these names
  *	NAME.GENERATION.data
  *
- * A state file says whether what comes back is what was given. What has no state file is dropped at
- * the start, before anything is made: it is of a generation that was never finished, or of one that
- * was removed while nobody listened.
+ * A state file says whether what comes back is what was given. What has no state file is abandoned
+ * at the start, before anything is made. It is of a generation that was never finished, or of one that
+ * was removed while nobody listened: nobody is in it, and it is dropped. Or the state file was lost, or
+ * is in another folder: clients that live there are told that it is stale, and it stays for them.
  */
 #ifndef DAEMON_SEGMENTS_KEEP_H
 #define DAEMON_SEGMENTS_KEEP_H
@@ -43,8 +44,11 @@ int keep_find(const char *segment_name, uint64_t generation, enum geometry_objec
 /* The generation is over: both are dropped. */
 void keep_drop(const char *segment_name, uint64_t generation);
 
-/* Drop what has no state file. Logs that. Return: 0; -errno the state folder cannot be read, and
- * nothing was dropped. */
+/* It has no state file that is of use: its clients are told so, or it is dropped. Logs that. */
+void keep_abandon(const char *segment_name, uint64_t generation);
+
+/* Abandon all that has no state file. Return: 0; -errno the state folder cannot be read, and nothing
+ * was done. */
 int keep_clear(const struct house *house);
 
 #endif

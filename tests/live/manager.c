@@ -199,8 +199,13 @@ void manager_stop(struct manager *manager)
 
 void manager_drop_all(struct manager *manager)
 {
+	manager_drop(manager, NULL);
+}
+
+void manager_drop(struct manager *manager, const char *name)
+{
 	pthread_mutex_lock(&manager->mutex);
-	drop(manager, NULL);
+	drop(manager, name);
 	pthread_mutex_unlock(&manager->mutex);
 }
 

@@ -51,8 +51,9 @@ void manager_stop(struct manager *manager);
 /* Start the fixture's daemon, and wait until it is ready. */
 void manager_start_daemon(struct manager *manager);
 
-/* As at a full stop before systemd 254. */
+/* As at a full stop before systemd 254; or that name alone. */
 void manager_drop_all(struct manager *manager);
+void manager_drop(struct manager *manager, const char *name);
 
 /* What is kept by that name: a descriptor, which stays the manager's; or -1. */
 int manager_find(struct manager *manager, const char *name);

@@ -389,6 +389,96 @@ START_TEST(test_wrong_descriptor_is_not_taken)
 }
 END_TEST
 
+/* ---- a state file that is lost ---- */
+
+enum loss {
+	LOSS_REMOVED,
+	LOSS_DAMAGED,
+	LOSS_ELSEWHERE,
+	N_LOSSES,
+};
+
+static void lose_state(enum loss loss)
+{
+	char path[192], top[192];
+
+	fixture_state_path(&fixture, 1, path);
+	if (loss == LOSS_REMOVED) {
+		ck_assert_int_eq(unlink(path), 0);
+	} else if (loss == LOSS_DAMAGED) {
+		ck_assert_int_eq(truncate(path, 4096), 0);
+	} else {
+		snprintf(top, sizeof(top), "state_dir: %s/other\n", fixture.folder);
+		fixture_configure(&fixture, top, of_memfd);
+	}
+}
+
+static void remove_other_state(void)
+{
+	const char *const names[] = { ".2.state", ".3.state" };
+	char path[256];
+
+	for (int i = 0; i < 2; i++) {
+		snprintf(path, sizeof(path), "%s/other/%s%s", fixture.folder, fixture.segment, names[i]);
+		unlink(path);
+	}
+	snprintf(path, sizeof(path), "%s/other/mempoold.lock", fixture.folder);
+	unlink(path);
+	snprintf(path, sizeof(path), "%s/other", fixture.folder);
+	rmdir(path);
+}
+
+START_TEST(test_lost_state_is_told_to_the_living)
+{
+	struct actor living;
+
+	manager_start_daemon(&manager);
+	start_living(&living);
+	fixture_kill(&fixture);
+	lose_state(_i);
+	manager_start_daemon(&manager);
+	ck_assert_uint_eq(ask(&living), 2);
+	ck_assert(fixture_log_has(&fixture, "of which the state folder knows nothing, and clients are"));
+	ck_assert_int_ge(kept(1, "control"), 0);
+	ck_assert_int_ge(kept(1, "data"), 0);
+	/* Anybody new is elsewhere. */
+	expect_number(0);
+	ck_assert_int_ge(kept(2, "control"), 0);
+	fixture_stop(&fixture);
+	if (_i == LOSS_ELSEWHERE) {
+		/* Where it was, nothing is lost. */
+		fixture_configure(&fixture, "", of_memfd);
+		manager_start_daemon(&manager);
+		ck_assert_uint_eq(ask(&living), 1);
+		ck_assert(keeps_none_of(2));
+		fixture_stop(&fixture);
+		lose_state(_i);
+	}
+	end_living(&living);
+	manager_start_daemon(&manager);
+	ck_assert(keeps_none_of(1));
+	fixture_stop(&fixture);
+	remove_other_state();
+}
+END_TEST
+
+/* Control comes back, and data does not: it is of no use to the daemon, but a client can be told. */
+START_TEST(test_half_of_it_is_told_to_the_living)
+{
+	struct actor living;
+	char name[64];
+
+	manager_start_daemon(&manager);
+	start_living(&living);
+	fixture_stop(&fixture);
+	snprintf(name, sizeof(name), "%s.1.data", fixture.segment);
+	manager_drop(&manager, name);
+	manager_start_daemon(&manager);
+	ck_assert_uint_eq(ask(&living), 2);
+	end_living(&living);
+}
+END_TEST
+
 /* ---- a config that is wrong ---- */
 
 START_TEST(test_wrong_config_does_not_end_what_is_kept)
@@ -641,6 +731,8 @@ static Suite *memfd_suite(void)
 	tcase_add_test(tcase, test_reload_to_another_backing_moves_messages_and_drops);
 	tcase_add_loop_test(tcase, test_absent_is_not_dead, 0, 2);
 	tcase_add_loop_test(tcase, test_wrong_descriptor_is_not_taken, 0, 2);
+	tcase_add_loop_test(tcase, test_lost_state_is_told_to_the_living, 0, N_LOSSES);
+	tcase_add_test(tcase, test_half_of_it_is_told_to_the_living);
 	tcase_add_loop_test(tcase, test_wrong_config_does_not_end_what_is_kept, 0, 2);
 	tcase_add_loop_test(tcase, test_wrong_config_hides_no_state_folder, 0, 2);
 	tcase_add_test(tcase, test_wrong_config_and_damaged_place_is_by_default);
