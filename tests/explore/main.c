@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * main.c - the explorer's command line: see README.md
+ */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine.h"
+#include "litmus.h"
+
+static struct {
+	uint64_t seed;
+	uint64_t schedules;		/* of each search, at least; exhaustive: at most */
+	double seconds;			/* of each random search, at least */
+	bool no_exhaust, no_random;
+	const char *replay;
+} options = { .seed = 1, .schedules = 2000 };
+
+/* ---- litmus ---- */
+
+#define MAX_RESULTS 64
+
+static int results[MAX_RESULTS];
+static unsigned int n_results;
+static const struct litmus *litmus;
+
+static void add_result(int result)
+{
+	for (unsigned int i = 0; i < n_results; i++)
+		if (results[i] == result)
+			return;
+	if (n_results < MAX_RESULTS)
+		results[n_results++] = result;
+}
+
+static void after_litmus(void)
+{
+	add_result(litmus->result());
+}
+
+static bool is_seen(int result)
+{
+	for (unsigned int i = 0; i < n_results; i++)
+		if (results[i] == result)
+			return true;
+	return false;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	return *(const int *)a - *(const int *)b;
+}
+
+/* Without a list of what is allowed: what is never seen is at the beginning of "never". */
+static bool none_of_never(void)
+{
+	const char *text = litmus->never;
+
+	while (*text) {
+		if (is_seen((int)strtol(text, (char **)(uintptr_t)&text, 10)))
+			return false;
+		text += strspn(text, ", ");
+	}
+	return true;
+}
+
+static bool as_allowed(void)
+{
+	const char *text = litmus->allowed;
+	unsigned int n = 0;
+
+	if (!text)
+		return none_of_never();
+	while (*text) {
+		char *end;
+		int result = (int)strtol(text, &end, 10);
+
+		if (end == text) {
+			result = LITMUS_RACE;
+			end += strlen("race");
+		}
+		if (!is_seen(result))
+			return false;
+		n++;
+		text = end + strspn(end, " ");
+	}
+	return n == n_results;
+}
+
+static bool run_litmus(const struct litmus *of)
+{
+	struct search_result result;
+	bool is_right;
+	int width;
+
+	litmus = of;
+	n_results = 0;
+	search_exhaust(&of->scenario, UINT64_MAX, 1e9, after_litmus, &result);
+	if (result.is_wrong && strncmp(schedule_fault(), "data race", 9) == 0) {
+		n_results = 0;
+		add_result(LITMUS_RACE);
+	}
+	is_right = as_allowed();
+	width = of->allowed ? (int)strcspn(of->allowed, " ") : 4;
+	printf("%-56s %5llu  %s ", of->scenario.name, (unsigned long long)result.n_schedules,
+	       is_right ? "ok   " : "WRONG");
+	qsort(results, n_results, sizeof(results[0]), by_value);
+	for (unsigned int i = 0; i < n_results; i++)
+		if (results[i] == LITMUS_RACE)
+			printf(" race");
+		else
+			printf(" %0*d", width, results[i]);
+	printf("%s%s\n", of->never[0] ? "; never " : "", of->never);
+	if (!is_right && result.is_wrong)
+		printf("  %s\n", schedule_fault());
+	return is_right;
+}
+
+static int run_all_litmus(void)
+{
+	unsigned int n_wrong = 0;
+
+	printf("%-56s %5s  %-6s seen\n", "program", "runs", "");
+	for (unsigned int i = 0; i < litmus_n; i++)
+		n_wrong += !run_litmus(&litmus_table[i]);
+	printf("%u programs, %u wrong\n", litmus_n, n_wrong);
+	return n_wrong != 0;
+}
+
+/* ---- scenarios ---- */
+
+static const struct scenario *find(const char *name)
+{
+	for (int i = 0; scenarios[i]; i++)
+		if (strcmp(scenarios[i]->name, name) == 0)
+			return scenarios[i];
+	fprintf(stderr, "no scenario is called %s\n", name);
+	exit(2);
+}
+
+static void print_row(const struct scenario *scenario, const char *how,
+		      const struct search_result *result)
+{
+	printf("%-22s %-10s %9llu schedules %9llu states %7llu kills %8llu stale %4llu steps "
+	       "%7.0f/s %s\n",
+	       scenario->name, how, (unsigned long long)result->n_schedules,
+	       (unsigned long long)result->n_states, (unsigned long long)result->n_kills,
+	       (unsigned long long)result->n_stale,
+	       (unsigned long long)(result->n_steps /
+				    (result->n_schedules + result->n_redundant + 1)),
+	       (double)(result->n_schedules + result->n_redundant) / (result->seconds + 1e-9),
+	       result->is_wrong ? "WRONG" : result->is_complete ? "all of them" : "");
+	fflush(stdout);
+}
+
+static bool run(const struct scenario *scenario)
+{
+	struct search_result result = { .n_schedules = 0 };
+
+	if (!options.no_exhaust) {
+		search_exhaust(scenario, options.schedules, 1e9, NULL, &result);
+		print_row(scenario, "exhaustive", &result);
+	}
+	if (!options.no_random && !result.is_wrong) {
+		search_random(scenario, options.seed, options.schedules, options.seconds, &result);
+		print_row(scenario, "random", &result);
+	}
+	if (result.is_wrong)
+		search_explain(scenario);
+	return !result.is_wrong;
+}
+
+/* ---- the line ---- */
+
+static void list(void)
+{
+	for (int i = 0; scenarios[i]; i++)
+		printf("%-22s %s\n", scenarios[i]->name, scenarios[i]->about);
+}
+
+static void set_mutant(const char *name)
+{
+	if (strcmp(name, "never-stale") == 0)
+		search_mutants.never_stale = true;
+	else if (strcmp(name, "never-kill") == 0)
+		search_mutants.never_kill = true;
+	else if (strcmp(name, "deaf-membarrier") == 0)
+		search_mutants.deaf_membarrier = true;
+	else {
+		fprintf(stderr, "no mutant is called %s\n", name);
+		exit(2);
+	}
+}
+
+static void usage(FILE *to)
+{
+	fprintf(to, "Usage: explore [OPTION...] [SCENARIO...]\n"
+		    "       explore --litmus\n"
+		    "       explore --replay SCHEDULE SCENARIO\n"
+		    "\n"
+		    "  --list            what scenarios there are\n"
+		    "  --seed N          of the first random schedule; the next has N + 1\n"
+		    "  --schedules N     of each search: exhaustive at most, random at least\n"
+		    "  --seconds S       of each random search, at least\n"
+		    "  --exhaustive      no random search\n"
+		    "  --random          no exhaustive one\n"
+		    "  --mutant NAME     break the explorer: never-stale, never-kill, deaf-membarrier\n");
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option table[] = {
+		{ "list", no_argument, NULL, 'l' },
+		{ "litmus", no_argument, NULL, 'L' },
+		{ "seed", required_argument, NULL, 's' },
+		{ "schedules", required_argument, NULL, 'n' },
+		{ "seconds", required_argument, NULL, 't' },
+		{ "exhaustive", no_argument, NULL, 'e' },
+		{ "random", no_argument, NULL, 'r' },
+		{ "replay", required_argument, NULL, 'R' },
+		{ "mutant", required_argument, NULL, 'm' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	bool litmus_only = false;
+	int n_wrong = 0, c;
+
+	while ((c = getopt_long(argc, argv, "h", table, NULL)) != -1) {
+		switch (c) {
+		case 'l':
+			list();
+			return 0;
+		case 'L':
+			litmus_only = true;
+			break;
+		case 's':
+			options.seed = strtoull(optarg, NULL, 0);
+			break;
+		case 'n':
+			options.schedules = strtoull(optarg, NULL, 0);
+			break;
+		case 't':
+			options.seconds = strtod(optarg, NULL);
+			break;
+		case 'e':
+			options.no_random = true;
+			break;
+		case 'r':
+			options.no_exhaust = true;
+			break;
+		case 'R':
+			options.replay = optarg;
+			break;
+		case 'm':
+			set_mutant(optarg);
+			break;
+		case 'h':
+			usage(stdout);
+			return 0;
+		default:
+			usage(stderr);
+			return 2;
+		}
+	}
+	if (litmus_only)
+		return run_all_litmus();
+	if (options.replay)
+		return optind < argc ? search_replay(find(argv[optind]), options.replay) : 2;
+	if (optind == argc)
+		for (int i = 0; scenarios[i]; i++)
+			n_wrong += !run(scenarios[i]);
+	for (; optind < argc; optind++)
+		n_wrong += !run(find(argv[optind]));
+	return n_wrong != 0;
+}

@@ -1,0 +1,690 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * schedule.c - one schedule: threads, processes, and who ends
+ *
+ * Threads are stacks of one thread of the system, and one of them runs. Each stops before every
+ * access that another one may see; there the search says who goes on. What the explored code has
+ * as statics belongs to a process, and what it has as thread-local variables to a thread: both are
+ * copied in and out when another one goes on. Before each schedule all memory is as the set-up
+ * left it.
+ */
+#include <elf.h>
+#include <link.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "engine.h"
+
+#define STACK_BYTES (256 * 1024)
+#define MAX_STEPS 20000
+#define TLS_BYTES sizeof(threads[0].tls)
+
+extern unsigned char __start_explored_data[], __stop_explored_data[];
+extern unsigned char __start_explored_bss[], __stop_explored_bss[];
+
+struct thread threads[EXPLORE_THREADS];
+struct sim_process processes[EXPLORE_THREADS];
+struct thread *self = &threads[0];
+bool exploring;
+int64_t now_ns;
+uint64_t step;
+uint32_t n_threads;
+struct schedule_counts schedule_counts;
+
+static const struct scenario *scenario;
+
+/* ---- what a process and a thread have for themselves ---- */
+
+struct image {
+	unsigned char bytes[STATIC_BYTES];
+};
+
+static struct image pristine, images[EXPLORE_THREADS];
+static uint32_t image_of;		/* whose is in place */
+static unsigned char *tls;
+static size_t tls_bytes;
+static unsigned char pristine_tls[TLS_BYTES];
+static uint32_t tls_of;
+
+static size_t data_bytes(void)
+{
+	return (size_t)(__stop_explored_data - __start_explored_data);
+}
+
+static size_t bss_bytes(void)
+{
+	return (size_t)(__stop_explored_bss - __start_explored_bss);
+}
+
+static void take_out(struct image *image)
+{
+	memcpy(image->bytes, __start_explored_data, data_bytes());
+	memcpy(image->bytes + data_bytes(), __start_explored_bss, bss_bytes());
+}
+
+static void put_in(const struct image *image)
+{
+	memcpy(__start_explored_data, image->bytes, data_bytes());
+	memcpy(__start_explored_bss, image->bytes + data_bytes(), bss_bytes());
+}
+
+static void enter_process(uint32_t process)
+{
+	if (process == image_of)
+		return;
+	take_out(&images[image_of]);
+	put_in(&images[process]);
+	image_of = process;
+}
+
+static void enter(struct thread *thread)
+{
+	enter_process(thread->process);
+	if (tls_of != thread->id) {
+		memcpy(threads[tls_of].tls, tls, tls_bytes);
+		memcpy(tls, thread->tls, tls_bytes);
+		tls_of = thread->id;
+	}
+	self = thread;
+}
+
+/* The program's own: the explored code has its variables there, and nothing else does. */
+static int find_tls(struct dl_phdr_info *info, size_t size, void *unused)
+{
+	(void)size;
+	(void)unused;
+	for (int i = 0; i < info->dlpi_phnum; i++)
+		if (info->dlpi_phdr[i].p_type == PT_TLS) {
+			tls = info->dlpi_tls_data;
+			tls_bytes = info->dlpi_phdr[i].p_memsz;
+		}
+	/* The program comes first. */
+	return 1;
+}
+
+void *schedule_allocate(size_t bytes, size_t alignment)
+{
+	struct sim_process *process = &processes[self->process];
+	size_t at = (process->used + alignment - 1) & ~(alignment - 1);
+	unsigned char *memory;
+
+	if (at + bytes > PRIVATE_BYTES)
+		explore_fail("process %u uses too much memory", self->process);
+	process->used = at + bytes;
+	memory = region + SHARED_BYTES + self->process * PRIVATE_BYTES + at;
+	memset(memory, 0, bytes);
+	return memory;
+}
+
+static size_t shared_used;
+
+void *explore_shared(size_t bytes, size_t alignment)
+{
+	size_t at = (shared_used + alignment - 1) & ~(alignment - 1);
+
+	if (at + bytes > SHARED_BYTES)
+		abort();
+	shared_used = at + bytes;
+	return region + at;
+}
+
+/* ---- what all begin with ---- */
+
+static struct {
+	unsigned char *shared;
+	unsigned char *private[EXPLORE_THREADS];
+	struct image images[EXPLORE_THREADS];
+	struct thread threads[EXPLORE_THREADS];
+	struct sim_process processes[EXPLORE_THREADS];
+	unsigned char *world;
+	struct stage_world stage;
+	int64_t now_ns;
+} before;
+
+static void *copy_of(const void *from, size_t bytes)
+{
+	void *to = malloc(bytes + 1);
+
+	if (!to)
+		abort();
+	memcpy(to, from, bytes);
+	return to;
+}
+
+static unsigned char *private_of(uint32_t process)
+{
+	return region + SHARED_BYTES + process * PRIVATE_BYTES;
+}
+
+static void keep_all(void)
+{
+	enter(&threads[0]);
+	take_out(&images[image_of]);
+	memcpy(threads[tls_of].tls, tls, tls_bytes);
+	memcpy(before.images, images, sizeof(images));
+	memcpy(before.threads, threads, sizeof(threads));
+	memcpy(before.processes, processes, sizeof(processes));
+	free(before.shared);
+	before.shared = copy_of(region, shared_used);
+	for (uint32_t i = 0; i < EXPLORE_THREADS; i++) {
+		free(before.private[i]);
+		before.private[i] = copy_of(private_of(i), processes[i].used);
+	}
+	free(before.world);
+	before.world = copy_of(scenario->world, scenario->world_bytes);
+	before.stage = stage_world;
+	before.now_ns = now_ns;
+}
+
+static void restore_all(void)
+{
+	memcpy(images, before.images, sizeof(images));
+	memcpy(threads, before.threads, sizeof(threads));
+	memcpy(processes, before.processes, sizeof(processes));
+	memcpy(region, before.shared, shared_used);
+	for (uint32_t i = 0; i < EXPLORE_THREADS; i++)
+		if (processes[i].used)
+			memcpy(private_of(i), before.private[i], processes[i].used);
+	if (scenario->world_bytes)
+		memcpy(scenario->world, before.world, scenario->world_bytes);
+	stage_world = before.stage;
+	now_ns = before.now_ns;
+	step = 0;
+	schedule_counts = (struct schedule_counts){ .n_kills = 0 };
+	image_of = 0;
+	put_in(&images[0]);
+	tls_of = 0;
+	memcpy(tls, threads[0].tls, tls_bytes);
+	self = &threads[0];
+	memory_reset();
+	for (uint32_t i = 0; i < n_threads; i++)
+		threads[i].now.happened.at[i] = threads[i].now.known.at[i] = 1;
+}
+
+/* ---- stacks ---- */
+
+void fiber_switch(void **save, void *load);
+
+__asm__(".text\n"
+	".globl fiber_switch\n"
+	".type fiber_switch, @function\n"
+	"fiber_switch:\n"
+	"	push %rbp\n"
+	"	push %rbx\n"
+	"	push %r12\n"
+	"	push %r13\n"
+	"	push %r14\n"
+	"	push %r15\n"
+	"	mov %rsp, (%rdi)\n"
+	"	mov %rsi, %rsp\n"
+	"	pop %r15\n"
+	"	pop %r14\n"
+	"	pop %r13\n"
+	"	pop %r12\n"
+	"	pop %rbx\n"
+	"	pop %rbp\n"
+	"	ret\n"
+	".size fiber_switch, .-fiber_switch\n");
+
+static void *main_sp;
+static bool is_beginning;		/* each runs to its first stop */
+static bool in_main = true;
+static jmp_buf alone;
+static enum outcome outcome;
+static char fault[512];
+static const char *fault_kind;
+
+static _Noreturn void leave(void)
+{
+	void *nowhere;
+
+	if (in_main)
+		longjmp(alone, 1);
+	fiber_switch(&nowhere, main_sp);
+	abort();
+}
+
+void explore_fail(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(fault, sizeof(fault), format, arguments);
+	va_end(arguments);
+	fault_kind = format;
+	outcome = OUTCOME_WRONG;
+	leave();
+}
+
+void schedule_redundant(void)
+{
+	outcome = OUTCOME_REDUNDANT;
+	leave();
+}
+
+const char *schedule_fault(void)
+{
+	return fault;
+}
+
+const char *schedule_fault_kind(void)
+{
+	return fault_kind;
+}
+
+static void begin_thread(void);
+
+static void prepare_stack(struct thread *thread)
+{
+	void **top = (void **)(thread->stack + STACK_BYTES) - 2;
+
+	*--top = NULL;
+	*--top = (void *)(uintptr_t)begin_thread;
+	for (int i = 0; i < 6; i++)
+		*--top = NULL;
+	thread->sp = top;
+	thread->has_begun = false;
+}
+
+static void make_stack(struct thread *thread)
+{
+	unsigned char *memory = mmap(NULL, STACK_BYTES + 4096, PROT_READ | PROT_WRITE,
+				     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (memory == MAP_FAILED || mprotect(memory, 4096, PROT_NONE) < 0)
+		abort();
+	thread->stack = memory + 4096;
+}
+
+/* ---- who goes on ---- */
+
+static bool may_go_on(const struct thread *thread)
+{
+	switch (thread->state) {
+	case THREAD_RUNS:
+		return true;
+	case THREAD_LOCKS:
+		return *(uint32_t *)thread->wait == 0;
+	case THREAD_WAITS:
+		return thread->condition(thread->argument);
+	default:
+		return false;
+	}
+}
+
+/* With the next after @from first. Return: how many. */
+static uint32_t list_ready(const struct thread *from, uint32_t *options)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 1; i <= n_threads; i++) {
+		const struct thread *thread = &threads[(from->id + i) % n_threads];
+
+		if (may_go_on(thread))
+			options[n++] = thread->id;
+	}
+	return n;
+}
+
+static bool all_have_ended(void)
+{
+	for (uint32_t i = 1; i < n_threads; i++)
+		if (threads[i].state != THREAD_ENDED && threads[i].state != THREAD_DEAD)
+			return false;
+	return true;
+}
+
+/* Nobody can go on. If somebody sleeps until a time, and may, it comes. */
+static void let_time_pass(void)
+{
+	struct thread *first = NULL;
+
+	for (uint32_t i = 0; i < n_threads; i++)
+		if (threads[i].state == THREAD_SLEEPS &&
+		    (!first || threads[i].until_ns < first->until_ns))
+			first = &threads[i];
+	if (!first || first->until_ns == INT64_MAX)
+		explore_fail("deadlock: nobody can go on");
+	if (!scenario->may_sleep || !scenario->may_sleep())
+		explore_fail("%s is asleep, and nobody wakes it", first->of->name);
+	if (now_ns < first->until_ns)
+		now_ns = first->until_ns;
+	first->timed_out = true;
+	first->state = THREAD_RUNS;
+	schedule_counts.n_slices++;
+	trace_event("%s: its time is over", first->of->name);
+}
+
+static bool may_be_killed(const struct thread *thread)
+{
+	return schedule_counts.n_kills < (uint32_t)scenario->kills &&
+	       (thread->process != 0 || (!scenario->spares_daemon && thread->has_begun));
+}
+
+static void kill_process(uint32_t id)
+{
+	struct sim_process *process = &processes[id];
+
+	schedule_counts.n_kills++;
+	trace_event("KILL: process %u", id);
+	for (uint32_t i = 0; i < n_threads; i++) {
+		struct thread *thread = &threads[i];
+
+		if (thread->process != id || thread->state == THREAD_ENDED)
+			continue;
+		/* The kernel has switched it out for the last time. */
+		memory_barrier_in(thread);
+		view_join(&process->at_death, &thread->now);
+		thread->state = THREAD_DEAD;
+	}
+	if (id != 0) {
+		process->is_dead = true;
+		return;
+	}
+	/* The daemon is started anew, and knows nothing. */
+	threads[0].state = THREAD_RUNS;
+	threads[0].op = OP_ALL;
+	memcpy(threads[0].tls, before.threads[0].tls, tls_bytes);
+	if (tls_of == 0)
+		memcpy(tls, threads[0].tls, tls_bytes);
+	processes[0].used = before.processes[0].used;
+	memcpy(private_of(0), before.private[0], processes[0].used);
+	images[0] = before.images[0];
+	if (image_of == 0)
+		put_in(&images[0]);
+	prepare_stack(&threads[0]);
+}
+
+/* Return: who goes on; NULL: it is over. */
+static struct thread *choose_next(struct thread *from)
+{
+	for (;;) {
+		bool may = may_go_on(from) && !from->has_yielded;
+		uint32_t options[EXPLORE_THREADS + 1], n = 0;
+		struct thread *next;
+
+		if (may)
+			options[n++] = from->id;
+		n += list_ready(from, options + n);
+		/* Of the list it is the last: who has yielded goes on only if nobody else can. */
+		if (may || (from->has_yielded && n > 1))
+			n--;
+		if (n == 0) {
+			if (all_have_ended() && !schedule_to_reap())
+				return NULL;
+			let_time_pass();
+			continue;
+		}
+		next = &threads[search_thread(options, n, !may_go_on(from), from)];
+		from->has_yielded = false;
+		if ((next == from || next->n_ops <= 1) && may_be_killed(next) &&
+		    search_choose(CHOICE_KILL, 2, next)) {
+			kill_process(next->process);
+			continue;
+		}
+		next->state = THREAD_RUNS;
+		return next;
+	}
+}
+
+static void switch_to(struct thread *next)
+{
+	struct thread *from = self;
+	void *nowhere;
+
+	if (next == from && next->has_begun)
+		return;
+	if (!next)
+		fiber_switch(&nowhere, main_sp);
+	enter(next);
+	/* The daemon, if it was just killed, does not come back to where it was. */
+	fiber_switch(from->has_begun ? &from->sp : &nowhere, next->sp);
+}
+
+/* From a stop of ours: to somebody else, or on. */
+static void stop(void)
+{
+	if (++step > MAX_STEPS)
+		explore_fail("endless: %d steps", MAX_STEPS);
+	self->n_ops++;
+	if (is_beginning)
+		fiber_switch(&self->sp, main_sp);
+	else
+		switch_to(choose_next(self));
+}
+
+void schedule_point(enum op op, uint32_t place)
+{
+	if (!exploring || (place == 0 && op != OP_ALL))
+		return;
+	self->op = op;
+	self->place = place;
+	stop();
+}
+
+void schedule_block(enum thread_state state)
+{
+	self->op = OP_ALL;
+	self->state = state;
+	stop();
+}
+
+void schedule_yield(void)
+{
+	if (!exploring)
+		return;
+	self->op = OP_ALL;
+	self->has_yielded = true;
+	stop();
+}
+
+void explore_wait(bool (*condition)(void *), void *argument)
+{
+	self->condition = condition;
+	self->argument = argument;
+	schedule_block(THREAD_WAITS);
+}
+
+static void begin_thread(void)
+{
+	self->has_begun = true;
+	self->of->run();
+	if (self->specific && processes[self->process].destructor)
+		processes[self->process].destructor(self->specific);
+	self->state = THREAD_ENDED;
+	if (is_beginning)
+		fiber_switch(&self->sp, main_sp);
+	else
+		switch_to(choose_next(self));
+	abort();
+}
+
+/* ---- a schedule ---- */
+
+static const struct scenario_thread daemon_thread = { .name = "daemon", .run = stage_daemon };
+
+static void prepare(struct thread *thread)
+{
+	enter(thread);
+	if (thread->of->prepare)
+		thread->of->prepare();
+}
+
+void schedule_init(const struct scenario *of)
+{
+	static bool is_ready;
+
+	if (!is_ready) {
+		memory_init();
+		dl_iterate_phdr(find_tls, NULL);
+		if (tls_bytes > TLS_BYTES || data_bytes() + bss_bytes() > STATIC_BYTES - 64)
+			abort();
+		take_out(&pristine);
+		if (tls_bytes)
+			memcpy(pristine_tls, tls, tls_bytes);
+		for (uint32_t i = 0; i < EXPLORE_THREADS; i++)
+			make_stack(&threads[i]);
+		is_ready = true;
+	}
+
+	scenario = of;
+	exploring = false;
+	in_main = true;
+	memset(region, 0, shared_used);
+	shared_used = 0;
+	now_ns = INT64_C(1000000000000);
+	put_in(&pristine);
+	if (tls_bytes)
+		memcpy(tls, pristine_tls, tls_bytes);
+	image_of = tls_of = 0;
+	self = &threads[0];
+	n_threads = of->n_threads + 1;
+	memset(processes, 0, sizeof(processes));
+	for (uint32_t i = 0; i < EXPLORE_THREADS; i++) {
+		images[i] = pristine;
+		threads[i] = (struct thread){
+			.id = i,
+			.of = i == 0 || i >= n_threads ? &daemon_thread : &of->threads[i - 1],
+			.process = i == 0 || i >= n_threads ? 0 : of->threads[i - 1].process,
+			.stack = threads[i].stack,
+		};
+		memcpy(threads[i].tls, pristine_tls, tls_bytes);
+		if (i < n_threads)
+			processes[threads[i].process].n_threads++;
+	}
+	if (setjmp(alone)) {
+		fprintf(stderr, "%s: the set-up fails: %s\n", of->name, fault);
+		exit(2);
+	}
+	if (of->set_up)
+		of->set_up();
+	for (uint32_t i = 1; i < n_threads; i++)
+		prepare(&threads[i]);
+	keep_all();
+}
+
+static void begin_all(void)
+{
+	is_beginning = true;
+	in_main = false;
+	for (uint32_t i = 0; i < n_threads && outcome != OUTCOME_WRONG; i++) {
+		prepare_stack(&threads[i]);
+		if (i == 0 && !scenario->set_up) {
+			threads[0].state = THREAD_ENDED;
+			continue;
+		}
+		enter(&threads[i]);
+		fiber_switch(&main_sp, threads[i].sp);
+	}
+	is_beginning = false;
+}
+
+static void judge(void)
+{
+	if (setjmp(alone))
+		return;
+	if (scenario->judge)
+		scenario->judge();
+}
+
+enum outcome schedule_run(void)
+{
+	restore_all();
+	search_begin();
+	outcome = OUTCOME_RIGHT;
+	exploring = true;
+	begin_all();
+	if (outcome == OUTCOME_RIGHT) {
+		struct thread *first;
+
+		enter(&threads[0]);
+		in_main = true;
+		first = setjmp(alone) ? NULL : choose_next(self);
+		if (first) {
+			in_main = false;
+			enter(first);
+			fiber_switch(&main_sp, first->sp);
+		}
+	}
+	in_main = true;
+	exploring = false;
+	if (outcome == OUTCOME_RIGHT) {
+		enter(&threads[0]);
+		judge();
+	}
+	return outcome;
+}
+
+void explore_in(uint32_t process, void (*function)(void *), void *argument)
+{
+	unsigned char kept[TLS_BYTES];
+	uint32_t was = self->process;
+
+	memcpy(kept, tls, tls_bytes);
+	memcpy(tls, pristine_tls, tls_bytes);
+	self->process = process;
+	enter_process(process);
+	function(argument);
+	self->process = was;
+	enter_process(was);
+	memcpy(tls, kept, tls_bytes);
+}
+
+/* ---- the dead ---- */
+
+bool explore_is_dead(uint32_t process)
+{
+	return processes[process].is_dead;
+}
+
+int explore_n_killed(void)
+{
+	return (int)schedule_counts.n_kills;
+}
+
+uint32_t schedule_to_reap(void)
+{
+	for (uint32_t i = 1; i < EXPLORE_THREADS; i++)
+		if (processes[i].is_dead && !processes[i].is_reaped)
+			return i;
+	return 0;
+}
+
+void schedule_reaped(uint32_t process)
+{
+	processes[process].is_reaped = true;
+	processes[process].at_reap = self->now;
+	trace_event("process %u is reaped", process);
+}
+
+void schedule_see_death(uint32_t process)
+{
+	view_join(&self->now, &processes[process].at_death);
+}
+
+bool schedule_has_ended(uint32_t process)
+{
+	for (uint32_t i = 0; i < n_threads; i++)
+		if (threads[i].process == process && threads[i].state != THREAD_ENDED)
+			return false;
+	return true;
+}
+
+bool schedule_has_no_membarrier(void)
+{
+	return scenario->no_membarrier;
+}
+
+void schedule_hear_of_reap(uint32_t process)
+{
+	view_join(&self->now, &processes[process].at_reap);
+}
+
+int explore_errno(void)
+{
+	return self->error;
+}

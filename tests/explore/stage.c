@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: MIT */
+#include "stage.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "engine.h"
+#include "shm/audit.h"
+#include "shm/holder.h"
+#include "shm/layout.h"
+#include "shm/reap.h"
+
+/* Words of a slice of the reaper: few, so that there are many slices. */
+#define SLICE_WORDS 16
+
+static const struct segment_identity identity = {
+	.generation = 1,
+	.segment_id = 7,
+	.created_ns = 1,
+	.generation_seed = 1,
+};
+
+static struct config shape;
+static void *base;
+static uint64_t size;
+static struct segment *segment;		/* the daemon's */
+
+/* Set back before each schedule, as a scenario's world is. */
+struct stage_world stage_world;
+
+static void must(int r, const char *what)
+{
+	if (r < 0)
+		explore_fail("%s: %s", what, strerror(-r));
+}
+
+void stage_config(struct config *config, uint64_t n_chunks, uint32_t cache)
+{
+	config_init(config, "explored");
+	config->page_bytes = MEMPOOL_PAGE_BYTES;
+	config->data_align = MEMPOOL_PAGE_BYTES;
+	config->max_clients = 8;
+	config_add_pool(config, STAGE_CHUNK_BYTES, n_chunks);
+	config->pools[0].alignment = STAGE_CHUNK_BYTES;
+	config->pools[0].cache = cache;
+}
+
+static struct segment *view(void)
+{
+	struct segment_memory memory = SEGMENT_MEMORY_NULL;
+	struct segment *seen;
+
+	memory.base = base;
+	memory.size = size;
+	memory.access = SEGMENT_READ_WRITE;
+	must(segment_view(&memory, &shape, &identity, &seen), "segment_view");
+	return seen;
+}
+
+static void set_live(uint32_t id, enum mempool_holder_kind kind)
+{
+	const struct holder holder = { .id = id, .kind = kind, .pid = id, .name = "explored" };
+
+	holder_set_live(segment, &holder);
+}
+
+void stage_make(const struct config *config)
+{
+	memset(&stage_world, 0, sizeof(stage_world));
+	must(config_copy(&shape, config), "config_copy");
+	size = segment_size_bytes(&shape);
+	base = explore_shared(size, MEMPOOL_PAGE_BYTES);
+	must(segment_layout(base, size, &shape, &identity), "segment_layout");
+	segment = view();
+	set_live(MEMPOOL_HOLDER_DAEMON_ID, MEMPOOL_HOLDER_DAEMON);
+	for (uint32_t i = MEMPOOL_HOLDER_DAEMON_ID + 1; i < holder_first_client(segment); i++)
+		set_live(i, MEMPOOL_HOLDER_TOPIC);
+}
+
+struct segment *stage_segment(void)
+{
+	return segment;
+}
+
+static void open_here(void *unused)
+{
+	uint32_t process = self->process;
+
+	(void)unused;
+	must(client_new(view(), stage_world.holders[process], 0, &stage_world.clients[process]),
+	     "client_new");
+}
+
+void stage_open(uint32_t process)
+{
+	stage_world.holders[process] = holder_first_client(segment) + process - 1;
+	set_live(stage_world.holders[process], MEMPOOL_HOLDER_CLIENT);
+	explore_in(process, open_here, NULL);
+}
+
+uint32_t stage_holder(uint32_t process)
+{
+	return stage_world.holders[process];
+}
+
+struct mempool_client *stage_client(void)
+{
+	return stage_world.clients[self->process];
+}
+
+/* ---- the daemon ---- */
+
+static bool has_dead(void *unused)
+{
+	(void)unused;
+	return schedule_to_reap() != 0;
+}
+
+/* All of the daemon's memory is new when it starts, so it keeps nothing. */
+void stage_daemon(void)
+{
+	for (;;) {
+		struct reap reap;
+		uint32_t process, holder;
+
+		explore_wait(has_dead, NULL);
+		process = schedule_to_reap();
+		holder = stage_world.holders[process];
+		schedule_see_death(process);
+		if (holder != MEMPOOL_HOLDER_NONE) {
+			holder_set_state(segment, holder, MEMPOOL_HOLDER_REAPING);
+			must(reap_init(&reap, segment), "reap_init");
+			reap_add(&reap, holder);
+			while (!reap_step(&reap, SLICE_WORDS))
+				;
+			reap_deinit(&reap);
+			holder_set_state(segment, holder, MEMPOOL_HOLDER_FREE);
+		}
+		schedule_reaped(process);
+	}
+}
+
+struct following {
+	uint32_t dead;
+};
+
+static bool is_over(void *argument)
+{
+	const struct following *following = argument;
+
+	return processes[following->dead].is_reaped || schedule_has_ended(following->dead);
+}
+
+bool stage_follow(uint32_t dead)
+{
+	struct following following = { dead };
+
+	explore_wait(is_over, &following);
+	if (!processes[dead].is_reaped)
+		return false;
+	schedule_hear_of_reap(dead);
+	stage_world.holders[self->process] = stage_world.holders[dead];
+	/* The daemon does that. Nobody goes by it, so it is no step of anybody. */
+	exploring = false;
+	set_live(stage_world.holders[self->process], MEMPOOL_HOLDER_CLIENT);
+	open_here(NULL);
+	exploring = true;
+	return true;
+}
+
+/* ---- the judge ---- */
+
+static void audit_fault(const char *text, void *unused)
+{
+	(void)unused;
+	explore_fail("audit: %s", text);
+}
+
+void stage_audit(void)
+{
+	struct audit audit;
+
+	must(audit_segment(segment, AUDIT_REAPED, audit_fault, NULL, &audit), "audit_segment");
+}
+
+uint32_t stage_n_free(uint32_t pool)
+{
+	return segment->pools[pool].n_chunks - pool_count_used(&segment->pools[pool]);
+}
+
+/* ---- names for the trace ---- */
+
+static bool name_in_list(const struct free_list *list, uintptr_t address, const char *pool, char *to,
+			 size_t room)
+{
+	uintptr_t leaf = address - (uintptr_t)list->leaves;
+	uintptr_t summary = address - (uintptr_t)list->summary;
+
+	if (leaf < list->n_leaves * 8)
+		snprintf(to, room, "%s leaf %zu", pool, leaf / 8);
+	else if (summary < list->n_summary * 8)
+		snprintf(to, room, "%s summary %zu", pool, summary / 8);
+	else
+		return false;
+	return true;
+}
+
+static bool name_in_pool(uint32_t i, uintptr_t address, char *to, size_t room)
+{
+	const struct pool *pool = &segment->pools[i];
+	uintptr_t entry = address - (uintptr_t)pool->entries;
+	uintptr_t state = address - (uintptr_t)pool->state;
+	uintptr_t data = address - (uintptr_t)pool->data;
+	static const char *const fields[] = { "word", "word+4", "length", "tag" };
+	static const char *const states[] = { "dry", "n_exhausted", "n_served", "peak" };
+	char name[16];
+
+	if (i == segment->n_pools)
+		snprintf(name, sizeof(name), "managers");
+	else
+		snprintf(name, sizeof(name), "pool %u", i);
+	if (entry < pool->n_chunks * sizeof(struct mempool_entry))
+		snprintf(to, room, "%s %s[%zu]", name, fields[entry % 16 / 4], entry / 16);
+	else if (state < 32)
+		snprintf(to, room, "%s %s", name, states[state / 8]);
+	else if (data < pool->data_size)
+		snprintf(to, room, "%s chunk[%zu]+%zu", name, data / pool->stride,
+			 data % pool->stride);
+	else
+		return name_in_list(&pool->list, address, name, to, room);
+	return true;
+}
+
+static bool name_in_ring(uint32_t i, uintptr_t address, char *to, size_t room)
+{
+	const struct mempool_ring *ring = &segment->rings[i];
+	uintptr_t slots = (uintptr_t)base + segment->ring_places[i].slots_off;
+	const char *name = segment->config.rings[i].name;
+
+	if (address == (uintptr_t)&ring->head)
+		snprintf(to, room, "%s head", name);
+	else if (address == (uintptr_t)&ring->tail)
+		snprintf(to, room, "%s tail", name);
+	else if (address == (uintptr_t)&ring->filled.armed)
+		snprintf(to, room, "%s filled.armed", name);
+	else if (address == (uintptr_t)&ring->filled.sequence)
+		snprintf(to, room, "%s filled.sequence", name);
+	else if (address == (uintptr_t)&ring->emptied.armed)
+		snprintf(to, room, "%s emptied.armed", name);
+	else if (address == (uintptr_t)&ring->emptied.sequence)
+		snprintf(to, room, "%s emptied.sequence", name);
+	else if (address - slots < segment->config.rings[i].capacity * 8)
+		snprintf(to, room, "%s slot[%zu]", name, (address - slots) / 8);
+	else
+		return false;
+	return true;
+}
+
+bool stage_name(uintptr_t address, char *to, size_t room)
+{
+	uintptr_t holders;
+
+	if (!segment || address - (uintptr_t)base >= size)
+		return false;
+	for (uint32_t i = 0; i <= segment->n_pools; i++)
+		if (name_in_pool(i, address, to, room))
+			return true;
+	for (uint32_t i = 0; i < segment->config.n_rings; i++)
+		if (name_in_ring(i, address, to, room))
+			return true;
+	holders = address - (uintptr_t)segment->holders;
+	if (holders < segment->n_holders * sizeof(struct mempool_holder))
+		snprintf(to, room, "holder %zu+%zu", holders / sizeof(struct mempool_holder),
+			 holders % sizeof(struct mempool_holder));
+	else if (address == (uintptr_t)&segment->header->chunk_freed.armed)
+		snprintf(to, room, "chunk_freed.armed");
+	else if (address == (uintptr_t)&segment->header->chunk_freed.sequence)
+		snprintf(to, room, "chunk_freed.sequence");
+	else
+		snprintf(to, room, "segment+0x%zx", (size_t)(address - (uintptr_t)base));
+	return true;
+}
