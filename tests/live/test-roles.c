@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -23,6 +24,7 @@
 #include "build_config.h"
 #include "support/control.h"
 #include "shm/packet.h"
+#include "ways.h"
 
 #define SPECTATOR 54321
 #define STRANGER 54322
@@ -53,6 +55,8 @@ static void become(uid_t uid)
 	ck_assert_int_eq(setgroups(0, NULL), 0);
 	ck_assert_int_eq(setresgid(uid, uid, uid), 0);
 	ck_assert_int_eq(setresuid(uid, uid, uid), 0);
+	/* As after the exec of a program of that user: its /proc/self is its own. */
+	ck_assert_int_eq(prctl(PR_SET_DUMPABLE, 1), 0);
 }
 
 /* ---- what the library says ---- */
@@ -387,115 +391,6 @@ END_TEST
 
 /* ---- what the kernel says ---- */
 
-#define CONTROL_BYTES 4096		/* of the object, that are tried */
-
-/* Each way to change the bytes of an open file. Return: 0 it went through; -errno. */
-
-static int try_map(int fd, off_t offset)
-{
-	unsigned char *bytes = mmap(NULL, CONTROL_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
-				    offset);
-
-	if (bytes == MAP_FAILED)
-		return -errno;
-	bytes[0] ^= 0xff;
-	return munmap(bytes, CONTROL_BYTES) < 0 ? -errno : 0;
-}
-
-static int try_protect(int fd, off_t offset)
-{
-	unsigned char *bytes = mmap(NULL, CONTROL_BYTES, PROT_READ, MAP_SHARED, fd, offset);
-	int r = 0;
-
-	if (bytes == MAP_FAILED)
-		return -EIO;
-	if (mprotect(bytes, CONTROL_BYTES, PROT_READ | PROT_WRITE) < 0)
-		r = -errno;
-	else
-		bytes[0] ^= 0xff;
-	munmap(bytes, CONTROL_BYTES);
-	return r;
-}
-
-static int try_write(int fd, off_t offset)
-{
-	unsigned char byte;
-
-	if (pread(fd, &byte, 1, offset) != 1)
-		return -EIO;
-	byte ^= 0xff;
-	return pwrite(fd, &byte, 1, offset) < 0 ? -errno : 0;
-}
-
-static int try_reopen(int fd, off_t offset)
-{
-	char path[40];
-	int again, r;
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	again = open(path, O_RDWR | O_CLOEXEC);
-	if (again < 0)
-		return -errno;
-	r = try_write(again, offset);
-	close(again);
-	return r;
-}
-
-static int try_punch(int fd, off_t offset)
-{
-	return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, CONTROL_BYTES) < 0
-		       ? -errno : 0;
-}
-
-static int try_remove(int fd, off_t offset)
-{
-	void *bytes = mmap(NULL, CONTROL_BYTES, PROT_READ, MAP_SHARED, fd, offset);
-	int r;
-
-	if (bytes == MAP_FAILED)
-		return -EIO;
-	r = madvise(bytes, CONTROL_BYTES, MADV_REMOVE) < 0 ? -errno : 0;
-	munmap(bytes, CONTROL_BYTES);
-	return r;
-}
-
-static int try_truncate(int fd, off_t offset)
-{
-	return ftruncate(fd, offset) < 0 ? -errno : 0;
-}
-
-static int try_truncate_path(int fd, off_t offset)
-{
-	char path[40];
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return truncate(path, offset) < 0 ? -errno : 0;
-}
-
-static int try_chmod(int fd, off_t offset)
-{
-	(void)offset;
-	return fchmod(fd, 0666) < 0 ? -errno : 0;
-}
-
-/* Those that make it shorter last. */
-static const struct way {
-	const char *name;
-	int (*run)(int fd, off_t offset);
-	int refused;
-} ways[] = {
-	{ "mmap", try_map, -EACCES },
-	{ "mprotect", try_protect, -EACCES },
-	{ "pwrite", try_write, -EBADF },
-	{ "/proc/self/fd", try_reopen, -EACCES },
-	{ "fallocate", try_punch, -EBADF },
-	{ "MADV_REMOVE", try_remove, -EACCES },
-	{ "fchmod", try_chmod, -EPERM },
-	{ "ftruncate", try_truncate, -EINVAL },
-	{ "truncate", try_truncate_path, -EACCES },
-};
-#define N_WAYS (sizeof(ways) / sizeof(ways[0]))
-
 /* Be welcome, and have what was passed. */
 static void attach_by_wire(struct mempool_msg_welcome *ret_welcome,
 			   struct packet_passed *ret_passed)
@@ -522,29 +417,12 @@ static void run_intruder(const struct fixture *with, int to)
 	ck_assert_uint_eq(welcome.holder, MEMPOOL_HOLDER_NONE);
 	/* Its shape, and both objects; no lock. */
 	ck_assert_uint_eq(passed.n, MEMPOOL_PASSED_LOCK);
-	for (uint32_t k = MEMPOOL_PASSED_CONTROL; k < passed.n; k++) {
-		ck_assert_int_eq(fcntl(passed.fds[k], F_GETFL) & O_ACCMODE, O_RDONLY);
-		for (size_t i = 0; i < N_WAYS; i++) {
-			int r = ways[i].run(passed.fds[k], 0);
-
-			ck_assert_msg(r == ways[i].refused, "%u: %s: %s", k, ways[i].name,
-				      strerror(-r));
-		}
-	}
+	ways_expect_refused(passed.fds[MEMPOOL_PASSED_CONTROL], WAYS_SHM, "control");
+	ways_expect_refused(passed.fds[MEMPOOL_PASSED_DATA], WAYS_SHM, "data");
 	/* The object is nobody's but the daemon's. */
 	ck_assert_int_lt(shm_open(welcome.place.shm_name, O_RDONLY, 0), 0);
 	ck_assert_int_eq(errno, EACCES);
 	tell(to, 1);
-}
-
-/* The whole object, as it is. */
-static unsigned char *read_object(int fd, size_t size)
-{
-	unsigned char *bytes = malloc(size);
-
-	ck_assert_ptr_nonnull(bytes);
-	ck_assert_int_eq(pread(fd, bytes, size, 0), (ssize_t)size);
-	return bytes;
 }
 
 /* Beside it, the same as a member changes the bytes each time: so each way is one. */
@@ -564,11 +442,11 @@ START_TEST(test_a_spectator_can_change_no_byte)
 	ck_assert_int_eq(fstat(fd, &st), 0);
 	size = (size_t)st.st_size;
 
-	before = read_object(fd, size);
+	before = ways_read(fd, size);
 	actor_start(&intruder, &fixture, run_intruder);
 	ck_assert_uint_eq(hear(intruder.fd), 1);
 	actor_join(&intruder);
-	after = read_object(fd, size);
+	after = ways_read(fd, size);
 	ck_assert_int_eq(memcmp(before, after, size), 0);
 	ck_assert_int_eq(fstat(fd, &st), 0);
 	ck_assert_uint_eq((size_t)st.st_size, size);
@@ -577,19 +455,8 @@ START_TEST(test_a_spectator_can_change_no_byte)
 
 	/* A daemon whose segment is damaged has nothing to do with it. */
 	fixture_kill(&fixture);
-	for (size_t i = 0; i < N_WAYS; i++) {
-		unsigned char byte;
-		bool is_same;
-		int r;
-
-		/* The first byte is of the magic, and no 0. */
-		ck_assert_int_eq(pwrite(fd, before, 1, 0), 1);
-		r = ways[i].run(fd, 0);
-		ck_assert_msg(r == 0, "%s: %s", ways[i].name, strerror(-r));
-		is_same = pread(fd, &byte, 1, 0) == 1 && byte == before[0];
-		ck_assert_msg(!is_same || ways[i].run == try_chmod, "%s changed nothing",
-			      ways[i].name);
-	}
+	/* The first byte is of the magic, and no 0. */
+	ways_expect_changes(fd, WAYS_SHM);
 	free(before);
 	packet_close_passed(&passed);
 	fixture_start(&fixture);
