@@ -91,7 +91,7 @@ int alloc_rank(const struct mempool_client *client, size_t size, size_t alignmen
 static __attribute__((noinline)) void *alloc_slowly(struct mempool_client *client, size_t size,
 						    size_t alignment)
 {
-	struct cache *cache = cache_get(client);
+	struct cache *cache = cache_get_writer(client);
 	struct magazine *magazine;
 	uint32_t index;
 	int rank;
@@ -128,7 +128,7 @@ PUBLIC void *mempool_alloc(struct mempool_client *client, size_t size_bytes)
 	uint32_t index;
 	uint64_t seen;
 
-	if (unlikely(cache_client(cache) != client))
+	if (unlikely(cache_writer(cache) != client))
 		return alloc_slowly(client, size_bytes, 1);
 
 	/* Beyond the pools, first_fit leads to a magazine that has never anything in it. */
@@ -152,7 +152,9 @@ PUBLIC void *mempool_alloc_aligned(struct mempool_client *client, size_t size_by
 				   size_t alignment)
 {
 	if (alignment == 0 || (alignment & (alignment - 1)) || alignment > MEMPOOL_PAGE_BYTES) {
-		errno = EINVAL;
+		/* Whose role says no is told that. */
+		if (cache_get_writer(client))
+			errno = EINVAL;
 		return NULL;
 	}
 	return alloc_slowly(client, size_bytes, alignment);
@@ -217,7 +219,7 @@ PUBLIC void *mempool_alloc_wait(struct mempool_client *client, size_t size_bytes
 	};
 	int r;
 
-	if (!cache_get(client))
+	if (!cache_get_writer(client))
 		return NULL;
 	r = wait_for(&(struct wait_place){ client, &client->segment->header->chunk_freed,
 					   NULL, &request.slice_ns },
@@ -323,8 +325,11 @@ PUBLIC int mempool_chunk_set_tag(struct mempool_client *client, void *chunk, uin
 	struct mempool_entry *entry;
 	const struct pool *pool;
 	bool is_shared;
-	int r = find_held(client, chunk, &pool, &entry, &is_shared);
+	int r;
 
+	if (!cache_get_writer(client))
+		return -errno;
+	r = find_held(client, chunk, &pool, &entry, &is_shared);
 	if (r == 0 && is_shared)
 		return -EBUSY;
 	if (r == 0)

@@ -11,7 +11,7 @@
 #include "shm/clock.h"
 #include "shm/eventcount.h"
 
-static struct cache cache_none = { .client = CACHE_ORPHAN };
+static struct cache cache_none = { .client = CACHE_ORPHAN, .writer = CACHE_ORPHAN };
 _Thread_local struct cache *cache_current = &cache_none;
 
 /* The calling thread's caches, the newest first. Only it walks and changes its list. */
@@ -245,6 +245,7 @@ static struct cache *cache_new(struct mempool_client *client)
 		.wiped_bytes = wiped_bytes,
 		.last = cache->magazines,
 		.client = client,
+		.writer = client->role == MEMPOOL_ROLE_MEMBER ? client : CACHE_ORPHAN,
 		.holder = client->holder,
 		.owned = (uint32_t)word_claimed(0, client->holder),
 		.freeable = client->seq_cst || client->checked
@@ -408,6 +409,17 @@ struct cache *cache_find(struct mempool_client *client)
 	return cache;
 }
 
+struct cache *cache_find_writer(struct mempool_client *client)
+{
+	struct cache *cache = cache_find(client);
+
+	if (cache && client->role != MEMPOOL_ROLE_MEMBER) {
+		errno = EACCES;
+		return NULL;
+	}
+	return cache;
+}
+
 int cache_register(struct mempool_client *client)
 {
 	int r = process_enter(&client->process);
@@ -455,6 +467,8 @@ static void orphan_caches(struct mempool_client *client)
 	pthread_mutex_lock(&process_own()->lock);
 	for (struct cache *cache = client->caches; cache; cache = next) {
 		next = cache->next_of_client;
+		/* Relaxed: no call is under way; O1 publishes it. */
+		atomic_store_explicit(&cache->writer, CACHE_ORPHAN, memory_order_relaxed);
 		/* O1 (release) pairs with O2: its thread may free it at once, without the lock. */
 		atomic_store_explicit(&cache->client, CACHE_ORPHAN, memory_order_release);
 	}

@@ -23,9 +23,20 @@ static inline struct mempool_client *cache_client(const struct cache *cache)
 	return atomic_load_explicit(&cache->client, memory_order_relaxed);
 }
 
+/* The same of a member. What a reader may not do compares with this one, and so costs a member
+ * nothing to be told apart. */
+static inline struct mempool_client *cache_writer(const struct cache *cache)
+{
+	/* Relaxed: as cache_client(). */
+	return atomic_load_explicit(&cache->writer, memory_order_relaxed);
+}
+
 /* Not the client used last. Return: its cache; NULL and errno EINVAL, ECHILD, ENOMEM;
  * EACCES a spectator has none, so that it is refused here what writes to the segment. */
 struct cache *cache_find(struct mempool_client *client);
+
+/* As cache_find(), for what only a member may do: a reader is refused, too. */
+struct cache *cache_find_writer(struct mempool_client *client);
 
 /*
  * The calling thread's cache. As cache_find(), but in a forked child NULL may bring a wiped
@@ -42,6 +53,19 @@ static inline struct cache *cache_get_quickly(struct mempool_client *client)
 static inline struct cache *cache_get(struct mempool_client *client)
 {
 	return likely(client != NULL) ? cache_get_quickly(client) : cache_find(NULL);
+}
+
+/* The same two, for what only a member may do. As cache_find_writer(). */
+static inline struct cache *cache_get_writer_quickly(struct mempool_client *client)
+{
+	if (likely(cache_writer(cache_current) == client))
+		return cache_current;
+	return cache_find_writer(client);
+}
+
+static inline struct cache *cache_get_writer(struct mempool_client *client)
+{
+	return likely(client != NULL) ? cache_get_writer_quickly(client) : cache_find_writer(NULL);
 }
 
 /* A chunk that is not of the pool where the last one was: client_locate(), remembered. */

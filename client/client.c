@@ -230,6 +230,9 @@ static int set_hello(struct mempool_msg_hello *hello,
 		.flags = barrier_is_there() ? MEMPOOL_HELLO_MEMBARRIER : 0,
 	};
 
+	if (options->flags & MEMPOOL_CLIENT_READ_ONLY)
+		hello->flags |= MEMPOOL_HELLO_READ_ONLY;
+
 	if (options->segment) {
 		if (!config_name_is_valid(options->segment))
 			return -EINVAL;
@@ -259,7 +262,7 @@ static int set_socket_path(char to[108], const char *path)
  * Return: as segment_map_fds() and segment_view(); -EPROTO they are not as long as that.
  */
 static int map_objects(const struct mempool_msg_place *place, const struct config *shape,
-		       struct segment_fds fds, enum segment_access access,
+		       struct segment_fds fds, enum mempool_role role,
 		       struct segment **ret_segment)
 {
 	const struct segment_identity identity = {
@@ -278,7 +281,10 @@ static int map_objects(const struct mempool_msg_place *place, const struct confi
 		segment_fds_close(fds);
 		return r;
 	}
-	r = segment_map_fds(fds, &geometry, access, access, &memory);
+	r = segment_map_fds(fds, &geometry,
+			    role == MEMPOOL_ROLE_SPECTATOR ? SEGMENT_READ_ONLY : SEGMENT_READ_WRITE,
+			    role == MEMPOOL_ROLE_MEMBER ? SEGMENT_READ_WRITE : SEGMENT_READ_ONLY,
+			    &memory);
 	if (r < 0)
 		return r;
 	/* A write to a descriptor, by whatever mistake of the program, would be one to the header,
@@ -306,8 +312,7 @@ static int map_passed(const struct mempool_msg_welcome *welcome, struct packet_p
 		return r;
 	fds.control = packet_take(passed, MEMPOOL_PASSED_CONTROL);
 	fds.data = packet_take(passed, MEMPOOL_PASSED_DATA);
-	r = map_objects(&welcome->place, &shape, fds,
-			is_spectator ? SEGMENT_READ_ONLY : SEGMENT_READ_WRITE, ret_segment);
+	r = map_objects(&welcome->place, &shape, fds, welcome->role, ret_segment);
 	config_deinit(&shape);
 	if (r < 0)
 		return r;
@@ -340,15 +345,23 @@ static int map_error(int error)
 }
 
 static_assert((int)MEMPOOL_WELCOME_MEMBER == (int)MEMPOOL_ROLE_MEMBER &&
+	      (int)MEMPOOL_WELCOME_READER == (int)MEMPOOL_ROLE_READER &&
 	      (int)MEMPOOL_WELCOME_SPECTATOR == (int)MEMPOOL_ROLE_SPECTATOR, "protocol");
 
-/* Whether that is one of the roles, and an id that it has. */
-static bool is_role(const struct mempool_msg_welcome *welcome, const struct segment *segment)
+/* Whether that is one of the roles, no more than was asked for, and an id that it has. */
+static bool is_role(const struct connection *connection, const struct mempool_msg_welcome *welcome,
+		    const struct segment *segment)
 {
-	if (welcome->role == MEMPOOL_WELCOME_SPECTATOR)
+	switch (welcome->role) {
+	case MEMPOOL_WELCOME_MEMBER:
+		return !(connection->hello.flags & MEMPOOL_HELLO_READ_ONLY) &&
+		       welcome->holder >= holder_first_client(segment);
+	case MEMPOOL_WELCOME_READER:
+		return welcome->holder >= holder_first_client(segment);
+	case MEMPOOL_WELCOME_SPECTATOR:
 		return welcome->holder == MEMPOOL_HOLDER_NONE;
-	return welcome->role == MEMPOOL_WELCOME_MEMBER &&
-	       welcome->holder >= holder_first_client(segment);
+	}
+	return false;
 }
 
 static int attach(struct connection *connection, const struct mempool_msg_welcome *welcome,
@@ -363,7 +376,7 @@ static int attach(struct connection *connection, const struct mempool_msg_welcom
 		return map_error(r);
 	if (madvise(segment->memory.base, segment->memory.size, MADV_DONTFORK) < 0)
 		r = -errno;
-	else if (!is_role(welcome, segment))
+	else if (!is_role(connection, welcome, segment))
 		r = -EPROTO;
 	else
 		r = client_new_as(welcome->role, segment, welcome->holder, flags, &client);
@@ -445,7 +458,7 @@ PUBLIC int mempool_client_open(const struct mempool_client_options *options,
 		return -EINVAL;
 	if (options) {
 		if (options->size < sizeof(all) || !is_zeroed_after(options, sizeof(all)) ||
-		    (options->flags & ~MEMPOOL_CLIENT_DEBUG))
+		    (options->flags & ~(MEMPOOL_CLIENT_DEBUG | MEMPOOL_CLIENT_READ_ONLY)))
 			return -EINVAL;
 		all = *options;
 	}

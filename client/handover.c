@@ -18,7 +18,7 @@
 PUBLIC int mempool_give(struct mempool_client *client, void *chunk, size_t length,
 			uint64_t *ret_handle)
 {
-	struct cache *cache = cache_get_quickly(client);
+	struct cache *cache = cache_get_writer_quickly(client);
 	const struct pool *pool;
 	struct mempool_entry *entry;
 	uint32_t index;

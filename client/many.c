@@ -61,7 +61,7 @@ static void claim_hints(struct harvest *harvest)
 PUBLIC ssize_t mempool_alloc_many(struct mempool_client *client, size_t size_bytes,
 				  void **ret_chunks, size_t n)
 {
-	struct cache *cache = cache_get(client);
+	struct cache *cache = cache_get_writer(client);
 	struct harvest harvest = { cache, NULL, size_bytes, ret_chunks, 0, n };
 	int rank;
 

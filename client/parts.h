@@ -83,6 +83,7 @@ struct cache {
 
 	/* From here on it is wiped there (process.h): nobody's cache, with nothing in it. */
 	_Atomic(struct mempool_client *) client;	/* CACHE_ORPHAN: closed */
+	_Atomic(struct mempool_client *) writer;	/* the same; CACHE_ORPHAN of a reader, too */
 	uint32_t holder;		/* copies of the client's, at hand */
 	uint32_t owned;			/* the low half of a word that says OWNED(holder) */
 	uint32_t freeable;		/* the same, where a plain store may free; else no word's */

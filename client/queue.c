@@ -226,10 +226,19 @@ static inline struct cache *cache_of(const struct mempool_queue *queue)
 	return NULL;
 }
 
+/* The same, of one who may send. */
+static inline struct cache *writer_of(const struct mempool_queue *queue)
+{
+	if (likely(queue != NULL))
+		return cache_get_writer_quickly(queue->client);
+	errno = EINVAL;
+	return NULL;
+}
+
 PUBLIC ssize_t mempool_queue_send_many(struct mempool_queue *queue, void *const *chunks,
 				       const size_t *lengths, size_t n, int64_t timeout_ns)
 {
-	struct cache *cache = cache_of(queue);
+	struct cache *cache = writer_of(queue);
 	/* Only read by try_send(). */
 	struct job job = { queue, cache, (void **)chunks, (size_t *)lengths, n, 0 };
 	struct wait_place place;
@@ -264,7 +273,7 @@ PUBLIC ssize_t mempool_queue_receive_many(struct mempool_queue *queue, void **re
 PUBLIC int mempool_queue_send(struct mempool_queue *queue, void *chunk, size_t length,
 			      int64_t timeout_ns)
 {
-	struct cache *cache = cache_of(queue);
+	struct cache *cache = writer_of(queue);
 	struct wait_place place;
 	struct job job;
 	int r;

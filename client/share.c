@@ -201,7 +201,7 @@ int share_owned(struct cache *cache, struct chunk_ref chunk, size_t length, uint
 PUBLIC int mempool_share(struct mempool_client *client, void *chunk, size_t length,
 			 uint64_t *ret_handle)
 {
-	struct cache *cache = cache_get_quickly(client);
+	struct cache *cache = cache_get_writer_quickly(client);
 	const struct pool *pool;
 	uint32_t index;
 	uint64_t word;

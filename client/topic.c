@@ -143,7 +143,7 @@ PUBLIC int mempool_topic_publish(struct mempool_topic *topic, void *chunk, size_
 
 	if (!topic)
 		return -EINVAL;
-	cache = cache_get_quickly(topic->client);
+	cache = cache_get_writer_quickly(topic->client);
 	if (!cache)
 		return -errno;
 	r = client_locate(topic->client, chunk, &pool, &index);

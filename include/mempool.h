@@ -35,6 +35,8 @@
  *            CLONE_VM. Every call there returns -ECHILD, except mempool_client_close(), which
  *            frees memory and descriptors and tells nobody. A fork takes no lock of ours.
  *            Open after daemonizing; close before exec.
+ *   Role:    a function that a client's role does not allow says -EACCES, before it looks at
+ *            anything else: mempool_client_role().
  *   Daemon:  may stop, crash and start again; open clients go on without it.
  */
 #ifndef MEMPOOL_H
@@ -54,12 +56,17 @@ struct mempool_client;
 /* What a client may do with its segment; the daemon decides by its user, see mempool.yaml(5). */
 enum mempool_role {
 	MEMPOOL_ROLE_MEMBER = 0,	/* all */
+	MEMPOOL_ROLE_READER = 1,	/* receive, and write to no message */
 	MEMPOOL_ROLE_SPECTATOR = 2	/* look, and write to nothing */
 };
 
 /* Check every free with a compare-and-swap, so that two threads that free one chunk at the
  * same time are told apart (-EPERM for one of them). Costs some nanoseconds a free. */
 #define MEMPOOL_CLIENT_DEBUG UINT64_C(1)
+
+/* Be a reader, where the daemon would let it be a member: against mistakes. A write to a message
+ * that was received ends the program there and then (SIGSEGV). */
+#define MEMPOOL_CLIENT_READ_ONLY UINT64_C(2)
 
 /* Options of mempool_client_open(). Zero what you do not set. */
 struct mempool_client_options {
@@ -69,7 +76,7 @@ struct mempool_client_options {
 	const char *name;	 /* shown by mempoolctl, [A-Za-z0-9._:@-]{1,31};
 				  * NULL: the program's name */
 	int64_t timeout_ns;	 /* to wait for the daemon: 0 try once, negative for ever */
-	uint64_t flags;		 /* MEMPOOL_CLIENT_DEBUG */
+	uint64_t flags;		 /* MEMPOOL_CLIENT_DEBUG, MEMPOOL_CLIENT_READ_ONLY */
 };
 
 struct mempool_pool_info {
@@ -96,7 +103,8 @@ struct mempool_pool_info {
  *	-EINVAL			options->size, flags, or a malformed name
  *	-ENOTCONN		no daemon, or no answer of it, within the timeout
  *	-EINTR			a signal handler ran while waiting; not with timeout_ns 0
- *	-ENOENT			no such segment, or its `allow` and `spectators` do not let you
+ *	-ENOENT			no such segment, or its `allow`, `readers` and `spectators` do not
+ *				let you
  *	-EACCES			the daemon does not let your process
  *	-ENOLCK			you lock all of your memory (MCL_FUTURE), and RLIMIT_MEMLOCK does
  *				not leave so much
@@ -146,6 +154,12 @@ int mempool_client_fd(struct mempool_client *client);
  *
  * What a role may not do is refused with -EACCES, whatever else is wrong with the call:
  *
+ *	member		may do everything
+ *	reader		may open queues and topics, receive, take, acquire, subscribe, peek and copy, and
+ *			free what it got; ask for the usable size and the tag of a chunk, and all that
+ *			a spectator may ask for. It may not allocate, set a tag, give, share, send or
+ *			publish, not even what it has received. Messages are mapped for reading alone:
+ *			a write to one ends the program (SIGSEGV)
  *	spectator	may open topics, subscribe, peek, verify and copy, ask for the counts of
  *			pools, queues and topics, for the descriptor, and whether the segment is stale. It has no id in
  *			the segment: nobody sees it, wakes it or waits for it
@@ -242,6 +256,7 @@ const char *mempool_version(void);
  *	EMSGSIZE	no pool has such large chunks
  *	EINVAL		size 0, or no client
  *	ECHILD		forked child
+ *	EACCES		a reader, or a spectator
  *	ENOMEM		first call of this thread, and no private memory for its cache
  */
 void *mempool_alloc(struct mempool_client *client, size_t size_bytes);
@@ -279,6 +294,7 @@ void *mempool_alloc_wait(struct mempool_client *client, size_t size_bytes,
  *	-EPERM	not held by this client: freed already, given away, another's
  *	-EINVAL	not the start of a chunk, or NULL
  *	-ECHILD	forked child
+ *	-EACCES	a spectator, which holds nothing
  */
 int mempool_free(struct mempool_client *client, const void *chunk);
 
@@ -293,7 +309,7 @@ int mempool_free(struct mempool_client *client, const void *chunk);
  * Crash:   killed inside, each chunk is free, or is freed by the reaper.
  * Return:  how many were taken, the first ones of @ret_chunks: fewer than @n if then every
  *	    chunk that fits was held; if it was at once, -EAGAIN. -EINVAL size 0 or NULL;
- *	    -EMSGSIZE, -ECHILD, -ENOMEM as mempool_alloc().
+ *	    -EMSGSIZE, -ECHILD, -EACCES, -ENOMEM as mempool_alloc().
  */
 ssize_t mempool_alloc_many(struct mempool_client *client, size_t size_bytes,
 			   void **ret_chunks, size_t n);
@@ -310,11 +326,11 @@ ssize_t mempool_alloc_many(struct mempool_client *client, size_t size_bytes,
 ssize_t mempool_free_many(struct mempool_client *client, void *const *chunks, size_t n);
 
 /**
- * mempool_usable_size() - how many bytes may be written
+ * mempool_usable_size() - how many bytes a chunk holds, and its holder may write
  *
  * Threads: any. Wait-free.
  * Return:  bytes, at least what was asked for; -EINVAL not the start of a chunk; -EPERM not
- *	    held by this client; -ECHILD.
+ *	    held by this client; -ECHILD; -EACCES a spectator.
  */
 ssize_t mempool_usable_size(struct mempool_client *client, const void *chunk);
 
@@ -323,8 +339,8 @@ ssize_t mempool_usable_size(struct mempool_client *client, const void *chunk);
  *
  * Handed over with the chunk: the receiver reads what the sender set.
  * Threads: the holder's. Wait-free.
- * Return:  0; -EINVAL, -EPERM, -ECHILD as mempool_usable_size(); -EBUSY, when setting, it is
- *	    shared.
+ * Return:  0; -EINVAL, -EPERM, -ECHILD, -EACCES as mempool_usable_size(); when setting, also
+ *	    -EBUSY it is shared, -EACCES a reader.
  */
 int mempool_chunk_set_tag(struct mempool_client *client, void *chunk, uint32_t tag);
 int mempool_chunk_tag(struct mempool_client *client, const void *chunk, uint32_t *ret_tag);
@@ -343,7 +359,7 @@ int mempool_chunk_tag(struct mempool_client *client, const void *chunk, uint32_t
  * Threads: any. Wait-free.
  * Crash:   killed inside, the chunk is held or given, and the reaper frees it.
  * Return:  0; -EPERM, -EINVAL, -ECHILD as mempool_free(); -EMSGSIZE length too large; -EBUSY
- *	    the chunk is shared.
+ *	    the chunk is shared; -EACCES a reader, or a spectator.
  */
 int mempool_give(struct mempool_client *client, void *chunk, size_t length,
 		 uint64_t *ret_handle);
@@ -356,7 +372,7 @@ int mempool_give(struct mempool_client *client, void *chunk, size_t length,
  * Threads: any. Lock-free.
  * Crash:   killed inside, the chunk is still given, or is freed by the reaper.
  * Return:  0; -ESTALE taken by another, or its giver is gone; -EINVAL never a handle;
- *	    -ECHILD.
+ *	    -ECHILD; -EACCES a spectator.
  */
 int mempool_take(struct mempool_client *client, uint64_t handle, void **ret_chunk,
 		 size_t *ret_length);
@@ -376,7 +392,7 @@ int mempool_take(struct mempool_client *client, uint64_t handle, void **ret_chun
  *          share.
  * Return:  0; -EPERM, -EINVAL, -ECHILD as mempool_free(); -EMSGSIZE length too large; -EAGAIN all
  *	    other chunks are shared, and threads share one at the same time: try again;
- *	    -EOVERFLOW.
+ *	    -EOVERFLOW; -EACCES a reader, or a spectator.
  */
 int mempool_share(struct mempool_client *client, void *chunk, size_t length,
 		  uint64_t *ret_handle);
@@ -390,7 +406,7 @@ int mempool_share(struct mempool_client *client, void *chunk, size_t length,
  *          other for some instructions.
  * Crash:   killed inside, the reaper drops the share.
  * Return:  0; -ESTALE nobody holds that message any more; -EINVAL never a handle; -ECHILD;
- *	    -EOVERFLOW this client holds it 2^31 - 1 times.
+ *	    -EOVERFLOW this client holds it 2^31 - 1 times; -EACCES a spectator.
  */
 int mempool_acquire(struct mempool_client *client, uint64_t handle, const void **ret_chunk,
 		    size_t *ret_length);
@@ -403,7 +419,7 @@ struct mempool_queue;
  *	       closed: every other call says -ENOTCONN
  *
  * Threads: any; and any thread may use the queue.
- * Return:  0; -ENOENT no queue of that name; -EINVAL, -ECHILD, -ENOMEM.
+ * Return:  0; -ENOENT no queue of that name; -EINVAL, -ECHILD, -ENOMEM; -EACCES a spectator.
  */
 int mempool_queue_open(struct mempool_client *client, const char *name,
 		       struct mempool_queue **ret_queue);
@@ -437,6 +453,7 @@ int mempool_queue_info(struct mempool_queue *queue, struct mempool_queue_counts 
  *	-EINTR		a signal handler ran while waiting
  *	-ENOTCONN	the client was closed
  *	-EBADMSG	somebody has damaged the queue
+ *	-EACCES		a reader
  */
 int mempool_queue_send(struct mempool_queue *queue, void *chunk, size_t length,
 		       int64_t timeout_ns);
@@ -515,7 +532,8 @@ int mempool_topic_info(struct mempool_topic *topic, struct mempool_topic_counts 
  * Threads: any. Lock-free, whatever subscribers do; no system call while none sleeps.
  * Crash:   killed inside, the message is published, or the reaper frees the chunk.
  * Return:  0; -EPERM, -EINVAL, -ECHILD as mempool_free(); -EBUSY it is shared; -EMSGSIZE;
- *	    -EAGAIN, -EOVERFLOW as mempool_share(); -ENOTCONN the client was closed.
+ *	    -EAGAIN, -EOVERFLOW as mempool_share(); -ENOTCONN the client was closed; -EACCES a
+ *	    reader, or a spectator.
  */
 int mempool_topic_publish(struct mempool_topic *topic, void *chunk, size_t length);
 
@@ -547,7 +565,7 @@ void mempool_subscriber_close(struct mempool_subscriber *subscriber);
  * Threads: one at a time for each subscriber. Lock-free while there are messages.
  * Crash:   killed inside, the reaper drops the share.
  * Return:  0; -EAGAIN nothing new all the time; -EINTR; -EINVAL, -ECHILD, -ENOTCONN;
- *	    -EBADMSG the segment is damaged; -EOVERFLOW as mempool_acquire().
+ *	    -EBADMSG the segment is damaged; -EOVERFLOW as mempool_acquire(); -EACCES a spectator.
  */
 int mempool_subscriber_next(struct mempool_subscriber *subscriber, const void **ret_chunk,
 			    size_t *ret_length, uint64_t *ret_missed, int64_t timeout_ns);

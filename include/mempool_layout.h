@@ -120,7 +120,9 @@ enum mempool_holder_kind {
 #define MEMPOOL_HOLDER_NONE 0		/* reserved id */
 #define MEMPOOL_HOLDER_DAEMON_ID 1	/* topics follow, then the clients */
 
+/* Flags of a holder. */
 #define MEMPOOL_HOLDER_UNVERIFIABLE 1	/* nobody can see whether the process lives */
+#define MEMPOOL_HOLDER_READER 2		/* a client that has data for reading alone */
 
 /*
  * Written by the daemon alone, state last; the counters by their client. For people, and for
@@ -133,7 +135,7 @@ struct mempool_holder {
 	_Atomic uint32_t kind;
 	_Atomic uint32_t uid;
 	_Atomic uint32_t incarnation;	/* which use of this id */
-	_Atomic uint32_t flags;		/* MEMPOOL_HOLDER_UNVERIFIABLE */
+	_Atomic uint32_t flags;		/* MEMPOOL_HOLDER_UNVERIFIABLE, _READER */
 	uint64_t reserved0;
 	_Atomic uint64_t attached_ns;	/* CLOCK_REALTIME */
 	_Atomic unsigned char name[MEMPOOL_NAME_BYTES];

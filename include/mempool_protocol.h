@@ -99,6 +99,7 @@ struct mempool_msg {
 enum mempool_hello_flags {
 	MEMPOOL_HELLO_MEMBARRIER = 1,	/* a holder of this process registers for membarrier(2), before
 					 * it writes to the segment */
+	MEMPOOL_HELLO_READ_ONLY = 2,	/* a member is to be a reader only */
 };
 
 struct mempool_msg_hello {
@@ -252,11 +253,13 @@ enum mempool_passed {
 /* As enum mempool_role in mempool.h. */
 enum mempool_welcome_role {
 	MEMPOOL_WELCOME_MEMBER = 0,
+	MEMPOOL_WELCOME_READER = 1,
 	MEMPOOL_WELCOME_SPECTATOR = 2,
 };
 
-/* With all of them, the objects for reading and writing; to a spectator with all but the lock, the
- * objects for reading; with none, where the hello says which segment the client has. */
+/* With all of them, the objects for reading and writing; to a reader data for reading; to a spectator
+ * all but the lock, and both objects for reading; with none, where the hello says which segment the
+ * client has. */
 struct mempool_msg_welcome {
 	struct mempool_msg msg;
 	struct mempool_msg_place place;

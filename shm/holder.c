@@ -32,6 +32,7 @@ int holder_read(const struct segment *segment, uint32_t id, struct holder *ret_h
 		.attached_ns = GET(record->attached_ns),
 		.n_exhausted = GET(record->n_exhausted),
 		.is_unverifiable = GET(record->flags) & MEMPOOL_HOLDER_UNVERIFIABLE,
+		.is_reader = GET(record->flags) & MEMPOOL_HOLDER_READER,
 	};
 	for (size_t i = 0; i < sizeof(ret_holder->name) - 1; i++) {
 		unsigned char c = GET(record->name[i]);
@@ -52,7 +53,7 @@ void holder_set_live(struct segment *segment, const struct holder *holder)
 	SET(record->start_time, holder->start_time);
 	SET(record->uid, holder->uid);
 	SET(record->incarnation, holder->incarnation);
-	SET(record->flags, 0);
+	SET(record->flags, holder->is_reader ? MEMPOOL_HOLDER_READER : 0);
 	SET(record->attached_ns, holder->attached_ns);
 	SET(record->n_exhausted, holder->n_exhausted);
 	for (size_t i = 0; i < sizeof(holder->name); i++)
@@ -62,9 +63,9 @@ void holder_set_live(struct segment *segment, const struct holder *holder)
 	atomic_store_explicit(&record->state, MEMPOOL_HOLDER_LIVE, memory_order_release);
 }
 
-void holder_set_unverifiable(struct segment *segment, uint32_t id, bool is_unverifiable)
+void holder_set_flags(struct segment *segment, uint32_t id, uint32_t flags)
 {
-	SET(segment->holders[id].flags, is_unverifiable ? MEMPOOL_HOLDER_UNVERIFIABLE : 0);
+	SET(segment->holders[id].flags, flags);
 }
 
 void holder_set_state(struct segment *segment, uint32_t id, enum mempool_holder_state state)

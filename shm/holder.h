@@ -28,6 +28,7 @@ struct holder {
 	uint64_t attached_ns;
 	uint64_t n_exhausted;
 	bool is_unverifiable;		/* nobody can see whether its process lives */
+	bool is_reader;			/* it has data for reading alone */
 	char name[MEMPOOL_NAME_BYTES];	/* closed by a NUL, printable */
 };
 
@@ -39,14 +40,14 @@ uint32_t holder_first_client(const struct segment *segment);
 
 /**
  * holder_set_live() - write a record and publish it as LIVE
- * @holder: all members but state
+ * @holder: all members but state and is_unverifiable, which it is not
  *
  * For people and for clients: what the daemon itself goes by is elsewhere.
  */
 void holder_set_live(struct segment *segment, const struct holder *holder);
 
-/* Whether the daemon cannot see that the process lives. */
-void holder_set_unverifiable(struct segment *segment, uint32_t id, bool is_unverifiable);
+/* Its flags anew, MEMPOOL_HOLDER_UNVERIFIABLE and the like. */
+void holder_set_flags(struct segment *segment, uint32_t id, uint32_t flags);
 
 /* State only: LIVE -> REAPING -> FREE. */
 void holder_set_state(struct segment *segment, uint32_t id, enum mempool_holder_state state);

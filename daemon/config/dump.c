@@ -214,6 +214,7 @@ static void add_segment(struct dump *dump, const struct conf_segment *segment)
 	begin(dump, false);
 	add_text(dump, "name", segment->shape.name);
 	add_access(dump, "allow", &segment->allow);
+	add_access(dump, "readers", &segment->readers);
 	add_access(dump, "spectators", &segment->spectators);
 	add_text(dump, "open_mode", open_modes[segment->open_mode]);
 	add_text(dump, "backing", segment->backing == SEGMENT_MEMFD ? "memfd" : "shm");

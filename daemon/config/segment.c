@@ -36,6 +36,7 @@ struct draft {
 	const struct conf_node *node;
 	const struct conf_node *pools;
 	const struct conf_node *topics;
+	const struct conf_node *readers;
 	const struct conf_node *spectators;
 	void *ring_names;			/* as list.names */
 	uint64_t n_kept;			/* by all topics */
@@ -352,6 +353,16 @@ static int read_allow(struct conf_reader *reader, const struct conf_node *node,
 					   &draft->segment->allow);
 }
 
+static int read_readers(struct conf_reader *reader, const struct conf_node *node,
+			void *object)
+{
+	struct draft *draft = object;
+
+	draft->readers = node;
+	return conf_read_access_or_anybody(reader, node, "readers, or the word anybody",
+					   &draft->segment->readers);
+}
+
 static int read_spectators(struct conf_reader *reader, const struct conf_node *node,
 			   void *object)
 {
@@ -463,6 +474,7 @@ static int read_numa(struct conf_reader *reader, const struct conf_node *node,
 static const struct conf_key segment_keys[] = {
 	{ "name", read_segment_name, true },
 	{ "allow", read_allow, false },
+	{ "readers", read_readers, false },
 	{ "spectators", read_spectators, false },
 	{ "open_mode", read_open_mode, false },
 	{ "backing", read_backing, false },
@@ -490,12 +502,26 @@ static int refuse_rights(struct conf_reader *reader, const struct conf_node *nod
 	return 0;
 }
 
-/* Who is looked for in vain. */
-static void warn_spectators(struct conf_reader *reader, const struct draft *draft)
+/* A reader writes to control. Of a segment of files, it could truncate that. */
+static int check_readers(struct conf_reader *reader, const struct draft *draft)
 {
-	if (draft->spectators && draft->segment->allow.anybody)
-		conf_warn(reader, draft->spectators, "nobody is a spectator: `allow: anybody` comes "
-			  "first");
+	if (!conf_access_is_empty(&draft->segment->readers) &&
+	    draft->segment->backing != SEGMENT_MEMFD)
+		return conf_fail(reader, draft->readers, "readers need `backing: memfd`: files in "
+				 "/dev/shm could be truncated by them");
+	return 0;
+}
+
+/* Who is looked for in vain. */
+static void warn_roles(struct conf_reader *reader, const struct draft *draft)
+{
+	const struct conf_segment *segment = draft->segment;
+
+	if (draft->readers && segment->allow.anybody)
+		conf_warn(reader, draft->readers, "nobody is a reader: `allow: anybody` comes first");
+	if (draft->spectators && (segment->allow.anybody || segment->readers.anybody))
+		conf_warn(reader, draft->spectators, "nobody is a spectator: `%s: anybody` comes "
+			  "first", segment->allow.anybody ? "allow" : "readers");
 }
 
 static void warn_topics(struct conf_reader *reader, const struct draft *draft)
@@ -565,6 +591,9 @@ static int read_segment(struct conf_reader *reader, const struct conf_node *node
 		return conf_fail(reader, draft.pools,
 				 "a segment needs at least one pool");
 
+	r = check_readers(reader, &draft);
+	if (r < 0)
+		return r;
 	r = config_check(&draft.segment->shape, &text);
 	if (r < 0)
 		return conf_fail(reader, node, "segment '%s': %s",
@@ -577,7 +606,7 @@ static int read_segment(struct conf_reader *reader, const struct conf_node *node
 			reader, node, "segment '%s': too large for any machine%s",
 			draft.segment->shape.name, size ? ", with those above it" : "");
 
-	warn_spectators(reader, &draft);
+	warn_roles(reader, &draft);
 	warn_topics(reader, &draft);
 	warn_rounding(reader, &draft);
 	return 0;
@@ -642,5 +671,6 @@ void conf_segment_deinit(struct conf_segment *segment)
 {
 	config_deinit(&segment->shape);
 	conf_access_deinit(&segment->allow);
+	conf_access_deinit(&segment->readers);
 	conf_access_deinit(&segment->spectators);
 }

@@ -21,7 +21,8 @@ struct conf_reader;
 struct conf_segment {
 	struct config shape;
 	struct conf_access allow;		/* members, besides root and the daemon's user */
-	struct conf_access spectators;		/* of the others */
+	struct conf_access readers;		/* of the others; with memfds alone */
+	struct conf_access spectators;		/* of those who are left */
 	enum segment_open_mode open_mode;
 	enum segment_backing backing;
 	struct pages pages;

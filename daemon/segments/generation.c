@@ -405,7 +405,9 @@ static int open_object(const struct generation *generation, enum geometry_object
 int generation_open(struct generation *generation, enum generation_peer whom,
 		    struct generation_passed *ret_passed)
 {
-	const enum segment_access access =
+	const bool is_holder = whom == GENERATION_MEMBER || whom == GENERATION_READER;
+	const enum segment_access access = is_holder ? SEGMENT_READ_WRITE : SEGMENT_READ_ONLY;
+	const enum segment_access data_access =
 		whom == GENERATION_MEMBER ? SEGMENT_READ_WRITE : SEGMENT_READ_ONLY;
 	int r;
 
@@ -416,8 +418,8 @@ int generation_open(struct generation *generation, enum generation_peer whom,
 	ret_passed->fds[ret_passed->n++] = generation->shape_fd;
 	r = open_object(generation, GEOMETRY_CONTROL, access, ret_passed);
 	if (r == 0 && whom != GENERATION_OBSERVER)
-		r = open_object(generation, GEOMETRY_DATA, access, ret_passed);
-	if (r == 0 && whom == GENERATION_MEMBER)
+		r = open_object(generation, GEOMETRY_DATA, data_access, ret_passed);
+	if (r == 0 && is_holder)
 		r = open_object(generation, GEOMETRY_CONTROL, SEGMENT_READ_ONLY, ret_passed);
 	if (r < 0)
 		generation_close_passed(ret_passed);

@@ -152,14 +152,15 @@ struct generation_passed {
 
 enum generation_peer {
 	GENERATION_MEMBER,
+	GENERATION_READER,
 	GENERATION_SPECTATOR,
 	GENERATION_OBSERVER,
 };
 
 /**
  * generation_open() - the descriptors for one peer
- * @whom: members get both objects for reading and writing, and one more for the lock; spectators
- *	  both for reading; observers control for reading
+ * @whom: members get both objects for reading and writing, and one more for the lock; readers the
+ *	  same, but data for reading; spectators both for reading; observers control for reading
  *
  * The object is opened anew for each peer, so that nobody shares an open file, with its locks,
  * with us or with another peer. All share the file of the shape (shm/shape.h), which is made when

@@ -41,7 +41,7 @@ struct state_record {
 	_Atomic uint32_t pid;
 	_Atomic uint32_t uid;
 	_Atomic uint32_t has_membarrier;
-	_Atomic uint32_t reserved0;
+	_Atomic uint32_t role;		/* enum mempool_welcome_role */
 	_Atomic unsigned char name[MEMPOOL_NAME_BYTES];
 	uint64_t reserved1[9];
 };
@@ -487,6 +487,8 @@ void state_read(const struct state *state, uint32_t id, struct state_holder *ret
 	ret_holder->nonce = GET(record->nonce);
 	ret_holder->attached_ns = GET(record->attached_ns);
 	ret_holder->has_membarrier = GET(record->has_membarrier) != 0;
+	ret_holder->role = GET(record->role) == MEMPOOL_WELCOME_MEMBER ? MEMPOOL_WELCOME_MEMBER
+								       : MEMPOOL_WELCOME_READER;
 	read_process(record, &ret_holder->process);
 	for (size_t i = 0; i < sizeof(ret_holder->name) - 1; i++) {
 		unsigned char c = GET(record->name[i]);
@@ -506,6 +508,7 @@ uint32_t state_admit(struct state *state, uint32_t id, const struct state_holder
 	SET(record->attached_ns, holder->attached_ns);
 	SET(record->uid, holder->uid);
 	SET(record->has_membarrier, holder->has_membarrier);
+	SET(record->role, (uint32_t)holder->role);
 	for (size_t i = 0; i < sizeof(holder->name); i++)
 		SET(record->name[i], (unsigned char)holder->name[i]);
 	write_process(record, &holder->process);

@@ -62,6 +62,7 @@ struct state_holder {
 	uint64_t nonce;			/* of its hello */
 	uint64_t attached_ns;		/* CLOCK_REALTIME */
 	bool has_membarrier;
+	enum mempool_welcome_role role;	/* MEMBER or READER */
 	char name[MEMPOOL_NAME_BYTES];
 };
 

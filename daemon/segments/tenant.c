@@ -51,6 +51,7 @@ static int tenant_new(struct tenants *tenants, uint32_t id, const struct state_h
 	tenant->nonce = holder->nonce;
 	tenant->attached_ns = holder->attached_ns;
 	tenant->incarnation = holder->incarnation;
+	tenant->role = holder->role;
 	memcpy(tenant->name, holder->name, sizeof(tenant->name));
 	tenant->watched.tell = &watched_fns;
 	tenant->wake_fd = -1;
@@ -76,6 +77,7 @@ static void tenant_copy(const struct tenant *tenant)
 		.uid = tenant->uid,
 		.incarnation = tenant->incarnation,
 		.attached_ns = tenant->attached_ns,
+		.is_reader = tenant->role == MEMPOOL_WELCOME_READER,
 	};
 
 	if (!segment)
@@ -170,7 +172,9 @@ static void tenant_look_at_lock(struct tenant *tenant)
 			    (unsigned int)tenant->uid, tenant->id, tenants_label(tenants));
 	tenant->is_unseen = true;
 	if (tenants->segment)
-		holder_set_unverifiable(tenants->segment, tenant->id, is_unverifiable);
+		holder_set_flags(tenants->segment, tenant->id,
+				 (is_unverifiable ? MEMPOOL_HOLDER_UNVERIFIABLE : 0) |
+				 (tenant->role == MEMPOOL_WELCOME_READER ? MEMPOOL_HOLDER_READER : 0));
 }
 
 static void on_blind(struct watched *watched, int error)
@@ -363,6 +367,7 @@ int tenants_admit(struct tenants *tenants, const struct newcomer *newcomer, int 
 		.nonce = newcomer->nonce,
 		.attached_ns = clock_realtime_ns(),
 		.has_membarrier = newcomer->has_membarrier,
+		.role = newcomer->role,
 	};
 	struct tenant *tenant;
 	uint32_t id;

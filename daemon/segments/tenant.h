@@ -57,6 +57,7 @@ struct tenant {
 	uint64_t nonce;
 	uint64_t attached_ns;
 	uint32_t incarnation;
+	enum mempool_welcome_role role;	/* MEMBER or READER; as long as the record is */
 	bool is_unseen;			/* its process is not visible, now or later */
 	char name[MEMPOOL_NAME_BYTES];
 	struct watched watched;		/* LIVE: by its process */
@@ -102,6 +103,7 @@ struct newcomer {
 	uid_t uid;
 	uint64_t nonce;
 	bool has_membarrier;
+	enum mempool_welcome_role role;	/* that it gets if it is new: MEMBER or READER */
 	const char *name;
 };
 

@@ -16,6 +16,8 @@
 /* Clients come and go as often as they like; the journal is not to be filled with it. */
 static struct log_limit arrivals = LOG_LIMIT("clients that come and go", 500);
 
+#define HELLO_FLAGS ((uint32_t)(MEMPOOL_HELLO_MEMBARRIER | MEMPOOL_HELLO_READ_ONLY))
+
 /* ---- hello ---- */
 
 /* One that hung up may have said bye before it did: read on, to the end. */
@@ -28,9 +30,12 @@ static bool has_hung_up(int error)
 static int open_for(const struct session *session, const struct tenant *tenant,
 		    struct generation_passed *ret_passed)
 {
+	enum generation_peer whom = tenant->role == MEMPOOL_WELCOME_MEMBER ? GENERATION_MEMBER
+									   : GENERATION_READER;
+
 	*ret_passed = (struct generation_passed){ .n = 0 };
-	return session->segment_id ? 0 : generation_open(generation_of(tenant->tenants),
-							 GENERATION_MEMBER, ret_passed);
+	return session->segment_id ? 0 : generation_open(generation_of(tenant->tenants), whom,
+							 ret_passed);
 }
 
 static int send_welcome(struct session *session, struct mempool_msg_welcome *message,
@@ -50,7 +55,7 @@ static void welcome(struct session *session, struct tenant *tenant)
 		.place = *tenant->tenants->place,
 		.holder = tenant->id,
 		.incarnation = tenant->incarnation,
-		.role = MEMPOOL_WELCOME_MEMBER,
+		.role = (uint32_t)tenant->role,
 	};
 	struct generation_passed passed;
 	bool is_new = !tenant->visitor && !tenant->unit.user;
@@ -90,9 +95,10 @@ static void welcome(struct session *session, struct tenant *tenant)
 			tenant_end(tenant);
 		return;
 	}
-	log_limited(&arrivals, LOG_INFO, "client '%s' (pid %d, uid %u) %s %s as holder %u",
+	log_limited(&arrivals, LOG_INFO, "client '%s' (pid %d, uid %u) %s %s as %sholder %u",
 		    tenant->name, (int)tenant->process.pid, (unsigned int)tenant->uid,
 		    is_new ? "attached to" : "came back to", tenants_label(tenant->tenants),
+		    tenant->role == MEMPOOL_WELCOME_READER ? "reader, " : "",
 		    tenant->id);
 }
 
@@ -221,6 +227,7 @@ static void answer_holder(struct session *session, struct host *host, int role)
 		.uid = session->peer.uid,
 		.nonce = session->nonce,
 		.has_membarrier = session->has_membarrier,
+		.role = role == MEMPOOL_WELCOME_MEMBER ? MEMPOOL_WELCOME_MEMBER : MEMPOOL_WELCOME_READER,
 		.name = session->name,
 	};
 	struct generation *generation;
@@ -289,6 +296,8 @@ void session_client_answer(struct session *session)
 	int role = host ? permission_role(host->conf, &session->peer) : -ENOENT;
 	struct generation *generation;
 
+	if (role == MEMPOOL_WELCOME_MEMBER && session->is_read_only)
+		role = MEMPOOL_WELCOME_READER;
 	/* One who comes back has been a holder, whatever the config says now. */
 	if (role == MEMPOOL_WELCOME_SPECTATOR && !session->segment_id) {
 		generation = open_door(session, host);
@@ -328,11 +337,12 @@ void session_client_hello(struct session *session, const struct mempool_msg_hell
 		session_refuse(session, -EINVAL, "the nonce of a hello is not 0");
 		return;
 	}
-	if ((hello->flags & ~(uint32_t)MEMPOOL_HELLO_MEMBARRIER) || hello->reserved) {
+	if ((hello->flags & ~HELLO_FLAGS) || hello->reserved) {
 		session_refuse(session, -EINVAL, "the hello has flags that mempoold does not know");
 		return;
 	}
 	session->has_membarrier = hello->flags & MEMPOOL_HELLO_MEMBARRIER;
+	session->is_read_only = hello->flags & MEMPOOL_HELLO_READ_ONLY;
 	session->nonce = hello->nonce;
 	session->segment_id = hello->segment_id;
 	memcpy(session->segment, hello->segment, sizeof(session->segment));

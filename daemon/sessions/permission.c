@@ -63,6 +63,8 @@ int permission_role(const struct conf_segment *segment, const struct peer *peer)
 {
 	if (is_ours(peer) || is_named(&segment->allow, peer))
 		return MEMPOOL_WELCOME_MEMBER;
+	if (is_named(&segment->readers, peer))
+		return MEMPOOL_WELCOME_READER;
 	if (is_named(&segment->spectators, peer))
 		return MEMPOOL_WELCOME_SPECTATOR;
 	return -EACCES;

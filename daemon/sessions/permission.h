@@ -26,7 +26,8 @@ void peer_deinit(struct peer *peer);
 
 /*
  * What it may be in a segment: root, the daemon's own user and whom `allow` names are members; of the
- * others, whom `spectators` names are spectators. Return: enum mempool_welcome_role; -EACCES nothing.
+ * others, whom `readers` names are readers; of those who are left, whom `spectators` names are
+ * spectators. Return: enum mempool_welcome_role; -EACCES nothing.
  */
 int permission_role(const struct conf_segment *segment, const struct peer *peer);
 

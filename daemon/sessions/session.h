@@ -116,6 +116,7 @@ struct session {
 	int pidfd;			/* until a tenant has it */
 	struct process process;
 	bool has_membarrier;
+	bool is_read_only;		/* it asks to be no more than a reader */
 	uint64_t nonce;
 	uint64_t segment_id;
 	char segment[MEMPOOL_NAME_BYTES];	/* SPECTATOR: the one it was shown */

@@ -39,6 +39,7 @@ static const struct state_holder first = {
 	.nonce = UINT64_MAX,
 	.attached_ns = 5,
 	.has_membarrier = true,
+	.role = MEMPOOL_WELCOME_READER,
 	.name = "0123456789012345678901234567890",
 };
 
@@ -95,7 +96,7 @@ static bool is_rest(const struct state_holder *found, const struct state_holder 
 {
 	return found->uid == holder->uid && found->nonce == holder->nonce &&
 	       found->attached_ns == holder->attached_ns &&
-	       found->has_membarrier == holder->has_membarrier &&
+	       found->has_membarrier == holder->has_membarrier && found->role == holder->role &&
 	       strcmp(found->name, holder->name) == 0;
 }
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test-roles.c - what members and spectators may do, and what keeps them from the rest
+ * test-roles.c - what members, readers and spectators may do, and what keeps them from the rest
  *
  * Two fences: the library, which refuses a call with -EACCES; and the kernel, which refuses whatever
- * a spectator tries itself with the descriptors that it has. Only root can be other users.
+ * a spectator tries itself with the descriptors that it has (of a reader: test-readers). Only root can be other users.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -28,12 +28,17 @@
 
 #define SPECTATOR 54321
 #define STRANGER 54322
+#define READER 54324
 
 static const char segment_keys[] = "    allow: { users: [ 54323 ] }\n"
 				   "    spectators: { users: [ 54321 ] }\n"
 				   "    pools: [ { chunk_size: 128, chunk_count: 100 } ]\n"
 				   "    queues: [ { name: jobs, capacity: 8 } ]\n"
 				   "    topics: [ { name: camera, capacity: 8 } ]\n";
+
+/* Readers need memfds, which end with a daemon that has no service manager. */
+static const char reader_keys[] = "    backing: memfd\n"
+				  "    readers: { users: [ 54324 ] }\n";
 
 static struct fixture fixture;
 
@@ -68,7 +73,9 @@ struct stage {
 	uint64_t shared;
 	struct mempool_topic *topic;
 	struct mempool_subscriber *subscriber;
-	void *chunk;			/* a member's own; what a spectator has peeked */
+	struct mempool_queue *queue;	/* NULL: a spectator gets none */
+	void *chunk;			/* a member's own; what a reader has taken, a spectator peeked */
+	const void *acquired;
 };
 
 #define OF_ALLOC(call) ((call) ? 0 : -errno)
@@ -174,6 +181,11 @@ static int do_alloc_aligned(struct stage *stage)
 	return OF_ALLOC(mempool_alloc_aligned(stage->client, 8, 8));
 }
 
+static int do_alloc_misaligned(struct stage *stage)
+{
+	return OF_ALLOC(mempool_alloc_aligned(stage->client, 8, 3));
+}
+
 static int do_alloc_wait(struct stage *stage)
 {
 	return OF_ALLOC(mempool_alloc_wait(stage->client, 8, -1));
@@ -219,15 +231,16 @@ static int do_give(struct stage *stage)
 static int do_take(struct stage *stage)
 {
 	void *chunk;
+	int r = mempool_take(stage->client, stage->given, &chunk, NULL);
 
-	return mempool_take(stage->client, stage->given, &chunk, NULL);
+	if (r == 0 && mempool_client_role(stage->client) == MEMPOOL_ROLE_READER)
+		stage->chunk = chunk;
+	return r;
 }
 
 static int do_acquire(struct stage *stage)
 {
-	const void *chunk;
-
-	return mempool_acquire(stage->client, stage->shared, &chunk, NULL);
+	return mempool_acquire(stage->client, stage->shared, &stage->acquired, NULL);
 }
 
 static int do_publish(struct stage *stage)
@@ -239,15 +252,59 @@ static int do_publish(struct stage *stage)
 
 static int do_queue_open(struct stage *stage)
 {
-	struct mempool_queue *queue;
-	struct mempool_queue_counts counts;
-	int r = mempool_queue_open(stage->client, "jobs", &queue);
+	return mempool_queue_open(stage->client, "jobs", &stage->queue);
+}
 
-	if (r < 0)
-		return r;
-	r = mempool_queue_info(queue, &counts);
-	mempool_queue_close(queue);
-	return r;
+static int do_queue_info(struct stage *stage)
+{
+	struct mempool_queue_counts counts;
+
+	return mempool_queue_info(stage->queue, &counts);
+}
+
+static int do_queue_send(struct stage *stage)
+{
+	void *chunk = mempool_alloc(stage->client, 8);
+
+	/* A reader has none that it allocated: what it was sent is all it could send. */
+	return mempool_queue_send(stage->queue, chunk ? chunk : stage->chunk, 8, -1);
+}
+
+static int do_queue_send_nothing(struct stage *stage)
+{
+	return mempool_queue_send(stage->queue, NULL, 8, 0);
+}
+
+static int do_queue_send_many(struct stage *stage)
+{
+	void *chunk = mempool_alloc(stage->client, 8);
+	size_t length = 8;
+
+	if (!chunk)
+		chunk = stage->chunk;
+	return (int)mempool_queue_send_many(stage->queue, &chunk, &length, 1, -1);
+}
+
+static int do_queue_receive(struct stage *stage)
+{
+	void *chunk;
+	int r = mempool_queue_receive(stage->queue, &chunk, NULL, 0);
+
+	return r == 0 ? mempool_free(stage->client, chunk) : r;
+}
+
+static int do_queue_receive_many(struct stage *stage)
+{
+	void *chunk;
+	int r = (int)mempool_queue_receive_many(stage->queue, &chunk, NULL, 1, 0);
+
+	return r == 1 ? mempool_free(stage->client, chunk) + 1 : r;
+}
+
+static int do_queue_close(struct stage *stage)
+{
+	mempool_queue_close(stage->queue);
+	return 0;
 }
 
 static int do_share(struct stage *stage)
@@ -261,8 +318,11 @@ static int do_free_many(struct stage *stage)
 {
 	void *chunk = mempool_alloc(stage->client, 8);
 
-	if (!chunk)
+	/* Then the next to be freed is the other one that a reader has. */
+	if (!chunk) {
 		chunk = stage->chunk;
+		stage->chunk = (void *)(uintptr_t)stage->acquired;
+	}
 	return (int)mempool_free_many(stage->client, &chunk, 1);
 }
 
@@ -293,94 +353,143 @@ static int do_close(struct stage *stage)
 static const struct act {
 	const char *name;
 	int (*run)(struct stage *stage);
-	int expected[2];		/* of a member, of a spectator */
+	int expected[3];		/* of a member, a reader, a spectator */
 } acts[] = {
-	{ "client_role", do_role, { 0, 2 } },
-	{ "client_is_stale", do_is_stale, { 0, 0 } },
-	{ "client_pools", do_pools, { 1, 1 } },
-	{ "client_queues", do_queues, { 1, 1 } },
-	{ "client_topics", do_topics, { 1, 1 } },
-	{ "client_fd", do_fd, { 0, 0 } },
-	{ "topic_open", do_topic_open, { 0, 0 } },
-	{ "topic_info", do_topic_info, { 3, 3 } },
-	{ "topic_subscribe", do_subscribe, { 0, 0 } },
-	{ "subscriber_peek", do_peek, { 0, 0 } },
-	{ "subscriber_verify", do_verify, { 0, 0 } },
-	{ "subscriber_copy", do_copy, { 0, 0 } },
-	{ "subscriber_next", do_next, { 0, -EACCES } },
-	{ "alloc", do_alloc, { 0, -EACCES } },
-	{ "alloc of nothing", do_alloc_nothing, { -EINVAL, -EACCES } },
-	{ "alloc_aligned", do_alloc_aligned, { 0, -EACCES } },
-	{ "alloc_wait", do_alloc_wait, { 0, -EACCES } },
-	{ "alloc_many", do_alloc_many, { 2, -EACCES } },
-	{ "take", do_take, { 0, -EACCES } },
-	{ "acquire", do_acquire, { 0, -EACCES } },
-	{ "usable_size", do_usable_size, { 128, -EACCES } },
-	{ "chunk_set_tag", do_set_tag, { 0, -EACCES } },
-	{ "chunk_tag", do_tag, { 0, -EACCES } },
-	{ "give", do_give, { 0, -EACCES } },
-	{ "topic_publish", do_publish, { 0, -EACCES } },
-	{ "queue_open", do_queue_open, { 0, -EACCES } },
-	{ "share", do_share, { 0, -EACCES } },
-	{ "free_many", do_free_many, { 1, -EACCES } },
-	{ "free", do_free, { 0, -EACCES } },
-	{ "subscriber_close", do_subscriber_close, { 0, 0 } },
-	{ "topic_close", do_topic_close, { 0, 0 } },
-	{ "client_close", do_close, { 6, 0 } },
+	{ "client_role", do_role, { 0, 1, 2 } },
+	{ "client_is_stale", do_is_stale, { 0, 0, 0 } },
+	{ "client_pools", do_pools, { 1, 1, 1 } },
+	{ "client_queues", do_queues, { 1, 1, 1 } },
+	{ "client_topics", do_topics, { 1, 1, 1 } },
+	{ "client_fd", do_fd, { 0, 0, 0 } },
+	{ "topic_open", do_topic_open, { 0, 0, 0 } },
+	{ "topic_info", do_topic_info, { 3, 3, 3 } },
+	{ "topic_subscribe", do_subscribe, { 0, 0, 0 } },
+	{ "subscriber_peek", do_peek, { 0, 0, 0 } },
+	{ "subscriber_verify", do_verify, { 0, 0, 0 } },
+	{ "subscriber_copy", do_copy, { 0, 0, 0 } },
+	{ "subscriber_next", do_next, { 0, 0, -EACCES } },
+	{ "alloc", do_alloc, { 0, -EACCES, -EACCES } },
+	{ "alloc of nothing", do_alloc_nothing, { -EINVAL, -EACCES, -EACCES } },
+	{ "alloc_aligned", do_alloc_aligned, { 0, -EACCES, -EACCES } },
+	{ "alloc_aligned to 3", do_alloc_misaligned, { -EINVAL, -EACCES, -EACCES } },
+	{ "alloc_wait", do_alloc_wait, { 0, -EACCES, -EACCES } },
+	{ "alloc_many", do_alloc_many, { 2, -EACCES, -EACCES } },
+	{ "take", do_take, { 0, 0, -EACCES } },
+	{ "acquire", do_acquire, { 0, 0, -EACCES } },
+	{ "usable_size", do_usable_size, { 128, 128, -EACCES } },
+	{ "chunk_set_tag", do_set_tag, { 0, -EACCES, -EACCES } },
+	{ "chunk_tag", do_tag, { 0, 0, -EACCES } },
+	{ "give", do_give, { 0, -EACCES, -EACCES } },
+	{ "topic_publish", do_publish, { 0, -EACCES, -EACCES } },
+	{ "queue_open", do_queue_open, { 0, 0, -EACCES } },
+	{ "queue_info", do_queue_info, { 0, 0, -EINVAL } },
+	{ "queue_send", do_queue_send, { 0, -EACCES, -EINVAL } },
+	{ "queue_send of nothing", do_queue_send_nothing, { -EINVAL, -EACCES, -EINVAL } },
+	{ "queue_send_many", do_queue_send_many, { 1, -EACCES, -EINVAL } },
+	{ "queue_receive", do_queue_receive, { 0, 0, -EINVAL } },
+	{ "queue_receive_many", do_queue_receive_many, { 1, 1, -EINVAL } },
+	{ "queue_close", do_queue_close, { 0, 0, 0 } },
+	{ "share", do_share, { 0, -EACCES, -EACCES } },
+	{ "free_many", do_free_many, { 1, 1, -EACCES } },
+	{ "free", do_free, { 0, 0, -EACCES } },
+	{ "subscriber_close", do_subscriber_close, { 0, 0, 0 } },
+	{ "topic_close", do_topic_close, { 0, 0, 0 } },
+	{ "client_close", do_close, { 6, 0, 0 } },
 };
 
-static void play(struct stage *stage, enum mempool_role role)
+static void play(struct stage *stage)
 {
+	const int role = mempool_client_role(stage->client);
+
 	for (size_t i = 0; i < sizeof(acts) / sizeof(acts[0]); i++) {
 		int r = acts[i].run(stage);
 
-		ck_assert_msg(r == acts[i].expected[role == MEMPOOL_ROLE_SPECTATOR], "%s: %d", acts[i].name, r);
+		ck_assert_msg(r == acts[i].expected[role], "%s: %d", acts[i].name, r);
 	}
 }
 
-/* A member's: two messages in the topic, one chunk on its way, one shared. */
+/* A member's: messages in the topic and the queue, one chunk on its way, one shared. */
 static struct mempool_client *set_up(struct mempool_topic **ret_topic, uint64_t *ret_given,
 				     uint64_t *ret_shared)
 {
 	struct mempool_client *client = open_client(&fixture);
+	struct mempool_queue *queue;
 
 	ck_assert_int_eq(mempool_topic_open(client, "camera", ret_topic), 0);
 	for (int i = 0; i < 3; i++)
 		ck_assert_int_eq(mempool_topic_publish(*ret_topic, mempool_alloc(client, 8), 8), 0);
+	ck_assert_int_eq(mempool_queue_open(client, "jobs", &queue), 0);
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(mempool_queue_send(queue, mempool_alloc(client, 8), 8, 0), 0);
+	mempool_queue_close(queue);
 	ck_assert_int_eq(mempool_give(client, mempool_alloc(client, 8), 8, ret_given), 0);
 	ck_assert_int_eq(mempool_share(client, mempool_alloc(client, 8), 8, ret_shared), 0);
 	return client;
 }
 
-static void run_spectator(const struct fixture *with, int fd)
-{
-	struct stage stage = { .given = hear(fd) };
+static const struct player {
+	uid_t uid;
+	uint64_t flags;			/* of its options */
+	enum mempool_role role;
+} players[] = {
+	{ 0, 0, MEMPOOL_ROLE_MEMBER },
+	{ READER, 0, MEMPOOL_ROLE_READER },
+	{ 0, MEMPOOL_CLIENT_READ_ONLY, MEMPOOL_ROLE_READER },
+	{ READER, MEMPOOL_CLIENT_READ_ONLY, MEMPOOL_ROLE_READER },
+	{ SPECTATOR, 0, MEMPOOL_ROLE_SPECTATOR },
+	{ SPECTATOR, MEMPOOL_CLIENT_READ_ONLY, MEMPOOL_ROLE_SPECTATOR },
+};
+#define N_PLAYERS (int)(sizeof(players) / sizeof(players[0]))
 
-	stage.shared = hear(fd);
-	become(SPECTATOR);
-	stage.client = open_client(with);
-	play(&stage, MEMPOOL_ROLE_SPECTATOR);
+static struct mempool_client *open_as(const struct fixture *with, const struct player *player)
+{
+	struct mempool_client_options options = {
+		.size = sizeof(options),
+		.socket_path = with->socket_path,
+		.segment = with->segment,
+		.flags = player->flags,
+	};
+	struct mempool_client *client;
+
+	if (player->uid != 0)
+		become(player->uid);
+	ck_assert_int_eq(mempool_client_open(&options, &client), 0);
+	ck_assert_int_eq(mempool_client_role(client), player->role);
+	return client;
 }
 
-static void run_member(const struct fixture *with, int fd)
+static void run_player(const struct fixture *with, int fd)
 {
+	const struct player *player = &players[hear(fd)];
 	struct stage stage = { .given = hear(fd) };
 
 	stage.shared = hear(fd);
-	stage.client = open_client(with);
-	play(&stage, MEMPOOL_ROLE_MEMBER);
+	stage.client = open_as(with, player);
+	play(&stage);
+}
+
+static void configure_readers(void)
+{
+	struct mempool_msg_reloaded reloaded;
+	char keys[1024];
+
+	snprintf(keys, sizeof(keys), "%s%s", reader_keys, segment_keys);
+	fixture_configure(&fixture, "", keys);
+	wire_reload(&fixture, &reloaded);
+	ck_assert_msg(reloaded.error == 0, "%s", reloaded.text);
 }
 
 START_TEST(test_each_function_in_each_role)
 {
-	static const actor_fn runs[] = { run_spectator, run_member };
 	struct mempool_topic *topic;
 	struct mempool_client *client;
 	uint64_t given, shared;
 	struct actor actor;
 
+	configure_readers();
 	client = set_up(&topic, &given, &shared);
-	actor_start(&actor, &fixture, runs[_i]);
+	actor_start(&actor, &fixture, run_player);
+	tell(actor.fd, (uint64_t)_i);
 	tell(actor.fd, given);
 	tell(actor.fd, shared);
 	actor_join(&actor);
@@ -391,18 +500,26 @@ END_TEST
 
 /* ---- what the kernel says ---- */
 
-/* Be welcome, and have what was passed. */
-static void attach_by_wire(struct mempool_msg_welcome *ret_welcome,
-			   struct packet_passed *ret_passed)
+/* Be welcome, and have what was passed. Return: the connection. */
+static int attach_saying(const struct mempool_msg_hello *hello,
+			 struct mempool_msg_welcome *ret_welcome, struct packet_passed *ret_passed)
 {
-	struct mempool_msg_hello hello = wire_hello(&fixture, 1);
 	int fd = wire_connect(&fixture);
 
-	wire_send(fd, &hello, sizeof(hello));
+	wire_send(fd, hello, sizeof(*hello));
 	ck_assert(patience_poll(fd, 5000));
 	ck_assert_int_eq(packet_receive(fd, ret_welcome, sizeof(*ret_welcome), ret_passed),
 			 sizeof(*ret_welcome));
 	ck_assert_uint_eq(ret_welcome->msg.type, MEMPOOL_MSG_WELCOME);
+	return fd;
+}
+
+static void attach_by_wire(struct mempool_msg_welcome *ret_welcome,
+			   struct packet_passed *ret_passed)
+{
+	struct mempool_msg_hello hello = wire_hello(&fixture, 1);
+
+	attach_saying(&hello, ret_welcome, ret_passed);
 }
 
 static void run_intruder(const struct fixture *with, int to)
@@ -460,6 +577,60 @@ START_TEST(test_a_spectator_can_change_no_byte)
 	free(before);
 	packet_close_passed(&passed);
 	fixture_start(&fixture);
+}
+END_TEST
+
+/* ---- a role lasts ---- */
+
+static void expect_reader(const struct mempool_msg_hello *hello)
+{
+	struct mempool_msg_welcome welcome;
+	struct packet_passed passed;
+	int fd = attach_saying(hello, &welcome, &passed);
+
+	ck_assert_uint_eq(welcome.role, MEMPOOL_WELCOME_READER);
+	ck_assert_uint_ne(welcome.holder, MEMPOOL_HOLDER_NONE);
+	ck_assert_uint_eq(passed.n, MEMPOOL_PASSED_MAX);
+	ck_assert_int_eq(fcntl(passed.fds[MEMPOOL_PASSED_CONTROL], F_GETFL) & O_ACCMODE, O_RDWR);
+	ck_assert_int_eq(fcntl(passed.fds[MEMPOOL_PASSED_DATA], F_GETFL) & O_ACCMODE, O_RDONLY);
+	ck_assert_int_eq(fcntl(passed.fds[MEMPOOL_PASSED_LOCK], F_GETFL) & O_ACCMODE, O_RDONLY);
+	packet_close_passed(&passed);
+	close(fd);
+}
+
+/* It is that of its record, after a restart, too; whatever its hello says then, and the config. */
+START_TEST(test_a_role_is_that_of_the_record)
+{
+	struct mempool_msg_hello hello = wire_hello(&fixture, 7);
+	struct mempool_msg_welcome welcome;
+	struct packet_passed passed;
+	int fd;
+
+	hello.flags = MEMPOOL_HELLO_READ_ONLY;
+	expect_reader(&hello);
+	ck_assert(fixture_log_has(&fixture, "as reader, holder"));
+	hello.flags = 0;
+	expect_reader(&hello);
+	if (_i)
+		fixture_kill(&fixture);
+	else
+		fixture_stop(&fixture);
+	fixture_start(&fixture);
+	expect_reader(&hello);
+	/* And that of a member the same. */
+	hello.nonce = 8;
+	close(attach_saying(&hello, &welcome, &passed));
+	packet_close_passed(&passed);
+	ck_assert_uint_eq(welcome.role, MEMPOOL_WELCOME_MEMBER);
+	hello.flags = MEMPOOL_HELLO_READ_ONLY;
+	close(attach_saying(&hello, &welcome, &passed));
+	packet_close_passed(&passed);
+	ck_assert_uint_eq(welcome.role, MEMPOOL_WELCOME_MEMBER);
+	hello.flags = MEMPOOL_HELLO_READ_ONLY << 1;
+	hello.nonce = 9;
+	fd = wire_connect(&fixture);
+	wire_send(fd, &hello, sizeof(hello));
+	wire_expect_refused(fd, -EINVAL, "flags that mempoold does not know");
 }
 END_TEST
 
@@ -726,8 +897,9 @@ int main(void)
 		return 77;
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_set_timeout(tcase, 60);
-	tcase_add_loop_test(tcase, test_each_function_in_each_role, 0, 2);
+	tcase_add_loop_test(tcase, test_each_function_in_each_role, 0, N_PLAYERS);
 	tcase_add_test(tcase, test_a_spectator_can_change_no_byte);
+	tcase_add_loop_test(tcase, test_a_role_is_that_of_the_record, 0, 2);
 	tcase_add_test(tcase, test_a_spectator_polls_and_outlives_the_daemon);
 	tcase_add_test(tcase, test_a_spectator_sees_its_segment_retired_and_keeps_nothing);
 	tcase_add_test(tcase, test_a_reload_changes_roles_and_no_layout);

@@ -192,6 +192,7 @@ START_TEST(test_load_minimal_has_defaults)
 	ck_assert_str_eq(segment->shape.name, "default");
 	ck_assert_uint_eq(segment->line, 2);
 	ck_assert(conf_access_is_empty(&segment->allow));
+	ck_assert(conf_access_is_empty(&segment->readers));
 	ck_assert(conf_access_is_empty(&segment->spectators));
 	ck_assert_int_eq(segment->open_mode, SEGMENT_OPEN_OR_CREATE);
 	ck_assert_int_eq(segment->backing, SEGMENT_SHM);
@@ -238,6 +239,11 @@ START_TEST(test_load_everything_is_read)
 	ck_assert_uint_eq(segment->allow.users[0], 1003);
 	ck_assert_uint_eq(segment->allow.n_groups, 1);
 	ck_assert_uint_eq(segment->allow.groups[0], 14);
+	ck_assert(!segment->readers.anybody);
+	ck_assert_uint_eq(segment->readers.n_users, 1);
+	ck_assert_uint_eq(segment->readers.users[0], 1004);
+	ck_assert_uint_eq(segment->readers.n_groups, 1);
+	ck_assert_uint_eq(segment->readers.groups[0], 16);
 	ck_assert(!segment->spectators.anybody);
 	ck_assert_uint_eq(segment->spectators.n_users, 0);
 	ck_assert_uint_eq(segment->spectators.n_groups, 1);
@@ -601,7 +607,7 @@ START_TEST(test_installed_config_each_example_loads)
 		free(copy);
 		n_examples++;
 	}
-	ck_assert_uint_eq(n_examples, 19);
+	ck_assert_uint_eq(n_examples, 20);
 	free(words.text);
 	free(text.text);
 }

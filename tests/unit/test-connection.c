@@ -411,7 +411,7 @@ START_TEST(test_open_bad_options_einval_nobody_is_asked)
 	options.size = sizeof(options) - 1;
 	assert_bad_options(&options);
 	options = right;
-	options.flags = 2;
+	options.flags = 4;
 	assert_bad_options(&options);
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		options = right;

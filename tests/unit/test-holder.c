@@ -62,15 +62,18 @@ START_TEST(test_holder_again_clears_the_rest)
 	ck_assert_str_eq(out.name, "long-name");
 	holder_set_state(segment, 40, MEMPOOL_HOLDER_FREE);
 
-	holder_set_unverifiable(segment, 40, true);
+	holder_set_flags(segment, 40, MEMPOOL_HOLDER_UNVERIFIABLE);
 	ck_assert_int_eq(holder_read(segment, 40, &out), 0);
-	ck_assert(out.is_unverifiable);
+	ck_assert(out.is_unverifiable && !out.is_reader);
+	holder_set_flags(segment, 40, MEMPOOL_HOLDER_READER);
+	ck_assert_int_eq(holder_read(segment, 40, &out), 0);
+	ck_assert(!out.is_unverifiable && out.is_reader);
 
 	in = (struct holder){ .id = 40, .incarnation = 2, .name = "x" };
 	holder_set_live(segment, &in);
 	ck_assert_int_eq(holder_read(segment, 40, &out), 0);
 	ck_assert_uint_eq(out.incarnation, 2);
-	ck_assert(!out.is_unverifiable);
+	ck_assert(!out.is_unverifiable && !out.is_reader);
 	ck_assert_uint_eq(out.n_exhausted, 0);
 	ck_assert_str_eq(out.name, "x");
 }

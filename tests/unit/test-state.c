@@ -107,6 +107,7 @@ static const struct state_holder client = {
 	.nonce = UINT64_MAX,
 	.attached_ns = 5,
 	.has_membarrier = true,
+	.role = MEMPOOL_WELCOME_READER,
 	.name = "0123456789012345678901234567890",
 };
 
@@ -117,6 +118,7 @@ static void check_client(const struct state_holder *holder)
 	ck_assert_uint_eq(holder->nonce, UINT64_MAX);
 	ck_assert_uint_eq(holder->attached_ns, 5);
 	ck_assert(holder->has_membarrier);
+	ck_assert_int_eq(holder->role, MEMPOOL_WELCOME_READER);
 	ck_assert_str_eq(holder->name, client.name);
 }
 
