@@ -11,10 +11,8 @@
 #include "daemon/base/log.h"
 #include "daemon/base/process.h"
 #include "daemon/segments/host.h"
+#include "daemon/sessions/arrival.h"
 #include "daemon/sessions/session.h"
-
-/* Clients come and go as often as they like; the journal is not to be filled with it. */
-static struct log_limit arrivals = LOG_LIMIT("clients that come and go", 500);
 
 #define HELLO_FLAGS ((uint32_t)(MEMPOOL_HELLO_MEMBARRIER | MEMPOOL_HELLO_READ_ONLY))
 
@@ -57,6 +55,7 @@ static void welcome(struct session *session, struct tenant *tenant)
 		.incarnation = tenant->incarnation,
 		.role = (uint32_t)tenant->role,
 	};
+	struct arrival arrival;
 	struct generation_passed passed;
 	bool is_new = !tenant->visitor && !tenant->unit.user;
 	int r;
@@ -95,11 +94,17 @@ static void welcome(struct session *session, struct tenant *tenant)
 			tenant_end(tenant);
 		return;
 	}
-	log_limited(&arrivals, LOG_INFO, "client '%s' (pid %d, uid %u) %s %s as %sholder %u",
-		    tenant->name, (int)tenant->process.pid, (unsigned int)tenant->uid,
-		    is_new ? "attached to" : "came back to", tenants_label(tenant->tenants),
-		    tenant->role == MEMPOOL_WELCOME_READER ? "reader, " : "",
-		    tenant->id);
+	arrival = (struct arrival){
+		.name = tenant->name,
+		.pid = tenant->process.pid,
+		.uid = tenant->uid,
+		.is_back = !is_new,
+		.role = (enum mempool_welcome_role)message.role,
+		.segment = message.place.segment,
+		.label = tenants_label(tenant->tenants),
+		.holder = tenant->id,
+	};
+	arrival_log(&arrival);
 }
 
 /* It has no record: nothing of it is kept but its connection, and nothing waits for its end. */
@@ -110,6 +115,7 @@ static void show(struct session *session, const struct host *host, struct genera
 		.holder = MEMPOOL_HOLDER_NONE,
 		.role = MEMPOOL_WELCOME_SPECTATOR,
 	};
+	struct arrival arrival;
 	struct generation_passed passed;
 	int r;
 
@@ -125,9 +131,16 @@ static void show(struct session *session, const struct host *host, struct genera
 		session_free(session);
 		return;
 	}
-	log_limited(&arrivals, LOG_INFO, "client '%s' (pid %d, uid %u) looks into %s as a spectator",
-		    session->name, (int)session->peer.pid, (unsigned int)session->peer.uid,
-		    generation_label(generation));
+	arrival = (struct arrival){
+		.name = session->name,
+		.pid = session->peer.pid,
+		.uid = session->peer.uid,
+		.role = MEMPOOL_WELCOME_SPECTATOR,
+		.segment = host->name,
+		.label = generation_label(generation),
+		.holder = MEMPOOL_HOLDER_NONE,
+	};
+	arrival_log(&arrival);
 }
 
 /*
@@ -392,7 +405,9 @@ void session_client_unable(struct session *session, const struct mempool_msg_una
 
 static void leave(struct tenant *tenant, const struct mempool_msg_bye *bye)
 {
-	log_limited(&arrivals, LOG_INFO, "client '%s' (pid %d, uid %u) left holder %u of %s; it "
+	static struct log_limit limit = LOG_LIMIT("clients that leave", 500);
+
+	log_limited(&limit, LOG_INFO, "client '%s' (pid %d, uid %u) left holder %u of %s; it "
 		    "freed %llu chunks that it still held", tenant->name, (int)tenant->process.pid,
 		    (unsigned int)tenant->uid, tenant->id, tenants_label(tenant->tenants),
 		    (unsigned long long)bye->n_freed);

@@ -592,6 +592,77 @@ START_TEST(test_client_in_child_pid_namespace_is_served)
 }
 END_TEST
 
+/* ---- who has come, in the log ---- */
+
+#define N_FLOOD 600		/* more than there are lines for */
+
+/* Come and go. */
+static void flood(void)
+{
+	struct mempool_msg_hello hello = wire_hello(&fixture, 1);
+	struct mempool_msg_welcome welcome;
+	int fd;
+
+	become(USER_A, 0);
+	for (int i = 0; i < N_FLOOD; i++) {
+		fd = wire_connect(&fixture);
+		wire_send(fd, &hello, sizeof(hello));
+		wire_expect_welcome(fd, &welcome);
+		close(fd);
+	}
+}
+
+/* Lines with these words, and the number that the last of them begins with. */
+static unsigned int count_lines(const char *text, unsigned int *ret_number)
+{
+	FILE *file = fopen(fixture.log_path, "re");
+	unsigned int n = 0;
+	char line[512];
+
+	ck_assert_ptr_nonnull(file);
+	while (fgets(line, sizeof(line), file)) {
+		if (!strstr(line, text))
+			continue;
+		sscanf(line, "mempoold: %u", ret_number);
+		n++;
+	}
+	fclose(file);
+	return n;
+}
+
+/*
+ * Whatever one user does, another one's coming stands there, with who, what as, and where: what is
+ * left out is counted.
+ */
+START_TEST(test_flood_hides_nobody_in_the_log)
+{
+	unsigned int n, n_left_out = 0;
+	pid_t pid;
+
+	configure("", "    allow: { users: [ 54322 ] }\n    spectators: { users: [ 54321, 54325 ] }\n");
+	fixture_start(&fixture);
+	pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		flood();
+		_exit(0);
+	}
+	expect_child(pid);
+	hello_as(STRANGER, 0, 0, NULL);
+	hello_as(USER_B, 0, 0, NULL);
+	fixture_stop(&fixture);
+
+	n = count_lines("uid 54321) attached to ", &n_left_out);
+	ck_assert_uint_eq(count_lines(" more lines on clients that come were left out", &n_left_out), 1);
+	ck_assert_uint_eq(n + n_left_out, N_FLOOD);
+	ck_assert_uint_le(n, 501);
+	ck_assert_uint_eq(count_lines("uid 54325) attached to mempool-", &n), 1);
+	ck_assert_uint_eq(count_lines(".1 as spectator\n", &n) + n_left_out, N_FLOOD + 1);
+	ck_assert_uint_eq(count_lines("uid 54322) attached to mempool-", &n), 1);
+	ck_assert_uint_eq(count_lines(".1 as member, holder 2\n", &n), 1);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("access");
@@ -616,6 +687,7 @@ int main(void)
 		tcase_add_test(tcase, test_list_shows_a_failed_segment_to_its_users);
 		tcase_add_test(tcase, test_list_shows_who_is_in_it_its_generation);
 		tcase_add_test(tcase, test_limit_of_one_user_is_his_alone);
+		tcase_add_test(tcase, test_flood_hides_nobody_in_the_log);
 		tcase_add_test(tcase, test_client_of_invisible_pid_is_refused);
 		tcase_add_test(tcase, test_client_in_child_pid_namespace_is_served);
 	}

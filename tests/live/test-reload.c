@@ -182,8 +182,8 @@ START_TEST(test_reload_limits_and_log_level_in_place)
 	wire_expect_refused(third, -EDQUOT, "the limit of one user");
 	close(third);
 	/* Below warning nothing is logged now: the third's coming was not. */
-	ck_assert(fixture_log_has(&fixture, "as holder 3"));
-	ck_assert(!fixture_log_has(&fixture, "as holder 4"));
+	ck_assert(fixture_log_has(&fixture, "as member, holder 3"));
+	ck_assert(!fixture_log_has(&fixture, "holder 4"));
 
 	ck_assert_uint_eq(welcome.place.generation, 1);
 	close(first);

@@ -815,7 +815,7 @@ START_TEST(test_a_spectator_is_no_holder)
 	/* The first id of clients is free. */
 	close(wire_attach(&fixture, 1, &welcome));
 	ck_assert_uint_eq(welcome.holder, MEMPOOL_HOLDER_DAEMON_ID + 2);
-	ck_assert(fixture_log_has(&fixture, "as a spectator"));
+	ck_assert(fixture_log_has(&fixture, "as spectator"));
 	actor_kill(&watcher);
 
 	pid = fork();
