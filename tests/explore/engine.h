@@ -267,6 +267,7 @@ extern struct search_mutants search_mutants;
 /* ---- trace.c ---- */
 
 extern bool tracing;
+extern bool trace_private;		/* plain accesses to private memory, too */
 
 void trace_begin(void);
 void trace_access(const char *what, uintptr_t address, uint32_t size, int order, uint64_t value,

@@ -12,11 +12,11 @@
 
 static struct {
 	uint64_t seed;
-	uint64_t schedules;		/* of each search, at least; exhaustive: at most */
-	double seconds;			/* of each random search, at least */
-	bool no_exhaust, no_random;
+	uint64_t exhaustive;		/* schedules of each scenario, at most; 0: none */
+	uint64_t random;		/* at least; 0: none */
+	double seconds;			/* of all random searches together, at least */
 	const char *replay;
-} options = { .seed = 1, .schedules = 2000 };
+} options = { .seed = 1, .exhaustive = 2000, .random = 2000 };
 
 /* ---- litmus ---- */
 
@@ -140,36 +140,82 @@ static const struct scenario *find(const char *name)
 	exit(2);
 }
 
-static void print_row(const struct scenario *scenario, const char *how,
-		      const struct search_result *result)
+static struct search_result total;
+
+static void print_row(const char *name, const char *how, const struct search_result *result,
+		      const char *end)
 {
-	printf("%-22s %-10s %9llu schedules %9llu states %7llu kills %8llu stale %4llu steps "
-	       "%7.0f/s %s\n",
-	       scenario->name, how, (unsigned long long)result->n_schedules,
-	       (unsigned long long)result->n_states, (unsigned long long)result->n_kills,
-	       (unsigned long long)result->n_stale,
-	       (unsigned long long)(result->n_steps /
-				    (result->n_schedules + result->n_redundant + 1)),
-	       (double)(result->n_schedules + result->n_redundant) / (result->seconds + 1e-9),
-	       result->is_wrong ? "WRONG" : result->is_complete ? "all of them" : "");
+	uint64_t n = result->n_schedules + result->n_redundant;
+
+	printf("%-20s %-10s %9llu %9llu %9llu %9llu %5llu %8.0f  %s\n", name, how,
+	       (unsigned long long)result->n_schedules, (unsigned long long)result->n_states,
+	       (unsigned long long)result->n_kills, (unsigned long long)result->n_stale,
+	       (unsigned long long)(result->n_steps / (n + (n == 0))),
+	       (double)n / (result->seconds + 1e-9), end);
 	fflush(stdout);
 }
 
-static bool run(const struct scenario *scenario)
+static void add_to_total(const struct search_result *result)
+{
+	total.n_schedules += result->n_schedules;
+	total.n_redundant += result->n_redundant;
+	total.n_states += result->n_states;
+	total.n_kills += result->n_kills;
+	total.n_stale += result->n_stale;
+	total.n_steps += result->n_steps;
+	total.seconds += result->seconds;
+}
+
+static const char *verdict(const struct search_result *result)
+{
+	if (result->is_wrong)
+		return "WRONG";
+	return result->is_complete ? "all of them" : "";
+}
+
+/* Return: whether all was right. */
+static bool run(const struct scenario *scenario, double seconds)
 {
 	struct search_result result = { .n_schedules = 0 };
+	uint64_t n_kills = 0;
 
-	if (!options.no_exhaust) {
-		search_exhaust(scenario, options.schedules, 1e9, NULL, &result);
-		print_row(scenario, "exhaustive", &result);
+	if (options.exhaustive > 0) {
+		search_exhaust(scenario, options.exhaustive, 1e9, NULL, &result);
+		print_row(scenario->name, "exhaustive", &result, verdict(&result));
+		add_to_total(&result);
+		n_kills += result.n_kills;
 	}
-	if (!options.no_random && !result.is_wrong) {
-		search_random(scenario, options.seed, options.schedules, options.seconds, &result);
-		print_row(scenario, "random", &result);
+	if (options.random > 0 && !result.is_wrong) {
+		search_random(scenario, options.seed, options.random, seconds, &result);
+		print_row(scenario->name, "random", &result, verdict(&result));
+		add_to_total(&result);
+		n_kills += result.n_kills;
 	}
-	if (result.is_wrong)
+	if (result.is_wrong) {
 		search_explain(scenario);
-	return !result.is_wrong;
+		return false;
+	}
+	/* A search that tried nothing proves nothing. */
+	if (scenario->kills > 0 && n_kills == 0) {
+		printf("%s: nobody was killed\n", scenario->name);
+		return false;
+	}
+	return true;
+}
+
+static int run_all(char **names, int n)
+{
+	int n_wrong = 0, n_all;
+
+	for (n_all = 0; n == 0 && scenarios[n_all]; n_all++)
+		;
+	n_all = n > 0 ? n : n_all;
+	printf("%-20s %-10s %9s %9s %9s %9s %5s %8s\n", "scenario", "search", "schedules", "states",
+	       "kills", "stale", "steps", "a second");
+	for (int i = 0; i < n_all; i++)
+		n_wrong += !run(n > 0 ? find(names[i]) : scenarios[i], options.seconds / n_all);
+	print_row("all", "", &total, n_wrong ? "WRONG" : "");
+	return n_wrong != 0;
 }
 
 /* ---- the line ---- */
@@ -202,10 +248,9 @@ static void usage(FILE *to)
 		    "\n"
 		    "  --list            what scenarios there are\n"
 		    "  --seed N          of the first random schedule; the next has N + 1\n"
-		    "  --schedules N     of each search: exhaustive at most, random at least\n"
-		    "  --seconds S       of each random search, at least\n"
-		    "  --exhaustive      no random search\n"
-		    "  --random          no exhaustive one\n"
+		    "  --exhaustive N    schedules of each scenario, at most; 0: none\n"
+		    "  --random N        the same at random, at least; 0: none\n"
+		    "  --seconds S       of all random searches together, at least\n"
 		    "  --mutant NAME     break the explorer: never-stale, never-kill, deaf-membarrier\n");
 }
 
@@ -215,17 +260,16 @@ int main(int argc, char **argv)
 		{ "list", no_argument, NULL, 'l' },
 		{ "litmus", no_argument, NULL, 'L' },
 		{ "seed", required_argument, NULL, 's' },
-		{ "schedules", required_argument, NULL, 'n' },
 		{ "seconds", required_argument, NULL, 't' },
-		{ "exhaustive", no_argument, NULL, 'e' },
-		{ "random", no_argument, NULL, 'r' },
+		{ "exhaustive", required_argument, NULL, 'e' },
+		{ "random", required_argument, NULL, 'r' },
 		{ "replay", required_argument, NULL, 'R' },
 		{ "mutant", required_argument, NULL, 'm' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
 	bool litmus_only = false;
-	int n_wrong = 0, c;
+	int c;
 
 	while ((c = getopt_long(argc, argv, "h", table, NULL)) != -1) {
 		switch (c) {
@@ -238,17 +282,14 @@ int main(int argc, char **argv)
 		case 's':
 			options.seed = strtoull(optarg, NULL, 0);
 			break;
-		case 'n':
-			options.schedules = strtoull(optarg, NULL, 0);
-			break;
 		case 't':
 			options.seconds = strtod(optarg, NULL);
 			break;
 		case 'e':
-			options.no_random = true;
+			options.exhaustive = strtoull(optarg, NULL, 0);
 			break;
 		case 'r':
-			options.no_exhaust = true;
+			options.random = strtoull(optarg, NULL, 0);
 			break;
 		case 'R':
 			options.replay = optarg;
@@ -267,11 +308,6 @@ int main(int argc, char **argv)
 	if (litmus_only)
 		return run_all_litmus();
 	if (options.replay)
-		return optind < argc ? search_replay(find(argv[optind]), options.replay) : 2;
-	if (optind == argc)
-		for (int i = 0; scenarios[i]; i++)
-			n_wrong += !run(scenarios[i]);
-	for (; optind < argc; optind++)
-		n_wrong += !run(find(argv[optind]));
-	return n_wrong != 0;
+		return optind == argc - 1 ? search_replay(find(argv[optind]), options.replay) : 2;
+	return run_all(argv + optind, argc - optind);
 }

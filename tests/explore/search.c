@@ -536,6 +536,7 @@ static bool show(const struct answers *answers)
 	bool is_wrong;
 
 	tracing = true;
+	trace_private = strncmp(schedule_fault(), "data race", 9) == 0;
 	trace_begin();
 	is_wrong = is_wrong_with(answers, NULL);
 	tracing = false;

@@ -23,7 +23,7 @@ struct line {
 	char text[LINE_BYTES];
 };
 
-bool tracing;
+bool tracing, trace_private;
 
 static struct line *lines;
 static uint32_t n_lines;
@@ -79,7 +79,7 @@ void trace_access(const char *what, uintptr_t address, uint32_t size, int order,
 	char place[64];
 	struct line *line;
 
-	if (!tracing || !exploring)
+	if (!tracing || !exploring || (order < 0 && !trace_private && !memory_is_shared(address)))
 		return;
 	name_place(address, place, sizeof(place));
 	line = new_line(pc);

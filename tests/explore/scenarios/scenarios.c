@@ -6,5 +6,10 @@
 
 const struct scenario *const scenarios[] = {
 	&scenario_pool,
+	&scenario_share,
+	&scenario_share_threads,
+	&scenario_wait,
+	&scenario_wait_deaf,
+	&scenario_wait_three,
 	NULL,
 };
