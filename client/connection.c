@@ -382,13 +382,15 @@ static int await(const struct attempt *attempt, struct mempool_msg_welcome *ret_
 	union answer answer;
 	int r;
 
-	while ((r = receive_held(connection, &answer, ret_passed)) == -EAGAIN) {
+	/* It is never there at once: that takes a turn of the daemon. */
+	do {
 		r = wait_until(attempt, attempt->deadline_ns);
 		if (r < 0) {
 			give_up(connection);
 			return r == -ETIMEDOUT ? -ENOTCONN : r;
 		}
-	}
+		r = receive_held(connection, &answer, ret_passed);
+	} while (r == -EAGAIN);
 	if (r == 0)
 		r = read_answer(&answer, ret_welcome);
 	if (r < 0) {

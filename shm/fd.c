@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <unistd.h>
 
 int fd_above_stdio(int fd)
@@ -18,12 +19,23 @@ int fd_above_stdio(int fd)
 	return moved;
 }
 
+/* As they nearly always are; so asked is cheaper than tried. */
+static bool is_stdio_open(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			return false;
+	return true;
+}
+
 void fd_hold_stdio(struct fd_stdio_hold *hold)
 {
 	int fd;
 
-	/* O_PATH: open, but not for reading or writing. The lowest free number comes first. */
 	hold->n = 0;
+	if (is_stdio_open())
+		return;
+	/* O_PATH: open, but not for reading or writing. The lowest free number comes first. */
 	while ((fd = open("/", O_PATH | O_CLOEXEC)) >= 0 && fd <= STDERR_FILENO)
 		hold->fds[hold->n++] = fd;
 	if (fd >= 0)
