@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
@@ -581,6 +582,98 @@ START_TEST(test_map_fds_within_the_lock_limit)
 }
 END_TEST
 
+/* What is mapped of them, in pieces. */
+static uint32_t count_mapped(const struct segment_memory *of)
+{
+	uint64_t begin = (uintptr_t)of->base, from, inode;
+	uint32_t n = 0;
+	char line[512];
+	FILE *maps = fopen("/proc/self/maps", "re");
+
+	ck_assert_ptr_nonnull(maps);
+	while (fgets(line, sizeof(line), maps))
+		if (sscanf(line, "%" SCNx64 "-%*x %*s %*x %*s %" SCNu64, &from, &inode) == 2 &&
+		    (inode == of->inode || (from >= begin && from < begin + of->size)))
+			n++;
+	fclose(maps);
+	return n;
+}
+
+/* Each piece begins with what its file has there, and what is written goes there. */
+static void assert_pieces(void)
+{
+	for (uint32_t i = 0; i < geometry.n_pieces; i++) {
+		const struct geometry_piece *piece = &geometry.pieces[i];
+		int fd = piece->object == GEOMETRY_CONTROL ? memory.fd : memory.data_fd;
+		unsigned char byte = 0;
+
+		((unsigned char *)memory.base)[piece->off] = (unsigned char)(i + 1);
+		ck_assert_int_eq(pread(fd, &byte, 1, (off_t)piece->file_off), 1);
+		ck_assert_uint_eq(byte, i + 1);
+	}
+}
+
+/* Another thread of the program maps something where one of our pieces was to be. */
+static bool refuse_piece_at(uint64_t file_off)
+{
+	struct sock_filter lines[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mmap, 0, 5),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[3])),
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, MAP_FIXED_NOREPLACE, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[5])),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)file_off, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EEXIST),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog filter = { ARRAY_SIZE(lines), lines };
+
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+}
+
+START_TEST(test_map_fds_while_another_thread_maps)
+{
+	struct segment_fds fds = test_segment_fds(&config);
+
+	/* Once behind two pieces that are there, once not at all. */
+	if (_i == 0 && !refuse_piece_at(geometry.pieces[2].file_off)) {
+		printf("skipped: no seccomp filters here\n");
+		close(fds.control);
+		close(fds.data);
+		return;
+	}
+	ck_assert_int_eq(segment_map_fds(fds, &geometry, SEGMENT_READ_WRITE, SEGMENT_READ_WRITE,
+					 &memory), 0);
+	assert_pieces();
+	ck_assert_uint_eq(count_mapped(&memory), geometry.n_pieces);
+}
+END_TEST
+
+/* Else something of the program's own gets there, and goes with the segment. */
+START_TEST(test_map_fds_holds_what_it_leaves_free)
+{
+	const uint64_t huge = UINT64_C(2) << 20;
+	struct segment_fds fds;
+	void *gap;
+
+	config.data_align = _i == 0 ? config.data_align : huge;
+	ck_assert_int_eq(geometry_init(&geometry, &config), 0);
+	fds = test_segment_fds(&config);
+	if (_i == 0) {
+		close(fds.data);
+		fds.data = -1;
+	}
+	ck_assert_int_eq(segment_map_fds(fds, &geometry, SEGMENT_READ_WRITE, SEGMENT_READ_WRITE,
+					 &memory), 0);
+	gap = (unsigned char *)memory.base + geometry.pieces[0].bytes;
+	ck_assert_ptr_eq(mmap(gap, geometry.page_bytes, PROT_READ,
+			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0),
+			 MAP_FAILED);
+	ck_assert_int_eq(errno, EEXIST);
+}
+END_TEST
+
 static void in_dev_shm(char path[96])
 {
 	snprintf(path, 96, "/dev/shm%s", name);
@@ -727,6 +820,8 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_map_fds_of_a_shape_of_smaller_pages_einval);
 	if (!MEMPOOL_SANITIZED)		/* whose run-time does not let memory be locked */
 		tcase_add_test(tcase, test_map_fds_within_the_lock_limit);
+	tcase_add_loop_test(tcase, test_map_fds_while_another_thread_maps, 0, 2);
+	tcase_add_loop_test(tcase, test_map_fds_holds_what_it_leaves_free, 0, 2);
 	tcase_add_test(tcase, test_map_symlink_is_not_followed);
 	tcase_add_test(tcase, test_map_fifo_is_refused_without_waiting);
 	tcase_add_test(tcase, test_memory_deinit_null_and_twice);
