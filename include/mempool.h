@@ -60,13 +60,18 @@ enum mempool_role {
 	MEMPOOL_ROLE_SPECTATOR = 2	/* look, and write to nothing */
 };
 
+/*
+ * Flags of mempool_client_open(). This and all constants here are plain numbers, which bindings can
+ * read without a compiler.
+ */
+
 /* Check every free with a compare-and-swap, so that two threads that free one chunk at the
  * same time are told apart (-EPERM for one of them). Costs some nanoseconds a free. */
-#define MEMPOOL_CLIENT_DEBUG UINT64_C(1)
+#define MEMPOOL_CLIENT_DEBUG 1
 
 /* Be a reader, where the daemon would let it be a member: against mistakes. A write to a message
  * that was received ends the program there and then (SIGSEGV). */
-#define MEMPOOL_CLIENT_READ_ONLY UINT64_C(2)
+#define MEMPOOL_CLIENT_READ_ONLY 2
 
 /* Options of mempool_client_open(). Zero what you do not set. */
 struct mempool_client_options {
@@ -236,7 +241,12 @@ int mempool_client_queues(struct mempool_client *client, struct mempool_queue_co
 int mempool_client_topics(struct mempool_client *client, struct mempool_topic_counts *ret_topics,
 			  size_t n);
 
-/* Version of the library, "MAJOR.MINOR.PATCH". */
+/**
+ * mempool_version() - version of the library that runs, "MAJOR.MINOR.PATCH"
+ *
+ * Threads: any.
+ * Return:  a string of the library: constant, never freed.
+ */
 const char *mempool_version(void);
 
 /**
@@ -335,14 +345,23 @@ ssize_t mempool_free_many(struct mempool_client *client, void *const *chunks, si
 ssize_t mempool_usable_size(struct mempool_client *client, const void *chunk);
 
 /**
- * mempool_chunk_set_tag(), mempool_chunk_tag() - a word of the user's that goes with it
+ * mempool_chunk_set_tag() - set a number of the user's that goes with the chunk
+ * @chunk: held by this client alone
  *
  * Handed over with the chunk: the receiver reads what the sender set.
  * Threads: the holder's. Wait-free.
- * Return:  0; -EINVAL, -EPERM, -ECHILD, -EACCES as mempool_usable_size(); when setting, also
- *	    -EBUSY it is shared, -EACCES a reader.
+ * Return:  0; -EINVAL, -EPERM, -ECHILD, -EACCES as mempool_usable_size(); -EACCES also a reader;
+ *	    -EBUSY it is shared.
  */
 int mempool_chunk_set_tag(struct mempool_client *client, void *chunk, uint32_t tag);
+
+/**
+ * mempool_chunk_tag() - read the number that goes with the chunk
+ * @chunk: held by this client, alone or with others
+ *
+ * Threads: the holder's. Wait-free.
+ * Return:  0; -EINVAL, -EPERM, -ECHILD, -EACCES as mempool_usable_size().
+ */
 int mempool_chunk_tag(struct mempool_client *client, const void *chunk, uint32_t *ret_tag);
 
 #define MEMPOOL_HANDLE_NONE 0	/* never a handle */
@@ -423,6 +442,14 @@ struct mempool_queue;
  */
 int mempool_queue_open(struct mempool_client *client, const char *name,
 		       struct mempool_queue **ret_queue);
+
+/**
+ * mempool_queue_close() - close what mempool_queue_open() returned
+ * @queue: NULL does nothing. Messages stay in the queue of the segment
+ *
+ * Threads: the last call on this handle. Before or after mempool_client_close(); also in a forked
+ *	    child.
+ */
 void mempool_queue_close(struct mempool_queue *queue);
 
 /**
@@ -509,6 +536,14 @@ struct mempool_subscriber;
  */
 int mempool_topic_open(struct mempool_client *client, const char *name,
 		       struct mempool_topic **ret_topic);
+
+/**
+ * mempool_topic_close() - close what mempool_topic_open() returned
+ * @topic: NULL does nothing. What is published stays, and subscribers of this handle go on
+ *
+ * Threads: the last call on this handle. Before or after mempool_client_close(); also in a forked
+ *	    child.
+ */
 void mempool_topic_close(struct mempool_topic *topic);
 
 /**
@@ -552,6 +587,14 @@ enum mempool_topic_start {
  */
 int mempool_topic_subscribe(struct mempool_topic *topic, enum mempool_topic_start start,
 			    struct mempool_subscriber **ret_subscriber);
+
+/**
+ * mempool_subscriber_close() - close what mempool_topic_subscribe() returned
+ * @subscriber: NULL does nothing. Messages that are held stay held
+ *
+ * Threads: the last call on this handle. Before or after the topic and the client are closed; also
+ *	    in a forked child.
+ */
 void mempool_subscriber_close(struct mempool_subscriber *subscriber);
 
 /**

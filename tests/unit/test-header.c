@@ -116,6 +116,59 @@ START_TEST(test_header_declares_what_the_map_lists)
 }
 END_TEST
 
+/* As kernel-doc has it: that is what bindings show for each function. */
+START_TEST(test_header_has_a_comment_for_each_function)
+{
+	struct names declared;
+
+	read_file(HEADER_PATH);
+	erase_comments();
+	collect(&declared, '(');
+	read_file(HEADER_PATH);
+	for (size_t i = 0; i < declared.n; i++) {
+		char begin[100];
+
+		snprintf(begin, sizeof(begin), "/**\n * %s() - ", declared.name[i]);
+		ck_assert_msg(strstr(text, begin), "no comment begins with %s()", declared.name[i]);
+	}
+	free_names(&declared);
+}
+END_TEST
+
+/* What follows the name is one number, and maybe a comment; or nothing: the guard. */
+static void assert_plain(const char *define)
+{
+	char line[200], *value, *end;
+
+	snprintf(line, sizeof(line), "%.*s", (int)strcspn(define, "\n"), define);
+	value = line + strlen("#define ");
+	value += strcspn(value, " \t");
+	value += strspn(value, " \t");
+	if (*value == '\0')
+		return;
+	strtoul(value, &end, 0);
+	ck_assert_msg(end > value && strchr(" \t", *end), "no plain number: %s", line);
+	end += strspn(end, " \t");
+	ck_assert_msg(*end == '\0' || strncmp(end, "/*", 2) == 0, "no plain number: %s", line);
+}
+
+/* bindgen, cffi and SWIG read numbers, and no macros of <stdint.h>. */
+START_TEST(test_header_constants_are_plain_numbers)
+{
+	static const char *const paths[] = { HEADER_PATH, FRAME_HEADER_PATH };
+	unsigned int n = 0;
+
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		read_file(paths[i]);
+		for (char *line = strstr(text, "#define "); line; line = strstr(line + 1, "#define ")) {
+			assert_plain(line);
+			n++;
+		}
+	}
+	ck_assert_uint_ge(n, 5);
+}
+END_TEST
+
 START_TEST(test_library_exports_what_the_map_lists)
 {
 	struct names listed, exported = { .n = 0 };
@@ -170,6 +223,8 @@ int main(void)
 	int n_failed;
 
 	tcase_add_test(tcase, test_header_declares_what_the_map_lists);
+	tcase_add_test(tcase, test_header_has_a_comment_for_each_function);
+	tcase_add_test(tcase, test_header_constants_are_plain_numbers);
 	tcase_add_test(tcase, test_library_exports_what_the_map_lists);
 	tcase_add_test(tcase, test_library_soname_and_nodelete);
 	tcase_add_test(tcase, test_library_loads_with_dlopen);
