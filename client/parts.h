@@ -31,11 +31,9 @@
 #include "mempool.h"
 #include "poller.h"
 #include "process.h"
+#include "public.h"
 #include "shm/reap.h"
 #include "shm/segment.h"
-
-/* In the map file as well: the API, and nothing else, leaves the library. */
-#define PUBLIC __attribute__((visibility("default")))
 
 /*
  * What the library calls itself has a second, hidden name. A program may have a function of its
