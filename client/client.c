@@ -14,6 +14,7 @@
 #include "barrier.h"
 #include "build_config.h"
 #include "cache.h"
+#include "error.h"
 #include "share.h"
 #include "shm/clock.h"
 #include "shm/holder.h"
@@ -234,14 +235,18 @@ static int set_hello(struct mempool_msg_hello *hello,
 		hello->flags |= MEMPOOL_HELLO_READ_ONLY;
 
 	if (options->segment) {
-		if (!config_name_is_valid(options->segment))
+		if (!config_name_is_valid(options->segment)) {
+			error_say("a segment's name has 1 to 31 of A-Z a-z 0-9 _ -");
 			return -EINVAL;
+		}
 		memcpy(hello->segment, options->segment, strlen(options->segment));
 	}
-	if (!options->name)
+	if (!options->name) {
 		set_default_name(hello->name);
-	else if (set_name(hello->name, options->name) < 0)
+	} else if (set_name(hello->name, options->name) < 0) {
+		error_say("a client's name has 1 to 31 of A-Z a-z 0-9 . _ : @ -");
 		return -EINVAL;
+	}
 	return set_nonce(hello);
 }
 
@@ -251,8 +256,10 @@ static int set_socket_path(char to[108], const char *path)
 		path = secure_getenv("MEMPOOL_SOCKET");
 	if (!path || path[0] == '\0')
 		path = MEMPOOL_DEFAULT_SOCKET;
-	if (strlen(path) >= 108)
+	if (strlen(path) >= 108) {
+		error_say("the path of the socket is longer than 107 bytes");
 		return -EINVAL;
+	}
 	strcpy(to, path);
 	return 0;
 }
@@ -431,8 +438,10 @@ static int open_once(struct connection *connection, const struct mempool_client_
 
 	r = connection_open(connection, options->timeout_ns != 0, deadline_of(options->timeout_ns),
 			    &welcome, &passed);
-	if (r < 0)
+	if (r < 0) {
+		error_explain(r, connection->socket_path);
 		return r;
+	}
 	/* Welcome: from here on there is something to be lost. */
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
 	r = attach(connection, &welcome, &passed, options->flags, ret_client);
@@ -447,22 +456,38 @@ static int open_once(struct connection *connection, const struct mempool_client_
 	return r;
 }
 
-PUBLIC int mempool_client_open(const struct mempool_client_options *options,
-			       struct mempool_client **ret_client)
+/* What the user set, and defaults. Return: 0; -EINVAL. */
+static int read_options(const struct mempool_client_options *options,
+			struct mempool_client_options *ret_all)
 {
-	struct mempool_client_options all = { .size = sizeof(all) };
+	*ret_all = (struct mempool_client_options){ .size = sizeof(*ret_all) };
+	if (!options)
+		return 0;
+	if (options->size < sizeof(*ret_all)) {
+		error_say("options.size is not that of the struct");
+		return -EINVAL;
+	}
+	if (!is_zeroed_after(options, sizeof(*ret_all)) ||
+	    (options->flags & ~(uint64_t)(MEMPOOL_CLIENT_DEBUG | MEMPOOL_CLIENT_READ_ONLY))) {
+		error_say("an option or a flag is of a later version than this library");
+		return -EINVAL;
+	}
+	*ret_all = *options;
+	return 0;
+}
+
+static int open_client(const struct mempool_client_options *options,
+		       struct mempool_client **ret_client)
+{
+	struct mempool_client_options all;
 	struct connection connection = CONNECTION_NULL;
 	int r;
 
 	if (!ret_client)
 		return -EINVAL;
-	if (options) {
-		if (options->size < sizeof(all) || !is_zeroed_after(options, sizeof(all)) ||
-		    (options->flags & ~(MEMPOOL_CLIENT_DEBUG | MEMPOOL_CLIENT_READ_ONLY)))
-			return -EINVAL;
-		all = *options;
-	}
-	r = set_socket_path(connection.socket_path, all.socket_path);
+	r = read_options(options, &all);
+	if (r == 0)
+		r = set_socket_path(connection.socket_path, all.socket_path);
 	if (r == 0)
 		r = set_hello(&connection.hello, &all);
 	if (r == 0)
@@ -474,6 +499,18 @@ PUBLIC int mempool_client_open(const struct mempool_client_options *options,
 		if (r == 0)
 			r = open_once(&connection, &all, ret_client);
 	}
+	return r;
+}
+
+PUBLIC int mempool_client_open(const struct mempool_client_options *options,
+			       struct mempool_client **ret_client)
+{
+	int r;
+
+	error_clear();
+	r = open_client(options, ret_client);
+	if (r < 0)
+		error_explain(r, NULL);
 	return r;
 }
 

@@ -7,6 +7,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "error.h"
 #include "process.h"
 #include "shm/clock.h"
 #include "shm/fd.h"
@@ -316,6 +317,7 @@ static int read_answer(const union answer *answer, struct mempool_msg_welcome *r
 		if (answer->msg.size != sizeof(answer->refused) || answer->refused.error >= 0 ||
 		    answer->refused.error < -4095)
 			return -EPROTO;
+		error_take(answer->refused.reason, sizeof(answer->refused.reason));
 		/* We were too slow for it: stopped between two lines. */
 		return answer->refused.error == -ETIMEDOUT ? -ENOTCONN : answer->refused.error;
 	case MEMPOOL_MSG_WELCOME:

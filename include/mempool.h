@@ -126,6 +126,20 @@ int mempool_client_open(const struct mempool_client_options *options,
 			struct mempool_client **ret_client);
 
 /**
+ * mempool_client_error() - why mempool_client_open() failed, for a person
+ *
+ * What the daemon said when it refused, such as "there is no segment 'defualt'; did you mean
+ * 'default'?"; or what the library found itself. Printable ASCII, up to 240 characters, and no end of
+ * a line.
+ *
+ * Threads: any; each has its own.
+ * Return:  a string of the library, never freed by the caller. It is good until this thread opens a
+ *	    client again, or ends. Empty, where its last mempool_client_open() succeeded, or there
+ *	    was none. Never NULL.
+ */
+const char *mempool_client_error(void);
+
+/**
  * mempool_client_close() - free what the client still holds, detach, free the client
  * @client: NULL does nothing
  *
@@ -248,6 +262,19 @@ int mempool_client_topics(struct mempool_client *client, struct mempool_topic_co
  * Return:  a string of the library: constant, never freed.
  */
 const char *mempool_version(void);
+
+/**
+ * mempool_strerror() - what a code of this library means, for a person
+ * @error: as a function returned it, or errno as mempool_alloc() has set it: the sign does not
+ *	   matter
+ *
+ * strerror(3) has the system's words for it, which mean something else: of ESTALE, a file handle.
+ *
+ * Threads: any, and signal handlers. Wait-free.
+ * Return:  a string of the library: constant, never freed, never NULL; "unknown error" for a code
+ *	    that no function here returns.
+ */
+const char *mempool_strerror(int error);
 
 /**
  * mempool_alloc() - take a free chunk

@@ -233,6 +233,11 @@ static const struct conf_key root_keys[] = {
 	{ NULL, NULL, false },
 };
 
+const char *conf_nearest(const char *word, const char *const *known)
+{
+	return conf_value_nearest(word, known);
+}
+
 void conf_free(struct conf *conf)
 {
 	if (!conf)

@@ -61,6 +61,11 @@ int conf_load_memory(const char *name, const char *data, size_t size, conf_warn_
 		     void *userdata, struct conf **ret_conf,
 		     struct conf_error *reterr_error);
 
+/*
+ * Which of the known words (up to NULL) somebody who wrote @word may have meant. NULL: none.
+ */
+const char *conf_nearest(const char *word, const char *const *known);
+
 /* NULL is fine. */
 void conf_free(struct conf *conf);
 

@@ -160,6 +160,26 @@ static bool wait_a_moment(struct session *session)
 	return true;
 }
 
+/* So many names are looked at for one that may have been meant: a refusal is to be cheap. */
+#define MAX_MEANT 16
+
+/*
+ * The segment that was meant, of those that it may attach to. Which ones there are besides makes no
+ * difference. NULL: none.
+ */
+static const char *find_meant(const struct session *session)
+{
+	const struct conf *conf = session->sessions->conf;
+	const char *known[MAX_MEANT + 1];
+	size_t n = 0;
+
+	for (size_t i = 0; i < conf->n_segments && n < MAX_MEANT; i++)
+		if (permission_role(&conf->segments[i], &session->peer) >= 0)
+			known[n++] = conf->segments[i].shape.name;
+	known[n] = NULL;
+	return conf_nearest(session->segment, known);
+}
+
 /*
  * Which segments others have is not for everybody to know: one that may not be attached to is
  * answered like one that there is not. The log says which it was, and so do we to admins.
@@ -168,18 +188,24 @@ static void refuse_segment(struct session *session, const struct host *host)
 {
 	bool is_admin = permission_to_administer(session->sessions->conf, &session->peer);
 	unsigned int uid = session->peer.uid;
-	char told[160];
+	const char *meant = find_meant(session);
+	char told[240], hint[64] = "";
 
-	snprintf(told, sizeof(told), "there is no segment '%s', or user %u may not attach to it "
-		 "(mempoold's log says which)", session->segment, uid);
+	if (meant)
+		snprintf(hint, sizeof(hint), "; did you mean '%s'?", meant);
+	if (is_admin)
+		snprintf(told, sizeof(told), "there is no segment '%s'%s", session->segment, hint);
+	else
+		snprintf(told, sizeof(told), "there is no segment '%s', or user %u may not attach "
+			 "to it (mempoold's log says which)%s", session->segment, uid, hint);
 	if (host)
 		session_refuse_telling(session, is_admin ? -EACCES : -ENOENT,
 				       is_admin ? NULL : told,
 				       "user %u may not attach to segment '%s' (its allow)", uid,
 				       host->name);
 	else
-		session_refuse_telling(session, -ENOENT, is_admin ? NULL : told,
-				       "there is no segment '%s'", session->segment);
+		session_refuse_telling(session, -ENOENT, told, "there is no segment '%s'",
+				       session->segment);
 }
 
 /* Where newcomers go. NULL: the session waits, or was refused. */

@@ -103,7 +103,7 @@ struct thread {
 	bool has_begun;
 	void *sp;
 	unsigned char *stack;
-	unsigned char tls[256];
+	unsigned char tls[512];
 	int error;			/* errno */
 	void *specific;			/* of the one key that there is */
 };

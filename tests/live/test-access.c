@@ -87,6 +87,33 @@ static void hello_as(uid_t uid, gid_t group, int error, const char *text)
 	expect_child(pid);
 }
 
+/* As that user, ask for a segment that there is not, or not for it; the answer ends in that text. */
+static void refuse_as(uid_t uid, const char *segment, int error, const char *text)
+{
+	struct mempool_msg_hello hello = wire_hello(&fixture, 1);
+	union wire_answer answer;
+	const char *end;
+	pid_t pid = fork();
+	int fd;
+
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		become(uid, 0);
+		memset(hello.segment, 0, sizeof(hello.segment));
+		strcpy(hello.segment, segment);
+		fd = wire_connect(&fixture);
+		wire_send(fd, &hello, sizeof(hello));
+		ck_assert_int_eq(wire_receive(fd, &answer), sizeof(answer.refused));
+		ck_assert_int_eq(answer.msg.type, MEMPOOL_MSG_REFUSED);
+		ck_assert_int_eq(answer.refused.error, error);
+		end = strstr(answer.refused.reason, text);
+		ck_assert_msg(end && strlen(end) == strlen(text), "told '%s', not '%s'",
+			      answer.refused.reason, text);
+		_exit(0);
+	}
+	expect_child(pid);
+}
+
 /* ---- a daemon that starts ---- */
 
 /* Return: 0; -errno of connect(2). */
@@ -293,6 +320,34 @@ START_TEST(test_list_shows_each_what_it_may_use)
 	/* Who may administer, and the daemon's user, as we are. */
 	list_as(ADMIN, 0, 2, second);
 	list_as(0, 0, 2, second);
+	fixture_stop(&fixture);
+}
+END_TEST
+
+/* What the asker meant is one that it may attach to; what others have makes no difference. */
+START_TEST(test_refused_hears_what_it_may_have_meant)
+{
+	char mine[40], typed[40], theirs[40], text[160];
+
+	snprintf(mine, sizeof(mine), "%s", fixture.segment);
+	snprintf(theirs, sizeof(theirs), "%s-b", fixture.segment);
+	snprintf(typed, sizeof(typed), "%s-a", fixture.segment);
+	configure_two("admin: { users: [54324] }\n");
+	fixture_start(&fixture);
+	snprintf(text, sizeof(text), "log says which); did you mean '%s'?", mine);
+	refuse_as(USER_A, typed, -ENOENT, text);
+	/* One that is there, for others: the same answer. */
+	refuse_as(USER_A, theirs, -ENOENT, text);
+	snprintf(text, sizeof(text), "did you mean '%s'?", theirs);
+	refuse_as(USER_B, typed, -ENOENT, text);
+	refuse_as(USER_A, "x", -ENOENT, "log says which)");
+	ck_assert(!fixture_log_has(&fixture, "did you mean"));
+	/* An admin who is in no allow: what is there is told, and nothing was meant. */
+	snprintf(text, sizeof(text), "there is no segment '%s'", typed);
+	refuse_as(ADMIN, typed, -ENOENT, text);
+	/* Root may attach to both: the nearest. */
+	snprintf(text, sizeof(text), "there is no segment '%s'; did you mean '%s'?", typed, theirs);
+	refuse_as(0, typed, -ENOENT, text);
 	fixture_stop(&fixture);
 }
 END_TEST
@@ -688,6 +743,7 @@ int main(void)
 		tcase_add_test(tcase, test_list_shows_who_is_in_it_its_generation);
 		tcase_add_test(tcase, test_limit_of_one_user_is_his_alone);
 		tcase_add_test(tcase, test_flood_hides_nobody_in_the_log);
+		tcase_add_test(tcase, test_refused_hears_what_it_may_have_meant);
 		tcase_add_test(tcase, test_client_of_invisible_pid_is_refused);
 		tcase_add_test(tcase, test_client_in_child_pid_namespace_is_served);
 	}

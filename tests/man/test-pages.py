@@ -100,6 +100,14 @@ def codes():
                     sorted(set(re.findall(r"(?<![A-Z_])E[A-Z]{2,}\b", comment)) - named))
 
 
+def meanings():
+    """What mempool(7) lists as codes has words in mempool_strerror(), and nothing else has."""
+    in_code = re.findall(r"^\t{ (E[A-Z]+), \"", source("client/error.c"), re.M)
+    listed = section(page("mempool.7"), "DESCRIPTION")
+    in_page = re.findall(r"\bE[A-Z]{3,}\b", " ".join(re.findall(r"^\.It Bq Er .*$", listed, re.M)))
+    yield from same("client/error.c", in_code, "mempool(7)", in_page)
+
+
 def used_examples():
     files = [path.name for path in (SOURCE / "docs/man/examples").iterdir()]
     used = []
@@ -206,6 +214,7 @@ if sys.argv[1:] == ["lint"]:
 
 check("every function, and no other, has its page", functions())
 check("every code that the header names is in the page", codes())
+check("codes of mempool(7) and mempool_strerror()", meanings())
 check("every example is in a page, and every page finds its own", used_examples())
 check("messages of docs/protocol.md", protocol())
 for program, name in (("MEMPOOLD", "mempoold.8"), ("MEMPOOLCTL", "mempoolctl.1")):

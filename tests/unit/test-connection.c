@@ -663,6 +663,97 @@ START_TEST(test_open_refusal_is_passed_on)
 }
 END_TEST
 
+static void *read_reason_of_thread(void *ret_reason)
+{
+	strcpy(ret_reason, mempool_client_error());
+	return NULL;
+}
+
+START_TEST(test_open_refused_tells_why)
+{
+	struct mempool_msg_refused refused = {
+		.msg = {
+			.magic = MEMPOOL_PROTOCOL_MAGIC,
+			.version = MEMPOOL_PROTOCOL_VERSION,
+			.type = MEMPOOL_MSG_REFUSED,
+			.size = sizeof(refused),
+		},
+		.error = -ENOENT,
+		.reason = "there is no segment 'x'",
+	};
+	const void *welcoming = answer;
+	const size_t welcoming_size = answer_size;
+	struct mempool_client *client;
+	char of_another[300] = "?";
+	pthread_t thread;
+
+	ck_assert_str_eq(mempool_client_error(), "");
+	answer = &refused;
+	answer_size = sizeof(refused);
+	assert_refused(-ENOENT);
+	ck_assert_str_eq(mempool_client_error(), "there is no segment 'x'");
+	ck_assert_int_eq(pthread_create(&thread, NULL, read_reason_of_thread, of_another), 0);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	ck_assert_str_eq(of_another, "");
+
+	/* Whoever listens there may write anything. */
+	memset(refused.reason, 'x', sizeof(refused.reason));
+	memcpy(refused.reason, "a\n\x1b[31m\xff", 8);
+	assert_refused(-ENOENT);
+	ck_assert_uint_eq(strlen(mempool_client_error()), sizeof(refused.reason));
+	ck_assert_mem_eq(mempool_client_error(), "a??[31m?x", 9);
+	refused.reason[0] = '\0';
+	assert_refused(-ENOENT);
+	ck_assert_str_eq(mempool_client_error(), mempool_strerror(ENOENT));
+
+	/* To the caller, no daemon was there. */
+	strcpy(refused.reason, "no message in time");
+	refused.error = -ETIMEDOUT;
+	assert_refused(-ENOTCONN);
+	ck_assert_ptr_nonnull(strstr(mempool_client_error(), socket_path));
+
+	answer = welcoming;
+	answer_size = welcoming_size;
+	ck_assert_int_eq(try_open(&client), 0);
+	ck_assert_str_eq(mempool_client_error(), "");
+	mempool_client_close(client);
+}
+END_TEST
+
+/* What it has found itself. */
+START_TEST(test_open_mistake_tells_which)
+{
+	static const struct {
+		struct mempool_client_options options;
+		const char *text;
+	} mistakes[] = {
+		{ { .segment = "a b" }, "a segment's name" },
+		{ { .name = "a b" }, "a client's name" },
+		{ { .flags = UINT64_C(1) << 63 }, "a flag is of a later version" },
+	};
+	struct mempool_client *client;
+
+	for (size_t i = 0; i < ARRAY_SIZE(mistakes); i++) {
+		ck_assert_int_eq(open_with(&mistakes[i].options, &client), -EINVAL);
+		ck_assert_msg(strstr(mempool_client_error(), mistakes[i].text), "%s",
+			      mempool_client_error());
+	}
+	ck_assert_int_eq(mempool_client_open(NULL, NULL), -EINVAL);
+	ck_assert_str_eq(mempool_client_error(), mempool_strerror(EINVAL));
+}
+END_TEST
+
+START_TEST(test_strerror_has_words_for_both_signs)
+{
+	ck_assert_str_eq(mempool_strerror(0), "no error");
+	ck_assert_str_eq(mempool_strerror(-EBUSY), mempool_strerror(EBUSY));
+	ck_assert_str_eq(mempool_strerror(-EBUSY), "the chunk is shared, where it must be held alone");
+	ck_assert_str_eq(mempool_strerror(EXDEV), "unknown error");
+	ck_assert_str_eq(mempool_strerror(INT_MIN), "unknown error");
+	ck_assert_str_eq(mempool_strerror(INT_MAX), "unknown error");
+}
+END_TEST
+
 START_TEST(test_open_malformed_answer_eproto)
 {
 	answer_size = sizeof(welcome) - 1;
@@ -1102,6 +1193,9 @@ static void add_tests(TCase *tcase)
 		tcase_add_test(tcase, test_open_cancelled_says_bye);
 	tcase_add_test(tcase, test_open_hang_up_without_answer_enotconn);
 	tcase_add_test(tcase, test_open_refusal_is_passed_on);
+	tcase_add_test(tcase, test_open_refused_tells_why);
+	tcase_add_test(tcase, test_open_mistake_tells_which);
+	tcase_add_test(tcase, test_strerror_has_words_for_both_signs);
 	tcase_add_test(tcase, test_open_malformed_answer_eproto);
 	tcase_add_test(tcase, test_open_other_protocol_version_eprotonosupport);
 	tcase_add_test(tcase, test_open_other_layout_version_eprotonosupport);
