@@ -66,7 +66,8 @@ def harm(daemon, files, way):
             raw.soon(lambda: raw.is_exiting(dead.pid))
         elif not raw.soon(lambda: not daemon.is_alive(), END_SECONDS):
             return "the daemon cannot be killed"
-        if not daemon.start():
+        # One that has only begun to exit still holds its lock for a moment.
+        if not raw.soon(daemon.start, END_SECONDS):
             return "no other daemon can take its place"
     return None
 

@@ -12,6 +12,7 @@ until they have read. But the others are told to ask again, and keep their conne
 import os
 import resource
 import select
+import shutil
 import socket
 import struct
 
@@ -140,6 +141,8 @@ def try_one(mempoold, limits, end, n_askers, tries=ask_and):
     """Return: whether somebody else is told nothing, or for good where there are so many."""
     with raw.Daemon(mempoold, SEGMENTS, limits) as daemon:
         os.chown(daemon.folder, DAEMON_UID, DAEMON_UID)
+        # The other user may not reach it where it was built, as below /root.
+        daemon.path = shutil.copy(mempoold, daemon.folder)
         if not daemon.start(as_another_user):
             raise RuntimeError("the daemon does not start:\n" + daemon.log())
         waiter, waited_for = daemon.attach("a", nonce=1)
