@@ -18,11 +18,12 @@ import struct
 
 import raw
 
-SEGMENTS = "  - { name: NAMEa, pools: [ { chunk_size: 64, chunk_count: 100 } ] }\n"
+SEGMENTS = ("  - { name: NAMEa, allow: anybody, "
+            "pools: [ { chunk_size: 64, chunk_count: 100 } ] }\n")
 FEW_CLIENTS = "limits: { clients: 14, clients_per_user: 12 }\n"
 MANY_CLIENTS = "limits: { clients: 60, clients_per_user: 60 }\n"
 WAKE_FD, PEER_FD, PEER = 0x04, 0x05, 0x85
-DAEMON_UID, MAX_FILES = 65533, 300
+DAEMON_UID, OTHER_UID, MAX_FILES = 65533, 65532, 300
 QUESTIONS = 200
 
 
@@ -129,12 +130,13 @@ def say_hello_again(_, n_askers, daemon, waited_for):
     return askers
 
 
-def is_let_in(daemon):
-    try:
-        daemon.attach("a", nonce=3)[0].close()
-    except (raw.Refused, raw.Silent, ConnectionError):
-        return False
-    return True
+def attach(daemon):
+    daemon.attach("a", nonce=3)
+
+
+def is_other_user_let_in(daemon):
+    """The attacker's own user is refused until it has read."""
+    return raw.wait_for(raw.in_child(attach, daemon, uid=OTHER_UID))
 
 
 def try_one(mempoold, limits, end, n_askers, tries=ask_and):
@@ -152,7 +154,7 @@ def try_one(mempoold, limits, end, n_askers, tries=ask_and):
             raise RuntimeError("nobody is told, without any attack")
         askers = tries(end, n_askers, daemon, waited_for)
         told = what_is_told(honest, waited_for)
-        is_hurt = told != TOLD or (tries is say_hello_again and not is_let_in(daemon))
+        is_hurt = told != TOLD or (tries is say_hello_again and not is_other_user_let_in(daemon))
         if told == LATER and limits is MANY_CLIENTS:
             for asker in askers:
                 asker.close()
