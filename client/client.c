@@ -399,6 +399,7 @@ static int attach(struct connection *connection, const struct mempool_msg_welcom
 	client->lock_fd = packet_take(passed, MEMPOOL_PASSED_LOCK);
 	client->connection = *connection;
 	client->connection.holder = welcome->holder;
+	client->connection.is_sealed = segment_memory_is_sealed(client->lock_fd);
 	/* From now on we come back to this segment or to none; a spectator has nothing there that
 	 * it could come back to. */
 	client->connection.hello.segment_id = segment->segment_id;

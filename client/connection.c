@@ -123,6 +123,12 @@ union answer {
 	char room[MEMPOOL_MSG_MAX_BYTES];
 };
 
+/* A segment of files may be served elsewhere, or again. */
+static bool is_end(const struct connection *connection, const struct mempool_msg_refused *refused)
+{
+	return connection->is_sealed && refused->error == -EIDRM;
+}
+
 /* Return: 0; -EAGAIN none yet; -ENOTCONN it has hung up; -EPROTO that is no message; -errno. */
 static int receive(const struct connection *connection, union answer *answer,
 		   struct packet_passed *ret_passed)
@@ -180,9 +186,12 @@ enum connection_event connection_read(struct connection *connection,
 		   answer.welcome.holder == connection->holder &&
 		   answer.welcome.place.segment_id == connection->hello.segment_id) {
 		event = CONNECTION_BACK;
+	} else if (is(&answer, MEMPOOL_MSG_REFUSED, sizeof(answer.refused)) &&
+		   is_end(connection, &answer.refused)) {
+		event = CONNECTION_GONE;
 	}
 	packet_close_passed(&passed);
-	if (event == CONNECTION_LOST)
+	if (event == CONNECTION_LOST || event == CONNECTION_GONE)
 		connection_close(connection);
 	return event;
 }

@@ -30,6 +30,7 @@ struct connection {
 	int fd;				/* -1: none */
 	int set_fd;			/* an epoll set that watches it; -1: none */
 	bool polls;			/* so each daemon there will be is asked for a channel */
+	bool is_sealed;			/* the segment is a sealed memfd: only a daemon has it */
 	uint32_t number;		/* of this connection: an answer comes on it or never */
 	uint32_t holder;		/* that we are */
 	int64_t tried_second;		/* in which connection_resume() has tried */
@@ -92,6 +93,7 @@ enum connection_event {
 	CONNECTION_PEER,		/* another holder's */
 	CONNECTION_BACK,		/* we were welcome once more */
 	CONNECTION_LOST,		/* it is closed */
+	CONNECTION_GONE,		/* it is closed, and nobody serves our memfd any more */
 };
 
 /* The next message, if there is one. */

@@ -265,6 +265,10 @@ static bool hear(struct poller *poller)
 		case CONNECTION_PEER:
 			peers_take(&poller->peers, &answer);
 			break;
+		case CONNECTION_GONE:
+			/* For those, too, who do not ask. A daemon that has it after all says READY. */
+			segment_retire(poller->segment);
+			/* fall through */
 		case CONNECTION_LOST:
 		case CONNECTION_BACK:
 			/* Each daemon is asked behind the hello. */

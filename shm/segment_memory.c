@@ -338,6 +338,14 @@ int segment_memory_show(const struct segment_memory *memory, int fd, uint32_t ho
 	return 0;
 }
 
+bool segment_memory_is_sealed(int fd)
+{
+	const int size = F_SEAL_SHRINK | F_SEAL_GROW;
+	int seals = fcntl(fd, F_GET_SEALS);
+
+	return seals >= 0 && (seals & size) == size;
+}
+
 /* ---- space ---- */
 
 /* Asked first: filling the memory of the machine, only to fail, would hurt everyone on it. */

@@ -168,6 +168,9 @@ int segment_memory_fill(const struct segment_memory *memory, const struct pages 
  */
 int segment_memory_show(const struct segment_memory *memory, int fd, uint32_t holder);
 
+/* Whether an object is a memfd whose size is sealed. It is in no folder, so who has it is given it. */
+bool segment_memory_is_sealed(int fd);
+
 /* Unmap and close. NULL and SEGMENT_MEMORY_NULL are fine. */
 void segment_memory_deinit(struct segment_memory *memory);
 

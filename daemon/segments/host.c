@@ -69,6 +69,22 @@ struct tenant *hosts_find_tenant(const struct hosts *hosts, const char *name,
 	return NULL;
 }
 
+bool hosts_lack(const struct hosts *hosts, uint64_t segment_id)
+{
+	const struct generation *generation;
+	const struct host *host;
+
+	TAILQ_FOREACH(host, &hosts->list, link) {
+		if (!host->is_found)
+			return false;
+		TAILQ_FOREACH(generation, &host->generations, link)
+			if (generation->place.segment_id == segment_id && generation->segment &&
+			    generation->state != GENERATION_LOST)
+				return false;
+	}
+	return true;
+}
+
 /* What they are told who ask while new clients cannot be served. */
 static void host_set_why(struct host *host, int error, const char *why)
 {

@@ -81,6 +81,9 @@ struct host *hosts_find(const struct hosts *hosts, const char *name);
 struct tenant *hosts_find_tenant(const struct hosts *hosts, const char *name,
 				 uint64_t segment_id, const struct newcomer *newcomer);
 
+/* Whether nothing of that segment is here, nor may be found later: who comes back to it is told so. */
+bool hosts_lack(const struct hosts *hosts, uint64_t segment_id);
+
 /* We end: whose memory ends with us is said. */
 void hosts_tell_end(const struct hosts *hosts);
 

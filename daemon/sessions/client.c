@@ -286,8 +286,10 @@ static void answer_holder(struct session *session, struct host *host, int role)
 		return;
 	}
 	if (session->segment_id) {
-		session_refuse(session, -ESTALE, "no record of this client: its segment "
-			       "is gone, or was given up");
+		bool is_gone = hosts_lack(hosts, session->segment_id);
+
+		session_refuse(session, is_gone ? -EIDRM : -ESTALE, "no record of this client: its "
+			       "segment is gone, or was given up");
 		return;
 	}
 	if (role < 0) {

@@ -349,7 +349,7 @@ START_TEST(test_truncated_segment_is_made_anew)
 	hello.segment_id = old.place.segment_id;
 	fd = wire_connect(&fixture);
 	wire_send(fd, &hello, sizeof(hello));
-	wire_expect_refused(fd, -ESTALE, "");
+	wire_expect_refused(fd, -EIDRM, "");
 	close(fd);
 	/* Its name stays while somebody is in it: that is this process. But one is enough. */
 	wait_until(lacks_generation, &first, 30000);

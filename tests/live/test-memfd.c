@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -348,6 +349,99 @@ START_TEST(test_absent_is_not_dead)
 }
 END_TEST
 
+static void remove_other_state(void)
+{
+	const char *const names[] = { ".2.state", ".3.state" };
+	char path[256];
+
+	for (int i = 0; i < 2; i++) {
+		snprintf(path, sizeof(path), "%s/other/%s%s", fixture.folder, fixture.segment, names[i]);
+		unlink(path);
+	}
+	snprintf(path, sizeof(path), "%s/other/mempoold.lock", fixture.folder);
+	unlink(path);
+	snprintf(path, sizeof(path), "%s/other", fixture.folder);
+	rmdir(path);
+}
+
+/* Looks again until its segment is stale, as a program that polls. */
+static void run_polling(const struct fixture *with, int fd)
+{
+	struct mempool_client *client = open_client(with);
+	struct mempool_queue *queue;
+	size_t length;
+	void *chunk;
+
+	ck_assert_int_eq(mempool_queue_open(client, "q", &queue), 0);
+	tell(fd, 0);
+	while (!mempool_client_is_stale(client)) {
+		struct pollfd poll_fd = { .fd = mempool_client_fd(client), .events = POLLIN };
+
+		ck_assert_int_ge(poll_fd.fd, 0);
+		poll(&poll_fd, 1, 100);
+		ck_assert_int_eq(mempool_queue_receive(queue, &chunk, &length, 0), -EAGAIN);
+	}
+	tell(fd, 1);
+	hear(fd);
+	mempool_queue_close(queue);
+	mempool_client_close(client);
+}
+
+/* The daemon cannot write there. 0: nothing came back; 1: nor is there a state file. */
+START_TEST(test_client_that_comes_back_to_nothing_marks_it_stale)
+{
+	struct actor living, polling;
+	char path[192];
+
+	manager_start_daemon(&manager);
+	start_living(&living);
+	actor_start(&polling, &fixture, run_polling);
+	expect_to_hear(polling.fd, 0);
+	fixture_kill(&fixture);
+	ck_assert_uint_eq(ask(&living), 1);
+	manager_drop_all(&manager);
+	if (_i == 1) {
+		fixture_state_path(&fixture, 1, path);
+		ck_assert_int_eq(unlink(path), 0);
+	}
+	manager_start_daemon(&manager);
+	expect_to_hear(polling.fd, 1);
+	/* And so the others know. */
+	ck_assert_uint_eq(ask(&living), 2);
+	end_living(&polling);
+	end_living(&living);
+}
+END_TEST
+
+/* Beside it, one of files: who is told the same may be at another daemon, and marks nothing. */
+START_TEST(test_client_of_files_marks_nothing)
+{
+	struct actor living, polling;
+	char path[192];
+
+	fixture_configure(&fixture, "", of_shm);
+	manager_start_daemon(&manager);
+	start_living(&living);
+	actor_start(&polling, &fixture, run_polling);
+	expect_to_hear(polling.fd, 0);
+	fixture_kill(&fixture);
+	/* A daemon of another house by the same socket. */
+	snprintf(path, sizeof(path), "house: another\nstate_dir: %s/other\n", fixture.folder);
+	fixture_configure(&fixture, path, of_shm);
+	manager_start_daemon(&manager);
+	wait_until(said, (void *)"no record of this client", GONE_MS);
+	ck_assert_uint_eq(ask(&living), 1);
+	actor_kill(&polling);
+	fixture_stop(&fixture);
+	ck_assert_int_eq(fixture_run_remove(&fixture), 0);
+	remove_other_state();
+	fixture_configure(&fixture, "", of_shm);
+	manager_start_daemon(&manager);
+	ck_assert_uint_eq(ask(&living), 1);
+	end_living(&living);
+}
+END_TEST
+
 /* What a state file says of the inode of data: behind its header and control. */
 static void forge_inode(uint64_t inode)
 {
@@ -411,21 +505,6 @@ static void lose_state(enum loss loss)
 		snprintf(top, sizeof(top), "state_dir: %s/other\n", fixture.folder);
 		fixture_configure(&fixture, top, of_memfd);
 	}
-}
-
-static void remove_other_state(void)
-{
-	const char *const names[] = { ".2.state", ".3.state" };
-	char path[256];
-
-	for (int i = 0; i < 2; i++) {
-		snprintf(path, sizeof(path), "%s/other/%s%s", fixture.folder, fixture.segment, names[i]);
-		unlink(path);
-	}
-	snprintf(path, sizeof(path), "%s/other/mempoold.lock", fixture.folder);
-	unlink(path);
-	snprintf(path, sizeof(path), "%s/other", fixture.folder);
-	rmdir(path);
 }
 
 START_TEST(test_lost_state_is_told_to_the_living)
@@ -730,6 +809,8 @@ static Suite *memfd_suite(void)
 	tcase_add_loop_test(tcase, test_next_daemon_has_messages_of_nobody, 0, 2);
 	tcase_add_test(tcase, test_reload_to_another_backing_moves_messages_and_drops);
 	tcase_add_loop_test(tcase, test_absent_is_not_dead, 0, 2);
+	tcase_add_loop_test(tcase, test_client_that_comes_back_to_nothing_marks_it_stale, 0, 2);
+	tcase_add_test(tcase, test_client_of_files_marks_nothing);
 	tcase_add_loop_test(tcase, test_wrong_descriptor_is_not_taken, 0, 2);
 	tcase_add_loop_test(tcase, test_lost_state_is_told_to_the_living, 0, N_LOSSES);
 	tcase_add_test(tcase, test_half_of_it_is_told_to_the_living);

@@ -220,7 +220,7 @@ START_TEST(test_hello_with_bad_names_is_refused)
 	expect_refused(&hello, sizeof(hello), -ENOENT, "'nobody-has-it'");
 	hello = wire_hello(&fixture, 1);
 	hello.segment_id = 12345;
-	expect_refused(&hello, sizeof(hello), -ESTALE, "no record");
+	expect_refused(&hello, sizeof(hello), -EIDRM, "no record");
 }
 END_TEST
 
