@@ -19,12 +19,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "fixture.h"
 #include "passing.h"
+#include "traced.h"
 #include "shm/holder.h"
 #include "shm/queue.h"
 
@@ -45,146 +45,6 @@ static void setup(void)
 static void teardown(void)
 {
 	fixture_deinit(&fixture);
-}
-
-/* ---- a daemon that is traced ---- */
-
-static void be_traced(void *userdata)
-{
-	(void)userdata;
-	ptrace(PTRACE_TRACEME, 0, NULL, NULL);
-}
-
-static void spawn_traced_as(void (*in_child)(void *userdata))
-{
-	int status;
-
-	fixture.in_child = in_child;
-	fixture_spawn(&fixture);
-	fixture.in_child = NULL;
-	ck_assert_int_eq(waitpid(fixture.pid, &status, 0), fixture.pid);
-	ck_assert_msg(WIFSTOPPED(status), "status %#x", (unsigned int)status);
-	ck_assert_int_eq(ptrace(PTRACE_SETOPTIONS, fixture.pid, NULL,
-				PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL), 0);
-}
-
-static void spawn_traced(void)
-{
-	spawn_traced_as(be_traced);
-}
-
-/* Let it run to its next call, which is not made yet. Return: which one. */
-static uint64_t next_call(void)
-{
-	struct __ptrace_syscall_info info;
-	int status;
-
-	do {
-		ck_assert_int_eq(ptrace(PTRACE_SYSCALL, fixture.pid, NULL, NULL), 0);
-		ck_assert_int_eq(waitpid(fixture.pid, &status, 0), fixture.pid);
-		ck_assert_msg(WIFSTOPPED(status), "it ended, with status %#x", (unsigned int)status);
-		info = (struct __ptrace_syscall_info){ .op = 0 };
-		if (WSTOPSIG(status) == (SIGTRAP | 0x80))
-			ck_assert_int_gt(ptrace(PTRACE_GET_SYSCALL_INFO, fixture.pid, sizeof(info),
-						&info), 0);
-	} while (info.op != PTRACE_SYSCALL_INFO_ENTRY);
-	return info.entry.nr;
-}
-
-/* Before it waits for something to happen. */
-static bool is_at_rest(uint64_t call)
-{
-	return call == SYS_epoll_pwait ||
-#ifdef SYS_epoll_pwait2
-	       call == SYS_epoll_pwait2 ||
-#endif
-#ifdef SYS_epoll_wait
-	       call == SYS_epoll_wait ||
-#endif
-	       false;
-}
-
-/* A daemon that is ready, and stopped before it waits. */
-static void start_traced(void)
-{
-	spawn_traced();
-	while (!is_at_rest(next_call()))
-		;
-}
-
-/*
- * Let it make k calls, and kill it before the next one. is_over: it has done what there was to
- * do; looked at when it waits again. Return: false, it has, with fewer calls; then it is killed
- * as well.
- */
-static bool kill_before(unsigned int k, bool (*is_over)(void))
-{
-	bool is_in = true;
-
-	for (unsigned int i = 0; i < k && is_in; i++) {
-		uint64_t call = next_call();
-
-		is_in = !(is_at_rest(call) && is_over());
-	}
-	fixture_kill(&fixture);
-	return is_in;
-}
-
-/* ---- with its threads ---- */
-
-/*
- * As next_call(), of a daemon whose threads are traced, of any of them. *tid: the thread that
- * was stopped last, or 0; then the one that is.
- */
-static uint64_t next_call_of_any(pid_t *tid)
-{
-	struct __ptrace_syscall_info info;
-	int status;
-
-	for (;;) {
-		if (*tid)
-			ck_assert_int_eq(ptrace(PTRACE_SYSCALL, *tid, NULL, NULL), 0);
-		*tid = waitpid(-1, &status, __WALL);
-		ck_assert_int_gt(*tid, 0);
-		if (!WIFSTOPPED(status)) {
-			ck_assert_msg(*tid != fixture.pid, "it ended, with status %#x",
-				      (unsigned int)status);
-			*tid = 0;
-			continue;
-		}
-		if (WSTOPSIG(status) != (SIGTRAP | 0x80))
-			continue;
-		ck_assert_int_gt(ptrace(PTRACE_GET_SYSCALL_INFO, *tid, sizeof(info), &info), 0);
-		if (info.op == PTRACE_SYSCALL_INFO_ENTRY)
-			return info.entry.nr;
-	}
-}
-
-/* The kernel tells of the end of a process once the ends of its traced threads are known. */
-static void kill_all_threads(void)
-{
-	kill(fixture.pid, SIGKILL);
-	while (waitpid(-1, NULL, __WALL) != fixture.pid)
-		;
-	fixture.pid = 0;
-}
-
-/* As kill_before(). The daemon is stopped before it waits, and every thread from now on is traced. */
-static bool kill_any_before(unsigned int k, bool (*is_over)(void))
-{
-	pid_t tid = fixture.pid;
-	bool is_in = true;
-
-	ck_assert_int_eq(ptrace(PTRACE_SETOPTIONS, fixture.pid, NULL,
-				PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL | PTRACE_O_TRACECLONE),
-			 0);
-	for (unsigned int i = 0; i < k && is_in; i++) {
-		uint64_t call = next_call_of_any(&tid);
-
-		is_in = !(tid == fixture.pid && is_at_rest(call) && is_over());
-	}
-	kill_all_threads();
-	return is_in;
 }
 
 /* ---- what must be there ---- */
@@ -249,8 +109,8 @@ static bool always(void)
 
 static bool kill_start_before(unsigned int k)
 {
-	spawn_traced();
-	return kill_before(k, always);
+	traced_spawn(&fixture, traced_ask);
+	return traced_kill_before(&fixture, k, always);
 }
 
 START_TEST(test_start_killed_before_every_call_leaves_nothing)
@@ -455,10 +315,10 @@ static bool kill_hello_before(unsigned int k)
 	struct mempool_msg_hello hello = wire_hello(&fixture, 1);
 	bool is_in;
 
-	start_traced();
+	traced_start(&fixture, traced_ask);
 	client_fd = wire_connect(&fixture);
 	wire_send(client_fd, &hello, sizeof(hello));
-	is_in = kill_before(k, has_answer);
+	is_in = traced_kill_before(&fixture, k, has_answer);
 	close(client_fd);
 	return is_in;
 }
@@ -535,7 +395,7 @@ static void attach_to_traced(struct mempool_msg_welcome *ret_welcome)
 	client_fd = wire_connect(&fixture);
 	wire_send(client_fd, &hello, sizeof(hello));
 	do {
-		while (!is_at_rest(next_call()))
+		while (!traced_is_at_rest(traced_next_call(&fixture)))
 			;
 	} while (!has_answer());
 	wire_expect_welcome(client_fd, ret_welcome);
@@ -554,10 +414,10 @@ START_TEST(test_bye_killed_before_every_call_leaves_nothing)
 		its_segment = wire_map(&welcome);
 		ck_assert_int_eq(pool_claim(&its_segment->pools[0], 7, welcome.holder), 0);
 		fixture_kill(&fixture);
-		start_traced();
+		traced_start(&fixture, traced_ask);
 		attach_to_traced(&welcome);
 		wire_send(client_fd, &bye, sizeof(bye));
-		is_in = kill_before(k, has_left);
+		is_in = traced_kill_before(&fixture, k, has_left);
 
 		fixture_start(&fixture);
 		check_one(k);
@@ -587,10 +447,10 @@ START_TEST(test_sweep_killed_before_every_call_is_done_again)
 		victim_start(&victim, &fixture, 10);
 		its_segment = wire_map(&victim.welcome);
 		fixture_kill(&fixture);
-		start_traced();
+		traced_start(&fixture, traced_ask);
 		/* The new daemon sweeps for the old one first. */
 		victim_kill(&victim);
-		is_in = kill_before(k, has_left);
+		is_in = traced_kill_before(&fixture, k, has_left);
 		fixture_start(&fixture);
 		check_one(k);
 		wait_until(is_deserted, its_segment, SECOND_MS);
@@ -618,11 +478,11 @@ static bool kill_reload_before(unsigned int k, const char *layout, bool (*is_ove
 	struct mempool_msg_reload reload = { .msg = wire_msg(MEMPOOL_MSG_RELOAD, sizeof(reload)) };
 	bool is_in;
 
-	start_traced();
+	traced_start(&fixture, traced_ask);
 	fixture_configure(&fixture, "", layout);
 	client_fd = wire_connect(&fixture);
 	wire_send(client_fd, &reload, sizeof(reload));
-	is_in = kill_any_before(k, is_over);
+	is_in = traced_kill_any_before(&fixture, k, is_over);
 	close(client_fd);
 	return is_in;
 }
@@ -860,7 +720,7 @@ static bool has_closed(void)
 
 static void be_traced_without_passrights(void *userdata)
 {
-	be_traced(userdata);
+	traced_ask(userdata);
 	passing_lack_passrights(userdata);
 }
 
@@ -869,14 +729,14 @@ static bool kill_closing_before(unsigned int k)
 	bool is_in;
 	int fd;
 
-	spawn_traced_as(be_traced_without_passrights);
-	while (!is_at_rest(next_call()))
+	traced_spawn(&fixture, be_traced_without_passrights);
+	while (!traced_is_at_rest(traced_next_call(&fixture)))
 		;
 	passed = passing_new();
 	n_rests = 0;
 	fd = wire_connect(&fixture);
 	ck_assert_int_eq(passing_send(fd, "x", 1, &passed, 1), 1);
-	is_in = kill_before(k, has_closed);
+	is_in = traced_kill_before(&fixture, k, has_closed);
 	close(fd);
 	return is_in;
 }
