@@ -2,16 +2,18 @@
 /*
  * fuzz-objects.c - any objects beside the state file, at a start
  *
- * A daemon has been there: its object stands in /dev/shm, with a state file, and perhaps with a
- * client that lives. Then somebody makes files of the same form of name: of our house or of
- * another one, of any type, size and content, locked or not; or changes the object itself, or
- * the state file is lost. Then the next daemon starts.
+ * A daemon has been there: its objects, control and data, stand in /dev/shm, with a state file, and
+ * perhaps with a client that lives. Then somebody makes files of the same form of name: of our house
+ * or of another one, of any type, size and content, locked or not, data of a control that is there or
+ * of none; or changes one of the objects itself, or the state file is lost. Then the next daemon
+ * starts.
  *
  * input: a byte of flags; then steps, a byte each, with what they ask for behind.
  *
- * Whatever stands there, the segment is served. The object that the state file speaks of is
- * adopted if it is whole. What is not ours stays as it is: of another house or user, no regular
- * file, locked. Nothing is ever emptied.
+ * Whatever stands there, the segment is served. The objects that the state file speaks of are
+ * adopted if they are whole. What is not ours stays as it is: of another house or user, no regular
+ * file, locked; and data as long as its control stands. Nothing is ever emptied, and no byte of data
+ * is written, whatever it looks like.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -44,7 +46,9 @@ struct forged {
 	struct stat st;
 	int fd;				/* of a regular file that is nobody else's; else -1 */
 	unsigned char begin[LOOK_BYTES];
+	bool is_named_as_ours;		/* by the name alone */
 	bool is_ours;			/* by house, type and user */
+	bool is_data;			/* by its name */
 	bool is_locked;
 };
 
@@ -57,11 +61,13 @@ static struct process ourselves;
 static struct forged all[MAX_FORGED];
 static size_t n_forged;
 
-/* The object of the daemon before, and what has become of it. */
+/* The objects of the daemon before, and what has become of them. */
 static struct {
-	char path[PATH_BYTES];
+	struct {
+		char path[PATH_BYTES];
+		struct stat st;
+	} objects[GEOMETRY_N_OBJECTS];
 	char state_path[PATH_BYTES];
-	struct stat st;
 	uint64_t mark_off;
 	bool is_whole;
 	bool has_state;
@@ -167,10 +173,13 @@ static void be_a_daemon(bool has_client)
 
 	open_host();
 	generation = host->current;
-	snprintf(old.path, sizeof(old.path), SHM "%s", generation->place.shm_name);
+	for (int i = 0; i < GEOMETRY_N_OBJECTS; i++) {
+		snprintf(old.objects[i].path, sizeof(old.objects[i].path), SHM "%s",
+			 generation->file->objects[i].shm_name);
+		FUZZ_CHECK(stat(old.objects[i].path, &old.objects[i].st) == 0);
+	}
 	snprintf(old.state_path, sizeof(old.state_path), "%s/%s", folder,
 		 generation->file->file_name);
-	FUZZ_CHECK(fstat(generation->fds.control, &old.st) == 0);
 	old.mark_off = generation->segment->geometry.pools[0].data_off;
 	memcpy((char *)generation->segment->memory.base + old.mark_off, MARK, sizeof(MARK));
 	old.is_whole = true;
@@ -190,18 +199,41 @@ static void look_at(struct forged *forged)
 		FUZZ_CHECK(pread(forged->fd, forged->begin, LOOK_BYTES, 0) >= 0);
 }
 
-/* A name like ours, or almost. Return: whether it is of our house. */
-static bool draw_name(struct fuzz_input *input, char ret_path[static PATH_BYTES])
+/* Data of one that was forged before. */
+static bool draw_partner(struct fuzz_input *input, struct forged *forged)
+{
+	const struct forged *control = n_forged ? &all[fuzz_u8(input) % n_forged] : NULL;
+	const size_t length = control ? strlen(control->path) : 0;
+	struct stat st;
+
+	if (!control || control->is_data ||
+	    length + sizeof(MEMPOOL_SHM_DATA_SUFFIX) > PATH_BYTES)
+		return false;
+	memcpy(forged->path, control->path, length);
+	memcpy(forged->path + length, MEMPOOL_SHM_DATA_SUFFIX, sizeof(MEMPOOL_SHM_DATA_SUFFIX));
+	forged->is_data = control->is_named_as_ours;
+	forged->is_named_as_ours = forged->is_data;
+	return lstat(forged->path, &st) < 0;
+}
+
+/* A name like ours, or almost. */
+static void draw_name(struct fuzz_input *input, struct forged *forged)
 {
 	uint8_t how = fuzz_u8(input);
+	bool is_data = (how & 0x0c) == 0x08;
 	uint64_t generation = how & 0x80 ? fuzz_u64(input) : how % 4;
 	const char *house = how & 0x10 ? "0123456789abcdef" : server.house.id;
 	const char *ends[] = { "0", ".new", ".", "\033[2J" };
-	const char *end = how & 0x0c ? "" : ends[how >> 5 & 3];
+	const char *end = is_data      ? MEMPOOL_SHM_DATA_SUFFIX
+			  : how & 0x0c ? ""
+				       : ends[how >> 5 & 3];
 
-	snprintf(ret_path, PATH_BYTES, SHM "/mempool-%s.%llu.%s.%016zx%s", segment,
+	if (is_data && (how & 0x60) == 0x60 && draw_partner(input, forged))
+		return;
+	snprintf(forged->path, PATH_BYTES, SHM "/mempool-%s.%llu.%s.%016zx%s", segment,
 		 (unsigned long long)generation, house, n_forged, end);
-	return !(how & 0x10) && !*end && generation != 0;
+	forged->is_data = is_data;
+	forged->is_named_as_ours = !(how & 0x10) && (is_data || !*end) && generation != 0;
 }
 
 static void write_header(int fd, struct fuzz_input *input)
@@ -224,7 +256,7 @@ static off_t draw_size(struct fuzz_input *input)
 	static const off_t sizes[] = { 0, 1, 4095, 4096, 65536, (off_t)1 << 40 };
 	uint8_t which = fuzz_u8(input);
 
-	return which & 0x80 ? old.st.st_size : sizes[which % 6];
+	return which & 0x80 ? old.objects[which & 1].st.st_size : sizes[which % 6];
 }
 
 static void lock(int fd, uint8_t byte)
@@ -281,7 +313,7 @@ static void make_special(struct forged *forged, uint8_t which)
 		r = symlink(path, path);
 		break;
 	case 5:
-		r = symlink(old.path, path);
+		r = symlink(old.objects[which / 7 % GEOMETRY_N_OBJECTS].path, path);
 		break;
 	default:
 		/* /dev/full, of which root alone may make one more. */
@@ -292,13 +324,20 @@ static void make_special(struct forged *forged, uint8_t which)
 	FUZZ_CHECK(r == 0);
 }
 
-/* One more name for the object, if it still has its own. */
-static bool link_to_old(const char *path)
+/* One more name for an object, if it still has its own. */
+static bool link_to_old(enum geometry_object which, const char *path)
 {
 	struct stat st;
 
-	return lstat(old.path, &st) == 0 && st.st_ino == old.st.st_ino &&
-	       link(old.path, path) == 0;
+	return lstat(old.objects[which].path, &st) == 0 &&
+	       st.st_ino == old.objects[which].st.st_ino &&
+	       link(old.objects[which].path, path) == 0;
+}
+
+static bool is_old(ino_t inode)
+{
+	return inode == old.objects[GEOMETRY_CONTROL].st.st_ino ||
+	       inode == old.objects[GEOMETRY_DATA].st.st_ino;
 }
 
 static void forge(struct fuzz_input *input)
@@ -307,24 +346,30 @@ static void forge(struct fuzz_input *input)
 	uint8_t kind = fuzz_u8(input);
 
 	*forged = (struct forged){ .fd = -1 };
-	forged->is_ours = draw_name(input, forged->path);
+	draw_name(input, forged);
+	forged->is_ours = forged->is_named_as_ours;
 	if (kind % 3 == 0)
 		make_special(forged, kind / 3);
-	else if (kind % 16 != 1 || !link_to_old(forged->path))
+	else if (kind % 16 != 1 || !link_to_old(kind / 128, forged->path))
 		make_regular(forged, input);
 	look_at(forged);
 	n_forged++;
 }
 
-/* ---- what is done to the object, and to the state file ---- */
+/* ---- what is done to the objects, and to the state file ---- */
 
-static void replace_object(struct fuzz_input *input)
+static void replace_object(struct fuzz_input *input, enum geometry_object which)
 {
 	struct forged *forged = &all[n_forged];
 
-	*forged = (struct forged){ .fd = -1, .is_ours = true };
-	snprintf(forged->path, sizeof(forged->path), "%s", old.path);
-	if (unlink(old.path) < 0)
+	*forged = (struct forged){
+		.fd = -1,
+		.is_named_as_ours = true,
+		.is_ours = true,
+		.is_data = which == GEOMETRY_DATA,
+	};
+	snprintf(forged->path, sizeof(forged->path), "%s", old.objects[which].path);
+	if (unlink(forged->path) < 0)
 		return;
 	old.is_whole = false;
 	if (fuzz_u8(input) % 2)
@@ -337,28 +382,32 @@ static void replace_object(struct fuzz_input *input)
 
 static void change_object(struct fuzz_input *input)
 {
+	const uint8_t how = fuzz_u8(input);
+	const enum geometry_object which = how / 5 % GEOMETRY_N_OBJECTS;
+	const char *path = old.objects[which].path;
+	const off_t size = old.objects[which].st.st_size;
 	struct stat st;
 
 	/* Once, so that what stands there is known; and no longer where something else does. */
-	if (!old.is_whole || lstat(old.path, &st) < 0)
+	if (!old.is_whole || lstat(path, &st) < 0)
 		return;
-	switch (fuzz_u8(input) % 5) {
+	switch (how % 5) {
 	case 0:
-		FUZZ_CHECK(truncate(old.path, fuzz_u32(input) % old.st.st_size) == 0);
+		FUZZ_CHECK(truncate(path, fuzz_u32(input) % size) == 0);
 		old.is_whole = false;
 		break;
 	case 1:
-		FUZZ_CHECK(truncate(old.path, old.st.st_size + 1 + fuzz_u32(input)) == 0);
+		FUZZ_CHECK(truncate(path, size + 1 + fuzz_u32(input)) == 0);
 		break;
 	case 2:
-		FUZZ_CHECK(chmod(old.path, fuzz_u16(input) & 07777) == 0);
+		FUZZ_CHECK(chmod(path, fuzz_u16(input) & 07777) == 0);
 		break;
 	case 3:
-		unlink(old.path);
+		unlink(path);
 		old.is_whole = false;
 		break;
 	case 4:
-		replace_object(input);
+		replace_object(input, which);
 		break;
 	}
 }
@@ -404,10 +453,21 @@ static void check_content(const struct forged *forged)
 	FUZZ_CHECK(fstat(forged->fd, &st) == 0);
 	FUZZ_CHECK(st.st_size == forged->st.st_size);
 	FUZZ_CHECK(pread(forged->fd, now, LOOK_BYTES, 0) >= 0);
-	/* Of our own it may say that it is stale. */
-	if (forged->is_ours)
+	/* Of our own control may say that it is stale. */
+	if (forged->is_ours && !forged->is_data)
 		memcpy(now + state, forged->begin + state, sizeof(uint32_t));
 	FUZZ_CHECK(memcmp(now, forged->begin, LOOK_BYTES) == 0);
+}
+
+/* Whether control of the same name is left: a client may show there that it lives. */
+static bool has_control(const struct forged *data)
+{
+	char path[PATH_BYTES];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%.*s",
+		 (int)(strlen(data->path) - strlen(MEMPOOL_SHM_DATA_SUFFIX)), data->path);
+	return lstat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid();
 }
 
 static void check_forged(const struct forged *forged)
@@ -417,35 +477,45 @@ static void check_forged(const struct forged *forged)
 
 	if (forged->fd >= 0)
 		check_content(forged);
-	if (!forged->is_ours || forged->is_locked)
+	if (!forged->is_ours || forged->is_locked || (forged->is_data && has_control(forged)))
 		FUZZ_CHECK(is_there);
 	/* Unless a state file that cannot be read may speak of it. */
 	else if (old.has_state)
 		FUZZ_CHECK(!is_there);
-	if (is_there && forged->st.st_ino != old.st.st_ino)
+	if (is_there && !is_old(forged->st.st_ino))
 		FUZZ_CHECK(st.st_mode == forged->st.st_mode && st.st_uid == forged->st.st_uid);
+}
+
+static void check_object(const struct generation *current, enum geometry_object which)
+{
+	const struct state_object *object = &current->file->objects[which];
+	struct stat st, named;
+	char path[PATH_BYTES];
+
+	FUZZ_CHECK(fstat(which == GEOMETRY_DATA ? current->fds.data : current->fds.control, &st) ==
+		   0);
+	snprintf(path, sizeof(path), SHM "%s", object->shm_name);
+	FUZZ_CHECK(lstat(path, &named) == 0);
+	FUZZ_CHECK(named.st_ino == st.st_ino && object->inode == st.st_ino);
+	FUZZ_CHECK((uint64_t)st.st_size == object->size_bytes);
+	FUZZ_CHECK((st.st_mode & 07777) == 0600);
+	for (size_t i = 0; i < n_forged; i++)
+		FUZZ_CHECK(all[i].fd < 0 || all[i].st.st_ino != st.st_ino);
+	if (old.is_whole && old.has_state) {
+		FUZZ_CHECK(st.st_ino == old.objects[which].st.st_ino);
+		FUZZ_CHECK(strcmp(path, old.objects[which].path) == 0);
+	}
 }
 
 static void check_current(void)
 {
 	const struct generation *current = host->current;
 	const char *base = current->segment->memory.base;
-	struct stat st, named;
-	char path[PATH_BYTES];
 
-	FUZZ_CHECK(fstat(current->fds.control, &st) == 0);
-	snprintf(path, sizeof(path), SHM "%s", current->place.shm_name);
-	FUZZ_CHECK(lstat(path, &named) == 0);
-	FUZZ_CHECK(named.st_ino == st.st_ino && current->file->objects[0].inode == st.st_ino);
-	FUZZ_CHECK((uint64_t)st.st_size == current->place.control_bytes);
-	FUZZ_CHECK((st.st_mode & 07777) == 0600);
-	for (size_t i = 0; i < n_forged; i++)
-		FUZZ_CHECK(all[i].fd < 0 || all[i].st.st_ino != st.st_ino);
-	if (old.is_whole && old.has_state) {
-		FUZZ_CHECK(st.st_ino == old.st.st_ino);
-		FUZZ_CHECK(strcmp(path, old.path) == 0);
+	check_object(current, GEOMETRY_CONTROL);
+	check_object(current, GEOMETRY_DATA);
+	if (old.is_whole && old.has_state)
 		FUZZ_CHECK(strcmp(base + old.mark_off, MARK) == 0);
-	}
 }
 
 static void check_victim(void)
