@@ -15,6 +15,7 @@
 #define OUT_OF_THE_WAY 100
 #define STATUS_MS 10000
 #define START_MS 20000
+#define SETTLE_MS 5000
 
 /* The value of a line NAME=VALUE of a message, as a string of its own; NULL: it has none. */
 static const char *value_of(const char *text, const char *name, char *value, size_t size)
@@ -74,6 +75,7 @@ static void hear_message(struct manager *manager, const char *text, int fd)
 	value_of(text, "FDNAME", name, sizeof(name));
 	value_of(text, "STATUS", manager->status, sizeof(manager->status));
 	manager->n_ready += has(text, "READY", "1");
+	manager->n_settled += has(text, "X_SETTLE", "1");
 	if (has(text, "FDSTOREREMOVE", "1"))
 		drop(manager, name);
 	if (has(text, "BARRIER", "1")) {
@@ -237,6 +239,34 @@ int manager_count(struct manager *manager)
 	n = manager->n;
 	pthread_mutex_unlock(&manager->mutex);
 	return n;
+}
+
+static bool is_settled(void *userdata)
+{
+	struct manager *manager = userdata;
+	bool is;
+
+	pthread_mutex_lock(&manager->mutex);
+	is = manager->n_settled > 0;
+	pthread_mutex_unlock(&manager->mutex);
+	return is;
+}
+
+void manager_settle(struct manager *manager)
+{
+	static const char text[] = "X_SETTLE=1";
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	ck_assert_int_ge(fd, 0);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", manager->fixture->notify_path);
+	pthread_mutex_lock(&manager->mutex);
+	manager->n_settled = 0;
+	pthread_mutex_unlock(&manager->mutex);
+	ck_assert_int_eq(sendto(fd, text, strlen(text), 0, (struct sockaddr *)&address,
+				sizeof(address)), (ssize_t)strlen(text));
+	close(fd);
+	wait_until(is_settled, manager, SETTLE_MS);
 }
 
 struct ready {

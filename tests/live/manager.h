@@ -31,6 +31,7 @@ struct manager {
 	struct manager_kept kept[MANAGER_MAX];
 	int n;
 	int n_ready;			/* daemons that were */
+	int n_settled;
 	int n_barriers;
 	int n_when_barrier;		/* kept, as the last one came */
 	bool is_watched;		/* something was kept without FDPOLL=0 */
@@ -62,6 +63,9 @@ int manager_find(struct manager *manager, const char *name);
 void manager_replace(struct manager *manager, const char *name, int fd);
 
 int manager_count(struct manager *manager);
+
+/* Wait until it has read all that it was sent so far. */
+void manager_settle(struct manager *manager);
 
 /* Wait until its STATUS= holds the text, or is that text. */
 void manager_expect_status(struct manager *manager, const char *text);

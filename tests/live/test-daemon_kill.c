@@ -62,11 +62,55 @@ static unsigned int count_state_files(void)
 	return n;
 }
 
+/* Names of objects in /dev/shm, whatever generations they are of. */
+struct names {
+	unsigned int n_control;
+	unsigned int n_data;
+};
+
+static struct names count_names(void)
+{
+	const size_t suffix = strlen(MEMPOOL_SHM_DATA_SUFFIX);
+	struct names names = { 0, 0 };
+	DIR *folder = opendir("/dev/shm");
+	struct dirent *entry;
+	char prefix[64];
+
+	snprintf(prefix, sizeof(prefix), "mempool-%s.", fixture.segment);
+	ck_assert_ptr_nonnull(folder);
+	while ((entry = readdir(folder))) {
+		const size_t length = strlen(entry->d_name);
+
+		if (strncmp(entry->d_name, prefix, strlen(prefix)) != 0)
+			continue;
+		if (strcmp(entry->d_name + length - suffix, MEMPOOL_SHM_DATA_SUFFIX) == 0)
+			names.n_data++;
+		else
+			names.n_control++;
+	}
+	closedir(folder);
+	return names;
+}
+
+/* Killed between the two links, or unlinks, of a generation's objects: that of data stands alone,
+ * and never that of control. Return: whether it was there. */
+static bool is_between_names(void)
+{
+	struct names names = count_names();
+
+	ck_assert_uint_le(names.n_control, names.n_data);
+	ck_assert_uint_le(names.n_data, 1);
+	return names.n_data > names.n_control;
+}
+
 /* After a start: so many generations, and nothing half made. */
 static void check_generations(unsigned int k, unsigned int n)
 {
 	ck_assert_msg(fixture_count_objects(&fixture) == n, "killed before call %u: %u objects", k,
 		      fixture_count_objects(&fixture));
+	ck_assert_msg(count_names().n_control == n && count_names().n_data == n,
+		      "killed before call %u: %u names of control, %u of data", k,
+		      count_names().n_control, count_names().n_data);
 	ck_assert_msg(count_state_files() == n, "killed before call %u: %u state files", k,
 		      count_state_files());
 }
@@ -116,12 +160,12 @@ static bool kill_start_before(unsigned int k)
 START_TEST(test_start_killed_before_every_call_leaves_nothing)
 {
 	struct mempool_msg_welcome welcome;
-	unsigned int k;
+	unsigned int k, n_between = 0;
 	int fd;
 
 	/* Each from nothing: the last one's segment is removed first. */
 	for (k = 1; kill_start_before(k); k++) {
-		ck_assert_uint_le(fixture_count_objects(&fixture), 1);
+		n_between += is_between_names();
 		fixture_start(&fixture);
 		check_one(k);
 		fd = wire_attach(&fixture, 1, &welcome);
@@ -131,8 +175,9 @@ START_TEST(test_start_killed_before_every_call_leaves_nothing)
 		remove_all_generations();
 		ck_assert_uint_lt(k, MAX_CALLS);
 	}
-	printf("%-8s killed before %4u calls\n", "start", k);
+	printf("%-8s killed before %4u calls, %u between the names\n", "start", k, n_between);
 	ck_assert_uint_gt(k, 100);
+	ck_assert_uint_gt(n_between, 0);
 }
 END_TEST
 
@@ -681,7 +726,7 @@ static bool kill_remove_before(unsigned int k)
 START_TEST(test_remove_killed_before_every_call_is_done_again)
 {
 	struct mempool_msg_welcome welcome;
-	unsigned int k;
+	unsigned int k, n_between = 0;
 	bool is_in = true;
 	int fd;
 
@@ -689,7 +734,7 @@ START_TEST(test_remove_killed_before_every_call_is_done_again)
 		fixture_start(&fixture);
 		fixture_kill(&fixture);
 		is_in = kill_remove_before(k);
-		ck_assert_uint_le(fixture_count_objects(&fixture), 1);
+		n_between += is_between_names();
 		fixture_start(&fixture);
 		check_one(k);
 		fd = wire_attach(&fixture, 1, &welcome);
@@ -699,8 +744,9 @@ START_TEST(test_remove_killed_before_every_call_is_done_again)
 		remove_all_generations();
 		ck_assert_uint_lt(k, MAX_CALLS);
 	}
-	printf("%-8s killed before %4u calls\n", "remove", k - 1);
+	printf("%-8s killed before %4u calls, %u between the names\n", "remove", k - 1, n_between);
 	ck_assert_uint_gt(k, 20);
+	ck_assert_uint_gt(n_between, 0);
 }
 END_TEST
 
