@@ -4,6 +4,7 @@
  *
  *	tsan.c		what the compiler calls at each access: __tsan_read8() and the like
  *	system.c	what the code calls of the system: sim_mmap() in the place of mmap()
+ *	files.c		its descriptors
  *	memory.c	what a load may return, and which plain accesses race
  *	schedule.c	threads, processes, kills: one schedule from its beginning to its end
  *	search.c	which schedules, and a failing one made short
@@ -87,6 +88,7 @@ struct thread {
 	enum thread_state state;
 	uintptr_t wait;
 	int64_t until_ns;		/* INT64_MAX: no time */
+	int polled;			/* it waits for this descriptor; 0: for none */
 	bool timed_out;
 	bool (*condition)(void *);
 	void *argument;
@@ -150,6 +152,9 @@ bool memory_cas(uintptr_t address, uint32_t size, uint64_t *expected, uint64_t v
 void memory_fence(int order, void *pc);
 void memory_plain(uintptr_t address, size_t bytes, bool is_write, void *pc);
 
+/* Private memory that is given back: nobody accesses it any more. */
+void memory_free(uintptr_t address, size_t bytes, void *pc);
+
 /* A full barrier in a thread, whoever runs. */
 void memory_barrier_in(struct thread *thread);
 
@@ -192,6 +197,9 @@ enum outcome schedule_run(void);
 const char *schedule_fault(void);
 const char *schedule_fault_kind(void);
 
+/* Memory of the explorer itself that is set back before each schedule; in the set-up. */
+void schedule_keep(void *memory, size_t bytes);
+
 /* A process to reap, or 0. For the daemon. */
 uint32_t schedule_to_reap(void);
 void schedule_reaped(uint32_t process);
@@ -199,6 +207,9 @@ void schedule_reaped(uint32_t process);
 void schedule_see_death(uint32_t process);
 bool schedule_has_ended(uint32_t process);
 bool schedule_has_no_membarrier(void);
+
+/* It was killed before. */
+bool schedule_is_new_daemon(void);
 
 /* What the daemon told when it had reaped it has come to us. */
 void schedule_hear_of_reap(uint32_t process);
@@ -280,13 +291,6 @@ void trace_print(void);
 
 /* A name for a place in the segment. Return: false: it has none. */
 bool stage_name(uintptr_t address, char *to, size_t room);
-
-/* Set back before each schedule. */
-struct mempool_client;
-extern struct stage_world {
-	struct mempool_client *clients[EXPLORE_THREADS];	/* by process */
-	uint32_t holders[EXPLORE_THREADS];
-} stage_world;
 
 /* Reap the dead, for ever. */
 void stage_daemon(void);

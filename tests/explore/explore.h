@@ -39,7 +39,8 @@ struct scenario {
 	uint32_t n_threads;
 	void (*set_up)(void);		/* once, in the daemon; NULL: there is no segment */
 	void (*judge)(void);		/* in the daemon, when all have ended; may be NULL */
-	/* All that it keeps: before each schedule it is again what it was after set_up and prepare. */
+	/* All that it keeps: zeros before set_up; before each schedule what it was after that, and
+	 * prepare. */
 	void *world;
 	size_t world_bytes;
 	int kills;			/* at most, in a schedule */
@@ -74,6 +75,9 @@ int explore_n_killed(void);
 /* Wait until it is true; it is asked again after each step of another one. No access that others may
  * see, and nothing is ordered by it. */
 void explore_wait(bool (*condition)(void *), void *argument);
+
+/* As poll(2) without a timeout does: until it is readable. */
+void explore_poll(int fd);
 
 /* A note in the trace. */
 void explore_note(const char *format, ...) __attribute__((format(printf, 1, 2)));

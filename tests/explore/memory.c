@@ -53,6 +53,7 @@ struct part {
 	uint32_t next;			/* of the same granule; 0: none */
 	uint32_t latest;		/* store; 0: no history */
 	uint8_t mask;			/* its bytes */
+	bool is_freed;
 	struct clock plain_write;
 	struct clock plain_read;
 	struct clock atomic_write;
@@ -200,8 +201,16 @@ static void must_be_before(const struct clock *clock, const char *what, const ch
 		     self->of->name, (void *)address, name);
 }
 
+static void must_be_there(const struct part *part, uintptr_t address)
+{
+	if (part->is_freed)
+		explore_fail("%s accesses memory at %p that was freed", self->of->name,
+			     (void *)address);
+}
+
 static void plain_part(struct part *part, bool is_write, uintptr_t address)
 {
+	must_be_there(part, address);
 	if (!is_write) {
 		must_be_before(&part->plain_write, "plain store", "plain load", address);
 		must_be_before(&part->atomic_write, "atomic store", "plain load", address);
@@ -265,6 +274,17 @@ void memory_plain(uintptr_t address, size_t bytes, bool is_write, void *pc)
 	}
 }
 
+void memory_free(uintptr_t address, size_t bytes, void *pc)
+{
+	if (bytes == 0 || memory_place(address) == 0)
+		return;
+	memory_plain(address, bytes, true, pc);
+	trace_event("frees %zu bytes at %p", bytes, (void *)address);
+	for (uintptr_t at = address & ~(uintptr_t)7; at < address + bytes; at += 8)
+		for (uint32_t i = first_part[memory_place(at)]; i; i = parts[i].next)
+			parts[i].is_freed = true;
+}
+
 /* ---- histories ---- */
 
 static uint64_t get(uintptr_t address, uint32_t size)
@@ -324,6 +344,7 @@ static struct part *history(uintptr_t address, uint32_t size, bool is_write)
 		all.mask = mask;
 		*part = all;
 	}
+	must_be_there(part, address);
 	must_be_before(&part->plain_write, "plain store", "atomic access", address);
 	if (is_write)
 		must_be_before(&part->plain_read, "plain load", "atomic store", address);

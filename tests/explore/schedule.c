@@ -18,6 +18,7 @@
 #include <sys/mman.h>
 
 #include "engine.h"
+#include "files.h"
 
 #define STACK_BYTES (256 * 1024)
 #define MAX_STEPS 20000
@@ -141,9 +142,17 @@ static struct {
 	struct thread threads[EXPLORE_THREADS];
 	struct sim_process processes[EXPLORE_THREADS];
 	unsigned char *world;
-	struct stage_world stage;
 	int64_t now_ns;
 } before;
+
+/* What else is set back. */
+#define MAX_KEPT 8
+static struct {
+	void *memory;
+	size_t bytes;
+	void *copy;
+} kept[MAX_KEPT];
+static uint32_t n_kept;
 
 static void *copy_of(const void *from, size_t bytes)
 {
@@ -153,6 +162,17 @@ static void *copy_of(const void *from, size_t bytes)
 		abort();
 	memcpy(to, from, bytes);
 	return to;
+}
+
+void schedule_keep(void *memory, size_t bytes)
+{
+	for (uint32_t i = 0; i < n_kept; i++)
+		if (kept[i].memory == memory)
+			return;
+	if (n_kept == MAX_KEPT)
+		abort();
+	kept[n_kept].memory = memory;
+	kept[n_kept++].bytes = bytes;
 }
 
 static unsigned char *private_of(uint32_t process)
@@ -176,7 +196,10 @@ static void keep_all(void)
 	}
 	free(before.world);
 	before.world = copy_of(scenario->world, scenario->world_bytes);
-	before.stage = stage_world;
+	for (uint32_t i = 0; i < n_kept; i++) {
+		free(kept[i].copy);
+		kept[i].copy = copy_of(kept[i].memory, kept[i].bytes);
+	}
 	before.now_ns = now_ns;
 }
 
@@ -191,7 +214,8 @@ static void restore_all(void)
 			memcpy(private_of(i), before.private[i], processes[i].used);
 	if (scenario->world_bytes)
 		memcpy(scenario->world, before.world, scenario->world_bytes);
-	stage_world = before.stage;
+	for (uint32_t i = 0; i < n_kept; i++)
+		memcpy(kept[i].memory, kept[i].copy, kept[i].bytes);
 	now_ns = before.now_ns;
 	step = 0;
 	schedule_counts = (struct schedule_counts){ .n_kills = 0 };
@@ -338,23 +362,35 @@ static bool all_have_ended(void)
 	return true;
 }
 
+/* When the time of one that waits for it comes. */
+static int64_t until(const struct thread *thread)
+{
+	if (thread->state == THREAD_SLEEPS)
+		return thread->until_ns;
+	if (thread->state == THREAD_WAITS && thread->polled)
+		return files_next_due(thread->polled);
+	return INT64_MAX;
+}
+
 /* Nobody can go on. If somebody sleeps until a time, and may, it comes. */
 static void let_time_pass(void)
 {
-	struct thread *first = NULL;
+	struct thread *first = &threads[0];
 
-	for (uint32_t i = 0; i < n_threads; i++)
-		if (threads[i].state == THREAD_SLEEPS &&
-		    (!first || threads[i].until_ns < first->until_ns))
+	for (uint32_t i = 1; i < n_threads; i++)
+		if (until(&threads[i]) < until(first))
 			first = &threads[i];
-	if (!first || first->until_ns == INT64_MAX)
+	if (until(first) == INT64_MAX)
 		explore_fail("deadlock: nobody can go on");
 	if (!scenario->may_sleep || !scenario->may_sleep())
 		explore_fail("%s is asleep, and nobody wakes it", first->of->name);
-	if (now_ns < first->until_ns)
-		now_ns = first->until_ns;
-	first->timed_out = true;
-	first->state = THREAD_RUNS;
+	if (now_ns < until(first))
+		now_ns = until(first);
+	if (first->state == THREAD_SLEEPS) {
+		first->timed_out = true;
+		first->state = THREAD_RUNS;
+	}
+	files_time_has_come();
 	schedule_counts.n_slices++;
 	trace_event("%s: its time is over", first->of->name);
 }
@@ -381,11 +417,11 @@ static void kill_process(uint32_t id)
 		view_join(&process->at_death, &thread->now);
 		thread->state = THREAD_DEAD;
 	}
-	if (id != 0) {
-		process->is_dead = true;
+	process->is_dead = true;
+	if (id != 0)
 		return;
-	}
 	/* The daemon is started anew, and knows nothing. */
+	files_hang_up();
 	threads[0].state = THREAD_RUNS;
 	threads[0].op = OP_ALL;
 	memcpy(threads[0].tls, before.threads[0].tls, tls_bytes);
@@ -489,6 +525,20 @@ void explore_wait(bool (*condition)(void *), void *argument)
 	schedule_block(THREAD_WAITS);
 }
 
+static bool is_readable(void *argument)
+{
+	const struct thread *thread = argument;
+
+	return files_is_readable(thread->polled);
+}
+
+void explore_poll(int fd)
+{
+	self->polled = fd;
+	explore_wait(is_readable, self);
+	self->polled = 0;
+}
+
 static void begin_thread(void)
 {
 	self->has_begun = true;
@@ -560,6 +610,10 @@ void schedule_init(const struct scenario *of)
 		fprintf(stderr, "%s: the set-up fails: %s\n", of->name, fault);
 		exit(2);
 	}
+	if (of->world_bytes)
+		memset(of->world, 0, of->world_bytes);
+	n_kept = 0;
+	files_init();
 	if (of->set_up)
 		of->set_up();
 	for (uint32_t i = 1; i < n_threads; i++)
@@ -621,17 +675,17 @@ enum outcome schedule_run(void)
 
 void explore_in(uint32_t process, void (*function)(void *), void *argument)
 {
-	unsigned char kept[TLS_BYTES];
+	unsigned char saved[TLS_BYTES];
 	uint32_t was = self->process;
 
-	memcpy(kept, tls, tls_bytes);
+	memcpy(saved, tls, tls_bytes);
 	memcpy(tls, pristine_tls, tls_bytes);
 	self->process = process;
 	enter_process(process);
 	function(argument);
 	self->process = was;
 	enter_process(was);
-	memcpy(tls, kept, tls_bytes);
+	memcpy(tls, saved, tls_bytes);
 }
 
 /* ---- the dead ---- */
@@ -672,6 +726,11 @@ bool schedule_has_ended(uint32_t process)
 		if (threads[i].process == process && threads[i].state != THREAD_ENDED)
 			return false;
 	return true;
+}
+
+bool schedule_is_new_daemon(void)
+{
+	return processes[0].is_dead;
 }
 
 bool schedule_has_no_membarrier(void)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine.h"
+#include "files.h"
 #include "shm/audit.h"
 #include "shm/holder.h"
 #include "shm/layout.h"
@@ -26,7 +27,12 @@ static uint64_t size;
 static struct segment *segment;		/* the daemon's */
 
 /* Set back before each schedule, as a scenario's world is. */
-struct stage_world stage_world;
+static struct {
+	struct mempool_client *clients[EXPLORE_THREADS];	/* by process */
+	uint32_t holders[EXPLORE_THREADS];
+	int sockets[EXPLORE_THREADS];	/* as the daemon has them; 0: none */
+	int channels[EXPLORE_THREADS];
+} stage_world;
 
 static void must(int r, const char *what)
 {
@@ -67,6 +73,7 @@ static void set_live(uint32_t id, enum mempool_holder_kind kind)
 void stage_make(const struct config *config)
 {
 	memset(&stage_world, 0, sizeof(stage_world));
+	schedule_keep(&stage_world, sizeof(stage_world));
 	must(config_copy(&shape, config), "config_copy");
 	size = segment_size_bytes(&shape);
 	base = explore_shared(size, MEMPOOL_PAGE_BYTES);
@@ -108,22 +115,107 @@ struct mempool_client *stage_client(void)
 	return stage_world.clients[self->process];
 }
 
+static void connect_here(void *unused)
+{
+	struct mempool_client *client = stage_client();
+
+	(void)unused;
+	client->connection.fd = stage_world.sockets[self->process] = files_make_socket();
+	client->connection.number = 1;
+	client->connection.holder = client->holder;
+	client->connection.hello = (struct mempool_msg_hello){
+		.msg = packet_head(MEMPOOL_MSG_HELLO, sizeof(struct mempool_msg_hello)),
+		.nonce = 1 + self->process,
+		.segment_id = identity.segment_id,
+	};
+	strcpy(client->connection.socket_path, "/daemon");
+}
+
+void stage_connect(uint32_t process)
+{
+	explore_in(process, connect_here, NULL);
+}
+
 /* ---- the daemon ---- */
 
-static bool has_dead(void *unused)
+static bool has_work(void *unused)
 {
 	(void)unused;
-	return schedule_to_reap() != 0;
+	return schedule_to_reap() != 0 || files_has_message();
+}
+
+static void say_news(uint32_t process)
+{
+	struct mempool_msg_news news = { .msg = packet_head(MEMPOOL_MSG_NEWS, sizeof(news)) };
+
+	if (stage_world.sockets[process])
+		files_answer(stage_world.sockets[process], &news, sizeof(news), -1);
+}
+
+/* As daemon/sessions/client.c does. */
+static void answer(const struct files_message *message)
+{
+	const uint32_t process = message->process;
+	struct mempool_msg_welcome welcome = {
+		.msg = packet_head(MEMPOOL_MSG_WELCOME, sizeof(welcome)),
+		.holder = stage_world.holders[process],
+		.place.segment_id = identity.segment_id,
+	};
+	struct mempool_msg_wake wake = {
+		.msg = packet_head(MEMPOOL_MSG_WAKE, sizeof(wake)),
+		.found = 1,
+	};
+	struct mempool_msg_peer peer = {
+		.msg = packet_head(MEMPOOL_MSG_PEER, sizeof(peer)),
+		.holder = message->text.peer_fd.holder,
+		.incarnation = message->text.peer_fd.incarnation,
+	};
+	int *channel = &stage_world.channels[process];
+	uint32_t asked = 0;
+
+	switch (message->text.msg.type) {
+	case MEMPOOL_MSG_HELLO:
+		stage_world.sockets[process] = message->socket;
+		files_answer(message->socket, &welcome, sizeof(welcome), -1);
+		break;
+	case MEMPOOL_MSG_WAKE_FD:
+		if (!*channel)
+			*channel = files_make_timer();
+		files_answer(message->socket, &wake, sizeof(wake), *channel);
+		break;
+	case MEMPOOL_MSG_PEER_FD:
+		for (uint32_t i = 1; i < EXPLORE_THREADS && !asked; i++)
+			if (stage_world.holders[i] == peer.holder && !explore_is_dead(i))
+				asked = i;
+		if (asked && stage_world.channels[asked])
+			peer.found = MEMPOOL_PEER_PASSED;
+		files_answer(message->socket, &peer, sizeof(peer),
+			     peer.found ? stage_world.channels[asked] : -1);
+		say_news(asked);
+		break;
+	default:
+		break;
+	}
 }
 
 /* All of the daemon's memory is new when it starts, so it keeps nothing. */
 void stage_daemon(void)
 {
+	if (exploring && schedule_is_new_daemon()) {
+		memset(stage_world.sockets, 0, sizeof(stage_world.sockets));
+		memset(stage_world.channels, 0, sizeof(stage_world.channels));
+	}
 	for (;;) {
 		struct reap reap;
 		uint32_t process, holder;
 
-		explore_wait(has_dead, NULL);
+		explore_wait(has_work, NULL);
+		if (files_has_message()) {
+			struct files_message message = files_take_message();
+
+			answer(&message);
+			continue;
+		}
 		process = schedule_to_reap();
 		holder = stage_world.holders[process];
 		schedule_see_death(process);

@@ -26,6 +26,12 @@ struct segment *stage_segment(void);
 void stage_open(uint32_t process);
 
 /*
+ * In set_up, behind stage_open(): it has a connection to the daemon, which answers, passes wake channels,
+ * and is lost with it.
+ */
+void stage_connect(uint32_t process);
+
+/*
  * A client under the id of a process that was killed: waits until that is reaped. By a thread of another
  * process. Return: false: it was not killed, and has ended.
  */

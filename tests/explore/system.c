@@ -6,7 +6,8 @@
  * So a call that nobody has thought of is an error of the linker, and one that no scenario should
  * come to ends its schedule.
  *
- * Private memory is a part of the region, and never given back. A membarrier is a full barrier in each
+ * Private memory is a part of the region, and not used again: an access behind its free is an error,
+ * where several threads might see it. A membarrier is a full barrier in each
  * thread of each registered process, each at a moment of its own. A futex orders nothing by itself,
  * which is less than the kernel does. Time goes on when somebody asks for it, or nobody can go on.
  */
@@ -45,34 +46,50 @@ _Noreturn void sim___assert_fail(const char *condition, const char *file, unsign
 
 /* ---- memory ---- */
 
+/* In front of each piece: how long it is. */
+static void *allocate(size_t bytes, size_t alignment)
+{
+	size_t head = alignment > 16 ? alignment : 16;
+	unsigned char *memory = schedule_allocate(head + bytes, head);
+
+	((size_t *)(memory + head))[-1] = bytes;
+	return memory + head;
+}
+
+static size_t bytes_of(const void *memory)
+{
+	return ((const size_t *)memory)[-1];
+}
+
 void *sim_malloc(size_t bytes)
 {
-	return schedule_allocate(bytes, 16);
+	return allocate(bytes, 16);
 }
 
 void *sim_calloc(size_t n, size_t bytes)
 {
-	return schedule_allocate(n * bytes, 16);
+	return allocate(n * bytes, 16);
 }
 
 void *sim_aligned_alloc(size_t alignment, size_t bytes)
 {
-	return schedule_allocate(bytes, alignment);
-}
-
-void *sim_realloc(void *from, size_t bytes)
-{
-	void *to = schedule_allocate(bytes, 16);
-
-	/* Whatever is behind it is private too. */
-	if (from)
-		memcpy(to, from, bytes);
-	return to;
+	return allocate(bytes, alignment);
 }
 
 void sim_free(void *memory)
 {
-	(void)memory;
+	if (memory && exploring)
+		memory_free(AT(memory), bytes_of(memory), PC);
+}
+
+void *sim_realloc(void *from, size_t bytes)
+{
+	void *to = allocate(bytes, 16);
+
+	if (from)
+		memcpy(to, from, bytes < bytes_of(from) ? bytes : bytes_of(from));
+	sim_free(from);
+	return to;
 }
 
 void *sim_mmap(void *address, size_t bytes, int protection, int flags, int fd, long offset)
@@ -88,8 +105,9 @@ void *sim_mmap(void *address, size_t bytes, int protection, int flags, int fd, l
 
 int sim_munmap(void *address, size_t bytes)
 {
-	(void)address;
-	(void)bytes;
+	/* Of the segment one mapping of many. */
+	if (exploring && !memory_is_shared(AT(address)))
+		memory_free(AT(address), bytes, PC);
 	return 0;
 }
 
@@ -379,14 +397,6 @@ NOT_HERE(__pthread_unregister_cancel)
 NOT_HERE(__pthread_unwind_next)
 NOT_HERE(__sched_cpucount)
 NOT_HERE(__sigsetjmp)
-NOT_HERE(close)
-NOT_HERE(connect)
-NOT_HERE(epoll_create1)
-NOT_HERE(epoll_ctl)
-NOT_HERE(epoll_wait)
-NOT_HERE(eventfd)
-NOT_HERE(eventfd_read)
-NOT_HERE(eventfd_write)
 NOT_HERE(fchmod)
 NOT_HERE(fchown)
 NOT_HERE(fcntl)
@@ -394,7 +404,6 @@ NOT_HERE(fstat)
 NOT_HERE(fstatvfs)
 NOT_HERE(ftruncate)
 NOT_HERE(getrandom)
-NOT_HERE(getrlimit)
 NOT_HERE(memfd_create)
 NOT_HERE(mlock2)
 NOT_HERE(munlock)
@@ -406,23 +415,16 @@ NOT_HERE(pthread_create)
 NOT_HERE(pthread_join)
 NOT_HERE(pthread_sigmask)
 NOT_HERE(raise)
-NOT_HERE(read)
-NOT_HERE(recvmsg)
 NOT_HERE(sched_getaffinity)
 NOT_HERE(secure_getenv)
 NOT_HERE(sem_destroy)
 NOT_HERE(sem_init)
 NOT_HERE(sem_post)
 NOT_HERE(sem_wait)
-NOT_HERE(sendmsg)
 NOT_HERE(shm_open)
 NOT_HERE(shm_unlink)
 NOT_HERE(sigaction)
 NOT_HERE(sigemptyset)
 NOT_HERE(sigfillset)
 NOT_HERE(signal)
-NOT_HERE(socket)
-NOT_HERE(strnlen)
-NOT_HERE(timerfd_create)
-NOT_HERE(timerfd_settime)
 NOT_HERE(write)

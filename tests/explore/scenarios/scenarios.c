@@ -5,6 +5,8 @@
 #include <stddef.h>
 
 const struct scenario *const scenarios[] = {
+	&scenario_close,
+	&scenario_poller,
 	&scenario_pool,
 	&scenario_share,
 	&scenario_share_threads,

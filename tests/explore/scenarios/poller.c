@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * poller.c - one sleeps in poll(2) on its client's descriptor, until what is sent is there
+ *
+ * The flag among the ring's pollers, the eventcount, wake channels that the daemon passes, and the
+ * daemon that is asked. Nobody is left asleep beside a message: not by a sender that is killed once its
+ * holder is reaped, nor by a daemon that is started anew.
+ */
+#include "../stage.h"
+#include "client/parts.h"
+#include "scenarios.h"
+
+static struct {
+	struct mempool_queue *queue[3];	/* by process */
+	int fd;
+	uint32_t n_sent;
+	uint32_t n_received;
+} world;
+
+static void set_up(void)
+{
+	struct config config;
+
+	stage_config(&config, 4, 2);
+	config_add_ring(&config, "queue", MEMPOOL_RING_QUEUE, 2);
+	stage_make(&config);
+	for (uint32_t i = 1; i <= 2; i++) {
+		stage_open(i);
+		stage_connect(i);
+	}
+}
+
+static void open_queue(uint32_t process)
+{
+	explore_check(mempool_queue_open(stage_client(), "queue", &world.queue[process]) == 0);
+}
+
+static void open_receiver(void)
+{
+	open_queue(1);
+	world.fd = mempool_client_fd(stage_client());
+	explore_check(world.fd >= 0);
+}
+
+static void open_sender(void)
+{
+	open_queue(2);
+}
+
+static void receive(void)
+{
+	void *chunk;
+	size_t length;
+	int r;
+
+	while ((r = mempool_queue_receive(world.queue[1], &chunk, &length, 0)) == -EAGAIN) {
+		/* Killed before it sent, it sends no more. */
+		if (world.n_sent == 0 && explore_is_dead(2))
+			return;
+		explore_poll(world.fd);
+	}
+	explore_check(r == 0);
+	explore_check(length == 8);
+	stage_check(chunk, 1);
+	world.n_received++;
+	explore_check(mempool_free(stage_client(), chunk) == 0);
+}
+
+static void send(void)
+{
+	void *chunk = mempool_alloc(stage_client(), STAGE_CHUNK_BYTES);
+
+	explore_check(chunk);
+	stage_stamp(chunk, 1);
+	explore_check(mempool_queue_send(world.queue[2], chunk, 8, 0) == 0);
+	world.n_sent++;
+}
+
+/*
+ * Its own timer wakes a poller once a second. That is right where nothing else can: the sender was
+ * killed, or the daemon that knows the channels.
+ */
+static bool may_sleep(void)
+{
+	return explore_n_killed() > 0;
+}
+
+static void judge(void)
+{
+	stage_audit();
+	explore_check(explore_n_killed() > 0 || world.n_received == 1);
+}
+
+static const struct scenario_thread threads[] = {
+	{ .name = "receiver", .process = 1, .prepare = open_receiver, .run = receive },
+	{ .name = "sender", .process = 2, .prepare = open_sender, .run = send },
+};
+
+const struct scenario scenario_poller = {
+	.name = "poller",
+	.about = "one polls for a message, another sends it, and the daemon passes wake channels",
+	.threads = threads,
+	.n_threads = 2,
+	.set_up = set_up,
+	.judge = judge,
+	.may_sleep = may_sleep,
+	.world = &world,
+	.world_bytes = sizeof(world),
+	.kills = 1,
+	.bounds = { 2, 2 },
+};
