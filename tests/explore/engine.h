@@ -97,6 +97,7 @@ struct thread {
 	uint32_t n_ops;			/* steps so far: the name of one, with the id */
 	enum op op;			/* what it does next, and where */
 	uint32_t place;
+	bool has_written;		/* since the last time when it could have been killed */
 
 	struct view now;
 	struct view released;		/* by its last release fence: goes with later stores */

@@ -3,6 +3,7 @@
  * main.c - the explorer's command line: see README.md
  */
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,8 +16,9 @@ static struct {
 	uint64_t exhaustive;		/* schedules of each scenario, at most; 0: none */
 	uint64_t random;		/* at least; 0: none */
 	double seconds;			/* of all random searches together, at least */
+	int preemptions, stale, kills;	/* instead of the scenario's; -2: as it says */
 	const char *replay;
-} options = { .seed = 1, .exhaustive = 2000, .random = 2000 };
+} options = { .preemptions = -2, .stale = -2, .kills = -2, .seed = 1, .exhaustive = 2000, .random = 2000 };
 
 /* ---- litmus ---- */
 
@@ -166,41 +168,88 @@ static void add_to_total(const struct search_result *result)
 	total.seconds += result->seconds;
 }
 
-static const char *verdict(const struct search_result *result)
+/* The scenario with what the command line says instead. */
+static struct scenario adapt(const struct scenario *scenario)
 {
-	if (result->is_wrong)
-		return "WRONG";
-	return result->is_complete ? "all of them" : "";
+	struct scenario adapted = *scenario;
+
+	if (options.preemptions != -2)
+		adapted.bounds.preemptions = options.preemptions;
+	if (options.stale != -2)
+		adapted.bounds.stale = options.stale;
+	if (options.kills != -2)
+		adapted.kills = options.kills;
+	return adapted;
+}
+
+static int at_most(int bound, int level)
+{
+	return bound < level ? bound : level;
+}
+
+/*
+ * The bounds grow step by step: with no preemption and no old value, with one of each, and so on.
+ * So the shortest faults are found first, and what is said at the end is what was seen to the end.
+ */
+static void exhaust(const struct scenario *scenario, struct search_result *result)
+{
+	uint64_t left = options.exhaustive;
+	struct scenario bounded = *scenario;
+	int level = 0, last = scenario->bounds.preemptions > scenario->bounds.stale
+				      ? scenario->bounds.preemptions
+				      : scenario->bounds.stale;
+	char end[64];
+
+	/* No bound is one level. */
+	if (scenario->bounds.preemptions < 0 || scenario->bounds.stale < 0)
+		level = last = INT_MAX;
+	do {
+		if (level != INT_MAX)
+			bounded.bounds = (struct scenario_bounds){
+				at_most(scenario->bounds.preemptions, level),
+				at_most(scenario->bounds.stale, level),
+			};
+		search_exhaust(&bounded, left, 1e9, NULL, result);
+		add_to_total(result);
+		left = left > result->n_schedules ? left - result->n_schedules : 0;
+		snprintf(end, sizeof(end), "%s %d preemptions, %d old",
+			 result->is_complete ? "all to" : "some of", bounded.bounds.preemptions,
+			 bounded.bounds.stale);
+		print_row(scenario->name, "exhaustive", result, result->is_wrong ? "WRONG" : end);
+	} while (result->is_complete && left > 0 && level++ < last);
 }
 
 /* Return: whether all was right. */
-static bool run(const struct scenario *scenario, double seconds)
+static bool run(const struct scenario *of, double seconds)
 {
 	struct search_result result = { .n_schedules = 0 };
-	uint64_t n_kills = 0;
+	const struct scenario scenario = adapt(of);
+	uint64_t n_kills = total.n_kills;
 
-	if (options.exhaustive > 0) {
-		search_exhaust(scenario, options.exhaustive, 1e9, NULL, &result);
-		print_row(scenario->name, "exhaustive", &result, verdict(&result));
-		add_to_total(&result);
-		n_kills += result.n_kills;
-	}
+	if (options.exhaustive > 0)
+		exhaust(&scenario, &result);
 	if (options.random > 0 && !result.is_wrong) {
-		search_random(scenario, options.seed, options.random, seconds, &result);
-		print_row(scenario->name, "random", &result, verdict(&result));
+		search_random(&scenario, options.seed, options.random, seconds, &result);
+		print_row(scenario.name, "random", &result, result.is_wrong ? "WRONG" : "");
 		add_to_total(&result);
-		n_kills += result.n_kills;
 	}
 	if (result.is_wrong) {
-		search_explain(scenario);
+		search_explain(&scenario);
 		return false;
 	}
 	/* A search that tried nothing proves nothing. */
-	if (scenario->kills > 0 && n_kills == 0) {
-		printf("%s: nobody was killed\n", scenario->name);
+	if (scenario.kills > 0 && total.n_kills == n_kills) {
+		printf("%s: nobody was killed\n", scenario.name);
 		return false;
 	}
 	return true;
+}
+
+static int replay(const char *name)
+{
+	const struct scenario scenario = adapt(find(name));
+
+	return search_replay(&scenario, options.replay);
 }
 
 static int run_all(char **names, int n)
@@ -251,6 +300,9 @@ static void usage(FILE *to)
 		    "  --exhaustive N    schedules of each scenario, at most; 0: none\n"
 		    "  --random N        the same at random, at least; 0: none\n"
 		    "  --seconds S       of all random searches together, at least\n"
+		    "  --preemptions N   instead of the scenario's bounds; -1: no bound\n"
+		    "  --stale N         the same of old values\n"
+		    "  --kills N         in a schedule, at most\n"
 		    "  --mutant NAME     break the explorer: never-stale, never-kill, deaf-membarrier\n");
 }
 
@@ -263,6 +315,9 @@ int main(int argc, char **argv)
 		{ "seconds", required_argument, NULL, 't' },
 		{ "exhaustive", required_argument, NULL, 'e' },
 		{ "random", required_argument, NULL, 'r' },
+		{ "preemptions", required_argument, NULL, 'P' },
+		{ "stale", required_argument, NULL, 'S' },
+		{ "kills", required_argument, NULL, 'K' },
 		{ "replay", required_argument, NULL, 'R' },
 		{ "mutant", required_argument, NULL, 'm' },
 		{ "help", no_argument, NULL, 'h' },
@@ -291,6 +346,15 @@ int main(int argc, char **argv)
 		case 'r':
 			options.random = strtoull(optarg, NULL, 0);
 			break;
+		case 'P':
+			options.preemptions = atoi(optarg);
+			break;
+		case 'S':
+			options.stale = atoi(optarg);
+			break;
+		case 'K':
+			options.kills = atoi(optarg);
+			break;
 		case 'R':
 			options.replay = optarg;
 			break;
@@ -308,6 +372,6 @@ int main(int argc, char **argv)
 	if (litmus_only)
 		return run_all_litmus();
 	if (options.replay)
-		return optind == argc - 1 ? search_replay(find(argv[optind]), options.replay) : 2;
+		return optind == argc - 1 ? replay(argv[optind]) : 2;
 	return run_all(argv + optind, argc - optind);
 }

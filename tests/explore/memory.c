@@ -253,6 +253,7 @@ static void settle(uint32_t place, uint8_t mask, uintptr_t address)
 
 void memory_plain(uintptr_t address, size_t bytes, bool is_write, void *pc)
 {
+	self->has_written |= is_write;
 	tick();
 	trace_access(is_write ? "plain store" : "plain load", address, (uint32_t)bytes, -1, 0, pc);
 	while (bytes > 0) {

@@ -11,11 +11,13 @@
 #include <elf.h>
 #include <link.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 
 #include "engine.h"
 #include "files.h"
@@ -227,6 +229,8 @@ static void restore_all(void)
 	memory_reset();
 	for (uint32_t i = 0; i < n_threads; i++)
 		threads[i].now.happened.at[i] = threads[i].now.known.at[i] = 1;
+	for (uint32_t i = 0; i < n_threads; i++)
+		threads[i].has_written = true;
 }
 
 /* ---- stacks ---- */
@@ -324,6 +328,39 @@ static void make_stack(struct thread *thread)
 	thread->stack = memory + 4096;
 }
 
+/* ---- faults of the explored code ---- */
+
+static uint64_t n_begun, n_begun_before;	/* schedules */
+
+/* One that has been killed by the kernel, and one that turns round by itself: wrong schedules. */
+static void on_fault(int signal, siginfo_t *info, void *unused)
+{
+	(void)unused;
+	if (signal != SIGVTALRM)
+		explore_fail("%s accesses %p, where nothing is", self->of->name, info->si_addr);
+	if (!exploring)
+		return;
+	if (n_begun == n_begun_before)
+		explore_fail("endless: %s, without a step that others see", self->of->name);
+	n_begun_before = n_begun;
+}
+
+static void catch_faults(void)
+{
+	static unsigned char room[65536];
+	const struct sigaction action = {
+		.sa_sigaction = on_fault,
+		.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER,
+	};
+	const struct itimerval beat = { { 5, 0 }, { 5, 0 } };
+
+	sigaltstack(&(stack_t){ .ss_sp = room, .ss_size = sizeof(room) }, NULL);
+	sigaction(SIGSEGV, &action, NULL);
+	sigaction(SIGBUS, &action, NULL);
+	sigaction(SIGVTALRM, &action, NULL);
+	setitimer(ITIMER_VIRTUAL, &beat, NULL);
+}
+
 /* ---- who goes on ---- */
 
 static bool may_go_on(const struct thread *thread)
@@ -395,9 +432,10 @@ static void let_time_pass(void)
 	trace_event("%s: its time is over", first->of->name);
 }
 
+/* A kill before a load and one behind it leave the same. */
 static bool may_be_killed(const struct thread *thread)
 {
-	return schedule_counts.n_kills < (uint32_t)scenario->kills &&
+	return schedule_counts.n_kills < (uint32_t)scenario->kills && thread->has_written &&
 	       (thread->process != 0 || (!scenario->spares_daemon && thread->has_begun));
 }
 
@@ -457,11 +495,14 @@ static struct thread *choose_next(struct thread *from)
 		}
 		next = &threads[search_thread(options, n, !may_go_on(from), from)];
 		from->has_yielded = false;
-		if ((next == from || next->n_ops <= 1) && may_be_killed(next) &&
-		    search_choose(CHOICE_KILL, 2, next)) {
-			kill_process(next->process);
-			continue;
+		if ((next == from || next->n_ops <= 1) && may_be_killed(next)) {
+			next->has_written = false;
+			if (search_choose(CHOICE_KILL, 2, next)) {
+				kill_process(next->process);
+				continue;
+			}
 		}
+		next->has_written |= next->op != OP_LOAD;
 		next->state = THREAD_RUNS;
 		return next;
 	}
@@ -570,6 +611,7 @@ void schedule_init(const struct scenario *of)
 
 	if (!is_ready) {
 		memory_init();
+		catch_faults();
 		dl_iterate_phdr(find_tls, NULL);
 		if (tls_bytes > TLS_BYTES || data_bytes() + bss_bytes() > STATIC_BYTES - 64)
 			abort();
@@ -647,6 +689,7 @@ static void judge(void)
 
 enum outcome schedule_run(void)
 {
+	n_begun++;
 	restore_all();
 	search_begin();
 	outcome = OUTCOME_RIGHT;

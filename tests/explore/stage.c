@@ -272,7 +272,7 @@ void stage_audit(void)
 {
 	struct audit audit;
 
-	must(audit_segment(segment, AUDIT_REAPED, audit_fault, NULL, &audit), "audit_segment");
+	must(audit_segment(segment, AUDIT_REAPED | AUDIT_HINTS, audit_fault, NULL, &audit), "audit_segment");
 }
 
 uint32_t stage_n_free(uint32_t pool)

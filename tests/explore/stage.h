@@ -43,8 +43,9 @@ uint32_t stage_holder(uint32_t process);
 struct mempool_client *stage_client(void);
 
 /*
- * In the judge: close nothing, and audit. Nobody is in the middle of anything, and the dead are
- * reaped. Fails the schedule with the first fault.
+ * In the judge: close nothing, and audit. Nobody is in the middle of anything, the dead are reaped, and
+ * the threads have given their hints back, so each chunk that is free has one. Fails the schedule with
+ * the first fault.
  */
 void stage_audit(void);
 
