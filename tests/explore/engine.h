@@ -102,6 +102,7 @@ struct thread {
 	struct view now;
 	struct view released;		/* by its last release fence: goes with later stores */
 	struct view acquired;		/* by relaxed loads: for its next acquire fence */
+	uint32_t late;			/* its last seq_cst store (memory.c); 0: none */
 
 	bool has_begun;
 	void *sp;

@@ -116,6 +116,13 @@ THREAD(add, ADD(x, 1, relaxed);)
 THREAD(lb0, r[0] = LOAD(x, relaxed); STORE(y, 1, relaxed);)
 THREAD(lb1, r[1] = LOAD(y, relaxed); STORE(x, 1, relaxed);)
 THREAD(sr0, STORE(x, 1, seq_cst); STORE(y, 1, relaxed);)
+THREAD(sr0_add, ADD(x, 1, seq_cst); STORE(y, 1, relaxed);)
+THREAD(sr0_rel, STORE(x, 1, seq_cst); STORE(y, 1, release);)
+THREAD(sr0_fence, STORE(x, 1, seq_cst); FENCE(seq_cst); STORE(y, 1, relaxed);)
+THREAD(sr0_sc, STORE(x, 1, seq_cst); STORE(y, 1, seq_cst);)
+THREAD(sr1_acq, r[0] = LOAD(y, acquire); r[1] = LOAD(x, seq_cst);)
+THREAD(sr1_sc, r[0] = LOAD(y, seq_cst); r[1] = LOAD(x, seq_cst);)
+THREAD(sr1_fence, r[0] = LOAD(y, relaxed); FENCE(seq_cst); r[1] = LOAD(x, relaxed);)
 THREAD(sr1, r[0] = LOAD(y, relaxed); r[1] = LOAD(x, seq_cst);)
 
 THREAD(weak, uint64_t seen = 0;
@@ -226,8 +233,16 @@ const struct litmus litmus_table[] = {
 	LITMUS("a strong swap", two, "10 01", "00", T(1, strong), T(2, co_w1)),
 	LITMUS("stronger than C11: load buffering", two, "00 01 10", "11 (C11 has it)", T(1, lb0),
 	       T(2, lb1)),
-	LITMUS("stronger than C11: a relaxed store before a seq_cst one", two, "00 01 11",
-	       "10 (C11 has it)", T(1, sr0), T(2, sr1)),
+	LITMUS("seq_cst store, then relaxed store", two, ALL2, "", T(1, sr0), T(2, sr1)),
+	LITMUS("seq_cst add, then relaxed store", two, ALL2, "", T(1, sr0_add), T(2, sr1)),
+	LITMUS("seq_cst store, then release store", two, "00 01 11", "10", T(1, sr0_rel),
+	       T(2, sr1_acq)),
+	LITMUS("seq_cst store, fence, then relaxed store", two, "00 01 11", "10", T(1, sr0_fence),
+	       T(2, sr1)),
+	LITMUS("seq_cst store, then seq_cst store", two, "00 01 11", "10", T(1, sr0_sc),
+	       T(2, sr1_sc)),
+	LITMUS("seq_cst store, then relaxed store, a fence", two, ALL2, "", T(1, sr0),
+	       T(2, sr1_fence)),
 };
 
 const unsigned int litmus_n = sizeof(litmus_table) / sizeof(litmus_table[0]);

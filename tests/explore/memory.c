@@ -8,8 +8,10 @@
  * does not race sees exactly that, so plain accesses need no history: they are compiled code that
  * reads and writes the memory. A plain store begins a new history, since whatever comes is behind it.
  *
- * S, the one order of all seq_cst operations, is the order in which they are executed. README.md
- * says what that leaves out.
+ * S, the one order of all seq_cst operations, is the order in which they are executed, but that a store
+ * takes its place late: behind it, relaxed stores of its thread may be seen before it is. It has its
+ * place by the next seq_cst operation of its thread, or of anybody whom it happens before, or who has
+ * seen it or what follows it. Until then seq_cst loads may miss it.
  *
  * A location is a part of a granule of 8 bytes: parts are split by byte as accesses want it.
  */
@@ -42,6 +44,7 @@ struct store {
 	uint32_t thread;
 	uint32_t epoch;
 	uint32_t in_s;			/* when the first seq_cst access wrote or read it; 0: none */
+	bool is_late;			/* a seq_cst store whose place in S is not settled yet */
 	uint32_t next;			/* in the modification order; 0: it is the latest */
 	uint32_t previous;
 	bool is_rmw;			/* nothing goes between it and the one before */
@@ -385,13 +388,61 @@ static bool releases(int order)
 	       order == memory_order_seq_cst;
 }
 
-static void enter_s(struct store *store, int order)
+/* All stores up to that one have their places in S. */
+static void settle_s(uint32_t i)
 {
-	if (order != memory_order_seq_cst)
-		return;
 	last_in_s++;
+	for (; i; i = stores[i].previous)
+		if (stores[i].is_late) {
+			stores[i].in_s = last_in_s;
+			stores[i].is_late = false;
+		}
+}
+
+/* Before a seq_cst operation: what must be before it in S. */
+static void prepare_s(const struct thread *thread)
+{
+	for (uint32_t i = 0; i < n_threads; i++) {
+		uint32_t late = threads[i].late;
+
+		if (late && stores[late].is_late &&
+		    (&threads[i] == thread ||
+		     stores[late].epoch <= thread->now.happened.at[i]))
+			settle_s(late);
+	}
+}
+
+/* The same of a fence: what its thread has seen, or knows to be followed. */
+static void prepare_fence(const struct thread *thread)
+{
+	prepare_s(thread);
+	for (uint32_t i = 0; i < n_threads; i++) {
+		uint32_t late = threads[i].late;
+
+		if (!late || !stores[late].is_late)
+			continue;
+		for (uint32_t k = late; k; k = stores[k].next)
+			if (is_in(&stores[k], &thread->now.known)) {
+				settle_s(late);
+				break;
+			}
+	}
+}
+
+/* A seq_cst access has read it. */
+static void read_in_s(struct store *store)
+{
+	settle_s((uint32_t)(store - stores));
 	if (!store->in_s)
 		store->in_s = last_in_s;
+}
+
+/* A seq_cst access has written it. */
+static void write_in_s(uint32_t made)
+{
+	settle_s(stores[made].previous);
+	stores[made].is_late = true;
+	self->late = made;
 }
 
 static void have_read(struct part *part, struct store *store, int order)
@@ -401,7 +452,8 @@ static void have_read(struct part *part, struct store *store, int order)
 	if (store->read.at[self->id] == NEVER)
 		store->read.at[self->id] = epoch;
 	part->atomic_read.at[self->id] = epoch;
-	enter_s(store, order);
+	if (order == memory_order_seq_cst)
+		read_in_s(store);
 	view_join(acquires(order) ? &self->now : &self->acquired, &store->view);
 }
 
@@ -432,6 +484,8 @@ uint64_t memory_load(uintptr_t address, uint32_t size, int order, void *pc)
 	schedule_point(OP_LOAD, memory_place(address));
 	tick();
 	part = history(address, size, false);
+	if (order == memory_order_seq_cst)
+		prepare_s(self);
 	store = choose_store(part, order == memory_order_seq_cst, NULL);
 	have_read(part, store, order);
 	trace_access("load", address, size, order, store->value, pc);
@@ -467,10 +521,11 @@ void memory_store(uintptr_t address, uint32_t size, uint64_t value, int order, v
 	schedule_point(OP_STORE, memory_place(address));
 	tick();
 	part = history(address, size, true);
+	if (order == memory_order_seq_cst)
+		prepare_s(self);
 	n = search_choose(CHOICE_ORDER, n_passable(part, order == memory_order_seq_cst) + 1, self);
 	made = new_store(value);
 	fill(&stores[made], order);
-	enter_s(&stores[made], order);
 	part->atomic_write.at[self->id] = self->now.happened.at[self->id];
 
 	before = 0;
@@ -492,6 +547,8 @@ void memory_store(uintptr_t address, uint32_t size, uint64_t value, int order, v
 		stores[before].previous = made;
 		trace_old(stores[before].step, stores[part->latest].value);
 	}
+	if (order == memory_order_seq_cst)
+		write_in_s(made);
 	trace_access("store", address, size, order, value, pc);
 }
 
@@ -502,16 +559,19 @@ static uint64_t modify(struct part *part, uintptr_t address, uint32_t size, uint
 	uint64_t seen = source->value;
 	uint32_t made;
 
+	if (order == memory_order_seq_cst)
+		prepare_s(self);
 	have_read(part, source, order);
 	made = new_store(value);
 	fill(&stores[made], order);
-	enter_s(&stores[made], order);
 	/* The release sequence goes on. */
 	view_join(&stores[made].view, &source->view);
 	stores[made].is_rmw = true;
 	stores[made].previous = part->latest;
 	source->next = made;
 	part->latest = made;
+	if (order == memory_order_seq_cst)
+		write_in_s(made);
 	part->atomic_write.at[self->id] = self->now.happened.at[self->id];
 	put(address, size, value);
 	return seen;
@@ -583,6 +643,8 @@ bool memory_cas(uintptr_t address, uint32_t size, uint64_t *expected, uint64_t v
 		fails = search_choose(CHOICE_FAIL, 2, self);
 	if (!fails) {
 		/* An older one that is something else: then it fails, and has read that. */
+		if (failure == memory_order_seq_cst)
+			prepare_s(self);
 		store = choose_store(part, failure == memory_order_seq_cst, expected);
 		fails = !matches || store != &stores[part->latest];
 	}
@@ -602,6 +664,7 @@ bool memory_cas(uintptr_t address, uint32_t size, uint64_t *expected, uint64_t v
 static void fence_seq_cst(struct thread *thread)
 {
 	view_join(&thread->now, &thread->acquired);
+	prepare_fence(thread);
 	clock_join(&thread->now.known, &fences);
 	clock_join(&fences, &thread->now.known);
 	thread->now.fenced = ++last_in_s;
