@@ -32,21 +32,30 @@ static ssize_t read_text(const char *path, char *text, size_t room)
 
 /* ---- start times ---- */
 
-/* What our time namespace adds to the time since boot, in clock ticks. */
+/*
+ * What our time namespace adds to the time since boot, in clock ticks. A process keeps its time
+ * namespace, and that its offset; a child may be in another one.
+ */
 static int64_t boottime_offset(void)
 {
+	static _Thread_local pid_t known_of;
+	static _Thread_local int64_t known;
 	const char *const key = "boottime";
 	const long hertz = sysconf(_SC_CLK_TCK);
 	long long seconds = 0, nanoseconds = 0;
 	char text[256], *line;
 
+	if (known_of == getpid())
+		return known;
 	/* A kernel without time namespaces has no such file. */
 	if (read_text("/proc/self/timens_offsets", text, sizeof(text)) <= 0)
 		return 0;
 	line = strstr(text, key);
 	if (!line || sscanf(line + strlen(key), "%lld %lld", &seconds, &nanoseconds) != 2)
 		return 0;
-	return seconds * hertz + nanoseconds / (1000000000 / hertz);
+	known = seconds * hertz + nanoseconds / (1000000000 / hertz);
+	known_of = getpid();
+	return known;
 }
 
 /* From a field of /proc/PID/stat to a later one, or NULL. */
