@@ -21,6 +21,9 @@
 #include "shm/packet.h"
 #include "shm/shape.h"
 
+/* No page is smaller. */
+#define WARM_STEP_BYTES 4096
+
 /* Of a close, between two looks at whether it has found all. */
 #define CLOSE_STEP_WORDS 4096
 
@@ -426,6 +429,24 @@ static bool is_zeroed_after(const struct mempool_client_options *options, size_t
 }
 
 /*
+ * While the daemon makes its answer: have the pages that are needed to use it, of the heap and of
+ * the stack. A process that is new gets each by a fault. Source: bench attach, 17 of 290 us.
+ */
+static void warm_up(void)
+{
+	const size_t heap_bytes = sizeof(struct segment) + sizeof(struct geometry) +
+				  sizeof(struct mempool_client);
+	volatile unsigned char stack[sizeof(struct geometry) + sizeof(struct config)];
+	volatile unsigned char *heap = malloc(heap_bytes);
+
+	for (size_t i = 0; i < sizeof(stack); i += WARM_STEP_BYTES)
+		stack[i] = 0;
+	for (size_t i = 0; heap && i < heap_bytes; i += WARM_STEP_BYTES)
+		heap[i] = 0;
+	free((void *)heap);
+}
+
+/*
  * Say hello, and be a client. Return: as mempool_client_open(); -EOPNOTSUPP the process could not
  * do what its hello says of membarrier: only who writes to the segment registers for it, and who
  * that is says the welcome.
@@ -438,7 +459,7 @@ static int open_once(struct connection *connection, const struct mempool_client_
 	int r, cancel_state;
 
 	r = connection_open(connection, options->timeout_ns != 0, deadline_of(options->timeout_ns),
-			    &welcome, &passed);
+			    warm_up, &welcome, &passed);
 	if (r < 0) {
 		error_explain(r, connection->socket_path);
 		return r;

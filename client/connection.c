@@ -355,6 +355,7 @@ struct attempt {
 	struct connection *connection;
 	bool waits;
 	int64_t deadline_ns;
+	void (*meanwhile)(void);	/* once the hello is sent */
 	int cancel_state;		/* of the caller */
 };
 
@@ -393,6 +394,7 @@ static int await(const struct attempt *attempt, struct mempool_msg_welcome *ret_
 	union answer answer;
 	int r;
 
+	attempt->meanwhile();
 	/* It is never there at once: that takes a turn of the daemon. */
 	do {
 		r = wait_until(attempt, attempt->deadline_ns);
@@ -437,12 +439,14 @@ static int try_until(const struct attempt *attempt, struct mempool_msg_welcome *
 }
 
 int connection_open(struct connection *connection, bool waits, int64_t deadline_ns,
-		    struct mempool_msg_welcome *ret_welcome, struct packet_passed *ret_passed)
+		    void (*meanwhile)(void), struct mempool_msg_welcome *ret_welcome,
+		    struct packet_passed *ret_passed)
 {
 	struct attempt attempt = {
 		.connection = connection,
 		.waits = waits,
 		.deadline_ns = deadline_ns,
+		.meanwhile = meanwhile,
 	};
 	int r;
 

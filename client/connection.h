@@ -44,6 +44,7 @@ struct connection {
  * @waits:	 for a daemon to be there, until the deadline; a signal handler ends that. Else
  *		 one try, which goes on through signals
  * @deadline_ns: for all of it (shm/packet.h)
+ * @meanwhile:	 called while the daemon makes its answer, each time that it was asked
  *
  * A cancellation point; cancelled, connection->fd is -1, and nothing was passed.
  * Return: 0, and the caller closes what was passed; -ENOTCONN no daemon, or no answer; -EINTR a
@@ -51,7 +52,8 @@ struct connection {
  *	   error connection->fd is -1.
  */
 int connection_open(struct connection *connection, bool waits, int64_t deadline_ns,
-		    struct mempool_msg_welcome *ret_welcome, struct packet_passed *ret_passed);
+		    void (*meanwhile)(void), struct mempool_msg_welcome *ret_welcome,
+		    struct packet_passed *ret_passed);
 
 /* Tell the daemon why we cannot use what it said: for its log. */
 void connection_unable(const struct connection *connection, int error);
