@@ -52,6 +52,8 @@
  *	pid_t broker_pid(void);
  *	uint64_t broker_segment_bytes(void);
  *		All that it has in /dev/shm.
+ *	void broker_guest(void);
+ *		In a process that is about to join: be who it is to be.
  *
  * HAS_MORE:
  *	MORE_WORKS
@@ -72,7 +74,8 @@ static struct {
 	const char *variant;	/* of the system, "" the usual one */
 	bool is_threads;	/* the sides are threads of one process */
 	size_t bytes;		/* the chunks */
-	uint64_t n_chunks;
+	uint64_t n_chunks;	/* of each pool */
+	uint64_t n_pools;	/* the first one has bytes, the others more */
 	int n_clients;		/* that may join, at most */
 	uint64_t ms;		/* how long to measure */
 	bool is_asleep;		/* receivers sleep until a message comes, */

@@ -43,14 +43,17 @@ static std::optional<popo::WaitSet<>> waitset;
 
 static std::string write_config(void)
 {
-	char path[] = "/tmp/bench-iceoryx-XXXXXX", text[256];
-	int fd = mkstemp(path), n;
+	char path[] = "/tmp/bench-iceoryx-XXXXXX";
+	std::string text = "[general]\nversion = 1\n[[segment]]\n";
+	int fd = mkstemp(path);
 
-	n = snprintf(text, sizeof(text),
-		     "[general]\nversion = 1\n[[segment]]\n[[segment.mempool]]\n"
-		     "size = %zu\ncount = %llu\n",
-		     setup.bytes, (unsigned long long)setup.n_chunks);
-	if (fd < 0 || write(fd, text, (size_t)n) != n)
+	/* So many a segment, unless it is compiled anew. */
+	if (setup.n_pools > MAX_NUMBER_OF_MEMPOOLS)
+		skip("it has fewer pools at most");
+	for (uint64_t i = 0; i < setup.n_pools; i++)
+		text += "[[segment.mempool]]\nsize = " + std::to_string(setup.bytes + 64 * i) +
+			"\ncount = " + std::to_string(setup.n_chunks) + "\n";
+	if (fd < 0 || write(fd, text.data(), text.size()) != (ssize_t)text.size())
 		fail("no config for RouDi");
 	close(fd);
 	return path;
@@ -113,6 +116,10 @@ static void broker_stop(void)
 static pid_t broker_pid(void)
 {
 	return broker;
+}
+
+static void broker_guest(void)
+{
 }
 
 /* Its own object, and one for each group that may write: here one, named as the group is.

@@ -4,7 +4,7 @@
  *
  * Included once, by the program of a system, after it has defined what adapter.h says.
  *
- *	PROGRAM [--threads] [--variant NAME] [--ms N] WORK [BYTES [N]]
+ *	PROGRAM [--threads] [--variant NAME] [--ms N] [--pools N] WORK [BYTES [N]]
  *
  * The pool; N: its chunks
  *	pair		alloc and free, one after the other
@@ -35,7 +35,7 @@
  *	death		one that holds 1000, or as many as it may, is killed: until all
  *			are free again
  *
- * The broker; N: chunks of the pool
+ * The broker; N: chunks of each pool
  *	start		fork to ready
  *	attach		open in a process, and close
  *	memory		its RssAnon, and bytes in /dev/shm a payload byte
@@ -190,7 +190,7 @@ static void set_up(const char *work, const char *bytes, const char *last)
 	if (setup.n_chunks == 0)
 		setup.n_chunks = setup.bytes > 65536 ? 320 : 2047;
 	if (setup.bytes % 8 || setup.bytes == 0 || setup.n_clients > 256)
-		fail("usage: [--threads] [--variant NAME] [--ms N] WORK [BYTES [N]]");
+		fail("usage: [--threads] [--variant NAME] [--ms N] [--pools N] WORK [BYTES [N]]");
 }
 
 int main(int argc, char *argv[])
@@ -201,6 +201,7 @@ int main(int argc, char *argv[])
 
 	setup.variant = "";
 	setup.ms = 200;
+	setup.n_pools = 1;
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--threads") == 0)
 			setup.is_threads = true;
@@ -208,6 +209,8 @@ int main(int argc, char *argv[])
 			setup.variant = argv[++i];
 		else if (strcmp(argv[i], "--ms") == 0 && i + 1 < argc)
 			setup.ms = strtoull(argv[++i], NULL, 0);
+		else if (strcmp(argv[i], "--pools") == 0 && i + 1 < argc)
+			setup.n_pools = strtoull(argv[++i], NULL, 0);
 		else if (n < 3)
 			arguments[n++] = argv[i];
 	}

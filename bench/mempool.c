@@ -3,11 +3,15 @@
  * mempool.c - this project: a mempoold of its own, one client per process
  *
  * With --threads both sides use one client. With --variant spectators those who read a topic copy
- * each message without holding it. The library is the shared one, as installed.
+ * each message without holding it. With --variant reader who attaches asks for chunks that it
+ * cannot write; with --variant spectator it is a user that may only look. The library is the shared
+ * one, as installed.
  */
 #include <dirent.h>
 #include <glob.h>
+#include <grp.h>
 #include <poll.h>
+#include <pwd.h>
 #include <sys/stat.h>
 
 #include "adapter.h"
@@ -29,30 +33,63 @@ static struct mempool_queue *queues[2];
 static struct mempool_topic *topic;
 static struct mempool_subscriber *subscriber;
 static struct pollfd readable;
-static bool are_spectators;
+static bool are_spectators, is_spectator;
 static void *copied;
+
+/* Of one size each. */
+static void write_keys(FILE *keys)
+{
+	fprintf(keys, "    max_clients: %d\n", setup.n_clients > 192 ? setup.n_clients : 192);
+	if (is_spectator)
+		fputs("    spectators: { users: [daemon] }\n", keys);
+	fputs("    pools:\n", keys);
+	for (uint64_t i = 0; i < setup.n_pools; i++)
+		fprintf(keys, "      - { chunk_size: %zu, chunk_count: %llu }\n",
+			setup.bytes + 64 * (size_t)i, (unsigned long long)setup.n_chunks);
+	fprintf(keys,
+		"    queues: [ { name: q0, capacity: %d }, { name: q1, capacity: %d } ]\n"
+		"    topics: [ { name: topic, capacity: 256 } ]\n",
+		IN_FLIGHT, IN_FLIGHT);
+}
 
 static void configure(void)
 {
-	char keys[512];
+	char *keys = NULL;
+	size_t size;
+	FILE *file;
 
+	is_spectator = is_variant("spectator");
 	if (broker.folder[0])
 		return;
-	snprintf(
-		keys, sizeof(keys),
-		"    max_clients: %d\n"
-		"    pools: [ { chunk_size: %zu, chunk_count: %llu } ]\n"
-		"    queues: [ { name: q0, capacity: %d }, { name: q1, capacity: %d } ]\n"
-		"    topics: [ { name: topic, capacity: 256 } ]\n",
-		setup.n_clients > 192 ? setup.n_clients : 192, setup.bytes,
-		(unsigned long long)setup.n_chunks, IN_FLIGHT, IN_FLIGHT);
+	file = open_memstream(&keys, &size);
+	if (!file)
+		die("no memory");
+	write_keys(file);
+	fclose(file);
 	private_daemon_init(&broker, keys);
+	free(keys);
 }
 
 static double broker_start(void)
 {
+	double seconds;
+
 	configure();
-	return private_daemon_start(&broker);
+	seconds = private_daemon_start(&broker);
+	/* Others may reach the socket, and make nothing beside it. */
+	if (is_spectator && (chmod(broker.folder, 0711) < 0 || chmod(broker.socket_path, 0666) < 0))
+		die("cannot let others in");
+	return seconds;
+}
+
+/* Of root and of the daemon's user everybody is a member. */
+static void broker_guest(void)
+{
+	const struct passwd *other = is_spectator ? getpwnam("daemon") : NULL;
+
+	if (is_spectator && (!other || setgroups(0, NULL) < 0 || setgid(other->pw_gid) < 0 ||
+			     setuid(other->pw_uid) < 0))
+		skip("only root can be another user");
 }
 
 static void broker_stop(void)
@@ -101,6 +138,7 @@ static void system_join(int side)
 	const struct mempool_client_options options = {
 		.size = sizeof(options),
 		.socket_path = broker.socket_path,
+		.flags = is_variant("reader") ? MEMPOOL_CLIENT_READ_ONLY : 0,
 	};
 
 	if (side > 0 && setup.is_threads)
@@ -110,8 +148,8 @@ static void system_join(int side)
 	if (!copied)
 		die("no memory");
 	if (mempool_client_open(&options, &client) < 0 ||
-	    mempool_queue_open(client, "q0", &queues[0]) < 0 ||
-	    mempool_queue_open(client, "q1", &queues[1]) < 0 ||
+	    (!is_spectator && (mempool_queue_open(client, "q0", &queues[0]) < 0 ||
+			       mempool_queue_open(client, "q1", &queues[1]) < 0)) ||
 	    mempool_topic_open(client, "topic", &topic) < 0 ||
 	    mempool_topic_subscribe(topic, MEMPOOL_TOPIC_NEW, &subscriber) < 0)
 		die("no client");

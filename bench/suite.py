@@ -11,11 +11,14 @@ PACKAGES = ['g++', 'iceoryx', 'libboost-dev', 'libdpdk-dev', 'libiceoryx-hoofs-d
             'libiceoryx-posh-dev', 'libjemalloc-dev', 'libmimalloc-dev', 'libqb-dev',
             'libzmq3-dev', 'python3-matplotlib']
 
-System = namedtuple('System', 'program options title')
+# With the build whose daemon and library it is, where that is another one.
+System = namedtuple('System', 'program options title build', defaults=[None])
 SYSTEMS = {
     'mempool': System('mempool', [], 'mempool'),
     'mempool-threads': System('mempool', ['--threads'], 'mempool, two threads'),
     'mempool-spectators': System('mempool', ['--variant', 'spectators'], 'mempool, spectators'),
+    'mempool-reader': System('mempool', ['--variant', 'reader'], 'mempool, a reader'),
+    'mempool-spectator': System('mempool', ['--variant', 'spectator'], 'mempool, a spectator'),
     'dpdk': System('dpdk', ['--threads'], 'DPDK'),
     'dpdk-sp-sc': System('dpdk', ['--threads', '--variant', 'sp-sc'], 'DPDK, SP/SC ring'),
     'dpdk-nocache': System('dpdk', ['--threads', '--variant', 'nocache'], 'DPDK, no cache'),
@@ -34,6 +37,9 @@ SYSTEMS = {
     'answer': System('answer', [], 'mempool'),
     'turns': System('turns', [], 'mempool'),
 }
+
+# Where one side is another user.
+AS_ROOT = ['mempool-spectator']
 
 # Programs that are always there, and have all that is asked of them here.
 OWN = ['mempool', 'reap', 'answer', 'turns', 'limits', 'glibc']
@@ -95,6 +101,9 @@ def _cases():
         yield Case(work, [work, '128', '10000'], ['mempool', 'iceoryx', 'boost'])
     yield Case('start', ['start', '1024', '10000'], ['mempool', 'iceoryx'])
     yield Case('attach', ['attach', '128', '10000'], ['mempool', 'iceoryx'])
+    for n in [3, 62]:
+        yield Case(f'attach-{n}', ['--pools', str(n), 'attach', '128', '1000'],
+                   ['mempool', 'mempool-reader', 'mempool-spectator', 'iceoryx'])
     yield Case('memory-128', ['memory', '128', '1000000'], ['mempool', 'iceoryx'])
     yield Case('memory-4096', ['memory', '4096', '100000'], ['mempool', 'iceoryx'])
     yield Case('reap', ['reap', '128', '1000000'], ['reap'])
@@ -103,6 +112,13 @@ def _cases():
 
 
 CASES = list(_cases())
+
+
+def against(name, build):
+    """Another build of this project, by the same programs: its daemon and its library."""
+    SYSTEMS[f'mempool-{name}'] = System('mempool', [], f'mempool, {name}', build)
+    CASES[:] = [case._replace(systems=case.systems + [f'mempool-{name}'])
+                if 'mempool' in case.systems else case for case in CASES]
 # In the first round only: they take long, where something hangs.
 ONCE = ['kill-alloc', 'kill', 'death']
 LARGE = ['chunks-10000000']  # more than a gigabyte: not for a quick run
@@ -140,6 +156,8 @@ TABLES = [
                      ('attach/close', 'close'), ('memory-128/RssAnon', 'RssAnon'),
                      ('memory-128/segment', 'segment, 128 B'),
                      ('memory-4096/segment', 'segment, 4 KiB')]),
+    Table('roles', [(f'attach-{n}/{what}', f'{what}, {n} pools')
+                    for what in ['attach', 'close'] for n in [3, 62]]),
     Table('reap', [('reap', 'one dead client, 1 million chunks')]),
     Table('answer', [(f'answer/{what}', title)
                      for what, title in [('answer', 'while 100 dead are swept for'),
