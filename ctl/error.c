@@ -99,6 +99,10 @@ enum ctl_exit ctl_explain(const char *socket_path, int error, const char *reason
 		ctl_error("%s: the answer is not one of mempoold's, or of another version",
 			  socket_path);
 		return CTL_FAILED;
+	case -EMFILE:
+		ctl_error("mempoold has more segments than this process may have descriptors: raise "
+			  "its RLIMIT_NOFILE (ulimit -Hn, LimitNOFILE=)");
+		return CTL_FAILED;
 	default:
 		ctl_error("%s: %s", socket_path, strerror(-error));
 		return CTL_FAILED;

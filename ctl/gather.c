@@ -6,12 +6,15 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 
-#include "observer.h"
 #include "shm/segment.h"
+#include "text.h"
 
 #define OBJECT_NAME_BYTES 260		/* "/" and any file name */
 
@@ -33,6 +36,76 @@ const char *gather_strerror(int error)
 		return strerror(-error);
 	}
 }
+
+static uint64_t clock_now(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* ---- what the daemon passed before ---- */
+
+static void forget_segments(struct gather_past *past)
+{
+	observer_list_free(past->segments, past->n);
+	past->segments = NULL;
+	past->n = 0;
+}
+
+void gather_past_deinit(struct gather_past *past)
+{
+	forget_segments(past);
+	countings_deinit(&past->countings);
+}
+
+/* A file that has lost its name is nobody's. A memfd, which is sealed, never had one. */
+static bool is_removed(const struct observed *segment)
+{
+	int seals = segment->fd >= 0 ? fcntl(segment->fd, F_GET_SEALS) : -1;
+	struct stat st;
+
+	if (segment->fd < 0 || (seals >= 0 && (seals & F_SEAL_SHRINK)))
+		return false;
+	return fstat(segment->fd, &st) < 0 || st.st_nlink == 0;
+}
+
+static void forget_removed(struct gather_past *past)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < past->n; i++) {
+		if (is_removed(&past->segments[i]))
+			observed_deinit(&past->segments[i]);
+		else
+			past->segments[n++] = past->segments[i];
+	}
+	past->n = n;
+}
+
+void gather_past_note(struct gather_past *past, int error, struct observed *segments, size_t n,
+		      uint64_t now_ns)
+{
+	if (error == 0) {
+		forget_segments(past);
+		past->segments = segments;
+		past->n = n;
+		past->away_ns = 0;
+		past->away_ms = 0;
+		return;
+	}
+	if (past->away_ns == 0) {
+		past->away_ns = now_ns;
+		past->away_ms = (int64_t)(clock_now(CLOCK_REALTIME) / 1000000);
+	}
+	if (error == -EACCES || now_ns - past->away_ns >= GATHER_KEEP_NS)
+		forget_segments(past);
+	else
+		forget_removed(past);
+}
+
+/* ---- a look ---- */
 
 static void add_failure(struct gathering *gathering, const struct mempool_msg_segment *segment,
 			int error)
@@ -94,19 +167,26 @@ static int64_t share_of_look(const struct ctl_options *options, const struct obs
 							      : GATHER_SEGMENT_NS;
 }
 
+/* Of the daemon's answer; without one, of what it passed before. */
 static void gather_from_daemon(const struct ctl_options *options, struct snapshot_look *look,
-			       bool is_only_look, struct gathering *gathering)
+			       struct gather_past *past, struct gathering *gathering)
 {
 	struct observed *segments = NULL;
 	size_t n = 0;
 
 	gathering->error = observer_list(options->socket_path, &segments, &n, gathering->reason);
-	if (gathering->error < 0)
-		return;
-	if (!is_only_look)
+	if (past) {
+		gather_past_note(past, gathering->error, segments, n, clock_now(CLOCK_MONOTONIC));
+		segments = past->segments;
+		n = past->n;
 		look->budget_ns = share_of_look(options, segments, n);
-	gather_segments(segments, n, options, look, gathering);
-	observer_list_free(segments, n);
+	}
+	if (gathering->error == 0 || n > 0)
+		gather_segments(segments, n, options, look, gathering);
+	if (past)
+		gathering->away_ms = n > 0 ? past->away_ms : 0;
+	else
+		observer_list_free(segments, n);
 }
 
 /* It has no words: nothing is to be seen there. */
@@ -166,14 +246,14 @@ static int gather_object(const struct ctl_options *options, const struct snapsho
 	return r;
 }
 
-void gather(const struct ctl_options *options, struct countings *countings,
+void gather(const struct ctl_options *options, struct gather_past *past,
 	    struct gathering *ret_gathering)
 {
 	struct countings of_this_look = { 0 };
 	struct snapshot_look look = {
-		.budget_ns = countings ? GATHER_SEGMENT_NS : SNAPSHOT_BUDGET_NS,
+		.budget_ns = past ? GATHER_SEGMENT_NS : SNAPSHOT_BUDGET_NS,
 		.with_audit = options->audit,
-		.countings = countings ? countings : &of_this_look,
+		.countings = past ? &past->countings : &of_this_look,
 	};
 
 	gathering_deinit(ret_gathering);
@@ -181,9 +261,9 @@ void gather(const struct ctl_options *options, struct countings *countings,
 	if (options->shm_name)
 		ret_gathering->error = gather_object(options, &look, ret_gathering);
 	else
-		gather_from_daemon(options, &look, !countings, ret_gathering);
-	/* A daemon that does not answer now may be back. */
-	if (ret_gathering->error == 0)
+		gather_from_daemon(options, &look, past, ret_gathering);
+	/* An object that cannot be read now may be back. */
+	if (ret_gathering->error == 0 || !options->shm_name)
 		countings_end_look(look.countings);
 	countings_deinit(&of_this_look);
 }
@@ -210,10 +290,18 @@ static enum ctl_exit explain_object(const struct gathering *gathering, const cha
 enum ctl_exit gathering_explain(const struct gathering *gathering,
 				const struct ctl_options *options)
 {
+	enum ctl_exit status = CTL_OK;
+	char since[TEXT_SINCE_BYTES];
+
 	if (options->shm_name)
 		return explain_object(gathering, options->shm_name);
 	if (gathering->error < 0)
-		return ctl_explain(options->socket_path, gathering->error, gathering->reason);
+		status = ctl_explain(options->socket_path, gathering->error, gathering->reason);
+	if (gathering->away_ms > 0) {
+		text_since((uint64_t)gathering->away_ms * 1000000, since);
+		ctl_error("nothing from mempoold since %s: shown is what is in the memory that it "
+			  "passed before", since);
+	}
 
 	for (size_t i = 0; i < gathering->n_failures; i++) {
 		const struct gather_failure *failure = &gathering->failures[i];
@@ -227,5 +315,7 @@ enum ctl_exit gathering_explain(const struct gathering *gathering,
 	}
 	if (gathering->is_missing)
 		ctl_error("mempoold has no segment %s", options->segment);
-	return gathering->n_failures > 0 || gathering->is_missing ? CTL_FAILED : CTL_OK;
+	if (status == CTL_OK && (gathering->n_failures > 0 || gathering->is_missing))
+		status = CTL_FAILED;
+	return status;
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "build_config.h"
 #include "command.h"
@@ -135,6 +136,18 @@ static enum ctl_exit run(char **words, unsigned int given, struct ctl_options *o
 	return command->run(options);
 }
 
+/* One descriptor for each generation that the daemon names; nothing here goes through a bitmap of
+ * them, as select(2) does. */
+static void allow_files(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 /* A full disk or a closed pipe is a failure too. */
 static enum ctl_exit flush(enum ctl_exit status)
 {
@@ -157,6 +170,7 @@ int main(int argc, char **argv)
 
 	if (fd_fill_stdio() < 0)
 		return CTL_FAILED;
+	allow_files();
 	setlocale(LC_CTYPE, "");
 	if (!read_options(argc, argv, &options, &given))
 		return (int)usage_error();

@@ -153,7 +153,7 @@ static int receive_answer(int fd, int64_t deadline, enum mempool_message_type ty
 	return r;
 }
 
-static void observed_deinit(struct observed *segment)
+void observed_deinit(struct observed *segment)
 {
 	config_deinit(&segment->shape);
 	if (segment->fd >= 0)

@@ -43,6 +43,7 @@ struct observed {
 int observer_list(const char *socket_path, struct observed **ret_segments, size_t *ret_n,
 		  char reterr_reason[static 240]);
 void observer_list_free(struct observed *segments, size_t n);
+void observed_deinit(struct observed *segment);
 
 /**
  * observer_drain() - let a topic go of what it keeps

@@ -163,6 +163,8 @@ static struct json_object *status_object(const struct page_status *status)
 		object,
 		json_add_string(object, "socket", status->options->socket_path) ||
 			json_add_bool(object, "up", status->gathering->error == 0) ||
+			json_add(object, "away_ms",
+				 json_object_new_int64(status->gathering->away_ms)) ||
 			json_add(object, "taken_ms",
 				 json_object_new_int64(status->taken_ms)) ||
 			json_add_number(object, "interval_ms", status->interval_ms) ||

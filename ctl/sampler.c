@@ -32,7 +32,7 @@
 
 struct sampler {
 	const struct ctl_options *options;
-	struct countings countings;	/* each segment has its budget: gather.h */
+	struct gather_past past;	/* each segment has its budget: gather.h */
 	struct history history;
 	struct problems problems;	/* of the last look */
 
@@ -116,7 +116,7 @@ static struct sample *look(struct sampler *sampler, uint64_t interval_ns)
 	if (!sample)
 		return NULL;
 	atomic_init(&sample->n_refs, 1);
-	gather(sampler->options, &sampler->countings, &gathering);
+	gather(sampler->options, &sampler->past, &gathering);
 	note_problems(sampler, &gathering);
 	status = (struct page_status){
 		.options = sampler->options,
@@ -226,7 +226,7 @@ static void sampler_destroy(struct sampler *sampler)
 {
 	sample_unref(sampler->last);
 	problems_deinit(&sampler->problems);
-	countings_deinit(&sampler->countings);
+	gather_past_deinit(&sampler->past);
 	history_deinit(&sampler->history);
 	free(sampler);
 }

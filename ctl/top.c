@@ -35,7 +35,7 @@ enum {
 
 struct top {
 	const struct ctl_options *options;
-	struct countings countings;
+	struct gather_past past;
 	struct gathering before;
 	struct gathering now;
 	struct view view;
@@ -85,7 +85,7 @@ static enum ctl_exit look(struct top *top)
 	enum ctl_exit status;
 
 	top->complaint[0] = '\0';
-	gather(top->options, &top->countings, &fresh);
+	gather(top->options, &top->past, &fresh);
 	status = gathering_explain(&fresh, top->options);
 	top->n_looks++;
 	top->due_ns = clock_ns() + top->options->interval_ns;
@@ -424,6 +424,6 @@ enum ctl_exit ctl_top(const struct ctl_options *options)
 	view_deinit(&top.view);
 	gathering_deinit(&top.before);
 	gathering_deinit(&top.now);
-	countings_deinit(&top.countings);
+	gather_past_deinit(&top.past);
 	return status;
 }

@@ -132,13 +132,13 @@ static void sleep_until(struct timespec *due, uint64_t interval_ns)
 }
 
 /* One look, and a line for each segment. Return: how it went. */
-static enum ctl_exit look(const struct ctl_options *options, struct countings *countings,
+static enum ctl_exit look(const struct ctl_options *options, struct gather_past *past,
 			  const struct gathering *before, struct gathering *now)
 {
 	enum ctl_exit status;
 	int r = 0;
 
-	gather(options, countings, now);
+	gather(options, past, now);
 	status = gathering_explain(now, options);
 	if (now->n_snapshots > 0 && options->json)
 		r = print_json_line(before, now);
@@ -155,12 +155,12 @@ static enum ctl_exit look(const struct ctl_options *options, struct countings *c
 enum ctl_exit ctl_watch(const struct ctl_options *options)
 {
 	struct gathering before = { 0 }, now = { 0 };
-	struct countings countings = { 0 };
+	struct gather_past past = { 0 };
 	enum ctl_exit status;
 	struct timespec due;
 
 	clock_gettime(CLOCK_MONOTONIC, &due);
-	status = look(options, &countings, &before, &now);
+	status = look(options, &past, &before, &now);
 	for (uint64_t n = 1; n != options->count; n++) {
 		if ((n == 1 && status != CTL_OK) || fflush(stdout) != 0)
 			break;
@@ -168,10 +168,10 @@ enum ctl_exit ctl_watch(const struct ctl_options *options)
 		before = now;
 		now = (struct gathering){ 0 };
 		sleep_until(&due, options->interval_ns);
-		status = look(options, &countings, &before, &now);
+		status = look(options, &past, &before, &now);
 	}
 	gathering_deinit(&before);
 	gathering_deinit(&now);
-	countings_deinit(&countings);
+	gather_past_deinit(&past);
 	return status;
 }

@@ -50,6 +50,8 @@ check 'it serves without a daemon' served 'mempool_up 0'
 check 'and the page is told why' grep -q "no mempoold at $MEMPOOL_SOCKET" \
 	<(fetch /status.json | sed 's,\\/,/,g')
 
+fds=$(fewest_fds)
+
 start_daemon <<CONFIG
   - name: $name
     pools: [ { chunk_size: 128, chunk_count: 1000 }, { chunk_size: 4096, chunk_count: 64 } ]
@@ -60,7 +62,6 @@ check 'it finds the daemon' soon served 'mempool_up 1'
 check 'and says so once' soon said_once 'everything can be read again'
 check 'no daemon was told once, too' soon said_once 'no mempoold'
 soon maps_nothing
-fds=$(fewest_fds)
 
 for case in answers hosts bodies headers crowd pipeline deaf flood; do
 	check "clients: $case" "$clients" "$port" "$server" "$case"
@@ -86,6 +87,18 @@ assert "\"><img src=x> \\\"},{" in names, names' < <(fetch /status.json)
 kill -9 "$daemon"
 wait "$daemon" 2>/dev/null
 check 'a killed daemon is noticed' soon served 'mempool_up 0'
+published() {
+	fetch /metrics | sed -n 's/^mempool_topic_published_total{.*generation="1",topic="camera"} //p'
+}
+before=$(published)
+goes_on() {
+	(($(published) > before))
+}
+check 'its segment is counted on' soon goes_on
+check 'by what it has passed' soon has_fds $((fds + 1))
+check 'and the page is told since when' grep -q 'nothing from mempoold since ' <(fetch /status.json)
+check 'which is a time, too' eval \
+	"fetch /status.json | grep -E '\"away_ms\":[1-9][0-9]{12},' >/dev/null"
 start_daemon <<CONFIG
   - name: $name
     pools: [ { chunk_size: 128, chunk_count: 2000 } ]
@@ -109,6 +122,10 @@ kill "$daemon"
 wait "$daemon"
 rm -f /dev/shm/mempool-"$name"*
 check 'segments that vanish, too' soon served 'mempool_up 0'
+shows_nothing() {
+	! fetch /metrics | grep '^mempool_segment_up' >/dev/null
+}
+check 'with nobody to ask they are not shown' soon shows_nothing
 
 wait "$drip"
 check 'clients: drip' same 0 $?

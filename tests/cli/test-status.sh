@@ -42,6 +42,11 @@ start_daemon <<CONFIG
       - { chunk_size: 1000000, chunk_count: 3 }
 CONFIG
 
+# Two segments: four descriptors, besides what any program has.
+check 'it takes as many descriptors as it may' exits 0 bash -c "ulimit -Sn 5; '$ctl' status"
+check 'more segments than that are an error' exits 1 bash -c "ulimit -n 5; '$ctl' status"
+check 'which says what to do' grep -q 'may have descriptors: raise its RLIMIT_NOFILE' "$dir/stderr"
+
 without_output() {
 	"$ctl" status >&- 2>&- <&-
 }
