@@ -16,6 +16,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -264,13 +265,26 @@ static void make_welcome(struct fuzz_input *input)
 
 /* ---- the client ---- */
 
+/* Whatever is in the memory: who may write writes, and who may not does not try. */
 static void use(struct mempool_client *client)
 {
+	const bool is_member = mempool_client_role(client) == MEMPOOL_ROLE_MEMBER;
+	struct mempool_subscriber *subscriber;
+	struct mempool_topic *topic;
+	const void *seen;
 	void *chunk = mempool_alloc(client, 1);
 
+	FUZZ_CHECK(is_member || (!chunk && errno == EACCES));
 	if (chunk) {
 		memset(chunk, 1, 1);
 		FUZZ_CHECK(mempool_free(client, chunk) == 0);
+	}
+	if (mempool_topic_open(client, "topic", &topic) == 0) {
+		if (mempool_topic_subscribe(topic, MEMPOOL_TOPIC_OLDEST, &subscriber) == 0) {
+			mempool_subscriber_peek(subscriber, &seen, NULL, NULL, NULL, 0);
+			mempool_subscriber_close(subscriber);
+		}
+		mempool_topic_close(topic);
 	}
 	FUZZ_CHECK(mempool_client_pools(client, NULL, 0) > 0);
 	FUZZ_CHECK(mempool_client_close(client) >= 0);
@@ -299,7 +313,8 @@ static unsigned int count_fds(void)
 	return n;
 }
 
-static void try_open(void)
+/* Where @must_open, nothing is wrong: else no input would come to more than the first check. */
+static void try_open(bool must_open)
 {
 	const struct mempool_client_options options = {
 		.size = sizeof(options),
@@ -311,12 +326,32 @@ static void try_open(void)
 	struct mempool_client *client;
 	int r = mempool_client_open(&options, &client);
 
-	FUZZ_CHECK(r == 0 || is_known(r));
+	FUZZ_CHECK(r == 0 || (!must_open && is_known(r)));
 	if (r == 0)
 		use(client);
 	while (broker.n_talks == n_talks)
 		poll(NULL, 0, 1);
 	FUZZ_CHECK(count_fds() == n_fds);
+}
+
+/* What mempoold passes to a member, a reader, a spectator: kinds of make_fd(), and the role. */
+static bool is_right(const uint8_t *data, size_t size)
+{
+	static const struct {
+		size_t size;
+		uint8_t bytes[10];
+	} rights[] = {
+		{ 5, { 4, 0, 1, 10, 2 } },
+		{ 8, { 4, 0, 1, 11, 2, 1, offsetof(struct mempool_msg_welcome, role),
+		       MEMPOOL_WELCOME_READER } },
+		{ 9, { 3, 0, 2, 11, 2, offsetof(struct mempool_msg_welcome, role),
+		       MEMPOOL_WELCOME_SPECTATOR, offsetof(struct mempool_msg_welcome, holder), 0 } },
+	};
+
+	for (size_t i = 0; i < sizeof(rights) / sizeof(rights[0]); i++)
+		if (size == rights[i].size && memcmp(data, rights[i].bytes, size) == 0)
+			return true;
+	return false;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -340,7 +375,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		FUZZ_CHECK(pwrite(objects[GEOMETRY_CONTROL], &byte, 1, fuzz_u16(&input)) == 1);
 	}
 	pthread_mutex_unlock(&turn);
-	try_open();
+	try_open(is_right(data, size));
 	for (uint32_t i = 0; i < broker.n_fds; i++)
 		close(broker.fds[i]);
 	for (int i = 0; i < GEOMETRY_N_OBJECTS; i++)
