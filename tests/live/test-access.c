@@ -324,6 +324,20 @@ START_TEST(test_list_shows_each_what_it_may_use)
 }
 END_TEST
 
+/* In whatever role: who is let in sees it. */
+START_TEST(test_list_shows_it_to_each_role)
+{
+	configure("", "    backing: memfd\n    allow: { users: [54321] }\n"
+		      "    readers: { users: [54322] }\n    spectators: { users: [54324] }\n");
+	fixture_start(&fixture);
+	list_as(USER_A, 0, 1, fixture.segment);
+	list_as(USER_B, 0, 1, fixture.segment);
+	list_as(ADMIN, 0, 1, fixture.segment);
+	list_as(STRANGER, 0, 0, "");
+	fixture_stop(&fixture);
+}
+END_TEST
+
 /* What the asker meant is one that it may attach to; what others have makes no difference. */
 START_TEST(test_refused_hears_what_it_may_have_meant)
 {
@@ -739,6 +753,7 @@ int main(void)
 		tcase_add_test(tcase, test_object_is_the_daemons_alone);
 		tcase_add_test(tcase, test_allow_lets_named_in_and_no_others);
 		tcase_add_test(tcase, test_list_shows_each_what_it_may_use);
+		tcase_add_test(tcase, test_list_shows_it_to_each_role);
 		tcase_add_test(tcase, test_list_shows_a_failed_segment_to_its_users);
 		tcase_add_test(tcase, test_list_shows_who_is_in_it_its_generation);
 		tcase_add_test(tcase, test_limit_of_one_user_is_his_alone);
