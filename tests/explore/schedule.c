@@ -413,13 +413,18 @@ static int64_t until(const struct thread *thread)
 static void let_time_pass(void)
 {
 	struct thread *first = &threads[0];
+	bool may_sleep;
 
 	for (uint32_t i = 1; i < n_threads; i++)
 		if (until(&threads[i]) < until(first))
 			first = &threads[i];
 	if (until(first) == INT64_MAX)
 		explore_fail("deadlock: nobody can go on");
-	if (!scenario->may_sleep || !scenario->may_sleep())
+	/* It may look at the segment: that is no step. */
+	exploring = false;
+	may_sleep = scenario->may_sleep && scenario->may_sleep();
+	exploring = true;
+	if (!may_sleep)
 		explore_fail("%s is asleep, and nobody wakes it", first->of->name);
 	if (now_ns < until(first))
 		now_ns = until(first);

@@ -268,11 +268,21 @@ static void audit_fault(const char *text, void *unused)
 	explore_fail("audit: %s", text);
 }
 
-void stage_audit(void)
+static void audit(unsigned int flags)
 {
 	struct audit audit;
 
-	must(audit_segment(segment, AUDIT_REAPED | AUDIT_HINTS, audit_fault, NULL, &audit), "audit_segment");
+	must(audit_segment(segment, flags, audit_fault, NULL, &audit), "audit_segment");
+}
+
+void stage_audit(void)
+{
+	audit(AUDIT_REAPED | AUDIT_HINTS);
+}
+
+void stage_audit_words(void)
+{
+	audit(AUDIT_REAPED);
 }
 
 uint32_t stage_n_free(uint32_t pool)

@@ -49,6 +49,9 @@ struct mempool_client *stage_client(void);
  */
 void stage_audit(void);
 
+/* The same, but for hints: the judge has used a client itself, and left them in its cache. */
+void stage_audit_words(void);
+
 /* Free chunks of a pool, by their words. */
 uint32_t stage_n_free(uint32_t pool);
 
