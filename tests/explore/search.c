@@ -482,6 +482,8 @@ void search_random(const struct scenario *of, uint64_t seed, uint64_t min_schedu
 	*result = (struct search_result){ .n_schedules = 0 };
 	scenario = of;
 	mode = TRIES;
+	/* The same seed, the same schedules, whatever was before. */
+	usual_asked = usual_asked_kill = 64;
 	schedule_init(of);
 	while (!result->is_wrong &&
 	       (result->n_schedules < min_schedules || result->n_schedules % 64 != 0 ||

@@ -229,6 +229,10 @@ void stage_daemon(void)
 			holder_set_state(segment, holder, MEMPOOL_HOLDER_FREE);
 		}
 		schedule_reaped(process);
+		/* Whoever polls is to look: the dead may have owed a wake. */
+		for (uint32_t i = 1; i < EXPLORE_THREADS; i++)
+			if (!explore_is_dead(i))
+				say_news(i);
 	}
 }
 

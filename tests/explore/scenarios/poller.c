@@ -24,7 +24,7 @@ static void set_up(void)
 	stage_config(&config, 4, 2);
 	config_add_ring(&config, "queue", MEMPOOL_RING_QUEUE, 2);
 	stage_make(&config);
-	for (uint32_t i = 1; i <= 2; i++) {
+	for (uint32_t i = 1; i <= 3; i++) {
 		stage_open(i);
 		stage_connect(i);
 	}
@@ -76,24 +76,53 @@ static void send(void)
 	world.n_sent++;
 }
 
-/*
- * Its own timer wakes a poller once a second. That is right where nothing else can: the sender was
- * killed, or the daemon that knows the channels.
- */
+/* Somebody else: if it is killed, the reaper wakes all. */
+static void pass_by(void)
+{
+	void *chunk = mempool_alloc(stage_client(), STAGE_CHUNK_BYTES);
+
+	explore_check(chunk);
+	explore_check(mempool_free(stage_client(), chunk) == 0);
+}
+
+/* Its own timer wakes a poller once a second. It is needed where the daemon that knows the channels
+ * was killed. */
 static bool may_sleep(void)
 {
-	return explore_n_killed() > 0;
+	return explore_is_dead(0);
 }
 
 static void judge(void)
 {
 	stage_audit();
-	explore_check(explore_n_killed() > 0 || world.n_received == 1);
+	explore_check(explore_is_dead(1) || world.n_received == world.n_sent ||
+		      (explore_is_dead(2) && world.n_received == 1));
 }
 
 static const struct scenario_thread threads[] = {
 	{ .name = "receiver", .process = 1, .prepare = open_receiver, .run = receive },
 	{ .name = "sender", .process = 2, .prepare = open_sender, .run = send },
+};
+
+static const struct scenario_thread three[] = {
+	{ .name = "receiver", .process = 1, .prepare = open_receiver, .run = receive },
+	{ .name = "sender", .process = 2, .prepare = open_sender, .run = send },
+	{ .name = "bystander", .process = 3, .run = pass_by },
+};
+
+const struct scenario scenario_poller_three = {
+	.name = "poller-three",
+	.about = "as poller, and a third one is killed and reaped meanwhile",
+	.threads = three,
+	.n_threads = 3,
+	.set_up = set_up,
+	.judge = judge,
+	.may_sleep = may_sleep,
+	.world = &world,
+	.world_bytes = sizeof(world),
+	.kills = 1,
+	.spares_daemon = true,
+	.bounds = { 2, 1 },
 };
 
 const struct scenario scenario_poller = {
