@@ -11,7 +11,7 @@
 #include "scenarios.h"
 
 static struct {
-	struct mempool_queue *queue[3];	/* by process */
+	struct mempool_queue *queue[4];	/* by process */
 	int fd;
 	uint32_t n_sent;
 	uint32_t n_received;
@@ -40,6 +40,11 @@ static void open_receiver(void)
 	open_queue(1);
 	world.fd = mempool_client_fd(stage_client());
 	explore_check(world.fd >= 0);
+}
+
+static void open_rival(void)
+{
+	open_queue(3);
 }
 
 static void open_sender(void)
@@ -74,6 +79,45 @@ static void send(void)
 	stage_stamp(chunk, 1);
 	explore_check(mempool_queue_send(world.queue[2], chunk, 8, 0) == 0);
 	world.n_sent++;
+}
+
+static void send_twice(void)
+{
+	send();
+	send();
+}
+
+static bool try_receive(uint32_t process)
+{
+	void *chunk;
+	size_t length;
+	int r = mempool_queue_receive(world.queue[process], &chunk, &length, 0);
+
+	if (r == -EAGAIN)
+		return false;
+	explore_check(r == 0);
+	stage_check(chunk, 1);
+	world.n_received++;
+	explore_check(mempool_free(stage_client(), chunk) == 0);
+	return true;
+}
+
+static void receive_rest(void)
+{
+	while (world.n_received < 2)
+		if (!try_receive(1))
+			explore_poll(world.fd);
+}
+
+static void receive_one(void)
+{
+	try_receive(3);
+}
+
+/* Only when there is nothing that it could be told of. */
+static bool may_sleep_if_received(void)
+{
+	return world.n_received == 2;
 }
 
 /* Somebody else: if it is killed, the reaper wakes all. */
@@ -122,6 +166,25 @@ const struct scenario scenario_poller_three = {
 	.world_bytes = sizeof(world),
 	.kills = 1,
 	.spares_daemon = true,
+	.bounds = { 2, 1 },
+};
+
+static const struct scenario_thread rivals[] = {
+	{ .name = "receiver", .process = 1, .prepare = open_receiver, .run = receive_rest },
+	{ .name = "sender", .process = 2, .prepare = open_sender, .run = send_twice },
+	{ .name = "rival", .process = 3, .prepare = open_rival, .run = receive_one },
+};
+
+const struct scenario scenario_poller_rival = {
+	.name = "poller-rival",
+	.about = "one polls for two messages, and another may take one before it",
+	.threads = rivals,
+	.n_threads = 3,
+	.set_up = set_up,
+	.judge = judge,
+	.may_sleep = may_sleep_if_received,
+	.world = &world,
+	.world_bytes = sizeof(world),
 	.bounds = { 2, 1 },
 };
 

@@ -7,6 +7,7 @@
 const struct scenario *const scenarios[] = {
 	&scenario_close,
 	&scenario_poller,
+	&scenario_poller_rival,
 	&scenario_poller_three,
 	&scenario_pool,
 	&scenario_share,

@@ -6,7 +6,7 @@
 #include "../explore.h"
 
 extern const struct scenario scenario_close;
-extern const struct scenario scenario_poller, scenario_poller_three;
+extern const struct scenario scenario_poller, scenario_poller_rival, scenario_poller_three;
 extern const struct scenario scenario_pool;
 extern const struct scenario scenario_share, scenario_share_threads;
 extern const struct scenario scenario_wait, scenario_wait_deaf, scenario_wait_three;
