@@ -6,6 +6,7 @@
  *	system.c	what the code calls of the system: sim_mmap() in the place of mmap()
  *	files.c		its descriptors
  *	memory.c	what a load may return, and which plain accesses race
+ *	room.c		what each process and thread has for itself, and sets it back
  *	schedule.c	threads, processes, kills: one schedule from its beginning to its end
  *	search.c	which schedules, and a failing one made short
  *	trace.c		a schedule in words
@@ -166,6 +167,27 @@ void memory_lock(uintptr_t address, void *pc);
 /* What the latest store wrote, as the kernel sees it. */
 uint32_t memory_look(uintptr_t address);
 
+/* ---- room.c ---- */
+
+void room_init(void);
+
+/* For a new scenario: all is as in a program that has just begun. */
+void room_begin(void);
+
+/* What is there now is what each schedule begins with. */
+void room_keep_all(const struct scenario *scenario);
+void room_restore_all(const struct scenario *scenario);
+
+/* This thread goes on, in its process. */
+void room_enter(struct thread *thread);
+void room_restart_daemon(void);
+
+/* Private memory of the process, zeroed. */
+void *room_allocate(size_t bytes, size_t alignment);
+
+/* Memory of the explorer itself that is set back before each schedule; in the set-up. */
+void room_keep(void *memory, size_t bytes);
+
 /* ---- schedule.c ---- */
 
 extern struct thread threads[EXPLORE_THREADS];
@@ -185,9 +207,6 @@ void schedule_block(enum thread_state state);
 /* Others first, if there are any. */
 void schedule_yield(void);
 
-/* Private memory of the process, zeroed. */
-void *schedule_allocate(size_t bytes, size_t alignment);
-
 enum outcome {
 	OUTCOME_RIGHT,
 	OUTCOME_REDUNDANT,		/* as one that was explored before */
@@ -198,9 +217,6 @@ void schedule_init(const struct scenario *scenario);
 enum outcome schedule_run(void);
 const char *schedule_fault(void);
 const char *schedule_fault_kind(void);
-
-/* Memory of the explorer itself that is set back before each schedule; in the set-up. */
-void schedule_keep(void *memory, size_t bytes);
 
 /* A process to reap, or 0. For the daemon. */
 uint32_t schedule_to_reap(void);

@@ -56,7 +56,7 @@ static struct {
 void files_init(void)
 {
 	memset(&files, 0, sizeof(files));
-	schedule_keep(&files, sizeof(files));
+	room_keep(&files, sizeof(files));
 }
 
 static int fail(int error)

@@ -3,13 +3,9 @@
  * schedule.c - one schedule: threads, processes, and who ends
  *
  * Threads are stacks of one thread of the system, and one of them runs. Each stops before every
- * access that another one may see; there the search says who goes on. What the explored code has
- * as statics belongs to a process, and what it has as thread-local variables to a thread: both are
- * copied in and out when another one goes on. Before each schedule all memory is as the set-up
- * left it.
+ * access that another one may see; there the search says who goes on. What each has for itself is
+ * changed with it (room.c).
  */
-#include <elf.h>
-#include <link.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -24,10 +20,6 @@
 
 #define STACK_BYTES (256 * 1024)
 #define MAX_STEPS 20000
-#define TLS_BYTES sizeof(threads[0].tls)
-
-extern unsigned char __start_explored_data[], __stop_explored_data[];
-extern unsigned char __start_explored_bss[], __stop_explored_bss[];
 
 struct thread threads[EXPLORE_THREADS];
 struct sim_process processes[EXPLORE_THREADS];
@@ -39,199 +31,6 @@ uint32_t n_threads;
 struct schedule_counts schedule_counts;
 
 static const struct scenario *scenario;
-
-/* ---- what a process and a thread have for themselves ---- */
-
-struct image {
-	unsigned char bytes[STATIC_BYTES];
-};
-
-static struct image pristine, images[EXPLORE_THREADS];
-static uint32_t image_of;		/* whose is in place */
-static unsigned char *tls;
-static size_t tls_bytes;
-static unsigned char pristine_tls[TLS_BYTES];
-static uint32_t tls_of;
-
-static size_t data_bytes(void)
-{
-	return (size_t)(__stop_explored_data - __start_explored_data);
-}
-
-static size_t bss_bytes(void)
-{
-	return (size_t)(__stop_explored_bss - __start_explored_bss);
-}
-
-static void take_out(struct image *image)
-{
-	memcpy(image->bytes, __start_explored_data, data_bytes());
-	memcpy(image->bytes + data_bytes(), __start_explored_bss, bss_bytes());
-}
-
-static void put_in(const struct image *image)
-{
-	memcpy(__start_explored_data, image->bytes, data_bytes());
-	memcpy(__start_explored_bss, image->bytes + data_bytes(), bss_bytes());
-}
-
-static void enter_process(uint32_t process)
-{
-	if (process == image_of)
-		return;
-	take_out(&images[image_of]);
-	put_in(&images[process]);
-	image_of = process;
-}
-
-static void enter(struct thread *thread)
-{
-	enter_process(thread->process);
-	if (tls_of != thread->id) {
-		memcpy(threads[tls_of].tls, tls, tls_bytes);
-		memcpy(tls, thread->tls, tls_bytes);
-		tls_of = thread->id;
-	}
-	self = thread;
-}
-
-/* The program's own: the explored code has its variables there, and nothing else does. */
-static int find_tls(struct dl_phdr_info *info, size_t size, void *unused)
-{
-	(void)size;
-	(void)unused;
-	for (int i = 0; i < info->dlpi_phnum; i++)
-		if (info->dlpi_phdr[i].p_type == PT_TLS) {
-			tls = info->dlpi_tls_data;
-			tls_bytes = info->dlpi_phdr[i].p_memsz;
-		}
-	/* The program comes first. */
-	return 1;
-}
-
-void *schedule_allocate(size_t bytes, size_t alignment)
-{
-	struct sim_process *process = &processes[self->process];
-	size_t at = (process->used + alignment - 1) & ~(alignment - 1);
-	unsigned char *memory;
-
-	if (at + bytes > PRIVATE_BYTES)
-		explore_fail("process %u uses too much memory", self->process);
-	process->used = at + bytes;
-	memory = region + SHARED_BYTES + self->process * PRIVATE_BYTES + at;
-	memset(memory, 0, bytes);
-	return memory;
-}
-
-static size_t shared_used;
-
-void *explore_shared(size_t bytes, size_t alignment)
-{
-	size_t at = (shared_used + alignment - 1) & ~(alignment - 1);
-
-	if (at + bytes > SHARED_BYTES)
-		abort();
-	shared_used = at + bytes;
-	return region + at;
-}
-
-/* ---- what all begin with ---- */
-
-static struct {
-	unsigned char *shared;
-	unsigned char *private[EXPLORE_THREADS];
-	struct image images[EXPLORE_THREADS];
-	struct thread threads[EXPLORE_THREADS];
-	struct sim_process processes[EXPLORE_THREADS];
-	unsigned char *world;
-	int64_t now_ns;
-} before;
-
-/* What else is set back. */
-#define MAX_KEPT 8
-static struct {
-	void *memory;
-	size_t bytes;
-	void *copy;
-} kept[MAX_KEPT];
-static uint32_t n_kept;
-
-static void *copy_of(const void *from, size_t bytes)
-{
-	void *to = malloc(bytes + 1);
-
-	if (!to)
-		abort();
-	memcpy(to, from, bytes);
-	return to;
-}
-
-void schedule_keep(void *memory, size_t bytes)
-{
-	for (uint32_t i = 0; i < n_kept; i++)
-		if (kept[i].memory == memory)
-			return;
-	if (n_kept == MAX_KEPT)
-		abort();
-	kept[n_kept].memory = memory;
-	kept[n_kept++].bytes = bytes;
-}
-
-static unsigned char *private_of(uint32_t process)
-{
-	return region + SHARED_BYTES + process * PRIVATE_BYTES;
-}
-
-static void keep_all(void)
-{
-	enter(&threads[0]);
-	take_out(&images[image_of]);
-	memcpy(threads[tls_of].tls, tls, tls_bytes);
-	memcpy(before.images, images, sizeof(images));
-	memcpy(before.threads, threads, sizeof(threads));
-	memcpy(before.processes, processes, sizeof(processes));
-	free(before.shared);
-	before.shared = copy_of(region, shared_used);
-	for (uint32_t i = 0; i < EXPLORE_THREADS; i++) {
-		free(before.private[i]);
-		before.private[i] = copy_of(private_of(i), processes[i].used);
-	}
-	free(before.world);
-	before.world = copy_of(scenario->world, scenario->world_bytes);
-	for (uint32_t i = 0; i < n_kept; i++) {
-		free(kept[i].copy);
-		kept[i].copy = copy_of(kept[i].memory, kept[i].bytes);
-	}
-	before.now_ns = now_ns;
-}
-
-static void restore_all(void)
-{
-	memcpy(images, before.images, sizeof(images));
-	memcpy(threads, before.threads, sizeof(threads));
-	memcpy(processes, before.processes, sizeof(processes));
-	memcpy(region, before.shared, shared_used);
-	for (uint32_t i = 0; i < EXPLORE_THREADS; i++)
-		if (processes[i].used)
-			memcpy(private_of(i), before.private[i], processes[i].used);
-	if (scenario->world_bytes)
-		memcpy(scenario->world, before.world, scenario->world_bytes);
-	for (uint32_t i = 0; i < n_kept; i++)
-		memcpy(kept[i].memory, kept[i].copy, kept[i].bytes);
-	now_ns = before.now_ns;
-	step = 0;
-	schedule_counts = (struct schedule_counts){ .n_kills = 0 };
-	image_of = 0;
-	put_in(&images[0]);
-	tls_of = 0;
-	memcpy(tls, threads[0].tls, tls_bytes);
-	self = &threads[0];
-	memory_reset();
-	for (uint32_t i = 0; i < n_threads; i++)
-		threads[i].now.happened.at[i] = threads[i].now.known.at[i] = 1;
-	for (uint32_t i = 0; i < n_threads; i++)
-		threads[i].has_written = true;
-}
 
 /* ---- stacks ---- */
 
@@ -467,14 +266,7 @@ static void kill_process(uint32_t id)
 	files_hang_up();
 	threads[0].state = THREAD_RUNS;
 	threads[0].op = OP_ALL;
-	memcpy(threads[0].tls, before.threads[0].tls, tls_bytes);
-	if (tls_of == 0)
-		memcpy(tls, threads[0].tls, tls_bytes);
-	processes[0].used = before.processes[0].used;
-	memcpy(private_of(0), before.private[0], processes[0].used);
-	images[0] = before.images[0];
-	if (image_of == 0)
-		put_in(&images[0]);
+	room_restart_daemon();
 	prepare_stack(&threads[0]);
 }
 
@@ -522,7 +314,7 @@ static void switch_to(struct thread *next)
 		return;
 	if (!next)
 		fiber_switch(&nowhere, main_sp);
-	enter(next);
+	room_enter(next);
 	/* The daemon, if it was just killed, does not come back to where it was. */
 	fiber_switch(from->has_begun ? &from->sp : &nowhere, next->sp);
 }
@@ -605,7 +397,7 @@ static const struct scenario_thread daemon_thread = { .name = "daemon", .run = s
 
 static void prepare(struct thread *thread)
 {
-	enter(thread);
+	room_enter(thread);
 	if (thread->of->prepare)
 		thread->of->prepare();
 }
@@ -617,12 +409,7 @@ void schedule_init(const struct scenario *of)
 	if (!is_ready) {
 		memory_init();
 		catch_faults();
-		dl_iterate_phdr(find_tls, NULL);
-		if (tls_bytes > TLS_BYTES || data_bytes() + bss_bytes() > STATIC_BYTES - 64)
-			abort();
-		take_out(&pristine);
-		if (tls_bytes)
-			memcpy(pristine_tls, tls, tls_bytes);
+		room_init();
 		for (uint32_t i = 0; i < EXPLORE_THREADS; i++)
 			make_stack(&threads[i]);
 		is_ready = true;
@@ -631,41 +418,45 @@ void schedule_init(const struct scenario *of)
 	scenario = of;
 	exploring = false;
 	in_main = true;
-	memset(region, 0, shared_used);
-	shared_used = 0;
 	now_ns = INT64_C(1000000000000);
-	put_in(&pristine);
-	if (tls_bytes)
-		memcpy(tls, pristine_tls, tls_bytes);
-	image_of = tls_of = 0;
 	self = &threads[0];
 	n_threads = of->n_threads + 1;
 	memset(processes, 0, sizeof(processes));
 	for (uint32_t i = 0; i < EXPLORE_THREADS; i++) {
-		images[i] = pristine;
 		threads[i] = (struct thread){
 			.id = i,
 			.of = i == 0 || i >= n_threads ? &daemon_thread : &of->threads[i - 1],
 			.process = i == 0 || i >= n_threads ? 0 : of->threads[i - 1].process,
 			.stack = threads[i].stack,
 		};
-		memcpy(threads[i].tls, pristine_tls, tls_bytes);
 		if (i < n_threads)
 			processes[threads[i].process].n_threads++;
 	}
+	room_begin();
 	if (setjmp(alone)) {
 		fprintf(stderr, "%s: the set-up fails: %s\n", of->name, fault);
 		exit(2);
 	}
 	if (of->world_bytes)
 		memset(of->world, 0, of->world_bytes);
-	n_kept = 0;
 	files_init();
 	if (of->set_up)
 		of->set_up();
 	for (uint32_t i = 1; i < n_threads; i++)
 		prepare(&threads[i]);
-	keep_all();
+	room_keep_all(of);
+}
+
+static void restore(void)
+{
+	room_restore_all(scenario);
+	step = 0;
+	schedule_counts = (struct schedule_counts){ .n_kills = 0 };
+	memory_reset();
+	for (uint32_t i = 0; i < n_threads; i++)
+		threads[i].now.happened.at[i] = threads[i].now.known.at[i] = 1;
+	for (uint32_t i = 0; i < n_threads; i++)
+		threads[i].has_written = true;
 }
 
 static void begin_all(void)
@@ -678,7 +469,7 @@ static void begin_all(void)
 			threads[0].state = THREAD_ENDED;
 			continue;
 		}
-		enter(&threads[i]);
+		room_enter(&threads[i]);
 		fiber_switch(&main_sp, threads[i].sp);
 	}
 	is_beginning = false;
@@ -695,7 +486,7 @@ static void judge(void)
 enum outcome schedule_run(void)
 {
 	n_begun++;
-	restore_all();
+	restore();
 	search_begin();
 	outcome = OUTCOME_RIGHT;
 	exploring = true;
@@ -703,37 +494,22 @@ enum outcome schedule_run(void)
 	if (outcome == OUTCOME_RIGHT) {
 		struct thread *first;
 
-		enter(&threads[0]);
+		room_enter(&threads[0]);
 		in_main = true;
 		first = setjmp(alone) ? NULL : choose_next(self);
 		if (first) {
 			in_main = false;
-			enter(first);
+			room_enter(first);
 			fiber_switch(&main_sp, first->sp);
 		}
 	}
 	in_main = true;
 	exploring = false;
 	if (outcome == OUTCOME_RIGHT) {
-		enter(&threads[0]);
+		room_enter(&threads[0]);
 		judge();
 	}
 	return outcome;
-}
-
-void explore_in(uint32_t process, void (*function)(void *), void *argument)
-{
-	unsigned char saved[TLS_BYTES];
-	uint32_t was = self->process;
-
-	memcpy(saved, tls, tls_bytes);
-	memcpy(tls, pristine_tls, tls_bytes);
-	self->process = process;
-	enter_process(process);
-	function(argument);
-	self->process = was;
-	enter_process(was);
-	memcpy(tls, saved, tls_bytes);
 }
 
 /* ---- the dead ---- */

@@ -73,7 +73,7 @@ static void set_live(uint32_t id, enum mempool_holder_kind kind)
 void stage_make(const struct config *config)
 {
 	memset(&stage_world, 0, sizeof(stage_world));
-	schedule_keep(&stage_world, sizeof(stage_world));
+	room_keep(&stage_world, sizeof(stage_world));
 	must(config_copy(&shape, config), "config_copy");
 	size = segment_size_bytes(&shape);
 	base = explore_shared(size, MEMPOOL_PAGE_BYTES);

@@ -50,7 +50,7 @@ _Noreturn void sim___assert_fail(const char *condition, const char *file, unsign
 static void *allocate(size_t bytes, size_t alignment)
 {
 	size_t head = alignment > 16 ? alignment : 16;
-	unsigned char *memory = schedule_allocate(head + bytes, head);
+	unsigned char *memory = room_allocate(head + bytes, head);
 
 	((size_t *)(memory + head))[-1] = bytes;
 	return memory + head;
@@ -100,7 +100,7 @@ void *sim_mmap(void *address, size_t bytes, int protection, int flags, int fd, l
 	(void)offset;
 	if (fd >= 0)
 		explore_fail("the code maps a file");
-	return schedule_allocate(bytes, LINE);
+	return room_allocate(bytes, LINE);
 }
 
 int sim_munmap(void *address, size_t bytes)
