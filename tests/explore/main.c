@@ -17,8 +17,9 @@ static struct {
 	uint64_t random;		/* at least; 0: none */
 	double seconds;			/* of all random searches together, at least */
 	int preemptions, stale, kills;	/* instead of the scenario's; -2: as it says */
+	int part, n_parts;		/* of the scenarios every n_parts'th */
 	const char *replay;
-} options = { .preemptions = -2, .stale = -2, .kills = -2, .seed = 1, .exhaustive = 2000, .random = 2000 };
+} options = { .n_parts = 1, .preemptions = -2, .stale = -2, .kills = -2, .seed = 1, .exhaustive = 2000, .random = 2000 };
 
 /* ---- litmus ---- */
 
@@ -254,15 +255,16 @@ static int replay(const char *name)
 
 static int run_all(char **names, int n)
 {
-	int n_wrong = 0, n_all;
+	int n_wrong = 0, n_all = n;
 
-	for (n_all = 0; n == 0 && scenarios[n_all]; n_all++)
-		;
-	n_all = n > 0 ? n : n_all;
+	if (n == 0)
+		while (scenarios[n_all])
+			n_all++;
 	printf("%-20s %-10s %9s %9s %9s %9s %5s %8s\n", "scenario", "search", "schedules", "states",
 	       "kills", "stale", "steps", "a second");
-	for (int i = 0; i < n_all; i++)
-		n_wrong += !run(n > 0 ? find(names[i]) : scenarios[i], options.seconds / n_all);
+	for (int i = options.part; i < n_all; i += options.n_parts)
+		n_wrong += !run(n > 0 ? find(names[i]) : scenarios[i],
+				options.seconds * options.n_parts / n_all);
 	print_row("all", "", &total, n_wrong ? "WRONG" : "");
 	return n_wrong != 0;
 }
@@ -300,6 +302,7 @@ static void usage(FILE *to)
 		    "  --exhaustive N    schedules of each scenario, at most; 0: none\n"
 		    "  --random N        the same at random, at least; 0: none\n"
 		    "  --seconds S       of all random searches together, at least\n"
+		    "  --part K/N        of the scenarios every Nth, from the Kth on\n"
 		    "  --preemptions N   instead of the scenario's bounds; -1: no bound\n"
 		    "  --stale N         the same of old values\n"
 		    "  --kills N         in a schedule, at most\n"
@@ -315,6 +318,7 @@ int main(int argc, char **argv)
 		{ "seconds", required_argument, NULL, 't' },
 		{ "exhaustive", required_argument, NULL, 'e' },
 		{ "random", required_argument, NULL, 'r' },
+		{ "part", required_argument, NULL, 'p' },
 		{ "preemptions", required_argument, NULL, 'P' },
 		{ "stale", required_argument, NULL, 'S' },
 		{ "kills", required_argument, NULL, 'K' },
@@ -345,6 +349,12 @@ int main(int argc, char **argv)
 			break;
 		case 'r':
 			options.random = strtoull(optarg, NULL, 0);
+			break;
+		case 'p':
+			if (sscanf(optarg, "%d/%d", &options.part, &options.n_parts) != 2 ||
+			    options.n_parts < 1 || options.part < 1 ||
+			    options.part-- > options.n_parts)
+				return 2;
 			break;
 		case 'P':
 			options.preemptions = atoi(optarg);
