@@ -77,6 +77,7 @@ enum thread_state {
 
 enum op {
 	OP_LOAD,
+	OP_LOAD_IN_S,			/* seq_cst: which of two is first matters */
 	OP_STORE,
 	OP_RMW,
 	OP_ALL,				/* meets whatever others do */

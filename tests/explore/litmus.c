@@ -239,6 +239,7 @@ const struct litmus litmus_table[] = {
 	       T(2, sr1_acq)),
 	LITMUS("seq_cst store, fence, then relaxed store", two, "00 01 11", "10", T(1, sr0_fence),
 	       T(2, sr1)),
+	LITMUS("seq_cst stores, relaxed and seq_cst load", two, ALL2, "", T(1, sr0_sc), T(2, sr1)),
 	LITMUS("seq_cst store, then seq_cst store", two, "00 01 11", "10", T(1, sr0_sc),
 	       T(2, sr1_sc)),
 	LITMUS("seq_cst store, then relaxed store, a fence", two, ALL2, "", T(1, sr0),

@@ -10,6 +10,7 @@
 
 #include "engine.h"
 #include "litmus.h"
+#include "program.h"
 
 static struct {
 	uint64_t seed;
@@ -291,10 +292,24 @@ static void set_mutant(const char *name)
 	}
 }
 
+/* One a line. */
+static int run_programs(void)
+{
+	char line[256];
+
+	while (fgets(line, sizeof(line), stdin)) {
+		line[strcspn(line, "\n")] = '\0';
+		if (program_run(line) != 0)
+			return 2;
+	}
+	return 0;
+}
+
 static void usage(FILE *to)
 {
 	fprintf(to, "Usage: explore [OPTION...] [SCENARIO...]\n"
 		    "       explore --litmus\n"
+		    "       explore --programs < PROGRAMS\n"
 		    "       explore --replay SCHEDULE SCENARIO\n"
 		    "\n"
 		    "  --list            what scenarios there are\n"
@@ -323,6 +338,7 @@ int main(int argc, char **argv)
 		{ "stale", required_argument, NULL, 'S' },
 		{ "kills", required_argument, NULL, 'K' },
 		{ "replay", required_argument, NULL, 'R' },
+		{ "programs", no_argument, NULL, 'A' },
 		{ "mutant", required_argument, NULL, 'm' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
@@ -368,6 +384,8 @@ int main(int argc, char **argv)
 		case 'R':
 			options.replay = optarg;
 			break;
+		case 'A':
+			return run_programs();
 		case 'm':
 			set_mutant(optarg);
 			break;

@@ -9,9 +9,9 @@
  * reads and writes the memory. A plain store begins a new history, since whatever comes is behind it.
  *
  * S, the one order of all seq_cst operations, is the order in which they are executed, but that a store
- * takes its place late: behind it, relaxed stores of its thread may be seen before it is. It has its
- * place by the next seq_cst operation of its thread, or of anybody whom it happens before, or who has
- * seen it or what follows it. Until then seq_cst loads may miss it.
+ * takes its place late: what its thread stores behind it may be seen before it is. It has its place by
+ * the next seq_cst load or fence of its thread, or operation of anybody whom it happens before, or who
+ * has seen it or what follows it. Until then seq_cst loads may miss it.
  *
  * A location is a part of a granule of 8 bytes: parts are split by byte as accesses want it.
  */
@@ -45,6 +45,7 @@ struct store {
 	uint32_t epoch;
 	uint32_t in_s;			/* when the first seq_cst access wrote or read it; 0: none */
 	bool is_late;			/* a seq_cst store whose place in S is not settled yet */
+	uint32_t late_before;		/* the one before it of the same thread, if that was late */
 	uint32_t next;			/* in the modification order; 0: it is the latest */
 	uint32_t previous;
 	bool is_rmw;			/* nothing goes between it and the one before */
@@ -388,45 +389,58 @@ static bool releases(int order)
 	       order == memory_order_seq_cst;
 }
 
-/* All stores up to that one have their places in S. */
-static void settle_s(uint32_t i)
+/* This store, those that it follows, and the earlier ones of their threads have their places. */
+static void settle_all(uint32_t i)
 {
-	last_in_s++;
 	for (; i; i = stores[i].previous)
 		if (stores[i].is_late) {
 			stores[i].in_s = last_in_s;
 			stores[i].is_late = false;
+			settle_all(stores[i].late_before);
 		}
 }
 
-/* Before a seq_cst operation: what must be before it in S. */
-static void prepare_s(const struct thread *thread)
+static void settle_s(uint32_t i)
+{
+	last_in_s++;
+	settle_all(i);
+}
+
+/* Before a seq_cst operation: what must be before it in S. A store may be as late as those before it. */
+static void prepare_s(const struct thread *thread, bool is_store)
 {
 	for (uint32_t i = 0; i < n_threads; i++) {
 		uint32_t late = threads[i].late;
 
-		if (late && stores[late].is_late &&
-		    (&threads[i] == thread ||
-		     stores[late].epoch <= thread->now.happened.at[i]))
+		if (&threads[i] == thread && is_store)
+			continue;
+		while (late && (!stores[late].is_late ||
+				stores[late].epoch > thread->now.happened.at[i]))
+			late = stores[late].late_before;
+		if (late)
 			settle_s(late);
 	}
+}
+
+static bool is_followed_by_known(uint32_t i, const struct clock *known)
+{
+	for (; i; i = stores[i].next)
+		if (is_in(&stores[i], known))
+			return true;
+	return false;
 }
 
 /* The same of a fence: what its thread has seen, or knows to be followed. */
 static void prepare_fence(const struct thread *thread)
 {
-	prepare_s(thread);
-	for (uint32_t i = 0; i < n_threads; i++) {
-		uint32_t late = threads[i].late;
-
-		if (!late || !stores[late].is_late)
-			continue;
-		for (uint32_t k = late; k; k = stores[k].next)
-			if (is_in(&stores[k], &thread->now.known)) {
+	prepare_s(thread, false);
+	for (uint32_t i = 0; i < n_threads; i++)
+		for (uint32_t late = threads[i].late; late; late = stores[late].late_before)
+			if (stores[late].is_late &&
+			    is_followed_by_known(late, &thread->now.known)) {
 				settle_s(late);
 				break;
 			}
-	}
 }
 
 /* A seq_cst access has read it. */
@@ -440,8 +454,8 @@ static void read_in_s(struct store *store)
 /* A seq_cst access has written it. */
 static void write_in_s(uint32_t made)
 {
-	settle_s(stores[made].previous);
 	stores[made].is_late = true;
+	stores[made].late_before = self->late;
 	self->late = made;
 }
 
@@ -481,11 +495,12 @@ uint64_t memory_load(uintptr_t address, uint32_t size, int order, void *pc)
 	struct part *part;
 	struct store *store;
 
-	schedule_point(OP_LOAD, memory_place(address));
+	schedule_point(order == memory_order_seq_cst ? OP_LOAD_IN_S : OP_LOAD,
+		       memory_place(address));
 	tick();
 	part = history(address, size, false);
 	if (order == memory_order_seq_cst)
-		prepare_s(self);
+		prepare_s(self, false);
 	store = choose_store(part, order == memory_order_seq_cst, NULL);
 	have_read(part, store, order);
 	trace_access("load", address, size, order, store->value, pc);
@@ -513,6 +528,17 @@ static uint32_t n_passable(const struct part *part, bool seq_cst)
 	return n;
 }
 
+/* A seq_cst store that goes before a late one is not to be behind it in S by what its thread did. */
+static void prepare_store(const struct part *part)
+{
+	prepare_s(self, true);
+	for (uint32_t i = part->latest; i && !is_known(&stores[i], true); i = stores[i].previous)
+		if (stores[i].is_late) {
+			prepare_s(self, false);
+			return;
+		}
+}
+
 void memory_store(uintptr_t address, uint32_t size, uint64_t value, int order, void *pc)
 {
 	uint32_t made, before, n;
@@ -522,7 +548,7 @@ void memory_store(uintptr_t address, uint32_t size, uint64_t value, int order, v
 	tick();
 	part = history(address, size, true);
 	if (order == memory_order_seq_cst)
-		prepare_s(self);
+		prepare_store(part);
 	n = search_choose(CHOICE_ORDER, n_passable(part, order == memory_order_seq_cst) + 1, self);
 	made = new_store(value);
 	fill(&stores[made], order);
@@ -560,7 +586,7 @@ static uint64_t modify(struct part *part, uintptr_t address, uint32_t size, uint
 	uint32_t made;
 
 	if (order == memory_order_seq_cst)
-		prepare_s(self);
+		prepare_s(self, true);
 	have_read(part, source, order);
 	made = new_store(value);
 	fill(&stores[made], order);
@@ -644,7 +670,7 @@ bool memory_cas(uintptr_t address, uint32_t size, uint64_t *expected, uint64_t v
 	if (!fails) {
 		/* An older one that is something else: then it fails, and has read that. */
 		if (failure == memory_order_seq_cst)
-			prepare_s(self);
+			prepare_s(self, false);
 		store = choose_store(part, failure == memory_order_seq_cst, expected);
 		fails = !matches || store != &stores[part->latest];
 	}

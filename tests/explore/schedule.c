@@ -299,7 +299,7 @@ static struct thread *choose_next(struct thread *from)
 				continue;
 			}
 		}
-		next->has_written |= next->op != OP_LOAD;
+		next->has_written |= next->op != OP_LOAD && next->op != OP_LOAD_IN_S;
 		next->state = THREAD_RUNS;
 		return next;
 	}
