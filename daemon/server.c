@@ -521,8 +521,10 @@ static void server_deinit(struct server *server)
 	    !hosts_stop(&server->hosts))
 		end_at_once(server);
 	listener_close(&server->listener);
-	session_drain_stop_all(&server->sessions);
-	sessions_deinit(&server->sessions);
+	if (server->base) {
+		session_drain_stop_all(&server->sessions);
+		sessions_deinit(&server->sessions);
+	}
 	while ((host = TAILQ_FIRST(&server->hosts.list))) {
 		TAILQ_REMOVE(&server->hosts.list, host, link);
 		host_free(host);

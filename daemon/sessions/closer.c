@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -17,6 +18,8 @@
 #define CLOSER_PAUSE_MS 10
 #define CLOSER_MAX_PAUSE_MS 1000
 #define CLOSER_CROWD 8			/* twice that, beside one child that hangs */
+#define CLOSER_MAX_DOUBLINGS 16
+#define CLOSER_PART_OF_FDS 8		/* of RLIMIT_NOFILE may wait */
 
 /* ---- the child ---- */
 
@@ -57,13 +60,13 @@ static int compare(const void *a, const void *b)
 	return (*x > *y) - (*x < *y);
 }
 
-static void list_fds(const struct closer *closer, int pipe, int *fds)
+static void list_fds(const struct closer_crowd *crowd, int pipe, int *fds)
 {
 	const struct closing *closing;
 	size_t n = 0;
 
 	fds[n++] = pipe;
-	TAILQ_FOREACH(closing, &closer->waiting, link)
+	TAILQ_FOREACH(closing, &crowd->waiting, link)
 		fds[n++] = closing->fd;
 	qsort(fds, n, sizeof(*fds), compare);
 }
@@ -95,35 +98,58 @@ static pid_t start_child(const int *fds, size_t n, const int pair[2])
 	return r < 0 ? r : pid;
 }
 
-/* All that wait. Return: 0 or -errno. */
-static int start(struct closer *closer, struct closer_child *child)
+/* Return: 0 or -errno. */
+static int make_pair(struct closer *closer)
 {
-	const size_t n = closer->n_waiting + 1;
-	int *fds = malloc(n * sizeof(*fds)), pair[2];
+	if (closer->pair[0] >= 0)
+		return 0;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, closer->pair) == 0)
+		return 0;
+	closer->pair[0] = closer->pair[1] = -1;
+	return -errno;
+}
+
+static void give_to_child(struct closer *closer, struct closer_crowd *crowd,
+			  struct closer_child *child)
+{
 	struct closing *closing;
-	pid_t pid;
 
-	if (!fds || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
-		int r = fds ? -errno : -ENOMEM;
-
-		free(fds);
-		return r;
+	TAILQ_FOREACH(closing, &crowd->waiting, link) {
+		close(closing->fd);
+		closing->fd = -1;
 	}
-	list_fds(closer, pair[1], fds);
-	pid = start_child(fds, n, pair);
+	TAILQ_CONCAT(&child->closings, &crowd->waiting, link);
+	TAILQ_INSERT_TAIL(&crowd->children, child, link);
+	crowd->n_children++;
+	closer->n_waiting -= crowd->n_waiting;
+	crowd->n_waiting = 0;
+}
+
+/* All of a crowd that wait. Return: 0 or -errno. */
+static int start(struct closer *closer, struct closer_crowd *crowd)
+{
+	const size_t n = crowd->n_waiting + 1;
+	struct closer_child *child = calloc(1, sizeof(*child));
+	int *fds = malloc(n * sizeof(*fds));
+	int r = child && fds ? make_pair(closer) : -ENOMEM;
+
+	if (r == 0) {
+		TAILQ_INIT(&child->closings);
+		list_fds(crowd, closer->pair[1], fds);
+		child->pid = start_child(fds, n, closer->pair);
+		r = child->pid < 0 ? (int)child->pid : 0;
+		if (r == 0)
+			give_to_child(closer, crowd, child);
+		/* Only then, see the top. */
+		close(closer->pair[0]);
+		closer->pair[0] = closer->pair[1] = -1;
+		/* Now that there are descriptors. */
+		make_pair(closer);
+	}
 	free(fds);
-	if (pid > 0) {
-		TAILQ_FOREACH(closing, &closer->waiting, link) {
-			close(closing->fd);
-			closing->fd = -1;
-		}
-		TAILQ_CONCAT(&child->closings, &closer->waiting, link);
-		closer->n_waiting = 0;
-		child->pid = pid;
-	}
-	/* Only then, see the top. */
-	close(pair[0]);
-	return pid > 0 ? 0 : (int)pid;
+	if (r < 0)
+		free(child);
+	return r;
 }
 
 /* ---- its end ---- */
@@ -139,26 +165,84 @@ static void forget(struct closings *closings)
 	}
 }
 
-/* Return: whether some have ended; *ret_n: how many have not, *ret_free: where none is. */
-static bool reap(struct closer *closer, unsigned int *ret_n, struct closer_child **ret_free)
+static void forget_child(struct closer_crowd *crowd, struct closer_child *child)
 {
+	TAILQ_REMOVE(&crowd->children, child, link);
+	crowd->n_children--;
+	forget(&child->closings);
+	free(child);
+}
+
+/* Return: whether some have ended. */
+static bool reap(struct closer_crowd *crowd)
+{
+	struct closer_child *child, *next;
 	bool is_any = false;
 
-	*ret_n = 0;
-	*ret_free = NULL;
-	for (size_t i = 0; i < CLOSER_CHILDREN; i++) {
-		struct closer_child *child = &closer->children[i];
-
-		if (child->pid && waitpid(child->pid, NULL, WNOHANG) != 0) {
-			forget(&child->closings);
-			child->pid = 0;
-			is_any = true;
-		}
-		*ret_n += child->pid != 0;
-		if (child->pid == 0)
-			*ret_free = child;
+	for (child = TAILQ_FIRST(&crowd->children); child; child = next) {
+		next = TAILQ_NEXT(child, link);
+		if (waitpid(child->pid, NULL, WNOHANG) == 0)
+			continue;
+		forget_child(crowd, child);
+		is_any = true;
 	}
 	return is_any;
+}
+
+/* ---- crowds ---- */
+
+static struct closer_crowd *find_crowd(struct closer *closer, const struct quota_user *user)
+{
+	struct closer_crowd *crowd;
+
+	TAILQ_FOREACH(crowd, &closer->crowds, link)
+		if (crowd->user == user)
+			return crowd;
+	crowd = calloc(1, sizeof(*crowd));
+	if (!crowd)
+		return NULL;
+	/* A unit in it keeps the user. */
+	crowd->user = user;
+	TAILQ_INIT(&crowd->waiting);
+	TAILQ_INIT(&crowd->children);
+	TAILQ_INSERT_TAIL(&closer->crowds, crowd, link);
+	return crowd;
+}
+
+static void forget_crowd(struct closer *closer, struct closer_crowd *crowd)
+{
+	struct closer_child *child;
+
+	closer->n_waiting -= crowd->n_waiting;
+	forget(&crowd->waiting);
+	while ((child = TAILQ_FIRST(&crowd->children)))
+		forget_child(crowd, child);
+	TAILQ_REMOVE(&closer->crowds, crowd, link);
+	free(crowd);
+}
+
+static size_t count_closings(const struct closings *closings)
+{
+	const struct closing *closing;
+	size_t n = 0;
+
+	TAILQ_FOREACH(closing, closings, link)
+		n++;
+	return n;
+}
+
+size_t closer_count(const struct closer *closer)
+{
+	const struct closer_crowd *crowd;
+	const struct closer_child *child;
+	size_t n = 0;
+
+	TAILQ_FOREACH(crowd, &closer->crowds, link) {
+		n += count_closings(&crowd->waiting);
+		TAILQ_FOREACH(child, &crowd->children, link)
+			n += count_closings(&child->closings);
+	}
+	return n;
 }
 
 /* ---- the loop ---- */
@@ -171,35 +255,62 @@ static void look_in(struct closer *closer, unsigned int pause_ms)
 	evtimer_add(&closer->look, &pause);
 }
 
-static bool are_enough(const struct closer *closer, unsigned int n_children)
+static bool is_enough(const struct closer_crowd *crowd)
 {
-	return closer->n_waiting >= (n_children ? (size_t)CLOSER_CROWD << n_children : 1);
+	unsigned int n = crowd->n_children < CLOSER_MAX_DOUBLINGS ? crowd->n_children
+								  : CLOSER_MAX_DOUBLINGS;
+
+	return crowd->n_waiting >= (n ? (size_t)CLOSER_CROWD << n : 1);
+}
+
+/* The one with the most, where all together are too many of our descriptors. */
+static const struct closer_crowd *find_too_large(const struct closer *closer)
+{
+	const struct closer_crowd *crowd, *largest = NULL;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 ||
+	    closer->n_waiting < limit.rlim_cur / CLOSER_PART_OF_FDS)
+		return NULL;
+	TAILQ_FOREACH(crowd, &closer->crowds, link)
+		if (!largest || crowd->n_waiting > largest->n_waiting)
+			largest = crowd;
+	return largest;
+}
+
+/* Return: whether something has ended or begun. */
+static bool go_on(struct closer *closer, struct closer_crowd *crowd, bool is_too_large)
+{
+	static struct log_limit limit = LOG_LIMIT("connections that cannot be closed", 1);
+	bool is_any = reap(crowd);
+	int r;
+
+	if (!is_enough(crowd) && !(is_too_large && crowd->n_waiting > 0))
+		return is_any;
+	r = start(closer, crowd);
+	if (r < 0)
+		log_limited(&limit, LOG_WARNING, "cannot start a process that closes %zu "
+			    "connections: %s; it is tried again", crowd->n_waiting, strerror(-r));
+	return is_any || r == 0;
 }
 
 static void on_look(evutil_socket_t fd, short what, void *userdata)
 {
-	static struct log_limit limit = LOG_LIMIT("connections that cannot be closed", 1);
 	struct closer *closer = userdata;
-	struct closer_child *child;
-	unsigned int n, pause_ms = 2 * closer->pause_ms;
-	int r = 0;
+	const struct closer_crowd *too_large = find_too_large(closer);
+	struct closer_crowd *crowd, *next;
+	unsigned int pause_ms = 2 * closer->pause_ms;
 
 	(void)fd;
 	(void)what;
-	if (reap(closer, &n, &child))
-		pause_ms = CLOSER_PAUSE_MS;
-	if (child && are_enough(closer, n)) {
-		r = start(closer, child);
-		if (r == 0) {
+	for (crowd = TAILQ_FIRST(&closer->crowds); crowd; crowd = next) {
+		next = TAILQ_NEXT(crowd, link);
+		if (go_on(closer, crowd, crowd == too_large))
 			pause_ms = CLOSER_PAUSE_MS;
-			n++;
-		} else {
-			log_limited(&limit, LOG_WARNING, "cannot start a process that closes %zu "
-				    "connections: %s; it is tried again", closer->n_waiting,
-				    strerror(-r));
-		}
+		if (crowd->n_waiting == 0 && crowd->n_children == 0)
+			forget_crowd(closer, crowd);
 	}
-	if (n > 0 || closer->n_waiting > 0)
+	if (!TAILQ_EMPTY(&closer->crowds))
 		look_in(closer, pause_ms < CLOSER_MAX_PAUSE_MS ? pause_ms : CLOSER_MAX_PAUSE_MS);
 	else
 		closer->pause_ms = 0;
@@ -208,15 +319,18 @@ static void on_look(evutil_socket_t fd, short what, void *userdata)
 void closer_take(struct closer *closer, int fd, struct quota_unit *unit)
 {
 	struct closing *closing = calloc(1, sizeof(*closing));
+	struct closer_crowd *crowd = closing ? find_crowd(closer, unit->user) : NULL;
 
-	if (!closing) {
+	if (!crowd) {
 		/* It stays open: one descriptor less is better than a daemon that hangs. */
+		free(closing);
 		quota_put(unit);
 		return;
 	}
 	closing->fd = fd;
 	quota_move(&closing->unit, unit);
-	TAILQ_INSERT_TAIL(&closer->waiting, closing, link);
+	TAILQ_INSERT_TAIL(&crowd->waiting, closing, link);
+	crowd->n_waiting++;
 	closer->n_waiting++;
 	if (closer->pause_ms != CLOSER_PAUSE_MS)
 		look_in(closer, CLOSER_PAUSE_MS);
@@ -226,26 +340,28 @@ void closer_take(struct closer *closer, int fd, struct quota_unit *unit)
 
 void closer_init(struct closer *closer, struct event_base *base)
 {
-	*closer = (struct closer){ .n_waiting = 0 };
-	TAILQ_INIT(&closer->waiting);
-	for (size_t i = 0; i < CLOSER_CHILDREN; i++)
-		TAILQ_INIT(&closer->children[i].closings);
+	*closer = (struct closer){ .pair = { -1, -1 } };
+	TAILQ_INIT(&closer->crowds);
 	evtimer_assign(&closer->look, base, on_look, closer);
+	/* Else it is tried again. */
+	make_pair(closer);
 }
 
 void closer_deinit(struct closer *closer)
 {
-	struct closer_child last = { .pid = 0 };
+	struct closer_crowd *crowd;
 	int r;
 
-	TAILQ_INIT(&last.closings);
-	r = closer->n_waiting > 0 ? start(closer, &last) : 0;
-	if (r < 0)
-		log_warning("cannot start a process that closes %zu connections: %s; the end of "
-			    "mempoold closes them", closer->n_waiting, strerror(-r));
-	forget(&last.closings);
-	forget(&closer->waiting);
-	for (size_t i = 0; i < CLOSER_CHILDREN; i++)
-		forget(&closer->children[i].closings);
+	while ((crowd = TAILQ_FIRST(&closer->crowds))) {
+		r = crowd->n_waiting > 0 ? start(closer, crowd) : 0;
+		if (r < 0)
+			log_warning("cannot start a process that closes %zu connections: %s; the "
+				    "end of mempoold closes them", crowd->n_waiting, strerror(-r));
+		forget_crowd(closer, crowd);
+	}
+	if (closer->pair[0] >= 0) {
+		close(closer->pair[0]);
+		close(closer->pair[1]);
+	}
 	event_del(&closer->look);
 }

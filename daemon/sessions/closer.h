@@ -19,12 +19,17 @@
  * kernel that ends the daemon does behind all the sockets.
  *
  * The peer sees the end of its connection at once, as that is shut down; so there is no hurry.
- * One child takes all sockets that wait, and the next one is started CLOSER_PAUSE later at the
- * earliest. While some hang, it takes more and more sockets to start one more: so a few children
- * serve for thousands of sockets. With CLOSER_CHILDREN of them the sockets wait until one ends.
+ * Each user has children of its own, and so waits for nobody else's files. One child takes all
+ * sockets of a user that wait, and the next one is started CLOSER_PAUSE later at the earliest.
+ * While some of that user hang, it takes twice as many sockets to start one more: so a few children
+ * serve for thousands of sockets. Sockets that wait are descriptors of ours: where they are many,
+ * of all that we may have, the largest crowd gets its child at once.
  *
- * A socket counts as a client of its user until its child has ended. Who leaves the daemon with
- * many that hang uses up the own limit (limits: clients_per_user), and is refused.
+ * What a child needs before it can be started is kept ready, since there may be no descriptor left
+ * when it is needed most.
+ *
+ * A socket counts as a client of its user until its child has ended (daemon/base/quota.h): who
+ * leaves the daemon with many that hang is refused.
  *
  * None of this happens where the kernel refuses descriptors.
  */
@@ -41,24 +46,33 @@
 
 struct event_base;
 
-#define CLOSER_CHILDREN 8
-
 struct closing {
 	TAILQ_ENTRY(closing) link;
-	int fd;				/* -1: the child has it */
+	int fd;				/* -1: a child has it */
 	struct quota_unit unit;
 };
 TAILQ_HEAD(closings, closing);
 
 struct closer_child {
-	pid_t pid;			/* 0: none */
+	TAILQ_ENTRY(closer_child) link;
+	pid_t pid;
 	struct closings closings;
 };
 
-struct closer {
+/* Those of a user. */
+struct closer_crowd {
+	TAILQ_ENTRY(closer_crowd) link;
+	const struct quota_user *user;	/* NULL: of users that are not known */
 	struct closings waiting;
 	size_t n_waiting;
-	struct closer_child children[CLOSER_CHILDREN];
+	TAILQ_HEAD(, closer_child) children;
+	unsigned int n_children;
+};
+
+struct closer {
+	TAILQ_HEAD(, closer_crowd) crowds;	/* with sockets, or children */
+	size_t n_waiting;		/* in all */
+	int pair[2];			/* for the next child; -1: not there */
 	struct event look;
 	unsigned int pause_ms;		/* until then; 0: nothing to do */
 };
@@ -67,6 +81,9 @@ void closer_init(struct closer *closer, struct event_base *base);
 
 /* All sockets that wait get a child, whatever hangs. The children are left to themselves. */
 void closer_deinit(struct closer *closer);
+
+/* How many sockets are not closed yet. */
+size_t closer_count(const struct closer *closer);
 
 /* Take over a socket that is shut down, and what it counts for: unit may have none. */
 void closer_take(struct closer *closer, int fd, struct quota_unit *unit);

@@ -244,21 +244,6 @@ static void read_answers(void)
 			check_answer(&answer, (size_t)n);
 }
 
-/* Connections that descriptors were passed over; they count until a child has closed them. */
-static uint32_t count_closings(void)
-{
-	const struct closer *closer = &server.sessions.closer;
-	const struct closing *closing;
-	uint32_t n = 0;
-
-	TAILQ_FOREACH(closing, &closer->waiting, link)
-		n++;
-	for (size_t i = 0; i < CLOSER_CHILDREN; i++)
-		TAILQ_FOREACH(closing, &closer->children[i].closings, link)
-			n++;
-	return n;
-}
-
 static void check_counts(void)
 {
 	struct session *session;
@@ -268,7 +253,8 @@ static void check_counts(void)
 		n_at_door += session->is_at_door;
 	FUZZ_CHECK(server.sessions.n_at_door == n_at_door &&
 		   n_at_door <= SESSION_DOOR_MAX + server.conf->max_clients);
-	FUZZ_CHECK(quota_count(&server.quota) <= server.conf->max_clients + count_closings());
+	FUZZ_CHECK(quota_count(&server.quota) <= server.conf->max_clients +
+		   closer_count(&server.sessions.closer));
 	FUZZ_CHECK(server.counters.n_tenants <= server.conf->max_clients);
 }
 
@@ -575,7 +561,7 @@ static void clean_up(void)
 	FUZZ_CHECK(is_idle());
 	while (server.sessions.closer.pause_ms)
 		event_base_loop(server.base, EVLOOP_ONCE);
-	FUZZ_CHECK(count_closings() == 0);
+	FUZZ_CHECK(closer_count(&server.sessions.closer) == 0);
 	FUZZ_CHECK(server.sessions.n_at_door == 0 && quota_count(&server.quota) == 0);
 }
 

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -162,6 +163,42 @@ START_TEST(test_descriptors_in_many_connections)
 }
 END_TEST
 
+static void be_poor(void *userdata)
+{
+	const struct rlimit limit = { 40, 40 };
+
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		_exit(EXIT_FAILURE);
+	passing_lack_passrights(userdata);
+}
+
+/* Others have taken all the daemon's descriptors meanwhile, and stay. */
+START_TEST(test_descriptors_are_closed_where_none_is_left)
+{
+	enum { N = 60 };
+	struct passing passed = passing_new();
+	int fds[N];
+
+	fixture_stop(&fixture);
+	fixture_configure(&fixture, "limits: { clients: 100, clients_per_user: 100, "
+			  "hello_timeout: 60s }\n", NULL);
+	fixture.in_child = be_poor;
+	fixture_start(&fixture);
+	kill(fixture.pid, SIGSTOP);
+	for (size_t i = 0; i < N; i++) {
+		fds[i] = wire_connect(&fixture);
+		if (i == 0)
+			ck_assert_int_eq(passing_send(fds[i], "x", 1, &passed, 1), 1);
+	}
+	kill(fixture.pid, SIGCONT);
+	passing_expect_closed(&passed);
+	ck_assert(fixture_log_has(&fixture, "cannot accept clients now"));
+	for (size_t i = 0; i < N; i++)
+		close(fds[i]);
+	wait_until(is_served, NULL, 5000);
+}
+END_TEST
+
 /* While it stops, they are in connections that nobody has accepted. */
 START_TEST(test_descriptors_passed_to_one_that_stops)
 {
@@ -199,6 +236,7 @@ int main(void)
 	tcase_add_test(tcase, test_descriptors_behind_a_hello_end_its_connection);
 	tcase_add_loop_test(tcase, test_descriptors_behind_what_is_not_read, 0, 4);
 	tcase_add_test(tcase, test_descriptors_in_many_connections);
+	tcase_add_test(tcase, test_descriptors_are_closed_where_none_is_left);
 	tcase_add_test(tcase, test_descriptors_passed_to_one_that_stops);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
