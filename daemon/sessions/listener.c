@@ -18,7 +18,9 @@
 #include "daemon/base/log.h"
 #include "daemon/sessions/rights.h"
 
-#define LISTENER_BACKLOG 512
+/* Thousands may come at once, when their machine starts or we come back. The kernel takes less where
+ * net.core.somaxconn says so. */
+#define LISTENER_BACKLOG 4096
 #define NEW_SUFFIX ".new"
 
 static int set_nonblocking(int fd)

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "fixture.h"
+#include "shm/packet.h"
 
 #define USER_A 54321
 #define USER_B 54322
@@ -547,6 +548,38 @@ START_TEST(test_crowd_at_the_door_keeps_nobody_out_who_comes_back)
 }
 END_TEST
 
+/* As many as may wait to be accepted on this machine, up to that. */
+static int most_waiting(int most)
+{
+	FILE *file = fopen("/proc/sys/net/core/somaxconn", "r");
+	int n = 0;
+
+	if (file && fscanf(file, "%d", &n) != 1)
+		n = 0;
+	if (file)
+		fclose(file);
+	return n < most ? n : most;
+}
+
+/* The daemon is not running meanwhile: all the same nobody of them is told to try again. */
+START_TEST(test_crowd_that_comes_at_once_finds_room)
+{
+	enum { MOST = 900 };
+	int fds[MOST], n = most_waiting(MOST);
+
+	fixture_start(&fixture);
+	kill(fixture.pid, SIGSTOP);
+	for (int i = 0; i < n; i++) {
+		fds[i] = packet_connect(fixture.socket_path);
+		ck_assert_int_ge(fds[i], 0);
+	}
+	for (int i = 0; i < n; i++)
+		close(fds[i]);
+	kill(fixture.pid, SIGCONT);
+	fixture_stop(&fixture);
+}
+END_TEST
+
 /* Both, in that order. */
 static void expect_in_log(const char *first, const char *second)
 {
@@ -745,6 +778,7 @@ int main(void)
 	tcase_add_test(tcase, test_adopted_holders_count_and_come_back);
 	tcase_add_test(tcase, test_crowd_at_the_door_keeps_nobody_out_who_comes_back);
 	tcase_add_test(tcase, test_crowd_at_the_door_that_says_hello);
+	tcase_add_test(tcase, test_crowd_that_comes_at_once_finds_room);
 	if (!skip_unless_root("other users, pid namespaces")) {
 		tcase_add_loop_test(tcase, test_start_never_refuses_who_may_connect, 0, 2);
 		tcase_add_test(tcase, test_allow_anybody_lets_everybody_in);
