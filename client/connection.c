@@ -67,13 +67,15 @@ int connection_ask_wake(const struct connection *connection)
 /*
  * A new connection, with all that is to be said on it. A daemon that hangs up over the hello has
  * said why: its answer is to be read, so that is no error here.
+ * Return: 0; -ENOTCONN no daemon; -EAGAIN there is one, and so many come to it that it has no room
+ *	   for one more yet; -errno.
  */
 static int begin(struct connection *connection)
 {
 	int r = packet_connect(connection->socket_path);
 
 	if (r < 0)
-		return no_daemon(r);
+		return r == -EAGAIN ? r : no_daemon(r);
 	connection->fd = r;
 	connection->number++;
 	r = watch(connection);
@@ -417,23 +419,27 @@ static int try_until(const struct attempt *attempt, struct mempool_msg_welcome *
 		     struct packet_passed *ret_passed)
 {
 	for (;;) {
+		bool is_crowded;
 		int64_t again_ns;
 		int r;
 
 		say_unsaid(attempt->connection->socket_path);
 		r = begin(attempt->connection);
+		is_crowded = r == -EAGAIN;
 		if (r == 0)
 			r = await(attempt, ret_welcome, ret_passed);
-		if (r != -ENOTCONN || !attempt->waits)
+		/* One try, as one that waits, goes on until the daemon that is there has heard it. */
+		if (!is_crowded && (r != -ENOTCONN || !attempt->waits))
 			return r;
 
 		again_ns = clock_now_ns() + RETRY_NS;
 		if (again_ns > attempt->deadline_ns)
 			again_ns = attempt->deadline_ns;
 		r = wait_until(attempt, again_ns);
-		if (r != -ETIMEDOUT)
+		/* 0: a signal handler, which one try goes on through. */
+		if (r < 0 && r != -ETIMEDOUT)
 			return r;
-		if (again_ns == attempt->deadline_ns)
+		if (r < 0 && again_ns == attempt->deadline_ns)
 			return -ENOTCONN;
 	}
 }

@@ -42,7 +42,8 @@ struct connection {
 /**
  * connection_open() - connect, say connection->hello, wait for the welcome
  * @waits:	 for a daemon to be there, until the deadline; a signal handler ends that. Else
- *		 one try, which goes on through signals
+ *		 one try, which goes on through signals, and while a daemon is there but has no
+ *		 room for one more connection
  * @deadline_ns: for all of it (shm/packet.h)
  * @meanwhile:	 called while the daemon makes its answer, each time that it was asked
  *

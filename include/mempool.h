@@ -100,7 +100,7 @@ struct mempool_pool_info {
  * The socket is all that is needed: the daemon passes the segment over it, and no name in /dev/shm
  * is opened. Waits for the daemon until the timeout: for one that does not run, and for the answer
  * of one that does. With timeout_ns 0 the socket is tried once, and the answer has 5 s (a daemon
- * started by its socket may be taking memory), whatever signals come.
+ * started by its socket may be taking memory, or thousands may come at once), whatever signals come.
  *
  * Threads: any.
  * Crash:   killed inside, the daemon sees the process end and frees the holder id.

@@ -514,6 +514,70 @@ START_TEST(test_open_no_daemon_enotconn)
 }
 END_TEST
 
+/* ---- a crowd ---- */
+
+enum { N_CROWD = 4 };
+static int crowd[N_CROWD];
+
+/* As many as the listener has room for, and the broker hears one of them; nobody says anything. */
+static void gather_crowd(void)
+{
+	int n = 0;
+
+	ck_assert_int_eq(listen(listener, 1), 0);
+	for (;;) {
+		int fd = packet_connect(socket_path);
+
+		if (fd == -EAGAIN && n == N_CROWD - 1)
+			break;
+		ck_assert(fd >= 0 || fd == -EAGAIN);
+		ck_assert_int_lt(n, N_CROWD - 1);
+		if (fd >= 0)
+			crowd[n++] = fd;
+		else
+			usleep(1000);	/* the first one is to be taken out of the queue */
+	}
+	crowd[n] = -1;
+}
+
+static void *leave_soon(void *unused)
+{
+	(void)unused;
+	usleep(200000);
+	for (int i = 0; crowd[i] >= 0; i++)
+		close(crowd[i]);
+	return NULL;
+}
+
+/* Whoever waits, and who tries once, comes in behind the crowd. */
+START_TEST(test_open_crowd_is_waited_for)
+{
+	const struct mempool_client_options options = { .name = "unit",
+							.timeout_ns = _i ? -1 : 0 };
+	struct mempool_client *client;
+	pthread_t leaver;
+
+	gather_crowd();
+	ck_assert_int_eq(pthread_create(&leaver, NULL, leave_soon, NULL), 0);
+	ck_assert_int_eq(open_with(&options, &client), 0);
+	pthread_join(leaver, NULL);
+	ck_assert_int_eq(mempool_client_close(client), 0);
+}
+END_TEST
+
+/* Not for ever. */
+START_TEST(test_open_crowd_that_stays_enotconn)
+{
+	const struct mempool_client_options options = { .name = "unit", .timeout_ns = 50 * MS };
+	struct mempool_client *client;
+
+	gather_crowd();
+	ck_assert_int_eq(open_with(&options, &client), -ENOTCONN);
+	for (int i = 0; crowd[i] >= 0; i++)
+		close(crowd[i]);
+}
+END_TEST
+
 static int64_t now_ns(void)
 {
 	struct timespec now;
@@ -1184,6 +1248,8 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_open_options_of_a_later_version);
 	tcase_add_test(tcase, test_open_takes_back_what_its_hello_says_of_membarrier);
 	tcase_add_test(tcase, test_open_no_daemon_enotconn);
+	tcase_add_loop_test(tcase, test_open_crowd_is_waited_for, 0, 2);
+	tcase_add_test(tcase, test_open_crowd_that_stays_enotconn);
 	tcase_add_test(tcase, test_open_without_answer_ends_with_its_deadline);
 	tcase_add_test(tcase, test_open_signal_handler_ends_the_wait);
 	tcase_add_test(tcase, test_calls_without_answer_do_not_wait);
