@@ -112,14 +112,13 @@ static int map_piece(unsigned char *base, const struct geometry_piece *piece, in
 	return 0;
 }
 
-/* Return: 0, or as map_piece(); *ret_end is where those end that are mapped. */
+/* Return: 0, or as map_piece(); *ret_failed: of which piece, and those behind it are not tried. */
 static int map_pieces(unsigned char *base, const struct geometry *plan, struct segment_fds fds,
 		      enum segment_access access, enum segment_access data_access, int fixed,
-		      uint64_t *ret_end)
+		      const struct geometry_piece **ret_failed)
 {
 	int r = 0;
 
-	*ret_end = 0;
 	for (uint32_t i = 0; r == 0 && i < plan->n_pieces; i++) {
 		const struct geometry_piece *piece = &plan->pieces[i];
 
@@ -127,8 +126,8 @@ static int map_pieces(unsigned char *base, const struct geometry *plan, struct s
 			r = map_piece(base, piece, fds.control, access, fixed);
 		else if (fds.data >= 0)
 			r = map_piece(base, piece, fds.data, data_access, fixed);
-		if (r == 0)
-			*ret_end = piece->off + piece->bytes;
+		if (r < 0)
+			*ret_failed = piece;
 	}
 	return r;
 }
@@ -151,21 +150,56 @@ static bool is_without_gaps(const struct geometry *plan, struct segment_fds fds)
 static int map_free(unsigned char *base, const struct geometry *plan, struct segment_fds fds,
 		    enum segment_access access, enum segment_access data_access)
 {
-	uint64_t end;
-	int r = map_pieces(base, plan, fds, access, data_access, MAP_FIXED_NOREPLACE, &end);
+	const struct geometry_piece *failed;
+	int r = map_pieces(base, plan, fds, access, data_access, MAP_FIXED_NOREPLACE, &failed);
 
-	/* What is behind the end may be somebody else's. */
-	if (r < 0 && end > 0)
-		munmap(base, end);
+	/* From there on it may be somebody else's. */
+	if (r < 0 && failed->off > 0)
+		munmap(base, failed->off);
 	return r;
+}
+
+/*
+ * A mmap(2) with MAP_FIXED that fails may have unmapped what was there (before Linux 6.12, where
+ * a huge page is missing, say), and another thread may have mapped something of its own there since:
+ * that is not ours to unmap. If the place is empty, it is ours again. If it is not, and the failure is
+ * one of those that the kernel finds before it unmaps, it is what we have reserved. Else it may be
+ * either: it stays, at worst addresses without memory.
+ */
+static bool is_still_ours(unsigned char *at, uint64_t bytes, int error)
+{
+	void *again = mmap(at, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
+						 MAP_FIXED_NOREPLACE, -1, 0);
+
+	if (again == at)
+		return true;
+	if (again != MAP_FAILED)
+		munmap(again, bytes);
+	return error != -ENOMEM && error != -EPERM;
+}
+
+/* Give back a range that is held, but for the place of a piece that may be held no more. */
+static void unmap_around(unsigned char *base, uint64_t size, const struct geometry_piece *failed,
+			 int error)
+{
+	uint64_t end = failed->off + failed->bytes;
+
+	if (is_still_ours(base + failed->off, failed->bytes, error)) {
+		munmap(base, size);
+		return;
+	}
+	if (failed->off > 0)
+		munmap(base, failed->off);
+	if (end < size)
+		munmap(base + end, size - end);
 }
 
 static int map_range(const struct geometry *plan, struct segment_fds fds,
 		     enum segment_access access, enum segment_access data_access,
 		     unsigned char **ret_base)
 {
+	const struct geometry_piece *failed;
 	unsigned char *base;
-	uint64_t end;
 	int r;
 
 	r = reserve(plan->total_size, plan->data_align, &base);
@@ -180,9 +214,9 @@ static int map_range(const struct geometry *plan, struct segment_fds fds,
 	}
 	if (r < 0)
 		return r;
-	r = map_pieces(base, plan, fds, access, data_access, MAP_FIXED, &end);
+	r = map_pieces(base, plan, fds, access, data_access, MAP_FIXED, &failed);
 	if (r < 0)
-		munmap(base, plan->total_size);
+		unmap_around(base, plan->total_size, failed, r);
 	else
 		*ret_base = base;
 	return r;

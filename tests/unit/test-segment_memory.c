@@ -674,6 +674,73 @@ START_TEST(test_map_fds_holds_what_it_leaves_free)
 }
 END_TEST
 
+/* Of control alone a piece fails, as an older kernel fails: what was there is gone, and another
+ * thread of the program maps something of its own there at once. */
+static struct {
+	bool is_on;
+	bool is_taken;			/* by the other thread */
+	int error;
+	unsigned char *at;
+	size_t bytes;
+} failing;
+
+/* By whichever name it is called. */
+void *__wrap_mmap(void *at, size_t size, int protection, int flags, int fd, off_t off);
+void *__wrap_mmap64(void *at, size_t size, int protection, int flags, int fd, off_t off);
+
+static void *call_mmap(void *at, size_t size, int protection, int flags, int fd, off_t off)
+{
+	return (void *)syscall(SYS_mmap, at, size, protection, flags, fd, off);
+}
+
+void *__wrap_mmap64(void *at, size_t size, int protection, int flags, int fd, off_t off)
+{
+	if (!failing.is_on || !(flags & MAP_FIXED) || off == 0)
+		return call_mmap(at, size, protection, flags, fd, off);
+	failing.is_on = false;
+	failing.at = at;
+	failing.bytes = size;
+	munmap(at, size);
+	if (failing.is_taken) {
+		ck_assert_ptr_eq(call_mmap(at, size, PROT_READ | PROT_WRITE, MAP_PRIVATE |
+					   MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0), at);
+		memset(at, 'x', size);
+	}
+	errno = failing.error;
+	return MAP_FAILED;
+}
+
+void *__wrap_mmap(void *at, size_t size, int protection, int flags, int fd, off_t off)
+{
+	return __wrap_mmap64(at, size, protection, flags, fd, off);
+}
+
+/* All that was reserved is given back, but for what another thread has. */
+START_TEST(test_map_fds_that_fail_leave_others_their_memory)
+{
+	static const int errors[] = { ENOMEM, EPERM };
+	struct segment_fds fds = test_segment_fds(&config);
+	unsigned char resident;
+
+	close(fds.data);
+	fds.data = -1;
+	failing.error = errors[_i % 2];
+	failing.is_taken = _i / 2;
+	failing.is_on = true;
+	ck_assert_int_eq(segment_map_fds(fds, &geometry, SEGMENT_READ_WRITE, SEGMENT_READ_WRITE,
+					 &memory), -failing.error);
+	ck_assert(!failing.is_on);
+	if (failing.is_taken) {
+		for (size_t i = 0; i < failing.bytes; i++)
+			ck_assert_int_eq(failing.at[i], 'x');
+		munmap(failing.at, failing.bytes);
+	}
+	ck_assert_int_eq(mincore(failing.at, 1, &resident), -1);
+	ck_assert_int_eq(mincore(failing.at - geometry.page_bytes, 1, &resident), -1);
+	ck_assert_int_eq(mincore(failing.at + failing.bytes, 1, &resident), -1);
+}
+END_TEST
+
 static void in_dev_shm(char path[96])
 {
 	snprintf(path, 96, "/dev/shm%s", name);
@@ -821,6 +888,7 @@ static void add_tests(TCase *tcase)
 	if (!MEMPOOL_SANITIZED)		/* whose run-time does not let memory be locked */
 		tcase_add_test(tcase, test_map_fds_within_the_lock_limit);
 	tcase_add_loop_test(tcase, test_map_fds_while_another_thread_maps, 0, 2);
+	tcase_add_loop_test(tcase, test_map_fds_that_fail_leave_others_their_memory, 0, 4);
 	tcase_add_loop_test(tcase, test_map_fds_holds_what_it_leaves_free, 0, 2);
 	tcase_add_test(tcase, test_map_symlink_is_not_followed);
 	tcase_add_test(tcase, test_map_fifo_is_refused_without_waiting);
