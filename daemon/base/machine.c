@@ -312,6 +312,14 @@ uint64_t machine_file_limit(void)
 		       ? UINT64_MAX : limit.rlim_cur;
 }
 
+uint64_t machine_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_max == RLIM_INFINITY
+		       ? UINT64_MAX : limit.rlim_max;
+}
+
 uint64_t machine_lockable(const char *root)
 {
 	FILE *file = open_file(root, "/proc/self/status");

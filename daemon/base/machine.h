@@ -57,4 +57,7 @@ const struct machine_nobody *machine_nobody(void);
 /* Bytes that a file of ours may have; UINT64_MAX: any. */
 uint64_t machine_file_limit(void);
 
+/* Descriptors that we may have, once we have asked for all; UINT64_MAX: any. */
+uint64_t machine_descriptor_limit(void);
+
 #endif

@@ -36,6 +36,21 @@ static void print_summary(const struct conf *conf)
 	}
 }
 
+/* Of each client so many descriptors may be on their way to it, and unread (session_may_pass()). */
+#define PASSED_PER_CLIENT 16
+
+static void warn_of_descriptors(const struct conf *conf)
+{
+	const uint64_t needed = (uint64_t)conf->max_clients * PASSED_PER_CLIENT;
+	const uint64_t limit = machine_descriptor_limit();
+
+	if (needed > limit)
+		log_warning("%u clients (limits: clients) that read nothing may leave %" PRIu64
+			    " descriptors unread, RLIMIT_NOFILE here is %" PRIu64 ": with so many "
+			    "mempoold lets in nobody (LimitNOFILE= in its unit, or fewer clients)",
+			    conf->max_clients, needed, limit);
+}
+
 /* Of what mempoold would be killed for, where it had the limits that we have. */
 static void warn_of_limits(const struct conf *conf, const char *root)
 {
@@ -76,6 +91,7 @@ int conf_check(const char *path, const char *root)
 	}
 	print_summary(conf);
 	warn_of_limits(conf, root);
+	warn_of_descriptors(conf);
 	conf_free(conf);
 	return EXIT_SUCCESS;
 }

@@ -287,24 +287,32 @@ static void check_config(const char *config, char *ret_warning, size_t size)
 START_TEST(test_check_of_config_warns_of_limits)
 {
 	static const char *const config =
+		"limits: { clients: 10, clients_per_user: 10 }\n"
 		"segments:\n"
 		"  - { name: a, pools: [ { chunk_size: 1MiB, chunk_count: 1 } ] }\n"
 		"  - { name: b, pools: [ { chunk_size: 1MiB, chunk_count: 1 } ] }\n";
 	const struct rlimit limit = { .rlim_cur = 600 << 10, .rlim_max = 600 << 10 };
+	/* The soft one is raised. */
+	struct rlimit descriptors = { .rlim_cur = 100, .rlim_max = 160 };
 	char said[4096];
 
 	put("/proc/self/cgroup", "0::/x\n");
 	put(CGROUP "x/memory.max", "10485760\n");
 	put(CGROUP "x/memory.current", "10485760\n");
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &descriptors), 0);
 	check_config(config, said, sizeof(said));
 	ck_assert_ptr_null(strstr(said, "warning: "));
 	put(CGROUP "x/memory.max", "2097152\n");
+	descriptors.rlim_max = 159;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &descriptors), 0);
 	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
 	check_config(config, said, sizeof(said));
 	ck_assert_msg(strstr(said, "limit of the control group here is 2.0 MiB") != NULL, "%s", said);
 	ck_assert_msg(strstr(said, "segment 'a' has an object of ") != NULL, "%s", said);
 	ck_assert_msg(strstr(said, "segment 'b' has an object of ") != NULL, "%s", said);
 	ck_assert_msg(strstr(said, "RLIMIT_FSIZE here is 600.0 KiB") != NULL, "%s", said);
+	ck_assert_msg(strstr(said, "leave 160 descriptors unread, RLIMIT_NOFILE here is 159") != NULL,
+		      "%s", said);
 }
 END_TEST
 
