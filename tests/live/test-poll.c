@@ -3,6 +3,7 @@
  * test-poll.c - who waits in poll(2) is woken, whatever becomes of the daemon meanwhile
  */
 #include <errno.h>
+#include <grp.h>
 #include <limits.h>
 #include <linux/sockios.h>
 #include <poll.h>
@@ -14,6 +15,8 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -850,6 +853,136 @@ START_TEST(test_poll_hello_again_and_again_is_refused)
 }
 END_TEST
 
+/* ---- more descriptors unread than there may be ---- */
+
+static void end_idle(pid_t pid)
+{
+	ck_assert_int_eq(kill(pid, SIGKILL), 0);
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+}
+
+enum { DAEMON_FILES = 200 };
+
+/* One that no other run of this test has at the same time. */
+static uid_t user_of_this_test(void)
+{
+	return 200000 + (uid_t)getpid();
+}
+
+static void become(uid_t uid, rlim_t n_files)
+{
+	const struct rlimit limit = { n_files, n_files };
+
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0 || setgroups(0, NULL) < 0 ||
+	    setresgid(uid, uid, uid) < 0 || setresuid(uid, uid, uid) < 0)
+		_exit(EXIT_FAILURE);
+}
+
+/* Whom the limit holds: root is above it. */
+static void be_another_user(void *userdata)
+{
+	become(*(const uid_t *)userdata, DAEMON_FILES);
+}
+
+/* A process of the daemon's user leaves more descriptors unread than the daemon may open. */
+static pid_t start_flood(uid_t uid)
+{
+	int said[2], fds[2];
+	pid_t pid;
+	char byte;
+
+	ck_assert_int_eq(pipe(said), 0);
+	pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		become(uid, 4 * DAEMON_FILES);
+		if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, fds) < 0)
+			_exit(EXIT_FAILURE);
+		for (int n = 0; n <= DAEMON_FILES; n += PACKET_MAX_PASSED) {
+			int passed[PACKET_MAX_PASSED];
+
+			for (int i = 0; i < PACKET_MAX_PASSED; i++)
+				passed[i] = said[1];
+			if (packet_send_passed(fds[0], "x", 1, passed, PACKET_MAX_PASSED) < 0)
+				_exit(EXIT_FAILURE);
+		}
+		if (write(said[1], "x", 1) != 1)
+			_exit(EXIT_FAILURE);
+		for (;;)
+			pause();
+	}
+	close(said[1]);
+	ck_assert_int_eq(read(said[0], &byte, 1), 1);
+	close(said[0]);
+	return pid;
+}
+
+static int ask_for_dump(void)
+{
+	const struct mempool_msg_dump dump = { .msg = wire_msg(MEMPOOL_MSG_DUMP, sizeof(dump)) };
+	int fd = wire_connect(&fixture);
+
+	wire_send(fd, &dump, sizeof(dump));
+	return fd;
+}
+
+/* What makes no sense without descriptors is refused for now; all else is answered without. */
+START_TEST(test_poll_no_descriptor_can_be_passed)
+{
+	const struct mempool_msg_list list = { .msg = wire_msg(MEMPOOL_MSG_LIST, sizeof(list)) };
+	struct mempool_msg_hello hello = wire_hello(&fixture, 3);
+	struct mempool_msg_welcome welcome, asker_welcome;
+	const uid_t uid = user_of_this_test();
+	union wire_answer answer;
+	int polls, asks, fd;
+	pid_t flood;
+
+	fixture_stop(&fixture);
+	ck_assert_int_eq(fixture_run_remove(&fixture), 0);
+	ck_assert_int_eq(chown(fixture.folder, uid, uid), 0);
+	fixture.in_child = be_another_user;
+	fixture.userdata = (void *)&uid;
+	fixture_start(&fixture);
+	polls = wire_attach(&fixture, 1, &welcome);
+	asks = wire_attach(&fixture, 2, &asker_welcome);
+	ask_for_wake(polls);
+	close(take_wake(polls, 1));
+
+	flood = start_flood(uid);
+	for (int i = 0; i < 2; i++) {
+		fd = wire_connect(&fixture);
+		wire_send(fd, &hello, sizeof(hello));
+		wire_expect_refused(fd, -EAGAIN, "can pass no descriptors now");
+		close(fd);
+	}
+	fd = ask_for_dump();
+	wire_expect_refused(fd, -EAGAIN, "can pass no descriptors now");
+	close(fd);
+	fd = wire_connect(&fixture);
+	wire_send(fd, &list, sizeof(list));
+	ck_assert_uint_eq(take_segment(fd), 0);
+	ask_for_peer(asks, &welcome);
+	ck_assert_uint_eq(take_peer(asks), MEMPOOL_PEER_LATER);
+	ask_for_wake(asks);
+	ck_assert_int_eq(take_wake(asks, 0), -1);
+
+	end_idle(flood);
+	wire_send(fd, &list, sizeof(list));
+	ck_assert_uint_gt(take_segment(fd), 0);
+	close(fd);
+	fd = ask_for_dump();
+	ck_assert_int_gt(wire_receive(fd, &answer), 0);
+	ck_assert_int_eq(answer.msg.type, MEMPOOL_MSG_DUMPED);
+	close(fd);
+	/* Nothing is left of the one that was refused. */
+	fd = wire_attach(&fixture, 3, &welcome);
+	wire_bye(fd);
+	close(asks);
+	close(polls);
+}
+END_TEST
+
 /* Polls, as long as it lives. */
 static void run_waiter(const struct fixture *with, int fd)
 {
@@ -944,12 +1077,6 @@ static pid_t fork_idle(void)
 			pause();
 	}
 	return pid;
-}
-
-static void end_idle(pid_t pid)
-{
-	ck_assert_int_eq(kill(pid, SIGKILL), 0);
-	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
 }
 
 /* A lost connection is out of the set, though the child has not closed it. */
@@ -1054,6 +1181,8 @@ int main(void)
 	tcase_add_test(tcase, test_poll_asker_that_does_not_read_has_few_channels_under_way);
 	tcase_add_test(tcase, test_poll_list_that_is_not_read_comes_without_descriptors);
 	tcase_add_test(tcase, test_poll_hello_again_and_again_is_refused);
+	if (!skip_unless_root("a daemon of another user"))
+		tcase_add_test(tcase, test_poll_no_descriptor_can_be_passed);
 	tcase_add_test(tcase, test_poll_news_takes_no_room_from_answers);
 	tcase_add_test(tcase, test_poll_news_waits_for_room);
 	tcase_add_test(tcase, test_poll_question_that_died_with_the_daemon_is_forgotten);
