@@ -122,6 +122,21 @@ check 'inside only what it needs is' same "$(cat <<-'ALLOWED'
 ALLOWED
 )" "$(journalctl --output=cat _SYSTEMD_UNIT=probe.service _TRANSPORT=stdout)"
 
+echo '# A child that hangs'
+# One that nothing but SIGKILL ends, in its control group; a real one nothing at all.
+bash -c "trap '' TERM HUP; while :; do sleep 1; done" &
+hanging=$!
+disown
+echo $hanging >"/sys/fs/cgroup$(property $service ControlGroup)/cgroup.procs"
+check 'it is in the control group' grep -qx $hanging \
+	"/sys/fs/cgroup$(property $service ControlGroup)/cgroup.procs"
+check 'a restart does not wait for it' timeout 15 systemctl restart $service
+check 'and leaves it alone' kill -0 $hanging
+check 'programs are let in' opens member
+check 'a stop does not wait for it' timeout 15 systemctl stop $service
+kill -KILL $hanging
+check 'and the next start works' systemctl start $service
+
 echo '# Reload'
 launch early member
 check 'a program' answers early open
