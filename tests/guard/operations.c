@@ -5,13 +5,17 @@
  * Each is called a number of times within measured(), which is what callgrind is told to
  * count, and prints its name and that number. The first does nothing: it tells what the
  * measuring itself costs. One thread, one client, memory of its own: the same at each run. And a
- * spectator, which reads; by `watched` and `unwatched` its publisher is told what it costs.
+ * spectator, which reads; by `watched` and `unwatched` its publisher is told what one costs that is
+ * a process of its own.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "client/barrier.h"
@@ -29,6 +33,7 @@ static struct mempool_subscriber *subscriber;
 static struct mempool_client *spectator;	/* whose mapping is read-only */
 static struct mempool_subscriber *watching;
 static int memory_fd;
+static uint64_t memory_size;
 static void *chunks[N];
 static size_t lengths[N];
 static uint64_t handles[N];
@@ -171,6 +176,27 @@ static void subscribe(void)
 	      "subscribe");
 }
 
+/* Of the same object, once more. */
+static struct segment *map(int prot, enum segment_access access)
+{
+	struct segment_memory memory = { .fd = -1, .access = access, .size = memory_size };
+	struct segment *segment;
+
+	memory.base = mmap(NULL, memory_size, prot, MAP_SHARED, memory_fd, 0);
+	check(memory.base != MAP_FAILED && segment_attach(&memory, &segment) == 0, "segment");
+	return segment;
+}
+
+/* Of no holder, as the daemon would make it. */
+static void make_spectator(void)
+{
+	struct segment *segment = map(PROT_READ, SEGMENT_READ_ONLY);
+
+	check(client_new_as(MEMPOOL_ROLE_SPECTATOR, segment, MEMPOOL_HOLDER_NONE, 0,
+			    &spectator) == 0,
+	      "spectator");
+}
+
 static void watch(void)
 {
 	struct mempool_topic *watched;
@@ -196,17 +222,33 @@ static void be_unwatched(void)
 	check(pair(0) == 0, "alloc+free");
 }
 
-/* A spectator has looked and waited, and is stopped between peek and verify. */
-static void watch_and_stop(void)
+/* Look, wait, and be stopped between peek and verify. */
+static void watch_until_stopped(void)
 {
 	const void *chunk;
 
-	alloc_and_publish_all();
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	make_spectator();
 	watch();
 	while (mempool_subscriber_peek(watching, &chunk, NULL, NULL, NULL, 1000000) == 0)
 		;
 	watch();
 	check(peek(0) == 0, "peek");
+	raise(SIGSTOP);
+	_exit(1);
+}
+
+static void watch_and_stop(void)
+{
+	int status;
+	pid_t pid;
+
+	alloc_and_publish_all();
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0)
+		watch_until_stopped();
+	check(waitpid(pid, &status, WUNTRACED) == pid && WIFSTOPPED(status), "stopped");
 	check(pair(0) == 0, "alloc+free");
 }
 
@@ -259,17 +301,6 @@ __attribute__((noinline)) static int measured(const struct operation *operation)
 	return r;
 }
 
-/* Of the same object, once more. */
-static struct segment *map(int prot, enum segment_access access, uint64_t size)
-{
-	struct segment_memory memory = { .fd = -1, .access = access, .size = size };
-	struct segment *segment;
-
-	memory.base = mmap(NULL, size, prot, MAP_SHARED, memory_fd, 0);
-	check(memory.base != MAP_FAILED && segment_attach(&memory, &segment) == 0, "segment");
-	return segment;
-}
-
 static void make_client(void)
 {
 	const struct segment_identity identity = {
@@ -293,14 +324,12 @@ static void make_client(void)
 	check(base != MAP_FAILED && segment_layout(base, size, &config, &identity) == 0, "layout");
 	munmap(base, size);
 
-	segment = map(PROT_READ | PROT_WRITE, SEGMENT_READ_WRITE, size);
+	memory_size = size;
+	segment = map(PROT_READ | PROT_WRITE, SEGMENT_READ_WRITE);
 	check(client_new(segment, holder_first_client(segment), 0, &client) == 0 &&
 		      mempool_queue_open(client, "queue", &queue) == 0 &&
 		      mempool_topic_open(client, "topic", &topic) == 0,
 	      "client");
-	segment = map(PROT_READ, SEGMENT_READ_ONLY, size);
-	check(client_new(segment, holder_first_client(segment) + 1, 0, &spectator) == 0,
-	      "spectator");
 	config_deinit(&config);
 }
 
@@ -321,6 +350,8 @@ int main(int argc, char *argv[])
 		return 77;
 	}
 	make_client();
+	if (argc == 1)
+		make_spectator();
 	/* The thread's first call is another matter. */
 	check(pair(0) == 0, "alloc+free");
 	for (size_t i = 0; i < n; i++) {
