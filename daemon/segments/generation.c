@@ -296,6 +296,7 @@ void generation_free(struct generation *generation)
 	chore_stop(&generation->wake);
 	evtimer_del(&generation->later);
 	sigbus_unwatch(&generation->range);
+	generation_close_passed(&generation->ahead);
 	if (generation->shape_fd >= 0)
 		close(generation->shape_fd);
 	release_segment(generation->owner->environment->jobs, generation->segment,
@@ -328,6 +329,8 @@ void generation_retire(struct generation *generation)
 	}
 	tenants_tell_news(&generation->tenants);
 	generation->state = GENERATION_RETIRED;
+	/* No member comes any more. */
+	generation_close_passed(&generation->ahead);
 	generation_kick(generation);
 }
 
@@ -402,7 +405,7 @@ static int open_object(const struct generation *generation, enum geometry_object
 	return 0;
 }
 
-int generation_open(struct generation *generation, enum generation_peer whom,
+static int open_now(struct generation *generation, enum generation_peer whom,
 		    struct generation_passed *ret_passed)
 {
 	const bool is_holder = whom == GENERATION_MEMBER || whom == GENERATION_READER;
@@ -424,6 +427,23 @@ int generation_open(struct generation *generation, enum generation_peer whom,
 	if (r < 0)
 		generation_close_passed(ret_passed);
 	return r;
+}
+
+int generation_open(struct generation *generation, enum generation_peer whom,
+		    struct generation_passed *ret_passed)
+{
+	if (whom != GENERATION_MEMBER || generation->ahead.n == 0)
+		return open_now(generation, whom, ret_passed);
+	/* They are that member's, and nobody else gets them. */
+	*ret_passed = generation->ahead;
+	generation->ahead.n = 0;
+	return 0;
+}
+
+void generation_open_ahead(struct generation *generation)
+{
+	if (generation->ahead.n == 0 && generation->state == GENERATION_CURRENT)
+		open_now(generation, GENERATION_MEMBER, &generation->ahead);
 }
 
 void generation_close_passed(struct generation_passed *passed)

@@ -67,6 +67,12 @@ enum generation_state {
 	GENERATION_LOST,
 };
 
+/* What a peer is passed of a generation, in the order of enum mempool_passed. */
+struct generation_passed {
+	int fds[MEMPOOL_PASSED_MAX];
+	uint32_t n;
+};
+
 struct generation {
 	TAILQ_ENTRY(generation) link;
 	const struct generation_owner *owner;
@@ -77,6 +83,7 @@ struct generation {
 	struct segment *segment;	/* NULL: of another layout, or LOST from the start */
 	struct segment_fds fds;		/* of the objects; owned where segment is NULL */
 	int shape_fd;			/* of its shape; -1: nobody has asked */
+	struct generation_passed ahead;	/* for the next member; none: opened when it comes */
 	struct sigbus_range range;
 	struct tenants tenants;
 	struct reaper reaper;
@@ -144,12 +151,6 @@ int generation_admit(struct generation *generation, const struct newcomer *newco
 /* Whose tenants they are. */
 struct generation *generation_of(const struct tenants *tenants);
 
-/* What a peer is passed of a generation, in the order of enum mempool_passed. */
-struct generation_passed {
-	int fds[MEMPOOL_PASSED_MAX];
-	uint32_t n;
-};
-
 enum generation_peer {
 	GENERATION_MEMBER,
 	GENERATION_READER,
@@ -172,6 +173,10 @@ enum generation_peer {
 int generation_open(struct generation *generation, enum generation_peer whom,
 		    struct generation_passed *ret_passed);
 void generation_close_passed(struct generation_passed *passed);
+
+/* Open those for the next member now that nobody waits for it. Where that fails, it is tried again
+ * when one comes. */
+void generation_open_ahead(struct generation *generation);
 
 /* Do soon what is to do. */
 void generation_kick(struct generation *generation);

@@ -105,6 +105,8 @@ static void welcome(struct session *session, struct tenant *tenant)
 		.holder = tenant->id,
 	};
 	arrival_log(&arrival);
+	if (tenant->role == MEMPOOL_WELCOME_MEMBER)
+		generation_open_ahead(generation_of(tenant->tenants));
 }
 
 /* It has no record: nothing of it is kept but its connection, and nothing waits for its end. */

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/kcmp.h>
 #include <linux/membarrier.h>
 #include <poll.h>
 #include <stdio.h>
@@ -580,6 +581,53 @@ START_TEST(test_a_spectator_can_change_no_byte)
 }
 END_TEST
 
+/* Whether two descriptors are one open file, with its locks; of the daemon, or of ours. */
+static bool is_one_file(pid_t pid, int fd, int other_fd)
+{
+	return syscall(SYS_kcmp, getpid(), pid, KCMP_FILE, fd, other_fd) == 0;
+}
+
+static bool has_file(pid_t pid, int fd)
+{
+	for (int other = 0; other < 64; other++)
+		if (is_one_file(pid, fd, other))
+			return true;
+	return false;
+}
+
+/* Those of the next one may be open before it comes, and are its own all the same. */
+START_TEST(test_each_member_has_open_files_of_its_own)
+{
+	struct mempool_msg_hello hello;
+	struct mempool_msg_welcome welcome;
+	struct packet_passed passed[3];
+	int fds[3];
+
+	for (uint64_t i = 0; i < 3; i++) {
+		hello = wire_hello(&fixture, i + 1);
+		fds[i] = attach_saying(&hello, &welcome, &passed[i]);
+		ck_assert_uint_eq(passed[i].n, MEMPOOL_PASSED_MAX);
+	}
+	if (!is_one_file(getpid(), fds[0], fds[0])) {
+		printf("skipped: no kcmp(2) here: %s\n", strerror(errno));
+	} else {
+		/* The shape is one for all, and tells that this test sees what is shared. */
+		ck_assert(is_one_file(getpid(), passed[0].fds[MEMPOOL_PASSED_SHAPE],
+				      passed[1].fds[MEMPOOL_PASSED_SHAPE]));
+		for (int i = 0; i < 3; i++)
+			for (int kind = MEMPOOL_PASSED_CONTROL; kind < MEMPOOL_PASSED_MAX; kind++) {
+				ck_assert(!has_file(fixture.pid, passed[i].fds[kind]));
+				ck_assert(!is_one_file(getpid(), passed[i].fds[kind],
+						       passed[(i + 1) % 3].fds[kind]));
+			}
+	}
+	for (int i = 0; i < 3; i++) {
+		packet_close_passed(&passed[i]);
+		close(fds[i]);
+	}
+}
+END_TEST
+
 /* ---- a role lasts ---- */
 
 static void expect_reader(const struct mempool_msg_hello *hello)
@@ -899,6 +947,7 @@ int main(void)
 	tcase_set_timeout(tcase, 60);
 	tcase_add_loop_test(tcase, test_each_function_in_each_role, 0, N_PLAYERS);
 	tcase_add_test(tcase, test_a_spectator_can_change_no_byte);
+	tcase_add_test(tcase, test_each_member_has_open_files_of_its_own);
 	tcase_add_loop_test(tcase, test_a_role_is_that_of_the_record, 0, 2);
 	tcase_add_test(tcase, test_a_spectator_polls_and_outlives_the_daemon);
 	tcase_add_test(tcase, test_a_spectator_sees_its_segment_retired_and_keeps_nothing);
