@@ -55,15 +55,17 @@ check 'nor anything else' same ro "$(mounted /)"
 echo '# The daemon comes and goes'
 launch user root && answers user open >/dev/null
 ask user 'hold 3' 'held 3' >/dev/null
-check 'what a program holds is served' soon 5 served \
-	'mempool_pool_used_chunks{segment="default",generation="1",pool="0",chunk_size="128"} 3'
+used='mempool_pool_used_chunks{segment="default",generation="1",pool="0",chunk_size="128"}'
+check 'what a program holds is served' soon 5 served "$used 3"
 systemctl stop mempoold.service mempoold.socket
 check 'stopped, it is noticed' soon 5 served 'mempool_up 0'
+ask user 'hold 4' 'held 7' >/dev/null
+check 'what the program does meanwhile is served' soon 5 served "$used 7"
 systemctl start mempoold.service
 check 'started, too' soon 5 served 'mempool_up 1'
 check 'each was said once' same '1 1' \
 	"$(server_said 'no mempoold at') $(server_said 'everything can be read again')"
-ask user close 'closed 3' >/dev/null
+ask user close 'closed 7' >/dev/null
 
 echo '# A segment of another group'
 groupadd team
