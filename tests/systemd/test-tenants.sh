@@ -118,7 +118,7 @@ echo '# Memory that the manager keeps for red'
 printf '  - { name: sealed, backing: memfd, allow: { groups: [mempool-red] }, %s }\n' \
 	'pools: [ { chunk_size: 1KiB, chunk_count: 100 } ]' >>/etc/mempool/red.yaml
 check 'restart of red' systemctl restart mempoold@red.service
-check 'both objects are kept' is mempoold@red.service NFileDescriptorStore 2
+check 'both objects are kept, and where the state is' is mempoold@red.service NFileDescriptorStore 3
 of red launch ours alice sealed
 check 'a program' answers ours open
 check 'holds chunks' ask ours 'hold 10' 'held 10'
