@@ -345,7 +345,7 @@ bool fixture_log_has(const struct fixture *fixture, const char *text)
 static pid_t spawn(struct fixture *fixture, const char *const *arguments)
 {
 	pid_t parent = getpid(), pid = fork();
-	int log_fd;
+	int program_fd, log_fd;
 
 	ck_assert_int_ge(pid, 0);
 	if (pid > 0)
@@ -361,9 +361,13 @@ static pid_t spawn(struct fixture *fixture, const char *const *arguments)
 		close(log_fd);
 	/* A finding of the sanitizer is to end it. */
 	setenv("UBSAN_OPTIONS", "halt_on_error=1", 0);
+	/* Another user may not be let into the folder of the build. */
+	program_fd = open(MEMPOOLD, O_RDONLY | O_CLOEXEC);
 	if (fixture->in_child)
 		fixture->in_child(fixture->userdata);
 	execv(MEMPOOLD, (char *const *)arguments);
+	if (errno == EACCES)
+		fexecve(program_fd, (char *const *)arguments, environ);
 	perror(MEMPOOLD);
 	_exit(127);
 }
