@@ -268,7 +268,7 @@ static bool hear(struct poller *poller)
 		case CONNECTION_GONE:
 			/* For those, too, who do not ask. A daemon that has it after all says READY. */
 			segment_retire(poller->segment);
-			/* fall through */
+			__attribute__((fallthrough));
 		case CONNECTION_LOST:
 		case CONNECTION_BACK:
 			/* Each daemon is asked behind the hello. */
