@@ -324,7 +324,7 @@ PUBLIC int mempool_chunk_set_tag(struct mempool_client *client, void *chunk, uin
 {
 	struct mempool_entry *entry;
 	const struct pool *pool;
-	bool is_shared;
+	bool is_shared = false;
 	int r;
 
 	if (!cache_get_writer(client))
