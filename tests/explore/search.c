@@ -278,7 +278,12 @@ static struct {
 	uint32_t stopped;		/* threads */
 	uint32_t n_asked, n_asked_kill;
 } style;
-static uint32_t usual_asked = 64, usual_asked_kill = 64;
+
+/* Which question: of a short schedule or of a long one. So a schedule depends on its seed alone. */
+static uint32_t random_moment(void)
+{
+	return 1 + random_below(UINT32_C(8) << random_below(6));
+}
 
 static void choose_style(void)
 {
@@ -292,9 +297,9 @@ static void choose_style(void)
 	for (uint32_t i = 0; i < EXPLORE_THREADS; i++)
 		style.priority[i] = CHANGES + random_below(1000);
 	for (uint32_t i = 0; i < CHANGES; i++)
-		style.change_at[i] = random_below(usual_asked + 1);
+		style.change_at[i] = random_moment();
 	for (uint32_t i = 0; i < KILLS; i++)
-		style.kill_at[i] = random_below(usual_asked_kill + 1);
+		style.kill_at[i] = random_moment();
 }
 
 static uint32_t random_option(const uint32_t *options, uint32_t n)
@@ -482,18 +487,17 @@ void search_random(const struct scenario *of, uint64_t seed, uint64_t min_schedu
 	*result = (struct search_result){ .n_schedules = 0 };
 	scenario = of;
 	mode = TRIES;
-	/* The same seed, the same schedules, whatever was before. */
-	usual_asked = usual_asked_kill = 64;
 	schedule_init(of);
 	while (!result->is_wrong &&
 	       (result->n_schedules < min_schedules || result->n_schedules % 64 != 0 ||
 		seconds_now() - start < max_seconds)) {
 		random_state = (seed + result->n_schedules) * UINT64_C(0xd1342543de82ef95);
 		count(result, schedule_run());
-		usual_asked = (usual_asked * 7 + style.n_asked) / 8;
-		usual_asked_kill = (usual_asked_kill * 7 + style.n_asked_kill) / 8;
 	}
 	result->seconds = seconds_now() - start;
+	if (result->is_wrong)
+		printf("%s: the schedule of --seed %#llx\n", of->name,
+		       (unsigned long long)(seed + result->n_schedules - 1));
 }
 
 /* ---- one again ---- */
