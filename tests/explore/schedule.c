@@ -252,12 +252,14 @@ static void kill_process(uint32_t id)
 	for (uint32_t i = 0; i < n_threads; i++) {
 		struct thread *thread = &threads[i];
 
-		if (thread->process != id || thread->state == THREAD_ENDED)
+		if (thread->process != id)
 			continue;
 		/* The kernel has switched it out for the last time. */
 		memory_barrier_in(thread);
 		view_join(&process->at_death, &thread->now);
-		thread->state = THREAD_DEAD;
+		/* What a thread did that ended before is behind it all the same. */
+		if (thread->state != THREAD_ENDED)
+			thread->state = THREAD_DEAD;
 	}
 	process->is_dead = true;
 	if (id != 0)
