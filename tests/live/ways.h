@@ -10,6 +10,8 @@
 
 #include <stddef.h>
 
+#define WAYS_BYTE 0xee			/* what is written, where a way writes */
+
 /* What the object is. */
 enum ways_of {
 	WAYS_SHM,
@@ -20,7 +22,10 @@ enum ways_of {
 /* All ways through a descriptor that is for reading: @label is what a failure is told as. */
 void ways_expect_refused(int fd, enum ways_of of, const char *label);
 
-/* The same through one that is for writing. The first byte must not be 0; it stays as it is. */
+/* All of them, whatever comes of it. */
+void ways_try(int fd, enum ways_of of);
+
+/* The same through one that is for writing. The first byte is neither 0 nor WAYS_BYTE, and stays so. */
 void ways_expect_changes(int fd, enum ways_of of);
 
 /* Its first bytes, as a copy for free(3). */
