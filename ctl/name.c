@@ -45,6 +45,13 @@ const char *name_holder_kind(uint32_t kind)
 	return kind < N_ELEMENTS(holder_kinds) ? holder_kinds[kind] : "unknown";
 }
 
+const char *name_holder_role(const struct holder *record)
+{
+	if (record->kind != MEMPOOL_HOLDER_CLIENT)
+		return name_holder_kind(record->kind);
+	return record->is_reader ? "reader" : "member";
+}
+
 const char *name_ring_kind(enum mempool_ring_kind kind)
 {
 	return kind == MEMPOOL_RING_TOPIC ? "topic" : "queue";

@@ -16,6 +16,9 @@
 const char *name_segment_state(uint32_t state);
 const char *name_holder_state(const struct holder *record);
 const char *name_holder_kind(uint32_t kind);
+
+/* Of a client, "member" or "reader"; of others, their kind. */
+const char *name_holder_role(const struct holder *record);
 const char *name_ring_kind(enum mempool_ring_kind kind);
 
 /*

@@ -97,6 +97,7 @@ static struct json_object *holder_object(const struct snapshot *snapshot,
 		object,
 		json_add_number(object, "id", record->id) ||
 			json_add_string(object, "kind", name_holder_kind(record->kind)) ||
+			json_add_string(object, "role", name_holder_role(record)) ||
 			json_add_string(object, "state", name_holder_state(record)) ||
 			json_add_number(object, "pid", record->pid) ||
 			json_add_number(object, "uid", record->uid) ||

@@ -71,13 +71,13 @@ void text_rate(double rate, char ret_text[static TEXT_RATE_BYTES])
 
 void text_label(const struct holder *record, char ret_label[static TEXT_LABEL_BYTES])
 {
-	bool is_client = record->kind == MEMPOOL_HOLDER_CLIENT;
+	bool is_member = record->kind == MEMPOOL_HOLDER_CLIENT && !record->is_reader;
 	bool is_live = record->state == MEMPOOL_HOLDER_LIVE && !record->is_unverifiable;
 	int n;
 
 	n = snprintf(ret_label, TEXT_LABEL_BYTES, "%s%s%s%s%s%s", is_live ? "" : "(",
 		     is_live ? "" : name_holder_state(record), is_live ? "" : ") ",
-		     is_client ? "" : name_holder_kind(record->kind), is_client ? "" : " ",
+		     is_member ? "" : name_holder_role(record), is_member ? "" : " ",
 		     record->name);
 	if (n >= TEXT_LABEL_BYTES)
 		ret_label[TEXT_LABEL_BYTES - 2] = '~';

@@ -147,6 +147,8 @@ static void read_holders(struct json_object *array, struct status *status)
 			.pid = (pid_t)number(holder, "pid"),
 			.chunks = number(holder, "chunks"),
 			.bytes = number(holder, "bytes"),
+			.is_reader = strcmp(json_object_get_string(member(holder, "role")),
+					    "reader") == 0,
 		};
 	}
 }

@@ -50,6 +50,7 @@ struct status_holder {
 	pid_t pid;
 	uint64_t chunks;
 	uint64_t bytes;
+	bool is_reader;
 };
 
 /* Of the segment that new clients get; clients only among its holders. */

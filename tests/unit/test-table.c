@@ -174,6 +174,9 @@ START_TEST(test_text_label_of_who_is_no_client_or_gone)
 
 	text_label(&holder, label);
 	ck_assert_str_eq(label, "camera");
+	holder.is_reader = true;
+	text_label(&holder, label);
+	ck_assert_str_eq(label, "reader camera");
 	holder.kind = MEMPOOL_HOLDER_TOPIC;
 	text_label(&holder, label);
 	ck_assert_str_eq(label, "topic camera");
