@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -274,6 +275,53 @@ START_TEST(test_next_daemon_has_messages_of_nobody)
 	manager_start_daemon(&manager);
 	expect_number(18);
 	ck_assert(has_state_file(1) && !has_state_file(2));
+}
+END_TEST
+
+#define READER 54321
+
+static const char with_readers[] = "    allow: { users: [] }\n"
+				   "    readers: { users: [ 54321 ] }\n"
+				   "    backing: memfd\n"
+				   "    pools: [ { chunk_size: 128, chunk_count: 1000 } ]\n"
+				   "    queues: [ { name: q, capacity: 16 } ]\n";
+
+/* Receives a number as often as it is asked to. */
+static void run_reading(const struct fixture *with, int fd)
+{
+	struct mempool_client *client;
+
+	ck_assert_int_eq(setgroups(0, NULL), 0);
+	ck_assert_int_eq(setresuid(READER, READER, READER), 0);
+	client = open_client(with);
+	tell(fd, (uint64_t)mempool_client_role(client));
+	while (hear(fd) != 0)
+		tell(fd, receive_number(client));
+	mempool_client_close(client);
+}
+
+START_TEST(test_next_daemon_knows_who_is_a_reader)
+{
+	struct actor reading;
+	struct status status;
+
+	if (geteuid() != 0)
+		return;
+	fixture_configure(&fixture, "", with_readers);
+	manager_start_daemon(&manager);
+	ck_assert_int_eq(chmod(fixture.socket_path, 0666), 0);
+	actor_start(&reading, &fixture, run_reading);
+	expect_to_hear(reading.fd, MEMPOOL_ROLE_READER);
+	leave_number(23);
+	ck_assert_uint_eq(ask(&reading), 23);
+	end_daemon(_i);
+	manager_start_daemon(&manager);
+	wait_until(has_one_holder, NULL, GONE_MS);
+	status_read(&fixture, &status);
+	ck_assert(status.holders[0].is_reader);
+	leave_number(24);
+	ck_assert_uint_eq(ask(&reading), 24);
+	end_living(&reading);
 }
 END_TEST
 
@@ -807,6 +855,7 @@ static Suite *memfd_suite(void)
 	tcase_add_test(tcase, test_without_manager_it_ends_with_the_daemon);
 	tcase_add_loop_test(tcase, test_next_daemon_goes_on_with_clients_and_messages, 0, 2);
 	tcase_add_loop_test(tcase, test_next_daemon_has_messages_of_nobody, 0, 2);
+	tcase_add_loop_test(tcase, test_next_daemon_knows_who_is_a_reader, 0, 2);
 	tcase_add_test(tcase, test_reload_to_another_backing_moves_messages_and_drops);
 	tcase_add_loop_test(tcase, test_absent_is_not_dead, 0, 2);
 	tcase_add_loop_test(tcase, test_client_that_comes_back_to_nothing_marks_it_stale, 0, 2);

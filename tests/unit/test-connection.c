@@ -695,6 +695,56 @@ START_TEST(test_open_hang_up_without_answer_enotconn)
 }
 END_TEST
 
+/* ---- roles ---- */
+
+static int open_flagged(uint64_t flags, struct mempool_client **client)
+{
+	return open_with(&(struct mempool_client_options){ .name = "unit", .flags = flags }, client);
+}
+
+/* Data that is not for writing does for a reader, so it maps it for reading. */
+START_TEST(test_open_as_a_reader)
+{
+	struct mempool_client *client;
+
+	close(passed[MEMPOOL_PASSED_DATA]);
+	passed[MEMPOOL_PASSED_DATA] = segment_open_data(shm_name, SEGMENT_READ_ONLY);
+	welcome.role = MEMPOOL_WELCOME_READER;
+	ck_assert_int_eq(open_flagged(_i ? MEMPOOL_CLIENT_READ_ONLY : 0, &client), 0);
+	ck_assert_int_eq(mempool_client_role(client), MEMPOOL_ROLE_READER);
+	ck_assert_ptr_null(mempool_alloc(client, 1));
+	ck_assert_int_eq(errno, EACCES);
+	ck_assert_int_eq(mempool_client_close(client), 0);
+	wait_for_talks(1);
+	ck_assert_uint_eq(talks[0].hello.flags & MEMPOOL_HELLO_READ_ONLY,
+			  _i ? MEMPOOL_HELLO_READ_ONLY : 0);
+}
+END_TEST
+
+/* One that there is not, one without its id, and more than was asked for. */
+START_TEST(test_open_role_that_cannot_be_eproto)
+{
+	static const struct {
+		uint32_t role, holder;
+		uint64_t flags;
+	} cases[] = {
+		{ MEMPOOL_WELCOME_SPECTATOR + 1, TEST_HOLDER, 0 },
+		{ MEMPOOL_WELCOME_MEMBER, MEMPOOL_HOLDER_NONE, 0 },
+		{ MEMPOOL_WELCOME_READER, MEMPOOL_HOLDER_NONE, 0 },
+		{ MEMPOOL_WELCOME_READER, MEMPOOL_HOLDER_DAEMON_ID, 0 },
+		{ MEMPOOL_WELCOME_SPECTATOR, TEST_HOLDER, 0 },
+		{ MEMPOOL_WELCOME_MEMBER, TEST_HOLDER, MEMPOOL_CLIENT_READ_ONLY },
+	};
+	struct mempool_client *client;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		welcome.role = cases[i].role;
+		welcome.holder = cases[i].holder;
+		ck_assert_int_eq(open_flagged(cases[i].flags, &client), -EPROTO);
+	}
+}
+END_TEST
+
 /* ---- refusals and nonsense ---- */
 
 START_TEST(test_open_refusal_is_passed_on)
@@ -1258,6 +1308,8 @@ static void add_tests(TCase *tcase)
 	if (!MEMPOOL_SANITIZED)
 		tcase_add_test(tcase, test_open_cancelled_says_bye);
 	tcase_add_test(tcase, test_open_hang_up_without_answer_enotconn);
+	tcase_add_loop_test(tcase, test_open_as_a_reader, 0, 2);
+	tcase_add_test(tcase, test_open_role_that_cannot_be_eproto);
 	tcase_add_test(tcase, test_open_refusal_is_passed_on);
 	tcase_add_test(tcase, test_open_refused_tells_why);
 	tcase_add_test(tcase, test_open_mistake_tells_which);
