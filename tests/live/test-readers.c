@@ -284,6 +284,7 @@ static void run_careless(const struct fixture *with, int fd)
 START_TEST(test_a_stray_write_to_a_message_faults_there)
 {
 	struct mempool_client *client;
+	struct mempool_queue *queue;
 	struct actor careless;
 	char *chunk;
 
@@ -292,11 +293,14 @@ START_TEST(test_a_stray_write_to_a_message_faults_there)
 	client = open_with(&fixture, 0);
 	chunk = mempool_alloc(client, 8);
 	strcpy(chunk, "message");
-	ck_assert_int_eq(mempool_queue_send(open_queue(client), chunk, 8, 0), 0);
+	queue = open_queue(client);
+	ck_assert_int_eq(mempool_queue_send(queue, chunk, 8, 0), 0);
 	actor_start(&careless, &fixture, run_careless);
 	tell(careless.fd, (uint64_t)_i);
 	actor_join(&careless);
 	ck_assert_int_eq(chunk[0], ways_in[_i].faults ? 'm' : 'M');
+	mempool_queue_close(queue);
+	ck_assert_int_eq(mempool_client_close(client), 0);
 }
 END_TEST
 
@@ -644,7 +648,8 @@ START_TEST(test_no_byte_of_data_changes_but_by_members)
 		actor_kill(&actors[i]);
 	check_data(fd, &geometry);
 	packet_close_passed(&passed);
-	/* What is left of the segment is for the daemon to end with. */
+	/* What is left of the segment is for it, and for the daemon, to end with. */
+	mempool_client_close(keeper);
 }
 END_TEST
 
