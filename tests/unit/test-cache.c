@@ -615,6 +615,10 @@ static void *outlive(void *unused)
 		n_failed++;
 	pthread_barrier_wait(&together);	/* it is closed now */
 	pthread_barrier_wait(&together);
+	/* Its successor may be in its place. */
+	if (cache_client(cache_current) != CACHE_ORPHAN ||
+	    cache_writer(cache_current) != CACHE_ORPHAN)
+		n_failed++;
 	if (mempool_free(successor, mempool_alloc(successor, 100)) != 0)
 		n_failed++;
 	return NULL;
