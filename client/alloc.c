@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "alloc.h"
 #include "cache.h"
@@ -147,6 +148,13 @@ PUBLIC void *mempool_alloc(struct mempool_client *client, size_t size_bytes)
 }
 
 extern __typeof__(mempool_alloc) alloc_one ALIAS(mempool_alloc);
+
+PUBLIC void *mempool_alloc_zeroed(struct mempool_client *client, size_t size_bytes)
+{
+	void *chunk = alloc_one(client, size_bytes);
+
+	return chunk ? memset(chunk, 0, size_bytes) : NULL;
+}
 
 PUBLIC void *mempool_alloc_aligned(struct mempool_client *client, size_t size_bytes,
 				   size_t alignment)

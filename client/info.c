@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * info.c - the queues and topics of a segment, and what there is to count of them
+ * info.c - what is in a segment: where its pools are, its queues and topics, and their counts
  *
  * Names and capacities are those of our private shape. The counts are read from the slots, and
  * from the words of what stands there: nobody keeps any. Nothing is written, so a spectator may
@@ -91,4 +91,23 @@ PUBLIC int mempool_client_topics(struct mempool_client *client,
 		n_topics++;
 	}
 	return n_topics;
+}
+
+PUBLIC int mempool_client_memory(struct mempool_client *client,
+				 struct mempool_pool_memory *ret_memory, size_t n)
+{
+	int r = client_check(client);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; ret_memory && i < n && i < client->n_pools; i++) {
+		const struct pool *pool = &client->segment->pools[i];
+
+		ret_memory[i] = (struct mempool_pool_memory){
+			.base = pool->data,
+			.length = pool->data_size,
+			.stride = pool->stride,
+		};
+	}
+	return (int)client->n_pools;
 }

@@ -180,7 +180,7 @@ int mempool_client_fd(struct mempool_client *client);
  *			publish, not even what it has received. Messages are mapped for reading alone:
  *			a write to one ends the program (SIGSEGV)
  *	spectator	may open topics, subscribe, peek, verify and copy, ask for the counts of
- *			pools, queues and topics, for the descriptor, and whether the segment is stale. It has no id in
+ *			pools, queues and topics, where the pools are, for the descriptor, and whether the segment is stale. It has no id in
  *			the segment: nobody sees it, wakes it or waits for it
  *
  * Threads: any. Wait-free.
@@ -210,6 +210,31 @@ bool mempool_client_is_stale(struct mempool_client *client);
  */
 int mempool_client_pools(struct mempool_client *client, struct mempool_pool_info *ret_pools,
 			 size_t n);
+
+/* Where the chunks of a pool are; reserved is 0, for later. */
+struct mempool_pool_memory {
+	void *base;		/* the first chunk, at a page's start; chunk i: base + i * stride */
+	uint64_t length;	/* bytes, of all chunks: total * stride */
+	uint64_t stride;	/* bytes from chunk to chunk */
+	uint64_t reserved;
+};
+
+/**
+ * mempool_client_memory() - where the pools are, to register them with a device
+ * @ret_memory: NULL, or room for @n
+ * @n:          how many to fill in at most
+ *
+ * In the order of the config, as mempool_client_pools(). For what wants to know a buffer beforehand:
+ * ibv_reg_mr(3), io_uring_register_buffers(3), cudaHostRegister(). It stays where it is until the
+ * client, and the last handle on its queues and topics, is closed: end the registration before. A
+ * reader or spectator may not write there. What a transfer by a device means for a chunk is in
+ * mempool(7).
+ *
+ * Threads: any. Wait-free.
+ * Return:  how many pools there are (may be more than @n), or -EINVAL, -ECHILD.
+ */
+int mempool_client_memory(struct mempool_client *client, struct mempool_pool_memory *ret_memory,
+			  size_t n);
 
 /* What there is to count of a queue; reserved is 0, for later. */
 struct mempool_queue_counts {
@@ -308,6 +333,15 @@ void *mempool_alloc(struct mempool_client *client, size_t size_bytes);
  */
 void *mempool_alloc_aligned(struct mempool_client *client, size_t size_bytes,
 			    size_t alignment);
+
+/**
+ * mempool_alloc_zeroed() - as mempool_alloc(), and the first @size_bytes bytes are 0
+ *
+ * What is behind these, up to mempool_usable_size(), is not cleared.
+ *
+ * Return: as mempool_alloc().
+ */
+void *mempool_alloc_zeroed(struct mempool_client *client, size_t size_bytes);
 
 /**
  * mempool_alloc_wait() - as mempool_alloc(), and wait while every chunk that fits is held

@@ -98,6 +98,15 @@ static int do_pools(struct stage *stage)
 	return mempool_client_pools(stage->client, &info, 1);
 }
 
+static int do_memory(struct stage *stage)
+{
+	struct mempool_pool_memory memory;
+	int r = mempool_client_memory(stage->client, &memory, 1);
+
+	/* To look is allowed to all. */
+	return r == 1 && *(volatile unsigned char *)memory.base == 255 ? -EIO : r;
+}
+
 static int do_queues(struct stage *stage)
 {
 	struct mempool_queue_counts counts;
@@ -185,6 +194,13 @@ static int do_alloc_aligned(struct stage *stage)
 static int do_alloc_misaligned(struct stage *stage)
 {
 	return OF_ALLOC(mempool_alloc_aligned(stage->client, 8, 3));
+}
+
+static int do_alloc_zeroed(struct stage *stage)
+{
+	void *chunk = mempool_alloc_zeroed(stage->client, 8);
+
+	return chunk ? mempool_free(stage->client, chunk) : -errno;
 }
 
 static int do_alloc_wait(struct stage *stage)
@@ -359,6 +375,7 @@ static const struct act {
 	{ "client_role", do_role, { 0, 1, 2 } },
 	{ "client_is_stale", do_is_stale, { 0, 0, 0 } },
 	{ "client_pools", do_pools, { 1, 1, 1 } },
+	{ "client_memory", do_memory, { 1, 1, 1 } },
 	{ "client_queues", do_queues, { 1, 1, 1 } },
 	{ "client_topics", do_topics, { 1, 1, 1 } },
 	{ "client_fd", do_fd, { 0, 0, 0 } },
@@ -373,6 +390,7 @@ static const struct act {
 	{ "alloc of nothing", do_alloc_nothing, { -EINVAL, -EACCES, -EACCES } },
 	{ "alloc_aligned", do_alloc_aligned, { 0, -EACCES, -EACCES } },
 	{ "alloc_aligned to 3", do_alloc_misaligned, { -EINVAL, -EACCES, -EACCES } },
+	{ "alloc_zeroed", do_alloc_zeroed, { 0, -EACCES, -EACCES } },
 	{ "alloc_wait", do_alloc_wait, { 0, -EACCES, -EACCES } },
 	{ "alloc_many", do_alloc_many, { 2, -EACCES, -EACCES } },
 	{ "take", do_take, { 0, 0, -EACCES } },

@@ -457,9 +457,66 @@ START_TEST(test_alloc_same_sizes_are_not_counted_as_larger)
 }
 END_TEST
 
+START_TEST(test_alloc_zeroed_clears_what_was_asked_for)
+{
+	for (size_t size = 1; size <= 5000; size = size * 3 + 1) {
+		unsigned char *chunk = must_alloc(client, size);
+		const void *first = chunk;
+		size_t usable = (size_t)mempool_usable_size(client, chunk);
+
+		memset(chunk, 0xff, usable);
+		ck_assert_int_eq(mempool_free(client, chunk), 0);
+		chunk = mempool_alloc_zeroed(client, size);
+		/* What was freed last comes first: otherwise this proves nothing. */
+		ck_assert_ptr_eq(chunk, first);
+		for (size_t i = 0; i < usable; i++)
+			ck_assert_uint_eq(chunk[i], i < size ? 0 : 0xff);
+		ck_assert_int_eq(mempool_free(client, chunk), 0);
+	}
+	errno = 0;
+	ck_assert_ptr_null(mempool_alloc_zeroed(client, 0));
+	ck_assert_int_eq(errno, EINVAL);
+	ck_assert_ptr_null(mempool_alloc_zeroed(client, 5001));
+	ck_assert_int_eq(errno, EMSGSIZE);
+}
+END_TEST
+
+/* Each chunk is where the memory of its pool says, and nothing else is there. */
+START_TEST(test_memory_has_each_chunk_at_its_stride)
+{
+	static const uint32_t n_chunks[] = { N_MIDDLE, N_SMALL, N_LARGE };
+	static const size_t sizes[] = { 1000, 100, 5000 };
+	struct mempool_pool_memory memory[4] = { 0 };
+	struct mempool_pool_info info[3];
+
+	ck_assert_int_eq(mempool_client_memory(client, NULL, 9), 3);
+	ck_assert_int_eq(mempool_client_memory(client, memory, 2), 3);
+	ck_assert_ptr_null(memory[2].base);
+	ck_assert_int_eq(mempool_client_memory(client, memory, 4), 3);
+	ck_assert_ptr_null(memory[3].base);
+	ck_assert_int_eq(mempool_client_pools(client, info, 3), 3);
+	for (int i = 0; i < 3; i++) {
+		ck_assert_uint_eq((uintptr_t)memory[i].base % 4096, 0);
+		ck_assert_uint_eq(memory[i].stride, info[i].stride);
+		ck_assert_uint_eq(memory[i].length, info[i].total * info[i].stride);
+		ck_assert_uint_eq(memory[i].reserved, 0);
+		for (uint32_t n = 0; n < n_chunks[i]; n++) {
+			uintptr_t off = (uintptr_t)must_alloc(client, sizes[i]) -
+					(uintptr_t)memory[i].base;
+
+			ck_assert_uint_lt(off, memory[i].length);
+			ck_assert_uint_eq(off % memory[i].stride, 0);
+		}
+	}
+	ck_assert_int_eq(mempool_client_memory(NULL, memory, 1), -EINVAL);
+}
+END_TEST
+
 static void add_tests(TCase *tcase)
 {
 	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_add_test(tcase, test_alloc_zeroed_clears_what_was_asked_for);
+	tcase_add_test(tcase, test_memory_has_each_chunk_at_its_stride);
 	tcase_add_test(tcase, test_alloc_same_sizes_are_used_without_fallback);
 	tcase_add_test(tcase, test_alloc_aligned_same_sizes_are_used_without_fallback);
 	tcase_add_test(tcase, test_alloc_same_sizes_are_not_counted_as_larger);
