@@ -58,8 +58,9 @@ static void claim_hints(struct harvest *harvest)
 	}
 }
 
-PUBLIC ssize_t mempool_alloc_many(struct mempool_client *client, size_t size_bytes,
-				  void **ret_chunks, size_t n)
+/* As mempool_alloc_many(). */
+static ssize_t alloc_many(struct mempool_client *client, size_t size_bytes, void **ret_chunks,
+			  size_t n)
 {
 	struct cache *cache = cache_get_writer(client);
 	struct harvest harvest = { cache, NULL, size_bytes, ret_chunks, 0, n };
@@ -83,6 +84,26 @@ PUBLIC ssize_t mempool_alloc_many(struct mempool_client *client, size_t size_byt
 		ret_chunks[harvest.n] = chunk;
 	}
 	return (ssize_t)n;
+}
+
+PUBLIC ssize_t mempool_alloc_many(struct mempool_client *client, size_t size_bytes,
+				  void **ret_chunks, size_t n)
+{
+	return alloc_many(client, size_bytes, ret_chunks, n);
+}
+
+PUBLIC int mempool_alloc_all(struct mempool_client *client, size_t size_bytes,
+			     void **ret_chunks, size_t n)
+{
+	ssize_t n_taken = alloc_many(client, size_bytes, ret_chunks, n);
+
+	if (n_taken < 0)
+		return (int)n_taken;
+	if ((size_t)n_taken == n)
+		return 0;
+	while (n_taken-- > 0)
+		free_one(client, ret_chunks[n_taken]);
+	return -EAGAIN;
 }
 
 /* Freed chunks of one leaf, whose hints are still to be pushed. */

@@ -386,6 +386,22 @@ ssize_t mempool_alloc_many(struct mempool_client *client, size_t size_bytes,
 			   void **ret_chunks, size_t n);
 
 /**
+ * mempool_alloc_all() - take several chunks of one size, or none
+ * @size_bytes: of each, at least
+ * @ret_chunks: room for @n; on an error, anything
+ *
+ * As mempool_alloc_many(); if there are not enough, what it got is free again at once. Meanwhile that
+ * is held: others may see -EAGAIN for it, and of two that ask for all there is, both.
+ *
+ * Threads: any. Lock-free.
+ * Crash:   killed inside, each chunk is free, or is freed by the reaper.
+ * Return:  0; -EAGAIN then every chunk that fits was held; -EINVAL size 0 or NULL; -EMSGSIZE,
+ *	    -ECHILD, -ENOMEM, -EACCES as mempool_alloc().
+ */
+int mempool_alloc_all(struct mempool_client *client, size_t size_bytes, void **ret_chunks,
+		      size_t n);
+
+/**
  * mempool_free_many() - give several chunks back
  * @chunks: @n of them, of any pools and holds, as for mempool_free()
  *

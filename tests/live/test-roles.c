@@ -215,6 +215,14 @@ static int do_alloc_many(struct stage *stage)
 	return (int)mempool_alloc_many(stage->client, 8, chunks, 2);
 }
 
+static int do_alloc_all(struct stage *stage)
+{
+	void *chunks[2];
+	int r = mempool_alloc_all(stage->client, 8, chunks, 2);
+
+	return r == 0 ? (int)mempool_free_many(stage->client, chunks, 2) : r;
+}
+
 static int do_alloc_nothing(struct stage *stage)
 {
 	return OF_ALLOC(mempool_alloc(stage->client, 0));
@@ -393,6 +401,7 @@ static const struct act {
 	{ "alloc_zeroed", do_alloc_zeroed, { 0, -EACCES, -EACCES } },
 	{ "alloc_wait", do_alloc_wait, { 0, -EACCES, -EACCES } },
 	{ "alloc_many", do_alloc_many, { 2, -EACCES, -EACCES } },
+	{ "alloc_all", do_alloc_all, { 2, -EACCES, -EACCES } },
 	{ "take", do_take, { 0, 0, -EACCES } },
 	{ "acquire", do_acquire, { 0, 0, -EACCES } },
 	{ "usable_size", do_usable_size, { 128, 128, -EACCES } },

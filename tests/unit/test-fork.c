@@ -159,6 +159,13 @@ static int call_alloc_many(struct mempool_client *by)
 	return (int)mempool_alloc_many(by, 10, &chunk, 1);
 }
 
+static int call_alloc_all(struct mempool_client *by)
+{
+	void *chunk;
+
+	return mempool_alloc_all(by, 10, &chunk, 1);
+}
+
 static int call_free(struct mempool_client *by)
 {
 	return mempool_free(by, held);
@@ -259,7 +266,7 @@ static int call_topic_open(struct mempool_client *by)
 }
 
 static int (*const calls[])(struct mempool_client *) = {
-	call_alloc, call_alloc_aligned, call_alloc_wait, call_alloc_many, call_free, call_free_many,
+	call_alloc, call_alloc_aligned, call_alloc_wait, call_alloc_many, call_alloc_all, call_free, call_free_many,
 	call_usable_size, call_set_tag, call_tag, call_give, call_take, call_share, call_acquire,
 	call_pools, call_memory, call_alloc_zeroed, call_queues, call_topics, call_fd, call_queue_open, call_topic_open,
 };

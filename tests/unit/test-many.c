@@ -221,9 +221,41 @@ START_TEST(test_many_threads_share_nothing)
 }
 END_TEST
 
+START_TEST(test_many_alloc_all_or_none)
+{
+	void *rest[N_LARGE + 1];
+
+	/* One too many: with the larger ones, N + N_LARGE would fit. */
+	ck_assert_int_eq(mempool_alloc_all(client, 100, chunks, N + N_LARGE + 1), -EAGAIN);
+	ck_assert_uint_eq(test_segment_used(segment, 0), 0);
+	ck_assert_uint_eq(test_segment_used(segment, 1), 0);
+	ck_assert_int_eq(mempool_alloc_all(client, 100, chunks, N + N_LARGE), 0);
+	must_be_distinct(N + N_LARGE);
+	ck_assert_int_eq(mempool_alloc_all(other, 100, rest, 1), -EAGAIN);
+	ck_assert_int_eq(mempool_free_many(client, chunks, 10), 10);
+	ck_assert_int_eq(mempool_alloc_all(other, 100, rest, 11), -EAGAIN);
+	ck_assert_int_eq(mempool_alloc_all(other, 100, rest, 10), 0);
+	ck_assert_int_eq(mempool_free_many(other, rest, 10), 10);
+	ck_assert_int_eq(mempool_free_many(client, chunks + 10, N + N_LARGE - 10),
+			 N + N_LARGE - 10);
+
+	ck_assert_int_eq(mempool_alloc_all(client, 1000, chunks, N_LARGE + 1), -EAGAIN);
+	ck_assert_uint_eq(test_segment_used(segment, 1), 0);
+	ck_assert_int_eq(mempool_alloc_all(client, 100, chunks, 0), 0);
+	ck_assert_int_eq(mempool_alloc_all(client, 0, chunks, 1), -EINVAL);
+	ck_assert_int_eq(mempool_alloc_all(client, 100, NULL, 1), -EINVAL);
+	ck_assert_int_eq(mempool_alloc_all(client, 1001, chunks, 1), -EMSGSIZE);
+	ck_assert_int_eq(mempool_alloc_all(NULL, 100, chunks, 1), -EINVAL);
+	/* What was given back counts as given back. */
+	ck_assert_int_eq(mempool_client_close(client), 0);
+	client = NULL;
+}
+END_TEST
+
 static void add_tests(TCase *tcase)
 {
 	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_add_test(tcase, test_many_alloc_all_or_none);
 	tcase_add_test(tcase, test_many_of_each_length);
 	tcase_add_test(tcase, test_many_takes_the_last_chunk_and_no_more);
 	tcase_add_test(tcase, test_many_uses_the_stack_first);
