@@ -225,13 +225,18 @@ PUBLIC void *mempool_alloc_wait(struct mempool_client *client, size_t size_bytes
 		.timeout_ns = timeout_ns,
 		.until_ns = INT64_MAX,
 	};
+	struct cache *cache;
 	int r;
 
-	if (!cache_get_writer(client))
+	cache = cache_get_writer(client);
+	if (!cache)
 		return NULL;
-	r = wait_for(&(struct wait_place){ client, &client->segment->header->chunk_freed,
-					   NULL, &request.slice_ns },
-		     try_alloc, &request, timeout_ns);
+	r = wait_for(&(struct wait_place){
+			     .client = client,
+			     .eventcount = &client->segment->header->chunk_freed,
+			     .slice_ns = &request.slice_ns,
+			     .n_wakes_seen = &cache->n_wakes_seen,
+		     }, try_alloc, &request, timeout_ns);
 	if (r < 0)
 		errno = -r;
 	return request.chunk;

@@ -20,6 +20,7 @@
 #include "shm/holder.h"
 #include "shm/packet.h"
 #include "shm/shape.h"
+#include "wait.h"
 
 /* No page is smaller. */
 #define WARM_STEP_BYTES 4096
@@ -80,6 +81,8 @@ int client_new_as(enum mempool_role role, struct segment *segment, uint32_t hold
 		/* A spectator stores nothing, and is to be interrupted by nobody's barrier. */
 		.seq_cst = role != MEMPOOL_ROLE_SPECTATOR && !barrier_register(),
 		.checked = flags & MEMPOOL_CLIENT_DEBUG,
+		.restarts = flags & MEMPOOL_CLIENT_RESTART,
+		.tells_timeout = flags & MEMPOOL_CLIENT_TIMEDOUT,
 		.fallback = segment->config.fallback,
 		.connection = CONNECTION_NULL,
 		.lock_fd = -1,
@@ -478,6 +481,10 @@ static int open_once(struct connection *connection, const struct mempool_client_
 	return r;
 }
 
+#define ALL_FLAGS                                                                                  \
+	(MEMPOOL_CLIENT_DEBUG | MEMPOOL_CLIENT_READ_ONLY | MEMPOOL_CLIENT_RESTART |                \
+	 MEMPOOL_CLIENT_TIMEDOUT)
+
 /* What the user set, and defaults. Return: 0; -EINVAL. */
 static int read_options(const struct mempool_client_options *options,
 			struct mempool_client_options *ret_all)
@@ -490,7 +497,7 @@ static int read_options(const struct mempool_client_options *options,
 		return -EINVAL;
 	}
 	if (!is_zeroed_after(options, sizeof(*ret_all)) ||
-	    (options->flags & ~(uint64_t)(MEMPOOL_CLIENT_DEBUG | MEMPOOL_CLIENT_READ_ONLY))) {
+	    (options->flags & ~(uint64_t)ALL_FLAGS)) {
 		error_say("an option or a flag is of a later version than this library");
 		return -EINVAL;
 	}
@@ -508,6 +515,7 @@ static int open_client(const struct mempool_client_options *options,
 	if (!ret_client)
 		return -EINVAL;
 	r = read_options(options, &all);
+	connection.restarts = all.flags & MEMPOOL_CLIENT_RESTART;
 	if (r == 0)
 		r = set_socket_path(connection.socket_path, all.socket_path);
 	if (r == 0)
@@ -579,6 +587,17 @@ PUBLIC int mempool_client_pools(struct mempool_client *client,
 		};
 	}
 	return (int)client->n_pools;
+}
+
+PUBLIC int mempool_client_wake(struct mempool_client *client)
+{
+	int error = errno, r = client_check(client);
+
+	if (r == 0)
+		wait_wake(client);
+	/* It may be called in a signal handler. */
+	errno = error;
+	return r;
 }
 
 PUBLIC int mempool_client_fd(struct mempool_client *client)

@@ -372,7 +372,7 @@ static int wait_until(const struct attempt *attempt, int64_t deadline_ns)
 	r = packet_wait(connection->fd, deadline_ns);
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
 	pthread_cleanup_pop(0);
-	return r == -EINTR && !attempt->waits ? 0 : r;
+	return r == -EINTR && (!attempt->waits || connection->restarts) ? 0 : r;
 }
 
 /* With what no write may reach: the object, for writing. */
@@ -435,11 +435,13 @@ static int try_until(const struct attempt *attempt, struct mempool_msg_welcome *
 		again_ns = clock_now_ns() + RETRY_NS;
 		if (again_ns > attempt->deadline_ns)
 			again_ns = attempt->deadline_ns;
-		r = wait_until(attempt, again_ns);
-		/* 0: a signal handler, which one try goes on through. */
-		if (r < 0 && r != -ETIMEDOUT)
+		/* 0: a signal handler, which one try goes on through, and who asked for that. */
+		do
+			r = wait_until(attempt, again_ns);
+		while (r == 0);
+		if (r != -ETIMEDOUT)
 			return r;
-		if (r < 0 && again_ns == attempt->deadline_ns)
+		if (again_ns == attempt->deadline_ns)
 			return -ENOTCONN;
 	}
 }

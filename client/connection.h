@@ -29,6 +29,7 @@
 struct connection {
 	int fd;				/* -1: none */
 	int set_fd;			/* an epoll set that watches it; -1: none */
+	bool restarts;			/* a wait for the daemon goes on after signals */
 	bool polls;			/* so each daemon there will be is asked for a channel */
 	bool is_sealed;			/* the segment is a sealed memfd: only a daemon has it */
 	uint32_t number;		/* of this connection: an answer comes on it or never */

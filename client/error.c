@@ -27,6 +27,7 @@ static const struct {
 	{ EAGAIN, "nothing there, no room, or no chunk free; or the daemon cannot serve the segment now" },
 	{ EBADMSG, "the segment is damaged" },
 	{ EBUSY, "the chunk is shared, where it must be held alone" },
+	{ ECANCELED, "another thread has ended the wait" },
 	{ ECHILD, "the client was opened before a fork" },
 	{ EDQUOT, "this user has as many clients as one may have" },
 	{ EINTR, "a signal handler ran during the wait" },
@@ -44,6 +45,7 @@ static const struct {
 	{ EPROTO, "what answers at the socket is no mempoold" },
 	{ EPROTONOSUPPORT, "daemon or segment are of another version than the library" },
 	{ ESTALE, "the message is gone: taken, freed or overwritten" },
+	{ ETIMEDOUT, "the time of the wait is over" },
 	{ EUSERS, "the segment, or the daemon, has as many clients as it may" },
 };
 

@@ -93,6 +93,7 @@ struct cache {
 	int64_t again_until_ns;
 	uint64_t n_moved;		/* held by what came, less what went, otherwise than by
 					 * alloc and free */
+	uint64_t n_wakes_seen;		/* by waits of this thread; see wait.h */
 	bool is_deaf;			/* a scan's membarrier failed: a free may not tell it */
 	struct magazine managers;
 	struct magazine magazines[];		/* by rank: data pools from small to large; then
@@ -106,9 +107,12 @@ struct mempool_client {
 	uint32_t n_pools;
 	bool seq_cst;			/* no membarrier: stores order themselves */
 	bool checked;			/* MEMPOOL_CLIENT_DEBUG */
+	bool restarts;			/* MEMPOOL_CLIENT_RESTART */
+	bool tells_timeout;		/* MEMPOOL_CLIENT_TIMEDOUT */
 	bool fallback;			/* to a larger pool */
 	bool closed;			/* only kept for the handles on its queues */
 	uint64_t process;		/* the number of the one that has the segment */
+	_Atomic uint64_t n_wakes;	/* that ended waits: wait_wake() */
 	_Atomic uint32_t n_references;	/* the user's, and those handles */
 	uint8_t rank[MEMPOOL_MAX_DATA_POOLS];	/* of a pool id, by chunk size */
 	uint8_t pool_id[MEMPOOL_MAX_DATA_POOLS]; /* of a rank */

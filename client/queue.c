@@ -184,9 +184,15 @@ static inline void wake(const struct mempool_queue *queue,
 	poller_wake(&queue->client->poller, queue->queue.id - 1, eventcount);
 }
 
-static struct wait_place place_of(const struct mempool_queue *queue, struct poller_look *look)
+static struct wait_place place_of(const struct mempool_queue *queue, struct cache *cache,
+				  struct poller_look *look)
 {
-	return (struct wait_place){ queue->client, look->eventcount, look, NULL };
+	return (struct wait_place){
+		.client = queue->client,
+		.eventcount = look->eventcount,
+		.look = look,
+		.n_wakes_seen = &cache->n_wakes_seen,
+	};
 }
 
 static int try_send(void *userdata)
@@ -248,7 +254,7 @@ PUBLIC ssize_t mempool_queue_send_many(struct mempool_queue *queue, void *const 
 		return -errno;
 	if (!chunks || !lengths || n > SSIZE_MAX)
 		return -EINVAL;
-	place = place_of(queue, &queue->room);
+	place = place_of(queue, cache, &queue->room);
 	r = wait_for(&place, try_send, &job, timeout_ns);
 	return job.n_done > 0 ? (ssize_t)job.n_done : r;
 }
@@ -265,7 +271,7 @@ PUBLIC ssize_t mempool_queue_receive_many(struct mempool_queue *queue, void **re
 		return -errno;
 	if (!ret_chunks || n > SSIZE_MAX)
 		return -EINVAL;
-	place = place_of(queue, &queue->messages);
+	place = place_of(queue, cache, &queue->messages);
 	r = wait_for(&place, try_receive, &job, timeout_ns);
 	return r < 0 ? r : (ssize_t)job.n_done;
 }
@@ -288,7 +294,7 @@ PUBLIC int mempool_queue_send(struct mempool_queue *queue, void *chunk, size_t l
 	if (r != -EAGAIN)
 		return r;
 	job = (struct job){ queue, cache, &chunk, &length, 1, 0 };
-	place = place_of(queue, &queue->room);
+	place = place_of(queue, cache, &queue->room);
 	return wait_on(&place, try_send, &job, timeout_ns);
 }
 
@@ -312,6 +318,6 @@ PUBLIC int mempool_queue_receive(struct mempool_queue *queue, void **ret_chunk,
 	if (r != -EAGAIN)
 		return r;
 	job = (struct job){ queue, cache, ret_chunk, ret_length, 1, 0 };
-	place = place_of(queue, &queue->messages);
+	place = place_of(queue, cache, &queue->messages);
 	return wait_on(&place, try_receive, &job, timeout_ns);
 }

@@ -37,6 +37,7 @@ struct mempool_subscriber {
 	struct topic topic;
 	uint64_t cursor;		/* the next message to read */
 	uint64_t n_missed;		/* and not told yet */
+	uint64_t n_wakes_seen;		/* by its waits; see wait.h */
 	struct poller_look messages;	/* what it may wait for */
 	struct poller_look *peeks;	/* the same, for a spectator, whose descriptor is a timer; NULL:
 					 * that of a member tells of what it would hold, and no peek */
@@ -259,9 +260,12 @@ PUBLIC int mempool_subscriber_next(struct mempool_subscriber *subscriber,
 		return -EINVAL;
 	if (!cache_get_quickly(subscriber->client))
 		return -errno;
-	r = wait_for(&(struct wait_place){ subscriber->client, &subscriber->topic.ring->filled,
-					   &subscriber->messages, NULL },
-		     try_next, &reading, timeout_ns);
+	r = wait_for(&(struct wait_place){
+			     .client = subscriber->client,
+			     .eventcount = &subscriber->topic.ring->filled,
+			     .look = &subscriber->messages,
+			     .n_wakes_seen = &subscriber->n_wakes_seen,
+		     }, try_next, &reading, timeout_ns);
 	if (r < 0)
 		return r;
 	if (!chunk_manager_chunk(subscriber->client->segment, reading.manager, &chunk)) {
@@ -296,7 +300,8 @@ static int wait_and_look(struct mempool_subscriber *subscriber, wait_try_fn try,
 			 int64_t timeout_ns)
 {
 	return wait_for(&(struct wait_place){ .client = subscriber->client,
-					      .look = subscriber->peeks },
+					      .look = subscriber->peeks,
+					      .n_wakes_seen = &subscriber->n_wakes_seen },
 			try, userdata, timeout_ns);
 }
 

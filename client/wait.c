@@ -23,6 +23,49 @@ static int try_armed(const struct wait_place *place, wait_try_fn try, void *user
 	return poller_arm(&place->client->poller, place->look) ? try(userdata) : -EAGAIN;
 }
 
+/* The time that the caller gave is over, and not for want of trying. */
+static int end_of_time(const struct wait_place *place, wait_try_fn try, void *userdata)
+{
+	int r = try_armed(place, try, userdata);
+
+	return r == -EAGAIN && place->client->tells_timeout ? -ETIMEDOUT : r;
+}
+
+static bool is_woken(const struct wait_place *place)
+{
+	/* V1 (seq_cst) pairs with V2 in wait_wake(): behind the arming, as the look is. */
+	uint64_t n_wakes = atomic_load_explicit(&place->client->n_wakes, memory_order_seq_cst);
+	bool is_new = n_wakes != *place->n_wakes_seen;
+
+	*place->n_wakes_seen = n_wakes;
+	return is_new;
+}
+
+static void wake_sleepers(struct mempool_eventcount *eventcount)
+{
+	if (eventcount_is_armed(eventcount))
+		eventcount_move(eventcount);
+}
+
+void wait_wake(struct mempool_client *client)
+{
+	const struct segment *segment = client->segment;
+
+	/*
+	 * V2 (seq_cst) pairs with V1, as E1 with E2: either we see that a sleeper has armed, and move
+	 * the sequence that it has read before; or its look behind the arming sees this.
+	 */
+	atomic_fetch_add_explicit(&client->n_wakes, 1, memory_order_seq_cst);
+	/* It sleeps on nothing that it could not write. */
+	if (client->role == MEMPOOL_ROLE_SPECTATOR)
+		return;
+	wake_sleepers(&segment->header->chunk_freed);
+	for (uint32_t i = 0; i < segment->config.n_rings; i++) {
+		wake_sleepers(&segment->rings[i].filled);
+		wake_sleepers(&segment->rings[i].emptied);
+	}
+}
+
 /* Negative, of what is left too: as long as it likes. */
 static int64_t slice_of(const struct wait_place *place, int64_t left_ns)
 {
@@ -47,14 +90,15 @@ static int nap(int64_t *nap_ns, int64_t left_ns)
 int wait_on(const struct wait_place *place, wait_try_fn try, void *userdata, int64_t timeout_ns)
 {
 	int64_t left, start, nap_ns = WAIT_NAP_MIN_NS;
-	bool was_retired;
+	bool was_retired, is_cut;
 	int r;
 
 	if (timeout_ns == 0)
 		return try_armed(place, try, userdata);
 
 	was_retired = is_retired(place);
-	if (was_retired && (timeout_ns < 0 || timeout_ns > EVENTCOUNT_SLICE_NS))
+	is_cut = was_retired && (timeout_ns < 0 || timeout_ns > EVENTCOUNT_SLICE_NS);
+	if (is_cut)
 		timeout_ns = EVENTCOUNT_SLICE_NS;
 	left = timeout_ns;
 	start = clock_now_ns();
@@ -68,13 +112,16 @@ int wait_on(const struct wait_place *place, wait_try_fn try, void *userdata, int
 		r = try(userdata);
 		if (r != -EAGAIN)
 			return r;
+		if (is_woken(place))
+			return -ECANCELED;
 		/* After prepared was read: a retirement not seen here moves the sequence. */
 		if (!was_retired && is_retired(place))
 			return try_armed(place, try, userdata);
 		if (timeout_ns > 0) {
 			left = timeout_ns - (clock_now_ns() - start);
 			if (left <= 0)
-				return try_armed(place, try, userdata);
+				return is_cut ? try_armed(place, try, userdata)
+					      : end_of_time(place, try, userdata);
 		}
 		/* The try has left nothing behind. Of the sleeps, only the nap is one by itself. */
 		pthread_testcancel();
@@ -83,7 +130,7 @@ int wait_on(const struct wait_place *place, wait_try_fn try, void *userdata, int
 						 slice_of(place, left));
 		else
 			slept = nap(&nap_ns, left);
-		if (slept < 0)
+		if (slept < 0 && !(slept == -EINTR && place->client->restarts))
 			return slept;
 	}
 }

@@ -23,6 +23,7 @@ struct wait_place {
 						 * it: it naps, and looks again */
 	struct poller_look *look;	/* of the ring's news; NULL: of chunks */
 	const int64_t *slice_ns;	/* how long to sleep, as the last try says; NULL: a slice */
+	uint64_t *n_wakes_seen;		/* of the thread or subscriber that waits; see wait_wake() */
 };
 
 /* -EAGAIN: not now. All else is passed on to the caller. */
@@ -42,10 +43,24 @@ typedef int (*wait_try_fn)(void *userdata);
  * Whoever is to come may have left a retired segment for the new one, so nobody waits for
  * ever in it: a wait ends when the segment is retired, and one that begins later after a
  * slice at most.
- * Return: what the try says, -EAGAIN after that; -EINTR a signal handler ran.
+ * Return: what the try says, -EAGAIN after that, or -ETIMEDOUT, if the client asked for that and its
+ *	   own time is over; -EINTR a signal handler ran, and the client does not go on then;
+ *	   -ECANCELED wait_wake().
  */
 int wait_on(const struct wait_place *place, wait_try_fn try, void *userdata,
 	    int64_t timeout_ns);
+
+/**
+ * wait_wake() - end a wait of each thread of this client, and of each subscriber
+ *
+ * The one that it is in, or else its next one: so a thread that was about to wait does not miss it.
+ * Several wakes in between are one. A call that finds what it came for at once, or may not wait, does
+ * not count as a wait.
+ *
+ * It moves the sequence of whatever somebody sleeps on, as a waker does that does not reach all
+ * (shm/eventcount.h): others look once more, and nobody is disarmed. Who naps sees it after its nap.
+ */
+void wait_wake(struct mempool_client *client);
 
 /* The same with the first try. */
 static inline int wait_for(const struct wait_place *place, wait_try_fn try, void *userdata,

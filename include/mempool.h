@@ -31,6 +31,10 @@
  *            nothing by then: what was to be sent is still the caller's. A call that got what it
  *            waited for returns it. No other call is a cancellation point, nor is one with
  *            timeout 0 but mempool_client_open(). Not with asynchronous cancellation.
+ *   Waits:   end with -EAGAIN when their time is over, with -ECANCELED by mempool_client_wake() and
+ *            with -EINTR after a signal handler. MEMPOOL_CLIENT_TIMEDOUT and MEMPOOL_CLIENT_RESTART
+ *            change the first and the last. In a segment that is retired they are short, see
+ *            mempool_client_is_stale().
  *   fork:    the child of a fork has no segment, also that of _Fork() or clone() without
  *            CLONE_VM. Every call there returns -ECHILD, except mempool_client_close(), which
  *            frees memory and descriptors and tells nobody. A fork takes no lock of ours.
@@ -73,6 +77,14 @@ enum mempool_role {
  * that was received ends the program there and then (SIGSEGV). */
 #define MEMPOOL_CLIENT_READ_ONLY 2
 
+/* A wait goes on after a signal handler ran, with what is left of its time: no call of this client
+ * returns -EINTR. For runtimes that send signals to themselves, as that of Go does. */
+#define MEMPOOL_CLIENT_RESTART 4
+
+/* A wait whose time is over says -ETIMEDOUT. -EAGAIN then means that there was no wait (timeout 0), or
+ * that it ended before its time, in a segment that is retired. */
+#define MEMPOOL_CLIENT_TIMEDOUT 8
+
 /* Options of mempool_client_open(). Zero what you do not set. */
 struct mempool_client_options {
 	size_t size;		 /* sizeof this struct, for later growth; 0 is -EINVAL */
@@ -81,7 +93,7 @@ struct mempool_client_options {
 	const char *name;	 /* shown by mempoolctl, [A-Za-z0-9._:@-]{1,31};
 				  * NULL: the program's name */
 	int64_t timeout_ns;	 /* to wait for the daemon: 0 try once, negative for ever */
-	uint64_t flags;		 /* MEMPOOL_CLIENT_DEBUG, MEMPOOL_CLIENT_READ_ONLY */
+	uint64_t flags;		 /* MEMPOOL_CLIENT_DEBUG, ..._READ_ONLY, ..._RESTART, ..._TIMEDOUT */
 };
 
 struct mempool_pool_info {
@@ -107,7 +119,8 @@ struct mempool_pool_info {
  * Return:  0;
  *	-EINVAL			options->size, flags, or a malformed name
  *	-ENOTCONN		no daemon, or no answer of it, within the timeout
- *	-EINTR			a signal handler ran while waiting; not with timeout_ns 0
+ *	-EINTR			a signal handler ran while waiting; not with timeout_ns 0, nor with
+ *				MEMPOOL_CLIENT_RESTART
  *	-ENOENT			no such segment, or its `allow`, `readers` and `spectators` do not
  *				let you
  *	-EACCES			the daemon does not let your process
@@ -169,6 +182,23 @@ int mempool_client_close(struct mempool_client *client);
 int mempool_client_fd(struct mempool_client *client);
 
 /**
+ * mempool_client_wake() - end waits of other threads
+ *
+ * Each thread's wait for a chunk, for messages of a queue or for room in it, and each subscriber's
+ * wait, ends with -ECANCELED: the one that it is in, or else its next one. So a thread that is about to
+ * wait, after it has looked whether it should stop, does not miss it; and one that begins to wait later
+ * looks once more. Several wakes before that are one. What a call came for and found is returned, and
+ * the wake is for the next wait. A call with timeout 0 does not wait. A peek, and whatever a spectator
+ * does, ends within 5 ms. Waits of other clients are not ended.
+ *
+ * Threads: any, and signal handlers. Wait-free, with a system call for each queue or topic that
+ *	    somebody sleeps on.
+ * Crash:   killed inside, some who sleep sleep on, up to a second.
+ * Return:  0; -EINVAL, -ECHILD.
+ */
+int mempool_client_wake(struct mempool_client *client);
+
+/**
  * mempool_client_role() - what the client may do
  *
  * What a role may not do is refused with -EACCES, whatever else is wrong with the call:
@@ -180,7 +210,7 @@ int mempool_client_fd(struct mempool_client *client);
  *			publish, not even what it has received. Messages are mapped for reading alone:
  *			a write to one ends the program (SIGSEGV)
  *	spectator	may open topics, subscribe, peek, verify and copy, ask for the counts of
- *			pools, queues and topics, where the pools are, for the descriptor, and whether the segment is stale. It has no id in
+ *			pools, queues and topics, where the pools are, for the descriptor, and whether the segment is stale; and end waits of its own. It has no id in
  *			the segment: nobody sees it, wakes it or waits for it
  *
  * Threads: any. Wait-free.
@@ -349,7 +379,8 @@ void *mempool_alloc_zeroed(struct mempool_client *client, size_t size_bytes);
  *
  * Threads: any. While it waits it sleeps; the next free wakes it.
  * Crash:   killed asleep, it leaves one wake for nobody behind.
- * Return:  as mempool_alloc(), EAGAIN after the timeout; also EINTR: a signal handler ran.
+ * Return:  as mempool_alloc(), EAGAIN after the timeout, or ETIMEDOUT; also EINTR: a signal handler
+ *	    ran; ECANCELED: mempool_client_wake().
  */
 void *mempool_alloc_wait(struct mempool_client *client, size_t size_bytes,
 			 int64_t timeout_ns);
@@ -555,6 +586,8 @@ int mempool_queue_info(struct mempool_queue *queue, struct mempool_queue_counts 
  *	-EBUSY		the chunk is shared
  *	-EMSGSIZE	length too large
  *	-EINTR		a signal handler ran while waiting
+ *	-ECANCELED	mempool_client_wake()
+ *	-ETIMEDOUT	in place of -EAGAIN, with MEMPOOL_CLIENT_TIMEDOUT
  *	-ENOTCONN	the client was closed
  *	-EBADMSG	somebody has damaged the queue
  *	-EACCES		a reader
@@ -570,7 +603,7 @@ int mempool_queue_send(struct mempool_queue *queue, void *chunk, size_t length,
  *
  * Threads: any. Lock-free while there are messages; no system call while no sender sleeps.
  * Crash:   killed inside, the message is still there, or was received and is freed.
- * Return:  0; -EAGAIN nothing there all the time; -EINTR; -EINVAL, -ECHILD, -ENOTCONN;
+ * Return:  0; -EAGAIN nothing there all the time; -EINTR; -ECANCELED; -ETIMEDOUT; -EINVAL, -ECHILD, -ENOTCONN;
  *	    -EBADMSG somebody has damaged the queue.
  */
 int mempool_queue_receive(struct mempool_queue *queue, void **ret_chunk, size_t *ret_length,
@@ -684,7 +717,7 @@ void mempool_subscriber_close(struct mempool_subscriber *subscriber);
  *
  * Threads: one at a time for each subscriber. Lock-free while there are messages.
  * Crash:   killed inside, the reaper drops the share.
- * Return:  0; -EAGAIN nothing new all the time; -EINTR; -EINVAL, -ECHILD, -ENOTCONN;
+ * Return:  0; -EAGAIN nothing new all the time; -EINTR; -ECANCELED; -ETIMEDOUT; -EINVAL, -ECHILD, -ENOTCONN;
  *	    -EBADMSG the segment is damaged; -EOVERFLOW as mempool_acquire(); -EACCES a spectator.
  */
 int mempool_subscriber_next(struct mempool_subscriber *subscriber, const void **ret_chunk,
@@ -718,7 +751,7 @@ int mempool_subscriber_next(struct mempool_subscriber *subscriber, const void **
  * Return:  0, and the message was whole when it was found;
  *	-EAGAIN		nothing new all the time; or what there was went too fast each time
  *	-EINTR		a signal handler ran while waiting
- *	-EINVAL, -ECHILD, -ENOTCONN as mempool_subscriber_next()
+ *	-ECANCELED, -ETIMEDOUT, -EINVAL, -ECHILD, -ENOTCONN as mempool_subscriber_next()
  */
 int mempool_subscriber_peek(struct mempool_subscriber *subscriber, const void **ret_chunk,
 			    size_t *ret_length, uint32_t *ret_tag, uint64_t *ret_missed,
@@ -751,7 +784,8 @@ int mempool_subscriber_verify(struct mempool_subscriber *subscriber);
  * @timeout_ns: as for mempool_subscriber_peek()
  *
  * Threads, Crash, Source: as mempool_subscriber_peek().
- * Return:  0; -EAGAIN, -EINTR, -EINVAL, -ECHILD, -ENOTCONN as mempool_subscriber_peek();
+ * Return:  0; -EAGAIN, -EINTR, -ECANCELED, -ETIMEDOUT, -EINVAL, -ECHILD, -ENOTCONN as
+ *	    mempool_subscriber_peek();
  *	-EMSGSIZE	the message is longer; *ret_length says how long, and it is still the next
  */
 int mempool_subscriber_copy(struct mempool_subscriber *subscriber, void *buffer,

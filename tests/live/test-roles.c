@@ -98,6 +98,11 @@ static int do_pools(struct stage *stage)
 	return mempool_client_pools(stage->client, &info, 1);
 }
 
+static int do_wake(struct stage *stage)
+{
+	return mempool_client_wake(stage->client);
+}
+
 static int do_memory(struct stage *stage)
 {
 	struct mempool_pool_memory memory;
@@ -387,6 +392,7 @@ static const struct act {
 	{ "client_queues", do_queues, { 1, 1, 1 } },
 	{ "client_topics", do_topics, { 1, 1, 1 } },
 	{ "client_fd", do_fd, { 0, 0, 0 } },
+	{ "client_wake", do_wake, { 0, 0, 0 } },
 	{ "topic_open", do_topic_open, { 0, 0, 0 } },
 	{ "topic_info", do_topic_info, { 3, 3, 3 } },
 	{ "topic_subscribe", do_subscribe, { 0, 0, 0 } },

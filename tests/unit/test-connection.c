@@ -411,7 +411,7 @@ START_TEST(test_open_bad_options_einval_nobody_is_asked)
 	options.size = sizeof(options) - 1;
 	assert_bad_options(&options);
 	options = right;
-	options.flags = 4;
+	options.flags = UINT64_C(1) << 40;
 	assert_bad_options(&options);
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		options = right;
@@ -658,6 +658,29 @@ START_TEST(test_open_signal_handler_ends_the_wait)
 	stop_alarms();
 	ck_assert_int_eq(n_talks, 2);
 	ck_assert(talks[0].has_bye && talks[1].has_bye);
+}
+END_TEST
+
+/* With its flag as without signals: one that does not answer, and none. */
+START_TEST(test_open_with_restart_waits_on_after_signals)
+{
+	struct mempool_client_options options = {
+		.timeout_ns = 50 * MS,
+		.flags = MEMPOOL_CLIENT_RESTART,
+	};
+	struct mempool_client *client;
+	int64_t start = now_ns();
+
+	start_alarms(MS);
+	is_silent = true;
+	ck_assert_int_eq(open_with(&options, &client), -ENOTCONN);
+	ck_assert_int_ge(now_ns() - start, 50 * MS);
+	stop_broker();
+	start = now_ns();
+	ck_assert_int_eq(open_with(&options, &client), -ENOTCONN);
+	ck_assert_int_ge(now_ns() - start, 50 * MS);
+	stop_alarms();
+	ck_assert_int_gt(n_alarms, 10);
 }
 END_TEST
 
@@ -1302,6 +1325,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_open_crowd_that_stays_enotconn);
 	tcase_add_test(tcase, test_open_without_answer_ends_with_its_deadline);
 	tcase_add_test(tcase, test_open_signal_handler_ends_the_wait);
+	tcase_add_test(tcase, test_open_with_restart_waits_on_after_signals);
 	tcase_add_test(tcase, test_calls_without_answer_do_not_wait);
 	tcase_add_test(tcase, test_coming_back_is_tried_once_a_second);
 	/* What a cancel unwinds stays marked as used for the address sanitizer. */

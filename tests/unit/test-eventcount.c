@@ -181,9 +181,11 @@ END_TEST
 static struct mempool_header header;
 static struct segment segment = { .header = &header };
 static struct mempool_client client = { .segment = &segment };	/* with no descriptor */
+static uint64_t n_wakes_seen;
 static const struct wait_place place = {
 	.client = &client,
 	.eventcount = &eventcount,
+	.n_wakes_seen = &n_wakes_seen,
 };
 static int n_tries, ready_at, retired_at;
 

@@ -226,6 +226,11 @@ static int call_pools(struct mempool_client *by)
 	return mempool_client_pools(by, NULL, 0);
 }
 
+static int call_wake(struct mempool_client *by)
+{
+	return mempool_client_wake(by);
+}
+
 static int call_memory(struct mempool_client *by)
 {
 	return mempool_client_memory(by, NULL, 0);
@@ -268,7 +273,7 @@ static int call_topic_open(struct mempool_client *by)
 static int (*const calls[])(struct mempool_client *) = {
 	call_alloc, call_alloc_aligned, call_alloc_wait, call_alloc_many, call_alloc_all, call_free, call_free_many,
 	call_usable_size, call_set_tag, call_tag, call_give, call_take, call_share, call_acquire,
-	call_pools, call_memory, call_alloc_zeroed, call_queues, call_topics, call_fd, call_queue_open, call_topic_open,
+	call_pools, call_wake, call_memory, call_alloc_zeroed, call_queues, call_topics, call_fd, call_queue_open, call_topic_open,
 };
 static size_t i_call;
 
