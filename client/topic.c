@@ -38,6 +38,7 @@ struct mempool_subscriber {
 	uint64_t cursor;		/* the next message to read */
 	uint64_t n_missed;		/* and not told yet */
 	uint64_t n_wakes_seen;		/* by its waits; see wait.h */
+	bool newest_only;		/* MEMPOOL_SUBSCRIBE_NEWEST */
 	struct poller_look messages;	/* what it may wait for */
 	struct poller_look *peeks;	/* the same, for a spectator, whose descriptor is a timer; NULL:
 					 * that of a member tells of what it would hold, and no peek */
@@ -168,14 +169,43 @@ PUBLIC int mempool_topic_publish(struct mempool_topic *topic, void *chunk, size_
 	return 0;
 }
 
-PUBLIC int mempool_topic_subscribe(struct mempool_topic *topic, enum mempool_topic_start start,
-				   struct mempool_subscriber **ret_subscriber)
+/* Where a new reader begins. */
+static uint64_t first_of(const struct topic *topic, const struct mempool_subscribe_options *options)
+{
+	uint64_t newest, oldest;
+
+	switch (options->start) {
+	case MEMPOOL_TOPIC_OLDEST:
+		return topic_oldest(topic);
+	case MEMPOOL_TOPIC_LAST:
+		newest = topic_newest(topic);
+		oldest = newest > topic->capacity ? newest - topic->capacity : 0;
+		return newest - oldest > options->n_last ? newest - options->n_last : oldest;
+	default:
+		return topic_newest(topic);
+	}
+}
+
+/* Known options, and no other bytes; as those of mempool_client_open(). */
+static bool are_valid(const struct mempool_subscribe_options *options)
+{
+	if (options->size < sizeof(*options))
+		return false;
+	for (size_t i = sizeof(*options); i < options->size; i++)
+		if (((const unsigned char *)options)[i] != 0)
+			return false;
+	return options->start <= MEMPOOL_TOPIC_LAST && options->reserved == 0 &&
+	       (options->start == MEMPOOL_TOPIC_LAST || options->n_last == 0) &&
+	       (options->flags & ~(uint64_t)MEMPOOL_SUBSCRIBE_NEWEST) == 0;
+}
+
+static int subscribe(struct mempool_topic *topic, const struct mempool_subscribe_options *options,
+		     struct mempool_subscriber **ret_subscriber)
 {
 	struct mempool_subscriber *subscriber;
 	int r;
 
-	if (!topic || !ret_subscriber ||
-	    (start != MEMPOOL_TOPIC_NEW && start != MEMPOOL_TOPIC_OLDEST))
+	if (!topic || !ret_subscriber || !are_valid(options))
 		return -EINVAL;
 	r = client_check(topic->client);
 	if (r < 0)
@@ -186,8 +216,8 @@ PUBLIC int mempool_topic_subscribe(struct mempool_topic *topic, enum mempool_top
 	*subscriber = (struct mempool_subscriber){
 		.client = client_ref(topic->client),
 		.topic = topic->topic,
-		.cursor = start == MEMPOOL_TOPIC_NEW ? topic_newest(&topic->topic)
-						     : topic_oldest(&topic->topic),
+		.cursor = first_of(&topic->topic, options),
+		.newest_only = options->flags & MEMPOOL_SUBSCRIBE_NEWEST,
 	};
 	poller_look_init(&subscriber->messages, topic->topic.ring_index,
 			 &topic->topic.ring->filled);
@@ -195,6 +225,26 @@ PUBLIC int mempool_topic_subscribe(struct mempool_topic *topic, enum mempool_top
 		subscriber->peeks = &subscriber->messages;
 	*ret_subscriber = subscriber;
 	return 0;
+}
+
+PUBLIC int mempool_topic_subscribe(struct mempool_topic *topic, enum mempool_topic_start start,
+				   struct mempool_subscriber **ret_subscriber)
+{
+	const struct mempool_subscribe_options options = {
+		.size = sizeof(options),
+		.start = (uint32_t)start,
+	};
+
+	if (start == MEMPOOL_TOPIC_LAST)
+		return -EINVAL;
+	return subscribe(topic, &options, ret_subscriber);
+}
+
+PUBLIC int mempool_topic_subscribe_with(struct mempool_topic *topic,
+					const struct mempool_subscribe_options *options,
+					struct mempool_subscriber **ret_subscriber)
+{
+	return options ? subscribe(topic, options, ret_subscriber) : -EINVAL;
 }
 
 PUBLIC void mempool_subscriber_close(struct mempool_subscriber *subscriber)
@@ -214,6 +264,18 @@ static void tell_missed(struct mempool_subscriber *subscriber, uint64_t *ret_mis
 	subscriber->n_missed = 0;
 }
 
+/*
+ * To the latest message. What is passed over counts as missed, so that all that were published are
+ * either read or missed, as ever. Where nothing is newer, the cursor stands: it never goes back.
+ */
+static __attribute__((noinline)) void skip_older(struct mempool_subscriber *subscriber)
+{
+	uint64_t newest = topic_newest(&subscriber->topic);
+
+	if ((int64_t)(newest - subscriber->cursor) > 1)
+		topic_skip_to(&subscriber->cursor, &subscriber->n_missed, newest - 1);
+}
+
 /* One call of next. */
 struct reading {
 	struct mempool_subscriber *subscriber;
@@ -229,6 +291,8 @@ static int try_next(void *userdata)
 
 	/* Each further turn finds the slot evicted, or skips one that names nothing. */
 	do {
+		if (unlikely(subscriber->newest_only))
+			skip_older(subscriber);
 		r = topic_look(&subscriber->topic, &subscriber->cursor, &subscriber->n_missed,
 			       &slot);
 		if (r < 0)
@@ -291,6 +355,8 @@ static int try_peek(void *userdata)
 {
 	struct mempool_subscriber *subscriber = userdata;
 
+	if (unlikely(subscriber->newest_only))
+		skip_older(subscriber);
 	return peek_next(&subscriber->topic, &subscriber->cursor, &subscriber->n_missed,
 			 &subscriber->peek);
 }

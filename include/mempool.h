@@ -683,8 +683,22 @@ int mempool_topic_info(struct mempool_topic *topic, struct mempool_topic_counts 
 int mempool_topic_publish(struct mempool_topic *topic, void *chunk, size_t length);
 
 enum mempool_topic_start {
-	MEMPOOL_TOPIC_NEW,	/* what is published from now on */
-	MEMPOOL_TOPIC_OLDEST	/* the oldest message that is kept, and all after it */
+	MEMPOOL_TOPIC_NEW = 0,	  /* what is published from now on */
+	MEMPOOL_TOPIC_OLDEST = 1, /* the oldest message that is kept, and all after it */
+	MEMPOOL_TOPIC_LAST = 2	  /* the last n_last messages, and all after them; for
+				   * mempool_topic_subscribe_with() alone */
+};
+
+/* Each call reads the latest message, and passes over those before it: they count as missed. */
+#define MEMPOOL_SUBSCRIBE_NEWEST 1
+
+/* Options of mempool_topic_subscribe_with(). Zero what you do not set. */
+struct mempool_subscribe_options {
+	size_t size;		/* sizeof this struct, for later growth */
+	uint32_t start;		/* enum mempool_topic_start */
+	uint32_t reserved;	/* 0 */
+	uint64_t n_last;	/* of MEMPOOL_TOPIC_LAST; else 0. More than are kept: the oldest */
+	uint64_t flags;		/* MEMPOOL_SUBSCRIBE_NEWEST */
 };
 
 /**
@@ -697,6 +711,20 @@ enum mempool_topic_start {
  */
 int mempool_topic_subscribe(struct mempool_topic *topic, enum mempool_topic_start start,
 			    struct mempool_subscriber **ret_subscriber);
+
+/**
+ * mempool_topic_subscribe_with() - as mempool_topic_subscribe(), with more to choose
+ * @options: where to begin, and whether to read the newest message alone
+ *
+ * With MEMPOOL_SUBSCRIBE_NEWEST a viewer that is slow shows what is new, and not what was new when
+ * the topic's other messages were. What each call passes over is told as missed, so that what was
+ * read and what was missed is still all that was published.
+ *
+ * Return: 0; -EINVAL, -ECHILD, -ENOTCONN, -ENOMEM.
+ */
+int mempool_topic_subscribe_with(struct mempool_topic *topic,
+				 const struct mempool_subscribe_options *options,
+				 struct mempool_subscriber **ret_subscriber);
 
 /**
  * mempool_subscriber_close() - close what mempool_topic_subscribe() returned

@@ -981,11 +981,220 @@ START_TEST(test_topic_threads_received_and_missed_are_published)
 }
 END_TEST
 
+/* ---- the last ones, and the newest alone ---- */
+
+static struct mempool_subscriber *subscribe_with(struct mempool_topic *topic,
+						 enum mempool_topic_start start, uint64_t n_last,
+						 uint64_t flags)
+{
+	const struct mempool_subscribe_options options = {
+		.size = sizeof(options),
+		.start = start,
+		.n_last = n_last,
+		.flags = flags,
+	};
+	struct mempool_subscriber *made;
+
+	ck_assert_int_eq(mempool_topic_subscribe_with(topic, &options, &made), 0);
+	return made;
+}
+
+static void publish_number(struct mempool_topic *topic, uint32_t number)
+{
+	uint32_t *chunk = mempool_alloc(publisher, sizeof(number));
+
+	ck_assert_ptr_nonnull(chunk);
+	*chunk = number;
+	ck_assert_int_eq(mempool_topic_publish(topic, chunk, sizeof(number)), 0);
+}
+
+/* By next, peek or copy. Return: as that; the number and what was missed. */
+enum { BY_NEXT, BY_PEEK, BY_COPY, N_READS };
+static int read_number(int by, struct mempool_subscriber *from, uint32_t *ret_number,
+		       uint64_t *ret_missed)
+{
+	const void *chunk;
+	int r;
+
+	if (by == BY_COPY)
+		return mempool_subscriber_copy(from, ret_number, sizeof(*ret_number), NULL, NULL,
+					       ret_missed, 0);
+	r = by == BY_NEXT ? mempool_subscriber_next(from, &chunk, NULL, ret_missed, 0)
+			  : mempool_subscriber_peek(from, &chunk, NULL, NULL, ret_missed, 0);
+	if (r < 0)
+		return r;
+	*ret_number = *(const uint32_t *)chunk;
+	return by == BY_NEXT ? mempool_free(reader, chunk) : 0;
+}
+
+static void must_find(int by, struct mempool_subscriber *from, uint32_t number, uint64_t missed)
+{
+	uint64_t n_missed = 999;
+	uint32_t found = 999;
+
+	ck_assert_int_eq(read_number(by, from, &found, &n_missed), 0);
+	ck_assert_uint_eq(found, number);
+	ck_assert_uint_eq(n_missed, missed);
+}
+
+START_TEST(test_topic_last_begins_so_many_before_the_end)
+{
+	struct mempool_topic *topic = open_topic(publisher, topics[_i].name);
+	struct mempool_topic *theirs = open_topic(reader, topics[_i].name);
+	const uint64_t capacity = topics[_i].capacity;
+
+	for (uint32_t n = 0; n <= 2 * capacity + 1; n++) {
+		for (uint64_t last = 0; last <= capacity + 2;
+		     last += capacity > 8 ? 13 : 1) {
+			struct mempool_subscriber *from =
+				subscribe_with(theirs, MEMPOOL_TOPIC_LAST, last, 0);
+			uint64_t kept = n < capacity ? n : capacity;
+			uint64_t expected = last < kept ? last : kept, missed;
+			uint32_t number;
+
+			for (uint64_t i = 0; i < expected; i++)
+				must_find(BY_NEXT, from, (uint32_t)(n - expected + i), 0);
+			ck_assert_int_eq(read_number(BY_NEXT, from, &number, &missed), -EAGAIN);
+			mempool_subscriber_close(from);
+		}
+		publish_number(topic, n);
+	}
+	mempool_topic_close(topic);
+	mempool_topic_close(theirs);
+}
+END_TEST
+
+START_TEST(test_topic_newest_passes_over_the_others)
+{
+	struct mempool_topic *topic = open_topic(publisher, "many");
+	struct mempool_topic *theirs = open_topic(reader, "many");
+	struct mempool_subscriber *from =
+		subscribe_with(theirs, MEMPOOL_TOPIC_NEW, 0, MEMPOOL_SUBSCRIBE_NEWEST);
+	uint32_t number, n = 0;
+	uint64_t missed;
+
+	ck_assert_int_eq(read_number(_i, from, &number, &missed), -EAGAIN);
+	publish_number(topic, n++);
+	must_find(_i, from, 0, 0);
+	ck_assert_int_eq(read_number(_i, from, &number, &missed), -EAGAIN);
+	publish_number(topic, n++);
+	publish_number(topic, n++);
+	must_find(_i, from, 2, 1);
+	ck_assert_int_eq(read_number(_i, from, &number, &missed), -EAGAIN);
+	/* Once round, and more. */
+	for (int i = 0; i < 150; i++)
+		publish_number(topic, n++);
+	must_find(_i, from, n - 1, 149);
+	mempool_subscriber_close(from);
+
+	from = subscribe_with(theirs, MEMPOOL_TOPIC_OLDEST, 0, MEMPOOL_SUBSCRIBE_NEWEST);
+	must_find(_i, from, n - 1, 63);
+	/* What is drained is not there to be read; what follows is. */
+	publish_number(topic, n++);
+	publish_number(topic, n++);
+	{
+		struct topic view = view_of("many");
+
+		drain(&view);
+	}
+	ck_assert_int_eq(read_number(_i, from, &number, &missed), -EAGAIN);
+	publish_number(topic, n++);
+	must_find(_i, from, n - 1, 2);
+	mempool_subscriber_close(from);
+	mempool_topic_close(topic);
+	mempool_topic_close(theirs);
+}
+END_TEST
+
+static void *publish_thousands(void *topic)
+{
+	for (uint32_t n = 0; n < 20000; n++)
+		publish_number(topic, n);
+	return NULL;
+}
+
+/* While it is published at full speed: in order, and nothing is counted twice, or not at all. */
+START_TEST(test_topic_newest_read_and_missed_are_all)
+{
+	struct mempool_topic *topic = open_topic(publisher, topics[_i].name);
+	struct mempool_topic *theirs = open_topic(reader, topics[_i].name);
+	struct mempool_subscriber *from =
+		subscribe_with(theirs, MEMPOOL_TOPIC_NEW, 0, MEMPOOL_SUBSCRIBE_NEWEST);
+	uint64_t n_read = 0, n_missed = 0, missed;
+	uint32_t number = 0;
+	pthread_t thread;
+
+	ck_assert_int_eq(pthread_create(&thread, NULL, publish_thousands, topic), 0);
+	while (number < 19999) {
+		int r = read_number(BY_NEXT, from, &number, &missed);
+
+		if (r == -EAGAIN) {
+			sched_yield();
+			continue;
+		}
+		ck_assert_int_eq(r, 0);
+		n_read++;
+		n_missed += missed;
+		ck_assert_uint_eq(n_read + n_missed, number + 1);
+	}
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	mempool_subscriber_close(from);
+	mempool_topic_close(topic);
+	mempool_topic_close(theirs);
+}
+END_TEST
+
+START_TEST(test_topic_subscribe_with_mistakes_einval)
+{
+	struct mempool_topic *topic = open_topic(reader, "many");
+	const struct mempool_subscribe_options right = { .size = sizeof(right) };
+	struct mempool_subscribe_options options;
+	struct mempool_subscriber *made = NULL;
+	struct {
+		struct mempool_subscribe_options known;
+		uint64_t later;
+	} longer = { .known = { .size = sizeof(longer) }, .later = 1 };
+
+	ck_assert_int_eq(mempool_topic_subscribe_with(NULL, &right, &made), -EINVAL);
+	ck_assert_int_eq(mempool_topic_subscribe_with(topic, NULL, &made), -EINVAL);
+	ck_assert_int_eq(mempool_topic_subscribe_with(topic, &right, NULL), -EINVAL);
+	options = right;
+	options.size--;
+	ck_assert_int_eq(mempool_topic_subscribe_with(topic, &options, &made), -EINVAL);
+	options = right;
+	options.start = 3;
+	ck_assert_int_eq(mempool_topic_subscribe_with(topic, &options, &made), -EINVAL);
+	options = right;
+	options.reserved = 1;
+	ck_assert_int_eq(mempool_topic_subscribe_with(topic, &options, &made), -EINVAL);
+	options = right;
+	options.n_last = 1;
+	ck_assert_int_eq(mempool_topic_subscribe_with(topic, &options, &made), -EINVAL);
+	options = right;
+	options.flags = 2;
+	ck_assert_int_eq(mempool_topic_subscribe_with(topic, &options, &made), -EINVAL);
+	ck_assert_int_eq(mempool_topic_subscribe_with(topic, &longer.known, &made), -EINVAL);
+	ck_assert_int_eq(mempool_topic_subscribe(topic, MEMPOOL_TOPIC_LAST, &made), -EINVAL);
+	ck_assert_int_eq(mempool_topic_subscribe(topic, (enum mempool_topic_start)3, &made), -EINVAL);
+	ck_assert_ptr_null(made);
+	longer.later = 0;
+	ck_assert_int_eq(mempool_topic_subscribe_with(topic, &longer.known, &made), 0);
+	mempool_subscriber_close(made);
+	mempool_topic_close(topic);
+}
+END_TEST
+
 static void add_tests(TCase *tcase)
 {
 	int n = ARRAY_SIZE(topics);
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_add_loop_test(tcase, test_topic_last_begins_so_many_before_the_end, 0,
+			    ARRAY_SIZE(topics));
+	tcase_add_loop_test(tcase, test_topic_newest_passes_over_the_others, 0, N_READS);
+	tcase_add_loop_test(tcase, test_topic_newest_read_and_missed_are_all, 0,
+			    ARRAY_SIZE(topics));
+	tcase_add_test(tcase, test_topic_subscribe_with_mistakes_einval);
 	tcase_add_loop_test(tcase, test_topic_each_is_read_once_in_order, 0, n);
 	tcase_add_loop_test(tcase, test_topic_start_is_the_oldest_kept_or_the_next, 0, n);
 	tcase_add_loop_test(tcase, test_topic_lapped_received_and_missed_are_published, 0, n);
