@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -470,6 +471,8 @@ static int open_once(struct connection *connection, const struct mempool_client_
 	/* Welcome: from here on there is something to be lost. */
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
 	r = attach(connection, &welcome, &passed, options->flags, ret_client);
+	if (r == 0)
+		(*ret_client)->spin_ns = options->spin_ns;
 	packet_close_passed(&passed);
 	/* If we cannot come, the holder is free again. */
 	if (r < 0) {
@@ -485,6 +488,9 @@ static int open_once(struct connection *connection, const struct mempool_client_
 	(MEMPOOL_CLIENT_DEBUG | MEMPOOL_CLIENT_READ_ONLY | MEMPOOL_CLIENT_RESTART |                \
 	 MEMPOOL_CLIENT_TIMEDOUT)
 
+/* The struct as it was before it had spin_ns. */
+#define OPTIONS_SIZE_0 offsetof(struct mempool_client_options, spin_ns)
+
 /* What the user set, and defaults. Return: 0; -EINVAL. */
 static int read_options(const struct mempool_client_options *options,
 			struct mempool_client_options *ret_all)
@@ -492,7 +498,7 @@ static int read_options(const struct mempool_client_options *options,
 	*ret_all = (struct mempool_client_options){ .size = sizeof(*ret_all) };
 	if (!options)
 		return 0;
-	if (options->size < sizeof(*ret_all)) {
+	if (options->size < sizeof(*ret_all) && options->size != OPTIONS_SIZE_0) {
 		error_say("options.size is not that of the struct");
 		return -EINVAL;
 	}
@@ -501,7 +507,12 @@ static int read_options(const struct mempool_client_options *options,
 		error_say("an option or a flag is of a later version than this library");
 		return -EINVAL;
 	}
-	*ret_all = *options;
+	memcpy(ret_all, options,
+	       options->size < sizeof(*ret_all) ? options->size : sizeof(*ret_all));
+	if (ret_all->spin_ns < 0) {
+		error_say("spin_ns is negative");
+		return -EINVAL;
+	}
 	return 0;
 }
 

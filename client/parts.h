@@ -108,6 +108,7 @@ struct mempool_client {
 	bool seq_cst;			/* no membarrier: stores order themselves */
 	bool checked;			/* MEMPOOL_CLIENT_DEBUG */
 	bool restarts;			/* MEMPOOL_CLIENT_RESTART */
+	int64_t spin_ns;		/* before a wait for messages or room sleeps */
 	bool tells_timeout;		/* MEMPOOL_CLIENT_TIMEDOUT */
 	bool fallback;			/* to a larger pool */
 	bool closed;			/* only kept for the handles on its queues */

@@ -191,6 +191,7 @@ static struct wait_place place_of(const struct mempool_queue *queue, struct cach
 		.client = queue->client,
 		.eventcount = look->eventcount,
 		.look = look,
+		.spins = true,
 		.n_wakes_seen = &cache->n_wakes_seen,
 	};
 }
@@ -254,8 +255,11 @@ PUBLIC ssize_t mempool_queue_send_many(struct mempool_queue *queue, void *const 
 		return -errno;
 	if (!chunks || !lengths || n > SSIZE_MAX)
 		return -EINVAL;
-	place = place_of(queue, cache, &queue->room);
-	r = wait_for(&place, try_send, &job, timeout_ns);
+	r = try_send(&job);
+	if (r == -EAGAIN) {
+		place = place_of(queue, cache, &queue->room);
+		r = wait_on(&place, try_send, &job, timeout_ns);
+	}
 	return job.n_done > 0 ? (ssize_t)job.n_done : r;
 }
 
@@ -271,8 +275,11 @@ PUBLIC ssize_t mempool_queue_receive_many(struct mempool_queue *queue, void **re
 		return -errno;
 	if (!ret_chunks || n > SSIZE_MAX)
 		return -EINVAL;
-	place = place_of(queue, cache, &queue->messages);
-	r = wait_for(&place, try_receive, &job, timeout_ns);
+	r = try_receive(&job);
+	if (r == -EAGAIN) {
+		place = place_of(queue, cache, &queue->messages);
+		r = wait_on(&place, try_receive, &job, timeout_ns);
+	}
 	return r < 0 ? r : (ssize_t)job.n_done;
 }
 

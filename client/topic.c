@@ -324,12 +324,15 @@ PUBLIC int mempool_subscriber_next(struct mempool_subscriber *subscriber,
 		return -EINVAL;
 	if (!cache_get_quickly(subscriber->client))
 		return -errno;
-	r = wait_for(&(struct wait_place){
-			     .client = subscriber->client,
-			     .eventcount = &subscriber->topic.ring->filled,
-			     .look = &subscriber->messages,
-			     .n_wakes_seen = &subscriber->n_wakes_seen,
-		     }, try_next, &reading, timeout_ns);
+	r = try_next(&reading);
+	if (r == -EAGAIN)
+		r = wait_on(&(struct wait_place){
+				    .client = subscriber->client,
+				    .eventcount = &subscriber->topic.ring->filled,
+				    .look = &subscriber->messages,
+				    .spins = true,
+				    .n_wakes_seen = &subscriber->n_wakes_seen,
+			    }, try_next, &reading, timeout_ns);
 	if (r < 0)
 		return r;
 	if (!chunk_manager_chunk(subscriber->client->segment, reading.manager, &chunk)) {
@@ -361,14 +364,15 @@ static int try_peek(void *userdata)
 			 &subscriber->peek);
 }
 
-/* A wait that writes nothing to the segment. */
+/* A wait that writes nothing to the segment, after a try that found nothing. */
 static int wait_and_look(struct mempool_subscriber *subscriber, wait_try_fn try, void *userdata,
 			 int64_t timeout_ns)
 {
-	return wait_for(&(struct wait_place){ .client = subscriber->client,
-					      .look = subscriber->peeks,
-					      .n_wakes_seen = &subscriber->n_wakes_seen },
-			try, userdata, timeout_ns);
+	return wait_on(&(struct wait_place){ .client = subscriber->client,
+					     .look = subscriber->peeks,
+					     .spins = true,
+					     .n_wakes_seen = &subscriber->n_wakes_seen },
+		       try, userdata, timeout_ns);
 }
 
 PUBLIC int mempool_subscriber_peek(struct mempool_subscriber *subscriber,
@@ -383,7 +387,9 @@ PUBLIC int mempool_subscriber_peek(struct mempool_subscriber *subscriber,
 	if (r < 0)
 		return r;
 	subscriber->peeked = PEEKED_NONE;
-	r = wait_and_look(subscriber, try_peek, subscriber, timeout_ns);
+	r = try_peek(subscriber);
+	if (r == -EAGAIN)
+		r = wait_and_look(subscriber, try_peek, subscriber, timeout_ns);
 	if (r < 0)
 		return r;
 
@@ -461,7 +467,9 @@ PUBLIC int mempool_subscriber_copy(struct mempool_subscriber *subscriber, void *
 		return r;
 	/* It has the place of what was peeked. */
 	subscriber->peeked = PEEKED_NONE;
-	r = wait_and_look(subscriber, try_copy, &copying, timeout_ns);
+	r = try_copy(&copying);
+	if (r == -EAGAIN)
+		r = wait_and_look(subscriber, try_copy, &copying, timeout_ns);
 	if ((r == 0 || r == -EMSGSIZE) && ret_length)
 		*ret_length = subscriber->peek.length;
 	if (r < 0)

@@ -8,6 +8,9 @@
 #include "parts.h"
 #include "shm/clock.h"
 
+/* Of a processor: some tens of nanoseconds, on most of them. */
+#define SPIN_PAUSES 8
+
 static bool is_retired(const struct wait_place *place)
 {
 	return segment_state(place->client->segment) == MEMPOOL_SEGMENT_RETIRED;
@@ -87,6 +90,45 @@ static int nap(int64_t *nap_ns, int64_t left_ns)
 	return -clock_nanosleep(CLOCK_MONOTONIC, 0, &span, NULL);
 }
 
+/* Between two looks while it spins: the other thread of the processor goes on meanwhile. */
+static void pause_a_little(void)
+{
+	for (int i = 0; i < SPIN_PAUSES; i++) {
+#if defined(__x86_64__) || defined(__i386__)
+		__builtin_ia32_pause();
+#elif defined(__aarch64__)
+		__asm__ volatile("yield");
+#endif
+	}
+}
+
+/*
+ * Look again and again. What comes meanwhile is seen without a system call of either side: nobody is
+ * armed. Return: what the try says; -ECANCELED; -EAGAIN it is time to sleep, or all is over.
+ */
+static int spin(const struct wait_place *place, wait_try_fn try, void *userdata, int64_t until_ns)
+{
+	int r;
+
+	do {
+		pause_a_little();
+		r = try(userdata);
+		if (r == -EAGAIN && is_woken(place))
+			r = -ECANCELED;
+		if (r != -EAGAIN)
+			return r;
+		/* As before a sleep: the try has left nothing behind. */
+		pthread_testcancel();
+	} while (clock_now_ns() < until_ns && !is_retired(place));
+	return -EAGAIN;
+}
+
+/* Negative: for ever. */
+static int64_t shorter(int64_t ns, int64_t other_ns)
+{
+	return other_ns >= 0 && other_ns < ns ? other_ns : ns;
+}
+
 int wait_on(const struct wait_place *place, wait_try_fn try, void *userdata, int64_t timeout_ns)
 {
 	int64_t left, start, nap_ns = WAIT_NAP_MIN_NS;
@@ -102,6 +144,12 @@ int wait_on(const struct wait_place *place, wait_try_fn try, void *userdata, int
 		timeout_ns = EVENTCOUNT_SLICE_NS;
 	left = timeout_ns;
 	start = clock_now_ns();
+	if (place->spins && place->client->spin_ns > 0) {
+		r = spin(place, try, userdata,
+			 clock_after_ns(shorter(place->client->spin_ns, timeout_ns)));
+		if (r != -EAGAIN)
+			return r;
+	}
 	for (;;) {
 		uint32_t prepared = 0;
 		int slept;

@@ -6,6 +6,7 @@
 #define CLIENT_WAIT_H
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "shm/eventcount.h"
@@ -23,6 +24,7 @@ struct wait_place {
 						 * it: it naps, and looks again */
 	struct poller_look *look;	/* of the ring's news; NULL: of chunks */
 	const int64_t *slice_ns;	/* how long to sleep, as the last try says; NULL: a slice */
+	bool spins;			/* looks again and again first, as long as the client says */
 	uint64_t *n_wakes_seen;		/* of the thread or subscriber that waits; see wait_wake() */
 };
 
@@ -33,7 +35,8 @@ typedef int (*wait_try_fn)(void *userdata);
  * wait_on() - after a first try that said -EAGAIN: try until it works, or time is over
  * @timeout_ns: 0 tries no more; negative for ever (in a segment that is not retired)
  *
- * Between two tries it sleeps, and no longer than a slice (shm/eventcount.h); or it naps, shortly
+ * It looks again and again first, if the place is one for that, and as long as the client says; a
+ * signal handler does not end that. Then it sleeps between two tries, and no longer than a slice (shm/eventcount.h); or it naps, shortly
  * at first, and no longer than WAIT_NAP_MAX_NS. Before it says
  * -EAGAIN, a client with a pollable descriptor sees to it that this tells when to try again.
  *

@@ -94,6 +94,9 @@ struct mempool_client_options {
 				  * NULL: the program's name */
 	int64_t timeout_ns;	 /* to wait for the daemon: 0 try once, negative for ever */
 	uint64_t flags;		 /* MEMPOOL_CLIENT_DEBUG, ..._READ_ONLY, ..._RESTART, ..._TIMEDOUT */
+	int64_t spin_ns;	 /* so long a wait for messages or room looks again and again before
+				  * it sleeps, and keeps a processor busy: for microseconds less
+				  * until it goes on. 0: it sleeps at once */
 };
 
 struct mempool_pool_info {
@@ -117,7 +120,7 @@ struct mempool_pool_info {
  * Threads: any.
  * Crash:   killed inside, the daemon sees the process end and frees the holder id.
  * Return:  0;
- *	-EINVAL			options->size, flags, or a malformed name
+ *	-EINVAL			options->size, flags, spin_ns, or a malformed name
  *	-ENOTCONN		no daemon, or no answer of it, within the timeout
  *	-EINTR			a signal handler ran while waiting; not with timeout_ns 0, nor with
  *				MEMPOOL_CLIENT_RESTART

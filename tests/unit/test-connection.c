@@ -413,6 +413,9 @@ START_TEST(test_open_bad_options_einval_nobody_is_asked)
 	options = right;
 	options.flags = UINT64_C(1) << 40;
 	assert_bad_options(&options);
+	options = right;
+	options.spin_ns = -1;
+	assert_bad_options(&options);
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		options = right;
 		options.name = names[i];
@@ -427,6 +430,21 @@ START_TEST(test_open_bad_options_einval_nobody_is_asked)
 	options.socket_path = long_path;
 	assert_bad_options(&options);
 	ck_assert_int_eq(mempool_client_open(&right, NULL), -EINVAL);
+}
+END_TEST
+
+/* Of a program that was built before there was a spin_ns: it has no such field. */
+START_TEST(test_open_options_of_an_earlier_version)
+{
+	struct mempool_client_options options = {
+		.size = offsetof(struct mempool_client_options, spin_ns),
+		.socket_path = socket_path,
+		.spin_ns = -1,
+	};
+	struct mempool_client *client;
+
+	ck_assert_int_eq(mempool_client_open(&options, &client), 0);
+	ck_assert_int_eq(mempool_client_close(client), 0);
 }
 END_TEST
 
@@ -1318,6 +1336,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_close_no_daemon_frees_all_the_same);
 	tcase_add_test(tcase, test_fork_memory_is_not_there_in_the_child);
 	tcase_add_test(tcase, test_open_bad_options_einval_nobody_is_asked);
+	tcase_add_test(tcase, test_open_options_of_an_earlier_version);
 	tcase_add_test(tcase, test_open_options_of_a_later_version);
 	tcase_add_test(tcase, test_open_takes_back_what_its_hello_says_of_membarrier);
 	tcase_add_test(tcase, test_open_no_daemon_enotconn);

@@ -418,6 +418,97 @@ START_TEST(test_wait_with_timedout_tells_them_apart)
 }
 END_TEST
 
+/* ---- looking again and again ---- */
+
+static void *send_soon(void *unused)
+{
+	const struct timespec moment = { .tv_nsec = 2 * MS };
+	struct mempool_queue *theirs = open_queue(other, "empty");
+	struct mempool_queue *source = open_queue(other, "full");
+	void *chunk;
+
+	(void)unused;
+	/* All chunks are held. */
+	ck_assert_int_eq(mempool_queue_receive(source, &chunk, NULL, 0), 0);
+	nanosleep(&moment, NULL);
+	ck_assert_int_eq(mempool_queue_send(theirs, chunk, 8, 0), 0);
+	mempool_queue_close(source);
+	mempool_queue_close(theirs);
+	return NULL;
+}
+
+/* What comes meanwhile is received by one who never slept, and whom nobody woke. */
+START_TEST(test_wait_spins_and_finds_what_comes)
+{
+	pthread_t thread;
+	void *chunk;
+
+	client->spin_ns = LONG;
+	ck_assert_int_eq(pthread_create(&thread, NULL, send_soon, NULL), 0);
+	ck_assert_int_eq(mempool_queue_receive(empty, &chunk, NULL, -1), 0);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	ck_assert_uint_eq(n_sleeps, 0);
+	ck_assert_uint_eq(segment->rings[1].filled.sequence, 0);
+}
+END_TEST
+
+/* All but that for a chunk, and only those sleep at all. */
+static bool is_spinning(int i)
+{
+	return waits[i] != wait_for_chunk;
+}
+
+START_TEST(test_wait_spins_for_its_time_and_no_longer)
+{
+	client->spin_ns = LONG;
+	ck_assert_int_eq(waits[_i](2 * MS), -EAGAIN);
+	if (_i < N_SLEEPING)
+		ck_assert_uint_eq(n_sleeps > 0, !is_spinning(_i));
+	/* Then it sleeps as others do. */
+	client->spin_ns = MS;
+	woken_before_sleep = client;
+	if (_i < N_SLEEPING)
+		ck_assert_int_eq(waits[_i](-1), -ECANCELED);
+	else
+		ck_assert_int_eq(waits[_i](20 * MS), -EAGAIN);
+}
+END_TEST
+
+START_TEST(test_wait_that_spins_ends_by_a_wake)
+{
+	client->spin_ns = LONG;
+	ck_assert_int_eq(mempool_client_wake(client), 0);
+	ck_assert_int_eq(waits[_i](-1), -ECANCELED);
+}
+END_TEST
+
+/* Else it would spin on in a segment that everybody has left. */
+START_TEST(test_wait_that_spins_ends_when_retired)
+{
+	struct waiter waiter;
+
+	client->spin_ns = LONG;
+	start_waiter(&waiter, waits[_i]);
+	while (!waiter.is_near)
+		sched_yield();
+	segment_retire(segment);
+	ck_assert_int_eq(join_waiter(&waiter), -EAGAIN);
+}
+END_TEST
+
+START_TEST(test_wait_that_spins_can_be_cancelled)
+{
+	struct waiter waiter;
+	void *result;
+
+	client->spin_ns = LONG;
+	start_waiter(&waiter, wait_for_message);
+	ck_assert_int_eq(pthread_cancel(waiter.thread), 0);
+	ck_assert_int_eq(pthread_join(waiter.thread, &result), 0);
+	ck_assert_ptr_eq(result, PTHREAD_CANCELED);
+}
+END_TEST
+
 static void add_tests(TCase *tcase)
 {
 	tcase_add_checked_fixture(tcase, setup, teardown);
@@ -433,6 +524,11 @@ static void add_tests(TCase *tcase)
 	tcase_add_loop_test(tcase, test_wait_ends_by_a_wake_of_a_handler, 0, N_WAITS);
 	tcase_add_loop_test(tcase, test_wait_ends_by_a_signal, 0, N_WAITS);
 	tcase_add_loop_test(tcase, test_wait_with_restart_lasts_its_time, 0, N_WAITS);
+	tcase_add_test(tcase, test_wait_spins_and_finds_what_comes);
+	tcase_add_loop_test(tcase, test_wait_spins_for_its_time_and_no_longer, 0, N_WAITS);
+	tcase_add_loop_test(tcase, test_wait_that_spins_ends_by_a_wake, 0, N_WAITS);
+	tcase_add_loop_test(tcase, test_wait_that_spins_ends_when_retired, 0, 2);
+	tcase_add_test(tcase, test_wait_that_spins_can_be_cancelled);
 	tcase_add_loop_test(tcase, test_wait_with_timedout_tells_them_apart, 0, N_WAITS);
 }
 
