@@ -191,6 +191,37 @@ START_TEST(test_library_exports_what_the_map_lists)
 }
 END_TEST
 
+/*
+ * Debian's list, by which dpkg-gensymbols(1) sees that a function is gone, has each with the node that
+ * the library exports it from. A function that moves to another node is another one to programs.
+ */
+START_TEST(test_library_symbols_are_those_of_the_package)
+{
+	static char symbols[MAX_TEXT];
+	struct names listed, packaged;
+	unsigned int n = 0;
+
+	read_file(MAP_PATH);
+	collect(&listed, ';');
+	read_file(SYMBOLS_PATH);
+	collect(&packaged, '@');
+	strcpy(symbols, text);
+	assert_same(&packaged, &listed);
+	read_output("nm -D --defined-only --format=posix '" LIBRARY_PATH "'");
+	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+		char name[100], node[100], entry[210];
+
+		/* That of the node itself has no node. */
+		if (sscanf(line, "%99[^@ ]@@%99s", name, node) != 2)
+			continue;
+		snprintf(entry, sizeof(entry), "\n %s@%s ", name, node);
+		ck_assert_msg(strstr(symbols, entry), "not in the package's list:%s", entry);
+		n++;
+	}
+	ck_assert_uint_ge(n, 13);
+}
+END_TEST
+
 START_TEST(test_library_soname_and_nodelete)
 {
 	read_output("readelf -dW '" LIBRARY_PATH "'");
@@ -226,6 +257,7 @@ int main(void)
 	tcase_add_test(tcase, test_header_has_a_comment_for_each_function);
 	tcase_add_test(tcase, test_header_constants_are_plain_numbers);
 	tcase_add_test(tcase, test_library_exports_what_the_map_lists);
+	tcase_add_test(tcase, test_library_symbols_are_those_of_the_package);
 	tcase_add_test(tcase, test_library_soname_and_nodelete);
 	tcase_add_test(tcase, test_library_loads_with_dlopen);
 	suite_add_tcase(suite, tcase);
