@@ -655,7 +655,7 @@ START_TEST(test_map_fds_holds_what_it_leaves_free)
 {
 	const uint64_t huge = UINT64_C(2) << 20;
 	struct segment_fds fds;
-	void *gap;
+	void *gap, *there;
 
 	config.data_align = _i == 0 ? config.data_align : huge;
 	ck_assert_int_eq(geometry_init(&geometry, &config), 0);
@@ -667,10 +667,14 @@ START_TEST(test_map_fds_holds_what_it_leaves_free)
 	ck_assert_int_eq(segment_map_fds(fds, &geometry, SEGMENT_READ_WRITE, SEGMENT_READ_WRITE,
 					 &memory), 0);
 	gap = (unsigned char *)memory.base + geometry.pieces[0].bytes;
-	ck_assert_ptr_eq(mmap(gap, geometry.page_bytes, PROT_READ,
-			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0),
-			 MAP_FAILED);
-	ck_assert_int_eq(errno, EEXIST);
+	/* qemu-user before 8 takes the address as a wish. */
+	there = mmap(gap, geometry.page_bytes, PROT_READ,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	ck_assert_ptr_ne(there, gap);
+	if (there == MAP_FAILED)
+		ck_assert_int_eq(errno, EEXIST);
+	else
+		munmap(there, geometry.page_bytes);
 }
 END_TEST
 
