@@ -6,9 +6,28 @@
 #include "../explore.h"
 
 extern const struct scenario scenario_close;
-extern const struct scenario scenario_poller, scenario_poller_rival, scenario_poller_three;
+extern const struct scenario scenario_close_users, scenario_close_handles;
+extern const struct scenario scenario_close_other;
+extern const struct scenario scenario_give, scenario_give_threads;
+extern const struct scenario scenario_hints, scenario_hints_kill, scenario_hints_last;
+extern const struct scenario scenario_peek, scenario_peek_copy;
+extern const struct scenario scenario_poller_three, scenario_poller_rival;
+extern const struct scenario scenario_poller;
 extern const struct scenario scenario_pool;
+extern const struct scenario scenario_queue_pair, scenario_queue_1, scenario_queue_2;
+extern const struct scenario scenario_queue_4, scenario_queue_16, scenario_queue_threads;
+extern const struct scenario scenario_queue_looks;
+extern const struct scenario scenario_holder, scenario_retire, scenario_retired;
+extern const struct scenario scenario_share_one, scenario_share_late;
+extern const struct scenario scenario_share_last;
+extern const struct scenario scenario_scan, scenario_scan_deaf, scenario_scan_shared;
+extern const struct scenario scenario_scan_checked, scenario_scan_many;
+extern const struct scenario scenario_scan_moving, scenario_scan_four;
+extern const struct scenario scenario_scan_scarce, scenario_scan_passed;
 extern const struct scenario scenario_share, scenario_share_threads;
-extern const struct scenario scenario_wait, scenario_wait_deaf, scenario_wait_three;
+extern const struct scenario scenario_sweep;
+extern const struct scenario scenario_topic_wait, scenario_topic_1, scenario_topic_2;
+extern const struct scenario scenario_topic_4, scenario_topic_drain;
+extern const struct scenario scenario_wait, scenario_wait_three, scenario_wait_deaf;
 
 #endif

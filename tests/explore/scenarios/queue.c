@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * queue.c - queues of 1, 2, 4 and 16 places, many and many, with kills
+ *
+ * What a call to send has said 0 to is received once, in the order of its sender, and as it was
+ * written; or it is in the queue at the end; or a receiver that was killed had it. Nobody sleeps
+ * beside a message, or a free place. Who only looks is told "empty" only if the queue was, at some
+ * moment of the call, and "full" alike.
+ */
+#include <string.h>
+
+#include "../stage.h"
+#include "client/parts.h"
+#include "post.h"
+#include "scenarios.h"
+#include "shm/queue.h"
+
+#define CHUNKS 8
+/* A few slices: no clock comes so far while somebody can go on. */
+#define LONG_NS INT64_C(3000000000)
+
+static struct {
+	struct mempool_queue *queues[EXPLORE_THREADS];	/* by process */
+	struct post post;
+	uint64_t capacity;
+	uint32_t n_threads[EXPLORE_THREADS];	/* by process */
+	uint32_t n_sending[EXPLORE_THREADS];	/* of those, that are in such a call */
+	uint32_t n_receiving[EXPLORE_THREADS];
+} world;
+
+static void make(uint64_t capacity)
+{
+	struct config config;
+
+	stage_config(&config, CHUNKS + (capacity > 4 ? capacity : 0), 2);
+	explore_check(config_add_ring(&config, "q", MEMPOOL_RING_QUEUE, capacity) == 0);
+	stage_make(&config);
+	for (uint32_t i = 1; i <= 4; i++)
+		stage_open(i);
+	world.capacity = capacity;
+}
+
+static void make_1(void)
+{
+	make(1);
+}
+
+static void make_2(void)
+{
+	make(2);
+}
+
+static void make_4(void)
+{
+	make(4);
+}
+
+static void make_16(void)
+{
+	make(16);
+}
+
+static uint32_t me(void)
+{
+	return stage_client()->holder - stage_holder(1) + 1;
+}
+
+static struct mempool_queue *queue(void)
+{
+	return world.queues[me()];
+}
+
+/* The process's queue, and this thread's cache. */
+static void open_queue(void)
+{
+	explore_check(mempool_usable_size(stage_client(), NULL) < 0);
+	world.n_threads[me()]++;
+	if (!queue())
+		explore_check(mempool_queue_open(stage_client(), "q", &world.queues[me()]) == 0);
+}
+
+/* Past so many places, so that what comes next goes over the end of the ring. */
+static void go_through(uint32_t n)
+{
+	void *chunk;
+
+	open_queue();
+	for (uint32_t i = 0; i < n; i++) {
+		chunk = mempool_alloc(stage_client(), STAGE_CHUNK_BYTES);
+		explore_check(chunk);
+		explore_check(mempool_queue_send(queue(), chunk, 8, 0) == 0);
+		explore_check(mempool_queue_receive(queue(), &chunk, NULL, 0) == 0);
+		explore_check(mempool_free(stage_client(), chunk) == 0);
+	}
+}
+
+static void open_near_end(void)
+{
+	go_through(14);
+}
+
+/* ---- who waits ---- */
+
+/* Return: whether it was sent. */
+static bool send_one(uint32_t sender, int64_t timeout_ns)
+{
+	void *chunk = mempool_alloc(stage_client(), STAGE_CHUNK_BYTES);
+	int r;
+
+	explore_check(chunk);
+	post_write(&world.post, sender, chunk);
+	world.n_sending[me()]++;
+	r = mempool_queue_send(queue(), chunk, 8, timeout_ns);
+	world.n_sending[me()]--;
+	if (r == 0) {
+		world.post.n_sent[sender]++;
+		return true;
+	}
+	explore_check(r == -EAGAIN);
+	/* It is ours still, and says what it said. */
+	post_write(&world.post, sender, chunk);
+	explore_check(mempool_free(stage_client(), chunk) == 0);
+	return false;
+}
+
+static bool receive_one(uint32_t receiver, int64_t timeout_ns)
+{
+	size_t length;
+	void *chunk;
+	int r;
+
+	world.n_receiving[me()]++;
+	r = mempool_queue_receive(queue(), &chunk, &length, timeout_ns);
+	world.n_receiving[me()]--;
+	if (r == -EAGAIN)
+		return false;
+	explore_check(r == 0 && length == 8);
+	post_read(&world.post, receiver, chunk);
+	explore_check(mempool_free(stage_client(), chunk) == 0);
+	return true;
+}
+
+/* Those who wait are told that there is none only if somebody was killed. */
+static void send_two(uint32_t sender)
+{
+	for (int i = 0; i < 2; i++)
+		if (!send_one(sender, LONG_NS))
+			explore_check(explore_n_killed() > 0);
+}
+
+static void receive_two(uint32_t receiver)
+{
+	for (int i = 0; i < 2; i++)
+		if (!receive_one(receiver, LONG_NS))
+			explore_check(explore_n_killed() > 0);
+}
+
+static void send_a(void)
+{
+	send_two(1);
+}
+
+static void send_b(void)
+{
+	send_two(2);
+}
+
+static void receive_a(void)
+{
+	receive_two(3);
+}
+
+static void receive_b(void)
+{
+	receive_two(4);
+}
+
+/* ---- who only looks ---- */
+
+/* All that is sent to it is sent by one thread; and one receives. */
+static void send_without_waiting(void)
+{
+	for (int i = 0; i < 3; i++) {
+		uint32_t n_before = world.post.n_received;
+
+		if (!send_one(1, 0) && !explore_n_killed())
+			explore_check(world.post.n_sent[1] - n_before >= world.capacity);
+	}
+}
+
+static void receive_without_waiting(void)
+{
+	for (int i = 0; i < 3; i++) {
+		uint32_t n_before = world.post.n_sent[1];
+
+		if (!receive_one(3, 0))
+			explore_check(world.post.n_received >= n_before);
+	}
+}
+
+/* ---- the end ---- */
+
+static struct queue view(void)
+{
+	struct queue queue;
+
+	explore_check(queue_view(&queue, stage_segment(), 0) == 0);
+	return queue;
+}
+
+static void judge(void)
+{
+	struct queue queue = view();
+	uint32_t n_lost = 0;
+	uint64_t handle;
+
+	stage_audit();
+	while (queue_pop(&queue, MEMPOOL_HOLDER_DAEMON_ID, &handle) == 0) {
+		const struct pool *pool = &stage_segment()->pools[0];
+		uint32_t index = handle_index(handle);
+
+		post_read(&world.post, 0, pool_chunk(pool, index));
+		explore_check(pool_release_checked(pool, index, MEMPOOL_HOLDER_DAEMON_ID) == 0);
+		pool_hint(pool, index);
+	}
+	stage_audit();
+	explore_check(stage_n_free(0) == stage_segment()->pools[0].n_chunks);
+	/* Receivers may have been killed, each with one. */
+	for (uint32_t i = 3; i <= 4; i++)
+		n_lost += explore_is_dead(i) ? world.n_threads[i] : 0;
+	post_check_all(&world.post, n_lost);
+}
+
+/* Who was killed sends nothing, and receives nothing: then others may have nothing to do. */
+static bool may_sleep(void)
+{
+	struct queue queue = view();
+	uint64_t n_messages = 0;
+
+	for (uint64_t i = 0; i <= queue.mask; i++) {
+		_Atomic uint64_t *word;
+		uint64_t seen;
+
+		n_messages += queue_message_at(&queue, i, &word, &seen);
+	}
+	for (uint32_t i = 1; i <= 4; i++) {
+		if (explore_is_dead(i))
+			continue;
+		if ((world.n_receiving[i] > 0 && n_messages > 0) ||
+		    (world.n_sending[i] > 0 && n_messages < world.capacity))
+			return false;
+	}
+	return explore_n_killed() > 0;
+}
+
+#define QUEUE_SCENARIO                                                                             \
+	.judge = judge, .world = &world, .world_bytes = sizeof(world), .kills = 1,                 \
+	.may_sleep = may_sleep
+
+static const struct scenario_thread one_and_one[] = {
+	{ .name = "sender", .process = 1, .prepare = open_queue, .run = send_a },
+	{ .name = "receiver", .process = 3, .prepare = open_queue, .run = receive_a },
+};
+
+static const struct scenario_thread two_and_two[] = {
+	{ .name = "sender", .process = 1, .prepare = open_queue, .run = send_a },
+	{ .name = "sender 2", .process = 2, .prepare = open_queue, .run = send_b },
+	{ .name = "receiver", .process = 3, .prepare = open_queue, .run = receive_a },
+	{ .name = "receiver 2", .process = 4, .prepare = open_queue, .run = receive_b },
+};
+
+static const struct scenario_thread at_the_end[] = {
+	{ .name = "sender", .process = 1, .prepare = open_near_end, .run = send_a },
+	{ .name = "sender 2", .process = 2, .prepare = open_queue, .run = send_b },
+	{ .name = "receiver", .process = 3, .prepare = open_queue, .run = receive_a },
+	{ .name = "receiver 2", .process = 4, .prepare = open_queue, .run = receive_b },
+};
+
+/* Two threads of a process have one view of the queue, and go on from each other's places. */
+static const struct scenario_thread sender_threads[] = {
+	{ .name = "sender", .process = 1, .prepare = open_queue, .run = send_a },
+	{ .name = "sender 2", .process = 1, .prepare = open_queue, .run = send_b },
+	{ .name = "receiver", .process = 3, .prepare = open_queue, .run = receive_a },
+	{ .name = "receiver 2", .process = 3, .prepare = open_queue, .run = receive_b },
+};
+
+static const struct scenario_thread lookers[] = {
+	{ .name = "sender", .process = 1, .prepare = open_queue, .run = send_without_waiting },
+	{ .name = "receiver", .process = 3, .prepare = open_queue, .run = receive_without_waiting },
+};
+
+const struct scenario scenario_queue_pair = {
+	.name = "queue-pair",
+	.about = "a queue of 1: one sends two messages, another receives them",
+	.threads = one_and_one,
+	.n_threads = 2,
+	.set_up = make_1,
+	QUEUE_SCENARIO,
+	.bounds = { 2, 1 },
+};
+
+const struct scenario scenario_queue_1 = {
+	.name = "queue-1",
+	.about = "a queue of 1: two send, two receive, one is killed",
+	.threads = two_and_two,
+	.n_threads = 4,
+	.set_up = make_1,
+	QUEUE_SCENARIO,
+	.bounds = { 1, 1 },
+};
+
+const struct scenario scenario_queue_2 = {
+	.name = "queue-2",
+	.about = "the same with a queue of 2",
+	.threads = two_and_two,
+	.n_threads = 4,
+	.set_up = make_2,
+	QUEUE_SCENARIO,
+	.bounds = { 1, 1 },
+};
+
+const struct scenario scenario_queue_4 = {
+	.name = "queue-4",
+	.about = "the same with a queue of 4",
+	.threads = two_and_two,
+	.n_threads = 4,
+	.set_up = make_4,
+	QUEUE_SCENARIO,
+	.bounds = { 1, 1 },
+};
+
+const struct scenario scenario_queue_16 = {
+	.name = "queue-16",
+	.about = "the same with a queue of 16, over its end",
+	.threads = at_the_end,
+	.n_threads = 4,
+	.set_up = make_16,
+	QUEUE_SCENARIO,
+	.bounds = { 1, 1 },
+};
+
+const struct scenario scenario_queue_threads = {
+	.name = "queue-threads",
+	.about = "a queue of 2: two threads of one process send, two of another receive",
+	.threads = sender_threads,
+	.n_threads = 4,
+	.set_up = make_2,
+	QUEUE_SCENARIO,
+	.bounds = { 1, 1 },
+};
+
+const struct scenario scenario_queue_looks = {
+	.name = "queue-looks",
+	.about = "a queue of 2: a sender and a receiver that never wait; full and empty are true",
+	.threads = lookers,
+	.n_threads = 2,
+	.set_up = make_2,
+	QUEUE_SCENARIO,
+	.bounds = { 2, 2 },
+};
