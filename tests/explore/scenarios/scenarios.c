@@ -53,5 +53,6 @@ const struct scenario *const scenarios[] = {
 	&scenario_wait,
 	&scenario_wait_three,
 	&scenario_wait_deaf,
+	&scenario_wake,
 	NULL,
 };
