@@ -91,11 +91,15 @@ launch() {
 	pid[$name]=$! to[$name]=$in from[$name]=$out
 }
 
+# Whether there is an answer to read, or nobody left to give one.
+has_answered() { read -r -t 0 -u "${from[$1]}" || ! kill -0 "${pid[$1]}" 2>/dev/null; }
+
 # answers NAME EXPECTED: to what it was asked last
 answers() {
-	local answer=nothing
+	local answer
 
-	IFS= read -r -t 600 -u "${from[$1]}" answer
+	within 60 has_answered "$1"
+	IFS= read -r -t 1 -u "${from[$1]}" answer || answer=nothing
 	same "$2" "$answer"
 }
 
