@@ -80,8 +80,10 @@ int worker_start(struct worker *worker, struct event_base *base, worker_fn work,
 	worker->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (worker->fd < 0)
 		return -errno;
-	/* Signals are the loop's. */
+	/* Signals are the loop's, but for the one that an access causes (shm/sigbus.h): blocked, that
+	 * would end us, whatever its handler does. */
 	sigfillset(&all);
+	sigdelset(&all, SIGBUS);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	r = -pthread_create(&worker->thread, NULL, run, worker);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);

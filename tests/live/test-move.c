@@ -626,6 +626,31 @@ START_TEST(test_move_of_a_damaged_generation_ends)
 }
 END_TEST
 
+/*
+ * Nobody lives in it, so the daemon has no reason to look at it before a thread does. 0: to count for a
+ * dry run; 1: to move.
+ */
+START_TEST(test_move_of_a_truncated_generation_ends)
+{
+	struct mempool_msg_reloaded reloaded;
+	struct mempool_client *client;
+	char path[96];
+
+	leave_messages("work", 1, 4);
+	reload(shortages[0].layout);
+	wait_for_log("2 messages of mempool-");
+	fixture_object_path(&fixture, 1, path);
+	ck_assert_int_eq(truncate(path, 0), 0);
+	reload_with(_i == 0 ? MEMPOOL_RELOAD_DRY_RUN : 0, new_layout, &reloaded);
+	/* Of that generation nothing is left, and the daemon goes on. */
+	wait_for_log("it is lost");
+	wait_until_gone(1);
+	client = open_client(&fixture);
+	expect_from(client, "work", 1, 2, 0);
+	ck_assert_int_eq(mempool_client_close(client), 0);
+}
+END_TEST
+
 START_TEST(test_move_of_a_segment_that_left_the_config)
 {
 	struct mempool_msg_reloaded reloaded;
@@ -683,6 +708,7 @@ int main(void)
 	tcase_add_test(tcase, test_move_discard_drops_what_waits);
 	tcase_add_test(tcase, test_move_dry_run_tells_and_changes_nothing);
 	tcase_add_test(tcase, test_move_of_a_damaged_generation_ends);
+	tcase_add_loop_test(tcase, test_move_of_a_truncated_generation_ends, 0, 2);
 	tcase_add_test(tcase, test_move_of_a_segment_that_left_the_config);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
