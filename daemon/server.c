@@ -27,7 +27,7 @@
 #include "shm/segment.h"
 
 #define FDS_PER_CLIENT 3		/* its connection, its process's pidfd, and its wake channel */
-#define FDS_PER_SEGMENT 8		/* lock and object, and older generations */
+#define FDS_PER_SEGMENT 16		/* objects, shape, what the next ones get; older generations */
 #define FDS_MARGIN 32
 #define STATUS_INTERVAL_NS UINT64_C(1000000000)
 #define STATUS_RELOAD_BYTES 512

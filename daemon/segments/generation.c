@@ -284,6 +284,12 @@ int generation_new(const struct generation_owner *owner, struct state *file,
 	return 0;
 }
 
+static void close_ahead(struct generation *generation)
+{
+	for (int whom = 0; whom < GENERATION_OBSERVER; whom++)
+		generation_close_passed(&generation->ahead[whom]);
+}
+
 void generation_free(struct generation *generation)
 {
 	if (!generation)
@@ -296,7 +302,7 @@ void generation_free(struct generation *generation)
 	chore_stop(&generation->wake);
 	evtimer_del(&generation->later);
 	sigbus_unwatch(&generation->range);
-	generation_close_passed(&generation->ahead);
+	close_ahead(generation);
 	if (generation->shape_fd >= 0)
 		close(generation->shape_fd);
 	release_segment(generation->owner->environment->jobs, generation->segment,
@@ -329,8 +335,8 @@ void generation_retire(struct generation *generation)
 	}
 	tenants_tell_news(&generation->tenants);
 	generation->state = GENERATION_RETIRED;
-	/* No member comes any more. */
-	generation_close_passed(&generation->ahead);
+	/* Nobody comes any more. */
+	close_ahead(generation);
 	generation_kick(generation);
 }
 
@@ -432,18 +438,18 @@ static int open_now(struct generation *generation, enum generation_peer whom,
 int generation_open(struct generation *generation, enum generation_peer whom,
 		    struct generation_passed *ret_passed)
 {
-	if (whom != GENERATION_MEMBER || generation->ahead.n == 0)
+	if (whom == GENERATION_OBSERVER || generation->ahead[whom].n == 0)
 		return open_now(generation, whom, ret_passed);
-	/* They are that member's, and nobody else gets them. */
-	*ret_passed = generation->ahead;
-	generation->ahead.n = 0;
+	/* They are that peer's, and nobody else gets them. */
+	*ret_passed = generation->ahead[whom];
+	generation->ahead[whom].n = 0;
 	return 0;
 }
 
-void generation_open_ahead(struct generation *generation)
+void generation_open_ahead(struct generation *generation, enum generation_peer whom)
 {
-	if (generation->ahead.n == 0 && generation->state == GENERATION_CURRENT)
-		open_now(generation, GENERATION_MEMBER, &generation->ahead);
+	if (generation->ahead[whom].n == 0 && generation->state == GENERATION_CURRENT)
+		open_now(generation, whom, &generation->ahead[whom]);
 }
 
 void generation_close_passed(struct generation_passed *passed)

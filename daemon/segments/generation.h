@@ -67,6 +67,13 @@ enum generation_state {
 	GENERATION_LOST,
 };
 
+enum generation_peer {
+	GENERATION_MEMBER,
+	GENERATION_READER,
+	GENERATION_SPECTATOR,
+	GENERATION_OBSERVER,
+};
+
 /* What a peer is passed of a generation, in the order of enum mempool_passed. */
 struct generation_passed {
 	int fds[MEMPOOL_PASSED_MAX];
@@ -83,7 +90,8 @@ struct generation {
 	struct segment *segment;	/* NULL: of another layout, or LOST from the start */
 	struct segment_fds fds;		/* of the objects; owned where segment is NULL */
 	int shape_fd;			/* of its shape; -1: nobody has asked */
-	struct generation_passed ahead;	/* for the next member; none: opened when it comes */
+	/* For the next of each role, observers apart; none: opened when it comes. */
+	struct generation_passed ahead[GENERATION_OBSERVER];
 	struct sigbus_range range;
 	struct tenants tenants;
 	struct reaper reaper;
@@ -151,13 +159,6 @@ int generation_admit(struct generation *generation, const struct newcomer *newco
 /* Whose tenants they are. */
 struct generation *generation_of(const struct tenants *tenants);
 
-enum generation_peer {
-	GENERATION_MEMBER,
-	GENERATION_READER,
-	GENERATION_SPECTATOR,
-	GENERATION_OBSERVER,
-};
-
 /**
  * generation_open() - the descriptors for one peer
  * @whom: members get both objects for reading and writing, and one more for the lock; readers the
@@ -174,9 +175,9 @@ int generation_open(struct generation *generation, enum generation_peer whom,
 		    struct generation_passed *ret_passed);
 void generation_close_passed(struct generation_passed *passed);
 
-/* Open those for the next member now that nobody waits for it. Where that fails, it is tried again
- * when one comes. */
-void generation_open_ahead(struct generation *generation);
+/* Open those for the next such peer, no observer, now that nobody waits for it. Where that fails, it
+ * is tried again when one comes. */
+void generation_open_ahead(struct generation *generation, enum generation_peer whom);
 
 /* Do soon what is to do. */
 void generation_kick(struct generation *generation);

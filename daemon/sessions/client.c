@@ -24,16 +24,18 @@ static bool has_hung_up(int error)
 	return error == -EPIPE || error == -ECONNRESET;
 }
 
+static enum generation_peer peer_of(const struct tenant *tenant)
+{
+	return tenant->role == MEMPOOL_WELCOME_MEMBER ? GENERATION_MEMBER : GENERATION_READER;
+}
+
 /* Whoever comes back to its segment has it mapped. */
 static int open_for(const struct session *session, const struct tenant *tenant,
 		    struct generation_passed *ret_passed)
 {
-	enum generation_peer whom = tenant->role == MEMPOOL_WELCOME_MEMBER ? GENERATION_MEMBER
-									   : GENERATION_READER;
-
 	*ret_passed = (struct generation_passed){ .n = 0 };
-	return session->segment_id ? 0 : generation_open(generation_of(tenant->tenants), whom,
-							 ret_passed);
+	return session->segment_id ? 0 : generation_open(generation_of(tenant->tenants),
+							 peer_of(tenant), ret_passed);
 }
 
 static int send_welcome(struct session *session, struct mempool_msg_welcome *message,
@@ -105,8 +107,7 @@ static void welcome(struct session *session, struct tenant *tenant)
 		.holder = tenant->id,
 	};
 	arrival_log(&arrival);
-	if (tenant->role == MEMPOOL_WELCOME_MEMBER)
-		generation_open_ahead(generation_of(tenant->tenants));
+	generation_open_ahead(generation_of(tenant->tenants), peer_of(tenant));
 }
 
 /* It has no record: nothing of it is kept but its connection, and nothing waits for its end. */
@@ -143,6 +144,7 @@ static void show(struct session *session, const struct host *host, struct genera
 		.holder = MEMPOOL_HOLDER_NONE,
 	};
 	arrival_log(&arrival);
+	generation_open_ahead(generation, GENERATION_SPECTATOR);
 }
 
 /*

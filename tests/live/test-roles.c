@@ -646,18 +646,35 @@ static bool has_file(pid_t pid, int fd)
 }
 
 /* Those of the next one may be open before it comes, and are its own all the same. */
-START_TEST(test_each_member_has_open_files_of_its_own)
+START_TEST(test_each_peer_has_open_files_of_its_own)
 {
+	const uint32_t role = (uint32_t)_i;
+	const uint32_t n = role == MEMPOOL_WELCOME_SPECTATOR ? MEMPOOL_PASSED_LOCK
+							     : MEMPOOL_PASSED_MAX;
+	const int access = role == MEMPOOL_WELCOME_MEMBER ? O_RDWR : O_RDONLY;
 	struct mempool_msg_hello hello;
 	struct mempool_msg_welcome welcome;
 	struct packet_passed passed[4];
 	int fds[4];
 
+	if (role == MEMPOOL_WELCOME_SPECTATOR && geteuid() != 0) {
+		printf("skipped: needs root, for other users\n");
+		return;
+	}
 	/* The last is there so that the daemon has closed what it has passed to the others. */
 	for (uint64_t i = 0; i < 4; i++) {
 		hello = wire_hello(&fixture, i + 1);
+		if (role == MEMPOOL_WELCOME_READER)
+			hello.flags = MEMPOOL_HELLO_READ_ONLY;
+		if (role == MEMPOOL_WELCOME_SPECTATOR)
+			ck_assert_int_eq(seteuid(SPECTATOR), 0);
 		fds[i] = attach_saying(&hello, &welcome, &passed[i]);
-		ck_assert_uint_eq(passed[i].n, MEMPOOL_PASSED_MAX);
+		if (role == MEMPOOL_WELCOME_SPECTATOR)
+			ck_assert_int_eq(seteuid(0), 0);
+		ck_assert_uint_eq(welcome.role, role);
+		ck_assert_uint_eq(passed[i].n, n);
+		ck_assert_int_eq(fcntl(passed[i].fds[MEMPOOL_PASSED_DATA], F_GETFL) & O_ACCMODE,
+				 access);
 	}
 	if (!is_one_file(getpid(), fds[0], fds[0])) {
 		printf("skipped: no kcmp(2) here: %s\n", strerror(errno));
@@ -666,7 +683,7 @@ START_TEST(test_each_member_has_open_files_of_its_own)
 		ck_assert(is_one_file(getpid(), passed[0].fds[MEMPOOL_PASSED_SHAPE],
 				      passed[1].fds[MEMPOOL_PASSED_SHAPE]));
 		for (int i = 0; i < 3; i++)
-			for (int kind = MEMPOOL_PASSED_CONTROL; kind < MEMPOOL_PASSED_MAX; kind++) {
+			for (uint32_t kind = MEMPOOL_PASSED_CONTROL; kind < n; kind++) {
 				ck_assert(!has_file(fixture.pid, passed[i].fds[kind]));
 				ck_assert(!is_one_file(getpid(), passed[i].fds[kind],
 						       passed[(i + 1) % 3].fds[kind]));
@@ -998,7 +1015,8 @@ int main(void)
 	tcase_set_timeout(tcase, 60);
 	tcase_add_loop_test(tcase, test_each_function_in_each_role, 0, N_PLAYERS);
 	tcase_add_test(tcase, test_a_spectator_can_change_no_byte);
-	tcase_add_test(tcase, test_each_member_has_open_files_of_its_own);
+	tcase_add_loop_test(tcase, test_each_peer_has_open_files_of_its_own, MEMPOOL_WELCOME_MEMBER,
+			    MEMPOOL_WELCOME_SPECTATOR + 1);
 	tcase_add_loop_test(tcase, test_a_role_is_that_of_the_record, 0, 2);
 	tcase_add_test(tcase, test_a_spectator_polls_and_outlives_the_daemon);
 	tcase_add_test(tcase, test_a_spectator_sees_its_segment_retired_and_keeps_nothing);
