@@ -305,6 +305,46 @@ PUBLIC int mempool_queue_send(struct mempool_queue *queue, void *chunk, size_t l
 	return wait_on(&place, try_send, &job, timeout_ns);
 }
 
+/* So often the queue may be full, and empty when we look for the oldest message. */
+#define EVICT_TURNS 3
+
+/* Send, and receive one message if there is no room. That one is the caller's, sent or not. */
+static int send_or_evict(struct mempool_queue *queue, struct cache *cache, void *chunk,
+			 size_t length, void **ret_oldest, size_t *ret_oldest_length)
+{
+	int r = send_once(queue, cache, chunk, length);
+
+	for (int i = 0; r == -EAGAIN && !*ret_oldest && i < EVICT_TURNS; i++) {
+		r = receive_once(queue, cache, ret_oldest, ret_oldest_length);
+		/* Empty: others have received all, and there was room. */
+		if (r == 0 || r == -EAGAIN)
+			r = send_once(queue, cache, chunk, length);
+	}
+	return r;
+}
+
+PUBLIC int mempool_queue_send_evict(struct mempool_queue *queue, void *chunk, size_t length,
+				    void **ret_oldest, size_t *ret_oldest_length)
+{
+	struct cache *cache = writer_of(queue);
+	int r;
+
+	/* Also where nothing is done: a caller frees what is there, whatever we return. */
+	if (ret_oldest)
+		*ret_oldest = NULL;
+	if (!cache)
+		return -errno;
+	if (!ret_oldest)
+		return -EINVAL;
+	r = send_or_evict(queue, cache, chunk, length, ret_oldest, ret_oldest_length);
+	if (r == 0)
+		wake(queue, &queue->queue.ring->filled);
+	else if (*ret_oldest)
+		/* There may be room: what was sent did not take it. */
+		wake(queue, &queue->queue.ring->emptied);
+	return r;
+}
+
 PUBLIC int mempool_queue_receive(struct mempool_queue *queue, void **ret_chunk,
 				 size_t *ret_length, int64_t timeout_ns)
 {

@@ -21,7 +21,7 @@
  * Conventions
  *   Errors:  functions that return int or ssize_t return 0 (or a count), or a negative errno;
  *            mempool_alloc() and its kin return NULL and set errno. On any error the caller
- *            still holds what it held, unchanged.
+ *            still holds what it held, unchanged. (mempool_queue_send_evict() may hold more.)
  *   Threads: any thread may use a client, and free what another allocated, except that
  *            mempool_client_close() must be the last call. Not for signal handlers.
  *   Cancel:  the cancellation points (pthread_cancel) are mempool_client_open(), and, where
@@ -597,6 +597,26 @@ int mempool_queue_info(struct mempool_queue *queue, struct mempool_queue_counts 
  */
 int mempool_queue_send(struct mempool_queue *queue, void *chunk, size_t length,
 		       int64_t timeout_ns);
+
+/**
+ * mempool_queue_send_evict() - send, and take the oldest message out if the queue is full
+ * @ret_oldest:        set by each call: NULL, or the message that was taken out, which this client
+ *                     holds from now on, whatever the call returns
+ * @ret_oldest_length: NULL, or the length of that message
+ *
+ * It never waits. A full queue gives up one message at most in a call, and gives it to the caller:
+ * this is a receive, and then a send. Between the two another sender may take the room. Then nothing
+ * was sent, and the caller may call again.
+ *
+ * Threads: any. Lock-free; no system call while no receiver sleeps.
+ * Crash:   as mempool_queue_send(); what was taken out is freed.
+ * Return:  0;
+ *	-EAGAIN		others took each room that there was; the chunk is still yours
+ *	-EPERM, -EINVAL, -ECHILD, -EBUSY, -EMSGSIZE, -ENOTCONN, -EBADMSG, -EACCES
+ *			as mempool_queue_send(). Of a call that could never send nothing is taken out
+ */
+int mempool_queue_send_evict(struct mempool_queue *queue, void *chunk, size_t length,
+			     void **ret_oldest, size_t *ret_oldest_length);
 
 /**
  * mempool_queue_receive() - the next message

@@ -349,6 +349,16 @@ static void run_send_to_full(struct scene *scene)
 	send(scene, -EAGAIN);
 }
 
+static void run_evict(struct scene *scene)
+{
+	void *oldest;
+
+	check(mempool_queue_send_evict(scene->queue, scene->chunks[--scene->n_chunks], 9, &oldest,
+				       NULL) == 0);
+	check(oldest != NULL);
+	keep(scene, oldest);
+}
+
 static void run_receive(struct scene *scene)
 {
 	receive(scene, 0);
@@ -415,6 +425,7 @@ static const struct operation operations[] = {
 	{ "send", prepare_queue, run_send, false, false },
 	{ "send, wrapped", prepare_wrapped_queue, run_send, false, false },
 	{ "send to a full queue", prepare_full_queue, run_send_to_full, false, false },
+	{ "send to a full queue, evicting", prepare_full_queue, run_evict, false, false },
 	{ "send, one half received", prepare_half_received, run_send, false, false },
 	{ "receive", prepare_queue, run_receive, false, false },
 	{ "receive all", prepare_queue, run_receive_all, false, false },

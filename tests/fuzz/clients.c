@@ -217,6 +217,25 @@ static void do_send(struct clients *all, size_t who, struct fuzz_input *input, s
 			check_kept(client, all->chunks[slot + i], was_ours[i]);
 }
 
+/* What is taken out has the place of what was sent. */
+static void do_send_evict(struct clients *all, size_t who, struct fuzz_input *input)
+{
+	struct mempool_client *client = all->clients[who];
+	size_t slot = fuzz_u8(input) % N_SLOTS, length = fuzz_u8(input), oldest_length;
+	void *chunk = all->chunks[slot], *oldest = chunk;
+	bool was_ours = is_own(client, chunk);
+	int r = mempool_queue_send_evict(all->queues[who], chunk, length, &oldest, &oldest_length);
+
+	FUZZ_CHECK(r == 0 || r == -EAGAIN || r == -EPERM || r == -EINVAL || r == -EMSGSIZE ||
+		   r == -EBUSY || r == -EBADMSG);
+	if (r < 0)
+		check_kept(client, chunk, was_ours);
+	if (!oldest)
+		return;
+	check_own_chunk(all, client, oldest, oldest_length);
+	all->chunks[r < 0 ? (slot + 1) % N_SLOTS : slot] = oldest;
+}
+
 static void do_receive(struct clients *all, size_t who, struct fuzz_input *input, size_t max,
 		       int64_t timeout_ns)
 {
@@ -244,6 +263,8 @@ static void do_queue(struct clients *all, size_t who, struct fuzz_input *input)
 		return;
 	if (what & 1)
 		do_receive(all, who, input, max, timeout_ns);
+	else if (max == MAX_MANY)
+		do_send_evict(all, who, input);
 	else
 		do_send(all, who, input, max, timeout_ns);
 }

@@ -717,6 +717,101 @@ static void send_back(struct mempool_client *client)
 	mempool_queue_close(there);
 }
 
+/* ---- a queue whose oldest messages make room ---- */
+
+#define EVICT_MESSAGES 3000
+
+static int evict(struct mempool_client *client, struct mempool_queue *queue, uint32_t number,
+		 uint64_t *n_evicted)
+{
+	uint32_t *chunk = mempool_alloc(client, sizeof(number));
+	int r;
+
+	ck_assert_ptr_nonnull(chunk);
+	*chunk = number;
+	do {
+		void *oldest;
+
+		r = mempool_queue_send_evict(queue, chunk, sizeof(number), &oldest, NULL);
+		if (oldest) {
+			++*n_evicted;
+			ck_assert_int_eq(mempool_free(client, oldest), 0);
+		}
+	} while (r == -EAGAIN);
+	return r;
+}
+
+/* So many, and then for ever. */
+static void run_evictor(const struct fixture *with, int fd)
+{
+	struct mempool_client *client = open_client(with);
+	struct mempool_queue *queue;
+	uint64_t n_evicted = 0;
+
+	ck_assert_int_eq(mempool_queue_open(client, "jobs", &queue), 0);
+	for (uint32_t i = 0; i < EVICT_MESSAGES; i++)
+		ck_assert_int_eq(evict(client, queue, i, &n_evicted), 0);
+	tell(fd, n_evicted);
+	expect_to_hear(fd, 1);
+	for (uint32_t i = EVICT_MESSAGES;; i++)
+		ck_assert_int_eq(evict(client, queue, i, &n_evicted), 0);
+}
+
+/* Return: whether there was one; it comes after those before it. */
+static bool receive_number(struct mempool_client *client, struct mempool_queue *queue,
+			   int64_t timeout_ns, uint32_t *next)
+{
+	void *chunk;
+	int r = mempool_queue_receive(queue, &chunk, NULL, timeout_ns);
+
+	if (r == -EAGAIN)
+		return false;
+	ck_assert_int_eq(r, 0);
+	ck_assert_uint_ge(*(uint32_t *)chunk, *next);
+	*next = *(uint32_t *)chunk + 1;
+	ck_assert_int_eq(mempool_free(client, chunk), 0);
+	return true;
+}
+
+START_TEST(test_queue_evict_between_processes_and_kills)
+{
+	struct mempool_client *client;
+	struct mempool_queue *queue;
+	struct segment *segment;
+	uint64_t n_received = 0;
+	uint32_t next = 0;
+	struct actor actor;
+
+	fixture_stop(&fixture);
+	fixture_configure(&fixture, "",
+			  "    pools: [ { chunk_size: 128, chunk_count: 100 } ]\n"
+			  "    queues: [ { name: jobs, capacity: 4 } ]\n");
+	fixture_start(&fixture);
+	client = open_client(&fixture);
+	segment = map_generation(&fixture, 2);
+	ck_assert_int_eq(mempool_queue_open(client, "jobs", &queue), 0);
+
+	/* It waits for nobody, and the last one stays. */
+	actor_start(&actor, &fixture, run_evictor);
+	while (next < EVICT_MESSAGES)
+		n_received += receive_number(client, queue, -1, &next);
+	ck_assert_uint_eq(n_received + hear(actor.fd), EVICT_MESSAGES);
+	ck_assert_uint_eq(count_used(segment), 0);
+
+	/* Killed while it is busy with that: what it had is freed, and what it sent is there. */
+	tell(actor.fd, 1);
+	while (next < EVICT_MESSAGES + 100)
+		receive_number(client, queue, -1, &next);
+	actor_kill(&actor);
+	while (receive_number(client, queue, 0, &next))
+		;
+	ck_assert_int_eq(mempool_client_close(client), 0);
+	mempool_queue_close(queue);
+	wait_until(is_deserted, segment, SECOND_MS);
+	segment_free(segment);
+}
+END_TEST
+
 /* From another mount namespace, by poll, as a program that waits for several things. */
 static void wait_by_poll(struct mempool_client *client)
 {
@@ -895,6 +990,7 @@ int main(void)
 	tcase_add_test(tcase, test_open_waits_for_a_daemon_that_comes_later);
 	tcase_add_test(tcase, test_open_wrong_segment_enoent);
 	tcase_add_test(tcase, test_open_by_user_not_allowed_enoent);
+	tcase_add_test(tcase, test_queue_evict_between_processes_and_kills);
 	if (!skip_unless_root("a mount namespace, another user")) {
 		tcase_add_test(tcase, test_client_with_nothing_but_the_socket);
 		tcase_add_loop_test(tcase, test_open_of_memory_that_cannot_be_used_says_why, 0,

@@ -331,6 +331,16 @@ static int do_queue_send_many(struct stage *stage)
 	return (int)mempool_queue_send_many(stage->queue, &chunk, &length, 1, -1);
 }
 
+static int do_queue_send_evict(struct stage *stage)
+{
+	void *chunk = mempool_alloc(stage->client, 8), *oldest;
+	int r = mempool_queue_send_evict(stage->queue, chunk ? chunk : stage->chunk, 8, &oldest, NULL);
+
+	if (oldest)
+		mempool_free(stage->client, oldest);
+	return r;
+}
+
 static int do_queue_receive(struct stage *stage)
 {
 	void *chunk;
@@ -436,6 +446,7 @@ static const struct act {
 	{ "queue_info", do_queue_info, { 0, 0, -EINVAL } },
 	{ "queue_send", do_queue_send, { 0, -EACCES, -EINVAL } },
 	{ "queue_send of nothing", do_queue_send_nothing, { -EINVAL, -EACCES, -EINVAL } },
+	{ "queue_send_evict", do_queue_send_evict, { 0, -EACCES, -EINVAL } },
 	{ "queue_send_many", do_queue_send_many, { 1, -EACCES, -EINVAL } },
 	{ "queue_receive", do_queue_receive, { 0, 0, -EINVAL } },
 	{ "queue_receive_many", do_queue_receive_many, { 1, 1, -EINVAL } },

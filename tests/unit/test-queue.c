@@ -407,6 +407,111 @@ START_TEST(test_queue_signal_ends_a_wait)
 }
 END_TEST
 
+/* ---- the oldest makes room ---- */
+
+/* Return: as the call; what it took out, or none. */
+enum { NONE = UINT32_MAX };
+static int evict_number(struct mempool_queue *queue, uint32_t number, uint32_t *ret_oldest)
+{
+	void *chunk = message(number), *oldest = chunk;
+	size_t length = 99;
+	int r = mempool_queue_send_evict(queue, chunk, sizeof(number), &oldest, &length);
+
+	*ret_oldest = NONE;
+	if (oldest) {
+		ck_assert_uint_eq(length, sizeof(number));
+		*ret_oldest = *(uint32_t *)oldest;
+		ck_assert_int_eq(mempool_free(sender, oldest), 0);
+	}
+	if (r < 0)
+		ck_assert_int_eq(mempool_free(sender, chunk), 0);
+	return r;
+}
+
+START_TEST(test_queue_evict_takes_the_oldest_of_a_full_queue_alone)
+{
+	struct mempool_queue *in = open_queue(sender, queues[_i].name);
+	struct mempool_queue *out = open_queue(receiver, queues[_i].name);
+	uint32_t capacity = queues[_i].capacity, sent = 0, taken = 0, oldest;
+
+	for (uint32_t round = 0; round < 5; round++) {
+		while (sent - taken < capacity) {
+			ck_assert_int_eq(evict_number(in, sent++, &oldest), 0);
+			ck_assert_uint_eq(oldest, NONE);
+		}
+		for (uint32_t i = 0; i < 2 * capacity + round; i++) {
+			ck_assert_int_eq(evict_number(in, sent++, &oldest), 0);
+			ck_assert_uint_eq(oldest, taken++);
+		}
+		for (uint32_t i = 0; i <= round % capacity; i++)
+			must_receive(out, taken++);
+	}
+	while (taken < sent)
+		must_receive(out, taken++);
+	must_be_empty(out);
+	mempool_queue_close(in);
+	mempool_queue_close(out);
+	ck_assert_uint_eq(test_segment_used(segment, 0), 0);
+	must_be_sound();
+}
+END_TEST
+
+/* What could not be sent takes nothing out, and says that it did not. */
+START_TEST(test_queue_evict_bad_calls_take_nothing_out)
+{
+	void *chunk, *shared, *oldest;
+	uint64_t handle;
+
+	for (uint32_t i = 0; i < CAPACITY; i++)
+		must_send(to, i);
+	chunk = message(1);
+	shared = message(2);
+	ck_assert_int_eq(mempool_share(sender, shared, 1, &handle), 0);
+	oldest = chunk;
+	ck_assert_int_eq(mempool_queue_send_evict(NULL, chunk, 1, &oldest, NULL), -EINVAL);
+	ck_assert_ptr_null(oldest);
+	ck_assert_int_eq(mempool_queue_send_evict(to, chunk, 1, NULL, NULL), -EINVAL);
+	oldest = chunk;
+	ck_assert_int_eq(mempool_queue_send_evict(to, NULL, 1, &oldest, NULL), -EINVAL);
+	ck_assert_ptr_null(oldest);
+	ck_assert_int_eq(mempool_queue_send_evict(to, (char *)chunk + 1, 1, &oldest, NULL), -EINVAL);
+	ck_assert_int_eq(mempool_queue_send_evict(to, chunk, CHUNK_SIZE + 1, &oldest, NULL),
+			 -EMSGSIZE);
+	ck_assert_int_eq(mempool_queue_send_evict(from, chunk, 1, &oldest, NULL), -EPERM);
+	ck_assert_int_eq(mempool_queue_send_evict(to, shared, 1, &oldest, NULL), -EBUSY);
+	ck_assert_ptr_null(oldest);
+	ck_assert_int_eq(mempool_free(sender, shared), 0);
+	ck_assert_int_eq(mempool_free(sender, chunk), 0);
+	for (uint32_t i = 0; i < CAPACITY; i++)
+		must_receive(from, i);
+	must_be_empty(from);
+}
+END_TEST
+
+/* What was taken out is freed by a close as all that is held, and the counts know it. */
+START_TEST(test_queue_evict_taken_out_is_held)
+{
+	struct queue queue = view_of("q");
+	void *oldest;
+
+	for (uint32_t i = 0; i < CAPACITY; i++)
+		must_send(to, i);
+	ck_assert_int_eq(mempool_queue_send_evict(to, message(CAPACITY), 4, &oldest, NULL), 0);
+	ck_assert_uint_eq(*(uint32_t *)oldest, 0);
+	must_count(&queue, CAPACITY + 1, 1);
+	ck_assert_uint_eq(test_segment_used(segment, 0), CAPACITY + 1);
+	mempool_client_close(sender);
+	ck_assert_uint_eq(test_segment_used(segment, 0), CAPACITY);
+	for (uint32_t i = 1; i <= CAPACITY; i++)
+		must_receive(from, i);
+	ck_assert_int_eq(mempool_queue_send_evict(to, oldest, 4, &oldest, NULL), -ENOTCONN);
+	ck_assert_ptr_null(oldest);
+	mempool_queue_close(to);
+	sender = client_of(holder_first_client(segment));
+	to = open_queue(sender, "q");
+}
+END_TEST
+
 /* ---- the end of a client ---- */
 
 START_TEST(test_queue_of_closed_client_enotconn)
@@ -912,6 +1017,38 @@ static const char *receive_all(struct worker *worker)
 	return NULL;
 }
 
+/* As send_all(), and what it takes out it has received. */
+static const char *evict_all(struct worker *worker)
+{
+	uint32_t next[THREADS] = { 0 };
+	bool stop = false;
+
+	for (uint32_t i = 0; i < MESSAGES; i++) {
+		uint32_t *chunk = must_alloc(worker->client);
+		int r;
+
+		chunk[0] = worker->number;
+		chunk[1] = i;
+		chunk[2] = i ^ worker->number;
+		do {
+			const char *fault;
+			void *oldest;
+
+			r = mempool_queue_send_evict(worker->queue, chunk, 12, &oldest, NULL);
+			if (!oldest)
+				continue;
+			fault = note(oldest, next, &stop);
+			if (fault)
+				return fault;
+			if (mempool_free(worker->client, oldest) < 0)
+				return "not ours";
+		} while (r == -EAGAIN);
+		if (r < 0)
+			return "not sent";
+	}
+	return stop ? "a stop among the messages" : NULL;
+}
+
 static void *run_worker(void *userdata)
 {
 	struct worker *worker = userdata;
@@ -954,6 +1091,31 @@ START_TEST(test_queue_threads_lose_double_reorder_nothing)
 	start(receivers, receiver, queues[_i].name, receive_all);
 	start(senders, sender, queues[_i].name, send_all);
 	join(senders);
+	while (n_ended < THREADS)
+		send_number(queue, STOP, MS);
+	join(receivers);
+	for (uint32_t by = 0; by < THREADS; by++)
+		for (uint32_t i = 0; i < MESSAGES; i++)
+			ck_assert_int_eq(n_seen[by][i], 1);
+
+	while (mempool_queue_receive(queue, &chunk, NULL, 0) == 0)
+		ck_assert_int_eq(mempool_free(sender, chunk), 0);
+	mempool_queue_close(queue);
+	ck_assert_uint_eq(test_segment_used(segment, 0), 0);
+	must_be_sound();
+}
+END_TEST
+
+/* Senders take out what others have just sent, and receivers sleep and wake. */
+START_TEST(test_queue_threads_evict_each_is_received_or_taken_out)
+{
+	struct worker evictors[THREADS], receivers[THREADS];
+	struct mempool_queue *queue = open_queue(sender, queues[_i].name);
+	void *chunk;
+
+	start(receivers, receiver, queues[_i].name, receive_all);
+	start(evictors, sender, queues[_i].name, evict_all);
+	join(evictors);
 	while (n_ended < THREADS)
 		send_number(queue, STOP, MS);
 	join(receivers);
@@ -1051,6 +1213,12 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_queue_old_handle_is_not_received_again);
 	tcase_add_test(tcase, test_queue_view_checks_the_ring);
 	tcase_add_loop_test(tcase, test_queue_threads_lose_double_reorder_nothing, 0,
+			    ARRAY_SIZE(queues));
+	tcase_add_loop_test(tcase, test_queue_evict_takes_the_oldest_of_a_full_queue_alone, 0,
+			    ARRAY_SIZE(queues));
+	tcase_add_test(tcase, test_queue_evict_bad_calls_take_nothing_out);
+	tcase_add_test(tcase, test_queue_evict_taken_out_is_held);
+	tcase_add_loop_test(tcase, test_queue_threads_evict_each_is_received_or_taken_out, 0,
 			    ARRAY_SIZE(queues));
 	tcase_add_test(tcase, test_queue_help_interrupted_for_a_round_costs_no_slot);
 }

@@ -5,7 +5,8 @@
  * What a call to send has said 0 to is received once, in the order of its sender, and as it was
  * written; or it is in the queue at the end; or a receiver that was killed had it. Nobody sleeps
  * beside a message, or a free place. Who only looks is told "empty" only if the queue was, at some
- * moment of the call, and "full" alike.
+ * moment of the call, and "full" alike. What a sender takes out to make room, it has received; and it
+ * is refused only beside another who sends.
  */
 #include <string.h>
 
@@ -26,6 +27,7 @@ static struct {
 	uint32_t n_threads[EXPLORE_THREADS];	/* by process */
 	uint32_t n_sending[EXPLORE_THREADS];	/* of those, that are in such a call */
 	uint32_t n_receiving[EXPLORE_THREADS];
+	uint32_t n_evictors[EXPLORE_THREADS];	/* by process: threads that may have taken one out */
 } world;
 
 static void make(uint64_t capacity)
@@ -198,6 +200,98 @@ static void receive_without_waiting(void)
 	}
 }
 
+/* ---- who takes the oldest out ---- */
+
+/* The next one makes room. */
+static void open_full(void)
+{
+	open_queue();
+	world.n_evictors[me()]++;
+	for (uint64_t i = 0; i < world.capacity; i++)
+		explore_check(send_one(me(), 0));
+}
+
+static void open_to_evict(void)
+{
+	open_queue();
+	world.n_evictors[me()]++;
+}
+
+/* Return: what the call says. */
+static int evict_one(uint32_t sender)
+{
+	void *chunk = mempool_alloc(stage_client(), STAGE_CHUNK_BYTES), *oldest;
+	size_t length = 0;
+	int r;
+
+	explore_check(chunk);
+	post_write(&world.post, sender, chunk);
+	r = mempool_queue_send_evict(queue(), chunk, 8, &oldest, &length);
+	explore_check(r == 0 || r == -EAGAIN);
+	if (r == 0)
+		world.post.n_sent[sender]++;
+	if (oldest) {
+		explore_check(length == 8);
+		post_read(&world.post, sender, oldest);
+		explore_check(mempool_free(stage_client(), oldest) == 0);
+	}
+	if (r < 0) {
+		explore_check(oldest);
+		post_write(&world.post, sender, chunk);
+		explore_check(mempool_free(stage_client(), chunk) == 0);
+	}
+	return r;
+}
+
+/* Nobody else sends: there is room each time. */
+static void evict_alone(void)
+{
+	for (int i = 0; i < 2; i++)
+		explore_check(evict_one(1) == 0);
+}
+
+static void evict_a(void)
+{
+	for (int i = 0; i < 2; i++)
+		evict_one(1);
+}
+
+static void evict_b(void)
+{
+	for (int i = 0; i < 2; i++)
+		evict_one(2);
+}
+
+static void receive_all_there_is(void)
+{
+	while (receive_one(3, 0))
+		;
+}
+
+/* It sleeps beside a full queue, and whoever takes one out to send does not wake it. */
+static void send_one_and_wait(void)
+{
+	if (!send_one(2, LONG_NS))
+		explore_check(explore_n_killed() > 0);
+}
+
+/* Those who were killed may have had it. */
+static bool is_there_or_all_is_sent(void *unused)
+{
+	(void)unused;
+	return world.post.n_sent[2] > 0 || explore_n_killed() > 0 ||
+	       world.post.n_sent[1] > world.post.n_received;
+}
+
+static void receive_until_sent(void)
+{
+	while (world.post.n_sent[2] == 0 && explore_n_killed() == 0) {
+		explore_wait(is_there_or_all_is_sent, NULL);
+		receive_one(3, 0);
+	}
+	receive_all_there_is();
+}
+
 /* ---- the end ---- */
 
 static struct queue view(void)
@@ -228,6 +322,8 @@ static void judge(void)
 	/* Receivers may have been killed, each with one. */
 	for (uint32_t i = 3; i <= 4; i++)
 		n_lost += explore_is_dead(i) ? world.n_threads[i] : 0;
+	for (uint32_t i = 1; i <= 2; i++)
+		n_lost += explore_is_dead(i) ? world.n_evictors[i] : 0;
 	post_check_all(&world.post, n_lost);
 }
 
@@ -357,4 +453,51 @@ const struct scenario scenario_queue_looks = {
 	.set_up = make_2,
 	QUEUE_SCENARIO,
 	.bounds = { 2, 2 },
+};
+
+static const struct scenario_thread evictor_alone[] = {
+	{ .name = "evictor", .process = 1, .prepare = open_full, .run = evict_alone },
+	{ .name = "receiver", .process = 3, .prepare = open_queue, .run = receive_all_there_is },
+};
+
+static const struct scenario_thread evictors[] = {
+	{ .name = "evictor", .process = 1, .prepare = open_full, .run = evict_a },
+	{ .name = "evictor 2", .process = 2, .prepare = open_to_evict, .run = evict_b },
+	{ .name = "receiver", .process = 3, .prepare = open_queue, .run = receive_all_there_is },
+};
+
+const struct scenario scenario_queue_evict = {
+	.name = "queue-evict",
+	.about = "a full queue of 2: one takes the oldest out to send, another receives",
+	.threads = evictor_alone,
+	.n_threads = 2,
+	.set_up = make_2,
+	QUEUE_SCENARIO,
+	.bounds = { 2, 2 },
+};
+
+const struct scenario scenario_queue_evict_two = {
+	.name = "queue-evict-two",
+	.about = "a full queue of 1: two take the oldest out to send, another receives",
+	.threads = evictors,
+	.n_threads = 3,
+	.set_up = make_1,
+	QUEUE_SCENARIO,
+	.bounds = { 2, 1 },
+};
+
+static const struct scenario_thread evictor_and_sleeper[] = {
+	{ .name = "evictor", .process = 1, .prepare = open_full, .run = evict_a },
+	{ .name = "sender", .process = 2, .prepare = open_queue, .run = send_one_and_wait },
+	{ .name = "receiver", .process = 3, .prepare = open_queue, .run = receive_until_sent },
+};
+
+const struct scenario scenario_queue_evict_sleeper = {
+	.name = "queue-evict-sleeper",
+	.about = "a full queue of 1: one takes the oldest out to send, one waits for room, another receives",
+	.threads = evictor_and_sleeper,
+	.n_threads = 3,
+	.set_up = make_1,
+	QUEUE_SCENARIO,
+	.bounds = { 2, 1 },
 };
