@@ -180,6 +180,15 @@ static int run(const struct options *options)
 	return r;
 }
 
+/* A parent may have left us some blocked: then a stop, or a reload, would wait for ever. */
+static void unblock_signals(void)
+{
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
 int main(int argc, char **argv)
 {
 	struct options options = { .config_path = MEMPOOL_SYSCONFDIR_FILE };
@@ -187,6 +196,7 @@ int main(int argc, char **argv)
 
 	if (fd_fill_stdio() < 0)
 		return EX_OSERR;
+	unblock_signals();
 	/* What RLIMIT_FSIZE does not allow is an error (EFBIG), and not our end. */
 	signal(SIGXFSZ, SIG_IGN);
 	r = parse_options(argc, argv, &options);

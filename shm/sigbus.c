@@ -41,9 +41,15 @@ static void sigbus_handler(int signal_number, siginfo_t *info, void *context)
 int sigbus_init(void)
 {
 	struct sigaction action = { .sa_sigaction = sigbus_handler, .sa_flags = SA_SIGINFO };
+	sigset_t sigbus;
 
 	sigemptyset(&action.sa_mask);
-	return sigaction(SIGBUS, &action, NULL) < 0 ? -errno : 0;
+	if (sigaction(SIGBUS, &action, NULL) < 0)
+		return -errno;
+	/* A parent may have left it blocked; of an access, it then ends us. */
+	sigemptyset(&sigbus);
+	sigaddset(&sigbus, SIGBUS);
+	return -pthread_sigmask(SIG_UNBLOCK, &sigbus, NULL);
 }
 
 void sigbus_watch(struct sigbus_range *range, void *base, size_t size)

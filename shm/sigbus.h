@@ -27,7 +27,7 @@ struct sigbus_range {
 	_Atomic bool hit;
 };
 
-/* Install the handler. Return: 0 or -errno. */
+/* Install the handler, and unblock the signal in the calling thread. Return: 0 or -errno. */
 int sigbus_init(void);
 
 /* By the calling thread. range stays where it is until sigbus_unwatch(), which is legal on zeroed

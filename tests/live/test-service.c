@@ -108,6 +108,20 @@ START_TEST(test_signals_stop_and_hangup_does_not)
 }
 END_TEST
 
+START_TEST(test_signals_that_a_parent_has_blocked_are_heard)
+{
+	sigset_t all, before;
+
+	sigfillset(&all);
+	ck_assert_int_eq(sigprocmask(SIG_BLOCK, &all, &before), 0);
+	fixture_start(&fixture);
+	ck_assert_int_eq(sigprocmask(SIG_SETMASK, &before, NULL), 0);
+	ck_assert_int_eq(kill(fixture.pid, SIGHUP), 0);
+	wait_until(has_reloaded, NULL, 5000);
+	fixture_stop(&fixture);
+}
+END_TEST
+
 /* Else the client would be in the segment as long as its process lives. */
 START_TEST(test_bye_before_a_stop_is_heard)
 {
@@ -832,6 +846,7 @@ int main(void)
 	tcase_add_test(tcase, test_options_give_the_right_status);
 	tcase_add_test(tcase, test_option_socket_overrides_config);
 	tcase_add_loop_test(tcase, test_signals_stop_and_hangup_does_not, 0, 2);
+	tcase_add_test(tcase, test_signals_that_a_parent_has_blocked_are_heard);
 	tcase_add_test(tcase, test_bye_before_a_stop_is_heard);
 	tcase_add_test(tcase, test_socket_left_behind_is_replaced);
 	tcase_add_loop_test(tcase, test_socket_left_half_made_is_cleared, 0, 2);

@@ -48,6 +48,23 @@ START_TEST(test_sigbus_lost_pages_read_as_zeros_and_are_told)
 }
 END_TEST
 
+START_TEST(test_sigbus_that_was_blocked_is_no_end)
+{
+	struct sigbus_range range;
+	unsigned char *bytes;
+	sigset_t all;
+	int fd;
+
+	sigfillset(&all);
+	ck_assert_int_eq(sigprocmask(SIG_BLOCK, &all, NULL), 0);
+	bytes = map_file(&fd);
+	sigbus_watch(&range, bytes, 3 * 4096);
+	ck_assert_int_eq(ftruncate(fd, 4096), 0);
+	ck_assert_int_eq(look(bytes + 4096), 0);
+	ck_assert(sigbus_was_hit(&range));
+}
+END_TEST
+
 START_TEST(test_sigbus_elsewhere_kills)
 {
 	struct sigbus_range range;
@@ -81,6 +98,7 @@ int main(void)
 	int n_failed;
 
 	tcase_add_test(tcase, test_sigbus_lost_pages_read_as_zeros_and_are_told);
+	tcase_add_test(tcase, test_sigbus_that_was_blocked_is_no_end);
 	tcase_add_test_raise_signal(tcase, test_sigbus_elsewhere_kills, SIGBUS);
 	tcase_add_test_raise_signal(tcase, test_sigbus_no_longer_watched_kills, SIGBUS);
 	suite_add_tcase(suite, tcase);
