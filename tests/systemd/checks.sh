@@ -115,6 +115,27 @@ opens() { same $'open\nclosed 0' "$( (as "$1" /run/client "${@:2}") </dev/null)"
 # refused ERROR USER [SEGMENT]
 refused() { same "$1" "$( (as "$2" /run/client "${@:3}") </dev/null)"; }
 
+# ---- tenants, as docs/operating.md makes them ----
+
+# make_tenant TENANT: from the config of the machine
+make_tenant() {
+	systemd-sysusers --inline "u mempool-$1 - \"mempoold of $1\"" 2>/dev/null
+	mkdir -p /etc/mempool
+	sed "s|#path: /run/mempool/|path: /run/mempool-$1/|; s/group: mempool$/group: mempool-$1/
+		s/groups: \[mempool\]/groups: [mempool-$1]/; s/name: default/name: $1/" \
+		/etc/mempool.yaml >"/etc/mempool/$1.yaml"
+	systemctl --quiet enable --now "mempoold@$1.service"
+}
+
+# As the unit does, it must see another boot id than nspawn shows here.
+remove_memory_of() {
+	systemd-run --quiet --pipe --wait -p ProtectKernelTunables=yes -p "User=mempool-$1" \
+		mempoold --config "/etc/mempool/$1.yaml" --remove 2>/dev/null
+}
+
+# of TENANT COMMAND...: with programs that ask the daemon of that tenant
+of() { MEMPOOL_SOCKET=/run/mempool-$1/mempoold.sock "${@:2}"; }
+
 finish() {
 	echo "$n_passed passed, $n_failed failed, $n_skipped skipped"
 	exit "$((n_failed > 0))"

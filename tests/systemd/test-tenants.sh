@@ -8,9 +8,6 @@
 # shellcheck source-path=SCRIPTDIR source=checks.sh
 . /run/tests/checks.sh
 
-# of TENANT COMMAND...: with programs that ask the daemon of that tenant
-of() { MEMPOOL_SOCKET=/run/mempool-$1/mempoold.sock "${@:2}"; }
-
 daemon() { property "mempoold@$1.service" MainPID; }
 runs() { [[ $(property "mempoold@$1.service" SubState) == running ]]; }
 restarts() { (($(property "mempoold@$1.service" NRestarts) >= $2)); }
@@ -23,15 +20,6 @@ tries() {
 
 	said=$( (as "$1" env LC_ALL=C "${@:2}") 2>&1 >/dev/null </dev/null) && said='done'
 	echo "${said##*: }"
-}
-
-make_tenant() {
-	systemd-sysusers --inline "u mempool-$1 - \"mempoold of $1\"" 2>/dev/null
-	mkdir -p /etc/mempool
-	sed "s|#path: /run/mempool/|path: /run/mempool-$1/|; s/group: mempool$/group: mempool-$1/
-		s/groups: \[mempool\]/groups: [mempool-$1]/; s/name: default/name: $1/" \
-		/etc/mempool.yaml >"/etc/mempool/$1.yaml"
-	systemctl --quiet enable --now "mempoold@$1.service"
 }
 
 echo '# Made in a few commands'
@@ -157,9 +145,7 @@ echo '# Removed'
 check 'disable' systemctl --quiet disable --now mempoold@blue.service mempoold@blue.socket
 check 'its program goes on' ask theirs check 'whole 100'
 ask theirs close 'closed 100' >/dev/null
-# As the unit does, it must see another boot id than nspawn shows here.
-check 'remove' soon 5 systemd-run --quiet --pipe --wait -p ProtectKernelTunables=yes -p User=mempool-blue \
-	mempoold --config /etc/mempool/blue.yaml --remove 2>/dev/null
+check 'remove' soon 5 remove_memory_of blue
 check 'its memory is gone' lacks '/dev/shm/mempool-blue.*'
 check 'and its state' lacks '/run/mempool-blue/*.state'
 check 'the daemon of the machine runs on' opens carol
