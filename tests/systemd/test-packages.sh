@@ -30,6 +30,8 @@ install_version() {
 version() { dpkg-query -W -f '${Version}' "$1"; }
 daemon() { property "$service" MainPID; }
 inodes() { segments | sort; }
+tenant() { property mempoold@red.service MainPID; }
+invocation() { property "$1" InvocationID; }
 
 # Files of the system, without what is the package manager's, and what it only updates.
 files() {
@@ -67,6 +69,9 @@ check 'a program is served' opens member
 check 'mempoolctl shows it' mempoolctl status >/run/status
 check 'nothing is missing' same '' "$(dpkg --verify "${names[@]}" | grep -v /usr/share/)"
 check 'no unit has failed' same '' "$(systemctl --failed --quiet --plain)"
+check 'a tenant is made' make_tenant red
+usermod --append --groups mempool-red member
+check 'its daemon serves' of red opens member
 
 echo '# Upgrade, with a program that lives'
 sed -i 's/^#log_level: info/log_level: info/' /etc/mempool.yaml
@@ -74,7 +79,10 @@ config=$(</etc/mempool.yaml)
 launch living member
 check 'a program' answers living open
 check 'holds chunks' ask living 'hold 100' 'held 100'
-before=$(inodes) old=$(daemon)
+of red launch theirs member
+check 'one of the tenant' answers theirs open
+check 'holds chunks' ask theirs 'hold 10' 'held 10'
+before=$(inodes) old=$(daemon) old_tenant=$(tenant) old_socket=$(invocation mempoold@red.socket)
 come_and_go
 check 'upgrade' install_version 2 "${names[@]}"
 check 'nobody was turned away' none_refused
@@ -86,6 +94,12 @@ check 'and is the new one' same /usr/sbin/mempoold "$(readlink "/proc/$(daemon)/
 check 'it is on the same segment' same "$before" "$(inodes)"
 check 'the program has its chunks' ask living check 'whole 100'
 check 'in what is not retired' ask living stale current
+check 'the daemon of the tenant was restarted' not same "$old_tenant" "$(tenant)"
+check 'and is the new one' same /usr/sbin/mempoold "$(readlink "/proc/$(tenant)/exe")"
+check 'its socket was not' same "$old_socket" "$(invocation mempoold@red.socket)"
+check 'its program has its chunks' ask theirs check 'whole 10'
+check 'in what is not retired' ask theirs stale current
+check 'it serves others' of red opens member
 check 'the edited config was kept' same "$config" "$(</etc/mempool.yaml)"
 check 'the new one stands beside it' grep -qx '# The next version.' /etc/mempool.yaml.dpkg-dist
 
@@ -94,21 +108,30 @@ check 'remove' apt remove mempoold
 check 'says that somebody is in the segment' told 'left: 1 clients are in it'
 check 'stops the daemon' is $service ActiveState inactive
 check 'closes the socket' refused ENOTCONN member
+check 'stops the daemon of the tenant' is mempoold@red.service ActiveState inactive
+check 'closes its socket' of red refused ENOTCONN member
 check 'leaves the segment' same "$before" "$(inodes)"
 check 'and the config' same "$config" "$(</etc/mempool.yaml)"
 check 'the program goes on' ask living check 'whole 100'
+check 'that of the tenant, too' ask theirs check 'whole 10'
 mark
 check 'install again' install_version 2 mempoold
 check 'the daemon finds the program' said '1 segment, 1 client'
 check 'which has its chunks' ask living check 'whole 100'
 check 'and others are served' opens member
+check 'the tenant is still enabled' same enabled "$(systemctl is-enabled mempoold@red.service)"
+check 'and starts' systemctl start mempoold@red.service
+check 'its program has its chunks' ask theirs check 'whole 10'
+check 'in what is not retired' ask theirs stale current
 
 echo '# Purge, with a program that lives'
 check 'purge' apt purge mempoold
 check 'says that somebody is in the segment' told 'is still used by a program; left'
 check 'leaves the segment' same "$before" "$(inodes)"
 check 'but not the config' test ! -e /etc/mempool.yaml
+check 'that of the tenant is not ours' test -e /etc/mempool/red.yaml
 check 'the program goes on' ask living check 'whole 100'
+check 'that of the tenant, too' ask theirs check 'whole 10'
 mark
 check 'install again' install_version 2 mempoold
 check 'with the new config' grep -qx '# The next version.' /etc/mempool.yaml
@@ -116,6 +139,15 @@ check 'the daemon finds the program' said '1 segment, 1 client'
 check 'it is on the same segment' same "$before" "$(inodes)"
 check 'the program has its chunks' ask living check 'whole 100'
 check 'in what is not retired' ask living stale current
+check 'the tenant starts' systemctl start mempoold@red.service
+check 'its program has its chunks' ask theirs check 'whole 10'
+check 'and closes' ask theirs close 'closed 10'
+check 'disable' systemctl --quiet disable --now mempoold@red.service mempoold@red.socket
+check 'remove its memory' soon 5 remove_memory_of red
+check 'it is gone' lacks '/dev/shm/mempool-red.*'
+userdel mempool-red 2>/dev/null; groupdel mempool-red
+rm -r /etc/mempool /run/mempool-red
+before=$(inodes)
 check 'remove' apt remove mempoold
 check 'the program closes' ask living close 'closed 100'
 check 'its segment is left' same "$before" "$(inodes)"
