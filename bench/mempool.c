@@ -4,8 +4,8 @@
  *
  * With --threads both sides use one client. With --variant spectators those who read a topic copy
  * each message without holding it. With --variant reader who attaches asks for chunks that it
- * cannot write; with --variant spectator it is a user that may only look. The library is the shared
- * one, as installed.
+ * cannot write; with --variant spectator it is a user that may only look. With --variant spin
+ * who waits looks again and again before it sleeps. The library is the shared one, as installed.
  */
 #include <dirent.h>
 #include <glob.h>
@@ -26,6 +26,8 @@
 #define HAS_TOPIC
 #define HAS_COUNT
 #define HAS_BROKER
+
+#define SPIN_NS 100000
 
 static struct private_daemon broker;
 static struct mempool_client *client;
@@ -139,6 +141,7 @@ static void system_join(int side)
 		.size = sizeof(options),
 		.socket_path = broker.socket_path,
 		.flags = is_variant("reader") ? MEMPOOL_CLIENT_READ_ONLY : 0,
+		.spin_ns = is_variant("spin") ? SPIN_NS : 0,
 	};
 
 	if (side > 0 && setup.is_threads)

@@ -17,6 +17,7 @@ SYSTEMS = {
     'mempool': System('mempool', [], 'mempool'),
     'mempool-threads': System('mempool', ['--threads'], 'mempool, two threads'),
     'mempool-spectators': System('mempool', ['--variant', 'spectators'], 'mempool, spectators'),
+    'mempool-spin': System('mempool', ['--variant', 'spin'], 'mempool, spin_ns of 100 µs'),
     'mempool-reader': System('mempool', ['--variant', 'reader'], 'mempool, a reader'),
     'mempool-spectator': System('mempool', ['--variant', 'spectator'], 'mempool, a spectator'),
     'dpdk': System('dpdk', ['--threads'], 'DPDK'),
@@ -78,7 +79,7 @@ def _cases():
                        CHANNELS + (['limits'] if (size, how) == (128, '8') else []))
     for size in SIZES:
         yield Case(f'blocking-{size}', ['blocking', str(size), '8'],
-                   SLEEPERS + (['limits'] if size == 128 else []))
+                   SLEEPERS + (['mempool-spin', 'limits'] if size == 128 else []))
     yield Case('polling-128', ['polling', '128', '8'], ['mempool', 'limits', 'limits-timerfd'])
     for size in SIZES[1:]:
         yield Case(f'copy-{size}', ['copy', str(size)], ['limits'])

@@ -812,6 +812,72 @@ START_TEST(test_queue_evict_between_processes_and_kills)
 }
 END_TEST
 
+/* ---- a wait that looks again and again first ---- */
+
+static const int64_t spins_ns[] = { 0, INT64_C(3600000000000) };	/* a control, and for an hour */
+
+/* Number 0: receive by one who sleeps; 1: who does not. */
+static void run_receiver(const struct fixture *with, int fd)
+{
+	struct mempool_client_options options = {
+		.size = sizeof(options),
+		.socket_path = with->socket_path,
+		.timeout_ns = -1,
+		.segment = with->segment,
+		.spin_ns = spins_ns[hear(fd)],
+	};
+	struct mempool_client *client;
+	struct mempool_queue *queue;
+	void *chunk;
+
+	ck_assert_int_eq(mempool_client_open(&options, &client), 0);
+	ck_assert_int_eq(mempool_queue_open(client, "jobs", &queue), 0);
+	tell(fd, 1);
+	ck_assert_int_eq(mempool_queue_receive(queue, &chunk, NULL, -1), 0);
+	tell(fd, 2);
+	/* A close wakes whoever sleeps. */
+	expect_to_hear(fd, 3);
+	ck_assert_int_eq(mempool_client_close(client), 1);
+	mempool_queue_close(queue);
+}
+
+/* Who has slept was woken, and that is seen in the segment; who has not made no system call for it. */
+START_TEST(test_wait_spins_and_nobody_wakes_it)
+{
+	const struct timespec moment = { .tv_nsec = 20000000 };
+	struct mempool_eventcount *filled;
+	struct mempool_client *client;
+	struct mempool_queue *queue;
+	struct segment *segment;
+	struct actor actor;
+
+	fixture_stop(&fixture);
+	fixture_configure(&fixture, "",
+			  "    pools: [ { chunk_size: 128, chunk_count: 10 } ]\n"
+			  "    queues: [ { name: jobs, capacity: 4 } ]\n");
+	fixture_start(&fixture);
+	client = open_client(&fixture);
+	segment = map_generation(&fixture, 2);
+	filled = &segment->rings[0].filled;
+	ck_assert_int_eq(mempool_queue_open(client, "jobs", &queue), 0);
+
+	actor_start(&actor, &fixture, run_receiver);
+	tell(actor.fd, (uint64_t)_i);
+	expect_to_hear(actor.fd, 1);
+	while (_i == 0 && !eventcount_is_armed(filled))
+		sched_yield();
+	nanosleep(&moment, NULL);
+	ck_assert_int_eq(mempool_queue_send(queue, mempool_alloc(client, 8), 8, 0), 0);
+	expect_to_hear(actor.fd, 2);
+	ck_assert_uint_eq(atomic_load(&filled->sequence) > 0, _i == 0);
+	tell(actor.fd, 3);
+	actor_join(&actor);
+	mempool_queue_close(queue);
+	ck_assert_int_eq(mempool_client_close(client), 0);
+	segment_free(segment);
+}
+END_TEST
+
 /* From another mount namespace, by poll, as a program that waits for several things. */
 static void wait_by_poll(struct mempool_client *client)
 {
@@ -991,6 +1057,7 @@ int main(void)
 	tcase_add_test(tcase, test_open_wrong_segment_enoent);
 	tcase_add_test(tcase, test_open_by_user_not_allowed_enoent);
 	tcase_add_test(tcase, test_queue_evict_between_processes_and_kills);
+	tcase_add_loop_test(tcase, test_wait_spins_and_nobody_wakes_it, 0, 2);
 	if (!skip_unless_root("a mount namespace, another user")) {
 		tcase_add_test(tcase, test_client_with_nothing_but_the_socket);
 		tcase_add_loop_test(tcase, test_open_of_memory_that_cannot_be_used_says_why, 0,

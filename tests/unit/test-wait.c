@@ -32,7 +32,11 @@ int __wrap_eventcount_sleep(struct mempool_eventcount *eventcount, uint32_t prep
 int __real_eventcount_sleep(struct mempool_eventcount *eventcount, uint32_t prepared,
 			    int64_t timeout_ns);
 
+uint32_t __wrap_eventcount_move(struct mempool_eventcount *eventcount);
+uint32_t __real_eventcount_move(struct mempool_eventcount *eventcount);
+
 static struct mempool_client *woken_before_arming, *woken_before_sleep;
+static int errno_of_moves;	/* as the system call that moves it may leave it; 0: as it was */
 static _Atomic unsigned int n_sleeps;
 static bool has_moved;
 
@@ -58,6 +62,15 @@ int __wrap_eventcount_sleep(struct mempool_eventcount *eventcount, uint32_t prep
 		has_moved = atomic_load(&eventcount->sequence) != prepared;
 	}
 	return __real_eventcount_sleep(eventcount, prepared, timeout_ns);
+}
+
+uint32_t __wrap_eventcount_move(struct mempool_eventcount *eventcount)
+{
+	uint32_t armed = __real_eventcount_move(eventcount);
+
+	if (errno_of_moves)
+		errno = errno_of_moves;
+	return armed;
 }
 
 /* ---- the stage ---- */
@@ -325,6 +338,22 @@ START_TEST(test_wake_mistakes)
 }
 END_TEST
 
+/* Else a handler that calls it changes what the thread is about to read. */
+START_TEST(test_wake_keeps_errno)
+{
+	struct waiter waiter;
+
+	start_waiter(&waiter, wait_for_message);
+	while (n_sleeps == 0)
+		sched_yield();
+	errno_of_moves = ENOSYS;
+	errno = EDOM;
+	ck_assert_int_eq(mempool_client_wake(client), 0);
+	ck_assert_int_eq(errno, EDOM);
+	ck_assert_int_eq(join_waiter(&waiter), -ECANCELED);
+}
+END_TEST
+
 /* ---- signals ---- */
 
 static _Atomic unsigned int n_signals;
@@ -458,10 +487,21 @@ static bool is_spinning(int i)
 	return waits[i] != wait_for_chunk;
 }
 
+/* So that a spin that does not end is seen, and not waited for. 0: no longer. */
+static void give_up_after(int seconds)
+{
+	const struct itimerval once = { { 0, 0 }, { seconds, 0 } };
+
+	set_handler(wake_in_handler);
+	ck_assert_int_eq(setitimer(ITIMER_REAL, &once, NULL), 0);
+}
+
 START_TEST(test_wait_spins_for_its_time_and_no_longer)
 {
 	client->spin_ns = LONG;
+	give_up_after(5);
 	ck_assert_int_eq(waits[_i](2 * MS), -EAGAIN);
+	give_up_after(0);
 	if (_i < N_SLEEPING)
 		ck_assert_uint_eq(n_sleeps > 0, !is_spinning(_i));
 	/* Then it sleeps as others do. */
@@ -491,8 +531,12 @@ START_TEST(test_wait_that_spins_ends_when_retired)
 	start_waiter(&waiter, waits[_i]);
 	while (!waiter.is_near)
 		sched_yield();
+	/* It is to spin by then. One that begins later has a second. */
+	nanosleep(&(struct timespec){ .tv_nsec = 5 * MS }, NULL);
 	segment_retire(segment);
+	give_up_after(5);
 	ck_assert_int_eq(join_waiter(&waiter), -EAGAIN);
+	give_up_after(0);
 }
 END_TEST
 
@@ -518,6 +562,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_loop_test(tcase, test_wait_ends_once_for_wakes_before_it, 0, N_WAITS);
 	tcase_add_test(tcase, test_wait_each_thread_has_its_wake);
 	tcase_add_test(tcase, test_wait_of_another_client_goes_on);
+	tcase_add_test(tcase, test_wake_keeps_errno);
 	tcase_add_test(tcase, test_wait_what_is_there_comes_before_a_wake);
 	tcase_add_test(tcase, test_wait_many_sent_before_a_wake_are_told);
 	tcase_add_test(tcase, test_wake_mistakes);
