@@ -2,7 +2,10 @@
 #include "daemon/sessions/observer.h"
 
 #include <errno.h>
+#include <event2/event.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -67,16 +70,45 @@ static bool is_failed(const struct session *session, const struct host *host)
 	return host->conf && !host->current && may_see(session, host, NULL);
 }
 
-static uint32_t count_listed(const struct session *session)
+/* One message of the answer: a generation, or 0 for a segment that has none for new clients. */
+struct listed {
+	char segment[MEMPOOL_NAME_BYTES];
+	uint64_t generation;
+};
+
+/*
+ * The answer, as it was when it was asked for. There may be more than the socket has room for: then
+ * it goes on as that is read.
+ */
+struct listing {
+	bool may_pass;
+	uint32_t n;
+	uint32_t next;
+	struct listed all[];
+};
+
+static void note(struct listed *ret_all, uint32_t *n, const struct host *host, uint64_t generation)
+{
+	if (ret_all) {
+		memcpy(ret_all[*n].segment, host->name, sizeof(ret_all[*n].segment));
+		ret_all[*n].generation = generation;
+	}
+	(*n)++;
+}
+
+/* ret_all: NULL: only count them. */
+static uint32_t find_listed(const struct session *session, struct listed *ret_all)
 {
 	const struct generation *generation;
 	const struct host *host;
 	uint32_t n = 0;
 
 	TAILQ_FOREACH(host, &session->sessions->hosts->list, link) {
-		n += is_failed(session, host);
 		TAILQ_FOREACH(generation, &host->generations, link)
-			n += is_listed(session, host, generation);
+			if (is_listed(session, host, generation))
+				note(ret_all, &n, host, generation->place.generation);
+		if (is_failed(session, host))
+			note(ret_all, &n, host, 0);
 	}
 	return n;
 }
@@ -115,59 +147,7 @@ static int list_generation(struct session *session, struct generation *generatio
 	return r;
 }
 
-/* Return: 0 or as session_send(). */
-static int list_host(struct session *session, const struct host *host, bool may_pass,
-		     struct mempool_msg_segment *message)
-{
-	struct generation *generation;
-	int r = 0;
-
-	TAILQ_FOREACH(generation, &host->generations, link) {
-		if (r < 0 || !is_listed(session, host, generation))
-			continue;
-		r = list_generation(session, generation, may_pass, message);
-		message->index++;
-	}
-	message->is_retired = 0;
-	message->n_moved = message->n_waiting = 0;
-	memset(message->reason, 0, sizeof(message->reason));
-	if (r < 0 || !is_failed(session, host))
-		return r;
-	message->place = (struct mempool_msg_place){ .generation = 0 };
-	memcpy(message->place.segment, host->name, sizeof(message->place.segment));
-	message->error = host->error ? host->error : -EAGAIN;
-	memcpy(message->reason, host->why, sizeof(message->reason));
-	r = session_send(session, message, sizeof(*message));
-	message->index++;
-	message->error = 0;
-	memset(message->reason, 0, sizeof(message->reason));
-	return r;
-}
-
-void session_observer_list(struct session *session)
-{
-	struct mempool_msg_segment message = { .index = 0 };
-	const struct hosts *hosts = session->sessions->hosts;
-	const struct host *host;
-	bool may_pass;
-	int r = 0;
-
-	if (!session_observer_become(session))
-		return;
-	may_pass = session_has_read(session) && session_may_pass(session);
-	session_fill(&message.msg, MEMPOOL_MSG_SEGMENT, sizeof(message));
-	message.n = count_listed(session);
-	if (message.n == 0)
-		r = session_send(session, &message, sizeof(message));
-	TAILQ_FOREACH(host, &hosts->list, link)
-		if (r == 0)
-			r = list_host(session, host, may_pass, &message);
-	if (r < 0)
-		session_free(session);
-}
-
-/* ---- forget ---- */
-
+/* number 0: the current one. */
 static struct generation *find_generation(struct host *host, uint64_t number)
 {
 	struct generation *generation;
@@ -179,6 +159,101 @@ static struct generation *find_generation(struct host *host, uint64_t number)
 			return generation;
 	return NULL;
 }
+
+/* One that is not served now; or, where the answer takes its time, is not what it was. */
+static int list_failed(struct session *session, const struct host *host, const struct listed *one,
+		       struct mempool_msg_segment *message)
+{
+	memcpy(message->place.segment, one->segment, sizeof(message->place.segment));
+	message->error = -EAGAIN;
+	if (host && one->generation == 0 && is_failed(session, host)) {
+		if (host->error)
+			message->error = host->error;
+		memcpy(message->reason, host->why, sizeof(message->reason));
+	} else {
+		snprintf(message->reason, sizeof(message->reason), "it has changed meanwhile");
+	}
+	return session_send(session, message, sizeof(*message));
+}
+
+/* Return: 0 or as session_send(). */
+static int list_next(struct session *session, const struct listing *listing)
+{
+	const struct listed *one = &listing->all[listing->next];
+	struct host *host = hosts_get(session->sessions->hosts, one->segment);
+	struct mempool_msg_segment message = { .index = listing->next, .n = listing->n };
+	struct generation *generation;
+
+	session_fill(&message.msg, MEMPOOL_MSG_SEGMENT, sizeof(message));
+	generation = host && one->generation ? find_generation(host, one->generation) : NULL;
+	if (generation && is_listed(session, host, generation))
+		return list_generation(session, generation, listing->may_pass, &message);
+	return list_failed(session, host, one, &message);
+}
+
+/* What else it says waits meanwhile. That it has hung up is found when it is told more. */
+static void list_on(struct session *session)
+{
+	struct listing *listing = session->listing;
+	int r = 0;
+
+	while (listing->next < listing->n && r == 0) {
+		r = list_next(session, listing);
+		listing->next += r == 0;
+	}
+	if (r == -EAGAIN) {
+		event_del(&session->readable);
+		r = event_add(&session->writable, NULL);
+	} else if (r == 0) {
+		session_stop_listing(session);
+		r = event_add(&session->readable, NULL);
+	}
+	if (r < 0)
+		session_free(session);
+}
+
+static void on_room(evutil_socket_t fd, short what, void *userdata)
+{
+	(void)fd;
+	(void)what;
+	list_on(userdata);
+}
+
+static int list_none(struct session *session)
+{
+	struct mempool_msg_segment message = { .index = 0 };
+
+	session_fill(&message.msg, MEMPOOL_MSG_SEGMENT, sizeof(message));
+	return session_send(session, &message, sizeof(message));
+}
+
+void session_observer_list(struct session *session)
+{
+	struct listing *listing;
+	uint32_t n;
+
+	if (!session_observer_become(session))
+		return;
+	n = find_listed(session, NULL);
+	if (n == 0) {
+		if (list_none(session) < 0)
+			session_free(session);
+		return;
+	}
+	listing = calloc(1, sizeof(*listing) + n * sizeof(listing->all[0]));
+	if (!listing) {
+		session_refuse(session, -ENOMEM, "out of memory");
+		return;
+	}
+	listing->may_pass = session_has_read(session) && session_may_pass(session);
+	listing->n = find_listed(session, listing->all);
+	event_assign(&session->writable, session->sessions->base, session->fd, EV_WRITE, on_room,
+		     session);
+	session->listing = listing;
+	list_on(session);
+}
+
+/* ---- forget ---- */
 
 void session_observer_forget(struct session *session,
 			     const struct mempool_msg_forget *message)

@@ -179,6 +179,15 @@ static void detach(struct session *session)
 	session->visitor.tenant = NULL;
 }
 
+void session_stop_listing(struct session *session)
+{
+	if (!session->listing)
+		return;
+	event_del(&session->writable);
+	free(session->listing);
+	session->listing = NULL;
+}
+
 void session_free(struct session *session)
 {
 	struct sessions *sessions = session->sessions;
@@ -189,6 +198,7 @@ void session_free(struct session *session)
 	leave_door(session);
 	quota_put(&session->unit);
 	stop_owing_news(session);
+	session_stop_listing(session);
 	event_del(&session->readable);
 	TAILQ_REMOVE(&sessions->list, session, link);
 	TAILQ_INSERT_TAIL(&sessions->ended, session, link);

@@ -91,6 +91,8 @@ struct sessions {
 	void *userdata;
 };
 
+struct listing;				/* observer.c */
+
 struct session {
 	TAILQ_ENTRY(session) link;
 	TAILQ_ENTRY(session) coming_link;
@@ -99,7 +101,7 @@ struct session {
 	int fd;
 	bool may_pass_rights;		/* so each packet is looked at first */
 	struct event readable;
-	struct event writable;		/* while it owes news */
+	struct event writable;		/* while it owes news, or more of a list */
 	bool owes_news;
 	bool is_news_last;		/* of all that was sent */
 	struct peer peer;
@@ -110,6 +112,7 @@ struct session {
 	bool has_waited;		/* for a moment, before a refusal */
 	uint64_t awaits_reload;		/* its number; OBSERVER; 0: none */
 	uint64_t awaits_drain;		/* the same; it is not read meanwhile */
+	struct listing *listing;	/* what LIST is still to be told; it is not read meanwhile */
 	uint64_t n_passed;		/* descriptors, since the peer has read all there was */
 
 	/* Of the hello. */
@@ -133,6 +136,9 @@ struct session {
  */
 struct session *session_new(struct sessions *sessions, int fd, event_callback_fn on_readable);
 void session_free(struct session *session);
+
+/* No more of a list is told, if any was. */
+void session_stop_listing(struct session *session);
 
 /* No connections yet; the rest of the struct is filled in. */
 void sessions_init(struct sessions *sessions, struct chores *chores);

@@ -786,7 +786,7 @@ START_TEST(test_poll_news_waits_for_room)
 END_TEST
 
 /* Return: how many descriptors came with it. */
-static uint32_t take_segment(int fd)
+static uint32_t take_segment_of(int fd, uint32_t index, uint32_t n_segments)
 {
 	struct mempool_msg_segment message;
 	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
@@ -796,10 +796,17 @@ static uint32_t take_segment(int fd)
 	ck_assert_int_eq(poll(&poll_fd, 1, HUNG_MS), 1);
 	ck_assert_int_eq(packet_receive(fd, &message, sizeof(message), &passed), sizeof(message));
 	ck_assert_int_eq(message.msg.type, MEMPOOL_MSG_SEGMENT);
-	ck_assert_uint_eq(message.n, 1);
+	ck_assert_uint_eq(message.n, n_segments);
+	ck_assert_uint_eq(message.index, index);
+	ck_assert_int_eq(message.error, 0);
 	n = passed.n;
 	packet_close_passed(&passed);
 	return n;
+}
+
+static uint32_t take_segment(int fd)
+{
+	return take_segment_of(fd, 0, 1);
 }
 
 START_TEST(test_poll_list_that_is_not_read_comes_without_descriptors)
@@ -819,6 +826,58 @@ START_TEST(test_poll_list_that_is_not_read_comes_without_descriptors)
 		ck_assert_uint_eq(take_segment(fd), 0);
 	wire_send(fd, &list, sizeof(list));
 	ck_assert_uint_gt(take_segment(fd), 0);
+	close(fd);
+}
+END_TEST
+
+static bool is_first_gone(void *userdata)
+{
+	(void)userdata;
+	return !fixture_object_exists(&fixture, 1);
+}
+
+/* So many, instead of the first one. */
+static void have_segments(unsigned int n)
+{
+	struct mempool_msg_reloaded reloaded;
+	FILE *file = fopen(fixture.config_path, "we");
+
+	ck_assert_ptr_nonnull(file);
+	fprintf(file, "socket: { path: %s, mode: \"0666\" }\nsegments:\n", fixture.socket_path);
+	for (unsigned int i = 0; i < n; i++)
+		fprintf(file, "  - name: %s-%u\n    max_clients: 64\n"
+			"    pools: [ { chunk_size: 128, chunk_count: 16 } ]\n", fixture.segment, i);
+	ck_assert_int_eq(fclose(file), 0);
+	wire_reload(&fixture, &reloaded);
+	ck_assert_int_eq(reloaded.error, 0);
+	wait_until(is_first_gone, NULL, HUNG_MS);
+}
+
+START_TEST(test_poll_list_of_many_goes_on_as_it_is_read)
+{
+	enum { N_SEGMENTS = 400 };
+	const struct mempool_msg_list list = { .msg = wire_msg(MEMPOOL_MSG_LIST, sizeof(list)) };
+	int fd, other;
+
+	have_segments(N_SEGMENTS);
+	fd = wire_connect(&fixture);
+	other = wire_connect(&fixture);
+	wire_send(fd, &list, sizeof(list));
+	wire_send(fd, &list, sizeof(list));
+	wire_send(other, &list, sizeof(list));
+	ck_assert(is_readable(fd, HUNG_MS));
+	ck_assert(is_readable(other, HUNG_MS));
+	/* More than the sockets have room for, and all that there is room for. */
+	usleep(QUIET_MS * 1000);
+	for (uint32_t i = 0; i < N_SEGMENTS; i++)
+		ck_assert_uint_gt(take_segment_of(fd, i, N_SEGMENTS), 0);
+	for (uint32_t i = 0; i < N_SEGMENTS; i++)
+		take_segment_of(fd, i, N_SEGMENTS);
+	/* One hangs up in the middle. */
+	close(other);
+	wire_send(fd, &list, sizeof(list));
+	for (uint32_t i = 0; i < N_SEGMENTS; i++)
+		ck_assert_uint_gt(take_segment_of(fd, i, N_SEGMENTS), 0);
 	close(fd);
 }
 END_TEST
@@ -1180,6 +1239,7 @@ int main(void)
 	tcase_add_test(tcase, test_poll_channel_asked_for_twice_is_the_same);
 	tcase_add_test(tcase, test_poll_asker_that_does_not_read_has_few_channels_under_way);
 	tcase_add_test(tcase, test_poll_list_that_is_not_read_comes_without_descriptors);
+	tcase_add_test(tcase, test_poll_list_of_many_goes_on_as_it_is_read);
 	tcase_add_test(tcase, test_poll_hello_again_and_again_is_refused);
 	if (!skip_unless_root("a daemon of another user"))
 		tcase_add_test(tcase, test_poll_no_descriptor_can_be_passed);
