@@ -29,6 +29,7 @@
 #include "daemon/server.h"
 #include "shm/fd.h"
 #include "shm/segment.h"
+#include "shm/sigbus.h"
 
 #define CONF_ERROR_BYTES 256
 
@@ -149,8 +150,13 @@ static int serve_last(const struct options *options, const struct conf_error *er
 /* Return: the exit status. */
 static int remove_all(const struct options *options, struct conf *conf)
 {
-	int r = remove_segments(conf, options->socket_path);
+	/* It looks at what members could write. */
+	int r = sigbus_init();
 
+	if (r < 0)
+		log_error("cannot start: %s", strerror(-r));
+	else
+		r = remove_segments(conf, options->socket_path);
 	conf_free(conf);
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

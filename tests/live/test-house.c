@@ -507,6 +507,39 @@ START_TEST(test_remove_takes_what_nobody_lives_in)
 }
 END_TEST
 
+/* A /dev/shm of 1 MiB for this test alone, and no page left in it. */
+static void fill_own_shm(const char *path)
+{
+	char zeros[4096] = { 0 };
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+
+	ck_assert_int_eq(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096), 0);
+	close(fd);
+	fd = open("/dev/shm/full", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	ck_assert_int_ge(fd, 0);
+	while (write(fd, zeros, sizeof(zeros)) > 0)
+		;
+	ck_assert_int_eq(errno, ENOSPC);
+	close(fd);
+}
+
+/* The header of what is left has no page, and there is none for it: looking at it is a SIGBUS. */
+START_TEST(test_remove_of_a_header_without_memory)
+{
+	char path[96];
+
+	ck_assert_int_eq(fixture_own_mounts(0), 0);
+	ck_assert_int_eq(mount("tmpfs", "/dev/shm", "tmpfs", 0, "size=1M"), 0);
+	fixture_start(&fixture);
+	fixture_object_path(&fixture, 1, path);
+	fixture_stop(&fixture);
+	delete_state();
+	fill_own_shm(path);
+	ck_assert_int_eq(fixture_run_remove(&fixture), 0);
+	ck_assert_int_ne(access(path, F_OK), 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("house");
@@ -530,6 +563,8 @@ int main(void)
 	tcase_add_loop_test(tcase, test_state_lost_under_a_living_client_leaves_its_segment, 0, 3);
 	tcase_add_test(tcase, test_state_of_another_shm_is_left);
 	tcase_add_test(tcase, test_remove_takes_what_nobody_lives_in);
+	if (!skip_unless_root("a /dev/shm of its own"))
+		tcase_add_test(tcase, test_remove_of_a_header_without_memory);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
