@@ -24,6 +24,7 @@ bool arrival_is_new(uid_t uid, enum mempool_welcome_role role, const char *segme
 		    uint64_t now_ns)
 {
 	struct known *room = NULL;
+	size_t n_of_user = 0;
 
 	for (size_t i = 0; i < ARRIVALS_NEW; i++) {
 		struct known *one = &known[i];
@@ -33,8 +34,9 @@ bool arrival_is_new(uid_t uid, enum mempool_welcome_role role, const char *segme
 		else if (one->uid == uid && one->role == role &&
 			 strncmp(one->segment, segment, sizeof(one->segment)) == 0)
 			return false;
+		n_of_user += one->until_ns > now_ns && one->uid == uid;
 	}
-	if (!room)
+	if (!room || n_of_user >= ARRIVALS_NEW_OF_USER)
 		return false;
 	*room = (struct known){ now_ns + WINDOW_NS, uid, role, "" };
 	memcpy(room->segment, segment, strnlen(segment, sizeof(room->segment)));

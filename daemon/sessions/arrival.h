@@ -5,7 +5,8 @@
  * Clients come as often as they like, and must not fill the journal; nor may a user who comes and
  * goes all the time keep another one's coming out of it. So whatever is new in ten seconds, a user
  * in a segment in a role, is written; of what repeats, so many lines in ten seconds, whose ever
- * they are, and then how many there were. Each user who has come stands in the log.
+ * they are, and then how many there were. Each user who has come stands in the log, but where more than
+ * ARRIVALS_NEW are new at a time.
  */
 #ifndef DAEMON_SESSIONS_ARRIVAL_H
 #define DAEMON_SESSIONS_ARRIVAL_H
@@ -17,8 +18,9 @@
 #include "mempool_protocol.h"
 
 /* Users, times segments, times roles, that are new in ten seconds; beyond it they are as those
- * that repeat. */
+ * that repeat. And of one user, so that it leaves room for others, in however many segments it may be. */
 #define ARRIVALS_NEW 128
+#define ARRIVALS_NEW_OF_USER 16
 
 struct arrival {
 	const char *name;		/* of the client: letters, digits, few signs */

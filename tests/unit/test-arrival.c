@@ -3,6 +3,7 @@
  * test-arrival.c - which arrivals are new, and so stand in the log whatever else does
  */
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "daemon/sessions/arrival.h"
@@ -49,6 +50,22 @@ START_TEST(test_new_are_so_many_and_no_more)
 }
 END_TEST
 
+/* In one role or another, of as many segments as it likes. */
+START_TEST(test_new_of_one_user_leave_room_for_others)
+{
+	char segment[16];
+
+	for (unsigned int i = 0; i < 2 * ARRIVALS_NEW; i++) {
+		snprintf(segment, sizeof(segment), "s%u", i);
+		ck_assert_int_eq(arrival_is_new(USER, member, segment, BEGIN),
+				 i < ARRIVALS_NEW_OF_USER);
+	}
+	ck_assert(arrival_is_new(USER + 1, member, "a", BEGIN));
+	/* And for itself, later. */
+	ck_assert(arrival_is_new(USER, member, "a", BEGIN + 10 * SECOND));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("arrival");
@@ -59,6 +76,7 @@ int main(void)
 	tcase_add_test(tcase, test_new_is_a_user_a_segment_or_a_role);
 	tcase_add_test(tcase, test_new_again_ten_seconds_after_it_was_new);
 	tcase_add_test(tcase, test_new_are_so_many_and_no_more);
+	tcase_add_test(tcase, test_new_of_one_user_leave_room_for_others);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
