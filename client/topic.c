@@ -16,7 +16,6 @@
 #include "cache.h"
 #include "client.h"
 #include "info.h"
-#include "locate.h"
 #include "share.h"
 #include "shm/chunk_manager.h"
 #include "shm/peek.h"
@@ -148,9 +147,10 @@ PUBLIC int mempool_topic_publish(struct mempool_topic *topic, void *chunk, size_
 	cache = cache_get_writer_quickly(topic->client);
 	if (!cache)
 		return -errno;
-	r = client_locate(topic->client, chunk, &pool, &index);
+	r = cache_locate(cache, chunk, &index);
 	if (r < 0)
 		return r;
+	pool = &cache->last->pool;
 	/* Relaxed: if it is ours, we or a thread that told us wrote it last. */
 	word = atomic_load_explicit(&pool->entries[index].word, memory_order_relaxed);
 	if (!word_is_owned_by(word, topic->client->holder))
