@@ -16,6 +16,7 @@
 #include "build_config.h"
 #include "cache.h"
 #include "error.h"
+#include "own.h"
 #include "share.h"
 #include "shm/clock.h"
 #include "shm/holder.h"
@@ -138,6 +139,7 @@ void client_unref(struct mempool_client *client)
 		/* Not mapped here (MADV_DONTFORK): something else may be in its place. */
 		client->segment->memory.base = NULL;
 	share_deinit(client);
+	own_deinit(client);
 	reap_deinit(&client->reap);
 	poller_deinit(&client->poller, client_is_forked(client));
 	segment_free(client->segment);

@@ -122,6 +122,7 @@ struct mempool_client {
 	int lock_fd;			/* has the lock that shows that we live; -1: none */
 	struct poller poller;
 	_Atomic uint32_t *references;	/* by manager; see share.h */
+	_Atomic uint64_t *_Atomic own;	/* the same; see own.h */
 	struct reap reap;		/* for close, so that it needs no memory then */
 	uint64_t n_held;		/* of threads that have ended; under the lock of the process */
 	struct cache *caches;		/* the same, as are the links */

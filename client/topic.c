@@ -16,6 +16,7 @@
 #include "cache.h"
 #include "client.h"
 #include "info.h"
+#include "own.h"
 #include "share.h"
 #include "shm/chunk_manager.h"
 #include "shm/peek.h"
@@ -37,7 +38,7 @@ struct mempool_subscriber {
 	uint64_t cursor;		/* the next message to read */
 	uint64_t n_missed;		/* and not told yet */
 	uint64_t n_wakes_seen;		/* by its waits; see wait.h */
-	bool newest_only;		/* MEMPOOL_SUBSCRIBE_NEWEST */
+	uint64_t flags;			/* MEMPOOL_SUBSCRIBE_NEWEST or _OTHERS */
 	struct poller_look messages;	/* what it may wait for */
 	struct poller_look *peeks;	/* the same, for a spectator, whose descriptor is a timer; NULL:
 					 * that of a member tells of what it would hold, and no peek */
@@ -161,6 +162,7 @@ PUBLIC int mempool_topic_publish(struct mempool_topic *topic, void *chunk, size_
 		return r;
 
 	manager = word_value(word);
+	own_note(topic->client, manager);
 	put(topic->client, &topic->topic, manager);
 	/* The ring holds it now; the swap of the slot was seq_cst, as a publish must be. */
 	share_drop(topic->client, manager);
@@ -196,7 +198,8 @@ static bool are_valid(const struct mempool_subscribe_options *options)
 			return false;
 	return options->start <= MEMPOOL_TOPIC_LAST && options->reserved == 0 &&
 	       (options->start == MEMPOOL_TOPIC_LAST || options->n_last == 0) &&
-	       (options->flags & ~(uint64_t)MEMPOOL_SUBSCRIBE_NEWEST) == 0;
+	       (options->flags == 0 || options->flags == MEMPOOL_SUBSCRIBE_NEWEST ||
+		options->flags == MEMPOOL_SUBSCRIBE_OTHERS);
 }
 
 static int subscribe(struct mempool_topic *topic, const struct mempool_subscribe_options *options,
@@ -210,6 +213,12 @@ static int subscribe(struct mempool_topic *topic, const struct mempool_subscribe
 	r = client_check(topic->client);
 	if (r < 0)
 		return r;
+	/* Others publish nothing. */
+	if (options->flags == MEMPOOL_SUBSCRIBE_OTHERS &&
+	    topic->client->role == MEMPOOL_ROLE_MEMBER)
+		r = own_begin(topic->client);
+	if (r < 0)
+		return r;
 	subscriber = malloc(sizeof(*subscriber));
 	if (!subscriber)
 		return -ENOMEM;
@@ -217,7 +226,7 @@ static int subscribe(struct mempool_topic *topic, const struct mempool_subscribe
 		.client = client_ref(topic->client),
 		.topic = topic->topic,
 		.cursor = first_of(&topic->topic, options),
-		.newest_only = options->flags & MEMPOOL_SUBSCRIBE_NEWEST,
+		.flags = options->flags,
 	};
 	poller_look_init(&subscriber->messages, topic->topic.ring_index,
 			 &topic->topic.ring->filled);
@@ -282,16 +291,15 @@ struct reading {
 	uint32_t manager;
 };
 
-static int try_next(void *userdata)
+static inline int hold_next(struct mempool_subscriber *subscriber, bool newest_only,
+			    uint32_t *ret_manager)
 {
-	struct reading *reading = userdata;
-	struct mempool_subscriber *subscriber = reading->subscriber;
 	struct topic_slot slot;
 	int r;
 
 	/* Each further turn finds the slot evicted, or skips one that names nothing. */
 	do {
-		if (unlikely(subscriber->newest_only))
+		if (newest_only)
 			skip_older(subscriber);
 		r = topic_look(&subscriber->topic, &subscriber->cursor, &subscriber->n_missed,
 			       &slot);
@@ -307,8 +315,32 @@ static int try_next(void *userdata)
 		return r;
 
 	subscriber->cursor++;
-	reading->manager = slot.manager;
+	*ret_manager = slot.manager;
 	return 0;
+}
+
+/* The same as try_next(), of one who does not read all. */
+static __attribute__((noinline)) int try_next_of_some(struct reading *reading)
+{
+	struct mempool_subscriber *subscriber = reading->subscriber;
+	int r;
+
+	if (subscriber->flags == MEMPOOL_SUBSCRIBE_NEWEST)
+		return hold_next(subscriber, true, &reading->manager);
+	/* Each further turn passes a message that this client has published. */
+	while ((r = hold_next(subscriber, false, &reading->manager)) == 0 &&
+	       own_holds(subscriber->client, reading->manager))
+		share_drop(subscriber->client, reading->manager);
+	return r;
+}
+
+static int try_next(void *userdata)
+{
+	struct reading *reading = userdata;
+
+	if (unlikely(reading->subscriber->flags))
+		return try_next_of_some(reading);
+	return hold_next(reading->subscriber, false, &reading->manager);
 }
 
 PUBLIC int mempool_subscriber_next(struct mempool_subscriber *subscriber,
@@ -354,14 +386,36 @@ PUBLIC int mempool_subscriber_next(struct mempool_subscriber *subscriber,
 /* How often one try of a copy loses its message before it looks at the clock. */
 #define COPY_TURNS 64
 
+static inline int peek_at_cursor(struct mempool_subscriber *subscriber)
+{
+	return peek_next(&subscriber->topic, &subscriber->cursor, &subscriber->n_missed,
+			 &subscriber->peek);
+}
+
+/* As try_next_of_some(). */
+static __attribute__((noinline)) int try_peek_of_some(struct mempool_subscriber *subscriber)
+{
+	const struct peek *peek = &subscriber->peek;
+	int r;
+
+	if (subscriber->flags == MEMPOOL_SUBSCRIBE_NEWEST) {
+		skip_older(subscriber);
+		return peek_at_cursor(subscriber);
+	}
+	while ((r = peek_at_cursor(subscriber)) == 0 &&
+	       own_has(subscriber->client, peek->slot.manager,
+		       handle_make(word_generation(peek->word), peek->chunk.pool, peek->chunk.index)))
+		subscriber->cursor++;
+	return r;
+}
+
 static int try_peek(void *userdata)
 {
 	struct mempool_subscriber *subscriber = userdata;
 
-	if (unlikely(subscriber->newest_only))
-		skip_older(subscriber);
-	return peek_next(&subscriber->topic, &subscriber->cursor, &subscriber->n_missed,
-			 &subscriber->peek);
+	if (unlikely(subscriber->flags))
+		return try_peek_of_some(subscriber);
+	return peek_at_cursor(subscriber);
 }
 
 /* A wait that writes nothing to the segment, after a try that found nothing. */

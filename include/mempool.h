@@ -714,6 +714,8 @@ enum mempool_topic_start {
 
 /* Each call reads the latest message, and passes over those before it: they count as missed. */
 #define MEMPOOL_SUBSCRIBE_NEWEST 1
+/* Each call passes over what this client has published since it first asked for that. */
+#define MEMPOOL_SUBSCRIBE_OTHERS 2
 
 /* Options of mempool_topic_subscribe_with(). Zero what you do not set. */
 struct mempool_subscribe_options {
@@ -721,7 +723,7 @@ struct mempool_subscribe_options {
 	uint32_t start;		/* enum mempool_topic_start */
 	uint32_t reserved;	/* 0 */
 	uint64_t n_last;	/* of MEMPOOL_TOPIC_LAST; else 0. More than are kept: the oldest */
-	uint64_t flags;		/* MEMPOOL_SUBSCRIBE_NEWEST */
+	uint64_t flags;		/* 0, MEMPOOL_SUBSCRIBE_NEWEST or MEMPOOL_SUBSCRIBE_OTHERS */
 };
 
 /**
@@ -742,6 +744,11 @@ int mempool_topic_subscribe(struct mempool_topic *topic, enum mempool_topic_star
  * With MEMPOOL_SUBSCRIBE_NEWEST a viewer that is slow shows what is new, and not what was new when
  * the topic's other messages were. What each call passes over is told as missed, so that what was
  * read and what was missed is still all that was published.
+ *
+ * With MEMPOOL_SUBSCRIBE_OTHERS a program that publishes to the topic that it reads is not shown its
+ * own messages: those that any thread of this client has begun to publish after a subscription with
+ * this flag. They are neither read nor missed; only what went before it was looked at counts as
+ * missed, whoever published it. The client keeps 8 bytes for each chunk of the segment for it.
  *
  * Return: 0; -EINVAL, -ECHILD, -ENOTCONN, -ENOMEM.
  */

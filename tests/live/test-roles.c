@@ -167,6 +167,20 @@ static int do_subscribe_with(struct stage *stage)
 	return r;
 }
 
+static int do_subscribe_others(struct stage *stage)
+{
+	const struct mempool_subscribe_options options = {
+		.size = sizeof(options),
+		.flags = MEMPOOL_SUBSCRIBE_OTHERS,
+	};
+	struct mempool_subscriber *subscriber;
+	int r = mempool_topic_subscribe_with(stage->topic, &options, &subscriber);
+
+	if (r == 0)
+		mempool_subscriber_close(subscriber);
+	return r;
+}
+
 static int do_peek(struct stage *stage)
 {
 	const void *chunk;
@@ -423,6 +437,7 @@ static const struct act {
 	{ "topic_info", do_topic_info, { 3, 3, 3 } },
 	{ "topic_subscribe", do_subscribe, { 0, 0, 0 } },
 	{ "topic_subscribe_with", do_subscribe_with, { 0, 0, 0 } },
+	{ "topic_subscribe_with others", do_subscribe_others, { 0, 0, 0 } },
 	{ "subscriber_peek", do_peek, { 0, 0, 0 } },
 	{ "subscriber_verify", do_verify, { 0, 0, 0 } },
 	{ "subscriber_copy", do_copy, { 0, 0, 0 } },

@@ -1144,6 +1144,106 @@ START_TEST(test_topic_newest_read_and_missed_are_all)
 }
 END_TEST
 
+/* ---- what others publish ---- */
+
+static void publish_by(struct mempool_client *by, struct mempool_topic *topic, uint32_t number)
+{
+	uint32_t *chunk = mempool_alloc(by, sizeof(number));
+
+	ck_assert_ptr_nonnull(chunk);
+	*chunk = number;
+	ck_assert_int_eq(mempool_topic_publish(topic, chunk, sizeof(number)), 0);
+}
+
+/* By next, peek and copy; more than once round, so that managers are those of others before. */
+START_TEST(test_topic_others_passes_over_its_own)
+{
+	struct mempool_topic *theirs = open_topic(publisher, "many");
+	struct mempool_topic *ours = open_topic(reader, "many");
+	struct mempool_subscriber *before, *from, *all;
+	uint32_t number, n = 1000;
+	uint64_t missed;
+
+	/* Of what was published before it asked, nobody knows any more whose it was. */
+	publish_by(reader, ours, 7);
+	before = subscribe_with(ours, MEMPOOL_TOPIC_OLDEST, 0, MEMPOOL_SUBSCRIBE_OTHERS);
+	must_find(_i, before, 7, 0);
+	ck_assert_int_eq(read_number(_i, before, &number, &missed), -EAGAIN);
+	mempool_subscriber_close(before);
+
+	from = subscribe_with(ours, MEMPOOL_TOPIC_NEW, 0, MEMPOOL_SUBSCRIBE_OTHERS);
+	all = subscribe_with(theirs, MEMPOOL_TOPIC_NEW, 0, MEMPOOL_SUBSCRIBE_OTHERS);
+	for (int i = 0; i < 200; i++) {
+		for (int own = 0; own < i % 4; own++)
+			publish_by(reader, ours, 1);
+		if (i % 3 == 0) {
+			ck_assert_int_eq(read_number(_i, from, &number, &missed), -EAGAIN);
+			for (int own = 0; own < i % 4; own++)
+				must_find(BY_COPY, all, 1, 0);
+			continue;
+		}
+		publish_by(publisher, theirs, n);
+		publish_by(reader, ours, 2);
+		must_find(_i, from, n++, 0);
+		for (int own = 0; own < i % 4; own++)
+			must_find(BY_COPY, all, 1, 0);
+		must_find(BY_COPY, all, 2, 0);
+		ck_assert_int_eq(read_number(BY_COPY, all, &number, &missed), -EAGAIN);
+	}
+	/* Lapped, it is told of all that it has not seen: nobody knows whose that was. */
+	ck_assert_int_eq(read_number(_i, from, &number, &missed), -EAGAIN);
+	for (int i = 0; i < 64 + 10; i++)
+		publish_by(i % 2 ? publisher : reader, i % 2 ? theirs : ours, (uint32_t)i);
+	must_find(_i, from, 11, 10);
+	must_find(_i, from, 13, 0);
+	mempool_subscriber_close(from);
+	mempool_subscriber_close(all);
+	mempool_topic_close(theirs);
+	mempool_topic_close(ours);
+}
+END_TEST
+
+static void *publish_own(void *topic)
+{
+	for (uint32_t n = 0; n < 20000; n++)
+		publish_by(reader, topic, UINT32_MAX);
+	return NULL;
+}
+
+/* A thread of ours publishes meanwhile, and another client does: only that is read, in order. */
+START_TEST(test_topic_others_threads)
+{
+	struct mempool_topic *theirs = open_topic(publisher, topics[_i].name);
+	struct mempool_topic *ours = open_topic(reader, topics[_i].name);
+	struct mempool_subscriber *from =
+		subscribe_with(ours, MEMPOOL_TOPIC_NEW, 0, MEMPOOL_SUBSCRIBE_OTHERS);
+	pthread_t threads[2];
+	uint32_t number, next = 0;
+	uint64_t missed;
+
+	ck_assert_int_eq(pthread_create(&threads[0], NULL, publish_own, ours), 0);
+	ck_assert_int_eq(pthread_create(&threads[1], NULL, publish_thousands, theirs), 0);
+	for (int i = 0; i < 20000; i++) {
+		int r = read_number(i % 3, from, &number, &missed);
+
+		if (r == -EAGAIN)
+			continue;
+		/* Peeked, and gone since: what was read then is not to be looked at. */
+		if (i % 3 == BY_PEEK && mempool_subscriber_verify(from) < 0)
+			continue;
+		ck_assert_int_eq(r, 0);
+		ck_assert_uint_ge(number, next);
+		ck_assert_uint_lt(number, 20000);
+		next = number + 1;
+	}
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
+	mempool_subscriber_close(from);
+	mempool_topic_close(theirs);
+	mempool_topic_close(ours);
+}
+END_TEST
+
 START_TEST(test_topic_subscribe_with_mistakes_einval)
 {
 	struct mempool_topic *topic = open_topic(reader, "many");
@@ -1171,7 +1271,9 @@ START_TEST(test_topic_subscribe_with_mistakes_einval)
 	options.n_last = 1;
 	ck_assert_int_eq(mempool_topic_subscribe_with(topic, &options, &made), -EINVAL);
 	options = right;
-	options.flags = 2;
+	options.flags = MEMPOOL_SUBSCRIBE_NEWEST | MEMPOOL_SUBSCRIBE_OTHERS;
+	ck_assert_int_eq(mempool_topic_subscribe_with(topic, &options, &made), -EINVAL);
+	options.flags = 4;
 	ck_assert_int_eq(mempool_topic_subscribe_with(topic, &options, &made), -EINVAL);
 	ck_assert_int_eq(mempool_topic_subscribe_with(topic, &longer.known, &made), -EINVAL);
 	ck_assert_int_eq(mempool_topic_subscribe(topic, MEMPOOL_TOPIC_LAST, &made), -EINVAL);
@@ -1194,6 +1296,8 @@ static void add_tests(TCase *tcase)
 	tcase_add_loop_test(tcase, test_topic_newest_passes_over_the_others, 0, N_READS);
 	tcase_add_loop_test(tcase, test_topic_newest_read_and_missed_are_all, 0,
 			    ARRAY_SIZE(topics));
+	tcase_add_loop_test(tcase, test_topic_others_passes_over_its_own, 0, N_READS);
+	tcase_add_loop_test(tcase, test_topic_others_threads, 0, ARRAY_SIZE(topics));
 	tcase_add_test(tcase, test_topic_subscribe_with_mistakes_einval);
 	tcase_add_loop_test(tcase, test_topic_each_is_read_once_in_order, 0, n);
 	tcase_add_loop_test(tcase, test_topic_start_is_the_oldest_kept_or_the_next, 0, n);

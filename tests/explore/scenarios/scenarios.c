@@ -53,6 +53,7 @@ const struct scenario *const scenarios[] = {
 	&scenario_topic_2,
 	&scenario_topic_4,
 	&scenario_topic_drain,
+	&scenario_topic_others,
 	&scenario_wait,
 	&scenario_wait_three,
 	&scenario_wait_deaf,
