@@ -92,6 +92,12 @@ static void on_stopped(struct job *job)
 	(void)job;
 }
 
+static void close_ahead(struct generation *generation)
+{
+	for (int whom = 0; whom < GENERATION_OBSERVER; whom++)
+		generation_close_passed(&generation->ahead[whom]);
+}
+
 static void lose(struct generation *generation)
 {
 	static struct log_limit limit = LOG_LIMIT("segments that were truncated", 20);
@@ -104,6 +110,7 @@ static void lose(struct generation *generation)
 	chore_stop(&generation->wake);
 	generation->state = GENERATION_LOST;
 	generation->tenants.segment = NULL;
+	close_ahead(generation);
 	jobs_ask(generation->owner->environment->jobs, &generation->emptying);
 	generation_kick(generation);
 	generation->owner->lost(generation);
@@ -282,12 +289,6 @@ int generation_new(const struct generation_owner *owner, struct state *file,
 	evtimer_assign(&generation->later, environment->base, on_later, generation);
 	*ret_generation = generation;
 	return 0;
-}
-
-static void close_ahead(struct generation *generation)
-{
-	for (int whom = 0; whom < GENERATION_OBSERVER; whom++)
-		generation_close_passed(&generation->ahead[whom]);
 }
 
 void generation_free(struct generation *generation)
