@@ -8,8 +8,10 @@
  * the first two are threads of one process, which has one bit and counts its references.
  * Each shares the chunk, or acquires the handle that was published last, ROUNDS times, and
  * lets go. With SAME these two threads also share one chunk at the same time: the one that
- * claimed it lends it to the other, and lets go when that one's call has returned. Any process may be killed between any two accesses to shared memory (KILLS), and
- * so may the reaper (RKILLS), which then starts its sweep again.
+ * claimed it lends it to the other, and lets go when that one's call has returned. With UNSHARE
+ * each tries to have the chunk alone again before it lets go. Any process may be killed between
+ * any two accesses to shared memory (KILLS), and so may the reaper (RKILLS), which then starts
+ * its sweep again.
  *
  * Each step has one access to shared memory, and all come in one order: the code has every
  * access to bits and managers seq_cst for that reason.
@@ -20,6 +22,7 @@
  *   a handle can be acquired as soon as its share has returned;
  *   nothing is claimed, or freed, twice;
  *   whoever gets the chunk finds a free manager to share it with;
+ *   whoever has unshared it has it alone until he frees it, and who was refused holds it still;
  *   when all stands still and the dead are reaped: the chunk and both managers are free.
  *
  * tests/model/run builds and runs all of this. Each of these must give an assertion
@@ -42,6 +45,12 @@
  *   -DSHARE_STORE      a share stores the chunk's word instead of swapping it (SAME)
  *   -DOPEN_LATE        the chunk leads to the manager before that is SHARED (SAME)
  *   -DLOSER_KEEPS      of two that share, the second keeps its manager (SAME)
+ *   -DUNSHARE_ANYWAY   an unshare does not ask whether the stamp was moved (UNSHARE)
+ *   -DUNSHARE_ONE_WORD it reads only one word of bits (UNSHARE)
+ *   -DUNSHARE_CLEARS   it clears its own bit first, and sets it again if it is refused (UNSHARE)
+ *   -DUNSHARE_FREES    it frees the manager before the chunk's word leads away (UNSHARE)
+ *   -DUNSHARE_COUNTLESS it does not look at the references of its process (UNSHARE, TOGETHER)
+ *   -DUNSHARE_NO_BUSY  it does not keep other threads off meanwhile (UNSHARE, TOGETHER)
  *
  * Not a mutant: a share that does not wipe the bits of those who came late (LATE_BITS). They
  * drop them themselves, and collect; wiped, the chunk is free a little earlier.
@@ -181,6 +190,101 @@ inline drop(m) {
 #endif
 }
 
+/* shm/chunk_manager.c. Return: won, the chunk is ours alone */
+inline unshare_manager(m) {
+#ifdef UNSHARE_CLEARS
+	has[p * 2 + m] = 0;
+#endif
+	load_manager(m);
+	x = (p != 1 && has[2 + m]);
+#ifndef UNSHARE_ONE_WORD
+	if
+	:: x
+	:: else -> d_step { x = (p != 2 && has[4 + m]) || (p != 3 && has[6 + m]) }
+	fi;
+#endif
+	d_step {
+		if
+#ifdef UNSHARE_ANYWAY
+		:: !x && mk[m] == SHARED && mg[m] == s_g ->
+#else
+		:: !x && mk[m] == SHARED && mg[m] == s_g && mv[m] == s_v ->
+#endif
+			mk[m] = OWNED; mv[m] = p; won = 1
+		:: else -> won = 0
+		fi
+	};
+	if
+	:: won ->
+		has[p * 2 + m] = 0;
+#ifdef UNSHARE_FREES
+		free_manager(m, p);
+		leave_shared(m, p, OWNED);
+#else
+		leave_shared(m, p, OWNED);
+		free_manager(m, p);
+#endif
+		assert(won)
+	:: else
+#ifdef UNSHARE_CLEARS
+		has[p * 2 + m] = 1
+#endif
+	fi
+}
+
+/* client/share.c: only a process with one reference may try, and no other begins meanwhile. */
+inline unshare(m) {
+#if defined(TOGETHER) && !defined(UNSHARE_COUNTLESS)
+	d_step {
+		won = (refs[p * 2 + m] == 1 && !busy[p * 2 + m]);
+#ifndef UNSHARE_NO_BUSY
+		if :: won -> refs[p * 2 + m] = 0; busy[p * 2 + m] = 1 :: else fi
+#endif
+	};
+	if
+	:: won ->
+		won = 0;
+		unshare_manager(m);
+		d_step {
+#ifndef UNSHARE_NO_BUSY
+			refs[p * 2 + m] = (won -> 0 : 1);
+			busy[p * 2 + m] = 0
+#else
+			if :: won -> refs[p * 2 + m]-- :: else fi
+#endif
+		}
+	:: else
+	fi;
+#else
+	unshare_manager(m);
+#ifdef TOGETHER
+	d_step { if :: won -> refs[p * 2 + m]-- :: else fi };
+#endif
+#endif
+	atomic { x = 0; s_g = 0; s_k = 0; s_v = 0 }
+}
+
+/* One that holds the chunk tries to have it alone; else he lets go. */
+inline let_go(m) {
+#ifdef UNSHARE
+	if
+	:: true ->
+		unshare(m);
+		if
+		:: won ->
+			won = 0;
+			assert(ck == OWNED && cv == p && cg == h + 1);
+			d_step { assert(ck == OWNED && cv == p && cg == h + 1); cg = cg + 1; ck = FREE; cv = 0 };
+			goto next
+		:: else
+		fi;
+		assert(HOLDS(h, m))
+	:: true
+	fi;
+#endif
+	drop(m)
+}
+
 inline swap_word() {
 	d_step {
 		h = cg;
@@ -287,7 +391,7 @@ inline share() {
 #endif
 	assert(HOLDS(h, m));
 	assert(HOLDS(h, m));
-	drop(m)
+	let_go(m)
 }
 
 inline acquire() {
@@ -326,7 +430,7 @@ inline acquire() {
 			won = 0;
 			assert(HOLDS(h, m));
 			assert(HOLDS(h, m));
-			drop(m)
+			let_go(m)
 		:: else ->
 #ifdef NO_COLLECT
 			has[p * 2 + m] = 0
