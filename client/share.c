@@ -10,6 +10,7 @@
 #include "cache.h"
 #include "locate.h"
 #include "shm/chunk_manager.h"
+#include "shm/fence.h"
 
 #define BUSY (UINT32_C(1) << 31)
 #define BUSY_YIELDS 16
@@ -270,4 +271,83 @@ PUBLIC int mempool_acquire(struct mempool_client *client, uint64_t handle,
 	if (ret_length)
 		*ret_length = pool_length(pool, index);	/* ordered by the word's load */
 	return 0;
+}
+
+/* Return: 0 the chunk is OWNED by us; -EBUSY, -EPERM. */
+static int take_back(struct mempool_client *client, struct chunk_ref chunk, uint32_t manager)
+{
+	_Atomic uint32_t *references = &client->references[manager];
+	uint32_t seen = 1;
+	int r;
+
+	/*
+	 * P4 (acquire) pairs with P3: what our other threads did with the chunk is before what the
+	 * caller does. Busy: no thread of ours adds a reference until it is settled. Relaxed on
+	 * failure: nothing was read through it.
+	 */
+	if (!atomic_compare_exchange_strong_explicit(references, &seen, BUSY, memory_order_acquire,
+						     memory_order_relaxed))
+		return (seen & ~BUSY) == 0 ? -EPERM : -EBUSY;
+	r = chunk_manager_unshare(client->segment, chunk, manager, client->holder);
+	/* P1 (release), too: what follows the busy bit is after it. */
+	atomic_store_explicit(references, r == -EBUSY ? 1 : 0, memory_order_release);
+	return r;
+}
+
+PUBLIC int mempool_unshare(struct mempool_client *client, const void *chunk, void **ret_chunk)
+{
+	struct cache *cache = cache_get_writer_quickly(client);
+	const struct pool *pool;
+	uint32_t index;
+	uint64_t word;
+	int r;
+
+	if (!cache)
+		return -errno;
+	if (!ret_chunk)
+		return -EINVAL;
+	r = cache_locate(cache, chunk, &index);
+	if (r < 0)
+		return r;
+	pool = &cache->last->pool;
+	/* Relaxed: if we share it, or own it, it does not change; and the swaps decide. */
+	word = atomic_load_explicit(&pool->entries[index].word, memory_order_relaxed);
+	if (!word_is_owned_by(word, client->holder)) {
+		if (!share_holds(client, word))
+			return -EPERM;
+		r = take_back(client, (struct chunk_ref){ pool->id, index }, word_value(word));
+		if (r < 0)
+			return r;
+		/*
+		 * K1 (release fence), as in alloc_prepare(). Held still: a reference less, a chunk
+		 * of our own more.
+		 */
+		fence_release();
+	}
+	*ret_chunk = pool_chunk(pool, index);
+	return 0;
+}
+
+PUBLIC int mempool_chunk_is_exclusive(struct mempool_client *client, const void *chunk)
+{
+	const struct pool *pool;
+	uint32_t index, manager;
+	uint64_t word;
+	int r;
+
+	if (!cache_get(client))
+		return -errno;
+	r = client_locate(client, chunk, &pool, &index);
+	if (r < 0)
+		return r;
+	/* Relaxed: as in mempool_unshare(). */
+	word = atomic_load_explicit(&pool->entries[index].word, memory_order_relaxed);
+	if (word_is_owned_by(word, client->holder))
+		return 1;
+	if (!share_holds(client, word))
+		return -EPERM;
+	manager = word_value(word);
+	/* Relaxed: whoever relies on the answer goes by mempool_unshare(). */
+	return atomic_load_explicit(&client->references[manager], memory_order_relaxed) == 1 &&
+	       chunk_manager_is_exclusive(client->segment, manager, client->holder);
 }

@@ -541,6 +541,36 @@ int mempool_share(struct mempool_client *client, void *chunk, size_t length,
 int mempool_acquire(struct mempool_client *client, uint64_t handle, const void **ret_chunk,
 		    size_t *ret_length);
 
+/**
+ * mempool_unshare() - have a shared chunk alone again, without a copy
+ * @chunk:     held by this client, once
+ * @ret_chunk: the same chunk, now held by this client alone: to be written, given, sent, shared or
+ *	       published. The message's length and tag stay
+ *
+ * Succeeds if nobody else holds the chunk: no other process, no other hold of this one, and no
+ * topic that still keeps the message. Handles from before lead to it no more: -ESTALE. Of a chunk
+ * that was never shared it does nothing.
+ *
+ * Threads: any, but no other thread uses this hold meanwhile. Wait-free between processes; another
+ *	    thread of this one that acquires the same chunk waits for some instructions.
+ * Crash:   killed inside, the chunk is shared, or the reaper frees it.
+ * Return:  0; -EBUSY others held it, too, at a moment during the call: it is held as before; -EPERM,
+ *	    -EINVAL, -ECHILD as mempool_free(); -EACCES a reader, or a spectator.
+ */
+int mempool_unshare(struct mempool_client *client, const void *chunk, void **ret_chunk);
+
+/**
+ * mempool_chunk_is_exclusive() - whether this hold of a chunk is the only one
+ * @chunk: held by this client, alone or with others
+ *
+ * There was a moment during the call at which it was so. Whoever has the handle may acquire the
+ * chunk in the next moment: only mempool_unshare() settles it.
+ *
+ * Threads: the holder's. Wait-free.
+ * Return:  1 it is; 0 it is not; -EINVAL, -EPERM, -ECHILD, -EACCES as mempool_usable_size().
+ */
+int mempool_chunk_is_exclusive(struct mempool_client *client, const void *chunk);
+
 struct mempool_queue;
 
 /**

@@ -182,6 +182,35 @@ bool chunk_manager_is_held(const struct segment *segment, uint32_t manager)
 	return false;
 }
 
+/*
+ * As above, but for one client. From the last word on: topics have lower ids than clients, so
+ * the bits of all that may publish are read before a ring is looked at. What the daemon
+ * publishes nobody can hold before it is in the ring.
+ */
+static __attribute__((noinline)) bool is_held_by_another(const struct segment *segment,
+							 uint32_t manager, uint32_t holder)
+{
+	for (uint32_t i = segment->n_holders / 64; i-- > 0;) {
+		uint64_t sharers = chunk_manager_sharers(segment, manager, i);
+
+		if (holder / 64 == i)
+			sharers &= ~(UINT64_C(1) << holder % 64);
+		if (sharers != 0)
+			return true;
+	}
+	return false;
+}
+
+bool chunk_manager_is_exclusive(const struct segment *segment, uint32_t manager, uint32_t holder)
+{
+	uint64_t seen = atomic_load_explicit(word_of_manager(segment, manager), ORDER);
+
+	/* As a collector: all clear, and no stamp moved meanwhile, is a moment at which all were. */
+	return word_kind(seen) == MEMPOOL_SHARED &&
+	       !is_held_by_another(segment, manager, holder) &&
+	       atomic_load_explicit(word_of_manager(segment, manager), ORDER) == seen;
+}
+
 bool chunk_manager_chunk(const struct segment *segment, uint32_t manager,
 			 struct chunk_ref *ret_chunk)
 {
@@ -209,9 +238,10 @@ bool chunk_manager_is_named(const struct segment *segment, uint32_t manager)
 	return word_kind(word) == MEMPOOL_SHARED && word_value(word) == manager;
 }
 
-/* SHARED(manager) -> OWNED(as); false: it is not. */
-static bool leave_shared(const struct segment *segment, struct chunk_ref chunk,
-			 uint32_t manager, uint32_t as)
+/* SHARED(manager) -> OWNED(as); false: it is not. Inline, as what follows: each release is here. */
+static inline __attribute__((always_inline)) bool leave_shared(const struct segment *segment,
+							       struct chunk_ref chunk,
+							       uint32_t manager, uint32_t as)
 {
 	_Atomic uint64_t *word = &segment->pools[chunk.pool].entries[chunk.index].word;
 	uint64_t seen = atomic_load_explicit(word, ORDER);
@@ -222,7 +252,8 @@ static bool leave_shared(const struct segment *segment, struct chunk_ref chunk,
 						       ORDER, ORDER);
 }
 
-static void free_manager(const struct segment *segment, uint32_t manager, uint64_t seen)
+static inline __attribute__((always_inline)) void free_manager(const struct segment *segment,
+							       uint32_t manager, uint64_t seen)
 {
 	/* By swap: of two reapers, or a hostile client, one frees it. */
 	if (atomic_compare_exchange_strong_explicit(word_of_manager(segment, manager), &seen,
@@ -277,6 +308,33 @@ bool chunk_manager_collect(const struct segment *segment, uint32_t manager, uint
 							  ORDER));
 
 	return free_both(segment, manager, word_claimed(seen, as), as);
+}
+
+int chunk_manager_unshare(const struct segment *segment, struct chunk_ref chunk, uint32_t manager,
+			  uint32_t holder)
+{
+	_Atomic uint64_t *word = word_of_manager(segment, manager);
+	uint64_t seen = atomic_load_explicit(word, ORDER);
+	bool is_ours;
+
+	/* Not SHARED: a hostile client wrote there. */
+	if (word_kind(seen) != MEMPOOL_SHARED || is_held_by_another(segment, manager, holder))
+		return -EBUSY;
+	/*
+	 * M4: from now on no stamp succeeds, so nobody can acquire it. Our own bit stays until
+	 * here: without it, another one that leaves would collect the chunk under us. Once only:
+	 * a swap that fails is somebody's stamp, and so somebody has held it since we looked.
+	 */
+	if (!atomic_compare_exchange_strong_explicit(word, &seen, word_claimed(seen, holder), ORDER,
+						     ORDER))
+		return -EBUSY;
+
+	/* It is no sharer's any more. Killed from here on, both are the reaper's. */
+	chunk_manager_clear(segment, manager, holder);
+	/* The chunk before the manager, as in free_both(). */
+	is_ours = leave_shared(segment, chunk, manager, holder);
+	free_manager(segment, manager, word_claimed(seen, holder));
+	return is_ours ? 0 : -EPERM;
 }
 
 bool chunk_manager_reap_owned(const struct segment *segment, uint32_t manager, uint64_t seen)

@@ -15,6 +15,9 @@
  * collector that saw all bits clear and still finds the stamp it read before has seen a
  * moment at which all were clear.
  *
+ * One that holds a chunk takes it back in the same way, if no other bit is set: the manager, then
+ * the chunk's word, of the next generation, then the manager is freed.
+ *
  * Nobody clears a topic's bit. Whoever finds only such a one left asks the ring (topic.h).
  *
  * One bit stands for a whole process: the client counts its own references in private memory
@@ -86,6 +89,25 @@ uint64_t chunk_manager_sharers(const struct segment *segment, uint32_t manager, 
  * Return: whether a chunk was freed.
  */
 bool chunk_manager_collect(const struct segment *segment, uint32_t manager, uint32_t as);
+
+/* Whether there was a moment during the call at which nobody but @holder had a bit, as above. */
+bool chunk_manager_is_exclusive(const struct segment *segment, uint32_t manager, uint32_t holder);
+
+/**
+ * chunk_manager_unshare() - SHARED(manager) -> OWNED(holder), of the next generation
+ * @chunk:  SHARED by @manager
+ * @holder: has its bit, for one reference that nobody else of its process uses meanwhile
+ *
+ * The manager is OWNED(holder) before the chunk leaves it: nobody can acquire the chunk then. Nor
+ * does anybody collect it before, since @holder has its bit. Wait-free.
+ *
+ * Crash:  killed before the manager is OWNED, the chunk is shared; after it, chunk and manager are
+ *	   the reaper's.
+ * Return: 0; -EBUSY another one held it, at a moment during the call: nothing has changed, the bit
+ *	   included; -EPERM a hostile client has taken the chunk, and @holder does not hold it.
+ */
+int chunk_manager_unshare(const struct segment *segment, struct chunk_ref chunk, uint32_t manager,
+			  uint32_t holder);
 
 /* The chunk of a manager that the caller holds; false: its link leads nowhere. */
 bool chunk_manager_chunk(const struct segment *segment, uint32_t manager,

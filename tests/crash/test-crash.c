@@ -333,6 +333,36 @@ static void run_acquire_stale(struct scene *scene)
 	check(mempool_acquire(scene->client, scene->handle, &chunk, NULL) == -ESTALE);
 }
 
+static void take_back(struct scene *scene, int expected)
+{
+	void *chunk;
+
+	check(mempool_unshare(scene->client, scene->chunks[scene->n_chunks - 1], &chunk) == expected);
+}
+
+static void run_unshare(struct scene *scene)
+{
+	take_back(scene, 0);
+}
+
+/* Ours is one of two holds; the other one is the bystander's. */
+static void prepare_acquired_once(struct scene *scene)
+{
+	prepare_cache(scene);
+	acquire(scene, scene->shared);
+}
+
+static void run_unshare_in_vain(struct scene *scene)
+{
+	take_back(scene, -EBUSY);
+}
+
+static void run_unshare_and_share(struct scene *scene)
+{
+	take_back(scene, 0);
+	check(mempool_share(scene->client, scene->chunks[0], 7, &scene->handle) == 0);
+}
+
 static void run_free_twice(struct scene *scene)
 {
 	run_free(scene);
@@ -422,6 +452,10 @@ static const struct operation operations[] = {
 	{ "acquire, stale", prepare_stale, run_acquire_stale, false, false },
 	{ "release, others hold it", prepare_acquired, run_free_twice, false, false },
 	{ "release, the last", prepare_shared, run_free, false, false },
+	{ "unshare", prepare_shared, run_unshare, false, false },
+	{ "unshare, others hold it", prepare_acquired_once, run_unshare_in_vain, false, false },
+	{ "unshare of an evicted", prepare_evicted, run_unshare, false, false },
+	{ "unshare, and share anew", prepare_shared, run_unshare_and_share, false, false },
 	{ "send", prepare_queue, run_send, false, false },
 	{ "send, wrapped", prepare_wrapped_queue, run_send, false, false },
 	{ "send to a full queue", prepare_full_queue, run_send_to_full, false, false },

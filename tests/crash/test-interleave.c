@@ -219,6 +219,67 @@ static bool b_has_what_it_asked_for(const struct scene *scene)
 	return is_held_as_named(scene, &scene->b);
 }
 
+static void unshare_one(struct scene *scene, struct side *me)
+{
+	void *chunk;
+
+	(void)scene;
+	me->result = mempool_unshare(me->client, me->held[me->n_held - 1], &chunk);
+	if (me->result < 0) {
+		must(me, me->result == -EBUSY);
+		return;
+	}
+	must(me, chunk == me->held[me->n_held - 1]);
+	memset(chunk, 0xff, MEETING_CHUNK_SIZE);
+}
+
+/* The same manager leads to the same chunk again, if there is no other. */
+static void unshare_and_share_anew(struct scene *scene, struct side *me)
+{
+	uint64_t handle;
+
+	unshare_one(scene, me);
+	if (me->result == 0)
+		must(me, mempool_share(me->client, me->held[me->n_held - 1], 1, &handle) == 0 &&
+				 handle != scene->handle);
+}
+
+/* If another one held it when it was asked for: that one has let go. */
+static void unshare_after_all(struct scene *scene, struct side *me)
+{
+	if (me->result < 0)
+		unshare_one(scene, me);
+}
+
+/* Either has it: the one alone, or the other one, too. */
+static bool is_either_alone_or_acquired(const struct side *alone, const struct side *acquirer,
+					const struct scene *scene)
+{
+	if (alone->result == 0)
+		return acquirer->result == -ESTALE && acquirer->n_held == 0;
+	return acquirer->result == 0 && is_held_as_named(scene, acquirer);
+}
+
+static bool a_is_alone_or_b_has_acquired(const struct scene *scene)
+{
+	return is_either_alone_or_acquired(&scene->a, &scene->b, scene);
+}
+
+static bool b_is_alone_or_a_has_acquired(const struct scene *scene)
+{
+	return is_either_alone_or_acquired(&scene->b, &scene->a, scene);
+}
+
+static bool a_is_alone(const struct scene *scene)
+{
+	return scene->a.result == 0 && scene->a.n_held == 1 && scene->b.n_held == 0;
+}
+
+static bool neither_is_alone(const struct scene *scene)
+{
+	return scene->a.result == -EBUSY && scene->b.result == -EBUSY;
+}
+
 /* ---- two threads that do the same with one chunk ---- */
 
 /* A has the address of what B has. */
@@ -552,6 +613,20 @@ static bool b_has_read_or_missed_all(const struct scene *scene)
 	return scene->b.n_held + scene->b.n_missed == scene->n_published;
 }
 
+/* B has read the first, too. */
+static void publish_round_and_read_one(struct scene *scene, struct side *me)
+{
+	publish_round(scene, me);
+	next(scene, me);
+}
+
+/* What B has read is evicted, and then written to, if A does not hold it. */
+static void publish_round_and_unshare(struct scene *scene, struct side *me)
+{
+	publish_round(scene, me);
+	unshare_one(scene, me);
+}
+
 /* ---- the table ---- */
 
 static const struct meeting meetings[] = {
@@ -574,6 +649,16 @@ static const struct meeting meetings[] = {
 	  b_has_what_it_asked_for },
 	{ "release; release", alloc_and_share, acquire, free_one, free_one, NULL, NULL,
 	  none_is_held },
+	{ "unshare; acquire", NULL, alloc_and_share, unshare_one, acquire, NULL, NULL,
+	  a_is_alone_or_b_has_acquired },
+	{ "acquire; unshare", alloc_and_share, warm_up, acquire, unshare_one, NULL, NULL,
+	  b_is_alone_or_a_has_acquired },
+	{ "acquire; unshare, share anew", share_all, warm_up, acquire, unshare_and_share_anew,
+	  NULL, NULL, b_is_alone_or_a_has_acquired },
+	{ "unshare; release", alloc_and_share, acquire, unshare_one, free_one, unshare_after_all,
+	  NULL, a_is_alone },
+	{ "unshare; unshare", alloc_and_share, acquire, unshare_one, unshare_one, NULL, NULL,
+	  neither_is_alone },
 	{ "send; receive all and send", alloc_and_send, alloc_one, send, receive_all_and_send,
 	  NULL, receive_all, a_has_sent_and_b_has_both },
 	{ "send; receive and send on", alloc_and_send, alloc_one, send, receive_and_send_on, NULL,
@@ -604,6 +689,11 @@ static const struct meeting meetings[] = {
 	  publish_many, NULL, NULL, a_was_told_the_first_not_missed },
 	{ "peek and verify; publish a round", publish_round, warm_up, peek_and_verify,
 	  publish_round, NULL, NULL, a_was_told_the_first_not_missed },
+	{ "next; publish a round and unshare", publish_round_and_read_one, warm_up, next,
+	  publish_round_and_unshare, NULL, NULL, a_has_read_the_first_not_missed },
+	{ "peek and verify; publish a round and unshare", publish_round_and_read_one, warm_up,
+	  peek_and_verify, publish_round_and_unshare, NULL, NULL,
+	  a_was_told_the_first_not_missed },
 	{ "release of an evicted; publish a round", publish_round, next, free_one, publish_round,
 	  NULL, NULL, none_is_held },
 };

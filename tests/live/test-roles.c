@@ -384,6 +384,19 @@ static int do_share(struct stage *stage)
 	return mempool_share(stage->client, stage->chunk, 8, &handle);
 }
 
+static int do_is_exclusive(struct stage *stage)
+{
+	return mempool_chunk_is_exclusive(stage->client, stage->chunk);
+}
+
+/* Then it is a chunk again as one that was never shared. */
+static int do_unshare(struct stage *stage)
+{
+	void *chunk;
+
+	return mempool_unshare(stage->client, stage->chunk, &chunk);
+}
+
 static int do_free_many(struct stage *stage)
 {
 	void *chunk = mempool_alloc(stage->client, 8);
@@ -467,6 +480,8 @@ static const struct act {
 	{ "queue_receive_many", do_queue_receive_many, { 1, 1, -EINVAL } },
 	{ "queue_close", do_queue_close, { 0, 0, 0 } },
 	{ "share", do_share, { 0, -EACCES, -EACCES } },
+	{ "chunk_is_exclusive", do_is_exclusive, { 1, 1, -EACCES } },
+	{ "unshare", do_unshare, { 0, -EACCES, -EACCES } },
 	{ "free_many", do_free_many, { 1, 1, -EACCES } },
 	{ "free", do_free, { 0, 0, -EACCES } },
 	{ "subscriber_close", do_subscriber_close, { 0, 0, 0 } },

@@ -324,6 +324,183 @@ START_TEST(test_share_close_counts_and_frees)
 }
 END_TEST
 
+/* ---- alone again ---- */
+
+static void *must_unshare(uint32_t by, const void *chunk)
+{
+	void *alone = NULL;
+
+	ck_assert_int_eq(mempool_unshare(clients[by], chunk, &alone), 0);
+	ck_assert_ptr_eq(alone, chunk);
+	return alone;
+}
+
+static void must_not_unshare(uint32_t by, const void *chunk, int error)
+{
+	void *alone = &segment;
+
+	ck_assert_int_eq(mempool_unshare(clients[by], chunk, &alone), error);
+	ck_assert_ptr_eq(alone, &segment);
+}
+
+START_TEST(test_share_unshared_is_ours_to_write_and_share)
+{
+	void *chunk;
+	uint64_t handle, old, *number;
+	uint32_t tag;
+
+	make(holder_counts[_i]);
+	/* By the one that has shared it, and by each that has acquired it and is the last. */
+	for (uint32_t by = 0; by < N_CLIENTS; by++) {
+		old = must_share(0, 1, &chunk);
+		if (by > 0) {
+			must_acquire(by, old, 1);
+			must_not_unshare(by, chunk, -EBUSY);
+			must_not_unshare(0, chunk, -EBUSY);
+			ck_assert_int_eq(mempool_chunk_is_exclusive(clients[by], chunk), 0);
+			must_free(0, chunk);
+		}
+		ck_assert_int_eq(mempool_chunk_is_exclusive(clients[by], chunk), 1);
+		number = must_unshare(by, chunk);
+		ck_assert_uint_eq(test_segment_used(segment, segment->n_pools), 0);
+		ck_assert_int_eq(mempool_chunk_is_exclusive(clients[by], chunk), 1);
+		must_be_stale((by + 1) % N_CLIENTS, old);
+		*number = 2;
+		ck_assert_int_eq(mempool_chunk_set_tag(clients[by], chunk, 7), 0);
+		ck_assert_int_eq(mempool_share(clients[by], chunk, 8, &handle), 0);
+		ck_assert_uint_ne(handle, old);
+		must_be_stale((by + 1) % N_CLIENTS, old);
+		must_acquire((by + 1) % N_CLIENTS, handle, 2);
+		ck_assert_int_eq(mempool_chunk_tag(clients[by], chunk, &tag), 0);
+		ck_assert_uint_eq(tag, 7);
+		must_free((by + 1) % N_CLIENTS, chunk);
+		must_free(by, must_unshare(by, chunk));
+		must_be_deserted();
+	}
+	teardown();
+}
+END_TEST
+
+START_TEST(test_share_unshare_with_another_hold_of_ours_ebusy)
+{
+	void *chunk;
+	uint64_t handle = must_share(0, 3, &chunk);
+
+	must_acquire(0, handle, 3);
+	ck_assert_int_eq(mempool_chunk_is_exclusive(clients[0], chunk), 0);
+	must_not_unshare(0, chunk, -EBUSY);
+	must_acquire(1, handle, 3);
+	must_free(0, chunk);
+	/* Refused by the other process: all is as it was, its bit and ours, and the handle. */
+	must_not_unshare(0, chunk, -EBUSY);
+	must_not_unshare(0, chunk, -EBUSY);
+	must_free(2, must_acquire(2, handle, 3));
+	must_free(1, chunk);
+	must_free(2, must_acquire(2, handle, 3));
+	must_free(0, must_unshare(0, chunk));
+	ck_assert_int_eq(mempool_free(clients[0], chunk), -EPERM);
+	must_be_deserted();
+}
+END_TEST
+
+START_TEST(test_share_unshare_bad_calls_change_nothing)
+{
+	void *chunk, *alone = NULL, *owned = mempool_alloc(clients[0], CHUNK_SIZE);
+
+	must_share(0, 4, &chunk);
+	ck_assert_int_eq(mempool_unshare(NULL, chunk, &alone), -EINVAL);
+	ck_assert_int_eq(mempool_unshare(clients[0], chunk, NULL), -EINVAL);
+	must_not_unshare(0, NULL, -EINVAL);
+	must_not_unshare(0, (char *)chunk + 8, -EINVAL);
+	must_not_unshare(1, chunk, -EPERM);
+	must_not_unshare(1, owned, -EPERM);
+	ck_assert_int_eq(mempool_chunk_is_exclusive(NULL, chunk), -EINVAL);
+	ck_assert_int_eq(mempool_chunk_is_exclusive(clients[0], (char *)chunk + 8), -EINVAL);
+	ck_assert_int_eq(mempool_chunk_is_exclusive(clients[1], chunk), -EPERM);
+	ck_assert_int_eq(mempool_chunk_is_exclusive(clients[1], owned), -EPERM);
+	ck_assert_int_eq(mempool_chunk_is_exclusive(clients[0], owned), 1);
+	must_unshare(0, owned);
+	must_free(0, owned);
+	must_not_unshare(0, owned, -EPERM);
+	must_free(0, chunk);
+	must_not_unshare(0, chunk, -EPERM);
+	ck_assert_int_eq(mempool_chunk_is_exclusive(clients[0], chunk), -EPERM);
+	must_be_deserted();
+}
+END_TEST
+
+/* What a client holds stays countable: close says how much there was. */
+START_TEST(test_share_unshared_is_counted_by_close)
+{
+	void *chunks[2];
+	uint64_t handle = must_share(0, 1, &chunks[0]);
+
+	must_acquire(1, handle, 1);
+	must_free(0, chunks[0]);
+	must_unshare(1, chunks[0]);
+	must_share(0, 2, &chunks[1]);
+	must_unshare(0, chunks[1]);
+	ck_assert_int_eq(mempool_client_close(clients[0]), 1);
+	ck_assert_int_eq(mempool_client_close(clients[1]), 1);
+	clients[0] = clients[1] = NULL;
+	must_be_deserted();
+}
+END_TEST
+
+/* A bit that is set, and not stamped yet: its holder may have the chunk in a moment. */
+START_TEST(test_share_unshare_meets_one_who_comes)
+{
+	void *chunk;
+	uint64_t handle = must_share(0, 1, &chunk);
+	uint32_t manager = word_value(word_of_handle(handle));
+
+	ck_assert_int_eq(share_add(clients[1], manager), 0);
+	must_not_unshare(0, chunk, -EBUSY);
+	ck_assert_int_eq(chunk_manager_stamp(segment, manager), 0);
+	must_not_unshare(0, chunk, -EBUSY);
+	ck_assert_int_eq(share_drop(clients[1], manager), 0);
+	must_unshare(0, chunk);
+	/* Too late. */
+	ck_assert_int_eq(share_add(clients[1], manager), 0);
+	ck_assert_int_eq(chunk_manager_stamp(segment, manager), -ESTALE);
+	ck_assert_int_eq(share_drop(clients[1], manager), 0);
+	must_free(0, chunk);
+	must_be_deserted();
+}
+END_TEST
+
+/* By the dead, the reaper is what lets go. */
+START_TEST(test_share_unshare_when_the_others_are_reaped)
+{
+	void *chunk;
+	uint64_t handle = must_share(0, 1, &chunk);
+
+	must_acquire(1, handle, 1);
+	must_not_unshare(0, chunk, -EBUSY);
+	ck_assert_int_eq(reap_holder(segment, clients[1]->holder), 0);
+	must_free(0, must_unshare(0, chunk));
+	must_be_deserted();
+}
+END_TEST
+
+/* What an unshare finds in a segment that somebody writes to as he likes. */
+START_TEST(test_share_unshare_of_what_was_damaged)
+{
+	_Atomic uint64_t *word;
+	uint64_t handle, seen;
+	void *chunk;
+
+	handle = must_share(0, 1, &chunk);
+	word = &segment_managers(segment)->entries[word_value(word_of_handle(handle))].word;
+	seen = atomic_load(word);
+	atomic_store(word, word_freed(seen));
+	must_not_unshare(0, chunk, -EBUSY);
+	atomic_store(word, seen);
+	must_free(0, must_unshare(0, chunk));
+	must_be_deserted();
+}
+END_TEST
+
 /* ---- bits and death ---- */
 
 /* Too late for the last incarnation: a bit is set, not yet counted by a stamp. */
@@ -938,6 +1115,8 @@ static void add_tests_of_each_size(TCase *tcase)
 			    ARRAY_SIZE(holder_counts));
 	tcase_add_loop_test(tcase, test_share_each_chunk_at_the_same_time, 0,
 			    ARRAY_SIZE(holder_counts));
+	tcase_add_loop_test(tcase, test_share_unshared_is_ours_to_write_and_share, 0,
+			    ARRAY_SIZE(holder_counts));
 	tcase_add_loop_test(tcase, test_share_reaper_drops_the_shares_of_the_dead, 0,
 			    ARRAY_SIZE(holder_counts));
 	tcase_add_loop_test(tcase, test_share_threads_of_several_clients, 0,
@@ -952,6 +1131,12 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_share_stale_handles_never_lead_to_others_data);
 	tcase_add_test(tcase, test_share_owned_given_free_chunks_are_stale);
 	tcase_add_test(tcase, test_share_close_counts_and_frees);
+	tcase_add_test(tcase, test_share_unshare_with_another_hold_of_ours_ebusy);
+	tcase_add_test(tcase, test_share_unshare_bad_calls_change_nothing);
+	tcase_add_test(tcase, test_share_unshared_is_counted_by_close);
+	tcase_add_test(tcase, test_share_unshare_meets_one_who_comes);
+	tcase_add_test(tcase, test_share_unshare_when_the_others_are_reaped);
+	tcase_add_test(tcase, test_share_unshare_of_what_was_damaged);
 	tcase_add_test(tcase, test_share_late_bit_is_wiped_by_the_next_share);
 	tcase_add_test(tcase, test_share_late_reference_collects_when_it_is_dropped);
 	tcase_add_test(tcase, test_share_reaper_frees_both_at_every_stop);

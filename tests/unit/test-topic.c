@@ -349,6 +349,36 @@ START_TEST(test_topic_evicted_is_kept_while_it_is_held)
 }
 END_TEST
 
+START_TEST(test_topic_unshared_when_it_is_evicted)
+{
+	struct stage stage = stage_new(_i, MEMPOOL_TOPIC_NEW);
+	const uint64_t *held;
+	void *chunk = NULL;
+
+	publish(&stage);
+	held = must_read(stage.subscriber, 0, 0);
+	/* Kept for those who come: whoever reads it has no copy of his own. */
+	for (uint64_t i = 0; i < stage.capacity; i++) {
+		ck_assert_int_eq(mempool_chunk_is_exclusive(reader, held), 0);
+		ck_assert_int_eq(mempool_unshare(reader, held, &chunk), -EBUSY);
+		publish(&stage);
+	}
+	ck_assert_int_eq(mempool_chunk_is_exclusive(reader, held), 1);
+	ck_assert_int_eq(mempool_unshare(reader, held, &chunk), 0);
+	ck_assert_ptr_eq(chunk, held);
+
+	/* Passed on, without a copy. */
+	*(uint64_t *)chunk = stage.n_published;
+	ck_assert_int_eq(mempool_topic_publish(stage.from, chunk, length_of(stage.n_published)),
+			 0);
+	/* All but the one that was evicted with it in the meantime. */
+	for (uint64_t i = 2; i <= stage.n_published; i++)
+		must_next(stage.subscriber, i, i == 2);
+	stage_close(&stage);
+	must_hold((uint32_t)stage.capacity);
+}
+END_TEST
+
 /* As many chunks as are kept, and one: enough to publish for ever. */
 START_TEST(test_topic_needs_one_chunk_more_than_it_keeps)
 {
@@ -1304,6 +1334,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_loop_test(tcase, test_topic_lapped_received_and_missed_are_published, 0, n);
 	tcase_add_loop_test(tcase, test_topic_sequence_wraps, 0, n);
 	tcase_add_loop_test(tcase, test_topic_evicted_is_kept_while_it_is_held, 0, n);
+	tcase_add_loop_test(tcase, test_topic_unshared_when_it_is_evicted, 0, n);
 	tcase_add_test(tcase, test_topic_needs_one_chunk_more_than_it_keeps);
 	tcase_add_test(tcase, test_topic_bad_calls_change_nothing);
 	tcase_add_loop_test(tcase, test_topic_drained_is_missed, 0, n);

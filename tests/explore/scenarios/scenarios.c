@@ -54,6 +54,8 @@ const struct scenario *const scenarios[] = {
 	&scenario_topic_4,
 	&scenario_topic_drain,
 	&scenario_topic_others,
+	&scenario_unshare,
+	&scenario_unshare_threads,
 	&scenario_wait,
 	&scenario_wait_three,
 	&scenario_wait_deaf,
