@@ -410,7 +410,7 @@ END_TEST
 /* ---- the oldest makes room ---- */
 
 /* Return: as the call; what it took out, or none. */
-enum { NONE = UINT32_MAX };
+static const uint32_t NONE = UINT32_MAX;
 static int evict_number(struct mempool_queue *queue, uint32_t number, uint32_t *ret_oldest)
 {
 	void *chunk = message(number), *oldest = chunk;
