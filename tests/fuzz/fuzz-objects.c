@@ -247,7 +247,7 @@ static void write_header(int fd, struct fuzz_input *input)
 	size_t n = fuzz_u8(input) % 32;
 
 	while (n-- > 0)
-		((unsigned char *)&header)[fuzz_u8(input) % 128] = fuzz_u8(input);
+		fuzz_change(input, &header, 128);
 	FUZZ_CHECK(write(fd, &header, sizeof(header)) == sizeof(header));
 }
 

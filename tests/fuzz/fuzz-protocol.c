@@ -350,7 +350,7 @@ static void send_message(int fd, struct fuzz_input *input)
 
 	if (what & 0x04)
 		for (int n = 1 + fuzz_u8(input) % 4; n > 0; n--)
-			packet.bytes[fuzz_u8(input) % size] = fuzz_u8(input);
+			fuzz_change(input, packet.bytes, size);
 	if (what & 0x08)
 		size = fuzz_u16(input) % sizeof(packet);
 	send_packet(fd, &packet, size, size % 2);

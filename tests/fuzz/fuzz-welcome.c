@@ -175,8 +175,11 @@ static int make_shape(struct fuzz_input *input)
 
 	FUZZ_CHECK(n > 0);
 	close(right);
-	for (uint8_t i = how % MAX_CHANGES; i > 0; i--)
-		bytes[fuzz_u16(input) % (size_t)n] = fuzz_u8(input);
+	for (uint8_t i = how % MAX_CHANGES; i > 0; i--) {
+		size_t at = fuzz_u16(input) % (size_t)n;
+
+		bytes[at] = fuzz_u8(input);
+	}
 	if (how & 0x40)
 		n -= 1 + fuzz_u8(input) % n;
 	return memory_of(bytes, (size_t)n, !(how & 0x80));
@@ -244,8 +247,6 @@ static int make_fd(const int objects[GEOMETRY_N_OBJECTS], struct fuzz_input *inp
 
 static void make_welcome(struct fuzz_input *input)
 {
-	unsigned char *bytes = (unsigned char *)&broker.welcome;
-
 	broker.welcome = (struct mempool_msg_welcome){
 		.msg = packet_head(MEMPOOL_MSG_WELCOME, sizeof(broker.welcome)),
 		.place = {
@@ -260,7 +261,7 @@ static void make_welcome(struct fuzz_input *input)
 		.incarnation = 1,
 	};
 	for (uint8_t n = fuzz_u8(input) % MAX_CHANGES; n > 0; n--)
-		bytes[fuzz_u8(input) % sizeof(broker.welcome)] = fuzz_u8(input);
+		fuzz_change(input, &broker.welcome, sizeof(broker.welcome));
 }
 
 /* ---- the client ---- */

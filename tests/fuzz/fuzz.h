@@ -39,6 +39,14 @@ static inline uint8_t fuzz_u8(struct fuzz_input *input)
 	return *input->data++;
 }
 
+/* One of these bytes becomes another: first it is said which one, then what it becomes. */
+static inline void fuzz_change(struct fuzz_input *input, void *bytes, size_t size)
+{
+	size_t at = fuzz_u8(input) % size;
+
+	((uint8_t *)bytes)[at] = fuzz_u8(input);
+}
+
 static inline uint16_t fuzz_u16(struct fuzz_input *input)
 {
 	uint16_t low = fuzz_u8(input);
