@@ -559,7 +559,8 @@ static void clean_up(void)
 			usleep(1000);
 	}
 	FUZZ_CHECK(is_idle());
-	while (server.sessions.closer.pause_ms)
+	/* What has ended unread, and what a child closes, is looked at now and then. */
+	while (server.sessions.unread.pause_ms || server.sessions.closer.pause_ms)
 		event_base_loop(server.base, EVLOOP_ONCE);
 	FUZZ_CHECK(closer_count(&server.sessions.closer) == 0);
 	FUZZ_CHECK(server.sessions.n_at_door == 0 && quota_count(&server.quota) == 0);
