@@ -12,7 +12,8 @@ if ! command -v readelf >/dev/null; then
 	exit 77
 fi
 relocations=$(readelf -rW "$1") || exit 1
-readelf --dyn-syms -W "$1" | grep -q " mempool_alloc@@" || exit 1
+symbols=$(readelf --dyn-syms -W "$1") || exit 1
+grep -q " mempool_alloc@@" <<<"$symbols" || exit 1
 outside=$(grep -oE '\bmempool_[a-z_]+' <<<"$relocations" | sort -u)
 if [[ $outside ]]; then
 	tr "\n" " " <<<"resolved outside of the library: $outside"
