@@ -1029,13 +1029,19 @@ static struct mempool_subscriber *subscribe_with(struct mempool_topic *topic,
 	return made;
 }
 
-static void publish_number(struct mempool_topic *topic, uint32_t number)
+/* By an atomic store: who peeks or copies may read the chunk while it is written anew. */
+static void publish_by(struct mempool_client *by, struct mempool_topic *topic, uint32_t number)
 {
-	uint32_t *chunk = mempool_alloc(publisher, sizeof(number));
+	_Atomic uint32_t *chunk = mempool_alloc(by, sizeof(number));
 
 	ck_assert_ptr_nonnull(chunk);
-	*chunk = number;
-	ck_assert_int_eq(mempool_topic_publish(topic, chunk, sizeof(number)), 0);
+	atomic_store_explicit(chunk, number, memory_order_relaxed);
+	ck_assert_int_eq(mempool_topic_publish(topic, (void *)chunk, sizeof(number)), 0);
+}
+
+static void publish_number(struct mempool_topic *topic, uint32_t number)
+{
+	publish_by(publisher, topic, number);
 }
 
 /* By next, peek or copy. Return: as that; the number and what was missed. */
@@ -1053,7 +1059,7 @@ static int read_number(int by, struct mempool_subscriber *from, uint32_t *ret_nu
 			  : mempool_subscriber_peek(from, &chunk, NULL, NULL, ret_missed, 0);
 	if (r < 0)
 		return r;
-	/* Who peeks may read what is just written anew: see publish_by(). */
+	/* What was peeked may be written just now: see publish_by(). */
 	*ret_number = atomic_load_explicit((_Atomic uint32_t *)chunk, memory_order_relaxed);
 	return by == BY_NEXT ? mempool_free(reader, chunk) : 0;
 }
@@ -1176,15 +1182,6 @@ START_TEST(test_topic_newest_read_and_missed_are_all)
 END_TEST
 
 /* ---- what others publish ---- */
-
-static void publish_by(struct mempool_client *by, struct mempool_topic *topic, uint32_t number)
-{
-	_Atomic uint32_t *chunk = mempool_alloc(by, sizeof(number));
-
-	ck_assert_ptr_nonnull(chunk);
-	atomic_store_explicit(chunk, number, memory_order_relaxed);
-	ck_assert_int_eq(mempool_topic_publish(topic, (void *)chunk, sizeof(number)), 0);
-}
 
 /* By next, peek and copy; more than once round, so that managers are those of others before. */
 START_TEST(test_topic_others_passes_over_its_own)
