@@ -121,7 +121,10 @@ ssize_t packet_receive(int fd, void *ret_message, size_t size,
 	ssize_t n;
 
 	*ret_passed = (struct packet_passed){ .n = 0 };
-	n = recvmsg(fd, &msghdr, MSG_TRUNC | MSG_CMSG_CLOEXEC);
+	/* ECONNRESET: the peer closed with packets of ours unread. It comes once, and first. */
+	do {
+		n = recvmsg(fd, &msghdr, MSG_TRUNC | MSG_CMSG_CLOEXEC);
+	} while (n < 0 && errno == ECONNRESET);
 	if (n < 0)
 		return -errno;
 	ret_passed->is_cut = msghdr.msg_flags & MSG_CTRUNC;

@@ -50,6 +50,8 @@ int packet_send_passed(int fd, const void *message, size_t size, const int *fds,
  * packet_receive() - one message, and the descriptors that came with it
  * @ret_passed: above 2, and close-on-exec; packet_close_passed() closes them
  *
+ * What a peer has sent before it closed is received, even if it left packets of ours unread.
+ *
  * Return: its length, which is more than @size if it was longer; 0 the peer has hung up;
  *	   -EAGAIN there is none; -errno.
  */

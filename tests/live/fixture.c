@@ -582,7 +582,10 @@ ssize_t wire_receive(int fd, union wire_answer *ret_answer)
 
 	if (!patience_poll(fd, ANSWER_MS))
 		return -ETIMEDOUT;
-	n = recv(fd, ret_answer, sizeof(*ret_answer), 0);
+	/* ECONNRESET comes once, ahead of what the daemon has sent: see packet_receive(). */
+	do {
+		n = recv(fd, ret_answer, sizeof(*ret_answer), 0);
+	} while (n < 0 && errno == ECONNRESET);
 	return n < 0 ? -errno : n;
 }
 
