@@ -370,8 +370,9 @@ static int server_start(struct server *server)
 	listener_start(&server->listener, server->base, &server->sessions.closer, on_connection,
 		       server);
 	start_watchdog(server);
-	notify_state("READY=1");
+	/* Ahead of READY, so that the status is there for whoever waited for the start. */
 	send_status(server);
+	notify_state("READY=1");
 	log_info("mempoold " MEMPOOL_VERSION " is ready: %zu segment%s, %" PRIu64 " client%s",
 		 conf->n_segments, plural(conf->n_segments), server->counters.n_tenants,
 		 plural(server->counters.n_tenants));

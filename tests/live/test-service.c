@@ -481,8 +481,8 @@ START_TEST(test_service_manager_is_told)
 	fixture_spawn(&fixture);
 	fixture_expect_notification(fd, "WATCHDOG=1\nEXTEND_TIMEOUT_USEC=30000000\n"
 					"STATUS=taking memory");
-	fixture_expect_notification(fd, "READY=1");
 	fixture_expect_notification(fd, "STATUS=0 clients in 1 segment");
+	fixture_expect_notification(fd, "READY=1");
 	/* READY means that it serves. */
 	close(wire_attach(&fixture, 1, &welcome));
 	fixture_expect_notification(fd, "STATUS=1 client in 1 segment");
