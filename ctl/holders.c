@@ -2,8 +2,9 @@
 /*
  * holders.c - mempoolctl holders: who holds my chunks
  *
- * Three tables: what each holder has of each pool, the largest first; what is on its way in
- * queues, which nobody holds; and that it all adds up to each pool's total.
+ * Tables: what each holder has of each pool, the largest first; of those that may not have all
+ * there is, how near they are to that; what is on its way in queues, which nobody holds; and that
+ * it all adds up to each pool's total.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -112,6 +113,51 @@ static int print_holders(const struct snapshot *snapshot)
 	return r;
 }
 
+static void add_bound(struct table *table, const struct snapshot *snapshot,
+		      const struct snapshot_holder *holder)
+{
+	const struct holder_bound *bound = &holder->record.bound;
+	char pid[TEXT_PID_BYTES], label[TEXT_LABEL_BYTES], bytes[16];
+
+	text_pid(&holder->record, pid);
+	text_label(&holder->record, label);
+	table_add(table, "%s", pid);
+	table_add(table, "%s", label);
+	table_add(table, "%" PRIu64, holder->counts.all.chunks + holder->counts.all.shared);
+	if (bound->max_chunks)
+		table_add(table, "%" PRIu64, bound->max_chunks);
+	else
+		table_add(table, "-");
+	text_bytes(snapshot_stride_bytes(snapshot, holder), bytes, sizeof(bytes));
+	table_add(table, "%s", bytes);
+	if (bound->max_bytes)
+		text_bytes(bound->max_bytes, bytes, sizeof(bytes));
+	table_add(table, "%s", bound->max_bytes ? bytes : "-");
+}
+
+static int print_bounds(const struct snapshot *snapshot)
+{
+	static const char *const headings[] = { ">BOUNDED", "~NAME",  ">CHUNKS",
+						">OF AT MOST", ">BYTES", ">OF AT MOST" };
+	struct table table;
+	int r = 0;
+
+	table_init(&table, headings, sizeof(headings) / sizeof(headings[0]));
+	for (size_t i = 0; i < snapshot->n_holders; i++) {
+		const struct snapshot_holder *holder = &snapshot->holders[i];
+		const struct holder_bound *bound = &holder->record.bound;
+
+		if (bound->max_chunks || bound->max_bytes)
+			add_bound(&table, snapshot, holder);
+	}
+	if (table.error < 0 || table_n_rows(&table) > 0) {
+		putchar('\n');
+		r = table_print(&table, NULL, NULL);
+	}
+	table_deinit(&table);
+	return r;
+}
+
 static int print_in_flight(const struct snapshot *snapshot)
 {
 	static const char *const headings[] = { "<IN FLIGHT IN QUEUE", ">CHUNKS", ">BYTES" };
@@ -169,6 +215,8 @@ static int print_segment(const struct snapshot *snapshot, struct text_style styl
 	int r = print_holders(snapshot);
 
 	(void)style;
+	if (r == 0)
+		r = print_bounds(snapshot);
 	if (r == 0)
 		r = print_in_flight(snapshot);
 	if (r == 0)

@@ -108,6 +108,10 @@ static struct json_object *holder_object(const struct snapshot *snapshot,
 			json_add_number(object, "given", counts->all.given) ||
 			json_add_number(object, "shared", counts->all.shared) ||
 			json_add_number(object, "shared_bytes", counts->shared_bytes) ||
+			json_add_number(object, "stride_bytes",
+					snapshot_stride_bytes(snapshot, holder)) ||
+			json_add_number(object, "max_chunks", record->bound.max_chunks) ||
+			json_add_number(object, "max_bytes", record->bound.max_bytes) ||
 			json_add_number(object, "exhausted", record->n_exhausted) ||
 			json_add_number(object, "attached_ms", record->attached_ns / NS_PER_MS) ||
 			json_add(object, "pools", hold_array(snapshot, holder)));

@@ -301,6 +301,16 @@ static int compare_holders(const void *left, const void *right)
 	return one->record.id < other->record.id ? -1 : 1;
 }
 
+uint64_t snapshot_stride_bytes(const struct snapshot *snapshot, const struct snapshot_holder *holder)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < snapshot->n_pools; i++)
+		bytes += (holder->by_pool[i].chunks + holder->by_pool[i].shared) *
+			 snapshot->pools[i].stride;
+	return bytes;
+}
+
 void snapshot_sort_holders(struct snapshot *snapshot)
 {
 	if (snapshot->n_holders > 0)

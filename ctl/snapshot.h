@@ -101,6 +101,9 @@ int snapshot_take(const char *shm_name, const struct observed *observed,
 		  const struct snapshot_look *look, struct snapshot *ret_snapshot);
 void snapshot_deinit(struct snapshot *snapshot);
 
+/* What a holder has, alone and with others, as its bound counts: whole chunks, by their stride. */
+uint64_t snapshot_stride_bytes(const struct snapshot *snapshot, const struct snapshot_holder *holder);
+
 /* Those that hold most chunks first. */
 void snapshot_sort_holders(struct snapshot *snapshot);
 

@@ -140,7 +140,9 @@ struct mempool_holder {
 	_Atomic uint64_t attached_ns;	/* CLOCK_REALTIME */
 	_Atomic unsigned char name[MEMPOOL_NAME_BYTES];
 	_Atomic uint64_t n_exhausted;
-	uint64_t reserved1[5];
+	_Atomic uint64_t max_chunks;	/* that it may hold, as it was told when it came; 0: not */
+	_Atomic uint64_t max_bytes;	/* bounded. Its library keeps them */
+	uint64_t reserved1[3];
 };
 static_assert(sizeof(struct mempool_holder) == 2 * MEMPOOL_LINE_BYTES, "layout");
 

@@ -267,6 +267,8 @@ struct mempool_msg_welcome {
 	uint32_t incarnation;
 	uint32_t role;			/* enum mempool_welcome_role */
 	uint32_t reserved;		/* 0 */
+	uint64_t max_chunks;		/* that the client is to hold at most, and bytes of them by */
+	uint64_t max_bytes;		/* their stride; 0: as many as there are. The same each time */
 };
 
 /* With two: the shape and control, for reading; with none, where the daemon does not know the
@@ -324,7 +326,7 @@ static_assert(sizeof(struct mempool_msg_hello) == 104, "protocol");
 static_assert(sizeof(struct mempool_msg_bye) == 24, "protocol");
 static_assert(sizeof(struct mempool_msg_unable) == 24, "protocol");
 static_assert(sizeof(struct mempool_msg_place) == 192, "protocol");
-static_assert(sizeof(struct mempool_msg_welcome) == 224, "protocol");
+static_assert(sizeof(struct mempool_msg_welcome) == 240, "protocol");
 static_assert(sizeof(struct mempool_msg_segment) == 440, "protocol");
 static_assert(sizeof(struct mempool_msg_refused) == 264, "protocol");
 static_assert(sizeof(struct mempool_shape) == 72, "protocol");

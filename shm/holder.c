@@ -31,6 +31,7 @@ int holder_read(const struct segment *segment, uint32_t id, struct holder *ret_h
 		.incarnation = GET(record->incarnation),
 		.attached_ns = GET(record->attached_ns),
 		.n_exhausted = GET(record->n_exhausted),
+		.bound = { GET(record->max_chunks), GET(record->max_bytes) },
 		.is_unverifiable = GET(record->flags) & MEMPOOL_HOLDER_UNVERIFIABLE,
 		.is_reader = GET(record->flags) & MEMPOOL_HOLDER_READER,
 	};
@@ -56,6 +57,8 @@ void holder_set_live(struct segment *segment, const struct holder *holder)
 	SET(record->flags, holder->is_reader ? MEMPOOL_HOLDER_READER : 0);
 	SET(record->attached_ns, holder->attached_ns);
 	SET(record->n_exhausted, holder->n_exhausted);
+	SET(record->max_chunks, holder->bound.max_chunks);
+	SET(record->max_bytes, holder->bound.max_bytes);
 	for (size_t i = 0; i < sizeof(holder->name); i++)
 		SET(record->name[i], (unsigned char)holder->name[i]);
 

@@ -16,6 +16,12 @@
 #include "mempool_layout.h"
 #include "segment.h"
 
+/* What a client may hold; 0: as much as there is. Bytes are those of whole chunks, by their stride. */
+struct holder_bound {
+	uint64_t max_chunks;
+	uint64_t max_bytes;
+};
+
 /* A private copy of a record. */
 struct holder {
 	uint32_t id;
@@ -27,6 +33,7 @@ struct holder {
 	uint32_t incarnation;
 	uint64_t attached_ns;
 	uint64_t n_exhausted;
+	struct holder_bound bound;
 	bool is_unverifiable;		/* nobody can see whether its process lives */
 	bool is_reader;			/* it has data for reading alone */
 	char name[MEMPOOL_NAME_BYTES];	/* closed by a NUL, printable */

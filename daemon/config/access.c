@@ -22,16 +22,15 @@ static int read_user(struct conf_reader *reader, const struct conf_node *node,
 	if (r < 0)
 		return r;
 	if (access->users[access->n_users] == machine_nobody()->uid)
-		conf_warn(reader, node, "this lets in nobody: all users of containers that have no "
+		conf_warn(reader, node, "this names nobody: all users of containers that have no "
 			  "number here look like user %u", (unsigned int)machine_nobody()->uid);
 	access->n_users++;
 	return 0;
 }
 
-static int read_users(struct conf_reader *reader, const struct conf_node *node,
-		      void *object)
+int conf_read_access_users(struct conf_reader *reader, const struct conf_node *node, void *access)
 {
-	return conf_read_list(reader, node, read_user, object);
+	return conf_read_list(reader, node, read_user, access);
 }
 
 static int read_group(struct conf_reader *reader, const struct conf_node *node,
@@ -49,21 +48,20 @@ static int read_group(struct conf_reader *reader, const struct conf_node *node,
 	if (r < 0)
 		return r;
 	if (access->groups[access->n_groups] == machine_nobody()->gid)
-		conf_warn(reader, node, "this lets in nobody: all groups of containers that have no "
+		conf_warn(reader, node, "this names nobody: all groups of containers that have no "
 			  "number here look like group %u", (unsigned int)machine_nobody()->gid);
 	access->n_groups++;
 	return 0;
 }
 
-static int read_groups(struct conf_reader *reader, const struct conf_node *node,
-		       void *object)
+int conf_read_access_groups(struct conf_reader *reader, const struct conf_node *node, void *access)
 {
-	return conf_read_list(reader, node, read_group, object);
+	return conf_read_list(reader, node, read_group, access);
 }
 
 static const struct conf_key access_keys[] = {
-	{ "users", read_users, false },
-	{ "groups", read_groups, false },
+	{ "users", conf_read_access_users, false },
+	{ "groups", conf_read_access_groups, false },
 	{ NULL, NULL, false },
 };
 

@@ -29,6 +29,10 @@ int conf_read_access(struct conf_reader *reader, const struct conf_node *node,
 int conf_read_access_or_anybody(struct conf_reader *reader, const struct conf_node *node,
 				const char *name, struct conf_access *access);
 
+/* `users` and `groups` of a mapping that has other keys, too: for tables of keys (yaml/reader.h). */
+int conf_read_access_users(struct conf_reader *reader, const struct conf_node *node, void *access);
+int conf_read_access_groups(struct conf_reader *reader, const struct conf_node *node, void *access);
+
 void conf_access_deinit(struct conf_access *access);
 
 /* Whether it names anybody at all. */

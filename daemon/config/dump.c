@@ -127,14 +127,8 @@ static void add_time(struct dump *dump, const char *name, uint64_t ns)
 	add_text(dump, name, text);
 }
 
-static void add_access(struct dump *dump, const char *name, const struct conf_access *access)
+static void add_named(struct dump *dump, const struct conf_access *access)
 {
-	if (access->anybody) {
-		add_text(dump, name, "anybody");
-		return;
-	}
-	key(dump, name);
-	begin(dump, false);
 	key(dump, "users");
 	begin(dump, true);
 	for (size_t i = 0; i < access->n_users; i++)
@@ -145,10 +139,43 @@ static void add_access(struct dump *dump, const char *name, const struct conf_ac
 	for (size_t i = 0; i < access->n_groups; i++)
 		number(dump, access->groups[i]);
 	end(dump, true);
+}
+
+static void add_access(struct dump *dump, const char *name, const struct conf_access *access)
+{
+	if (access->anybody) {
+		add_text(dump, name, "anybody");
+		return;
+	}
+	key(dump, name);
+	begin(dump, false);
+	add_named(dump, access);
 	end(dump, false);
 }
 
 /* ---- a segment ---- */
+
+static void add_bound(struct dump *dump, const struct holder_bound *bound)
+{
+	if (bound->max_chunks)
+		add_number(dump, "max_chunks_per_client", bound->max_chunks);
+	if (bound->max_bytes)
+		add_number(dump, "max_bytes_per_client", bound->max_bytes);
+}
+
+static void add_bounds(struct dump *dump, const struct conf_bounds *bounds)
+{
+	add_bound(dump, &bounds->all);
+	key(dump, "bounds");
+	begin(dump, true);
+	for (size_t i = 0; i < bounds->n_rules; i++) {
+		begin(dump, false);
+		add_named(dump, &bounds->rules[i].who);
+		add_bound(dump, &bounds->rules[i].bound);
+		end(dump, false);
+	}
+	end(dump, true);
+}
 
 static void add_pages(struct dump *dump, const struct pages *pages)
 {
@@ -216,6 +243,7 @@ static void add_segment(struct dump *dump, const struct conf_segment *segment)
 	add_access(dump, "allow", &segment->allow);
 	add_access(dump, "readers", &segment->readers);
 	add_access(dump, "spectators", &segment->spectators);
+	add_bounds(dump, &segment->bounds);
 	add_text(dump, "open_mode", open_modes[segment->open_mode]);
 	add_text(dump, "backing", segment->backing == SEGMENT_MEMFD ? "memfd" : "shm");
 	add_number(dump, "max_clients", segment->shape.max_clients);

@@ -38,6 +38,7 @@ struct draft {
 	const struct conf_node *topics;
 	const struct conf_node *readers;
 	const struct conf_node *spectators;
+	const struct conf_node *bounds;
 	void *ring_names;			/* as list.names */
 	uint64_t n_kept;			/* by all topics */
 };
@@ -373,6 +374,32 @@ static int read_spectators(struct conf_reader *reader, const struct conf_node *n
 					   &draft->segment->spectators);
 }
 
+static int read_max_chunks(struct conf_reader *reader, const struct conf_node *node,
+			   void *object)
+{
+	struct draft *draft = object;
+
+	return conf_read_max_chunks(reader, node, &draft->segment->bounds.all);
+}
+
+static int read_max_bytes(struct conf_reader *reader, const struct conf_node *node,
+			  void *object)
+{
+	struct draft *draft = object;
+
+	draft->bounds = node;
+	return conf_read_max_bytes(reader, node, &draft->segment->bounds.all);
+}
+
+static int read_bounds(struct conf_reader *reader, const struct conf_node *node,
+		       void *object)
+{
+	struct draft *draft = object;
+
+	draft->bounds = node;
+	return conf_read_bound_rules(reader, node, &draft->segment->bounds);
+}
+
 static int read_open_mode(struct conf_reader *reader, const struct conf_node *node,
 			  void *object)
 {
@@ -476,6 +503,9 @@ static const struct conf_key segment_keys[] = {
 	{ "allow", read_allow, false },
 	{ "readers", read_readers, false },
 	{ "spectators", read_spectators, false },
+	{ "max_chunks_per_client", read_max_chunks, false },
+	{ "max_bytes_per_client", read_max_bytes, false },
+	{ "bounds", read_bounds, false },
 	{ "open_mode", read_open_mode, false },
 	{ "backing", read_backing, false },
 	{ "max_clients", read_max_clients, false },
@@ -509,6 +539,24 @@ static int check_readers(struct conf_reader *reader, const struct draft *draft)
 	    draft->segment->backing != SEGMENT_MEMFD)
 		return conf_fail(reader, draft->readers, "readers need `backing: memfd`: files in "
 				 "/dev/shm could be truncated by them");
+	return 0;
+}
+
+/* A client that may hold nothing is better not let in. */
+static int check_bounds(struct conf_reader *reader, const struct draft *draft)
+{
+	const struct config *shape = &draft->segment->shape;
+	uint64_t least = UINT64_MAX;
+
+	for (size_t i = 0; i < shape->n_pools; i++) {
+		uint64_t stride = config_stride(&shape->pools[i]);
+
+		least = stride < least ? stride : least;
+	}
+	if (conf_bounds_least_bytes(&draft->segment->bounds) < least)
+		return conf_fail(reader, draft->bounds, "the smallest chunk of the segment takes %"
+				 PRIu64 " bytes, its alignment included: a client with fewer could "
+				 "hold none", least);
 	return 0;
 }
 
@@ -598,6 +646,9 @@ static int read_segment(struct conf_reader *reader, const struct conf_node *node
 	if (r < 0)
 		return conf_fail(reader, node, "segment '%s': %s",
 				 draft.segment->shape.name, text);
+	r = check_bounds(reader, &draft);
+	if (r < 0)
+		return r;
 
 	size = conf_segment_bytes(draft.segment);
 	if (size == 0 ||
@@ -673,4 +724,5 @@ void conf_segment_deinit(struct conf_segment *segment)
 	conf_access_deinit(&segment->allow);
 	conf_access_deinit(&segment->readers);
 	conf_access_deinit(&segment->spectators);
+	conf_bounds_deinit(&segment->bounds);
 }

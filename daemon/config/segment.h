@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "daemon/config/access.h"
+#include "daemon/config/bounds.h"
 #include "shm/config.h"
 #include "shm/pages.h"
 #include "shm/segment.h"
@@ -23,6 +24,7 @@ struct conf_segment {
 	struct conf_access allow;		/* members, besides root and the daemon's user */
 	struct conf_access readers;		/* of the others; with memfds alone */
 	struct conf_access spectators;		/* of those who are left */
+	struct conf_bounds bounds;		/* of what one client may hold */
 	enum segment_open_mode open_mode;
 	enum segment_backing backing;
 	struct pages pages;

@@ -43,7 +43,9 @@ struct state_record {
 	_Atomic uint32_t has_membarrier;
 	_Atomic uint32_t role;		/* enum mempool_welcome_role */
 	_Atomic unsigned char name[MEMPOOL_NAME_BYTES];
-	uint64_t reserved1[9];
+	_Atomic uint64_t max_chunks;
+	_Atomic uint64_t max_bytes;
+	uint64_t reserved1[7];
 };
 static_assert(sizeof(struct state_record) == 192, "state");
 
@@ -489,6 +491,7 @@ void state_read(const struct state *state, uint32_t id, struct state_holder *ret
 	ret_holder->has_membarrier = GET(record->has_membarrier) != 0;
 	ret_holder->role = GET(record->role) == MEMPOOL_WELCOME_MEMBER ? MEMPOOL_WELCOME_MEMBER
 								       : MEMPOOL_WELCOME_READER;
+	ret_holder->bound = (struct holder_bound){ GET(record->max_chunks), GET(record->max_bytes) };
 	read_process(record, &ret_holder->process);
 	for (size_t i = 0; i < sizeof(ret_holder->name) - 1; i++) {
 		unsigned char c = GET(record->name[i]);
@@ -509,6 +512,8 @@ uint32_t state_admit(struct state *state, uint32_t id, const struct state_holder
 	SET(record->uid, holder->uid);
 	SET(record->has_membarrier, holder->has_membarrier);
 	SET(record->role, (uint32_t)holder->role);
+	SET(record->max_chunks, holder->bound.max_chunks);
+	SET(record->max_bytes, holder->bound.max_bytes);
 	for (size_t i = 0; i < sizeof(holder->name); i++)
 		SET(record->name[i], (unsigned char)holder->name[i]);
 	write_process(record, &holder->process);

@@ -36,6 +36,7 @@
 #include "daemon/base/process.h"
 #include "mempool_layout.h"
 #include "mempool_protocol.h"
+#include "shm/holder.h"
 #include "shm/move.h"
 #include "shm/segment.h"
 
@@ -63,6 +64,7 @@ struct state_holder {
 	uint64_t attached_ns;		/* CLOCK_REALTIME */
 	bool has_membarrier;
 	enum mempool_welcome_role role;	/* MEMBER or READER */
+	struct holder_bound bound;	/* that it was told */
 	char name[MEMPOOL_NAME_BYTES];
 };
 

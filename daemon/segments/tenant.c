@@ -52,6 +52,7 @@ static int tenant_new(struct tenants *tenants, uint32_t id, const struct state_h
 	tenant->attached_ns = holder->attached_ns;
 	tenant->incarnation = holder->incarnation;
 	tenant->role = holder->role;
+	tenant->bound = holder->bound;
 	memcpy(tenant->name, holder->name, sizeof(tenant->name));
 	tenant->watched.tell = &watched_fns;
 	tenant->wake_fd = -1;
@@ -77,6 +78,7 @@ static void tenant_copy(const struct tenant *tenant)
 		.uid = tenant->uid,
 		.incarnation = tenant->incarnation,
 		.attached_ns = tenant->attached_ns,
+		.bound = tenant->bound,
 		.is_reader = tenant->role == MEMPOOL_WELCOME_READER,
 	};
 
@@ -368,6 +370,7 @@ int tenants_admit(struct tenants *tenants, const struct newcomer *newcomer, int 
 		.attached_ns = clock_realtime_ns(),
 		.has_membarrier = newcomer->has_membarrier,
 		.role = newcomer->role,
+		.bound = newcomer->bound,
 	};
 	struct tenant *tenant;
 	uint32_t id;

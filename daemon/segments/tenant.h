@@ -58,6 +58,7 @@ struct tenant {
 	uint64_t attached_ns;
 	uint32_t incarnation;
 	enum mempool_welcome_role role;	/* MEMBER or READER; as long as the record is */
+	struct holder_bound bound;	/* that it was told when it came; as long as the record is */
 	bool is_unseen;			/* its process is not visible, now or later */
 	char name[MEMPOOL_NAME_BYTES];
 	struct watched watched;		/* LIVE: by its process */
@@ -104,6 +105,7 @@ struct newcomer {
 	uint64_t nonce;
 	bool has_membarrier;
 	enum mempool_welcome_role role;	/* that it gets if it is new: MEMBER or READER */
+	struct holder_bound bound;	/* the same */
 	const char *name;
 };
 

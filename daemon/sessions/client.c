@@ -56,6 +56,8 @@ static void welcome(struct session *session, struct tenant *tenant)
 		.holder = tenant->id,
 		.incarnation = tenant->incarnation,
 		.role = (uint32_t)tenant->role,
+		.max_chunks = tenant->bound.max_chunks,
+		.max_bytes = tenant->bound.max_bytes,
 	};
 	struct arrival arrival;
 	struct generation_passed passed;
@@ -265,7 +267,7 @@ static void admit(struct session *session, const struct host *host, struct gener
 static void answer_holder(struct session *session, struct host *host, int role)
 {
 	const struct hosts *hosts = session->sessions->hosts;
-	const struct newcomer newcomer = {
+	struct newcomer newcomer = {
 		.process = session->process,
 		.uid = session->peer.uid,
 		.nonce = session->nonce,
@@ -301,8 +303,10 @@ static void answer_holder(struct session *session, struct host *host, int role)
 		return;
 	}
 	generation = open_door(session, host);
-	if (generation)
-		admit(session, host, generation, &newcomer);
+	if (!generation)
+		return;
+	newcomer.bound = *permission_bound(host->conf, &session->peer);
+	admit(session, host, generation, &newcomer);
 }
 
 static bool is_client_name(const char *name)

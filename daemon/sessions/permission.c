@@ -70,6 +70,12 @@ int permission_role(const struct conf_segment *segment, const struct peer *peer)
 	return -EACCES;
 }
 
+const struct holder_bound *permission_bound(const struct conf_segment *segment,
+					  const struct peer *peer)
+{
+	return conf_bounds_of(&segment->bounds, peer->uid, peer->groups, peer->n_groups);
+}
+
 bool permission_to_administer(const struct conf *conf, const struct peer *peer)
 {
 	if (is_ours(peer))

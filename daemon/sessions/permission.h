@@ -31,7 +31,11 @@ void peer_deinit(struct peer *peer);
  */
 int permission_role(const struct conf_segment *segment, const struct peer *peer);
 
-/* The same, and whom `admin` names. */
+/* How much a client of this peer may hold there; a member, or a reader. */
+const struct holder_bound *permission_bound(const struct conf_segment *segment,
+					  const struct peer *peer);
+
+/* Whether it is root, the daemon's own user, or one whom `admin` names. */
 bool permission_to_administer(const struct conf *conf, const struct peer *peer);
 
 #endif

@@ -208,6 +208,27 @@ START_TEST(test_load_minimal_has_defaults)
 }
 END_TEST
 
+/* Those of good-everything.yaml: the first rule that names a client, else what is for all. */
+static void assert_bounds(const struct conf_bounds *bounds)
+{
+	static const gid_t groups[] = { 5, 18 };
+	const struct holder_bound *bound;
+
+	ck_assert_uint_eq(bounds->n_rules, 2);
+	bound = conf_bounds_of(bounds, 77, groups, 1);
+	ck_assert_uint_eq(bound->max_chunks, 1000);
+	ck_assert_uint_eq(bound->max_bytes, 1 << 20);
+	bound = conf_bounds_of(bounds, 1005, groups, 1);
+	ck_assert_uint_eq(bound->max_chunks, 20);
+	ck_assert_uint_eq(bound->max_bytes, 4096);
+	bound = conf_bounds_of(bounds, 0, groups, 2);
+	ck_assert_uint_eq(bound->max_chunks, 20);
+	/* A rule says all that there is for whom it names. */
+	bound = conf_bounds_of(bounds, 0, groups, 1);
+	ck_assert_uint_eq(bound->max_chunks, 0);
+	ck_assert_uint_eq(bound->max_bytes, 0);
+}
+
 START_TEST(test_load_everything_is_read)
 {
 	struct conf_error error = { 0 };
@@ -248,6 +269,7 @@ START_TEST(test_load_everything_is_read)
 	ck_assert_uint_eq(segment->spectators.n_users, 0);
 	ck_assert_uint_eq(segment->spectators.n_groups, 1);
 	ck_assert_uint_eq(segment->spectators.groups[0], 15);
+	assert_bounds(&segment->bounds);
 	ck_assert_int_eq(segment->open_mode, SEGMENT_PURGE_AND_CREATE);
 	ck_assert_int_eq(segment->backing, SEGMENT_MEMFD);
 	ck_assert_uint_eq(segment->shape.max_clients, 70);
@@ -274,6 +296,9 @@ START_TEST(test_load_everything_is_read)
 
 	ck_assert_str_eq(conf->segments[1].shape.name, "second");
 	ck_assert(conf_access_is_empty(&conf->segments[1].allow));
+	ck_assert_uint_eq(conf->segments[1].bounds.n_rules, 0);
+	ck_assert_uint_eq(conf->segments[1].bounds.all.max_chunks, 0);
+	ck_assert_uint_eq(conf->segments[1].bounds.all.max_bytes, 0);
 	ck_assert(conf->segments[1].spectators.anybody);
 	ck_assert_int_eq(conf->segments[1].open_mode, SEGMENT_CREATE);
 	ck_assert_int_eq(conf->segments[1].backing, SEGMENT_SHM);
@@ -607,7 +632,7 @@ START_TEST(test_installed_config_each_example_loads)
 		free(copy);
 		n_examples++;
 	}
-	ck_assert_uint_eq(n_examples, 20);
+	ck_assert_uint_eq(n_examples, 23);
 	free(words.text);
 	free(text.text);
 }

@@ -31,6 +31,7 @@ START_TEST(test_holder_set_live_is_read_back)
 		.uid = 77,
 		.incarnation = 9,
 		.attached_ns = 5,
+		.bound = { .max_chunks = 8, .max_bytes = UINT64_C(1) << 33 },
 		.name = "0123456789012345678901234567890",
 	};
 	struct holder out;
@@ -46,6 +47,8 @@ START_TEST(test_holder_set_live_is_read_back)
 	ck_assert_uint_eq(out.attached_ns, 5);
 	ck_assert_uint_eq(out.incarnation, 9);
 	ck_assert_uint_eq(out.n_exhausted, 0);
+	ck_assert_uint_eq(out.bound.max_chunks, in.bound.max_chunks);
+	ck_assert_uint_eq(out.bound.max_bytes, in.bound.max_bytes);
 	ck_assert_str_eq(out.name, in.name);
 }
 END_TEST

@@ -108,6 +108,7 @@ static const struct state_holder client = {
 	.attached_ns = 5,
 	.has_membarrier = true,
 	.role = MEMPOOL_WELCOME_READER,
+	.bound = { .max_chunks = 8, .max_bytes = UINT64_C(1) << 33 },
 	.name = "0123456789012345678901234567890",
 };
 
@@ -119,6 +120,8 @@ static void check_client(const struct state_holder *holder)
 	ck_assert_uint_eq(holder->attached_ns, 5);
 	ck_assert(holder->has_membarrier);
 	ck_assert_int_eq(holder->role, MEMPOOL_WELCOME_READER);
+	ck_assert_uint_eq(holder->bound.max_chunks, 8);
+	ck_assert_uint_eq(holder->bound.max_bytes, UINT64_C(1) << 33);
 	ck_assert_str_eq(holder->name, client.name);
 }
 

@@ -26,7 +26,7 @@ struct conf_reader {
 typedef int (*conf_read_fn)(struct conf_reader *reader, const struct conf_node *node,
 			    void *object);
 
-#define CONF_MAX_KEYS 16
+#define CONF_MAX_KEYS 24
 
 struct conf_key {
 	const char *name;
