@@ -15,6 +15,7 @@
 #include "barrier.h"
 #include "build_config.h"
 #include "cache.h"
+#include "ends.h"
 #include "error.h"
 #include "own.h"
 #include "share.h"
@@ -61,6 +62,14 @@ static void sort_pools(struct mempool_client *client)
 	}
 }
 
+/* As the daemon has written it, before its welcome. */
+static uint32_t incarnation_of(const struct segment *segment, uint32_t id)
+{
+	struct holder holder;
+
+	return holder_read(segment, id, &holder) < 0 ? 0 : holder.incarnation;
+}
+
 int client_new_as(enum mempool_role role, struct segment *segment, uint32_t holder,
 		  uint64_t flags, struct mempool_client **ret_client)
 {
@@ -78,6 +87,7 @@ int client_new_as(enum mempool_role role, struct segment *segment, uint32_t hold
 	*client = (struct mempool_client){
 		.segment = segment,
 		.holder = holder,
+		.incarnation = incarnation_of(segment, holder),
 		.role = role,
 		.n_pools = segment->n_pools,
 		/* A spectator stores nothing, and is to be interrupted by nobody's barrier. */
@@ -174,6 +184,7 @@ int client_close(struct mempool_client *client)
 		/* It watches the parent's connection. */
 		client->connection.set_fd = -1;
 	} else {
+		ends_close(client);
 		poller_close(&client->poller);
 		n_held = free_held(client);
 		if (client->connection.hello.nonce != 0)

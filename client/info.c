@@ -3,7 +3,8 @@
  * info.c - what is in a segment: where its pools are, its queues and topics, and their counts
  *
  * Names and capacities are those of our private shape. The counts are read from the slots, and
- * from the words of what stands there: nobody keeps any. Nothing is written, so a spectator may
+ * from the words of what stands there: nobody keeps any; those of open ends from the table of ends,
+ * once for a whole list. Nothing is written, so a spectator may
  * ask as well.
  */
 #include "info.h"
@@ -12,6 +13,7 @@
 #include <string.h>
 
 #include "parts.h"
+#include "shm/end.h"
 
 _Static_assert(sizeof(((struct mempool_queue_counts *)NULL)->name) == MEMPOOL_NAME_BYTES &&
 	       sizeof(((struct mempool_topic_counts *)NULL)->name) == MEMPOOL_NAME_BYTES, "names");
@@ -21,7 +23,14 @@ static const char *name_of(const struct segment *segment, uint32_t ring)
 	return segment->config.rings[ring].name;
 }
 
-void info_of_queue(const struct queue *queue, struct mempool_queue_counts *ret_counts)
+static void add_queue_end(struct mempool_queue_counts *counts, enum mempool_end_kind kind)
+{
+	counts->senders += kind == MEMPOOL_END_SENDER;
+	counts->receivers += kind == MEMPOOL_END_RECEIVER;
+}
+
+/* All but who has it open. */
+static void count_queue(const struct queue *queue, struct mempool_queue_counts *ret_counts)
 {
 	struct queue_tally tally = { 0 };
 
@@ -31,18 +40,39 @@ void info_of_queue(const struct queue *queue, struct mempool_queue_counts *ret_c
 		.length = tally.n_messages,
 		.sent = tally.n_sent,
 		.received = tally.n_received,
+		.unseen = end_n_unseen(queue->segment, queue->id - 1),
 	};
 	strcpy(ret_counts->name, name_of(queue->segment, queue->id - 1));
 }
 
-void info_of_topic(const struct topic *topic, struct mempool_topic_counts *ret_counts)
+void info_of_queue(const struct queue *queue, struct mempool_queue_counts *ret_counts)
+{
+	struct end end;
+
+	count_queue(queue, ret_counts);
+	for (uint32_t line = 0; end_find(queue->segment, &line, &end); line++)
+		if (end.ring == queue->id - 1)
+			add_queue_end(ret_counts, end.kind);
+}
+
+static void count_topic(const struct topic *topic, struct mempool_topic_counts *ret_counts)
 {
 	*ret_counts = (struct mempool_topic_counts){
 		.capacity = topic->capacity,
 		.length = topic_count(topic, 0, topic->capacity),
 		.published = topic_newest(topic),
+		.unseen = end_n_unseen(topic->segment, topic->ring_index),
 	};
 	strcpy(ret_counts->name, name_of(topic->segment, topic->ring_index));
+}
+
+void info_of_topic(const struct topic *topic, struct mempool_topic_counts *ret_counts)
+{
+	struct end end;
+
+	count_topic(topic, ret_counts);
+	for (uint32_t line = 0; end_find(topic->segment, &line, &end); line++)
+		ret_counts->subscribers += end.ring == topic->ring_index;
 }
 
 /* The next ring of a kind, from this one on. false: there is none. */
@@ -55,9 +85,16 @@ static bool find_next(const struct segment *segment, enum mempool_ring_kind kind
 	return *ring < config->n_rings;
 }
 
+/* Where it is in the list of its kind. */
+static uint32_t rank_of(const struct segment *segment, const struct end *end)
+{
+	return segment->ring_places[end->ring].rank;
+}
+
 PUBLIC int mempool_client_queues(struct mempool_client *client,
 				 struct mempool_queue_counts *ret_queues, size_t n)
 {
+	struct end end;
 	int n_queues = 0, r = client_check(client);
 
 	if (r < 0)
@@ -67,16 +104,20 @@ PUBLIC int mempool_client_queues(struct mempool_client *client,
 
 		if (ret_queues && (size_t)n_queues < n) {
 			queue_view(&queue, client->segment, ring);
-			info_of_queue(&queue, &ret_queues[n_queues]);
+			count_queue(&queue, &ret_queues[n_queues]);
 		}
 		n_queues++;
 	}
+	for (uint32_t line = 0; ret_queues && end_find(client->segment, &line, &end); line++)
+		if (end.kind != MEMPOOL_END_SUBSCRIBER && rank_of(client->segment, &end) < n)
+			add_queue_end(&ret_queues[rank_of(client->segment, &end)], end.kind);
 	return n_queues;
 }
 
 PUBLIC int mempool_client_topics(struct mempool_client *client,
 				 struct mempool_topic_counts *ret_topics, size_t n)
 {
+	struct end end;
 	int n_topics = 0, r = client_check(client);
 
 	if (r < 0)
@@ -86,10 +127,13 @@ PUBLIC int mempool_client_topics(struct mempool_client *client,
 
 		if (ret_topics && (size_t)n_topics < n) {
 			topic_view(&topic, client->segment, ring);
-			info_of_topic(&topic, &ret_topics[n_topics]);
+			count_topic(&topic, &ret_topics[n_topics]);
 		}
 		n_topics++;
 	}
+	for (uint32_t line = 0; ret_topics && end_find(client->segment, &line, &end); line++)
+		if (end.kind == MEMPOOL_END_SUBSCRIBER && rank_of(client->segment, &end) < n)
+			ret_topics[rank_of(client->segment, &end)].subscribers++;
 	return n_topics;
 }
 

@@ -103,6 +103,7 @@ struct cache {
 struct mempool_client {
 	struct segment *segment;
 	uint32_t holder;		/* MEMPOOL_HOLDER_NONE: a spectator, with no cache */
+	uint32_t incarnation;		/* which use of that id; of what it has open (shm/end.h) */
 	enum mempool_role role;
 	uint32_t n_pools;
 	bool seq_cst;			/* no membarrier: stores order themselves */
@@ -113,6 +114,7 @@ struct mempool_client {
 	bool fallback;			/* to a larger pool */
 	bool closed;			/* only kept for the handles on its queues */
 	uint64_t process;		/* the number of the one that has the segment */
+	_Atomic bool has_ends;		/* it may have ends of rings open */
 	_Atomic uint64_t n_wakes;	/* that ended waits: wait_wake() */
 	_Atomic uint32_t n_references;	/* the user's, and those handles */
 	uint8_t rank[MEMPOOL_MAX_DATA_POOLS];	/* of a pool id, by chunk size */

@@ -16,13 +16,24 @@
 
 #include "cache.h"
 #include "client.h"
+#include "ends.h"
 #include "info.h"
 #include "share.h"
 #include "shm/queue.h"
 #include "wait.h"
 
+/*
+ * Who has not sent yet is no sender: its first send finds that it is no client's, goes the long way,
+ * and takes an end. So to know costs the others nothing.
+ */
+#define NOBODY ((struct mempool_client *)2)
+
 struct mempool_queue {
 	struct mempool_client *client;
+	_Atomic(struct mempool_client *) sender;	/* the client, once it has sent; else NOBODY */
+	_Atomic(struct mempool_client *) receiver;	/* the same */
+	_Atomic int sender_line;	/* of these ends; negative: they have none */
+	_Atomic int receiver_line;
 	struct queue queue;
 	struct poller_look messages;	/* what it may wait for */
 	struct poller_look room;
@@ -45,6 +56,10 @@ PUBLIC int mempool_queue_open(struct mempool_client *client, const char *name,
 	if (!queue)
 		return -ENOMEM;
 	queue->client = client_ref(client);
+	atomic_init(&queue->sender, NOBODY);
+	atomic_init(&queue->receiver, NOBODY);
+	atomic_init(&queue->sender_line, -1);
+	atomic_init(&queue->receiver_line, -1);
 	queue_view(&queue->queue, client->segment, (uint32_t)ring);
 	poller_look_init(&queue->messages, (uint32_t)ring, &queue->queue.ring->filled);
 	poller_look_init(&queue->room, (uint32_t)ring, &queue->queue.ring->emptied);
@@ -56,6 +71,9 @@ PUBLIC void mempool_queue_close(struct mempool_queue *queue)
 {
 	if (!queue)
 		return;
+	ends_give_back(queue->client, MEMPOOL_END_SENDER, queue->queue.id - 1, queue->sender_line);
+	ends_give_back(queue->client, MEMPOOL_END_RECEIVER, queue->queue.id - 1,
+		       queue->receiver_line);
 	if (!client_is_forked(queue->client)) {
 		poller_forget(&queue->client->poller, &queue->messages);
 		poller_forget(&queue->client->poller, &queue->room);
@@ -224,28 +242,73 @@ static int try_receive(void *userdata)
 	return 0;
 }
 
-/* The calling thread's cache, where a call on this handle makes sense; NULL and errno. */
-static inline struct cache *cache_of(const struct mempool_queue *queue)
+/* From now on it is seen. Of two threads that are the first at once, one gives its line back. */
+static void open_end(const struct mempool_queue *queue, enum mempool_end_kind kind,
+		     _Atomic int *line)
 {
-	if (likely(queue != NULL))
-		return cache_get_quickly(queue->client);
-	errno = EINVAL;
-	return NULL;
+	uint32_t ring = queue->queue.id - 1;
+	int none = -1, ours = ends_open(queue->client, kind, ring);
+
+	if (ours >= 0 && !atomic_compare_exchange_strong(line, &none, ours))
+		ends_give_back(queue->client, kind, ring, ours);
+}
+
+/* Not the client used last, or the first receive on this handle. */
+static __attribute__((noinline)) struct cache *find_receiver(struct mempool_queue *queue)
+{
+	struct cache *cache = cache_get_quickly(queue->client);
+
+	/* Relaxed: of what it leads to, the handle's opener has told. */
+	if (cache &&
+	    atomic_load_explicit(&queue->receiver, memory_order_relaxed) == NOBODY) {
+		open_end(queue, MEMPOOL_END_RECEIVER, &queue->receiver_line);
+		atomic_store_explicit(&queue->receiver, queue->client, memory_order_relaxed);
+	}
+	return cache;
+}
+
+/* The same of the first send. */
+static __attribute__((noinline)) struct cache *find_sender(struct mempool_queue *queue)
+{
+	struct cache *cache = cache_get_writer_quickly(queue->client);
+
+	if (cache && atomic_load_explicit(&queue->sender, memory_order_relaxed) == NOBODY) {
+		open_end(queue, MEMPOOL_END_SENDER, &queue->sender_line);
+		atomic_store_explicit(&queue->sender, queue->client, memory_order_relaxed);
+	}
+	return cache;
+}
+
+/* The calling thread's cache, where a call on this handle makes sense; NULL and errno. */
+static inline struct cache *receiver_of(struct mempool_queue *queue)
+{
+	if (unlikely(!queue)) {
+		errno = EINVAL;
+		return NULL;
+	}
+	if (likely(cache_client(cache_current) ==
+		   atomic_load_explicit(&queue->receiver, memory_order_relaxed)))
+		return cache_current;
+	return find_receiver(queue);
 }
 
 /* The same, of one who may send. */
-static inline struct cache *writer_of(const struct mempool_queue *queue)
+static inline struct cache *sender_of(struct mempool_queue *queue)
 {
-	if (likely(queue != NULL))
-		return cache_get_writer_quickly(queue->client);
-	errno = EINVAL;
-	return NULL;
+	if (unlikely(!queue)) {
+		errno = EINVAL;
+		return NULL;
+	}
+	if (likely(cache_writer(cache_current) ==
+		   atomic_load_explicit(&queue->sender, memory_order_relaxed)))
+		return cache_current;
+	return find_sender(queue);
 }
 
 PUBLIC ssize_t mempool_queue_send_many(struct mempool_queue *queue, void *const *chunks,
 				       const size_t *lengths, size_t n, int64_t timeout_ns)
 {
-	struct cache *cache = writer_of(queue);
+	struct cache *cache = sender_of(queue);
 	/* Only read by try_send(). */
 	struct job job = { queue, cache, (void **)chunks, (size_t *)lengths, n, 0 };
 	struct wait_place place;
@@ -266,7 +329,7 @@ PUBLIC ssize_t mempool_queue_send_many(struct mempool_queue *queue, void *const 
 PUBLIC ssize_t mempool_queue_receive_many(struct mempool_queue *queue, void **ret_chunks,
 					  size_t *ret_lengths, size_t n, int64_t timeout_ns)
 {
-	struct cache *cache = cache_of(queue);
+	struct cache *cache = receiver_of(queue);
 	struct job job = { queue, cache, ret_chunks, ret_lengths, n, 0 };
 	struct wait_place place;
 	int r;
@@ -286,7 +349,7 @@ PUBLIC ssize_t mempool_queue_receive_many(struct mempool_queue *queue, void **re
 PUBLIC int mempool_queue_send(struct mempool_queue *queue, void *chunk, size_t length,
 			      int64_t timeout_ns)
 {
-	struct cache *cache = writer_of(queue);
+	struct cache *cache = sender_of(queue);
 	struct wait_place place;
 	struct job job;
 	int r;
@@ -326,7 +389,7 @@ static int send_or_evict(struct mempool_queue *queue, struct cache *cache, void 
 PUBLIC int mempool_queue_send_evict(struct mempool_queue *queue, void *chunk, size_t length,
 				    void **ret_oldest, size_t *ret_oldest_length)
 {
-	struct cache *cache = writer_of(queue);
+	struct cache *cache = sender_of(queue);
 	int r;
 
 	/* Also where nothing is done: a caller frees what is there, whatever we return. */
@@ -348,7 +411,7 @@ PUBLIC int mempool_queue_send_evict(struct mempool_queue *queue, void *chunk, si
 PUBLIC int mempool_queue_receive(struct mempool_queue *queue, void **ret_chunk,
 				 size_t *ret_length, int64_t timeout_ns)
 {
-	struct cache *cache = cache_of(queue);
+	struct cache *cache = receiver_of(queue);
 	struct wait_place place;
 	struct job job;
 	int r;

@@ -15,6 +15,7 @@
 
 #include "cache.h"
 #include "client.h"
+#include "ends.h"
 #include "info.h"
 #include "own.h"
 #include "share.h"
@@ -36,7 +37,9 @@ struct mempool_subscriber {
 	struct mempool_client *client;
 	struct topic topic;
 	uint64_t cursor;		/* the next message to read */
+	struct mempool_end *shown;	/* where others see how far it is */
 	uint64_t n_missed;		/* and not told yet */
+	uint64_t n_missed_in_all;	/* and told */
 	uint64_t n_wakes_seen;		/* by its waits; see wait.h */
 	uint64_t flags;			/* MEMPOOL_SUBSCRIBE_NEWEST or _OTHERS */
 	struct poller_look messages;	/* what it may wait for */
@@ -44,6 +47,8 @@ struct mempool_subscriber {
 					 * that of a member tells of what it would hold, and no peek */
 	struct peek peek;
 	enum peeked peeked;
+	int line;			/* of its end; negative: none */
+	struct mempool_end unseen;	/* what shown leads to where there is no line for it */
 };
 
 PUBLIC int mempool_topic_open(struct mempool_client *client, const char *name,
@@ -202,6 +207,18 @@ static bool are_valid(const struct mempool_subscribe_options *options)
 		options->flags == MEMPOOL_SUBSCRIBE_OTHERS);
 }
 
+/* A line for it, if there is one, and the client is one that may write. */
+static void be_seen(struct mempool_subscriber *subscriber)
+{
+	subscriber->line = ends_open(subscriber->client, MEMPOOL_END_SUBSCRIBER,
+				     subscriber->topic.ring_index);
+	subscriber->shown = subscriber->line < 0
+				    ? &subscriber->unseen
+				    : ends_describe(subscriber->client, subscriber->line,
+						    subscriber->topic.ring_index,
+						    subscriber->cursor, subscriber->flags);
+}
+
 static int subscribe(struct mempool_topic *topic, const struct mempool_subscribe_options *options,
 		     struct mempool_subscriber **ret_subscriber)
 {
@@ -228,6 +245,7 @@ static int subscribe(struct mempool_topic *topic, const struct mempool_subscribe
 		.cursor = first_of(&topic->topic, options),
 		.flags = options->flags,
 	};
+	be_seen(subscriber);
 	poller_look_init(&subscriber->messages, topic->topic.ring_index,
 			 &topic->topic.ring->filled);
 	if (topic->client->role == MEMPOOL_ROLE_SPECTATOR)
@@ -260,17 +278,37 @@ PUBLIC void mempool_subscriber_close(struct mempool_subscriber *subscriber)
 {
 	if (!subscriber)
 		return;
+	ends_give_back(subscriber->client, MEMPOOL_END_SUBSCRIBER, subscriber->topic.ring_index,
+		       subscriber->line);
 	if (!client_is_forked(subscriber->client))
 		poller_forget(&subscriber->client->poller, &subscriber->messages);
 	client_unref(subscriber->client);
 	free(subscriber);
 }
 
-static void tell_missed(struct mempool_subscriber *subscriber, uint64_t *ret_missed)
+/* Relaxed: nobody reads anything through it. */
+static inline void show_cursor(struct mempool_subscriber *subscriber)
+{
+	atomic_store_explicit(&subscriber->shown->cursor, subscriber->cursor, memory_order_relaxed);
+}
+
+/* It alone writes there: no swap. What another one has written there instead is its own fault. */
+static __attribute__((noinline)) void show_missed(struct mempool_subscriber *subscriber)
+{
+	subscriber->n_missed_in_all += subscriber->n_missed;
+	subscriber->n_missed = 0;
+	atomic_store_explicit(&subscriber->shown->n_missed, subscriber->n_missed_in_all,
+			      memory_order_relaxed);
+}
+
+/* A message was read. */
+static inline void tell_missed(struct mempool_subscriber *subscriber, uint64_t *ret_missed)
 {
 	if (ret_missed)
 		*ret_missed = subscriber->n_missed;
-	subscriber->n_missed = 0;
+	if (unlikely(subscriber->n_missed > 0))
+		show_missed(subscriber);
+	show_cursor(subscriber);
 }
 
 /*
@@ -337,10 +375,16 @@ static __attribute__((noinline)) int try_next_of_some(struct reading *reading)
 static int try_next(void *userdata)
 {
 	struct reading *reading = userdata;
+	int r;
 
 	if (unlikely(reading->subscriber->flags))
-		return try_next_of_some(reading);
-	return hold_next(reading->subscriber, false, &reading->manager);
+		r = try_next_of_some(reading);
+	else
+		r = hold_next(reading->subscriber, false, &reading->manager);
+	/* It may have passed some, and have found nothing behind them. */
+	if (unlikely(r < 0))
+		show_cursor(reading->subscriber);
+	return r;
 }
 
 PUBLIC int mempool_subscriber_next(struct mempool_subscriber *subscriber,
@@ -418,10 +462,21 @@ static int try_peek(void *userdata)
 	return peek_at_cursor(subscriber);
 }
 
+/* The same of one that waits; as in try_next(). */
+static int try_peek_again(void *userdata)
+{
+	int r = try_peek(userdata);
+
+	if (r < 0)
+		show_cursor(userdata);
+	return r;
+}
+
 /* A wait that writes nothing to the segment, after a try that found nothing. */
 static int wait_and_look(struct mempool_subscriber *subscriber, wait_try_fn try, void *userdata,
 			 int64_t timeout_ns)
 {
+	show_cursor(subscriber);
 	return wait_on(&(struct wait_place){ .client = subscriber->client,
 					     .look = subscriber->peeks,
 					     .spins = true,
@@ -443,7 +498,7 @@ PUBLIC int mempool_subscriber_peek(struct mempool_subscriber *subscriber,
 	subscriber->peeked = PEEKED_NONE;
 	r = try_peek(subscriber);
 	if (r == -EAGAIN)
-		r = wait_and_look(subscriber, try_peek, subscriber, timeout_ns);
+		r = wait_and_look(subscriber, try_peek_again, subscriber, timeout_ns);
 	if (r < 0)
 		return r;
 
@@ -491,7 +546,7 @@ static int try_copy(void *userdata)
 
 	/* Each further turn follows a publisher's step. */
 	for (int i = 0; i < COPY_TURNS; i++) {
-		int r = try_peek(subscriber);
+		int r = try_peek_again(subscriber);
 
 		if (r < 0)
 			return r;

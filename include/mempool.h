@@ -276,7 +276,11 @@ struct mempool_queue_counts {
 	uint64_t length;	/* messages that wait in it */
 	uint64_t sent;		/* since the segment was made */
 	uint64_t received;	/* all before the first that waits */
-	uint64_t reserved[8];
+	uint64_t senders;	/* handles on it that have sent, and are open */
+	uint64_t receivers;	/* that have received, or tried to, and are open */
+	uint64_t unseen;	/* more of both, since the segment was made: they had no place in
+				 * the table that these are counted in. Closed ones too */
+	uint64_t reserved[5];
 };
 
 /* The same of a topic. */
@@ -285,7 +289,9 @@ struct mempool_topic_counts {
 	uint64_t capacity;	/* messages that it keeps at most */
 	uint64_t length;	/* messages that it keeps */
 	uint64_t published;	/* since the segment was made */
-	uint64_t reserved[8];
+	uint64_t subscribers;	/* that are open; not those of spectators, which nobody sees */
+	uint64_t unseen;	/* more of them, as of a queue */
+	uint64_t reserved[6];
 };
 
 /**
@@ -295,6 +301,9 @@ struct mempool_topic_counts {
  *
  * In the order of the config. The counts are read from the slots: exact where nothing moves.
  * Some nanoseconds for each message that a queue can hold. Writes nothing.
+ *
+ * The ends of a dead process count until the daemon has freed what it held, which takes
+ * milliseconds; or, while no daemon runs, until the next one comes.
  *
  * Threads: any. Wait-free.
  * Return:  how many queues there are (may be more than @n), or -EINVAL, -ECHILD.

@@ -11,6 +11,7 @@
  *	...
  *	ChunkManager objects (sum of all chunk counts) | their index memory
  *	queue and topic rings | for each ring, a bit per holder that polls it
+ *	words of open ends | a line for each of them
  *
  * The index memory of a pool of n chunks is its free list (two-level bitmap of hints)
  * followed by n entries. An entry's word says who holds the chunk, and nothing else does.
@@ -161,8 +162,37 @@ struct mempool_ring {
 	_Alignas(MEMPOOL_LINE_BYTES) _Atomic uint64_t tail;
 	_Alignas(MEMPOOL_LINE_BYTES) struct mempool_eventcount filled;	/* for receivers */
 	struct mempool_eventcount emptied;	/* for senders to a full queue */
+	_Atomic uint64_t n_unseen;	/* ends of it that have found no free line, ever */
 };
 static_assert(sizeof(struct mempool_ring) == 4 * MEMPOOL_LINE_BYTES, "layout");
+
+/*
+ * The word of an open end:	63.......32 31......17 16.....2 1..0
+ *				incarnation  holder     ring    kind
+ *
+ * 0: nobody's. Taken by a swap, and given back by its holder or, of the dead, by the reaper.
+ */
+enum mempool_end_kind {
+	MEMPOOL_END_NONE = 0,
+	MEMPOOL_END_SUBSCRIBER = 1,
+	MEMPOOL_END_SENDER = 2,
+	MEMPOOL_END_RECEIVER = 3,
+};
+
+/* Flags of a subscriber, as mempool.h has them. */
+#define MEMPOOL_END_NEWEST 1			/* it passes over all but the latest message */
+#define MEMPOOL_END_OTHERS 2			/* or over those that its client has published */
+
+/* What an open end tells of itself, by plain stores: for people, and nothing goes by it. */
+struct mempool_end {
+	_Atomic uint64_t of;		/* whose this is: its word, once all of it is written */
+	_Atomic uint64_t cursor;	/* of a subscriber: the next message to read */
+	_Atomic uint64_t start;		/* and the first one */
+	_Atomic uint64_t n_missed;	/* of those between, that it was told to have missed */
+	_Atomic uint64_t flags;		/* MEMPOOL_END_NEWEST, _OTHERS */
+	uint64_t reserved[3];
+};
+static_assert(sizeof(struct mempool_end) == MEMPOOL_LINE_BYTES, "layout");
 
 /* More than one holder. The sharer bits, one per holder, follow this head. */
 struct mempool_chunk_manager {

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "chunk_manager.h"
+#include "end.h"
 #include "holder.h"
 #include "queue.h"
 #include "topic.h"
@@ -371,16 +372,46 @@ static bool go_on_topics(struct audit_run *run)
 	return run->ring == run->segment->config.n_rings;
 }
 
+/* An open end is a client's, which is there. */
+static void audit_end_at(struct audit_run *run, uint32_t line, uint64_t word)
+{
+	const struct segment *segment = run->segment;
+	const char *mistake = cannot_hold(run, end_holder(word));
+	uint32_t found = line;
+	struct end end;
+
+	if (!mistake && (!end_find(segment, &found, &end) || found != line))
+		mistake = "with no such ring";
+	if (!mistake && !end_read(segment, line, &end))
+		mistake = "which is another one by now";
+	if (mistake && GET(segment->end_words[line]) == word)
+		fault(run, "end %u is open by holder %u, %s", line, end_holder(word), mistake);
+}
+
+static bool go_on_ends(struct audit_run *run)
+{
+	for (; run->end < run->segment->geometry.n_ends && !run->is_spent; run->end++) {
+		uint64_t word = GET(run->segment->end_words[run->end]);
+
+		/* A record is some words long. */
+		pay(run, word == 0 ? 1 : 16);
+		if (word != 0)
+			audit_end_at(run, run->end, word);
+		run->audit.n_checked++;
+	}
+	return run->end == run->segment->geometry.n_ends;
+}
+
 bool audit_go_on(struct audit_run *run, struct budget *budget)
 {
 	run->budget = budget;
 	run->is_spent = false;
-	return go_on_holders(run) && go_on_pools(run) && go_on_topics(run);
+	return go_on_holders(run) && go_on_pools(run) && go_on_topics(run) && go_on_ends(run);
 }
 
 static uint64_t count_all(const struct segment *segment)
 {
-	uint64_t n = segment->n_holders - 1;
+	uint64_t n = segment->n_holders - 1 + segment->geometry.n_ends;
 
 	for (uint32_t i = 0; i <= segment->n_pools; i++)
 		n += segment->pools[i].n_chunks;

@@ -42,7 +42,8 @@ struct audit {
 	uint64_t n_in_flight;		/* SENT through a queue */
 	uint64_t n_shared;
 	uint64_t n_faults;
-	uint64_t n_checked;		/* records, words, those of managers too, slots of topics */
+	uint64_t n_checked;		/* records, words, those of managers too, slots of topics,
+					 * open ends */
 	uint64_t n_total;		/* as many, once it is over */
 };
 
@@ -79,6 +80,7 @@ struct audit_run {
 	uint32_t pool;
 	uint32_t ring;
 	uint64_t index;			/* in the pool, or in the topic */
+	uint32_t end;
 	struct budget *budget;		/* of this slice */
 	bool is_spent;
 	struct audit audit;		/* so far */

@@ -14,6 +14,9 @@
  */
 #define LARGEST_SEGMENT (UINT64_C(1) << 62)
 
+/* Some read two topics and answer to a queue; few programs have more. */
+#define ENDS_PER_HOLDER 4
+
 static uint64_t round_up(uint64_t value, uint64_t to)
 {
 	return (value + to - 1) & ~(to - 1);
@@ -27,6 +30,12 @@ uint64_t geometry_manager_bytes(uint32_t n_holders)
 uint64_t geometry_ring_bytes(uint64_t capacity)
 {
 	return round_up(capacity * sizeof(uint64_t), MEMPOOL_LINE_BYTES);
+}
+
+/* Rounded up, so that words and lines begin at lines. */
+uint32_t geometry_n_ends(uint32_t n_holders, uint32_t n_rings)
+{
+	return n_rings == 0 ? 0 : (uint32_t)round_up(ENDS_PER_HOLDER * n_holders + 2 * n_rings, 8);
 }
 
 /* FNV-1a: not against an enemy, who may write what he likes, but against a changed config. */
@@ -63,6 +72,7 @@ static uint64_t fingerprint(const struct geometry *geometry, const struct config
 		hash = mix_u64(hash, pool->cache);
 	}
 	hash = mix_u64(hash, geometry->n_rings);
+	hash = mix_u64(hash, geometry->n_ends);
 	for (size_t i = 0; i < config->n_rings; i++) {
 		hash = mix(hash, config->rings[i].name, sizeof(config->rings[i].name));
 		hash = mix_u64(hash, config->rings[i].kind);
@@ -140,6 +150,7 @@ int geometry_init(struct geometry *geometry, const struct config *config)
 		.n_holders = config_n_holders(config),
 		.n_rings = (uint32_t)config->n_rings,
 		.n_topics = config_n_topics(config),
+		.n_ends = geometry_n_ends(config_n_holders(config), (uint32_t)config->n_rings),
 		.page_bytes = config->page_bytes,
 		.data_align = config->data_align,
 	};
@@ -181,6 +192,11 @@ int geometry_init(struct geometry *geometry, const struct config *config)
 
 	geometry->pollers_off = off;
 	off += (uint64_t)geometry->n_rings * (geometry->n_holders / 8);
+
+	geometry->end_words_off = off = round_up(off, MEMPOOL_LINE_BYTES);
+	off += geometry->n_ends * sizeof(uint64_t);
+	geometry->ends_off = off;
+	off += geometry->n_ends * sizeof(struct mempool_end);
 
 	geometry->total_size = end_piece(geometry, off);
 	if (geometry->total_size > LARGEST_SEGMENT)

@@ -58,10 +58,13 @@ struct geometry {
 	uint64_t rings_off;
 	uint64_t slots_off;		/* of the first ring; the others follow */
 	uint64_t pollers_off;		/* a bit per holder, for each ring */
+	uint64_t end_words_off;		/* of open ends */
+	uint64_t ends_off;		/* and a line for each of these */
 	uint32_t n_pools;		/* data pools; pools[n_pools] is the ChunkManagers' */
 	uint32_t n_holders;
 	uint32_t n_rings;
 	uint32_t n_topics;
+	uint32_t n_ends;
 	struct geometry_pool pools[MEMPOOL_MAX_DATA_POOLS + 1];
 	uint32_t n_pieces;		/* in the order of their addresses */
 	struct geometry_piece pieces[GEOMETRY_MAX_PIECES];
@@ -75,6 +78,12 @@ bool geometry_is_same_plan(const struct geometry *a, const struct geometry *b);
 
 /* Bytes of one ChunkManager with a bit for each of n_holders (a multiple of 64). */
 uint64_t geometry_manager_bytes(uint32_t n_holders);
+
+/*
+ * So many ends of rings can be open and be seen: some for each holder, and two for each ring, so that
+ * one program may read or write them all. More are open without a line (shm/end.h).
+ */
+uint32_t geometry_n_ends(uint32_t n_holders, uint32_t n_rings);
 
 /* Bytes of the slots of one ring. */
 uint64_t geometry_ring_bytes(uint64_t capacity);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "chunk_manager.h"
+#include "end.h"
 #include "queue.h"
 
 #define LEAF_BITS 64
@@ -246,6 +247,25 @@ static uint32_t clear_pollers(struct reap *reap, uint64_t n_pollers)
 	return n;
 }
 
+/* Nor have they an open end. */
+static uint32_t bury_ends(struct reap *reap, uint64_t n_pollers)
+{
+	const struct segment *segment = reap->segment;
+	uint32_t n = 0;
+
+	for (; n < STRETCH && reap->place < n_pollers + segment->geometry.n_ends;
+	     n++, reap->place++) {
+		uint32_t line = (uint32_t)(reap->place - n_pollers);
+		/* Relaxed: a first guess; the swap decides. */
+		uint64_t word = atomic_load_explicit(&segment->end_words[line],
+						     memory_order_relaxed);
+
+		if (word != 0 && reap_has(reap, end_holder(word)))
+			end_give_back(segment, line, word);
+	}
+	return n;
+}
+
 /* A queue's head goes on by a line, at most so often as it has lines. Return: is there more? */
 static bool help(struct reap *reap, uint32_t ring)
 {
@@ -264,7 +284,8 @@ static uint32_t prepare_wake(struct reap *reap)
 	if (reap->wakes.wake.phase != EVENTCOUNT_MOVES)
 		return 0;
 	if (reap->wakes.next == 0)
-		return reap->place < n_pollers ? clear_pollers(reap, n_pollers) : 0;
+		return reap->place < n_pollers ? clear_pollers(reap, n_pollers)
+					       : bury_ends(reap, n_pollers);
 	return reap->wakes.next % 2 && help(reap, (reap->wakes.next - 1) / 2) ? STRETCH : 0;
 }
 

@@ -12,6 +12,7 @@
  *	manager OWNED(dead)	freed, with the chunk that is still SHARED by it
  *	FREE		its hint is set again: the dead may have had it in a cache
  *	after each leaf with free words the pool's dry word is moved
+ *	open ends of the dead are given back (end.h)
  *	in the end queue heads are helped along, and all sleepers are woken, since the dead may
  *	have owed a wake
  *
@@ -45,8 +46,9 @@ struct reap {
 	uint32_t index;
 	uint32_t n_pools_done;
 	uint32_t walks;			/* the id of a queue; 0: none */
-	struct segment_wakes wakes;	/* before the first, the poller bits; of a ring, its head */
-	uint64_t place;			/* in the queue; or in the poller bits */
+	struct segment_wakes wakes;	/* before the first, the poller bits and
+					 * the open ends; of a ring, its head */
+	uint64_t place;			/* in the queue; or in the poller bits, and then the ends */
 	uint64_t n_freed;		/* chunks, not managers */
 	uint64_t n_held;		/* chunks the dead had, alone or with others */
 };

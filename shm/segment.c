@@ -381,9 +381,12 @@ static int place_rings(struct segment *segment)
 	for (uint32_t i = 0; i < config->n_rings; i++) {
 		segment->ring_places[i].slots_off = off;
 		off += geometry_ring_bytes(config->rings[i].capacity);
-		if (config->rings[i].kind != MEMPOOL_RING_TOPIC)
+		if (config->rings[i].kind != MEMPOOL_RING_TOPIC) {
+			segment->ring_places[i].rank = i - n_topics;
 			continue;
+		}
 		segment->topic_rings[n_topics] = i;
+		segment->ring_places[i].rank = n_topics;
 		segment->ring_places[i].holder = MEMPOOL_HOLDER_DAEMON_ID + 1 + n_topics++;
 	}
 	return 0;
@@ -401,6 +404,8 @@ static int fill_segment(struct segment *segment, const struct segment_memory *me
 	segment->holders = (void *)(base + segment->geometry.holders_off);
 	segment->rings = (void *)(base + segment->geometry.rings_off);
 	segment->pollers = (void *)(base + segment->geometry.pollers_off);
+	segment->end_words = (void *)(base + segment->geometry.end_words_off);
+	segment->ends = (void *)(base + segment->geometry.ends_off);
 	segment->n_pools = segment->geometry.n_pools;
 	segment->n_holders = segment->geometry.n_holders;
 	segment->segment_id = segment_id;

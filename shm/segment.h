@@ -38,6 +38,7 @@ struct segment_identity {
 struct segment_ring_place {
 	uint64_t slots_off;
 	uint32_t holder;		/* of a topic */
+	uint32_t rank;			/* its place among those of its kind */
 };
 
 struct segment {
@@ -47,6 +48,8 @@ struct segment {
 	struct mempool_ring *rings;
 	struct segment_ring_place *ring_places;	/* by ring */
 	_Atomic uint64_t *pollers;	/* n_holders / 64 words for each ring */
+	_Atomic uint64_t *end_words;	/* of open ends; see end.h */
+	struct mempool_end *ends;
 	uint32_t *topic_rings;		/* by topic: which ring it is */
 	struct config config;		/* the shape, as the header tells it */
 	struct geometry geometry;

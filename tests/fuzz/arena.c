@@ -186,6 +186,8 @@ static void fence_segment(struct arena *a, const struct segment *segment)
 	}
 	fence_part(&fence, geometry->pollers_off,
 		   geometry->n_rings * geometry->n_holders / 8);
+	fence_part(&fence, geometry->end_words_off, geometry->n_ends * sizeof(uint64_t));
+	fence_part(&fence, geometry->ends_off, geometry->n_ends * sizeof(struct mempool_end));
 	fence_part(&fence, geometry->total_size, 0);
 }
 

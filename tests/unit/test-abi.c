@@ -61,14 +61,19 @@ START_TEST(test_abi_structs_that_stand_in_arrays)
 	ASSERT_FIELD(mempool_queue_counts, length, 40, 8);
 	ASSERT_FIELD(mempool_queue_counts, sent, 48, 8);
 	ASSERT_FIELD(mempool_queue_counts, received, 56, 8);
-	ASSERT_FIELD(mempool_queue_counts, reserved, 64, 64);
+	ASSERT_FIELD(mempool_queue_counts, senders, 64, 8);
+	ASSERT_FIELD(mempool_queue_counts, receivers, 72, 8);
+	ASSERT_FIELD(mempool_queue_counts, unseen, 80, 8);
+	ASSERT_FIELD(mempool_queue_counts, reserved, 88, 40);
 	ck_assert_uint_eq(sizeof(struct mempool_queue_counts), 128);
 
 	ASSERT_FIELD(mempool_topic_counts, name, 0, 32);
 	ASSERT_FIELD(mempool_topic_counts, capacity, 32, 8);
 	ASSERT_FIELD(mempool_topic_counts, length, 40, 8);
 	ASSERT_FIELD(mempool_topic_counts, published, 48, 8);
-	ASSERT_FIELD(mempool_topic_counts, reserved, 56, 64);
+	ASSERT_FIELD(mempool_topic_counts, subscribers, 56, 8);
+	ASSERT_FIELD(mempool_topic_counts, unseen, 64, 8);
+	ASSERT_FIELD(mempool_topic_counts, reserved, 72, 48);
 	ck_assert_uint_eq(sizeof(struct mempool_topic_counts), 120);
 }
 END_TEST

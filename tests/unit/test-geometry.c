@@ -112,6 +112,13 @@ static void assert_sound(void)
 	ck_assert(is_in_piece(2 * geometry.n_pools, geometry.slots_off, geometry.pollers_off));
 	ck_assert(is_in_piece(2 * geometry.n_pools, geometry.pollers_off,
 			      geometry.pollers_off + geometry.n_rings * (geometry.n_holders / 8)));
+	ck_assert_uint_ge(geometry.end_words_off,
+			  geometry.pollers_off + geometry.n_rings * (geometry.n_holders / 8));
+	ck_assert_uint_eq(geometry.end_words_off % 64, 0);
+	ck_assert_uint_eq(geometry.ends_off, geometry.end_words_off + 8 * geometry.n_ends);
+	ck_assert_uint_eq(geometry.ends_off % 64, 0);
+	ck_assert(is_in_piece(2 * geometry.n_pools, geometry.end_words_off,
+			      geometry.ends_off + 64 * geometry.n_ends));
 	assert_pieces_are_sound();
 }
 

@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: MIT */
+/* test-ends.c - who reads a topic, and who sends to a queue or receives from it, is seen */
+#include "test_segment.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "client/client.h"
+#include "shm/audit.h"
+#include "shm/end.h"
+#include "shm/holder.h"
+#include "shm/reap.h"
+
+enum { TOPIC, QUEUE, OTHER_TOPIC };	/* in the ring table */
+
+static struct segment *segment;
+static struct mempool_client *client, *other;
+static struct mempool_topic *topic;
+static struct mempool_queue *queue;
+
+/* Some sound client, LIVE, in the second use of its id. */
+static void add_holder(uint32_t id)
+{
+	const struct holder holder = {
+		.id = id, .kind = MEMPOOL_HOLDER_CLIENT, .pid = 1, .incarnation = 2, .name = "test",
+	};
+
+	holder_set_live(segment, &holder);
+}
+
+static uint32_t first(void)
+{
+	return holder_first_client(segment);
+}
+
+static void setup(void)
+{
+	static const struct test_pool pools[] = { { .chunk_size = 64, .n_chunks = 50 } };
+	struct config config;
+
+	test_config_init(&config, pools, ARRAY_SIZE(pools));
+	ck_assert_int_eq(config_add_ring(&config, "news", MEMPOOL_RING_TOPIC, 4), 0);
+	ck_assert_int_eq(config_add_ring(&config, "jobs", MEMPOOL_RING_QUEUE, 8), 0);
+	ck_assert_int_eq(config_add_ring(&config, "more", MEMPOOL_RING_TOPIC, 4), 0);
+	segment = test_segment_new_of(&config);
+	config_deinit(&config);
+	add_holder(first());
+	add_holder(first() + 1);
+	ck_assert_int_eq(client_new(test_segment_view(segment), first(), 0, &client), 0);
+	ck_assert_int_eq(client_new(test_segment_view(segment), first() + 1, 0, &other), 0);
+	ck_assert_int_eq(mempool_topic_open(client, "news", &topic), 0);
+	ck_assert_int_eq(mempool_queue_open(client, "jobs", &queue), 0);
+}
+
+static void teardown(void)
+{
+	mempool_topic_close(topic);
+	mempool_queue_close(queue);
+	mempool_client_close(client);
+	mempool_client_close(other);
+	segment_free(segment);
+}
+
+static uint32_t n_open(void)
+{
+	struct end end;
+	uint32_t n = 0;
+
+	for (uint32_t line = 0; end_find(segment, &line, &end); line++)
+		n++;
+	return n;
+}
+
+/* The only one there is. */
+static struct end only_end(void)
+{
+	struct end end;
+	uint32_t line = 0;
+
+	ck_assert_uint_eq(n_open(), 1);
+	ck_assert(end_find(segment, &line, &end));
+	ck_assert(end_read(segment, line, &end));
+	return end;
+}
+
+static struct mempool_subscriber *subscribe(struct mempool_topic *of, enum mempool_topic_start start,
+					    uint64_t flags)
+{
+	const struct mempool_subscribe_options options = {
+		.size = sizeof(options), .start = (uint32_t)start, .flags = flags,
+	};
+	struct mempool_subscriber *subscriber;
+
+	ck_assert_int_eq(mempool_topic_subscribe_with(of, &options, &subscriber), 0);
+	return subscriber;
+}
+
+static void publish(int n)
+{
+	for (int i = 0; i < n; i++)
+		ck_assert_int_eq(mempool_topic_publish(topic, mempool_alloc_zeroed(client, 8), 8), 0);
+}
+
+static void read_next(struct mempool_subscriber *subscriber)
+{
+	const void *chunk;
+
+	ck_assert_int_eq(mempool_subscriber_next(subscriber, &chunk, NULL, NULL, 0), 0);
+	ck_assert_int_eq(mempool_free(client, chunk), 0);
+}
+
+static void audit_says(const char *expected)
+{
+	struct audit audit;
+
+	ck_assert_int_eq(audit_segment(segment, 0, NULL, NULL, &audit), 0);
+	ck_assert_uint_eq(audit.n_faults, expected ? 1 : 0);
+}
+
+START_TEST(test_ends_subscriber_shows_how_far_it_is)
+{
+	struct mempool_subscriber *subscriber;
+	struct end end;
+
+	publish(2);
+	subscriber = subscribe(topic, MEMPOOL_TOPIC_OLDEST, 0);
+	end = only_end();
+	ck_assert_int_eq(end.kind, MEMPOOL_END_SUBSCRIBER);
+	ck_assert_uint_eq(end.ring, TOPIC);
+	ck_assert_uint_eq(end.holder, first());
+	ck_assert_uint_eq(end.incarnation, 2);
+	ck_assert(end.is_whole);
+	ck_assert_uint_eq(end.start, 0);
+	ck_assert_uint_eq(end.cursor, 0);
+	read_next(subscriber);
+	ck_assert_uint_eq(only_end().cursor, 1);
+	/* Four are kept: 1 and 2 are gone. */
+	publish(5);
+	read_next(subscriber);
+	end = only_end();
+	ck_assert_uint_eq(end.cursor, 4);
+	ck_assert_uint_eq(end.n_missed, 2);
+	ck_assert_uint_eq(end.flags, 0);
+	mempool_subscriber_close(subscriber);
+	ck_assert_uint_eq(n_open(), 0);
+}
+END_TEST
+
+START_TEST(test_ends_subscriber_that_peeks_or_copies_shows_it_too)
+{
+	struct mempool_subscriber *subscriber = subscribe(topic, MEMPOOL_TOPIC_NEW, 0);
+	const void *chunk;
+	char buffer[8];
+
+	publish(2);
+	ck_assert_int_eq(mempool_subscriber_peek(subscriber, &chunk, NULL, NULL, NULL, 0), 0);
+	ck_assert_uint_eq(only_end().cursor, 1);
+	ck_assert_int_eq(mempool_subscriber_copy(subscriber, buffer, 8, NULL, NULL, NULL, 0), 0);
+	ck_assert_uint_eq(only_end().cursor, 2);
+	mempool_subscriber_close(subscriber);
+}
+END_TEST
+
+/* It has found nothing to read, and is not behind. */
+START_TEST(test_ends_subscriber_that_passes_its_own_shows_it)
+{
+	struct mempool_subscriber *subscriber =
+		subscribe(topic, MEMPOOL_TOPIC_NEW, MEMPOOL_SUBSCRIBE_OTHERS);
+	const void *chunk;
+
+	ck_assert_uint_eq(only_end().flags, MEMPOOL_END_OTHERS);
+	publish(3);
+	ck_assert_int_eq(mempool_subscriber_next(subscriber, &chunk, NULL, NULL, 0), -EAGAIN);
+	ck_assert_uint_eq(only_end().cursor, 3);
+	ck_assert_uint_eq(only_end().n_missed, 0);
+	publish(1);
+	ck_assert_int_eq(mempool_subscriber_peek(subscriber, &chunk, NULL, NULL, NULL, 0), -EAGAIN);
+	ck_assert_uint_eq(only_end().cursor, 4);
+	mempool_subscriber_close(subscriber);
+}
+END_TEST
+
+START_TEST(test_ends_queue_has_them_from_the_first_use_on)
+{
+	void *chunk;
+
+	ck_assert_uint_eq(n_open(), 0);
+	ck_assert_int_eq(mempool_queue_send(queue, mempool_alloc(client, 8), 8, 0), 0);
+	ck_assert_int_eq(only_end().kind, MEMPOOL_END_SENDER);
+	ck_assert_int_eq(mempool_queue_send(queue, mempool_alloc(client, 8), 8, 0), 0);
+	ck_assert_uint_eq(only_end().ring, QUEUE);
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(mempool_queue_receive(queue, &chunk, NULL, 0), 0);
+		ck_assert_int_eq(mempool_free(client, chunk), 0);
+	}
+	ck_assert_uint_eq(n_open(), 2);
+	/* To have found nothing is enough. */
+	mempool_queue_close(queue);
+	ck_assert_uint_eq(n_open(), 0);
+	ck_assert_int_eq(mempool_queue_open(client, "jobs", &queue), 0);
+	ck_assert_int_eq(mempool_queue_receive_many(queue, &chunk, NULL, 1, 0), -EAGAIN);
+	ck_assert_int_eq(only_end().kind, MEMPOOL_END_RECEIVER);
+}
+END_TEST
+
+START_TEST(test_ends_are_counted)
+{
+	struct mempool_subscriber *subscribers[3];
+	struct mempool_queue_counts queues[1];
+	struct mempool_topic_counts topics[2];
+	struct mempool_topic *more;
+	void *chunk;
+
+	ck_assert_int_eq(mempool_topic_open(other, "more", &more), 0);
+	for (int i = 0; i < 3; i++)
+		subscribers[i] = subscribe(i == 0 ? topic : more, MEMPOOL_TOPIC_NEW, 0);
+	ck_assert_int_eq(mempool_queue_receive(queue, &chunk, NULL, 0), -EAGAIN);
+	ck_assert_int_eq(mempool_client_queues(client, queues, 1), 1);
+	ck_assert_uint_eq(queues[0].senders, 0);
+	ck_assert_uint_eq(queues[0].receivers, 1);
+	ck_assert_int_eq(mempool_client_topics(client, topics, 2), 2);
+	ck_assert_uint_eq(topics[0].subscribers, 1);
+	ck_assert_uint_eq(topics[1].subscribers, 2);
+	ck_assert_uint_eq(topics[0].unseen, 0);
+	ck_assert_int_eq(mempool_topic_info(more, &topics[0]), 0);
+	ck_assert_uint_eq(topics[0].subscribers, 2);
+	ck_assert_int_eq(mempool_queue_info(queue, &queues[0]), 0);
+	ck_assert_uint_eq(queues[0].receivers, 1);
+	/* Room for one: the other's is not written. */
+	ck_assert_int_eq(mempool_client_topics(client, topics, 1), 2);
+	ck_assert_uint_eq(topics[0].subscribers, 1);
+	for (int i = 0; i < 3; i++)
+		mempool_subscriber_close(subscribers[i]);
+	mempool_topic_close(more);
+}
+END_TEST
+
+START_TEST(test_ends_go_with_their_client)
+{
+	struct mempool_subscriber *subscriber = subscribe(topic, MEMPOOL_TOPIC_NEW, 0);
+	struct mempool_topic *of_other;
+	struct mempool_subscriber *others;
+	uint64_t word;
+	uint32_t line = 0;
+	struct end end;
+
+	ck_assert_int_eq(mempool_topic_open(other, "news", &of_other), 0);
+	others = subscribe(of_other, MEMPOOL_TOPIC_NEW, 0);
+	mempool_client_close(client);
+	ck_assert_uint_eq(only_end().holder, first() + 1);
+	/* What a closed client's handle gives back is not what another one has there by now. */
+	word = end_word(MEMPOOL_END_SUBSCRIBER, TOPIC, first(), 2);
+	for (line = 0; line < segment->geometry.n_ends; line++)
+		if (segment->end_words[line] == 0)
+			segment->end_words[line] = word;
+	mempool_subscriber_close(subscriber);
+	line = 0;
+	ck_assert(end_find(segment, &line, &end));
+	ck_assert_uint_eq(n_open(), segment->geometry.n_ends);
+	mempool_subscriber_close(others);
+	mempool_topic_close(of_other);
+	mempool_topic_close(topic);
+	topic = NULL;
+	mempool_queue_close(queue);
+	queue = NULL;
+	client = NULL;
+}
+END_TEST
+
+START_TEST(test_ends_of_the_dead_are_given_back)
+{
+	struct mempool_subscriber *subscriber = subscribe(topic, MEMPOOL_TOPIC_NEW, 0);
+	struct mempool_topic *of_other;
+	struct mempool_subscriber *others;
+
+	ck_assert_int_eq(mempool_topic_open(other, "news", &of_other), 0);
+	others = subscribe(of_other, MEMPOOL_TOPIC_NEW, 0);
+	ck_assert_int_ge(reap_holder(segment, first() + 1), 0);
+	ck_assert_uint_eq(only_end().holder, first());
+	/* It knows nothing of that, and does no harm. */
+	mempool_subscriber_close(others);
+	ck_assert_uint_eq(n_open(), 1);
+	mempool_topic_close(of_other);
+	mempool_subscriber_close(subscriber);
+}
+END_TEST
+
+/* No main job is refused for it. */
+START_TEST(test_ends_table_is_full_and_all_works)
+{
+	const uint64_t word = end_word(MEMPOOL_END_SUBSCRIBER, OTHER_TOPIC, first() + 1, 2);
+	struct mempool_subscriber *subscriber;
+	struct mempool_topic_counts counts;
+	struct mempool_queue_counts queue_counts;
+	void *chunk;
+
+	for (uint32_t line = 0; line < segment->geometry.n_ends; line++)
+		segment->end_words[line] = word;
+	subscriber = subscribe(topic, MEMPOOL_TOPIC_NEW, 0);
+	publish(6);
+	read_next(subscriber);
+	ck_assert_int_eq(mempool_topic_info(topic, &counts), 0);
+	ck_assert_uint_eq(counts.subscribers, 0);
+	ck_assert_uint_eq(counts.unseen, 1);
+	mempool_subscriber_close(subscriber);
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(mempool_queue_receive(queue, &chunk, NULL, 0), -EAGAIN);
+	ck_assert_int_eq(mempool_queue_info(queue, &queue_counts), 0);
+	ck_assert_uint_eq(queue_counts.receivers, 0);
+	ck_assert_uint_eq(queue_counts.unseen, 1);
+	ck_assert_uint_eq(n_open(), segment->geometry.n_ends);
+	/* One is free: it is found, wherever it is. */
+	segment->end_words[segment->geometry.n_ends - 1] = 0;
+	subscriber = subscribe(topic, MEMPOOL_TOPIC_NEW, 0);
+	ck_assert_int_eq(mempool_topic_info(topic, &counts), 0);
+	ck_assert_uint_eq(counts.subscribers, 1);
+	mempool_subscriber_close(subscriber);
+	memset((void *)segment->end_words, 0, segment->geometry.n_ends * sizeof(uint64_t));
+}
+END_TEST
+
+/* Nothing is shown of them, and the audit says so. */
+START_TEST(test_ends_that_are_garbage_are_passed_over)
+{
+	static const uint64_t reserved = UINT64_C(2) << 32;
+	const uint64_t words[] = {
+		1,
+		UINT64_MAX,
+		reserved | end_word(MEMPOOL_END_NONE, TOPIC, first(), 0),
+		end_word(MEMPOOL_END_SUBSCRIBER, QUEUE, first(), 2),
+		end_word(MEMPOOL_END_SENDER, TOPIC, first(), 2),
+		end_word(MEMPOOL_END_SUBSCRIBER, 3, first(), 2),
+		end_word(MEMPOOL_END_SUBSCRIBER, TOPIC, MEMPOOL_HOLDER_DAEMON_ID, 2),
+		end_word(MEMPOOL_END_SUBSCRIBER, TOPIC, segment->n_holders, 2),
+		end_word(MEMPOOL_END_SUBSCRIBER, TOPIC, first(), 3),
+		end_word(MEMPOOL_END_SUBSCRIBER, TOPIC, first() + 2, 0),
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		uint32_t line = 0;
+		struct end end;
+
+		segment->end_words[5] = words[i];
+		ck_assert(!end_find(segment, &line, &end) || !end_read(segment, line, &end));
+		audit_says("something");
+		ck_assert_int_ge(reap_holder(segment, first() + 1), 0);
+	}
+	/* A line of another's: the end is there, and nothing is said of its cursor. */
+	segment->end_words[5] = end_word(MEMPOOL_END_SUBSCRIBER, TOPIC, first(), 2);
+	ck_assert(!only_end().is_whole);
+	audit_says(NULL);
+	segment->end_words[5] = 0;
+}
+END_TEST
+
+/* What another one writes there moves no cursor but the one that is shown. */
+START_TEST(test_ends_line_that_is_written_over_steers_nobody)
+{
+	struct mempool_subscriber *subscriber = subscribe(topic, MEMPOOL_TOPIC_NEW, 0);
+
+	publish(2);
+	memset((void *)segment->ends, 0xff, segment->geometry.n_ends * sizeof(*segment->ends));
+	memset((void *)segment->end_words, 0xff, segment->geometry.n_ends * sizeof(uint64_t));
+	read_next(subscriber);
+	read_next(subscriber);
+	mempool_subscriber_close(subscriber);
+	memset((void *)segment->end_words, 0, segment->geometry.n_ends * sizeof(uint64_t));
+}
+END_TEST
+
+/* Whoever has many holders or many rings has room for them; whoever has no ring needs none. */
+START_TEST(test_ends_are_as_many_as_the_shape_says)
+{
+	ck_assert_uint_eq(geometry_n_ends(256, 0), 0);
+	ck_assert_uint_eq(geometry_n_ends(64, 1), 264);
+	ck_assert_uint_eq(geometry_n_ends(256, 3), 1032);
+	ck_assert_uint_ge(geometry_n_ends(64, 10000), 20000);
+}
+END_TEST
+
+static void add_tests(TCase *tcase)
+{
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_add_test(tcase, test_ends_subscriber_shows_how_far_it_is);
+	tcase_add_test(tcase, test_ends_subscriber_that_peeks_or_copies_shows_it_too);
+	tcase_add_test(tcase, test_ends_subscriber_that_passes_its_own_shows_it);
+	tcase_add_test(tcase, test_ends_queue_has_them_from_the_first_use_on);
+	tcase_add_test(tcase, test_ends_are_counted);
+	tcase_add_test(tcase, test_ends_go_with_their_client);
+	tcase_add_test(tcase, test_ends_of_the_dead_are_given_back);
+	tcase_add_test(tcase, test_ends_table_is_full_and_all_works);
+	tcase_add_test(tcase, test_ends_that_are_garbage_are_passed_over);
+	tcase_add_test(tcase, test_ends_line_that_is_written_over_steers_nobody);
+	tcase_add_test(tcase, test_ends_are_as_many_as_the_shape_says);
+}
+
+int main(void)
+{
+	return test_run("ends", add_tests);
+}
