@@ -25,6 +25,8 @@ static const struct command commands[] = {
 	  "who holds my chunks: what each has of each pool" },
 	{ "queues", "", 0, 0, READS, ctl_queues, "queues, and what is on its way in them" },
 	{ "topics", "", 0, 0, READS, ctl_topics, "topics, and what they keep" },
+	{ "subscribers", "", 0, 0, READS | OPTION_INTERVAL, ctl_subscribers,
+	  "who reads which topic, how far behind, and who is stuck" },
 	{ "top", "", 0, 0, LOOKS, ctl_top, "a live view; its keys are in its last line" },
 	{ "watch", "", 0, 0, LOOKS, ctl_watch, "a line at each look, for logs" },
 	{ "audit", "", 0, 0, READS, ctl_audit, "check every word, and say what is wrong" },

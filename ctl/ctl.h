@@ -61,6 +61,7 @@ enum ctl_exit ctl_pools(const struct ctl_options *options);
 enum ctl_exit ctl_queues(const struct ctl_options *options);
 enum ctl_exit ctl_reload(const struct ctl_options *options);
 enum ctl_exit ctl_serve(const struct ctl_options *options);
+enum ctl_exit ctl_subscribers(const struct ctl_options *options);
 enum ctl_exit ctl_status(const struct ctl_options *options);
 enum ctl_exit ctl_top(const struct ctl_options *options);
 enum ctl_exit ctl_forget(const struct ctl_options *options);

@@ -384,6 +384,14 @@ static void write_queues(FILE *file, const struct gathering *gathering)
 		{ { "mempool_queue_received_total", "counter",
 		    "Messages received since the segment was made." },
 		  RING(n_received), true },
+		{ { "mempool_queue_senders", "gauge", "Open handles that have sent to the queue." },
+		  RING(n_senders), false },
+		{ { "mempool_queue_receivers", "gauge",
+		    "Open handles that have received from the queue, or tried to." },
+		  RING(n_receivers), false },
+		{ { "mempool_queue_unseen_ends_total", "counter",
+		    "Senders and receivers that had no place in the table, and are not counted." },
+		  RING(n_unseen), false },
 	};
 
 	write_rings(file, gathering, MEMPOOL_RING_QUEUE, families, N_ELEMENTS(families));
@@ -399,9 +407,67 @@ static void write_topics(FILE *file, const struct gathering *gathering)
 		{ { "mempool_topic_published_total", "counter",
 		    "Messages published since the segment was made." },
 		  RING(n_sent), false },
+		{ { "mempool_topic_subscribers", "gauge",
+		    "Open subscribers, but those of spectators, which nobody sees." },
+		  RING(n_subscribers), false },
+		{ { "mempool_topic_unseen_ends_total", "counter",
+		    "Subscribers that had no place in the table, and are not counted." },
+		  RING(n_unseen), false },
 	};
 
 	write_rings(file, gathering, MEMPOOL_RING_TOPIC, families, N_ELEMENTS(families));
+}
+
+/* ---- subscribers ---- */
+
+#define SUBSCRIBER(member) offsetof(struct snapshot_subscriber, member)
+
+/* The line tells two of one client on one topic apart. */
+static void add_subscriber(struct labels *labels, const struct snapshot *snapshot,
+			   const struct snapshot_subscriber *subscriber)
+{
+	add_segment(labels, snapshot->name, snapshot->generation);
+	add_text(labels, "topic", snapshot->rings[subscriber->ring].name);
+	add_number(labels, "end", subscriber->line);
+	add_number(labels, "holder", subscriber->record.id);
+	add_text(labels, "name", subscriber->record.name);
+	add_number(labels, "pid", subscriber->record.pid);
+}
+
+static void write_subscribers(FILE *file, struct gathering *gathering)
+{
+	static const struct family families[] = {
+		{ { "mempool_subscriber_behind_messages", "gauge",
+		    "Messages of the topic that the subscriber has not read." },
+		  SUBSCRIBER(n_behind), false },
+		{ { "mempool_subscriber_missed_total", "counter",
+		    "Messages that it was told to have missed." },
+		  SUBSCRIBER(n_missed), false },
+		{ { "mempool_subscriber_passed_total", "counter",
+		    "Messages before the one that it reads next: stands while more come, if it is stuck." },
+		  SUBSCRIBER(cursor), false },
+		{ { "mempool_subscriber_held_messages", "gauge",
+		    "Messages of the topic that its client holds." },
+		  SUBSCRIBER(n_holds), true },
+	};
+	struct labels labels;
+
+	for (size_t i = 0; i < gathering->n_snapshots; i++)
+		snapshot_sort_subscribers(&gathering->snapshots[i]);
+	for (size_t f = 0; f < N_ELEMENTS(families); f++) {
+		exposition_begin(file, &families[f].head);
+		for (size_t i = 0; i < gathering->n_snapshots; i++) {
+			const struct snapshot *snapshot = &gathering->snapshots[i];
+
+			for (size_t k = 0; has_family(snapshot, &families[f]) &&
+					   k < snapshot->n_subscribers && k < METRICS_MAX_SUBSCRIBERS;
+			     k++) {
+				add_subscriber(&labels, snapshot, &snapshot->subscribers[k]);
+				write_member(file, &families[f], &labels,
+					     &snapshot->subscribers[k]);
+			}
+		}
+	}
 }
 
 /* ---- all ---- */
@@ -420,6 +486,7 @@ void metrics_write(FILE *file, const struct ctl_options *options, struct gatheri
 	write_queues(file, gathering);
 	write_topics(file, gathering);
 	write_holders(file, gathering);
+	write_subscribers(file, gathering);
 }
 
 enum ctl_exit ctl_metrics(const struct ctl_options *options)

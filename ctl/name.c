@@ -57,6 +57,29 @@ const char *name_ring_kind(enum mempool_ring_kind kind)
 	return kind == MEMPOOL_RING_TOPIC ? "topic" : "queue";
 }
 
+const char *name_end_flags(uint64_t flags)
+{
+	switch (flags) {
+	case MEMPOOL_END_NEWEST:
+		return "newest";
+	case MEMPOOL_END_OTHERS:
+		return "others";
+	default:
+		return "all";
+	}
+}
+
+const char *name_subscriber_state(enum subscriber_state state)
+{
+	static const char *const names[] = {
+		[SUBSCRIBER_UNKNOWN] = "-",	  [SUBSCRIBER_IDLE] = "idle",
+		[SUBSCRIBER_READS] = "reads",	  [SUBSCRIBER_BEHIND] = "behind",
+		[SUBSCRIBER_SLOW] = "slow",	  [SUBSCRIBER_STUCK] = "stuck",
+	};
+
+	return names[state];
+}
+
 /* Users that were asked for lately. A record may name any: so many are asked for a second. */
 #define N_USERS 256
 #define MAX_ASKED 64

@@ -12,6 +12,7 @@
 #include "report_json.h"
 
 #define MAX_HOLDERS 100			/* of a segment, on the page */
+#define MAX_SUBSCRIBERS 100
 
 /* ---- problems ---- */
 
@@ -123,14 +124,21 @@ static struct json_object *history_object(const struct history *history)
 /* As the status command has it, but that of many holders those with least are left out. */
 static struct json_object *segment_object(struct snapshot *snapshot)
 {
-	size_t n_holders = snapshot->n_holders;
+	size_t n_holders = snapshot->n_holders, n_subscribers = snapshot->n_subscribers;
+	size_t n_shown = n_subscribers;
 	struct json_object *root, *segment = NULL;
 
 	snapshot_sort_holders(snapshot);
+	snapshot_sort_subscribers(snapshot);
+	if (n_shown > MAX_SUBSCRIBERS)
+		n_shown = MAX_SUBSCRIBERS;
+	snapshot->n_subscribers = n_shown;
 	if (n_holders > MAX_HOLDERS)
 		snapshot->n_holders = MAX_HOLDERS;
 	root = report_json_object(snapshot, 1, REPORT_POOLS | REPORT_HOLDERS | REPORT_QUEUES |
-						       REPORT_TOPICS);
+						       REPORT_TOPICS | REPORT_SUBSCRIBERS);
+	/* All of them are compared with the next look. */
+	snapshot->n_subscribers = n_subscribers;
 	if (root)
 		segment = json_object_get(json_object_array_get_idx(
 			json_object_object_get(root, "segments"), 0));
@@ -138,7 +146,9 @@ static struct json_object *segment_object(struct snapshot *snapshot)
 	if (!segment)
 		return NULL;
 	return json_complete(segment, json_add_number(segment, "holders_left_out",
-						      n_holders - snapshot->n_holders));
+						      n_holders - snapshot->n_holders) ||
+					      json_add_number(segment, "subscribers_left_out",
+							      n_subscribers - n_shown));
 }
 
 static struct json_object *segment_array(const struct gathering *gathering)

@@ -144,8 +144,12 @@ static struct json_object *ring_object(const struct snapshot_ring *ring)
 			json_add_number(object, "chunks", ring->chunks) ||
 			json_add_number(object, "bytes", ring->bytes) ||
 			json_add_number(object, "sent", ring->n_sent) ||
-			(ring->kind == MEMPOOL_RING_QUEUE &&
-			 json_add_number(object, "received", ring->n_received)));
+			json_add_number(object, "unseen", ring->n_unseen) ||
+			(ring->kind == MEMPOOL_RING_QUEUE
+				 ? json_add_number(object, "received", ring->n_received) ||
+					   json_add_number(object, "senders", ring->n_senders) ||
+					   json_add_number(object, "receivers", ring->n_receivers)
+				 : json_add_number(object, "subscribers", ring->n_subscribers)));
 }
 
 static struct json_object *ring_array(const struct snapshot *snapshot, unsigned int members)
@@ -162,6 +166,50 @@ static struct json_object *ring_array(const struct snapshot *snapshot, unsigned 
 		if (members & (is_topic ? REPORT_TOPICS : REPORT_QUEUES))
 			failed = json_append(array, ring_object(ring));
 	}
+	return json_complete(array, failed);
+}
+
+/* What is not known is not there: null. */
+static int add_state(struct json_object *object, const struct snapshot_subscriber *subscriber)
+{
+	if (subscriber->state == SUBSCRIBER_UNKNOWN)
+		return json_object_object_add(object, "state", NULL);
+	return json_add_string(object, "state", name_subscriber_state(subscriber->state));
+}
+
+static struct json_object *subscriber_object(const struct snapshot *snapshot,
+					     const struct snapshot_subscriber *subscriber)
+{
+	struct json_object *object = json_object_new_object();
+
+	if (!object)
+		return NULL;
+	return json_complete(
+		object,
+		json_add_string(object, "topic", snapshot->rings[subscriber->ring].name) ||
+			json_add_number(object, "end", subscriber->line) ||
+			json_add_number(object, "holder", subscriber->record.id) ||
+			json_add_number(object, "pid", subscriber->record.pid) ||
+			json_add_string(object, "name", subscriber->record.name) ||
+			json_add_string(object, "reads", name_end_flags(subscriber->flags)) ||
+			json_add_number(object, "started_at", subscriber->start) ||
+			json_add_number(object, "position", subscriber->cursor) ||
+			json_add_number(object, "behind", subscriber->n_behind) ||
+			json_add_number(object, "missed", subscriber->n_missed) ||
+			json_add_number(object, "holds", subscriber->n_holds) ||
+			add_state(object, subscriber));
+}
+
+static struct json_object *subscriber_array(const struct snapshot *snapshot)
+{
+	struct json_object *array = json_object_new_array();
+	int failed = 0;
+
+	if (!array)
+		return NULL;
+	for (size_t i = 0; i < snapshot->n_subscribers && !failed; i++)
+		failed = json_append(array,
+				     subscriber_object(snapshot, &snapshot->subscribers[i]));
 	return json_complete(array, failed);
 }
 
@@ -239,7 +287,9 @@ static struct json_object *segment_object(const struct snapshot *snapshot, unsig
 			((members & REPORT_HOLDERS) &&
 			 json_add(object, "holders", holder_array(snapshot))) ||
 			((members & (REPORT_QUEUES | REPORT_TOPICS)) &&
-			 json_add(object, "rings", ring_array(snapshot, members))));
+			 json_add(object, "rings", ring_array(snapshot, members))) ||
+			((members & REPORT_SUBSCRIBERS) &&
+			 json_add(object, "subscribers", subscriber_array(snapshot))));
 }
 
 static struct json_object *split_pid_array(const struct snapshot *old)

@@ -17,6 +17,7 @@ enum report_members {
 	REPORT_HOLDERS = 1 << 1,
 	REPORT_QUEUES = 1 << 2,
 	REPORT_TOPICS = 1 << 3,
+	REPORT_SUBSCRIBERS = 1 << 5,
 	REPORT_AUDIT = 1 << 4,		/* in place of the sums */
 };
 

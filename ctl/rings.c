@@ -43,6 +43,12 @@ static void add_ring(struct table *table, const struct snapshot_ring *ring)
 		table_add(table, "%" PRIu64, ring->n_received);
 	table_add(table, "%" PRIu64, ring->chunks);
 	table_add(table, "%s", bytes);
+	if (ring->kind == MEMPOOL_RING_TOPIC) {
+		table_add(table, "%" PRIu64, ring->n_subscribers);
+		return;
+	}
+	table_add(table, "%" PRIu64, ring->n_senders);
+	table_add(table, "%" PRIu64, ring->n_receivers);
 }
 
 static int print_rings(const struct snapshot *snapshot, struct text_style style,
@@ -77,17 +83,19 @@ static int print_rings(const struct snapshot *snapshot, struct text_style style,
 static int print_queues_of(const struct snapshot *snapshot, struct text_style style)
 {
 	static const char *const headings[] = { "~QUEUE",    ">CAPACITY", ">MESSAGES", ">SENT",
-						">RECEIVED", ">CHUNKS",	  ">BYTES" };
+						">RECEIVED", ">CHUNKS",	  ">BYTES",    ">SND",
+						">RCV" };
 
-	return print_rings(snapshot, style, MEMPOOL_RING_QUEUE, headings, 7);
+	return print_rings(snapshot, style, MEMPOOL_RING_QUEUE, headings, 9);
 }
 
 static int print_topics_of(const struct snapshot *snapshot, struct text_style style)
 {
 	static const char *const headings[] = { "~TOPIC",     ">CAPACITY", ">MESSAGES",
-						">PUBLISHED", ">CHUNKS",   ">BYTES" };
+						">PUBLISHED", ">CHUNKS",   ">BYTES",
+						">SUBS" };
 
-	return print_rings(snapshot, style, MEMPOOL_RING_TOPIC, headings, 6);
+	return print_rings(snapshot, style, MEMPOOL_RING_TOPIC, headings, 7);
 }
 
 static int print_queues(const struct snapshot *snapshots, size_t n)

@@ -25,6 +25,7 @@
 #include "history.h"
 #include "metrics.h"
 #include "page_status.h"
+#include "subscribers.h"
 
 #define NS_PER_SECOND UINT64_C(1000000000)
 #define INTERVAL_NS NS_PER_SECOND
@@ -35,6 +36,8 @@ struct sampler {
 	struct gather_past past;	/* each segment has its budget: gather.h */
 	struct history history;
 	struct problems problems;	/* of the last look */
+	struct gathering gatherings[2];	/* of this look, and of the one before, in turn */
+	unsigned int n_looks;
 
 	pthread_t thread;
 	pthread_mutex_t lock;
@@ -109,29 +112,29 @@ static void note_problems(struct sampler *sampler, const struct gathering *gathe
 static struct sample *look(struct sampler *sampler, uint64_t interval_ns)
 {
 	struct sample *sample = calloc(1, sizeof(*sample));
-	struct gathering gathering = { 0 };
+	struct gathering *gathering = &sampler->gatherings[sampler->n_looks % 2];
 	struct page_status status;
 	int r;
 
 	if (!sample)
 		return NULL;
 	atomic_init(&sample->n_refs, 1);
-	gather(sampler->options, &sampler->past, &gathering);
-	note_problems(sampler, &gathering);
+	gather(sampler->options, &sampler->past, gathering);
+	subscribers_compare(&sampler->gatherings[++sampler->n_looks % 2], gathering);
+	note_problems(sampler, gathering);
 	status = (struct page_status){
 		.options = sampler->options,
-		.gathering = &gathering,
+		.gathering = gathering,
 		.history = &sampler->history,
 		.problems = &sampler->problems,
 		.taken_ms = (int64_t)(clock_ns(CLOCK_REALTIME) / 1000000),
 		.interval_ms = interval_ns / 1000000,
 	};
-	history_add(&sampler->history, status.taken_ms, &gathering);
+	history_add(&sampler->history, status.taken_ms, gathering);
 
-	r = render_metrics(sampler, &gathering, sample);
+	r = render_metrics(sampler, gathering, sample);
 	if (r == 0)
 		r = page_status_render(&status, &sample->status, &sample->status_size);
-	gathering_deinit(&gathering);
 	if (r < 0) {
 		sample_free(sample);
 		return NULL;
@@ -227,6 +230,8 @@ static void sampler_destroy(struct sampler *sampler)
 	sample_unref(sampler->last);
 	problems_deinit(&sampler->problems);
 	gather_past_deinit(&sampler->past);
+	gathering_deinit(&sampler->gatherings[0]);
+	gathering_deinit(&sampler->gatherings[1]);
 	history_deinit(&sampler->history);
 	free(sampler);
 }

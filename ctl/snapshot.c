@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "shm/end.h"
 #include "shm/segment.h"
 #include "shm/sigbus.h"
 #include "shm/topic.h"
@@ -68,6 +69,7 @@ static void copy_ring(const struct segment *segment, const struct census *census
 	ring->kind = config->kind;
 	ring->capacity = config->capacity;
 	ring->n_messages = counts->tally.n_messages;
+	ring->n_unseen = end_n_unseen(segment, i);
 	if (topic_view(&topic, segment, i) == 0) {
 		ring->n_sent = read_figure(&segment->rings[i].tail);
 		ring->chunks = census->holders[topic.holder].all.shared;
@@ -78,6 +80,74 @@ static void copy_ring(const struct segment *segment, const struct census *census
 		ring->chunks = counts->chunks;
 		ring->bytes = counts->bytes;
 	}
+}
+
+/* Of what a subscriber says of itself: it may say anything. */
+static void copy_subscriber(const struct segment *segment, const struct census *census,
+			    uint32_t line, const struct end *end,
+			    struct snapshot_subscriber *to)
+{
+	/* Behind the cursor, so that one that reads on meanwhile is not ahead. */
+	int64_t n_behind = (int64_t)(read_figure(&segment->rings[end->ring].tail) - end->cursor);
+
+	*to = (struct snapshot_subscriber){
+		.line = line,
+		.ring = end->ring,
+		.is_whole = end->is_whole,
+		.n_holds = census_holds(census, segment->ring_places[end->ring].holder,
+					end->holder),
+	};
+	holder_read(segment, end->holder, &to->record);
+	if (!end->is_whole)
+		return;
+	to->cursor = end->cursor;
+	to->start = end->start;
+	to->n_behind = n_behind > 0 ? (uint64_t)n_behind : 0;
+	to->n_missed = end->n_missed;
+	to->flags = end->flags;
+}
+
+static int compare_subscribers(const void *left, const void *right)
+{
+	const struct snapshot_subscriber *a = left, *b = right;
+
+	if (a->ring != b->ring)
+		return a->ring < b->ring ? -1 : 1;
+	return (a->line > b->line) - (a->line < b->line);
+}
+
+void snapshot_order_subscribers(struct snapshot *snapshot)
+{
+	if (snapshot->n_subscribers > 0)
+		qsort(snapshot->subscribers, snapshot->n_subscribers,
+		      sizeof(*snapshot->subscribers), compare_subscribers);
+}
+
+/* Subscribers; senders and receivers are only counted. */
+static int copy_ends(const struct segment *segment, const struct census *census,
+		     struct snapshot *snapshot)
+{
+	struct end end;
+
+	snapshot->subscribers = calloc((size_t)segment->geometry.n_ends + 1,
+				       sizeof(*snapshot->subscribers));
+	if (!snapshot->subscribers)
+		return -ENOMEM;
+	for (uint32_t line = 0; end_find(segment, &line, &end); line++) {
+		struct snapshot_ring *ring = &snapshot->rings[end.ring];
+
+		if (!end_read(segment, line, &end))
+			continue;
+		ring->n_senders += end.kind == MEMPOOL_END_SENDER;
+		ring->n_receivers += end.kind == MEMPOOL_END_RECEIVER;
+		if (end.kind != MEMPOOL_END_SUBSCRIBER)
+			continue;
+		ring->n_subscribers++;
+		copy_subscriber(segment, census, line, &end,
+				&snapshot->subscribers[snapshot->n_subscribers++]);
+	}
+	snapshot_order_subscribers(snapshot);
+	return 0;
 }
 
 static int copy_rings(const struct segment *segment, const struct census *census,
@@ -93,7 +163,7 @@ static int copy_rings(const struct segment *segment, const struct census *census
 	for (uint32_t i = 0; i < n; i++)
 		copy_ring(segment, census, i, &snapshot->rings[i]);
 	snapshot->n_rings = n;
-	return 0;
+	return copy_ends(segment, census, snapshot);
 }
 
 /* The words first: who frees in between has been counted, and the peak is not below it. */
@@ -285,6 +355,7 @@ void snapshot_deinit(struct snapshot *snapshot)
 		free(snapshot->faults[i]);
 	free(snapshot->faults);
 	free(snapshot->rings);
+	free(snapshot->subscribers);
 	free(snapshot->holders);
 	free(snapshot->holds);
 	*snapshot = (struct snapshot){ 0 };
@@ -316,4 +387,20 @@ void snapshot_sort_holders(struct snapshot *snapshot)
 	if (snapshot->n_holders > 0)
 		qsort(snapshot->holders, snapshot->n_holders, sizeof(*snapshot->holders),
 		      compare_holders);
+}
+
+static int compare_behind(const void *left, const void *right)
+{
+	const struct snapshot_subscriber *a = left, *b = right;
+
+	if (a->n_behind != b->n_behind)
+		return a->n_behind < b->n_behind ? 1 : -1;
+	return compare_subscribers(left, right);
+}
+
+void snapshot_sort_subscribers(struct snapshot *snapshot)
+{
+	if (snapshot->n_subscribers > 0)
+		qsort(snapshot->subscribers, snapshot->n_subscribers,
+		      sizeof(*snapshot->subscribers), compare_behind);
 }

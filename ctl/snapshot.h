@@ -44,6 +44,35 @@ struct snapshot_ring {
 	uint64_t n_received;		/* from a queue */
 	uint64_t chunks;		/* sent to a queue, or about to be; or kept by a topic */
 	uint64_t bytes;
+	uint64_t n_subscribers;		/* of a topic, that are open and seen */
+	uint64_t n_senders;		/* the same of a queue */
+	uint64_t n_receivers;
+	uint64_t n_unseen;		/* ends that had no place in the table, ever */
+};
+
+/* What two looks at a subscriber say. */
+enum subscriber_state {
+	SUBSCRIBER_UNKNOWN,		/* there was one look only */
+	SUBSCRIBER_IDLE,		/* nothing new, and all is read */
+	SUBSCRIBER_READS,		/* its cursor moves */
+	SUBSCRIBER_BEHIND,		/* its cursor stands before messages, and no more came */
+	SUBSCRIBER_SLOW,		/* its cursor moves, and more is evicted than it can read */
+	SUBSCRIBER_STUCK,		/* its cursor stands while messages come */
+};
+
+/* A subscriber of a topic, as it tells it itself, but for what it holds. */
+struct snapshot_subscriber {
+	uint32_t line;			/* of the table of open ends */
+	struct holder record;		/* of its client */
+	size_t ring;			/* of the snapshot's rings */
+	bool is_whole;			/* it has told it; else the rest is 0 */
+	uint64_t cursor;		/* the next message that it reads */
+	uint64_t start;			/* and the first */
+	uint64_t n_behind;		/* messages that it has not read */
+	uint64_t n_missed;
+	uint64_t flags;			/* MEMPOOL_END_NEWEST, _OTHERS */
+	uint64_t n_holds;		/* messages of the topic that its client holds, all of it together */
+	enum subscriber_state state;	/* set by subscribers_compare() */
 };
 
 struct snapshot {
@@ -70,6 +99,8 @@ struct snapshot {
 	struct census_hold *holds;	/* what by_pool points into */
 	size_t n_rings;
 	struct snapshot_ring *rings;
+	size_t n_subscribers;		/* by topic, in the order of their lines */
+	struct snapshot_subscriber *subscribers;
 	struct audit audit;		/* if it was asked for */
 	size_t n_faults;		/* in words; audit.n_faults may be more */
 	char **faults;
@@ -106,5 +137,9 @@ uint64_t snapshot_stride_bytes(const struct snapshot *snapshot, const struct sna
 
 /* Those that hold most chunks first. */
 void snapshot_sort_holders(struct snapshot *snapshot);
+
+/* Those that are furthest behind first; and back, as snapshot_take() leaves them. */
+void snapshot_sort_subscribers(struct snapshot *snapshot);
+void snapshot_order_subscribers(struct snapshot *snapshot);
 
 #endif

@@ -148,7 +148,8 @@ static int print_text(const struct snapshot *snapshots, size_t n)
 static int print_json(const struct snapshot *snapshots, size_t n)
 {
 	return report_json(snapshots, n,
-			   REPORT_POOLS | REPORT_HOLDERS | REPORT_QUEUES | REPORT_TOPICS);
+			   REPORT_POOLS | REPORT_HOLDERS | REPORT_QUEUES | REPORT_TOPICS |
+				   REPORT_SUBSCRIBERS);
 }
 
 enum ctl_exit ctl_status(const struct ctl_options *options)

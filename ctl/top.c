@@ -20,6 +20,7 @@
 
 #include "ctl.h"
 #include "gather.h"
+#include "subscribers.h"
 #include "view.h"
 #include "watch.h"
 
@@ -93,6 +94,7 @@ static enum ctl_exit look(struct top *top)
 		gathering_deinit(&fresh);
 		return status;
 	}
+	subscribers_compare(&top->now, &fresh);
 	gathering_deinit(&top->before);
 	top->before = top->now;
 	top->now = fresh;

@@ -144,6 +144,37 @@ static void add_rings(struct view *view, const struct snapshot *before,
 	}
 }
 
+static void add_subscribers(struct view *view, const struct snapshot *now, int line_columns)
+{
+	static const char *const headings[] = { "<TOPIC",   ">PID",    "~NAME",  "<READS",
+						">BEHIND", ">MISSED", ">HOLDS", "<STATE" };
+	struct view_line *lines;
+	struct table table;
+	int bar_columns;
+
+	if (now->n_subscribers == 0)
+		return;
+	table_init(&table, headings, sizeof(headings) / sizeof(headings[0]));
+	for (size_t i = 0; i < now->n_subscribers; i++) {
+		const struct snapshot_subscriber *subscriber = &now->subscribers[i];
+		char pid[TEXT_PID_BYTES], label[TEXT_LABEL_BYTES];
+
+		text_pid(&subscriber->record, pid);
+		text_label(&subscriber->record, label);
+		table_add(&table, "%s", now->rings[subscriber->ring].name);
+		table_add(&table, "%s", pid);
+		table_add(&table, "%s", label);
+		table_add(&table, "%s", name_end_flags(subscriber->flags));
+		table_add(&table, "%" PRIu64, subscriber->n_behind);
+		table_add(&table, "%" PRIu64, subscriber->n_missed);
+		table_add(&table, "%" PRIu64, subscriber->n_holds);
+		table_add(&table, "%s", name_subscriber_state(subscriber->state));
+	}
+	lines = add_table(view, &table, line_columns, &bar_columns);
+	for (size_t i = 0; i < now->n_subscribers && lines; i++)
+		lines[i].is_alarm = now->subscribers[i].state == SUBSCRIBER_STUCK;
+}
+
 /* A holder with what it had at the last look. */
 struct row {
 	const struct snapshot_holder *holder;
@@ -251,6 +282,7 @@ int view_build(struct view *ret_view, const struct snapshot *before, const struc
 
 	add_pools(&view, before, now, line_columns);
 	add_rings(&view, before, now, line_columns);
+	add_subscribers(&view, now, line_columns);
 	add_holders(&view, before, now, sort, line_columns);
 	if (view.error < 0) {
 		int error = view.error;

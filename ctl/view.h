@@ -26,7 +26,7 @@ const char *view_sort_name(enum view_sort sort);
 struct view_line {
 	char text[TABLE_ROW_BYTES];
 	bool is_heading;
-	bool is_alarm;			/* an allocation failed there since the last look */
+	bool is_alarm;			/* an allocation failed there since the last look, or it is stuck */
 	int bar_columns;		/* 0: none; two blanks before it, a percentage behind */
 	enum text_level level;		/* of the bar */
 	uint64_t used;

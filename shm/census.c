@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "chunk_manager.h"
+#include "end.h"
 #include "pool.h"
 #include "queue.h"
 #include "topic.h"
@@ -65,9 +66,39 @@ static void count_in_flight(struct pass *pass, uint32_t queue)
 	ring->bytes += pass->pool->chunk_size;
 }
 
+static int compare_readers(const void *left, const void *right)
+{
+	const struct census_reader *a = left, *b = right;
+
+	if (a->topic != b->topic)
+		return a->topic < b->topic ? -1 : 1;
+	return (a->holder > b->holder) - (a->holder < b->holder);
+}
+
+static struct census_reader *find_reader(const struct census *census, uint32_t topic,
+					 uint32_t holder)
+{
+	const struct census_reader wanted = { .topic = topic, .holder = holder };
+
+	if (census->n_readers == 0)
+		return NULL;
+	return bsearch(&wanted, census->readers, census->n_readers, sizeof(wanted),
+		       compare_readers);
+}
+
+static void count_held(struct pass *pass, uint32_t topic, uint32_t holder)
+{
+	struct census_reader *reader = find_reader(pass->census, topic, holder);
+
+	pass->n_read += 8;
+	if (reader)
+		reader->holds++;
+}
+
 static void count_shared(struct pass *pass, uint32_t manager)
 {
 	struct census *census = pass->census;
+	uint32_t topic;
 
 	/* In the managers' own pool it is a stamp. */
 	if (!pass->is_data) {
@@ -79,6 +110,8 @@ static void count_shared(struct pass *pass, uint32_t manager)
 		return;
 	}
 	pass->counts->shared++;
+	topic = census->n_readers > 0 ? chunk_manager_topic(pass->segment, manager)
+				      : MEMPOOL_HOLDER_NONE;
 	for (uint32_t i = 0; i < census->n_holders / 64; i++) {
 		uint64_t bits = chunk_manager_sharers(pass->segment, manager, i);
 
@@ -89,6 +122,8 @@ static void count_shared(struct pass *pass, uint32_t manager)
 			census->holds[(size_t)id * census->n_pools + pass->pool->id].shared++;
 			census->holders[id].all.shared++;
 			census->holders[id].shared_bytes += pass->pool->chunk_size;
+			if (topic != MEMPOOL_HOLDER_NONE)
+				count_held(pass, topic, id);
 		}
 	}
 }
@@ -158,6 +193,29 @@ static void add_up(struct census *census)
 	}
 }
 
+/* Who reads what, each once. Return: 0 or -ENOMEM. */
+static int note_readers(struct census *census, const struct segment *segment)
+{
+	struct end end;
+	size_t n = 0;
+
+	census->readers = calloc((size_t)segment->geometry.n_ends + 1, sizeof(*census->readers));
+	if (!census->readers)
+		return -ENOMEM;
+	for (uint32_t line = 0; end_find(segment, &line, &end); line++)
+		if (end.kind == MEMPOOL_END_SUBSCRIBER)
+			census->readers[n++] = (struct census_reader){
+				.topic = segment->ring_places[end.ring].holder,
+				.holder = end.holder,
+			};
+	qsort(census->readers, n, sizeof(*census->readers), compare_readers);
+	for (size_t i = 0; i < n; i++)
+		if (i == 0 || compare_readers(&census->readers[i],
+					      &census->readers[census->n_readers - 1]) != 0)
+			census->readers[census->n_readers++] = census->readers[i];
+	return 0;
+}
+
 static int census_init(struct census *census, const struct segment *segment)
 {
 	*census = (struct census){
@@ -170,7 +228,8 @@ static int census_init(struct census *census, const struct segment *segment)
 			       sizeof(*census->holds));
 	/* One more than there are: a size of 0 may give NULL. */
 	census->rings = calloc((size_t)census->n_rings + 1, sizeof(*census->rings));
-	if (census->holders && census->holds && census->rings)
+	if (census->holders && census->holds && census->rings &&
+	    note_readers(census, segment) == 0)
 		return 0;
 	census_deinit(census);
 	return -ENOMEM;
@@ -278,7 +337,15 @@ void census_deinit(struct census *census)
 	free(census->holders);
 	free(census->holds);
 	free(census->rings);
+	free(census->readers);
 	*census = CENSUS_NULL;
+}
+
+uint64_t census_holds(const struct census *census, uint32_t topic, uint32_t holder)
+{
+	const struct census_reader *reader = find_reader(census, topic, holder);
+
+	return reader ? reader->holds : 0;
 }
 
 uint64_t census_moves(const struct census_pool *before, const struct census_pool *now)

@@ -19,7 +19,8 @@
  *	OWNED(h)			alone		h: chunks
  *	SENT(0, h)			alone		h: chunks, and given of these
  *	SENT(queue, *)			in_flight	-; the queue counts it
- *	SHARED(m)			shared		each that has its bit in m: shared
+ *	SHARED(m)			shared		each that has its bit in m: shared; of a
+ *							topic's message, a reader: holds
  *	anything else			stray
  *
  * The words are input: an id out of range, or a value that no operation writes, is counted
@@ -67,6 +68,13 @@ struct census_ring {
 	struct queue_tally tally;	/* of a queue; of a topic: n_messages that it keeps */
 };
 
+/* A holder that reads a topic, and how much of that topic it holds: once, however often it reads it. */
+struct census_reader {
+	uint32_t topic;			/* its holder id */
+	uint32_t holder;
+	uint64_t holds;			/* messages, evicted ones too */
+};
+
 struct census {
 	uint32_t n_pools;		/* data pools */
 	uint32_t n_holders;
@@ -74,6 +82,8 @@ struct census {
 	struct census_holder *holders;	/* by id */
 	struct census_hold *holds;	/* by id and data pool: [id * n_pools + pool] */
 	struct census_ring *rings;	/* by place in the ring table */
+	struct census_reader *readers;	/* at its beginning; sorted by topic, then holder */
+	size_t n_readers;
 	uint32_t next_pool;		/* that the pass goes on with, up to n_pools; then */
 	uint32_t next_ring;		/* up to n_rings - 1 */
 	struct census_pool all;		/* the sum of the data pools */
@@ -108,6 +118,9 @@ bool census_is_over(const struct census *census);
 
 /* How much of it is counted, managers and slots too: 100 only when it is over. */
 unsigned int census_percent(const struct census *census, const struct segment *segment);
+
+/* Messages of a topic that a holder holds; 0 of one that did not read it when the count began. */
+uint64_t census_holds(const struct census *census, uint32_t topic, uint32_t holder);
 
 /*
  * How often chunks of a pool changed hands between two countings: each free, send, receipt,

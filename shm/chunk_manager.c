@@ -148,6 +148,22 @@ uint64_t chunk_manager_sharers(const struct segment *segment, uint32_t manager, 
 	return sharers;
 }
 
+uint32_t chunk_manager_topic(const struct segment *segment, uint32_t manager)
+{
+	uint32_t end = MEMPOOL_HOLDER_DAEMON_ID + 1 + segment->geometry.n_topics;
+
+	/* Nobody clears a topic's bit before the manager is somebody else's. */
+	for (uint32_t i = 0; i * 64 < end; i++) {
+		uint64_t bits = atomic_load_explicit(&segment_manager(segment, manager)->sharers[i],
+						     memory_order_relaxed) &
+				topic_bits(segment, i);
+
+		if (bits != 0)
+			return i * 64 + (uint32_t)__builtin_ctzll(bits);
+	}
+	return MEMPOOL_HOLDER_NONE;
+}
+
 /*
  * All bits first, then the ring: a publisher keeps its own bit until its slot is written, so
  * if that bit is gone, a look at the ring that comes later finds the slot.

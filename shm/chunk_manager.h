@@ -80,6 +80,9 @@ bool chunk_manager_is_held(const struct segment *segment, uint32_t manager);
 /* Who holds it among the 64 holders of one word of bits; of topics, those that still do. */
 uint64_t chunk_manager_sharers(const struct segment *segment, uint32_t manager, uint32_t word);
 
+/* The topic where it was published, whether or not that still has it. Return: its holder id, or none. */
+uint32_t chunk_manager_topic(const struct segment *segment, uint32_t manager);
+
 /**
  * chunk_manager_collect() - free manager and chunk if nobody holds them any more
  * @as: in whose name; a client's own id, or the dead one's, so that a reaper that is killed

@@ -3,9 +3,11 @@
  * holder.c - a client that holds what its arguments say, until it is killed
  *
  *	holder NAME [alloc|give|share SIZE COUNT | exhaust SIZE | send QUEUE SIZE |
- *		     publish TOPIC SIZE]...
+ *		     publish TOPIC SIZE | hold TOPIC COUNT]... [stream TOPIC MS | read TOPIC MS]
  *
- * exhaust takes chunks until there is none. Prints "ready" when all is done.
+ * exhaust takes chunks until there is none; hold subscribes, and keeps so many messages. Prints
+ * "ready" when all is done; then stream publishes, or read reads, a message and a pause in turn,
+ * without end.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -70,6 +72,63 @@ static void publish_one(const char *name, const char *size)
 	mempool_topic_close(topic);
 }
 
+static struct mempool_topic *open_topic(const char *name)
+{
+	struct mempool_topic *topic;
+
+	must(name, mempool_topic_open(client, name, &topic));
+	return topic;
+}
+
+static struct mempool_subscriber *subscribe(const char *name)
+{
+	struct mempool_subscriber *subscriber;
+
+	must(name, mempool_topic_subscribe(open_topic(name), MEMPOOL_TOPIC_OLDEST, &subscriber));
+	return subscriber;
+}
+
+static void keep(const char *name, unsigned long n)
+{
+	struct mempool_subscriber *subscriber = subscribe(name);
+	const void *chunk;
+
+	while (n-- > 0)
+		must(name, mempool_subscriber_next(subscriber, &chunk, NULL, NULL, -1));
+}
+
+static void nap(const char *ms)
+{
+	usleep((useconds_t)strtoul(ms, NULL, 10) * 1000);
+}
+
+static void say_ready(void)
+{
+	puts("ready");
+	fflush(stdout);
+}
+
+static _Noreturn void stream(const char *name, const char *ms)
+{
+	struct mempool_topic *topic = open_topic(name);
+
+	say_ready();
+	for (;; nap(ms))
+		must(name, mempool_topic_publish(topic, must_alloc("8"), 8));
+}
+
+static _Noreturn void read_all(const char *name, const char *ms)
+{
+	struct mempool_subscriber *subscriber = subscribe(name);
+	const void *chunk;
+
+	say_ready();
+	for (;; nap(ms)) {
+		must(name, mempool_subscriber_next(subscriber, &chunk, NULL, NULL, -1));
+		must(name, mempool_free(client, chunk));
+	}
+}
+
 static void exhaust(const char *size)
 {
 	while (mempool_alloc(client, strtoul(size, NULL, 10)))
@@ -100,13 +159,18 @@ int main(int argc, char **argv)
 				send_one(argv[i + 1], argv[i + 2]);
 			else if (strcmp(verb, "publish") == 0)
 				publish_one(argv[i + 1], argv[i + 2]);
+			else if (strcmp(verb, "hold") == 0)
+				keep(argv[i + 1], strtoul(argv[i + 2], NULL, 10));
+			else if (strcmp(verb, "stream") == 0)
+				stream(argv[i + 1], argv[i + 2]);
+			else if (strcmp(verb, "read") == 0)
+				read_all(argv[i + 1], argv[i + 2]);
 			else
 				hold(verb, argv[i + 1], strtoul(argv[i + 2], NULL, 10));
 			i += 3;
 		}
 	}
-	puts("ready");
-	fflush(stdout);
+	say_ready();
 	for (;;)
 		pause();
 }

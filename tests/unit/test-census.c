@@ -9,6 +9,7 @@
 
 #include "shm/census.h"
 #include "shm/chunk_manager.h"
+#include "shm/end.h"
 #include "shm/layout.h"
 #include "shm/pool.h"
 #include "shm/segment.h"
@@ -235,6 +236,35 @@ START_TEST(test_census_of_a_topic_counts_what_it_keeps)
 }
 END_TEST
 
+/* Also one that the topic has evicted; and of nobody who does not read it. */
+START_TEST(test_census_of_readers_counts_what_they_hold_of_a_topic)
+{
+	const uint32_t other = 5;
+	struct topic_slot slot;
+	struct topic topic;
+
+	ck_assert_int_ge(end_take(segment, end_word(MEMPOOL_END_SUBSCRIBER, topic_ring, bob, 0)), 0);
+	ck_assert_int_ge(end_take(segment, end_word(MEMPOOL_END_SUBSCRIBER, topic_ring, bob, 0)), 0);
+	ck_assert_int_ge(end_take(segment, end_word(MEMPOOL_END_SUBSCRIBER, topic_ring, other, 0)),
+			 0);
+	ck_assert_int_eq(topic_view(&topic, segment, topic_ring), 0);
+	for (uint32_t i = 0; i < 3; i++) {
+		share(0, i, i, i < 2 ? topic_id : MEMPOOL_HOLDER_NONE);
+		chunk_manager_set(segment, i, bob);
+	}
+	topic_next_free(&topic, &slot);
+	atomic_store(&segment_manager(segment, 1)->position, (uint32_t)slot.position);
+	ck_assert(topic_put(&topic, &slot, 1));
+
+	ck_assert_int_eq(census_take(segment, &census), 0);
+	ck_assert_uint_eq(census.n_readers, 2);
+	ck_assert_uint_eq(census_holds(&census, topic_id, bob), 2);
+	ck_assert_uint_eq(census_holds(&census, topic_id, other), 0);
+	ck_assert_uint_eq(census_holds(&census, topic_id, alice), 0);
+	assert_adds_up();
+}
+END_TEST
+
 START_TEST(test_census_moves_count_each_change_of_hands)
 {
 	struct census before = CENSUS_NULL;
@@ -364,6 +394,7 @@ int main(void)
 	tcase_add_test(tcase, test_census_per_holder_and_pool);
 	tcase_add_test(tcase, test_census_of_shared_counts_once_and_for_each_holder);
 	tcase_add_test(tcase, test_census_of_a_topic_counts_what_it_keeps);
+	tcase_add_test(tcase, test_census_of_readers_counts_what_they_hold_of_a_topic);
 	tcase_add_test(tcase, test_census_moves_count_each_change_of_hands);
 	tcase_add_test(tcase, test_census_moves_over_the_last_generation);
 	tcase_add_test(tcase, test_census_of_managers_no_chunks_of_their_holder);
