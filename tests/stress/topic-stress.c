@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * topic-stress.c - one publishes, many read at their own speed, some are killed and started
- *		    again, one is stopped: everybody's received + missed is what was published
+ *		    again, one is stopped: everybody's received + missed is what was published,
+ *		    whichever messages it reads, and whether it holds, copies or only looks at them
  *
  *	topic-stress [--seconds N] [--kill-every STEPS] [--subscribers N] [--capacity N] [--seed N]
  *
@@ -30,6 +31,10 @@
 #define N_WORDS 8
 #define N_SPARE 200		/* chunks, for the dead and for caches */
 #define NAP_EVERY 4000		/* messages, so that fast readers sleep as well */
+
+/* How subscribers read, in turn. */
+enum policy { ALL, PEEK, NEWEST, COPY, OTHERS, LAST, N_POLICIES };
+#define N_LAST 5
 
 struct arena {
 	_Atomic bool stop;
@@ -72,7 +77,9 @@ static void publish(struct mempool_topic *topic, struct mempool_client *client, 
 		crew_fault("message %llu: no chunk: %s", (unsigned long long)number,
 			   strerror(errno));
 	for (unsigned int i = 0; i < N_WORDS; i++)
-		chunk[i] = word_of(number, i);
+		/* One that peeks may read it meanwhile. */
+		atomic_store_explicit((_Atomic uint64_t *)&chunk[i], word_of(number, i),
+				      memory_order_relaxed);
 	r = mempool_topic_publish(topic, chunk, length_of(number));
 	if (r < 0)
 		crew_fault("publish: %s", strerror(-r));
@@ -111,17 +118,89 @@ static uint64_t check(const uint64_t *chunk, size_t length)
 	return number;
 }
 
+/* A message that was read: held, or a copy. */
+struct message {
+	uint64_t words[N_WORDS];	/* of a copy */
+	const uint64_t *content;
+	size_t length;
+	uint64_t missed;
+	bool is_held;
+};
+
+/* Whole, or -ESTALE: it is missed, and the next one tells. */
+static int peek(struct mempool_subscriber *subscriber, struct message *message, int64_t timeout_ns)
+{
+	const void *chunk;
+	int r = mempool_subscriber_peek(subscriber, &chunk, &message->length, NULL, &message->missed,
+					timeout_ns);
+
+	if (r < 0)
+		return r;
+	for (unsigned int i = 0; i < N_WORDS; i++)
+		message->words[i] = atomic_load_explicit((const _Atomic uint64_t *)chunk + i,
+							 memory_order_relaxed);
+	return mempool_subscriber_verify(subscriber);
+}
+
+static int copy(struct mempool_subscriber *subscriber, struct message *message, int64_t timeout_ns)
+{
+	int r = mempool_subscriber_copy(subscriber, message->words, sizeof(message->words),
+					&message->length, NULL, &message->missed, timeout_ns);
+
+	/* Of one that is shorter, what it says all the same. */
+	for (size_t i = message->length / sizeof(uint64_t); r == 0 && i < N_WORDS; i++)
+		message->words[i] = message->words[0] + i;
+	return r;
+}
+
+static int read_one(struct mempool_subscriber *subscriber, enum policy policy,
+		    struct message *message, int64_t timeout_ns)
+{
+	const void *chunk;
+	int r;
+
+	message->content = message->words;
+	message->is_held = policy != PEEK && policy != COPY;
+	if (policy == PEEK)
+		return peek(subscriber, message, timeout_ns);
+	if (policy == COPY)
+		return copy(subscriber, message, timeout_ns);
+	r = mempool_subscriber_next(subscriber, &chunk, &message->length, &message->missed,
+				    timeout_ns);
+	if (r == 0)
+		message->content = chunk;
+	return r;
+}
+
+static int subscribe(struct mempool_topic *topic, enum policy policy, bool is_first_life,
+		     struct mempool_subscriber **ret_subscriber)
+{
+	struct mempool_subscribe_options options = {
+		.size = sizeof(options),
+		.start = is_first_life ? MEMPOOL_TOPIC_OLDEST : MEMPOOL_TOPIC_NEW,
+		.flags = policy == NEWEST ? MEMPOOL_SUBSCRIBE_NEWEST :
+			 policy == OTHERS ? MEMPOOL_SUBSCRIBE_OTHERS : 0,
+	};
+
+	if (policy == LAST) {
+		options.start = MEMPOOL_TOPIC_LAST;
+		options.n_last = N_LAST;
+	}
+	return mempool_topic_subscribe_with(topic, &options, ret_subscriber);
+}
+
 static void run_subscriber(unsigned int number, struct mempool_client *client,
 			   struct mempool_topic *topic)
 {
 	bool is_first_life = arena->counts[number].n_lives++ == 0;
 	uint64_t before = arena->n_published, after, next = 0;
+	const enum policy policy = number % N_POLICIES;
 	struct mempool_subscriber *subscriber;
 	bool has_begun = false;
+	uint64_t pending = 0;
 	int r;
 
-	r = mempool_topic_subscribe(topic, is_first_life ? MEMPOOL_TOPIC_OLDEST
-							 : MEMPOOL_TOPIC_NEW, &subscriber);
+	r = subscribe(topic, policy, is_first_life, &subscriber);
 	if (r < 0)
 		crew_fault("subscribe: %s", strerror(-r));
 	/* One may be published and not yet counted. */
@@ -131,26 +210,30 @@ static void run_subscriber(unsigned int number, struct mempool_client *client,
 	for (;;) {
 		/* Before the look: what that does not find will not come. */
 		bool is_over = arena->is_over;
-		const void *chunk;
+		struct message message = { .missed = 0 };
 		uint64_t missed, found;
-		size_t length;
 
-		r = mempool_subscriber_next(subscriber, &chunk, &length, &missed,
-					    is_over ? 0 : INT64_C(100000000));
+		r = read_one(subscriber, policy, &message, is_over ? 0 : INT64_C(100000000));
 		if (r == -EAGAIN && is_over)
 			break;
 		if (r == -EAGAIN)
 			continue;
+		/* What it was told to have missed before that counts with what comes. */
+		pending += message.missed;
+		if (r == -ESTALE)
+			continue;
 		if (r < 0)
 			crew_fault("next: %s", strerror(-r));
 
-		found = check(chunk, length);
+		missed = pending;
+		pending = 0;
+		found = check(message.content, message.length);
 		if (has_begun && found != next + missed)
 			crew_fault("message %llu after %llu, but %llu missed",
 				   (unsigned long long)found, (unsigned long long)next,
 				   (unsigned long long)missed);
 		if (!has_begun && !is_first_life &&
-		    (found - missed < before || found - missed > after))
+		    (found - missed + (policy == LAST ? N_LAST : 0) < before || found - missed > after))
 			crew_fault("subscribed at %llu, between %llu and %llu",
 				   (unsigned long long)(found - missed),
 				   (unsigned long long)before, (unsigned long long)after);
@@ -162,10 +245,10 @@ static void run_subscriber(unsigned int number, struct mempool_client *client,
 		/* The first one is as fast as it can be, the others slower and slower. */
 		if (number > 1)
 			pause_ns((int64_t)number * number * 10000);
-		if (check(chunk, length) != found)
+		if (check(message.content, message.length) != found)
 			crew_fault("message %llu changed while it was held",
 				   (unsigned long long)found);
-		r = mempool_free(client, chunk);
+		r = message.is_held ? mempool_free(client, message.content) : 0;
 		if (r < 0)
 			crew_fault("free: %s", strerror(-r));
 	}
