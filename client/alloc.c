@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "alloc.h"
+#include "bound.h"
 #include "cache.h"
 #include "locate.h"
 #include "share.h"
@@ -31,11 +32,29 @@ static void count_one(_Atomic uint64_t *counter)
 	atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
 }
 
+/* As cache_claim(), of a client that is bounded. -EDQUOT: it holds as much as it may. */
+static __attribute__((noinline)) int claim_counted(struct cache *cache, struct magazine *magazine,
+						   uint32_t *ret_index)
+{
+	int r = bound_reserve(cache, &magazine->pool);
+
+	if (r < 0)
+		return r;
+	r = cache_claim(cache, magazine, ret_index);
+	if (r == 0)
+		bound_keep(cache);
+	else
+		bound_cancel(cache);
+	return r;
+}
+
 /*
  * Nothing left in the pool at this rank: those of the same size, which are one class with it,
- * then the larger ones, if the segment says so.
+ * then the larger ones, if the segment says so. Those that the client's bound has no room for are
+ * passed over: others may free what would fit.
  */
-static void *alloc_elsewhere(struct cache *cache, uint32_t rank, size_t size, size_t alignment)
+static inline __attribute__((always_inline)) void *
+alloc_elsewhere(struct cache *cache, uint32_t rank, size_t size, size_t alignment, bool is_bounded)
 {
 	struct mempool_client *client = cache_client(cache);
 	const struct pool *fitting = &cache->magazines[rank].pool;
@@ -49,7 +68,8 @@ static void *alloc_elsewhere(struct cache *cache, uint32_t rank, size_t size, si
 			break;
 		if (!is_aligned(&magazine->pool, alignment))
 			continue;
-		if (cache_claim(cache, magazine, &index) == 0) {
+		if ((is_bounded ? claim_counted(cache, magazine, &index)
+				: cache_claim(cache, magazine, &index)) == 0) {
 			if (is_larger)
 				count_one(&fitting->state->n_served_larger);
 			return alloc_prepare(&magazine->pool, index, size);
@@ -88,6 +108,23 @@ int alloc_rank(const struct mempool_client *client, size_t size, size_t alignmen
 	return -EMSGSIZE;
 }
 
+/* Of one that is bounded. */
+static __attribute__((noinline)) void *alloc_counted(struct cache *cache, uint32_t rank,
+						     size_t size, size_t alignment)
+{
+	struct magazine *magazine = &cache->magazines[rank];
+	uint32_t index;
+	int r = claim_counted(cache, magazine, &index);
+
+	if (r == 0)
+		return alloc_prepare(&magazine->pool, index, size);
+	if (r == -EDQUOT) {
+		errno = EDQUOT;
+		return NULL;
+	}
+	return alloc_elsewhere(cache, rank, size, alignment, true);
+}
+
 /* Not simply the first hint of the first pool: all other cases, errors among them. */
 static __attribute__((noinline)) void *alloc_slowly(struct mempool_client *client, size_t size,
 						    size_t alignment)
@@ -104,9 +141,11 @@ static __attribute__((noinline)) void *alloc_slowly(struct mempool_client *clien
 		errno = -rank;
 		return NULL;
 	}
+	if (unlikely(cache->is_bounded))
+		return alloc_counted(cache, (uint32_t)rank, size, alignment);
 	magazine = &cache->magazines[rank];
 	if (cache_claim(cache, magazine, &index) < 0)
-		return alloc_elsewhere(cache, (uint32_t)rank, size, alignment);
+		return alloc_elsewhere(cache, (uint32_t)rank, size, alignment, false);
 	return alloc_prepare(&magazine->pool, index, size);
 }
 
@@ -272,6 +311,20 @@ static __attribute__((noinline)) int free_slowly(struct mempool_client *client,
 	return share_holds(client, word) ? share_drop(client, word_value(word)) : -EPERM;
 }
 
+/* By one whose cache is not at hand, or that is bounded. */
+static __attribute__((noinline)) int free_counted(struct mempool_client *client, const void *chunk)
+{
+	struct cache *cache = cache_get_quickly(client);
+	int r;
+
+	if (!cache)
+		return -errno;
+	r = free_slowly(client, chunk);
+	if (r == 0 && cache->is_bounded)
+		bound_let_go(cache, &cache->last->pool);
+	return r;
+}
+
 PUBLIC int mempool_free(struct mempool_client *client, const void *chunk)
 {
 	struct cache *cache = cache_current;
@@ -280,8 +333,8 @@ PUBLIC int mempool_free(struct mempool_client *client, const void *chunk)
 	uint32_t index;
 	uint64_t seen;
 
-	if (unlikely(cache_client(cache) != client))
-		return free_slowly(client, chunk);
+	if (unlikely(cache_plain(cache) != client))
+		return free_counted(client, chunk);
 	magazine = cache->last;
 	if (unlikely(pool_index(&magazine->pool,
 				(uintptr_t)chunk - (uintptr_t)magazine->pool.data,

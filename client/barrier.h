@@ -18,6 +18,12 @@ bool barrier_is_there(void);
 /* Register this process; may be called again. false: order your own stores (seq_cst). */
 bool barrier_register(void);
 
+/* The same for barrier_own(). false: it will not do. */
+bool barrier_register_own(void);
+
+/* A full barrier in all threads of this process alone. false: it could not be issued. */
+bool barrier_own(void);
+
 /*
  * A full barrier in all threads of all registered processes. false: it could not be issued.
  * Source: membarrier(2), MEMBARRIER_CMD_GLOBAL_EXPEDITED.

@@ -7,11 +7,14 @@
 #include <string.h>
 
 #include "barrier.h"
+#include "bound.h"
 #include "locate.h"
 #include "shm/clock.h"
 #include "shm/eventcount.h"
 
-static struct cache cache_none = { .client = CACHE_ORPHAN, .writer = CACHE_ORPHAN };
+static struct cache cache_none = {
+	.client = CACHE_ORPHAN, .plain = CACHE_ORPHAN, .writer = CACHE_ORPHAN,
+};
 _Thread_local struct cache *cache_current = &cache_none;
 
 /* The calling thread's caches, the newest first. Only it walks and changes its list. */
@@ -226,6 +229,7 @@ static struct cache *cache_new(struct mempool_client *client)
 			 client->holder;
 	const struct pool *pools = client->segment->pools;
 	const struct pool *managers = segment_managers(client->segment);
+	struct mempool_client *plain = client->bound.is_set ? CACHE_ORPHAN : client;
 	uint64_t n_indices = magazine_capacity(managers);
 	size_t wiped_bytes;
 	struct cache *cache;
@@ -245,7 +249,8 @@ static struct cache *cache_new(struct mempool_client *client)
 		.wiped_bytes = wiped_bytes,
 		.last = cache->magazines,
 		.client = client,
-		.writer = client->role == MEMPOOL_ROLE_MEMBER ? client : CACHE_ORPHAN,
+		.plain = plain,
+		.writer = client->role == MEMPOOL_ROLE_MEMBER ? plain : CACHE_ORPHAN,
 		.holder = client->holder,
 		.owned = (uint32_t)word_claimed(0, client->holder),
 		.freeable = client->seq_cst || client->checked
@@ -253,6 +258,8 @@ static struct cache *cache_new(struct mempool_client *client)
 				    : (uint32_t)word_claimed(0, client->holder),
 		.seq_cst = client->seq_cst,
 		.checked = client->checked,
+		.is_bounded = client->bound.is_set,
+		.frees_singly = client->checked || client->bound.is_set,
 		.first_until_ns = INT64_MAX,
 		.again_until_ns = INT64_MAX,
 	};
@@ -293,6 +300,7 @@ static void cache_free(struct cache *cache)
 {
 	if (cache_current == cache)
 		cache_current = &cache_none;
+	free(cache->bound.given);
 	process_unmap((unsigned char *)cache + CACHE_KEPT_BYTES, CACHE_KEPT_BYTES,
 		      cache->wiped_bytes);
 }
@@ -329,6 +337,7 @@ static void unlink_from_client(struct cache *cache)
 			cache->next_of_client->previous_of_client =
 				cache->previous_of_client;
 		cache_client(cache)->n_held += count_held(cache);
+		bound_leave(cache);
 		cache_flush(cache);
 	}
 	pthread_mutex_unlock(&process_own()->lock);
@@ -469,6 +478,7 @@ static void orphan_caches(struct mempool_client *client)
 		next = cache->next_of_client;
 		/* Relaxed: no call is under way; O1 publishes it. */
 		atomic_store_explicit(&cache->writer, CACHE_ORPHAN, memory_order_relaxed);
+		atomic_store_explicit(&cache->plain, CACHE_ORPHAN, memory_order_relaxed);
 		/* O1 (release) pairs with O2: its thread may free it at once, without the lock. */
 		atomic_store_explicit(&cache->client, CACHE_ORPHAN, memory_order_release);
 	}

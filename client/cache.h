@@ -23,6 +23,13 @@ static inline struct mempool_client *cache_client(const struct cache *cache)
 	return atomic_load_explicit(&cache->client, memory_order_relaxed);
 }
 
+/* The same, where nothing is to be counted: so a bound costs nothing where there is none. */
+static inline struct mempool_client *cache_plain(const struct cache *cache)
+{
+	/* Relaxed: as cache_client(). */
+	return atomic_load_explicit(&cache->plain, memory_order_relaxed);
+}
+
 /* The same of a member. What a reader may not do compares with this one, and so costs a member
  * nothing to be told apart. */
 static inline struct mempool_client *cache_writer(const struct cache *cache)

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "barrier.h"
+#include "bound.h"
 #include "build_config.h"
 #include "cache.h"
 #include "ends.h"
@@ -150,6 +151,8 @@ void client_unref(struct mempool_client *client)
 		client->segment->memory.base = NULL;
 	share_deinit(client);
 	own_deinit(client);
+	if (!client_is_forked(client))
+		bound_deinit(client);
 	reap_deinit(&client->reap);
 	poller_deinit(&client->poller, client_is_forked(client));
 	segment_free(client->segment);
@@ -416,6 +419,7 @@ static int attach(struct connection *connection, const struct mempool_msg_welcom
 		client_close(client);
 		return -EOPNOTSUPP;
 	}
+	bound_init(client, &(struct holder_bound){ welcome->max_chunks, welcome->max_bytes });
 	client->lock_fd = packet_take(passed, MEMPOOL_PASSED_LOCK);
 	client->connection = *connection;
 	client->connection.holder = welcome->holder;

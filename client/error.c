@@ -29,7 +29,7 @@ static const struct {
 	{ EBUSY, "the chunk is shared, where it must be held alone" },
 	{ ECANCELED, "another thread has ended the wait" },
 	{ ECHILD, "the client was opened before a fork" },
-	{ EDQUOT, "this user has as many clients as one may have" },
+	{ EDQUOT, "the client holds as much as it may, or its user has as many clients as one may have" },
 	{ EINTR, "a signal handler ran during the wait" },
 	{ EINVAL, "an argument is wrong" },
 	{ EMFILE, "this process may open no more descriptors" },

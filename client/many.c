@@ -75,8 +75,10 @@ static ssize_t alloc_many(struct mempool_client *client, size_t size_bytes, void
 		return rank;
 
 	harvest.magazine = &cache->magazines[rank];
+	if (likely(!cache->is_bounded))
+		claim_hints(&harvest);
 	/* The rest as single ones: they ask the words, larger pools, and count what is missing. */
-	for (claim_hints(&harvest); harvest.n < n; harvest.n++) {
+	for (; harvest.n < n; harvest.n++) {
 		void *chunk = alloc_one(client, size_bytes);
 
 		if (!chunk)
@@ -96,6 +98,8 @@ PUBLIC int mempool_alloc_all(struct mempool_client *client, size_t size_bytes,
 			     void **ret_chunks, size_t n)
 {
 	ssize_t n_taken = alloc_many(client, size_bytes, ret_chunks, n);
+	/* Of the one that could not be had. */
+	int error = errno;
 
 	if (n_taken < 0)
 		return (int)n_taken;
@@ -103,7 +107,7 @@ PUBLIC int mempool_alloc_all(struct mempool_client *client, size_t size_bytes,
 		return 0;
 	while (n_taken-- > 0)
 		free_one(client, ret_chunks[n_taken]);
-	return -EAGAIN;
+	return -error;
 }
 
 /* Freed chunks of one leaf, whose hints are still to be pushed. */
@@ -135,7 +139,7 @@ PUBLIC ssize_t mempool_free_many(struct mempool_client *client, void *const *chu
 		uint32_t index;
 
 		if (pool_index(pool, (uintptr_t)chunks[i] - (uintptr_t)pool->data, &index) < 0 ||
-		    cache->checked ||
+		    cache->frees_singly ||
 		    pool_release(pool, index, cache->holder, cache->seq_cst) < 0) {
 			/* Another pool, shared, or a mistake; nobody waits for it with our hints. */
 			push_leaf(&leaf);

@@ -18,7 +18,8 @@
  * daemon frees what the close has left.
  *
  * Locks: only that of the process, for opening, closing, and a thread's first and last call with a
- * client; never in alloc, free or hand-over, and not by a fork.
+ * client; never in alloc, free or hand-over, but of a thread that is at its client's bound (bound.h);
+ * and not by a fork.
  */
 #ifndef CLIENT_PARTS_H
 #define CLIENT_PARTS_H
@@ -52,6 +53,42 @@
 /* The low half of no word: FREE has no value. */
 #define CACHE_NO_WORD 1
 
+/* What a client may hold, and its threads of that (bound.h). */
+enum bound_kind {
+	BOUND_CHUNKS,
+	BOUND_BYTES,
+	BOUND_N_KINDS,
+};
+
+/*
+ * Handles of chunks that a thread gave, and that were not taken when somebody looked last; 0: was
+ * taken. The thread adds to them; all else is changed under the lock of the process.
+ */
+struct bound_given {
+	struct bound_given *next;	/* of what ended threads have left */
+	uint32_t capacity;
+	_Atomic uint32_t n;
+	_Atomic uint64_t handles[];
+};
+
+struct bound_share {
+	struct bound_credit {
+		_Atomic int64_t limit;
+		_Atomic int64_t wanted;
+		_Atomic int64_t held;
+		int64_t asked;		/* what the limit was, when another thread asks for some of it */
+	} credits[BOUND_N_KINDS];
+	struct bound_given *given;	/* NULL: nothing yet */
+};
+
+/* The rest, under the lock. */
+struct bound {
+	bool is_set;
+	bool seq_cst;			/* no membarrier: each thread orders its own steps */
+	int64_t spare[BOUND_N_KINDS];
+	struct bound_given *left;	/* by threads that have ended */
+};
+
 struct magazine {
 	uint32_t n;			/* hints in it */
 	uint32_t capacity;
@@ -81,12 +118,16 @@ struct cache {
 
 	/* From here on it is wiped there (process.h): nobody's cache, with nothing in it. */
 	_Atomic(struct mempool_client *) client;	/* CACHE_ORPHAN: closed */
-	_Atomic(struct mempool_client *) writer;	/* the same; CACHE_ORPHAN of a reader, too */
+	_Atomic(struct mempool_client *) plain;	/* the same; CACHE_ORPHAN where what is held is
+						 * counted (bound.h) */
+	_Atomic(struct mempool_client *) writer; /* the same; CACHE_ORPHAN of a reader, too */
 	uint32_t holder;		/* copies of the client's, at hand */
 	uint32_t owned;			/* the low half of a word that says OWNED(holder) */
 	uint32_t freeable;		/* the same, where a plain store may free; else no word's */
 	bool seq_cst;
 	bool checked;
+	bool is_bounded;
+	bool frees_singly;		/* of many, each as a call of its own */
 	uint16_t first_fit[64];		/* by bits of size - 1: bytes from here to the magazine */
 	/* Of alloc_wait(), else INT64_MAX: when to stop the first scan of a pool, and further ones. */
 	int64_t first_until_ns;
@@ -95,6 +136,7 @@ struct cache {
 					 * alloc and free */
 	uint64_t n_wakes_seen;		/* by waits of this thread; see wait.h */
 	bool is_deaf;			/* a scan's membarrier failed: a free may not tell it */
+	struct bound_share bound;	/* of one that is bounded */
 	struct magazine managers;
 	struct magazine magazines[];		/* by rank: data pools from small to large; then
 						 * an empty one, for sizes that no pool has */
@@ -126,6 +168,7 @@ struct mempool_client {
 	_Atomic uint32_t *references;	/* by manager; see share.h */
 	_Atomic uint64_t *_Atomic own;	/* the same; see own.h */
 	struct reap reap;		/* for close, so that it needs no memory then */
+	struct bound bound;		/* the rest of it under the lock of the process */
 	uint64_t n_held;		/* of threads that have ended; under the lock of the process */
 	struct cache *caches;		/* the same, as are the links */
 };

@@ -14,6 +14,7 @@
 #include <stdalign.h>
 #include <stdlib.h>
 
+#include "bound.h"
 #include "cache.h"
 #include "client.h"
 #include "ends.h"
@@ -100,8 +101,9 @@ struct parcel {
 };
 
 /* OWNED(me) -> SENT(queue, me). */
-static inline int seal(const struct mempool_queue *queue, struct cache *cache, void *chunk,
-		       size_t length, struct parcel *ret_parcel)
+static inline __attribute__((always_inline)) int
+seal(const struct mempool_queue *queue, struct cache *cache, void *chunk, size_t length,
+     struct parcel *ret_parcel)
 {
 	struct mempool_entry *entry;
 	const struct pool *pool;
@@ -148,8 +150,8 @@ static void unseal(const struct mempool_queue *queue, const struct parcel *parce
 			      memory_order_release);
 }
 
-static inline int send_once(struct mempool_queue *queue, struct cache *cache, void *chunk,
-			    size_t length)
+static inline __attribute__((always_inline)) int
+send_once(struct mempool_queue *queue, struct cache *cache, void *chunk, size_t length)
 {
 	struct parcel parcel;
 	int r;
@@ -166,24 +168,77 @@ static inline int send_once(struct mempool_queue *queue, struct cache *cache, vo
 	return r;
 }
 
-static inline int receive_once(struct mempool_queue *queue, struct cache *cache,
-			       void **ret_chunk, size_t *ret_length)
+/* What was popped, as the caller gets it. */
+static inline void receive(const struct mempool_queue *queue, struct cache *cache, uint64_t handle,
+			   void **ret_chunk, size_t *ret_length)
 {
 	const struct pool *pool;
-	uint64_t handle;
 	uint32_t index;
-	int r;
 
-	r = queue_pop(&queue->queue, cache->holder, &handle);
-	if (r < 0)
-		return r;
 	cache->n_moved++;
 	pool = &queue->queue.segment->pools[handle_pool(handle)];
 	index = handle_index(handle);
 	*ret_chunk = pool_chunk(pool, index);
 	if (ret_length)
 		*ret_length = pool_length(pool, index);	/* ordered by the word's swap */
+}
+
+static inline __attribute__((always_inline)) int
+receive_once(struct mempool_queue *queue, struct cache *cache, void **ret_chunk,
+	     size_t *ret_length)
+{
+	uint64_t handle;
+	int r;
+
+	r = queue_pop(&queue->queue, cache->holder, &handle);
+	if (r == 0)
+		receive(queue, cache, handle, ret_chunk, ret_length);
+	return r;
+}
+
+/* Of one that is bounded: the same two, and counted. */
+static int send_counted(struct mempool_queue *queue, struct cache *cache, void *chunk, size_t length)
+{
+	int r = send_once(queue, cache, chunk, length);
+
+	if (r == 0)
+		bound_let_go(cache, &cache->last->pool);
+	return r;
+}
+
+static int may_receive(void *userdata, const struct pool *pool)
+{
+	return bound_reserve(userdata, pool);
+}
+
+static int receive_counted(struct mempool_queue *queue, struct cache *cache, void **ret_chunk,
+			   size_t *ret_length)
+{
+	uint64_t handle;
+	int r;
+
+	r = queue_pop_if(&queue->queue, cache->holder, may_receive, cache, &handle);
+	if (r < 0) {
+		bound_cancel(cache);
+		return r;
+	}
+	bound_keep(cache);
+	receive(queue, cache, handle, ret_chunk, ret_length);
 	return 0;
+}
+
+/* Whether it is bounded or not. */
+static int send_any(struct mempool_queue *queue, struct cache *cache, void *chunk, size_t length)
+{
+	return cache->is_bounded ? send_counted(queue, cache, chunk, length)
+				 : send_once(queue, cache, chunk, length);
+}
+
+static int receive_any(struct mempool_queue *queue, struct cache *cache, void **ret_chunk,
+		       size_t *ret_length)
+{
+	return cache->is_bounded ? receive_counted(queue, cache, ret_chunk, ret_length)
+				 : receive_once(queue, cache, ret_chunk, ret_length);
 }
 
 /* One call of send or receive: what is left of it to do. */
@@ -214,14 +269,41 @@ static struct wait_place place_of(const struct mempool_queue *queue, struct cach
 	};
 }
 
+/* One after the other, until it is done or one fails. */
+static inline int send_job(struct job *job, bool is_bounded)
+{
+	int r = 0;
+
+	for (; job->n_done < job->n && r == 0; job->n_done += r == 0) {
+		void *chunk = job->chunks[job->n_done];
+		size_t length = job->lengths[job->n_done];
+
+		r = is_bounded ? send_counted(job->queue, job->cache, chunk, length)
+			       : send_once(job->queue, job->cache, chunk, length);
+	}
+	return r;
+}
+
+static inline int receive_job(struct job *job, bool is_bounded)
+{
+	int r = 0;
+
+	for (; job->n_done < job->n && r == 0; job->n_done += r == 0) {
+		void **ret_chunk = &job->chunks[job->n_done];
+		size_t *ret_length = job->lengths ? &job->lengths[job->n_done] : NULL;
+
+		r = is_bounded ? receive_counted(job->queue, job->cache, ret_chunk, ret_length)
+			       : receive_once(job->queue, job->cache, ret_chunk, ret_length);
+	}
+	return r;
+}
+
 static int try_send(void *userdata)
 {
 	struct job *job = userdata;
 	size_t before = job->n_done;
-	int r = 0;
+	int r = unlikely(job->cache->is_bounded) ? send_job(job, true) : send_job(job, false);
 
-	for (; job->n_done < job->n && r == 0; job->n_done += r == 0)
-		r = send_once(job->queue, job->cache, job->chunks[job->n_done], job->lengths[job->n_done]);
 	/* One wake for all of them. The swap of the slot was seq_cst, as a publish must be. */
 	if (job->n_done > before)
 		wake(job->queue, &job->queue->queue.ring->filled);
@@ -231,11 +313,8 @@ static int try_send(void *userdata)
 static int try_receive(void *userdata)
 {
 	struct job *job = userdata;
-	int r = 0;
+	int r = unlikely(job->cache->is_bounded) ? receive_job(job, true) : receive_job(job, false);
 
-	for (; job->n_done < job->n && r == 0; job->n_done += r == 0)
-		r = receive_once(job->queue, job->cache, &job->chunks[job->n_done],
-				 job->lengths ? &job->lengths[job->n_done] : NULL);
 	if (job->n_done == 0)
 		return r;
 	wake(job->queue, &job->queue->queue.ring->emptied);
@@ -346,26 +425,42 @@ PUBLIC ssize_t mempool_queue_receive_many(struct mempool_queue *queue, void **re
 	return r < 0 ? r : (ssize_t)job.n_done;
 }
 
-PUBLIC int mempool_queue_send(struct mempool_queue *queue, void *chunk, size_t length,
-			      int64_t timeout_ns)
+/* All that is not a message for which there is room, sent by one whose cache is at hand. @was_full: it
+ * was tried once. */
+static __attribute__((noinline)) int send_slowly(struct mempool_queue *queue, void *chunk,
+						 size_t length, int64_t timeout_ns, bool was_full)
 {
 	struct cache *cache = sender_of(queue);
 	struct wait_place place;
 	struct job job;
 	int r;
 
-	if (unlikely(!cache))
+	if (!cache)
 		return -errno;
-	r = send_once(queue, cache, chunk, length);
-	if (likely(r == 0)) {
+	r = was_full ? -EAGAIN : send_any(queue, cache, chunk, length);
+	if (r == 0)
 		wake(queue, &queue->queue.ring->filled);
-		return 0;
-	}
 	if (r != -EAGAIN)
 		return r;
 	job = (struct job){ queue, cache, &chunk, &length, 1, 0 };
 	place = place_of(queue, cache, &queue->room);
 	return wait_on(&place, try_send, &job, timeout_ns);
+}
+
+PUBLIC int mempool_queue_send(struct mempool_queue *queue, void *chunk, size_t length,
+			      int64_t timeout_ns)
+{
+	struct cache *cache = cache_current;
+	int r;
+
+	if (unlikely(!queue || cache_writer(cache) != queue->client))
+		return send_slowly(queue, chunk, length, timeout_ns, false);
+	r = send_once(queue, cache, chunk, length);
+	if (likely(r == 0)) {
+		wake(queue, &queue->queue.ring->filled);
+		return 0;
+	}
+	return r == -EAGAIN ? send_slowly(queue, chunk, length, timeout_ns, true) : r;
 }
 
 /* So often the queue may be full, and empty when we look for the oldest message. */
@@ -375,13 +470,13 @@ PUBLIC int mempool_queue_send(struct mempool_queue *queue, void *chunk, size_t l
 static int send_or_evict(struct mempool_queue *queue, struct cache *cache, void *chunk,
 			 size_t length, void **ret_oldest, size_t *ret_oldest_length)
 {
-	int r = send_once(queue, cache, chunk, length);
+	int r = send_any(queue, cache, chunk, length);
 
 	for (int i = 0; r == -EAGAIN && !*ret_oldest && i < EVICT_TURNS; i++) {
-		r = receive_once(queue, cache, ret_oldest, ret_oldest_length);
+		r = receive_any(queue, cache, ret_oldest, ret_oldest_length);
 		/* Empty: others have received all, and there was room. */
 		if (r == 0 || r == -EAGAIN)
-			r = send_once(queue, cache, chunk, length);
+			r = send_any(queue, cache, chunk, length);
 	}
 	return r;
 }
@@ -408,26 +503,43 @@ PUBLIC int mempool_queue_send_evict(struct mempool_queue *queue, void *chunk, si
 	return r;
 }
 
-PUBLIC int mempool_queue_receive(struct mempool_queue *queue, void **ret_chunk,
-				 size_t *ret_length, int64_t timeout_ns)
+/* All that is not a message that is there, received by one whose cache is at hand. @was_empty: it
+ * was tried once. */
+static __attribute__((noinline)) int receive_slowly(struct mempool_queue *queue, void **ret_chunk,
+						    size_t *ret_length, int64_t timeout_ns,
+						    bool was_empty)
 {
 	struct cache *cache = receiver_of(queue);
 	struct wait_place place;
 	struct job job;
 	int r;
 
-	if (unlikely(!cache))
+	if (!cache)
 		return -errno;
-	if (unlikely(!ret_chunk))
+	if (!ret_chunk)
 		return -EINVAL;
-	r = receive_once(queue, cache, ret_chunk, ret_length);
-	if (likely(r == 0)) {
+	r = was_empty ? -EAGAIN : receive_any(queue, cache, ret_chunk, ret_length);
+	if (r == 0)
 		wake(queue, &queue->queue.ring->emptied);
-		return 0;
-	}
 	if (r != -EAGAIN)
 		return r;
 	job = (struct job){ queue, cache, ret_chunk, ret_length, 1, 0 };
 	place = place_of(queue, cache, &queue->messages);
 	return wait_on(&place, try_receive, &job, timeout_ns);
+}
+
+PUBLIC int mempool_queue_receive(struct mempool_queue *queue, void **ret_chunk,
+				 size_t *ret_length, int64_t timeout_ns)
+{
+	struct cache *cache = cache_current;
+	int r;
+
+	if (unlikely(!queue || !ret_chunk || cache_plain(cache) != queue->client))
+		return receive_slowly(queue, ret_chunk, ret_length, timeout_ns, false);
+	r = receive_once(queue, cache, ret_chunk, ret_length);
+	if (likely(r == 0)) {
+		wake(queue, &queue->queue.ring->emptied);
+		return 0;
+	}
+	return r == -EAGAIN ? receive_slowly(queue, ret_chunk, ret_length, timeout_ns, true) : r;
 }

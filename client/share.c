@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include "bound.h"
 #include "cache.h"
 #include "locate.h"
 #include "shm/chunk_manager.h"
@@ -234,8 +235,8 @@ PUBLIC int mempool_share(struct mempool_client *client, void *chunk, size_t leng
 	return r;
 }
 
-PUBLIC int mempool_acquire(struct mempool_client *client, uint64_t handle,
-			   const void **ret_chunk, size_t *ret_length)
+static inline int acquire(struct mempool_client *client, uint64_t handle, const void **ret_chunk,
+			  size_t *ret_length)
 {
 	const struct pool *pool;
 	_Atomic uint64_t *word;
@@ -243,8 +244,6 @@ PUBLIC int mempool_acquire(struct mempool_client *client, uint64_t handle,
 	uint64_t seen;
 	int r;
 
-	if (!cache_get(client))
-		return -errno;
 	if (!ret_chunk)
 		return -EINVAL;
 	r = client_locate_handle(client, handle, &pool, &index);
@@ -271,6 +270,52 @@ PUBLIC int mempool_acquire(struct mempool_client *client, uint64_t handle,
 	if (ret_length)
 		*ret_length = pool_length(pool, index);	/* ordered by the word's load */
 	return 0;
+}
+
+static int acquire_counted(struct cache *cache, uint64_t handle, const void **ret_chunk,
+			   size_t *ret_length)
+{
+	struct mempool_client *client = cache_client(cache);
+	const struct pool *pool;
+	uint32_t index;
+	int r;
+
+	r = client_locate_handle(client, handle, &pool, &index);
+	if (r < 0)
+		return r;
+	/* Relaxed: so that a handle that comes too late is told so, whatever the bound. */
+	if (!word_is_shared(atomic_load_explicit(&pool->entries[index].word, memory_order_relaxed),
+			    handle_generation(handle)))
+		return -ESTALE;
+	r = bound_reserve(cache, pool);
+	if (r < 0)
+		return r;
+	r = acquire(client, handle, ret_chunk, ret_length);
+	if (r == 0)
+		bound_keep(cache);
+	else
+		bound_cancel(cache);
+	return r;
+}
+
+/* By one whose cache is not at hand, or that is bounded. */
+static __attribute__((noinline)) int acquire_slowly(struct mempool_client *client, uint64_t handle,
+						    const void **ret_chunk, size_t *ret_length)
+{
+	struct cache *cache = cache_get(client);
+
+	if (!cache)
+		return -errno;
+	return cache->is_bounded ? acquire_counted(cache, handle, ret_chunk, ret_length)
+				 : acquire(client, handle, ret_chunk, ret_length);
+}
+
+PUBLIC int mempool_acquire(struct mempool_client *client, uint64_t handle,
+			   const void **ret_chunk, size_t *ret_length)
+{
+	if (unlikely(!client || cache_plain(cache_current) != client))
+		return acquire_slowly(client, handle, ret_chunk, ret_length);
+	return acquire(client, handle, ret_chunk, ret_length);
 }
 
 /* Return: 0 the chunk is OWNED by us; -EBUSY, -EPERM. */

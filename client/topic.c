@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "bound.h"
 #include "cache.h"
 #include "client.h"
 #include "ends.h"
@@ -117,6 +118,46 @@ static int hold(struct mempool_client *client, const struct topic *topic,
 	return is_same ? -EBADMSG : -EAGAIN;
 }
 
+/* The same of one that is bounded: it is asked before. -EDQUOT: it holds as much as it may. */
+static __attribute__((noinline)) int hold_counted(struct cache *cache, const struct topic *topic,
+						  const struct topic_slot *slot)
+{
+	struct mempool_client *client = cache_client(cache);
+	struct chunk_ref chunk, again;
+	int r;
+
+	if (slot->manager >= segment_managers(client->segment)->n_chunks ||
+	    !chunk_manager_chunk(client->segment, slot->manager, &chunk))
+		return topic_is_same(topic, slot) ? -EBADMSG : -EAGAIN;
+	r = bound_reserve(cache, &client->segment->pools[chunk.pool]);
+	if (r < 0)
+		return topic_is_same(topic, slot) ? r : -EAGAIN;
+	r = hold(client, topic, slot);
+	/* Of another message it was the chunk of another one; then the slot has changed, too. */
+	if (r == 0 && (!chunk_manager_chunk(client->segment, slot->manager, &again) ||
+		       again.pool != chunk.pool)) {
+		share_drop(client, slot->manager);
+		r = -EBADMSG;
+	}
+	if (r == 0)
+		bound_keep(cache);
+	else
+		bound_cancel(cache);
+	return r;
+}
+
+/* What hold_counted() has got goes again. */
+static void drop_counted(struct cache *cache, uint32_t manager)
+{
+	struct mempool_client *client = cache_client(cache);
+	struct chunk_ref chunk;
+	bool is_known = chunk_manager_chunk(client->segment, manager, &chunk);
+
+	share_drop(client, manager);
+	if (is_known)
+		bound_let_go(cache, &client->segment->pools[chunk.pool]);
+}
+
 /* Into the ring, whose oldest message is held while it is evicted. */
 static void put(struct mempool_client *client, const struct topic *topic, uint32_t manager)
 {
@@ -140,19 +181,14 @@ static void put(struct mempool_client *client, const struct topic *topic, uint32
 	} while (!is_put);
 }
 
-PUBLIC int mempool_topic_publish(struct mempool_topic *topic, void *chunk, size_t length)
+static inline int publish(struct mempool_topic *topic, struct cache *cache, void *chunk,
+			  size_t length)
 {
-	struct cache *cache;
 	const struct pool *pool;
 	uint32_t index, manager;
 	uint64_t word;
 	int r;
 
-	if (!topic)
-		return -EINVAL;
-	cache = cache_get_writer_quickly(topic->client);
-	if (!cache)
-		return -errno;
 	r = cache_locate(cache, chunk, &index);
 	if (r < 0)
 		return r;
@@ -174,6 +210,30 @@ PUBLIC int mempool_topic_publish(struct mempool_topic *topic, void *chunk, size_
 	poller_wake(&topic->client->poller, topic->topic.ring_index,
 		    &topic->topic.ring->filled);
 	return 0;
+}
+
+/* By one whose cache is not at hand, or that is bounded. */
+static __attribute__((noinline)) int publish_slowly(struct mempool_topic *topic, void *chunk,
+						    size_t length)
+{
+	struct cache *cache = cache_get_writer_quickly(topic->client);
+	int r;
+
+	if (!cache)
+		return -errno;
+	r = publish(topic, cache, chunk, length);
+	if (r == 0 && cache->is_bounded)
+		bound_let_go(cache, &cache->last->pool);
+	return r;
+}
+
+PUBLIC int mempool_topic_publish(struct mempool_topic *topic, void *chunk, size_t length)
+{
+	if (!topic)
+		return -EINVAL;
+	if (unlikely(cache_writer(cache_current) != topic->client))
+		return publish_slowly(topic, chunk, length);
+	return publish(topic, cache_current, chunk, length);
 }
 
 /* Where a new reader begins. */
@@ -326,11 +386,12 @@ static __attribute__((noinline)) void skip_older(struct mempool_subscriber *subs
 /* One call of next. */
 struct reading {
 	struct mempool_subscriber *subscriber;
+	struct cache *counting;		/* that of one that is bounded; NULL */
 	uint32_t manager;
 };
 
-static inline int hold_next(struct mempool_subscriber *subscriber, bool newest_only,
-			    uint32_t *ret_manager)
+static inline int hold_next(struct mempool_subscriber *subscriber, struct cache *counting,
+			    bool newest_only, uint32_t *ret_manager)
 {
 	struct topic_slot slot;
 	int r;
@@ -343,7 +404,8 @@ static inline int hold_next(struct mempool_subscriber *subscriber, bool newest_o
 			       &slot);
 		if (r < 0)
 			return r;
-		r = hold(subscriber->client, &subscriber->topic, &slot);
+		r = counting ? hold_counted(counting, &subscriber->topic, &slot)
+			     : hold(subscriber->client, &subscriber->topic, &slot);
 		if (r == -EBADMSG) {
 			subscriber->cursor++;
 			subscriber->n_missed++;
@@ -357,6 +419,15 @@ static inline int hold_next(struct mempool_subscriber *subscriber, bool newest_o
 	return 0;
 }
 
+/* What was got is not for the caller. */
+static void drop(const struct reading *reading)
+{
+	if (reading->counting)
+		drop_counted(reading->counting, reading->manager);
+	else
+		share_drop(reading->subscriber->client, reading->manager);
+}
+
 /* The same as try_next(), of one who does not read all. */
 static __attribute__((noinline)) int try_next_of_some(struct reading *reading)
 {
@@ -364,11 +435,11 @@ static __attribute__((noinline)) int try_next_of_some(struct reading *reading)
 	int r;
 
 	if (subscriber->flags == MEMPOOL_SUBSCRIBE_NEWEST)
-		return hold_next(subscriber, true, &reading->manager);
+		return hold_next(subscriber, reading->counting, true, &reading->manager);
 	/* Each further turn passes a message that this client has published. */
-	while ((r = hold_next(subscriber, false, &reading->manager)) == 0 &&
+	while ((r = hold_next(subscriber, reading->counting, false, &reading->manager)) == 0 &&
 	       own_holds(subscriber->client, reading->manager))
-		share_drop(subscriber->client, reading->manager);
+		drop(reading);
 	return r;
 }
 
@@ -380,27 +451,39 @@ static int try_next(void *userdata)
 	if (unlikely(reading->subscriber->flags))
 		r = try_next_of_some(reading);
 	else
-		r = hold_next(reading->subscriber, false, &reading->manager);
+		r = hold_next(reading->subscriber, NULL, false, &reading->manager);
 	/* It may have passed some, and have found nothing behind them. */
 	if (unlikely(r < 0))
 		show_cursor(reading->subscriber);
 	return r;
 }
 
-PUBLIC int mempool_subscriber_next(struct mempool_subscriber *subscriber,
-				   const void **ret_chunk, size_t *ret_length,
-				   uint64_t *ret_missed, int64_t timeout_ns)
+static int try_next_counted(void *userdata)
 {
-	struct reading reading = { .subscriber = subscriber };
+	struct reading *reading = userdata;
+	int r;
+
+	if (reading->subscriber->flags)
+		r = try_next_of_some(reading);
+	else
+		r = hold_next(reading->subscriber, reading->counting, false, &reading->manager);
+	/* As in try_next(). */
+	if (r < 0)
+		show_cursor(reading->subscriber);
+	return r;
+}
+
+static inline int next(struct mempool_subscriber *subscriber, struct cache *counting,
+		       const void **ret_chunk, size_t *ret_length, uint64_t *ret_missed,
+		       int64_t timeout_ns)
+{
+	struct reading reading = { .subscriber = subscriber, .counting = counting };
+	const wait_try_fn try = counting ? try_next_counted : try_next;
 	struct chunk_ref chunk;
 	const struct pool *pool;
 	int r;
 
-	if (!subscriber || !ret_chunk)
-		return -EINVAL;
-	if (!cache_get_quickly(subscriber->client))
-		return -errno;
-	r = try_next(&reading);
+	r = try(&reading);
 	if (r == -EAGAIN)
 		r = wait_on(&(struct wait_place){
 				    .client = subscriber->client,
@@ -408,11 +491,11 @@ PUBLIC int mempool_subscriber_next(struct mempool_subscriber *subscriber,
 				    .look = &subscriber->messages,
 				    .spins = true,
 				    .n_wakes_seen = &subscriber->n_wakes_seen,
-			    }, try_next, &reading, timeout_ns);
+			    }, try, &reading, timeout_ns);
 	if (r < 0)
 		return r;
 	if (!chunk_manager_chunk(subscriber->client->segment, reading.manager, &chunk)) {
-		share_drop(subscriber->client, reading.manager);
+		drop(&reading);
 		return -EBADMSG;
 	}
 
@@ -423,6 +506,30 @@ PUBLIC int mempool_subscriber_next(struct mempool_subscriber *subscriber,
 		*ret_length = pool_length(pool, chunk.index);
 	tell_missed(subscriber, ret_missed);
 	return 0;
+}
+
+/* By one whose cache is not at hand, or that is bounded. */
+static __attribute__((noinline)) int next_slowly(struct mempool_subscriber *subscriber,
+						 const void **ret_chunk, size_t *ret_length,
+						 uint64_t *ret_missed, int64_t timeout_ns)
+{
+	struct cache *cache = cache_get_quickly(subscriber->client);
+
+	if (!cache)
+		return -errno;
+	return next(subscriber, cache->is_bounded ? cache : NULL, ret_chunk, ret_length, ret_missed,
+		    timeout_ns);
+}
+
+PUBLIC int mempool_subscriber_next(struct mempool_subscriber *subscriber,
+				   const void **ret_chunk, size_t *ret_length,
+				   uint64_t *ret_missed, int64_t timeout_ns)
+{
+	if (!subscriber || !ret_chunk)
+		return -EINVAL;
+	if (unlikely(cache_plain(cache_current) != subscriber->client))
+		return next_slowly(subscriber, ret_chunk, ret_length, ret_missed, timeout_ns);
+	return next(subscriber, NULL, ret_chunk, ret_length, ret_missed, timeout_ns);
 }
 
 /* ---- without holding them ---- */

@@ -39,6 +39,14 @@
  *            CLONE_VM. Every call there returns -ECHILD, except mempool_client_close(), which
  *            frees memory and descriptors and tells nobody. A fork takes no lock of ours.
  *            Open after daemonizing; close before exec.
+ *   Bound:   the config may say how many chunks, and bytes of them, a client may hold at a time
+ *            (max_chunks_per_client, max_bytes_per_client, mempool.yaml(5)). What counts: chunks that it
+ *            has alone; those that it gave, until they are taken; and each hold of a shared one, as
+ *            often as it is to be freed. Bytes are those of whole chunks (mempool_pool_info.stride).
+ *            At its bound a call that would get one more says -EDQUOT, at once, and a message stays
+ *            where it is; only what this process frees, sends or publishes, or others take of what
+ *            it gave, makes room. This library keeps it: lock-free, but of threads that are at the bound,
+ *            or are short of what others of the process have to spare, which take a lock.
  *   Role:    a function that a client's role does not allow says -EACCES, before it looks at
  *            anything else: mempool_client_role().
  *   Daemon:  may stop, crash and start again; open clients go on without it.
@@ -357,6 +365,8 @@ const char *mempool_strerror(int error);
  *	EAGAIN		every chunk that fits was held: in each pool that fits, there was a
  *			moment during the call at which all of its chunks were. A chunk that
  *			is handed over is held, and so is one that a free is still at work on
+ *	EDQUOT		the client holds as much as it may: a chunk that fits best would be one
+ *			too many. Larger ones that are, are passed over
  *	EMSGSIZE	no pool has such large chunks
  *	EINVAL		size 0, or no client
  *	ECHILD		forked child
@@ -392,7 +402,8 @@ void *mempool_alloc_zeroed(struct mempool_client *client, size_t size_bytes);
  * Threads: any. While it waits it sleeps; the next free wakes it.
  * Crash:   killed asleep, it leaves one wake for nobody behind.
  * Return:  as mempool_alloc(), EAGAIN after the timeout, or ETIMEDOUT; also EINTR: a signal handler
- *	    ran; ECANCELED: mempool_client_wake().
+ *	    ran; ECANCELED: mempool_client_wake(). EDQUOT at once: it waits for others, and
+ *	    they make no room there.
  */
 void *mempool_alloc_wait(struct mempool_client *client, size_t size_bytes,
 			 int64_t timeout_ns);
@@ -422,7 +433,8 @@ int mempool_free(struct mempool_client *client, const void *chunk);
  * Threads: any. Lock-free, as mempool_alloc().
  * Crash:   killed inside, each chunk is free, or is freed by the reaper.
  * Return:  how many were taken, the first ones of @ret_chunks: fewer than @n if then every
- *	    chunk that fits was held; if it was at once, -EAGAIN. -EINVAL size 0 or NULL;
+ *	    chunk that fits was held, or the client was at its bound; if it was at once, -EAGAIN
+ *	    or -EDQUOT. -EINVAL size 0 or NULL;
  *	    -EMSGSIZE, -ECHILD, -EACCES, -ENOMEM as mempool_alloc().
  */
 ssize_t mempool_alloc_many(struct mempool_client *client, size_t size_bytes,
@@ -438,7 +450,8 @@ ssize_t mempool_alloc_many(struct mempool_client *client, size_t size_bytes,
  *
  * Threads: any. Lock-free.
  * Crash:   killed inside, each chunk is free, or is freed by the reaper.
- * Return:  0; -EAGAIN then every chunk that fits was held; -EINVAL size 0 or NULL; -EMSGSIZE,
+ * Return:  0; -EAGAIN then every chunk that fits was held; -EDQUOT so many are more than the
+ *	    client may hold; -EINVAL size 0 or NULL; -EMSGSIZE,
  *	    -ECHILD, -ENOMEM, -EACCES as mempool_alloc().
  */
 int mempool_alloc_all(struct mempool_client *client, size_t size_bytes, void **ret_chunks,
@@ -498,7 +511,8 @@ int mempool_chunk_tag(struct mempool_client *client, const void *chunk, uint32_t
  * Threads: any. Wait-free.
  * Crash:   killed inside, the chunk is held or given, and the reaper frees it.
  * Return:  0; -EPERM, -EINVAL, -ECHILD as mempool_free(); -EMSGSIZE length too large; -EBUSY
- *	    the chunk is shared; -EACCES a reader, or a spectator.
+ *	    the chunk is shared; -EACCES a reader, or a spectator; -ENOMEM of a client with a
+ *	    bound, which notes what it gives.
  */
 int mempool_give(struct mempool_client *client, void *chunk, size_t length,
 		 uint64_t *ret_handle);
@@ -511,7 +525,8 @@ int mempool_give(struct mempool_client *client, void *chunk, size_t length,
  * Threads: any. Lock-free.
  * Crash:   killed inside, the chunk is still given, or is freed by the reaper.
  * Return:  0; -ESTALE taken by another, or its giver is gone; -EINVAL never a handle;
- *	    -ECHILD; -EACCES a spectator.
+ *	    -EDQUOT the client holds as much as it may, and the chunk is still given; what it gave
+ *	    itself it can take back always; -ECHILD; -EACCES a spectator.
  */
 int mempool_take(struct mempool_client *client, uint64_t handle, void **ret_chunk,
 		 size_t *ret_length);
@@ -545,7 +560,8 @@ int mempool_share(struct mempool_client *client, void *chunk, size_t length,
  *          other for some instructions.
  * Crash:   killed inside, the reaper drops the share.
  * Return:  0; -ESTALE nobody holds that message any more; -EINVAL never a handle; -ECHILD;
- *	    -EOVERFLOW this client holds it 2^31 - 1 times; -EACCES a spectator.
+ *	    -EOVERFLOW this client holds it 2^31 - 1 times; -EDQUOT it holds as much as it may;
+ *	    -EACCES a spectator.
  */
 int mempool_acquire(struct mempool_client *client, uint64_t handle, const void **ret_chunk,
 		    size_t *ret_length);
@@ -651,6 +667,8 @@ int mempool_queue_send(struct mempool_queue *queue, void *chunk, size_t length,
  * Crash:   as mempool_queue_send(); what was taken out is freed.
  * Return:  0;
  *	-EAGAIN		others took each room that there was; the chunk is still yours
+ *	-EDQUOT		the queue is full, and the client may not hold one message more, not even
+ *			until it has sent; nothing was taken out
  *	-EPERM, -EINVAL, -ECHILD, -EBUSY, -EMSGSIZE, -ENOTCONN, -EBADMSG, -EACCES
  *			as mempool_queue_send(). Of a call that could never send nothing is taken out
  */
@@ -666,6 +684,7 @@ int mempool_queue_send_evict(struct mempool_queue *queue, void *chunk, size_t le
  * Threads: any. Lock-free while there are messages; no system call while no sender sleeps.
  * Crash:   killed inside, the message is still there, or was received and is freed.
  * Return:  0; -EAGAIN nothing there all the time; -EINTR; -ECANCELED; -ETIMEDOUT; -EINVAL, -ECHILD, -ENOTCONN;
+ *	    -EDQUOT the client holds as much as it may: the message is still the first one;
  *	    -EBADMSG somebody has damaged the queue.
  */
 int mempool_queue_receive(struct mempool_queue *queue, void **ret_chunk, size_t *ret_length,
@@ -815,7 +834,9 @@ void mempool_subscriber_close(struct mempool_subscriber *subscriber);
  * Threads: one at a time for each subscriber. Lock-free while there are messages.
  * Crash:   killed inside, the reaper drops the share.
  * Return:  0; -EAGAIN nothing new all the time; -EINTR; -ECANCELED; -ETIMEDOUT; -EINVAL, -ECHILD, -ENOTCONN;
- *	    -EBADMSG the segment is damaged; -EOVERFLOW as mempool_acquire(); -EACCES a spectator.
+ *	    -EBADMSG the segment is damaged; -EOVERFLOW as mempool_acquire(); -EDQUOT the client
+ *	    holds as much as it may: the message is still the next one, as long as the topic keeps
+ *	    it; -EACCES a spectator.
  */
 int mempool_subscriber_next(struct mempool_subscriber *subscriber, const void **ret_chunk,
 			    size_t *ret_length, uint64_t *ret_missed, int64_t timeout_ns);

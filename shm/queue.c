@@ -268,8 +268,8 @@ static void prefetch(const struct queue *queue, uint64_t slot)
 }
 
 /* Move the word of a handle to OWNED(holder). false: somebody else has it. */
-static bool take(const struct queue *queue, uint64_t handle, uint32_t holder,
-		 uint64_t *ret_handle)
+static inline __attribute__((always_inline)) bool
+take(const struct queue *queue, uint64_t handle, uint32_t holder, uint64_t *ret_handle)
 {
 	_Atomic uint64_t *word;
 	uint64_t seen, taken;
@@ -286,7 +286,18 @@ static bool take(const struct queue *queue, uint64_t handle, uint32_t holder,
 	return true;
 }
 
-int queue_pop(struct queue *queue, uint32_t holder, uint64_t *ret_handle)
+/* Whether what stands in a slot may be received, if it is a message still. */
+static int ask(const struct queue *queue, uint64_t slot, queue_may_fn may, void *userdata)
+{
+	_Atomic uint64_t *word;
+	uint64_t seen;
+
+	return is_stale(queue, slot, &word, &seen)
+		       ? 0 : may(userdata, &queue->segment->pools[handle_pool(slot)]);
+}
+
+static inline __attribute__((always_inline)) int
+pop(struct queue *queue, uint32_t holder, queue_may_fn may, void *userdata, uint64_t *ret_handle)
 {
 	uint64_t at = atomic_load_explicit(&queue->received_to, PLACE_LOAD);
 	int r = -EINPROGRESS;
@@ -308,6 +319,10 @@ int queue_pop(struct queue *queue, uint32_t holder, uint64_t *ret_handle)
 				return -EBADMSG;
 			at++;
 		} else {
+			int error = may ? ask(queue, slot, may, userdata) : 0;
+
+			if (error < 0)
+				return error;
 			prefetch(queue, slot);
 			/* Relaxed: only a place to fetch from. */
 			prefetch(queue, atomic_load_explicit(slot_at(queue, at + QUEUE_AHEAD),
@@ -321,6 +336,17 @@ int queue_pop(struct queue *queue, uint32_t holder, uint64_t *ret_handle)
 	}
 	atomic_store_explicit(&queue->received_to, at, PLACE_STORE);
 	return r;
+}
+
+int queue_pop(struct queue *queue, uint32_t holder, uint64_t *ret_handle)
+{
+	return pop(queue, holder, NULL, NULL, ret_handle);
+}
+
+int queue_pop_if(struct queue *queue, uint32_t holder, queue_may_fn may, void *userdata,
+		 uint64_t *ret_handle)
+{
+	return pop(queue, holder, may, userdata, ret_handle);
 }
 
 bool queue_help(const struct queue *queue)

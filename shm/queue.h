@@ -95,6 +95,16 @@ int queue_push(struct queue *queue, uint64_t handle);
  */
 int queue_pop(struct queue *queue, uint32_t holder, uint64_t *ret_handle);
 
+/* Whether the caller may have a chunk of that pool. 0, or the error of the call. */
+typedef int (*queue_may_fn)(void *userdata, const struct pool *pool);
+
+/*
+ * The same, of one who may not have all: it is asked before a message is received, of one after the other,
+ * until one is. What it says no to stays the first message.
+ */
+int queue_pop_if(struct queue *queue, uint32_t holder, queue_may_fn may, void *userdata,
+		 uint64_t *ret_handle);
+
 /**
  * queue_help() - for the reaper: move the head past what was received by those who died before
  *		  they moved it, a line at a time

@@ -119,6 +119,7 @@ struct sim_process {
 	bool is_dead;
 	bool is_reaped;
 	bool has_membarrier;
+	bool has_own_membarrier;	/* among its own threads */
 	void (*destructor)(void *);
 	size_t used;			/* of its private memory */
 	struct view at_death;

@@ -281,8 +281,17 @@ void sim_pthread_testcancel(void)
 
 /* ---- system calls ---- */
 
+/* Whom one reaches. */
+static bool is_reached(const struct thread *thread, bool is_own)
+{
+	return thread != self && (is_own ? thread->process == self->process
+					 : processes[thread->process].has_membarrier);
+}
+
 static long membarrier(int command)
 {
+	bool is_own;
+
 	if (schedule_has_no_membarrier()) {
 		self->error = ENOSYS;
 		return -1;
@@ -291,7 +300,13 @@ static long membarrier(int command)
 		processes[self->process].has_membarrier = true;
 		return 0;
 	}
-	if (command != MEMBARRIER_CMD_GLOBAL_EXPEDITED)
+	if (command == MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) {
+		processes[self->process].has_own_membarrier = true;
+		return 0;
+	}
+	is_own = command == MEMBARRIER_CMD_PRIVATE_EXPEDITED;
+	if (command != MEMBARRIER_CMD_GLOBAL_EXPEDITED &&
+	    !(is_own && processes[self->process].has_own_membarrier))
 		explore_fail("membarrier(%d)", command);
 	if (!exploring || search_mutants.deaf_membarrier)
 		return 0;
@@ -302,7 +317,7 @@ static long membarrier(int command)
 		struct thread *thread = &threads[i];
 
 		/* Those that have ended, too: what they did was before they were switched out. */
-		if (thread == self || !processes[thread->process].has_membarrier)
+		if (!is_reached(thread, is_own))
 			continue;
 		memory_barrier_in(thread);
 		trace_event("membarrier in %s", thread->of->name);

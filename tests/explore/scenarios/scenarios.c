@@ -5,6 +5,11 @@
 #include <stddef.h>
 
 const struct scenario *const scenarios[] = {
+	&scenario_bound,
+	&scenario_bound_free,
+	&scenario_bound_deaf,
+	&scenario_bound_three,
+	&scenario_bound_of_two,
 	&scenario_close,
 	&scenario_close_users,
 	&scenario_close_handles,

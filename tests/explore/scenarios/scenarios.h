@@ -5,6 +5,8 @@
 
 #include "../explore.h"
 
+extern const struct scenario scenario_bound, scenario_bound_free, scenario_bound_deaf;
+extern const struct scenario scenario_bound_three, scenario_bound_of_two;
 extern const struct scenario scenario_close;
 extern const struct scenario scenario_close_users, scenario_close_handles;
 extern const struct scenario scenario_close_other;
