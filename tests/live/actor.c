@@ -147,6 +147,10 @@ static void read_holders(struct json_object *array, struct status *status)
 			.pid = (pid_t)number(holder, "pid"),
 			.chunks = number(holder, "chunks"),
 			.bytes = number(holder, "bytes"),
+			.shared = number(holder, "shared"),
+			.stride_bytes = number(holder, "stride_bytes"),
+			.max_chunks = number(holder, "max_chunks"),
+			.max_bytes = number(holder, "max_bytes"),
 			.is_reader = strcmp(json_object_get_string(member(holder, "role")),
 					    "reader") == 0,
 		};

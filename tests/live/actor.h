@@ -50,6 +50,10 @@ struct status_holder {
 	pid_t pid;
 	uint64_t chunks;
 	uint64_t bytes;
+	uint64_t shared;
+	uint64_t stride_bytes;		/* of chunks and shared */
+	uint64_t max_chunks;		/* its bound; 0: none */
+	uint64_t max_bytes;
 	bool is_reader;
 };
 
