@@ -205,6 +205,15 @@ bool bound_take_back(struct cache *cache, uint64_t handle, _Atomic uint64_t *wor
 
 /* ---- credits ---- */
 
+/*
+ * What a thread holds, or wants. L3 (release) pairs with L2 and L4 in settle_others(): whoever
+ * reads it finds free what this thread let go of before, whatever it did since.
+ */
+static void tell(_Atomic int64_t *credit, int64_t value)
+{
+	atomic_store_explicit(credit, value, memory_order_release);
+}
+
 /* The first of the two looks is there so that nobody wants what it cannot have. */
 static bool try_credit(struct bound_credit *credit, int64_t amount, bool seq_cst)
 {
@@ -224,7 +233,7 @@ static bool try_credit(struct bound_credit *credit, int64_t amount, bool seq_cst
 		limit = atomic_load_explicit(&credit->limit, memory_order_seq_cst);
 		return wanted <= limit;
 	}
-	SET(credit->wanted, wanted);
+	tell(&credit->wanted, wanted);
 	atomic_signal_fence(memory_order_seq_cst);
 	return wanted <= GET(credit->limit);
 }
@@ -374,7 +383,7 @@ static int reserve_locked(struct cache *cache, const struct pool *pool)
 		while (wanted > GET(credit->limit))
 			if (!gather(cache, kind, wanted - GET(credit->limit)))
 				return -EDQUOT;
-		SET(credit->wanted, wanted);
+		tell(&credit->wanted, wanted);
 	}
 	return 0;
 }
@@ -409,7 +418,7 @@ void bound_keep(struct cache *cache)
 	for (int kind = 0; kind < BOUND_N_KINDS; kind++) {
 		struct bound_credit *credit = &cache->bound.credits[kind];
 
-		SET(credit->held, GET(credit->wanted));
+		tell(&credit->held, GET(credit->wanted));
 	}
 }
 
@@ -418,7 +427,7 @@ void bound_cancel(struct cache *cache)
 	for (int kind = 0; kind < BOUND_N_KINDS; kind++) {
 		struct bound_credit *credit = &cache->bound.credits[kind];
 
-		SET(credit->wanted, GET(credit->held));
+		tell(&credit->wanted, GET(credit->held));
 	}
 }
 
@@ -428,9 +437,8 @@ void bound_let_go(struct cache *cache, const struct pool *pool)
 		struct bound_credit *credit = &cache->bound.credits[kind];
 		int64_t held = GET(credit->held) - amount_of(kind, pool);
 
-		/* L3 (release), both: see settle_others(). */
-		atomic_store_explicit(&credit->held, held, memory_order_release);
-		atomic_store_explicit(&credit->wanted, held, memory_order_release);
+		tell(&credit->held, held);
+		tell(&credit->wanted, held);
 	}
 }
 
