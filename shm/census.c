@@ -175,22 +175,24 @@ static bool count_pool(struct pass *pass, struct budget *budget)
 	return goes_on;
 }
 
+void census_add(struct census_pool *sum, const struct census_pool *counts)
+{
+	sum->total += counts->total;
+	sum->counted += counts->counted;
+	sum->used += counts->used;
+	sum->free += counts->free;
+	sum->alone += counts->alone;
+	sum->in_flight += counts->in_flight;
+	sum->shared += counts->shared;
+	sum->stray += counts->stray;
+	sum->generations += counts->generations;
+}
+
 static void add_up(struct census *census)
 {
 	census->all = (struct census_pool){ 0 };
-	for (uint32_t i = 0; i < census->n_pools; i++) {
-		const struct census_pool *counts = &census->pools[i];
-
-		census->all.total += counts->total;
-		census->all.counted += counts->counted;
-		census->all.used += counts->used;
-		census->all.free += counts->free;
-		census->all.alone += counts->alone;
-		census->all.in_flight += counts->in_flight;
-		census->all.shared += counts->shared;
-		census->all.stray += counts->stray;
-		census->all.generations += counts->generations;
-	}
+	for (uint32_t i = 0; i < census->n_pools; i++)
+		census_add(&census->all, &census->pools[i]);
 }
 
 /* Who reads what, each once. Return: 0 or -ENOMEM. */

@@ -122,6 +122,9 @@ unsigned int census_percent(const struct census *census, const struct segment *s
 /* Messages of a topic that a holder holds; 0 of one that did not read it when the count began. */
 uint64_t census_holds(const struct census *census, uint32_t topic, uint32_t holder);
 
+/* Several pools as one. */
+void census_add(struct census_pool *sum, const struct census_pool *counts);
+
 /*
  * How often chunks of a pool changed hands between two countings: each free, send, receipt,
  * giving and taking is one, an allocation is none (the word keeps its generation).
