@@ -49,18 +49,18 @@ static __attribute__((noinline)) int claim_counted(struct cache *cache, struct m
 }
 
 /*
- * Nothing left in the pool at this rank: those of the same size, which are one class with it,
- * then the larger ones, if the segment says so. Those that the client's bound has no room for are
- * passed over: others may free what would fit.
+ * Nothing left in the pool at this rank: those of the same size, which are one class with it, its
+ * reserves among them; then the larger ones, if the segment says so. Those that the client's bound
+ * has no room for are passed over: others may free what would fit.
  */
 static inline __attribute__((always_inline)) void *
 alloc_elsewhere(struct cache *cache, uint32_t rank, size_t size, size_t alignment, bool is_bounded)
 {
 	struct mempool_client *client = cache_client(cache);
-	const struct pool *fitting = &cache->magazines[rank].pool;
+	const struct pool *fitting = &cache->magazines[rank].pool, *exhausted = fitting;
 	uint32_t index;
 
-	for (rank++; rank < client->n_pools; rank++) {
+	for (rank++; rank < client->n_claimable; rank++) {
 		struct magazine *magazine = &cache->magazines[rank];
 		bool is_larger = magazine->pool.chunk_size > fitting->chunk_size;
 
@@ -68,6 +68,9 @@ alloc_elsewhere(struct cache *cache, uint32_t rank, size_t size, size_t alignmen
 			break;
 		if (!is_aligned(&magazine->pool, alignment))
 			continue;
+		/* Who may have the reserve has found that held, too. */
+		if (!is_larger && !exhausted->is_reserve && magazine->pool.is_reserve)
+			exhausted = &magazine->pool;
 		if ((is_bounded ? claim_counted(cache, magazine, &index)
 				: cache_claim(cache, magazine, &index)) == 0) {
 			if (is_larger)
@@ -75,7 +78,7 @@ alloc_elsewhere(struct cache *cache, uint32_t rank, size_t size, size_t alignmen
 			return alloc_prepare(&magazine->pool, index, size);
 		}
 	}
-	count_one(&fitting->state->n_exhausted);
+	count_one(&exhausted->state->n_exhausted);
 	count_one(&client->segment->holders[client->holder].n_exhausted);
 	errno = EAGAIN;
 	return NULL;
@@ -99,7 +102,7 @@ int alloc_rank(const struct mempool_client *client, size_t size, size_t alignmen
 		return -EINVAL;
 	if (size >= MEMPOOL_MAX_CHUNK_BYTES)
 		return -EMSGSIZE;
-	for (rank = client->first_fit[size_bits(size)]; rank < client->n_pools; rank++) {
+	for (rank = client->first_fit[size_bits(size)]; rank < client->n_claimable; rank++) {
 		const struct pool *pool = &pools[client->pool_id[rank]];
 
 		if (pool->chunk_size >= size && is_aligned(pool, alignment))

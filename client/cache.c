@@ -104,7 +104,7 @@ static bool is_scan_due(const struct magazine *magazine)
 
 void cache_doubt(struct cache *cache)
 {
-	for (uint32_t i = 0; i < cache_client(cache)->n_pools; i++)
+	for (uint32_t i = 0; i < cache_client(cache)->n_claimable; i++)
 		if (is_scan_due(&cache->magazines[i]))
 			cache->magazines[i].dry = 0;
 }
@@ -115,7 +115,7 @@ int64_t cache_slice_ns(const struct cache *cache)
 
 	if (!cache->is_deaf)
 		return EVENTCOUNT_SLICE_NS;
-	for (uint32_t i = 0; i < cache_client(cache)->n_pools; i++)
+	for (uint32_t i = 0; i < cache_client(cache)->n_claimable; i++)
 		slice_ns += scan_pays_after_ns(&cache->magazines[i]);
 	return slice_ns;
 }
@@ -181,7 +181,7 @@ int cache_claim_slowly(struct cache *cache, struct magazine *magazine, uint32_t 
 
 void cache_keep_slowly(struct magazine *magazine, uint32_t index)
 {
-	if (pool_wants_hints(&magazine->pool)) {
+	if (magazine->capacity == 0 || pool_wants_hints(&magazine->pool)) {
 		magazine->n_ours--;
 		pool_hint(&magazine->pool, index);
 		return;
@@ -205,11 +205,18 @@ static uint32_t magazine_capacity(const struct pool *pool)
 	return pool->cache < 2 ? 2 : pool->cache;
 }
 
-static void magazine_init(struct magazine *magazine, const struct pool *pool,
+/* The same; of a reserve of others no hint is kept from them. */
+static uint32_t capacity_at(const struct mempool_client *client, uint32_t rank)
+{
+	return rank < client->n_claimable
+		       ? magazine_capacity(&client->segment->pools[client->pool_id[rank]]) : 0;
+}
+
+static void magazine_init(struct magazine *magazine, const struct pool *pool, uint32_t capacity,
 			  uint32_t *indices, uint32_t place)
 {
 	*magazine = (struct magazine){
-		.capacity = magazine_capacity(pool),
+		.capacity = capacity,
 		.indices = indices,
 		.pool = *pool,
 		/* Multiples of the golden ratio spread evenly over any length. */
@@ -237,7 +244,7 @@ static struct cache *cache_new(struct mempool_client *client)
 	void *border;
 
 	for (uint32_t i = 0; i < client->n_pools; i++)
-		n_indices += magazine_capacity(&pools[i]);
+		n_indices += capacity_at(client, i);
 	wiped_bytes = sizeof(*cache) - CACHE_KEPT_BYTES +
 		      (client->n_pools + 1) * sizeof(struct magazine) +
 		      n_indices * sizeof(*indices);
@@ -270,12 +277,13 @@ static struct cache *cache_new(struct mempool_client *client)
 	cache->magazines[client->n_pools] = (struct magazine){ .n = 0 };
 	indices = (uint32_t *)&cache->magazines[client->n_pools + 1];
 	for (uint32_t i = 0; i < client->n_pools; i++) {
-		const struct pool *pool = &pools[client->pool_id[i]];
+		uint32_t capacity = capacity_at(client, i);
 
-		magazine_init(&cache->magazines[i], pool, indices, place);
-		indices += magazine_capacity(pool);
+		magazine_init(&cache->magazines[i], &pools[client->pool_id[i]], capacity, indices,
+			      place);
+		indices += capacity;
 	}
-	magazine_init(&cache->managers, managers, indices, place);
+	magazine_init(&cache->managers, managers, magazine_capacity(managers), indices, place);
 	return cache;
 }
 

@@ -37,17 +37,37 @@
 
 /* ---- making one of a segment ---- */
 
+static bool may_claim(const struct mempool_client *client, const struct pool *pool)
+{
+	return !pool->is_reserve || (client->reserves >> pool->id & 1);
+}
+
+/*
+ * In which order allocations try the pools: from small to large, of one size the reserves last, so
+ * that they are kept. Behind all are the reserves of others, which it never tries.
+ */
+static bool comes_before(const struct mempool_client *client, uint32_t a, uint32_t b)
+{
+	const struct pool *one = &client->segment->pools[a], *other = &client->segment->pools[b];
+
+	if (may_claim(client, one) != may_claim(client, other))
+		return may_claim(client, one);
+	if (one->chunk_size != other->chunk_size)
+		return one->chunk_size < other->chunk_size;
+	return !one->is_reserve && other->is_reserve;
+}
+
 static void sort_pools(struct mempool_client *client)
 {
 	const struct pool *pools = client->segment->pools;
 	uint32_t rank;
 
-	/* By insertion, so that equal sizes keep the order of the config. */
+	/* By insertion, so that equal ones keep the order of the config. */
 	for (uint32_t id = 0; id < client->n_pools; id++) {
-		for (rank = id; rank > 0 && pools[client->pool_id[rank - 1]].chunk_size >
-						    pools[id].chunk_size; rank--)
+		for (rank = id; rank > 0 && comes_before(client, id, client->pool_id[rank - 1]); rank--)
 			client->pool_id[rank] = client->pool_id[rank - 1];
 		client->pool_id[rank] = (uint8_t)id;
+		client->n_claimable += may_claim(client, &pools[id]);
 	}
 	for (rank = 0; rank < client->n_pools; rank++)
 		client->rank[client->pool_id[rank]] = (uint8_t)rank;
@@ -56,7 +76,7 @@ static void sort_pools(struct mempool_client *client)
 	for (uint32_t bits = 0; bits < 64; bits++) {
 		uint64_t above = bits == 0 ? 0 : UINT64_C(1) << (bits - 1);
 
-		for (rank = 0; rank < client->n_pools; rank++)
+		for (rank = 0; rank < client->n_claimable; rank++)
 			if (pools[client->pool_id[rank]].chunk_size > above)
 				break;
 		client->first_fit[bits] = (uint8_t)rank;
@@ -71,8 +91,8 @@ static uint32_t incarnation_of(const struct segment *segment, uint32_t id)
 	return holder_read(segment, id, &holder) < 0 ? 0 : holder.incarnation;
 }
 
-int client_new_as(enum mempool_role role, struct segment *segment, uint32_t holder,
-		  uint64_t flags, struct mempool_client **ret_client)
+int client_new_as(enum mempool_role role, uint64_t reserves, struct segment *segment,
+		  uint32_t holder, uint64_t flags, struct mempool_client **ret_client)
 {
 	struct mempool_client *client;
 	int r;
@@ -91,6 +111,7 @@ int client_new_as(enum mempool_role role, struct segment *segment, uint32_t hold
 		.incarnation = incarnation_of(segment, holder),
 		.role = role,
 		.n_pools = segment->n_pools,
+		.reserves = reserves,
 		/* A spectator stores nothing, and is to be interrupted by nobody's barrier. */
 		.seq_cst = role != MEMPOOL_ROLE_SPECTATOR && !barrier_register(),
 		.checked = flags & MEMPOOL_CLIENT_DEBUG,
@@ -127,7 +148,7 @@ int client_new_as(enum mempool_role role, struct segment *segment, uint32_t hold
 int client_new(struct segment *segment, uint32_t holder, uint64_t flags,
 	       struct mempool_client **ret_client)
 {
-	return client_new_as(MEMPOOL_ROLE_MEMBER, segment, holder, flags, ret_client);
+	return client_new_as(MEMPOOL_ROLE_MEMBER, 0, segment, holder, flags, ret_client);
 }
 
 struct mempool_client *client_ref(struct mempool_client *client)
@@ -409,7 +430,8 @@ static int attach(struct connection *connection, const struct mempool_msg_welcom
 	else if (!is_role(connection, welcome, segment))
 		r = -EPROTO;
 	else
-		r = client_new_as(welcome->role, segment, welcome->holder, flags, &client);
+		r = client_new_as(welcome->role, welcome->reserves, segment, welcome->holder, flags,
+				  &client);
 	if (r < 0) {
 		segment_free(segment);
 		return r == -EINVAL ? -EPROTO : r;
@@ -613,6 +635,8 @@ PUBLIC int mempool_client_pools(struct mempool_client *client,
 			.total = pool->n_chunks,
 			.used = n_used,
 			.free = pool->n_chunks - n_used,
+			.flags = (pool->is_reserve ? MEMPOOL_POOL_RESERVE : 0) |
+				 (may_claim(client, pool) ? 0 : MEMPOOL_POOL_REFUSED),
 		};
 	}
 	return (int)client->n_pools;

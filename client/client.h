@@ -18,9 +18,12 @@
 int client_new(struct segment *segment, uint32_t holder, uint64_t flags,
 	       struct mempool_client **ret_client);
 
-/* The same in another role than that of a member. @holder: of a spectator MEMPOOL_HOLDER_NONE. */
-int client_new_as(enum mempool_role role, struct segment *segment, uint32_t holder,
-		  uint64_t flags, struct mempool_client **ret_client);
+/*
+ * The same in another role than that of a member, or with a bit for each reserve that it may have
+ * chunks of. @holder: of a spectator MEMPOOL_HOLDER_NONE.
+ */
+int client_new_as(enum mempool_role role, uint64_t reserves, struct segment *segment,
+		  uint32_t holder, uint64_t flags, struct mempool_client **ret_client);
 
 /*
  * Free what the holder has, tell the daemon if there is one, drop the user's reference.

@@ -138,8 +138,10 @@ struct cache {
 	bool is_deaf;			/* a scan's membarrier failed: a free may not tell it */
 	struct bound_share bound;	/* of one that is bounded */
 	struct magazine managers;
-	struct magazine magazines[];		/* by rank: data pools from small to large; then
-						 * an empty one, for sizes that no pool has */
+	struct magazine magazines[];		/* by rank: data pools from small to large; those of
+						 * others' reserves; an empty one. Sizes that no
+						 * pool has lead behind the first of these, where
+						 * there is never anything in it */
 };
 
 struct mempool_client {
@@ -148,6 +150,8 @@ struct mempool_client {
 	uint32_t incarnation;		/* which use of that id; of what it has open (shm/end.h) */
 	enum mempool_role role;
 	uint32_t n_pools;
+	uint32_t n_claimable;		/* of them we allocate from, by rank the first ones */
+	uint64_t reserves;		/* a bit per pool: reserves that we may have chunks of */
 	bool seq_cst;			/* no membarrier: stores order themselves */
 	bool checked;			/* MEMPOOL_CLIENT_DEBUG */
 	bool restarts;			/* MEMPOOL_CLIENT_RESTART */
@@ -159,7 +163,7 @@ struct mempool_client {
 	_Atomic bool has_ends;		/* it may have ends of rings open */
 	_Atomic uint64_t n_wakes;	/* that ended waits: wait_wake() */
 	_Atomic uint32_t n_references;	/* the user's, and those handles */
-	uint8_t rank[MEMPOOL_MAX_DATA_POOLS];	/* of a pool id, by chunk size */
+	uint8_t rank[MEMPOOL_MAX_DATA_POOLS];	/* of a pool id, in the order of allocations */
 	uint8_t pool_id[MEMPOOL_MAX_DATA_POOLS]; /* of a rank */
 	uint8_t first_fit[64];		/* by bits of size - 1: the rank to begin at */
 	struct connection connection;

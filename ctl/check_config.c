@@ -40,14 +40,18 @@ static void keep_warning(const struct conf_error *warning, void *userdata)
 		warnings->failed = json_append(warnings->array, mistake_object(warning));
 }
 
-static struct json_object *pool_object(const struct config_pool *pool)
+static struct json_object *pool_object(const struct config *shape, size_t pool)
 {
+	uint64_t n_reserved = config_n_reserved(shape, pool);
 	struct json_object *object = json_object_new_object();
 
 	if (!object)
 		return NULL;
-	return json_complete(object, json_add_number(object, "chunk_size", pool->chunk_size) ||
-					     json_add_number(object, "total", pool->n_chunks));
+	return json_complete(object,
+			     json_add_number(object, "chunk_size", shape->pools[pool].chunk_size) ||
+				     json_add_number(object, "total",
+						     shape->pools[pool].n_chunks + n_reserved) ||
+				     json_add_number(object, "reserve", n_reserved));
 }
 
 static struct json_object *ring_object(const struct config_ring *ring)
@@ -79,7 +83,8 @@ static struct json_object *segment_object(const struct conf_segment *segment)
 	/* Both arrays first: then they are the object's. */
 	failed = json_add(object, "pools", pools) | json_add(object, "rings", rings);
 	for (size_t i = 0; i < shape->n_pools && !failed; i++)
-		failed = json_append(pools, pool_object(&shape->pools[i]));
+		if (!shape->pools[i].is_reserve)
+			failed = json_append(pools, pool_object(shape, i));
 	for (size_t i = 0; i < shape->n_rings && !failed; i++)
 		failed = json_append(rings, ring_object(&shape->rings[i]));
 	return json_complete(

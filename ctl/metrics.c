@@ -242,6 +242,15 @@ static void write_pools(FILE *file, const struct gathering *gathering)
 		{ { "mempool_pool_served_larger_total", "counter",
 		    "Allocations that fit here and took a chunk of a larger pool." },
 		  POOL(n_served_larger), false },
+		{ { "mempool_pool_reserve_chunks", "gauge",
+		    "Of the chunks of the pool, those that some users alone may have." },
+		  POOL(reserve.total), false },
+		{ { "mempool_pool_reserve_used_chunks", "gauge",
+		    "Chunks in use of those that some users alone may have." },
+		  POOL(reserve.used), true },
+		{ { "mempool_pool_reserve_exhausted_total", "counter",
+		    "Of the allocations that found every chunk that fits held, those of these users." },
+		  POOL(reserve.n_exhausted), false },
 	};
 	struct labels labels;
 

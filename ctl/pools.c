@@ -28,14 +28,17 @@ static void print_peak_bar(size_t row, int room, void *userdata)
 static int print_segment(const struct snapshot *snapshot, struct text_style style)
 {
 	static const char *const headings[] = { ">POOL", ">SIZE",      ">TOTAL", ">USED",
-						">PEAK", ">EXHAUSTED", ">LARGER" };
+						">PEAK", ">EXHAUSTED", ">LARGER",
+						">RESERVE" };
+	const bool has_reserve = snapshot_has_reserve(snapshot);
 	struct bars bars = { .style = style, .snapshot = snapshot };
 	struct table table;
 	int r;
 
-	table_init(&table, headings, sizeof(headings) / sizeof(headings[0]));
+	table_init(&table, headings, sizeof(headings) / sizeof(headings[0]) - !has_reserve);
 	for (size_t i = 0; i < snapshot->n_pools; i++) {
 		const struct snapshot_pool *pool = &snapshot->pools[i];
+		char reserve[TEXT_RESERVE_BYTES];
 
 		table_add(&table, "%zu", i);
 		table_add(&table, "%" PRIu64, pool->chunk_size);
@@ -44,6 +47,9 @@ static int print_segment(const struct snapshot *snapshot, struct text_style styl
 		table_add(&table, "%" PRIu64, pool->peak_used);
 		table_add(&table, "%" PRIu64, pool->n_exhausted);
 		table_add(&table, "%" PRIu64, pool->n_served_larger);
+		text_reserve(&pool->reserve, reserve);
+		if (has_reserve)
+			table_add(&table, "%s", reserve);
 	}
 	r = table_print(&table, print_peak_bar, &bars);
 	table_deinit(&table);

@@ -37,7 +37,11 @@ static struct json_object *pool_object(const struct snapshot_pool *pool)
 				     json_add_number(object, "peak_used", pool->peak_used) ||
 				     json_add_number(object, "exhausted", pool->n_exhausted) ||
 				     json_add_number(object, "served_larger",
-						     pool->n_served_larger));
+						     pool->n_served_larger) ||
+				     json_add_number(object, "reserve", pool->reserve.total) ||
+				     json_add_number(object, "reserve_used", pool->reserve.used) ||
+				     json_add_number(object, "reserve_exhausted",
+						     pool->reserve.n_exhausted));
 }
 
 static struct json_object *pool_array(const struct snapshot *snapshot)
@@ -113,6 +117,7 @@ static struct json_object *holder_object(const struct snapshot *snapshot,
 			json_add_number(object, "max_chunks", record->bound.max_chunks) ||
 			json_add_number(object, "max_bytes", record->bound.max_bytes) ||
 			json_add_number(object, "exhausted", record->n_exhausted) ||
+			json_add_bool(object, "may_reserve", record->reserves != 0) ||
 			json_add_number(object, "attached_ms", record->attached_ns / NS_PER_MS) ||
 			json_add(object, "pools", hold_array(snapshot, holder)));
 }

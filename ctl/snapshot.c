@@ -17,6 +17,20 @@
 #include "shm/sigbus.h"
 #include "shm/topic.h"
 
+/* What one holder has of each pool: of a reserve, it has it of its pool. */
+static void copy_holds(const struct segment *segment, const struct census_hold *from,
+		       struct census_hold *to)
+{
+	for (uint32_t i = 0; i < segment->n_pools; i++, from++) {
+		if (segment->pools[i].is_reserve)
+			to--;
+		to->chunks += from->chunks;
+		to->given += from->given;
+		to->shared += from->shared;
+		to++;
+	}
+}
+
 /*
  * The words first, then the table: a holder that comes in between shows with nothing, which
  * is what it had. One whose record is free although words name it (it was just reaped, or
@@ -26,12 +40,12 @@ static int copy_holders(const struct segment *segment, const struct counting *co
 			struct snapshot *snapshot)
 {
 	const struct census *census = counting_shown(counting);
-	size_t n_holds = (size_t)census->n_holders * census->n_pools;
+	struct census_hold *holds;
 
-	snapshot->holds = calloc(n_holds, sizeof(*snapshot->holds));
-	if (!snapshot->holds)
+	holds = calloc((size_t)census->n_holders * snapshot->n_pools, sizeof(*holds));
+	snapshot->holds = holds;
+	if (!holds)
 		return -ENOMEM;
-	memcpy(snapshot->holds, census->holds, n_holds * sizeof(*snapshot->holds));
 	snapshot->holders = calloc(census->n_holders, sizeof(*snapshot->holders));
 	if (!snapshot->holders)
 		return -ENOMEM;
@@ -40,12 +54,14 @@ static int copy_holders(const struct segment *segment, const struct counting *co
 		struct snapshot_holder holder = {
 			.record = counting_holder(counting, segment, id),
 			.counts = census->holders[id],
-			.by_pool = snapshot->holds + (size_t)id * census->n_pools,
+			.by_pool = holds + (size_t)id * snapshot->n_pools,
 		};
 
 		if (holder.record.state == MEMPOOL_HOLDER_FREE && holder.counts.all.chunks == 0 &&
 		    holder.counts.all.shared == 0)
 			continue;
+		copy_holds(segment, census->holds + (size_t)id * census->n_pools,
+			   holds + (size_t)id * snapshot->n_pools);
 		snapshot->holders[snapshot->n_holders++] = holder;
 	}
 
@@ -184,6 +200,39 @@ static void copy_pool(const struct pool *pool, const struct census_pool *counts,
 	};
 }
 
+static void add_reserve(struct snapshot_pool *pool, const struct snapshot_pool *reserve)
+{
+	census_add(&pool->counts, &reserve->counts);
+	/* When the most of it was used, all the others were. */
+	pool->peak_used += reserve->peak_used;
+	pool->n_exhausted += reserve->n_exhausted;
+	pool->n_served_larger += reserve->n_served_larger;
+	pool->reserve = (struct snapshot_reserve){
+		.total = reserve->counts.total,
+		.used = reserve->counts.used,
+		.n_exhausted = reserve->n_exhausted,
+	};
+}
+
+static void copy_pools(const struct segment *segment, const struct census *census,
+		       struct snapshot *snapshot)
+{
+	struct snapshot_pool *to = snapshot->pools;
+
+	for (uint32_t i = 0; i <= segment->n_pools; i++) {
+		struct snapshot_pool pool;
+
+		copy_pool(&segment->pools[i], &census->pools[i], &pool);
+		/* It stands behind its pool. */
+		if (segment->pools[i].is_reserve)
+			add_reserve(to - 1, &pool);
+		else
+			*to++ = pool;
+	}
+	/* The managers' is the last one. */
+	snapshot->n_pools = (size_t)(to - 1 - snapshot->pools);
+}
+
 static uint64_t clock_ns(void)
 {
 	struct timespec now;
@@ -203,8 +252,7 @@ static int copy_counts(const struct segment *segment, const struct counting *cou
 	snapshot->counted_ns = counting->has_whole ? counting->whole_ns : clock_ns();
 	snapshot->counted_ms = counting->whole_ms;
 	snapshot->all = census->all;
-	for (size_t i = 0; i <= snapshot->n_pools; i++)
-		copy_pool(&segment->pools[i], &census->pools[i], &snapshot->pools[i]);
+	copy_pools(segment, census, snapshot);
 	r = copy_rings(segment, census, snapshot);
 	return r < 0 ? r : copy_holders(segment, counting, snapshot);
 }
@@ -221,7 +269,6 @@ static int copy_segment(const struct segment *segment, struct counting *counting
 	snapshot->size_bytes = segment->geometry.control_bytes + segment->geometry.data_bytes;
 	snapshot->max_clients = segment->config.max_clients;
 	snapshot->state = segment_state(segment);
-	snapshot->n_pools = segment->n_pools;
 	snapshot->taken_ns = clock_ns();
 
 	r = counting_go_on(counting, segment, &budget);
@@ -359,6 +406,14 @@ void snapshot_deinit(struct snapshot *snapshot)
 	free(snapshot->holders);
 	free(snapshot->holds);
 	*snapshot = (struct snapshot){ 0 };
+}
+
+bool snapshot_has_reserve(const struct snapshot *snapshot)
+{
+	for (size_t i = 0; i < snapshot->n_pools; i++)
+		if (snapshot->pools[i].reserve.total > 0)
+			return true;
+	return false;
 }
 
 static int compare_holders(const void *left, const void *right)

@@ -20,6 +20,14 @@
 #include "shm/census.h"
 #include "shm/holder.h"
 
+/* The last chunks of a pool, which some users alone may have. */
+struct snapshot_reserve {
+	uint64_t total;			/* 0: there is none */
+	uint64_t used;
+	uint64_t n_exhausted;		/* of the pool's, allocations of those users */
+};
+
+/* As the config has it: with its reserve, which is a pool of its own in the segment. */
 struct snapshot_pool {
 	uint64_t chunk_size;
 	uint64_t stride;
@@ -27,6 +35,7 @@ struct snapshot_pool {
 	uint64_t peak_used;		/* the most that were seen used; at least what is now */
 	uint64_t n_exhausted;		/* allocations that found every fitting chunk held */
 	uint64_t n_served_larger;	/* that fit here, and took a chunk of a larger pool */
+	struct snapshot_reserve reserve;	/* these are counted above, too */
 };
 
 struct snapshot_holder {
@@ -134,6 +143,9 @@ void snapshot_deinit(struct snapshot *snapshot);
 
 /* What a holder has, alone and with others, as its bound counts: whole chunks, by their stride. */
 uint64_t snapshot_stride_bytes(const struct snapshot *snapshot, const struct snapshot_holder *holder);
+
+/* Whether any of its pools has a reserve. */
+bool snapshot_has_reserve(const struct snapshot *snapshot);
 
 /* Those that hold most chunks first. */
 void snapshot_sort_holders(struct snapshot *snapshot);

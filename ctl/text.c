@@ -69,6 +69,15 @@ void text_rate(double rate, char ret_text[static TEXT_RATE_BYTES])
 		 rate, units[unit]);
 }
 
+void text_reserve(const struct snapshot_reserve *reserve, char ret_text[static TEXT_RESERVE_BYTES])
+{
+	if (reserve->total == 0)
+		strcpy(ret_text, "-");
+	else
+		snprintf(ret_text, TEXT_RESERVE_BYTES, "%" PRIu64 "/%" PRIu64, reserve->used,
+			 reserve->total);
+}
+
 void text_label(const struct holder *record, char ret_label[static TEXT_LABEL_BYTES])
 {
 	bool is_member = record->kind == MEMPOOL_HOLDER_CLIENT && !record->is_reader;

@@ -33,6 +33,10 @@ void text_bytes(uint64_t bytes, char *ret_text, size_t size);
 #define TEXT_RATE_BYTES 12
 void text_rate(double rate, char ret_text[static TEXT_RATE_BYTES]);
 
+/* "3/50": so many in use of those in reserve; "-": there are none. */
+#define TEXT_RESERVE_BYTES 24
+void text_reserve(const struct snapshot_reserve *reserve, char ret_text[static TEXT_RESERVE_BYTES]);
+
 /* "camera", "daemon mempoold", "(reaping) camera"; "~" at its end: cut. */
 #define TEXT_LABEL_BYTES 33
 void text_label(const struct holder *record, char ret_label[static TEXT_LABEL_BYTES]);

@@ -71,15 +71,17 @@ static void add_pools(struct view *view, const struct snapshot *before,
 		      const struct snapshot *now, int line_columns)
 {
 	static const char *const headings[] = { ">POOL", ">SIZE",      ">TOTAL",  ">USED",
-						">PEAK", ">EXHAUSTED", ">LARGER", ">MOVES/S" };
+						">PEAK", ">EXHAUSTED", ">LARGER", ">MOVES/S",
+						">RESERVE" };
+	const bool has_reserve = snapshot_has_reserve(now);
 	struct view_line *lines;
 	struct table table;
 	int bar_columns;
 
-	table_init(&table, headings, sizeof(headings) / sizeof(headings[0]));
+	table_init(&table, headings, sizeof(headings) / sizeof(headings[0]) - !has_reserve);
 	for (size_t i = 0; i < now->n_pools; i++) {
 		const struct snapshot_pool *pool = &now->pools[i];
-		char rate[TEXT_RATE_BYTES] = "-";
+		char rate[TEXT_RATE_BYTES] = "-", reserve[TEXT_RESERVE_BYTES];
 
 		if (before)
 			text_rate(watch_rate(before, now, census_moves(&before->pools[i].counts,
@@ -93,6 +95,9 @@ static void add_pools(struct view *view, const struct snapshot *before,
 		table_add(&table, "%" PRIu64, pool->n_exhausted);
 		table_add(&table, "%" PRIu64, pool->n_served_larger);
 		table_add(&table, "%s", rate);
+		text_reserve(&pool->reserve, reserve);
+		if (has_reserve)
+			table_add(&table, "%s", reserve);
 	}
 	lines = add_table(view, &table, line_columns, &bar_columns);
 	for (size_t i = 0; i < now->n_pools && lines; i++) {

@@ -107,12 +107,17 @@ struct mempool_client_options {
 				  * until it goes on. 0: it sleeps at once */
 };
 
+/* Flags of a pool. */
+#define MEMPOOL_POOL_RESERVE 1	/* the last chunks of the pool before it, kept for some users */
+#define MEMPOOL_POOL_REFUSED 2	/* and this client has none of them: it is no such user */
+
 struct mempool_pool_info {
 	uint64_t chunk_size;	/* bytes that a chunk can hold */
 	uint64_t stride;	/* bytes from chunk to chunk */
-	uint64_t total;		/* chunks */
+	uint64_t total;		/* chunks; of a pool with a reserve, without that */
 	uint64_t used;		/* held by somebody, or on their way */
 	uint64_t free;		/* total - used */
+	uint64_t flags;
 };
 
 /**
@@ -244,8 +249,9 @@ bool mempool_client_is_stale(struct mempool_client *client);
  * @ret_pools: NULL, or room for @n
  * @n:         how many to fill in at most
  *
- * In the order of the config. The counts are read from the words: exact where nothing
- * moves; about 1 ms per million chunks.
+ * In the order of the config; a reserve stands behind its pool, with counts of its own. The
+ * counts are read from the words: exact where nothing moves; about 1 ms per million chunks.
+ * The flags tell what this client may allocate: all but what is MEMPOOL_POOL_REFUSED.
  * Threads: any. Wait-free.
  * Return:  how many pools there are (may be more than @n), or -EINVAL, -ECHILD.
  */
@@ -362,7 +368,8 @@ const char *mempool_strerror(int error);
  * Crash:   killed inside, the chunk is free, or is freed by the reaper.
  * Source:  DESIGN.md section 3.
  * Return:  the chunk, aligned as the pool says (64 by default); or NULL and errno
- *	EAGAIN		every chunk that fits was held: in each pool that fits, there was a
+ *	EAGAIN		every chunk that fits was held: in each pool that fits, and that this
+ *			client may allocate from (mempool_client_pools()), there was a
  *			moment during the call at which all of its chunks were. A chunk that
  *			is handed over is held, and so is one that a free is still at work on
  *	EDQUOT		the client holds as much as it may: a chunk that fits best would be one

@@ -86,7 +86,8 @@ static_assert(sizeof(struct mempool_entry) == 16, "layout");
 struct mempool_pool_state {
 	_Atomic uint64_t dry;		/* bit 0: somebody found nothing; bit 1: hints were
 					 * all in others' caches; above: sequence */
-	_Atomic uint64_t n_exhausted;	/* allocations that found every fitting chunk held */
+	_Atomic uint64_t n_exhausted;	/* allocations that found every fitting chunk held; of who may
+					 * have its reserve, they are counted there */
 	_Atomic uint64_t n_served_larger; /* requests that fit here but took a larger chunk */
 	_Atomic uint64_t peak_used;	/* the most that were seen held; all, once it ran dry */
 	uint8_t reserved[32];
@@ -101,7 +102,9 @@ struct mempool_pool_record {
 	uint32_t n_chunks;
 	uint32_t alignment;
 	uint32_t cache;			/* hints that a thread keeps */
-	uint32_t reserved[5];
+	uint32_t is_reserve;		/* 1: the last chunks of the pool before it, for whom the
+					 * daemon says */
+	uint32_t reserved[4];
 	struct mempool_pool_state state;
 };
 static_assert(sizeof(struct mempool_pool_record) == 2 * MEMPOOL_LINE_BYTES, "layout");
@@ -137,7 +140,7 @@ struct mempool_holder {
 	_Atomic uint32_t uid;
 	_Atomic uint32_t incarnation;	/* which use of this id */
 	_Atomic uint32_t flags;		/* MEMPOOL_HOLDER_UNVERIFIABLE, _READER */
-	uint64_t reserved0;
+	_Atomic uint64_t reserves;	/* a bit per pool: reserves that it may have chunks of */
 	_Atomic uint64_t attached_ns;	/* CLOCK_REALTIME */
 	_Atomic unsigned char name[MEMPOOL_NAME_BYTES];
 	_Atomic uint64_t n_exhausted;

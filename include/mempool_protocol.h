@@ -269,6 +269,7 @@ struct mempool_msg_welcome {
 	uint32_t reserved;		/* 0 */
 	uint64_t max_chunks;		/* that the client is to hold at most, and bytes of them by */
 	uint64_t max_bytes;		/* their stride; 0: as many as there are. The same each time */
+	uint64_t reserves;		/* a bit per pool: reserves that it may have chunks of */
 };
 
 /* With two: the shape and control, for reading; with none, where the daemon does not know the
@@ -304,6 +305,8 @@ struct mempool_shape_pool {
 	uint64_t n_chunks;
 	uint32_t alignment;
 	uint32_t cache;
+	uint32_t is_reserve;		/* 1: of the pool before it */
+	uint32_t reserved;		/* 0 */
 };
 
 struct mempool_shape_ring {
@@ -326,11 +329,11 @@ static_assert(sizeof(struct mempool_msg_hello) == 104, "protocol");
 static_assert(sizeof(struct mempool_msg_bye) == 24, "protocol");
 static_assert(sizeof(struct mempool_msg_unable) == 24, "protocol");
 static_assert(sizeof(struct mempool_msg_place) == 192, "protocol");
-static_assert(sizeof(struct mempool_msg_welcome) == 240, "protocol");
+static_assert(sizeof(struct mempool_msg_welcome) == 248, "protocol");
 static_assert(sizeof(struct mempool_msg_segment) == 440, "protocol");
 static_assert(sizeof(struct mempool_msg_refused) == 264, "protocol");
 static_assert(sizeof(struct mempool_shape) == 72, "protocol");
-static_assert(sizeof(struct mempool_shape_pool) == 24, "protocol");
+static_assert(sizeof(struct mempool_shape_pool) == 32, "protocol");
 static_assert(sizeof(struct mempool_shape_ring) == 48, "protocol");
 static_assert(sizeof(struct mempool_msg_peer_fd) == 24, "protocol");
 static_assert(sizeof(struct mempool_msg_peer) == 32, "protocol");

@@ -75,6 +75,18 @@ static const char *pool_mistake(const struct config_pool *pool)
 	return NULL;
 }
 
+static const char *reserve_mistake(const struct config *config, size_t i)
+{
+	const struct config_pool *pool = &config->pools[i];
+
+	if (!pool->is_reserve)
+		return NULL;
+	if (i == 0 || pool[-1].is_reserve || pool[-1].chunk_size != pool->chunk_size ||
+	    pool[-1].alignment != pool->alignment)
+		return "a reserve stands behind its pool, and has chunks of the same kind";
+	return NULL;
+}
+
 static const char *border_mistake(const struct config *config)
 {
 	if (config->page_bytes < MEMPOOL_PAGE_BYTES ||
@@ -128,6 +140,32 @@ int config_add_pool(struct config *config, uint64_t chunk_size, uint64_t n_chunk
 
 	config->pools[config->n_pools++] = pool;
 	return 0;
+}
+
+int config_add_reserve(struct config *config, uint64_t n_chunks)
+{
+	struct config_pool *pool;
+
+	if (config->n_pools == 0)
+		return -EINVAL;
+	pool = &config->pools[config->n_pools - 1];
+	if (pool->is_reserve || n_chunks == 0 || n_chunks >= pool->n_chunks)
+		return -EINVAL;
+	if (config->n_pools >= MEMPOOL_MAX_DATA_POOLS)
+		return -E2BIG;
+
+	pool[1] = pool[0];
+	pool[1].is_reserve = true;
+	pool[1].n_chunks = n_chunks;
+	pool[0].n_chunks -= n_chunks;
+	config->n_pools++;
+	return 0;
+}
+
+uint64_t config_n_reserved(const struct config *config, size_t pool)
+{
+	return pool + 1 < config->n_pools && config->pools[pool + 1].is_reserve
+		       ? config->pools[pool + 1].n_chunks : 0;
 }
 
 static const struct config_ring *find_ring(const struct config *config, const char *name)
@@ -238,6 +276,8 @@ static const char *config_mistake(const struct config *config)
 
 	for (size_t i = 0; i < config->n_pools; i++) {
 		mistake = pool_mistake(&config->pools[i]);
+		if (!mistake)
+			mistake = reserve_mistake(config, i);
 		if (mistake)
 			return mistake;
 		n_chunks += config->pools[i].n_chunks;
@@ -274,7 +314,8 @@ int config_check(const struct config *config, const char **reterr_text)
 static bool pool_is_same(const struct config_pool *a, const struct config_pool *b)
 {
 	return a->chunk_size == b->chunk_size && a->n_chunks == b->n_chunks &&
-	       a->alignment == b->alignment && a->cache == b->cache;
+	       a->alignment == b->alignment && a->cache == b->cache &&
+	       a->is_reserve == b->is_reserve;
 }
 
 static bool ring_is_same(const struct config_ring *a, const struct config_ring *b)

@@ -25,6 +25,8 @@ struct config_pool {
 	uint64_t n_chunks;		/* in [1, MEMPOOL_MAX_CHUNKS_PER_POOL] */
 	uint32_t alignment;		/* power of two, 8 to 4096 */
 	uint32_t cache;			/* hints per thread, 0 to CONFIG_MAX_CACHE */
+	bool is_reserve;		/* the last chunks of the pool before it, which not everybody
+					 * may have; of the same size and alignment */
 };
 
 struct config_ring {
@@ -71,6 +73,18 @@ uint32_t config_default_cache(uint64_t chunk_size);
  *         pool is config->pools[config->n_pools - 1]; change its other members there.
  */
 int config_add_pool(struct config *config, uint64_t chunk_size, uint64_t n_chunks);
+
+/**
+ * config_add_reserve() - keep the last chunks of the pool that was added last
+ * @n_chunks: how many of them, fewer than it has
+ *
+ * They become a pool of their own behind it, with its other members as they are now.
+ * Return: 0; -EINVAL it has no more than so many, or is a reserve; -E2BIG as above.
+ */
+int config_add_reserve(struct config *config, uint64_t n_chunks);
+
+/* How many chunks the reserve of a pool has; 0: it has none. */
+uint64_t config_n_reserved(const struct config *config, size_t pool);
 
 /* One more queue or topic. -EINVAL name or capacity, -EEXIST name taken, -E2BIG, -ENOMEM. */
 int config_add_ring(struct config *config, const char *name, enum mempool_ring_kind kind,

@@ -70,6 +70,7 @@ static uint64_t fingerprint(const struct geometry *geometry, const struct config
 		hash = mix_u64(hash, pool->n_chunks);
 		hash = mix_u64(hash, pool->alignment);
 		hash = mix_u64(hash, pool->cache);
+		hash = mix_u64(hash, pool->is_reserve);
 	}
 	hash = mix_u64(hash, geometry->n_rings);
 	hash = mix_u64(hash, geometry->n_ends);
@@ -172,6 +173,7 @@ int geometry_init(struct geometry *geometry, const struct config *config)
 			.n_chunks = (uint32_t)from->n_chunks,
 			.alignment = from->alignment,
 			.cache = from->cache,
+			.is_reserve = from->is_reserve,
 		};
 		off = place_data_pool(geometry, &geometry->pools[i], off);
 		n_chunks += (uint32_t)from->n_chunks;

@@ -44,6 +44,7 @@ struct geometry_pool {
 	uint32_t n_chunks;
 	uint32_t alignment;
 	uint32_t cache;
+	bool is_reserve;
 };
 
 struct geometry {

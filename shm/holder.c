@@ -34,6 +34,7 @@ int holder_read(const struct segment *segment, uint32_t id, struct holder *ret_h
 		.bound = { GET(record->max_chunks), GET(record->max_bytes) },
 		.is_unverifiable = GET(record->flags) & MEMPOOL_HOLDER_UNVERIFIABLE,
 		.is_reader = GET(record->flags) & MEMPOOL_HOLDER_READER,
+		.reserves = GET(record->reserves),
 	};
 	for (size_t i = 0; i < sizeof(ret_holder->name) - 1; i++) {
 		unsigned char c = GET(record->name[i]);
@@ -55,6 +56,7 @@ void holder_set_live(struct segment *segment, const struct holder *holder)
 	SET(record->uid, holder->uid);
 	SET(record->incarnation, holder->incarnation);
 	SET(record->flags, holder->is_reader ? MEMPOOL_HOLDER_READER : 0);
+	SET(record->reserves, holder->reserves);
 	SET(record->attached_ns, holder->attached_ns);
 	SET(record->n_exhausted, holder->n_exhausted);
 	SET(record->max_chunks, holder->bound.max_chunks);

@@ -36,6 +36,7 @@ struct holder {
 	struct holder_bound bound;
 	bool is_unverifiable;		/* nobody can see whether its process lives */
 	bool is_reader;			/* it has data for reading alone */
+	uint64_t reserves;		/* a bit per pool: those it may have chunks of */
 	char name[MEMPOOL_NAME_BYTES];	/* closed by a NUL, printable */
 };
 

@@ -78,6 +78,7 @@ static void put_pools(void *base, const struct geometry *geometry)
 			.n_chunks = from->n_chunks,
 			.alignment = from->alignment,
 			.cache = from->cache,
+			.is_reserve = from->is_reserve,
 		};
 
 		store_shared(segment_pool_record(base, geometry, i), &record,

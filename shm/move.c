@@ -67,6 +67,7 @@ bool move_is_under_way(const struct move_journal *journal, uint64_t *ret_segment
 struct need {
 	uint64_t size;
 	uint64_t alignment;
+	bool may_reserve;		/* as its sender could have it */
 };
 
 static uint64_t stride_of(const struct config_pool *pool)
@@ -76,17 +77,23 @@ static uint64_t stride_of(const struct config_pool *pool)
 
 static bool suits(const struct config_pool *pool, const struct need *need)
 {
-	return pool->chunk_size >= need->size && stride_of(pool) % need->alignment == 0;
+	return pool->chunk_size >= need->size && stride_of(pool) % need->alignment == 0 &&
+	       (need->may_reserve || !pool->is_reserve);
 }
 
 /*
  * As a chunk of its pool was aligned, so is the new one, if the new shape has any that is and is
- * large enough; if not, nobody there can ask for it.
+ * large enough; if not, nobody there can ask for it. What was sent in a chunk of a reserve may take
+ * one of a reserve.
  */
 static struct need need_of(const struct config *to, uint64_t length,
 			   const struct config_pool *pool)
 {
-	struct need need = { .size = length, .alignment = pool->alignment };
+	struct need need = {
+		.size = length,
+		.alignment = pool->alignment,
+		.may_reserve = pool->is_reserve,
+	};
 
 	for (size_t i = 0; i < to->n_pools; i++)
 		if (suits(&to->pools[i], &need))
@@ -95,24 +102,26 @@ static struct need need_of(const struct config *to, uint64_t length,
 	return need;
 }
 
-static bool is_smaller(const struct config *to, int i, int other)
+static bool comes_before(const struct config *to, int i, int other)
 {
-	uint64_t a = to->pools[i].chunk_size, b = to->pools[other].chunk_size;
+	const struct config_pool *a = &to->pools[i], *b = &to->pools[other];
 
-	return a != b ? a < b : i < other;
+	if (a->chunk_size != b->chunk_size)
+		return a->chunk_size < b->chunk_size;
+	return a->is_reserve != b->is_reserve ? b->is_reserve : i < other;
 }
 
 /*
- * The pools that an allocation tries, in its order: of the smallest size, and larger ones if the
- * segment says so. last: the one before, or -1. Return: -1: none.
+ * The pools that an allocation tries, in its order: of the smallest size, its reserves last, and
+ * larger ones if the segment says so. last: the one before, or -1. Return: -1: none.
  */
 static int next_pool(const struct config *to, const struct need *need, int last)
 {
 	int best = -1;
 
 	for (int i = 0; i < (int)to->n_pools; i++)
-		if (suits(&to->pools[i], need) && (last < 0 || is_smaller(to, last, i)) &&
-		    (best < 0 || is_smaller(to, i, best)))
+		if (suits(&to->pools[i], need) && (last < 0 || comes_before(to, last, i)) &&
+		    (best < 0 || comes_before(to, i, best)))
 			best = i;
 	if (best >= 0 && last >= 0 && !to->fallback &&
 	    to->pools[best].chunk_size > to->pools[last].chunk_size)

@@ -55,6 +55,7 @@ struct pool {
 	uint32_t n_chunks;
 	uint32_t id;			/* place in the pool table, as in handles */
 	uint32_t cache;
+	bool is_reserve;		/* of the pool before it */
 };
 
 /* What a pool is made of; the guide's arguments of MemPool::initialize, and two more. */

@@ -195,6 +195,7 @@ static int read_pools(const struct source *source, const struct mempool_header *
 			return -EUCLEAN;
 		config->pools[i].alignment = pool.alignment;
 		config->pools[i].cache = pool.cache;
+		config->pools[i].is_reserve = pool.is_reserve != 0;
 	}
 	return 0;
 }
@@ -362,6 +363,7 @@ static int view_pools(struct segment *segment)
 			return -EUCLEAN;
 		segment->pools[i].id = i;
 		segment->pools[i].cache = segment->geometry.pools[i].cache;
+		segment->pools[i].is_reserve = segment->geometry.pools[i].is_reserve;
 	}
 	return 0;
 }

@@ -32,6 +32,7 @@ void shape_put_pools(const struct config *shape, void *to)
 			.n_chunks = from->n_chunks,
 			.alignment = from->alignment,
 			.cache = from->cache,
+			.is_reserve = from->is_reserve,
 		};
 
 		memcpy(at, &pool, sizeof(pool));
@@ -62,6 +63,7 @@ int shape_get_pools(const void *from, uint32_t n, struct config *shape)
 			return -EINVAL;
 		shape->pools[i].alignment = pool.alignment;
 		shape->pools[i].cache = pool.cache;
+		shape->pools[i].is_reserve = pool.is_reserve != 0;
 	}
 	return 0;
 }

@@ -11,6 +11,23 @@
 #include "daemon/base/machine.h"
 #include "daemon/config/conf.h"
 
+static void print_pools(const struct config *shape)
+{
+	size_t n_pools = 0;
+
+	for (size_t i = 0; i < shape->n_pools; i++) {
+		uint64_t n_reserved = config_n_reserved(shape, i);
+
+		if (shape->pools[i].is_reserve)
+			continue;
+		printf("  pool %zu: %" PRIu64 " x %" PRIu64 " bytes", n_pools++,
+		       shape->pools[i].n_chunks + n_reserved, shape->pools[i].chunk_size);
+		if (n_reserved > 0)
+			printf(", %" PRIu64 " of them in reserve", n_reserved);
+		putchar('\n');
+	}
+}
+
 static void print_summary(const struct conf *conf)
 {
 	char size[LOG_SIZE_BYTES];
@@ -26,9 +43,7 @@ static void print_summary(const struct conf *conf)
 		if (conf->segments[i].backing == SEGMENT_MEMFD)
 			puts("  backing memfd: it ends with mempoold, unless a service manager keeps its "
 			     "descriptors (FileDescriptorStoreMax=)");
-		for (k = 0; k < shape->n_pools; k++)
-			printf("  pool %zu: %" PRIu64 " x %" PRIu64 " bytes\n", k,
-			       shape->pools[k].n_chunks, shape->pools[k].chunk_size);
+		print_pools(shape);
 		for (k = 0; k < shape->n_rings; k++)
 			printf("  %s '%s': %" PRIu64 " messages\n",
 			       shape->rings[k].kind == MEMPOOL_RING_TOPIC ? "topic" : "queue",

@@ -198,16 +198,33 @@ static void add_pages(struct dump *dump, const struct pages *pages)
 	end(dump, false);
 }
 
-static void add_pools(struct dump *dump, const struct config *shape)
+static void add_reserve(struct dump *dump, uint64_t n_chunks, const struct conf_access *named)
 {
+	key(dump, "reserve");
+	begin(dump, false);
+	add_number(dump, "chunk_count", n_chunks);
+	add_named(dump, named);
+	end(dump, false);
+}
+
+static void add_pools(struct dump *dump, const struct conf_segment *segment)
+{
+	const struct config *shape = &segment->shape;
+
 	key(dump, "pools");
 	begin(dump, true);
 	for (size_t i = 0; i < shape->n_pools; i++) {
+		uint64_t n_reserved = config_n_reserved(shape, i);
+
+		if (shape->pools[i].is_reserve)
+			continue;
 		begin(dump, false);
 		add_number(dump, "chunk_size", shape->pools[i].chunk_size);
-		add_number(dump, "chunk_count", shape->pools[i].n_chunks);
+		add_number(dump, "chunk_count", shape->pools[i].n_chunks + n_reserved);
 		add_number(dump, "alignment", shape->pools[i].alignment);
 		add_number(dump, "cache", shape->pools[i].cache);
+		if (n_reserved > 0)
+			add_reserve(dump, n_reserved, &segment->reserves[i + 1]);
 		end(dump, false);
 	}
 	end(dump, true);
@@ -249,7 +266,7 @@ static void add_segment(struct dump *dump, const struct conf_segment *segment)
 	add_number(dump, "max_clients", segment->shape.max_clients);
 	add_bool(dump, "fallback", segment->shape.fallback);
 	add_pages(dump, &segment->pages);
-	add_pools(dump, &segment->shape);
+	add_pools(dump, segment);
 	add_rings(dump, "queues", &segment->shape, MEMPOOL_RING_QUEUE);
 	add_rings(dump, "topics", &segment->shape, MEMPOOL_RING_TOPIC);
 	end(dump, false);

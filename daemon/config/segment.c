@@ -106,6 +106,14 @@ static int read_name(struct conf_reader *reader, const struct conf_node *node,
 
 /* Pools of a segment */
 
+/* A pool while it is read, and its reserve. */
+struct pool_draft {
+	struct config_pool pool;
+	const struct conf_node *reserve;	/* NULL: it has none */
+	uint64_t n_reserved;
+	struct conf_access named;		/* who may have chunks of it */
+};
+
 static int read_chunk_size(struct conf_reader *reader, const struct conf_node *node,
 			   void *object)
 {
@@ -113,9 +121,9 @@ static int read_chunk_size(struct conf_reader *reader, const struct conf_node *n
 		conf_value_size, "a size", 1, MEMPOOL_MAX_CHUNK_BYTES - 1,
 		"a chunk has at least 1 byte and less than 4GiB",
 	};
-	struct config_pool *pool = object;
+	struct pool_draft *draft = object;
 
-	return conf_read_number(reader, node, &number, &pool->chunk_size);
+	return conf_read_number(reader, node, &number, &draft->pool.chunk_size);
 }
 
 static int read_chunk_count(struct conf_reader *reader, const struct conf_node *node,
@@ -125,9 +133,9 @@ static int read_chunk_count(struct conf_reader *reader, const struct conf_node *
 		conf_value_count, "a number", 1, MEMPOOL_MAX_CHUNKS_PER_POOL,
 		"a pool has from 1 to 67108864 chunks",
 	};
-	struct config_pool *pool = object;
+	struct pool_draft *draft = object;
 
-	return conf_read_number(reader, node, &number, &pool->n_chunks);
+	return conf_read_number(reader, node, &number, &draft->pool.n_chunks);
 }
 
 static int read_alignment(struct conf_reader *reader, const struct conf_node *node,
@@ -137,7 +145,7 @@ static int read_alignment(struct conf_reader *reader, const struct conf_node *no
 		conf_value_size, "a size", 8, 4096,
 		"an alignment is a power of two from 8 to 4096",
 	};
-	struct config_pool *pool = object;
+	struct pool_draft *draft = object;
 	uint64_t alignment;
 	int r;
 
@@ -146,7 +154,7 @@ static int read_alignment(struct conf_reader *reader, const struct conf_node *no
 		return r;
 	if (alignment & (alignment - 1))
 		return conf_fail_value(reader, node, number.range);
-	pool->alignment = (uint32_t)alignment;
+	draft->pool.alignment = (uint32_t)alignment;
 	return 0;
 }
 
@@ -157,15 +165,58 @@ static int read_cache(struct conf_reader *reader, const struct conf_node *node,
 		conf_value_count, "a number", 0, CONFIG_MAX_CACHE,
 		"a thread's cache holds from 0 to 4096 chunks",
 	};
-	struct config_pool *pool = object;
+	struct pool_draft *draft = object;
 	uint64_t cache;
 	int r;
 
 	r = conf_read_number(reader, node, &number, &cache);
 	if (r < 0)
 		return r;
-	pool->cache = (uint32_t)cache;
+	draft->pool.cache = (uint32_t)cache;
 	return 0;
+}
+
+static int read_reserve_count(struct conf_reader *reader, const struct conf_node *node,
+			      void *object)
+{
+	static const struct conf_number number = {
+		conf_value_count, "a number", 1, MEMPOOL_MAX_CHUNKS_PER_POOL,
+		"a reserve has at least 1 chunk",
+	};
+	struct pool_draft *draft = object;
+
+	return conf_read_number(reader, node, &number, &draft->n_reserved);
+}
+
+static int read_reserve_users(struct conf_reader *reader, const struct conf_node *node,
+			      void *object)
+{
+	struct pool_draft *draft = object;
+
+	return conf_read_access_users(reader, node, &draft->named);
+}
+
+static int read_reserve_groups(struct conf_reader *reader, const struct conf_node *node,
+			       void *object)
+{
+	struct pool_draft *draft = object;
+
+	return conf_read_access_groups(reader, node, &draft->named);
+}
+
+static const struct conf_key reserve_keys[] = {
+	{ "chunk_count", read_reserve_count, true },
+	{ "users", read_reserve_users, false },
+	{ "groups", read_reserve_groups, false },
+	{ NULL, NULL, false },
+};
+
+static int read_reserve(struct conf_reader *reader, const struct conf_node *node, void *object)
+{
+	struct pool_draft *draft = object;
+
+	draft->reserve = node;
+	return conf_read_mapping(reader, node, "a reserve", reserve_keys, draft);
 }
 
 static const struct conf_key pool_keys[] = {
@@ -173,25 +224,29 @@ static const struct conf_key pool_keys[] = {
 	{ "chunk_count", read_chunk_count, true },
 	{ "alignment", read_alignment, false },
 	{ "cache", read_cache, false },
+	{ "reserve", read_reserve, false },
 	{ NULL, NULL, false },
 };
 
 /*
  * An allocation takes the smallest chunk that fits, out of any pool that has it. So a size that
- * repeats is of use only with another alignment.
+ * repeats is of use only with another alignment, or for a reserve of its own.
  */
 static void warn_pool_order(struct conf_reader *reader, const struct conf_node *node,
-			    const struct config *shape)
+			    const struct config *shape, bool has_reserve)
 {
 	const struct config_pool *pool = &shape->pools[shape->n_pools - 1];
+	size_t n_pools = 0;
 
 	for (size_t i = 0; i + 1 < shape->n_pools; i++) {
-		if (shape->pools[i].chunk_size == pool->chunk_size &&
+		n_pools += !shape->pools[i].is_reserve;
+		if (!has_reserve && config_n_reserved(shape, i) == 0 && !shape->pools[i].is_reserve &&
+		    shape->pools[i].chunk_size == pool->chunk_size &&
 		    shape->pools[i].alignment == pool->alignment) {
 			conf_warn(reader, node,
 				  "pool %zu has the same chunk_size: allocations use both "
 				  "as one, so one pool with all the chunks does the same",
-				  i + 1);
+				  n_pools);
 			return;
 		}
 	}
@@ -203,33 +258,65 @@ static void warn_pool_order(struct conf_reader *reader, const struct conf_node *
 
 #define CACHE_NOT_SAID UINT32_MAX
 
-static int read_pool(struct conf_reader *reader, const struct conf_node *node,
-		     void *object)
+static int add_pool(struct conf_reader *reader, const struct conf_node *node,
+		    struct config *shape, const struct pool_draft *draft)
 {
-	struct draft *draft = object;
-	struct config *shape = &draft->segment->shape;
-	struct config_pool pool = {
-		.alignment = CONFIG_DEFAULT_ALIGNMENT,
-		.cache = CACHE_NOT_SAID,
-	};
-	int r;
+	const struct config_pool *pool = &draft->pool;
+	int r = config_add_pool(shape, pool->chunk_size, pool->n_chunks);
 
-	r = conf_read_mapping(reader, node, "a pool", pool_keys, &pool);
-	if (r < 0)
-		return r;
-	if (pool.cache == CACHE_NOT_SAID)
-		pool.cache = config_default_cache(pool.chunk_size);
-
-	r = config_add_pool(shape, pool.chunk_size, pool.n_chunks);
 	if (r == -E2BIG)
 		return conf_fail(reader, node,
 				 "one pool too many: a segment has at most %d",
 				 MEMPOOL_MAX_DATA_POOLS);
 	assert(r == 0);
-	shape->pools[shape->n_pools - 1] = pool;
+	shape->pools[shape->n_pools - 1] = *pool;
 
-	warn_pool_order(reader, node, shape);
+	warn_pool_order(reader, node, shape, draft->reserve != NULL);
 	return 0;
+}
+
+/* It is a pool behind the one that was just added; who may have it stands beside. */
+static int add_reserve(struct conf_reader *reader, struct conf_segment *segment,
+		       struct pool_draft *pool)
+{
+	struct config *shape = &segment->shape;
+	int r;
+
+	if (conf_access_is_empty(&pool->named))
+		return conf_fail(reader, pool->reserve,
+				 "nobody may have these chunks: name users or groups");
+	if (pool->n_reserved >= pool->pool.n_chunks)
+		return conf_fail(reader, pool->reserve, "a reserve is less than its pool, which has %"
+				 PRIu64 " chunks", pool->pool.n_chunks);
+	r = config_add_reserve(shape, pool->n_reserved);
+	if (r == -E2BIG)
+		return conf_fail(reader, pool->reserve, "one pool too many: a segment has at most %d, "
+				 "and a reserve counts as one", MEMPOOL_MAX_DATA_POOLS);
+	assert(r == 0);
+	segment->reserves[shape->n_pools - 1] = pool->named;
+	pool->named = (struct conf_access){ .n_users = 0 };
+	return 0;
+}
+
+static int read_pool(struct conf_reader *reader, const struct conf_node *node,
+		     void *object)
+{
+	struct draft *draft = object;
+	struct pool_draft pool = {
+		.pool.alignment = CONFIG_DEFAULT_ALIGNMENT,
+		.pool.cache = CACHE_NOT_SAID,
+	};
+	int r;
+
+	r = conf_read_mapping(reader, node, "a pool", pool_keys, &pool);
+	if (r == 0 && pool.pool.cache == CACHE_NOT_SAID)
+		pool.pool.cache = config_default_cache(pool.pool.chunk_size);
+	if (r == 0)
+		r = add_pool(reader, node, &draft->segment->shape, &pool);
+	if (r == 0 && pool.reserve)
+		r = add_reserve(reader, draft->segment, &pool);
+	conf_access_deinit(&pool.named);
+	return r;
 }
 
 static int read_pools(struct conf_reader *reader, const struct conf_node *node,
@@ -577,14 +664,15 @@ static void warn_topics(struct conf_reader *reader, const struct draft *draft)
 	const struct config *shape = &draft->segment->shape;
 
 	for (size_t i = 0; i < shape->n_pools && draft->topics; i++) {
-		if (draft->n_kept < shape->pools[i].n_chunks)
+		if (draft->n_kept < shape->pools[i].n_chunks || shape->pools[i].is_reserve)
 			continue;
 		conf_warn(reader, draft->topics,
 			  "topics keep up to %" PRIu64
 			  " chunks, which may be all %" PRIu64 " of the pool of %" PRIu64
-			  " bytes",
+			  " bytes%s",
 			  draft->n_kept, shape->pools[i].n_chunks,
-			  shape->pools[i].chunk_size);
+			  shape->pools[i].chunk_size,
+			  config_n_reserved(shape, i) ? " that are not in reserve" : "");
 		return;
 	}
 }
@@ -603,9 +691,9 @@ static void warn_rounding(struct conf_reader *reader, const struct draft *draft)
 		if (taken - used <= used / 10)
 			continue;
 		conf_warn(reader, draft->pools,
-			  "the pool of %" PRIu64 " bytes takes %" PRIu64 " MiB of huge pages for %"
+			  "the %spool of %" PRIu64 " bytes takes %" PRIu64 " MiB of huge pages for %"
 			  PRIu64 " KiB of chunks: %" PRIu64 " chunks would have room there",
-			  pool->chunk_size, taken >> 20, used >> 10, taken / stride);
+			  pool->is_reserve ? "reserve of the " : "", pool->chunk_size, taken >> 20, used >> 10, taken / stride);
 	}
 }
 
@@ -725,4 +813,6 @@ void conf_segment_deinit(struct conf_segment *segment)
 	conf_access_deinit(&segment->readers);
 	conf_access_deinit(&segment->spectators);
 	conf_bounds_deinit(&segment->bounds);
+	for (size_t i = 0; i < MEMPOOL_MAX_DATA_POOLS; i++)
+		conf_access_deinit(&segment->reserves[i]);
 }

@@ -25,6 +25,7 @@ struct conf_segment {
 	struct conf_access readers;		/* of the others; with memfds alone */
 	struct conf_access spectators;		/* of those who are left */
 	struct conf_bounds bounds;		/* of what one client may hold */
+	struct conf_access reserves[MEMPOOL_MAX_DATA_POOLS]; /* by pool: of one that is a reserve */
 	enum segment_open_mode open_mode;
 	enum segment_backing backing;
 	struct pages pages;

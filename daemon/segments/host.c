@@ -121,14 +121,16 @@ static void log_shape(const struct host *host, const struct generation *generati
 	const struct segment *segment = generation->segment;
 	char size[LOG_SIZE_BYTES];
 	uint64_t n_chunks = 0;
-	uint32_t i;
+	uint32_t n_pools = 0, i;
 
-	for (i = 0; i < segment->n_pools; i++)
+	for (i = 0; i < segment->n_pools; i++) {
 		n_chunks += segment->pools[i].n_chunks;
+		n_pools += !segment->pools[i].is_reserve;
+	}
 	log_info("segment '%s': %s %s, %s, %u pools with %" PRIu64 " chunks, %u holders",
 		 host->name, verb, generation_label(generation),
-		 log_size(size, generation->place.control_bytes + generation->place.data_bytes), segment->n_pools, n_chunks,
-		 segment->n_holders);
+		 log_size(size, generation->place.control_bytes + generation->place.data_bytes), n_pools,
+		 n_chunks, segment->n_holders);
 }
 
 /* ---- create ---- */

@@ -17,7 +17,7 @@
 #include "shm/shape.h"
 
 #define STATE_MAGIC UINT64_C(0x6574617473706d0a)	/* "\nmpstate" in memory */
-#define STATE_VERSION 5
+#define STATE_VERSION 6
 #define STATE_MAX_BYTES (UINT64_C(1) << 26)		/* far more than the largest one has */
 
 /*
@@ -45,7 +45,8 @@ struct state_record {
 	_Atomic unsigned char name[MEMPOOL_NAME_BYTES];
 	_Atomic uint64_t max_chunks;
 	_Atomic uint64_t max_bytes;
-	uint64_t reserved1[7];
+	_Atomic uint64_t reserves;	/* a bit per pool */
+	uint64_t reserved1[6];
 };
 static_assert(sizeof(struct state_record) == 192, "state");
 
@@ -489,6 +490,7 @@ void state_read(const struct state *state, uint32_t id, struct state_holder *ret
 	ret_holder->nonce = GET(record->nonce);
 	ret_holder->attached_ns = GET(record->attached_ns);
 	ret_holder->has_membarrier = GET(record->has_membarrier) != 0;
+	ret_holder->reserves = GET(record->reserves);
 	ret_holder->role = GET(record->role) == MEMPOOL_WELCOME_MEMBER ? MEMPOOL_WELCOME_MEMBER
 								       : MEMPOOL_WELCOME_READER;
 	ret_holder->bound = (struct holder_bound){ GET(record->max_chunks), GET(record->max_bytes) };
@@ -514,6 +516,7 @@ uint32_t state_admit(struct state *state, uint32_t id, const struct state_holder
 	SET(record->role, (uint32_t)holder->role);
 	SET(record->max_chunks, holder->bound.max_chunks);
 	SET(record->max_bytes, holder->bound.max_bytes);
+	SET(record->reserves, holder->reserves);
 	for (size_t i = 0; i < sizeof(holder->name); i++)
 		SET(record->name[i], (unsigned char)holder->name[i]);
 	write_process(record, &holder->process);

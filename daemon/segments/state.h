@@ -65,6 +65,7 @@ struct state_holder {
 	bool has_membarrier;
 	enum mempool_welcome_role role;	/* MEMBER or READER */
 	struct holder_bound bound;	/* that it was told */
+	uint64_t reserves;		/* a bit per pool: reserves that it may have chunks of */
 	char name[MEMPOOL_NAME_BYTES];
 };
 

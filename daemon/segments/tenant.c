@@ -53,6 +53,7 @@ static int tenant_new(struct tenants *tenants, uint32_t id, const struct state_h
 	tenant->incarnation = holder->incarnation;
 	tenant->role = holder->role;
 	tenant->bound = holder->bound;
+	tenant->reserves = holder->reserves;
 	memcpy(tenant->name, holder->name, sizeof(tenant->name));
 	tenant->watched.tell = &watched_fns;
 	tenant->wake_fd = -1;
@@ -80,6 +81,7 @@ static void tenant_copy(const struct tenant *tenant)
 		.attached_ns = tenant->attached_ns,
 		.bound = tenant->bound,
 		.is_reader = tenant->role == MEMPOOL_WELCOME_READER,
+		.reserves = tenant->reserves,
 	};
 
 	if (!segment)
@@ -371,6 +373,7 @@ int tenants_admit(struct tenants *tenants, const struct newcomer *newcomer, int 
 		.has_membarrier = newcomer->has_membarrier,
 		.role = newcomer->role,
 		.bound = newcomer->bound,
+		.reserves = newcomer->reserves,
 	};
 	struct tenant *tenant;
 	uint32_t id;

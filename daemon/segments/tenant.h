@@ -59,6 +59,7 @@ struct tenant {
 	uint32_t incarnation;
 	enum mempool_welcome_role role;	/* MEMBER or READER; as long as the record is */
 	struct holder_bound bound;	/* that it was told when it came; as long as the record is */
+	uint64_t reserves;		/* a bit per pool: those it may have chunks of; as long */
 	bool is_unseen;			/* its process is not visible, now or later */
 	char name[MEMPOOL_NAME_BYTES];
 	struct watched watched;		/* LIVE: by its process */
@@ -106,6 +107,7 @@ struct newcomer {
 	bool has_membarrier;
 	enum mempool_welcome_role role;	/* that it gets if it is new: MEMBER or READER */
 	struct holder_bound bound;	/* the same */
+	uint64_t reserves;		/* and these */
 	const char *name;
 };
 

@@ -58,6 +58,7 @@ static void welcome(struct session *session, struct tenant *tenant)
 		.role = (uint32_t)tenant->role,
 		.max_chunks = tenant->bound.max_chunks,
 		.max_bytes = tenant->bound.max_bytes,
+		.reserves = tenant->reserves,
 	};
 	struct arrival arrival;
 	struct generation_passed passed;
@@ -273,6 +274,8 @@ static void answer_holder(struct session *session, struct host *host, int role)
 		.nonce = session->nonce,
 		.has_membarrier = session->has_membarrier,
 		.role = role == MEMPOOL_WELCOME_MEMBER ? MEMPOOL_WELCOME_MEMBER : MEMPOOL_WELCOME_READER,
+		.reserves = role == MEMPOOL_WELCOME_MEMBER
+				    ? permission_reserves(host->conf, &session->peer) : 0,
 		.name = session->name,
 	};
 	struct generation *generation;

@@ -76,6 +76,16 @@ const struct holder_bound *permission_bound(const struct conf_segment *segment,
 	return conf_bounds_of(&segment->bounds, peer->uid, peer->groups, peer->n_groups);
 }
 
+uint64_t permission_reserves(const struct conf_segment *segment, const struct peer *peer)
+{
+	uint64_t reserves = 0;
+
+	for (size_t i = 0; i < segment->shape.n_pools; i++)
+		if (segment->shape.pools[i].is_reserve && is_named(&segment->reserves[i], peer))
+			reserves |= UINT64_C(1) << i;
+	return reserves;
+}
+
 bool permission_to_administer(const struct conf *conf, const struct peer *peer)
 {
 	if (is_ours(peer))

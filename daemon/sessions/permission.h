@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "daemon/config/conf.h"
@@ -34,6 +35,11 @@ int permission_role(const struct conf_segment *segment, const struct peer *peer)
 /* How much a client of this peer may hold there; a member, or a reader. */
 const struct holder_bound *permission_bound(const struct conf_segment *segment,
 					  const struct peer *peer);
+
+/*
+ * The reserves that a member may have chunks of: a bit for each pool that is one, and for it. Root and the daemon's user are named like others.
+ */
+uint64_t permission_reserves(const struct conf_segment *segment, const struct peer *peer);
 
 /* Whether it is root, the daemon's own user, or one whom `admin` names. */
 bool permission_to_administer(const struct conf *conf, const struct peer *peer);

@@ -89,20 +89,25 @@ struct segment *stage_segment(void)
 	return segment;
 }
 
-static void open_here(void *unused)
+static void open_here(void *reserves)
 {
 	uint32_t process = self->process;
 
-	(void)unused;
-	must(client_new(view(), stage_world.holders[process], 0, &stage_world.clients[process]),
-	     "client_new");
+	must(client_new_as(MEMPOOL_ROLE_MEMBER, *(const uint64_t *)reserves, view(),
+			   stage_world.holders[process], 0, &stage_world.clients[process]),
+	     "client_new_as");
+}
+
+void stage_open_with(uint32_t process, uint64_t reserves)
+{
+	stage_world.holders[process] = holder_first_client(segment) + process - 1;
+	set_live(stage_world.holders[process], MEMPOOL_HOLDER_CLIENT);
+	explore_in(process, open_here, &reserves);
 }
 
 void stage_open(uint32_t process)
 {
-	stage_world.holders[process] = holder_first_client(segment) + process - 1;
-	set_live(stage_world.holders[process], MEMPOOL_HOLDER_CLIENT);
-	explore_in(process, open_here, NULL);
+	stage_open_with(process, 0);
 }
 
 uint32_t stage_holder(uint32_t process)

@@ -25,6 +25,9 @@ struct segment *stage_segment(void);
 /* A client for a process, as the holder that it has. */
 void stage_open(uint32_t process);
 
+/* The same, with a bit for each reserve that it may have chunks of. */
+void stage_open_with(uint32_t process, uint64_t reserves);
+
 /*
  * In set_up, behind stage_open(): it has a connection to the daemon, which answers, passes wake channels,
  * and is lost with it.

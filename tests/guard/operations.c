@@ -192,7 +192,7 @@ static void make_spectator(void)
 {
 	struct segment *segment = map(PROT_READ, SEGMENT_READ_ONLY);
 
-	check(client_new_as(MEMPOOL_ROLE_SPECTATOR, segment, MEMPOOL_HOLDER_NONE, 0,
+	check(client_new_as(MEMPOOL_ROLE_SPECTATOR, 0, segment, MEMPOOL_HOLDER_NONE, 0,
 			    &spectator) == 0,
 	      "spectator");
 }

@@ -48,7 +48,8 @@ START_TEST(test_abi_structs_that_stand_in_arrays)
 	ASSERT_FIELD(mempool_pool_info, total, 16, 8);
 	ASSERT_FIELD(mempool_pool_info, used, 24, 8);
 	ASSERT_FIELD(mempool_pool_info, free, 32, 8);
-	ck_assert_uint_eq(sizeof(struct mempool_pool_info), 40);
+	ASSERT_FIELD(mempool_pool_info, flags, 40, 8);
+	ck_assert_uint_eq(sizeof(struct mempool_pool_info), 48);
 
 	ASSERT_FIELD(mempool_pool_memory, base, 0, 8);
 	ASSERT_FIELD(mempool_pool_memory, length, 8, 8);

@@ -282,11 +282,21 @@ START_TEST(test_load_everything_is_read)
 	ck_assert_uint_eq(segment->pages.nodes[0], 1);
 	ck_assert_uint_eq(segment->pages.nodes[1], 2);
 	ck_assert_uint_eq(segment->pages.nodes[15], UINT64_C(1) << 63);
-	ck_assert_uint_eq(segment->shape.n_pools, 2);
-	ck_assert_uint_eq(segment->shape.pools[1].chunk_size, 1024);
+	/* The reserve of the second one is a third. */
+	ck_assert_uint_eq(segment->shape.n_pools, 3);
+	for (int i = 1; i < 3; i++) {
+		ck_assert_uint_eq(segment->shape.pools[i].chunk_size, 1024);
+		ck_assert_uint_eq(segment->shape.pools[i].alignment, 4096);
+		ck_assert_uint_eq(segment->shape.pools[i].cache, 0);
+		ck_assert_int_eq(segment->shape.pools[i].is_reserve, i == 2);
+	}
 	ck_assert_uint_eq(segment->shape.pools[1].n_chunks, 512);
-	ck_assert_uint_eq(segment->shape.pools[1].alignment, 4096);
-	ck_assert_uint_eq(segment->shape.pools[1].cache, 0);
+	ck_assert_uint_eq(segment->shape.pools[2].n_chunks, 512);
+	ck_assert(conf_access_is_empty(&segment->reserves[1]));
+	ck_assert_uint_eq(segment->reserves[2].n_users, 1);
+	ck_assert_uint_eq(segment->reserves[2].users[0], 1005);
+	ck_assert_uint_eq(segment->reserves[2].n_groups, 1);
+	ck_assert_uint_eq(segment->reserves[2].groups[0], 17);
 	ck_assert_uint_eq(segment->shape.n_rings, 3);
 	ck_assert_str_eq(segment->shape.rings[0].name, "q1");
 	ck_assert_int_eq(segment->shape.rings[0].kind, MEMPOOL_RING_QUEUE);
@@ -632,7 +642,7 @@ START_TEST(test_installed_config_each_example_loads)
 		free(copy);
 		n_examples++;
 	}
-	ck_assert_uint_eq(n_examples, 23);
+	ck_assert_uint_eq(n_examples, 24);
 	free(words.text);
 	free(text.text);
 }
@@ -648,7 +658,7 @@ START_TEST(test_installed_config_all_examples_load)
 		uncomment(p);
 	conf = load_text(text.text);
 	assert_guide(conf);
-	ck_assert_uint_eq(conf->segments[0].shape.n_pools, 4);
+	ck_assert_uint_eq(conf->segments[0].shape.n_pools, 6);
 	ck_assert_uint_eq(conf->segments[0].shape.n_rings, 2);
 	ck_assert(!conf->segments[0].allow.anybody);
 	conf_free(conf);

@@ -99,6 +99,64 @@ START_TEST(test_config_add_pool_63rd_e2big)
 }
 END_TEST
 
+START_TEST(test_config_add_reserve_takes_the_last_chunks)
+{
+	struct config none, other;
+
+	ck_assert_int_eq(config_init(&none, "none"), 0);
+	ck_assert_int_eq(config_add_reserve(&none, 1), -EINVAL);
+	config.pools[0].cache = 7;
+	ck_assert_int_eq(config_add_reserve(&config, 0), -EINVAL);
+	ck_assert_int_eq(config_add_reserve(&config, 10), -EINVAL);
+	ck_assert_uint_eq(config_n_reserved(&config, 0), 0);
+	ck_assert_int_eq(config_copy(&other, &config), 0);
+	ck_assert_int_eq(config_add_reserve(&config, 3), 0);
+	ck_assert_int_eq(config_add_reserve(&config, 1), -EINVAL);
+	ck_assert_uint_eq(config.n_pools, 2);
+	ck_assert_uint_eq(config.pools[0].n_chunks, 7);
+	ck_assert_uint_eq(config.pools[1].n_chunks, 3);
+	ck_assert_uint_eq(config.pools[1].chunk_size, 128);
+	ck_assert_uint_eq(config.pools[1].cache, 7);
+	ck_assert(!config.pools[0].is_reserve && config.pools[1].is_reserve);
+	ck_assert_uint_eq(config_n_reserved(&config, 0), 3);
+	ck_assert_uint_eq(config_n_reserved(&config, 1), 0);
+	ck_assert_int_eq(config_check(&config, NULL), 0);
+
+	/* The same chunks for everybody are another layout. */
+	other.pools[0].n_chunks = 7;
+	ck_assert_int_eq(config_add_pool(&other, 128, 3), 0);
+	other.pools[1].cache = 7;
+	ck_assert(!config_is_same(&config, &other));
+	other.pools[1].is_reserve = true;
+	ck_assert(config_is_same(&config, &other));
+
+	while (config.n_pools < MEMPOOL_MAX_DATA_POOLS)
+		ck_assert_int_eq(config_add_pool(&config, 256, 2), 0);
+	ck_assert_int_eq(config_add_reserve(&config, 1), -E2BIG);
+	ck_assert_uint_eq(config.pools[MEMPOOL_MAX_DATA_POOLS - 1].n_chunks, 2);
+	config_deinit(&other);
+}
+END_TEST
+
+START_TEST(test_config_check_reserve_is_behind_its_pool)
+{
+	ck_assert_int_eq(config_add_reserve(&config, 3), 0);
+	config.pools[1].chunk_size = 100;
+	assert_mistake("reserve");
+	config.pools[1].chunk_size = 128;
+	config.pools[1].alignment = 8;
+	assert_mistake("reserve");
+	config.pools[1].alignment = 64;
+	config.pools[0].is_reserve = true;
+	assert_mistake("reserve");
+	config.pools[0].is_reserve = false;
+	ck_assert_int_eq(config_check(&config, NULL), 0);
+	ck_assert_int_eq(config_add_pool(&config, 128, 3), 0);
+	config.pools[2].is_reserve = true;
+	assert_mistake("reserve");
+}
+END_TEST
+
 START_TEST(test_config_check_pool_members)
 {
 	struct config_pool *pool = &config.pools[0];
@@ -243,6 +301,8 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_config_name_rules);
 	tcase_add_test(tcase, test_config_add_pool_limits);
 	tcase_add_test(tcase, test_config_add_pool_63rd_e2big);
+	tcase_add_test(tcase, test_config_add_reserve_takes_the_last_chunks);
+	tcase_add_test(tcase, test_config_check_reserve_is_behind_its_pool);
 	tcase_add_test(tcase, test_config_check_pool_members);
 	tcase_add_test(tcase, test_config_check_totals);
 	tcase_add_test(tcase, test_config_check_name);

@@ -32,6 +32,7 @@ START_TEST(test_holder_set_live_is_read_back)
 		.incarnation = 9,
 		.attached_ns = 5,
 		.bound = { .max_chunks = 8, .max_bytes = UINT64_C(1) << 33 },
+		.reserves = UINT64_C(1) << 61 | 4,
 		.name = "0123456789012345678901234567890",
 	};
 	struct holder out;
@@ -45,6 +46,7 @@ START_TEST(test_holder_set_live_is_read_back)
 	ck_assert_uint_eq(out.start_time, UINT64_C(1) << 40);
 	ck_assert_uint_eq(out.uid, 77);
 	ck_assert_uint_eq(out.attached_ns, 5);
+	ck_assert_uint_eq(out.reserves, in.reserves);
 	ck_assert_uint_eq(out.incarnation, 9);
 	ck_assert_uint_eq(out.n_exhausted, 0);
 	ck_assert_uint_eq(out.bound.max_chunks, in.bound.max_chunks);

@@ -71,7 +71,7 @@ static void setup(void)
 	config_deinit(&config);
 	ck_assert_int_eq(client_new(test_segment_view(segment), holder_first_client(segment), 0,
 				    &publisher), 0);
-	ck_assert_int_eq(client_new_as(MEMPOOL_ROLE_SPECTATOR, map_read_only(), MEMPOOL_HOLDER_NONE, 0,
+	ck_assert_int_eq(client_new_as(MEMPOOL_ROLE_SPECTATOR, 0, map_read_only(), MEMPOOL_HOLDER_NONE, 0,
 				       &spectator), 0);
 }
 
@@ -590,7 +590,7 @@ START_TEST(test_peek_changes_no_byte_of_the_segment)
 
 	publish_many(&stage, 2 * stage.capacity + 1);
 	before = snapshot();
-	ck_assert_int_eq(client_new_as(MEMPOOL_ROLE_SPECTATOR, map_read_only(), MEMPOOL_HOLDER_NONE, 0,
+	ck_assert_int_eq(client_new_as(MEMPOOL_ROLE_SPECTATOR, 0, map_read_only(), MEMPOOL_HOLDER_NONE, 0,
 				       &client),
 			 0);
 	ck_assert_int_eq(mempool_topic_open(client, stage.name, &topic), 0);
@@ -640,7 +640,7 @@ START_TEST(test_peek_killed_spectator_leaves_nothing)
 			struct mempool_subscriber *subscriber;
 			char buffer[CHUNK_SIZE];
 
-			if (client_new_as(MEMPOOL_ROLE_SPECTATOR, map_read_only(),
+			if (client_new_as(MEMPOOL_ROLE_SPECTATOR, 0, map_read_only(),
 				       MEMPOOL_HOLDER_NONE, 0, &client) < 0 ||
 			    mempool_topic_open(client, "two", &topic) < 0)
 				_exit(1);
@@ -798,7 +798,7 @@ START_TEST(test_peek_of_closed_client_enotconn)
 	ck_assert_int_eq(mempool_subscriber_copy(stage.subscriber, NULL, 0, NULL, NULL, NULL, -1),
 			 -ENOTCONN);
 	stage_close(&stage);
-	ck_assert_int_eq(client_new_as(MEMPOOL_ROLE_SPECTATOR, map_read_only(), MEMPOOL_HOLDER_NONE, 0,
+	ck_assert_int_eq(client_new_as(MEMPOOL_ROLE_SPECTATOR, 0, map_read_only(), MEMPOOL_HOLDER_NONE, 0,
 				       &spectator), 0);
 }
 END_TEST

@@ -333,6 +333,7 @@ START_TEST(test_attach_pool_table_contradicts_euclean)
 	for (int i = 0; i < 2; i++) {
 		ASSERT_CHECKED(&records[i], alignment);
 		ASSERT_CHECKED(&records[i], cache);
+		ASSERT_CHECKED(&records[i], is_reserve);
 	}
 	ck_assert_int_eq(segment_attach(&memory, &segment), 0);
 }

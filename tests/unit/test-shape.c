@@ -28,6 +28,8 @@ static void setup(void)
 	ck_assert_int_eq(config_add_pool(&shape, 5000, 1), 0);
 	shape.pools[1].alignment = 4096;
 	shape.pools[1].cache = 3;
+	ck_assert_int_eq(config_add_pool(&shape, 6000, 9), 0);
+	ck_assert_int_eq(config_add_reserve(&shape, 2), 0);
 	ck_assert_int_eq(config_add_ring(&shape, "frames", MEMPOOL_RING_QUEUE, 8), 0);
 	ck_assert_int_eq(config_add_ring(&shape, "camera", MEMPOOL_RING_TOPIC, 4), 0);
 	found = (struct config){ .n_pools = 0 };

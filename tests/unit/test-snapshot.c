@@ -24,21 +24,27 @@ static struct segment *segment;
 static struct snapshot snapshot;
 static struct countings countings;
 
-static void setup(void)
+static void make_segment(struct config *config)
 {
 	const struct segment_permissions perms = { .mode = 0600, .group = (gid_t)-1 };
 	struct segment_memory memory = SEGMENT_MEMORY_NULL;
+
+	ck_assert_int_eq(segment_create(shm_name, config, SEGMENT_READ_WRITE, SEGMENT_CREATE,
+					&perms, NULL, NULL, &memory),
+			 0);
+	ck_assert_int_eq(segment_layout(memory.base, memory.size, config, NULL), 0);
+	ck_assert_int_eq(segment_attach(&memory, &segment), 0);
+	config_deinit(config);
+}
+
+static void setup(void)
+{
 	struct config config;
 
 	snprintf(shm_name, sizeof(shm_name), "/mempool-test-snapshot-%d.3", getpid());
 	ck_assert_int_eq(config_init(&config, "test"), 0);
 	ck_assert_int_eq(config_add_pool(&config, 100, 1000), 0);
-	ck_assert_int_eq(segment_create(shm_name, &config, SEGMENT_READ_WRITE, SEGMENT_CREATE,
-					&perms, NULL, NULL, &memory),
-			 0);
-	ck_assert_int_eq(segment_layout(memory.base, memory.size, &config, NULL), 0);
-	ck_assert_int_eq(segment_attach(&memory, &segment), 0);
-	config_deinit(&config);
+	make_segment(&config);
 	ck_assert_int_eq(sigbus_init(), 0);
 	snapshot = (struct snapshot){ 0 };
 }
@@ -105,6 +111,48 @@ START_TEST(test_snapshot_shows_pools_and_holders)
 	ck_assert_str_eq(snapshot.holders[0].record.name, "camera");
 	ck_assert_uint_eq(snapshot.holders[0].counts.all.chunks, 7);
 	ck_assert_uint_eq(snapshot.holders[0].counts.bytes, 700);
+}
+END_TEST
+
+/* In the segment they are two pools, for people one. */
+START_TEST(test_snapshot_shows_a_reserve_as_part_of_its_pool)
+{
+	const struct holder camera = { .id = 5, .reserves = 2, .name = "camera" };
+	struct config config;
+
+	segment_free(segment);
+	segment_unlink(shm_name);
+	ck_assert_int_eq(config_init(&config, "test"), 0);
+	ck_assert_int_eq(config_add_pool(&config, 100, 20), 0);
+	ck_assert_int_eq(config_add_reserve(&config, 4), 0);
+	ck_assert_int_eq(config_add_pool(&config, 500, 10), 0);
+	make_segment(&config);
+	holder_set_live(segment, &camera);
+	for (uint32_t i = 0; i < 6; i++)
+		ck_assert_int_eq(pool_claim(&segment->pools[i / 5], i % 5, 5), 0);
+	ck_assert_int_eq(pool_claim(&segment->pools[2], 0, 5), 0);
+	pool_saw_used(&segment->pools[0], 16);
+	pool_saw_used(&segment->pools[1], 2);
+	atomic_store(&segment->pools[0].state->n_exhausted, 30);
+	atomic_store(&segment->pools[1].state->n_exhausted, 4);
+
+	ck_assert_int_eq(take(NULL), 0);
+	ck_assert(snapshot_has_reserve(&snapshot));
+	ck_assert_uint_eq(snapshot.n_pools, 2);
+	ck_assert_uint_eq(snapshot.pools[0].counts.total, 20);
+	ck_assert_uint_eq(snapshot.pools[0].counts.used, 6);
+	ck_assert_uint_eq(snapshot.pools[0].peak_used, 18);
+	ck_assert_uint_eq(snapshot.pools[0].n_exhausted, 34);
+	ck_assert_uint_eq(snapshot.pools[0].reserve.total, 4);
+	ck_assert_uint_eq(snapshot.pools[0].reserve.used, 1);
+	ck_assert_uint_eq(snapshot.pools[0].reserve.n_exhausted, 4);
+	ck_assert_uint_eq(snapshot.pools[1].chunk_size, 500);
+	ck_assert_uint_eq(snapshot.pools[1].reserve.total, 0);
+	ck_assert_uint_eq(snapshot.pools[2].counts.total, 30);
+	ck_assert_uint_eq(snapshot.holders[0].by_pool[0].chunks, 6);
+	ck_assert_uint_eq(snapshot.holders[0].by_pool[1].chunks, 1);
+	ck_assert_uint_eq(snapshot.holders[0].record.reserves, 2);
+	ck_assert_uint_eq(snapshot.all.total, 30);
 }
 END_TEST
 
@@ -388,6 +436,7 @@ int main(void)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, test_snapshot_shows_pools_and_holders);
+	tcase_add_test(tcase, test_snapshot_shows_a_reserve_as_part_of_its_pool);
 	tcase_add_test(tcase, test_snapshot_without_place_is_called_what_it_says);
 	tcase_add_test(tcase, test_snapshot_sorted_by_what_they_hold);
 	tcase_add_test(tcase, test_snapshot_peak_lies_between_used_and_total);

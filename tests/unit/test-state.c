@@ -39,6 +39,7 @@ static void setup(void)
 	folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	ck_assert_int_ge(folder, 0);
 	test_config_init(&shape, pools, 2);
+	ck_assert_int_eq(config_add_reserve(&shape, 1), 0);
 	shape.fallback = false;
 	ck_assert_int_eq(config_add_ring(&shape, "frames", MEMPOOL_RING_QUEUE, 8), 0);
 	ck_assert_int_eq(config_add_ring(&shape, "camera", MEMPOOL_RING_TOPIC, 4), 0);
@@ -109,6 +110,7 @@ static const struct state_holder client = {
 	.has_membarrier = true,
 	.role = MEMPOOL_WELCOME_READER,
 	.bound = { .max_chunks = 8, .max_bytes = UINT64_C(1) << 33 },
+	.reserves = UINT64_C(1) << 61 | 4,
 	.name = "0123456789012345678901234567890",
 };
 
@@ -118,6 +120,7 @@ static void check_client(const struct state_holder *holder)
 	ck_assert_uint_eq(holder->uid, 77);
 	ck_assert_uint_eq(holder->nonce, UINT64_MAX);
 	ck_assert_uint_eq(holder->attached_ns, 5);
+	ck_assert_uint_eq(holder->reserves, client.reserves);
 	ck_assert(holder->has_membarrier);
 	ck_assert_int_eq(holder->role, MEMPOOL_WELCOME_READER);
 	ck_assert_uint_eq(holder->bound.max_chunks, 8);

@@ -20,8 +20,9 @@ int main(void)
 	if (n < 0)
 		error(EXIT_FAILURE, -n, "mempool_client_pools");
 	for (int i = 0; i < n; i++)
-		printf("%" PRIu64 " bytes: %" PRIu64 " of %" PRIu64 " used\n",
-		       pools[i].chunk_size, pools[i].used, pools[i].total);
+		printf("%" PRIu64 " bytes: %" PRIu64 " of %" PRIu64 " used%s\n",
+		       pools[i].chunk_size, pools[i].used, pools[i].total,
+		       pools[i].flags & MEMPOOL_POOL_RESERVE ? ", in reserve" : "");
 
 	mempool_client_close(client);
 	return EXIT_SUCCESS;

@@ -64,6 +64,7 @@ const struct scenario *const scenarios[] = {
 	&scenario_wait,
 	&scenario_wait_three,
 	&scenario_wait_deaf,
+	&scenario_wait_reserve,
 	&scenario_wake,
 	NULL,
 };
