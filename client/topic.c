@@ -17,6 +17,7 @@
 #include "cache.h"
 #include "client.h"
 #include "ends.h"
+#include "hold.h"
 #include "info.h"
 #include "own.h"
 #include "share.h"
@@ -92,33 +93,7 @@ PUBLIC int mempool_topic_info(struct mempool_topic *topic,
 	return r;
 }
 
-/*
- * Hold what a slot names. Return: 0; -EAGAIN it was evicted meanwhile; -EBADMSG the slot is as
- * it was, but what it names cannot be held: a hostile client wrote there; -EOVERFLOW we hold it
- * too often.
- */
-static int hold(struct mempool_client *client, const struct topic *topic,
-		const struct topic_slot *slot)
-{
-	bool is_same;
-	int r;
-
-	if (slot->manager >= segment_managers(client->segment)->n_chunks)
-		return topic_is_same(topic, slot) ? -EBADMSG : -EAGAIN;
-
-	r = share_add(client, slot->manager);
-	if (r < 0)
-		return r;
-	r = chunk_manager_stamp(client->segment, slot->manager);
-	/* What stands in a slot is SHARED: not to be stamped means evicted before. */
-	is_same = topic_is_same(topic, slot);
-	if (r == 0 && is_same)
-		return 0;
-	share_drop(client, slot->manager);
-	return is_same ? -EBADMSG : -EAGAIN;
-}
-
-/* The same of one that is bounded: it is asked before. -EDQUOT: it holds as much as it may. */
+/* hold_message() of one that is bounded: it is asked before. -EDQUOT: it holds as much as it may. */
 static __attribute__((noinline)) int hold_counted(struct cache *cache, const struct topic *topic,
 						  const struct topic_slot *slot)
 {
@@ -132,7 +107,7 @@ static __attribute__((noinline)) int hold_counted(struct cache *cache, const str
 	r = bound_reserve(cache, &client->segment->pools[chunk.pool]);
 	if (r < 0)
 		return topic_is_same(topic, slot) ? r : -EAGAIN;
-	r = hold(client, topic, slot);
+	r = hold_message(client, topic, slot);
 	/* Of another message it was the chunk of another one; then the slot has changed, too. */
 	if (r == 0 && (!chunk_manager_chunk(client->segment, slot->manager, &again) ||
 		       again.pool != chunk.pool)) {
@@ -170,7 +145,7 @@ static void put(struct mempool_client *client, const struct topic *topic, uint32
 
 		topic_next_free(topic, &slot);
 		if (slot.manager != TOPIC_NO_MANAGER)
-			r = hold(client, topic, &slot);
+			r = hold_message(client, topic, &slot);
 		/*
 		 * What names nothing is published over; and so is what we hold too often: it
 		 * cannot go.
@@ -405,7 +380,7 @@ static inline int hold_next(struct mempool_subscriber *subscriber, struct cache 
 		if (r < 0)
 			return r;
 		r = counting ? hold_counted(counting, &subscriber->topic, &slot)
-			     : hold(subscriber->client, &subscriber->topic, &slot);
+			     : hold_message(subscriber->client, &subscriber->topic, &slot);
 		if (r == -EBADMSG) {
 			subscriber->cursor++;
 			subscriber->n_missed++;
