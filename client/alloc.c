@@ -19,6 +19,7 @@
 #include "share.h"
 #include "shm/clock.h"
 #include "wait.h"
+#include "yield.h"
 
 /* Does this pool's every chunk start at a multiple? Its first is on a page. */
 static bool is_aligned(const struct pool *pool, size_t alignment)
@@ -32,15 +33,45 @@ static void count_one(_Atomic uint64_t *counter)
 	atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
 }
 
-/* As cache_claim(), of a client that is bounded. -EDQUOT: it holds as much as it may. */
+/*
+ * The next pool that fits, from a rank on: those of the same size as the fitting one, which are one
+ * class with it, its reserves among them; then the larger ones, if the segment says so. n_claimable:
+ * there is none.
+ */
+static uint32_t next_fit(const struct mempool_client *client, const struct cache *cache,
+			 const struct pool *fitting, uint32_t rank, size_t alignment)
+{
+	for (; rank < client->n_claimable; rank++) {
+		const struct pool *pool = &cache->magazines[rank].pool;
+
+		if (pool->chunk_size > fitting->chunk_size && !client->fallback)
+			break;
+		if (is_aligned(pool, alignment))
+			return rank;
+	}
+	return client->n_claimable;
+}
+
+/* How a chunk is claimed of one pool: cache_claim(), or yield_claim(). */
+typedef int (*claim_fn)(struct cache *cache, struct magazine *magazine, uint32_t *ret_index);
+
+static int claim_listed(struct cache *cache, struct magazine *magazine, uint32_t *ret_index)
+{
+	return cache_claim(cache, magazine, ret_index);
+}
+
+/* The same of a client that is bounded. -EDQUOT: it holds as much as it may. */
 static __attribute__((noinline)) int claim_counted(struct cache *cache, struct magazine *magazine,
-						   uint32_t *ret_index)
+						   claim_fn claim, uint32_t *ret_index)
 {
 	int r = bound_reserve(cache, &magazine->pool);
 
-	if (r < 0)
+	if (r < 0) {
+		/* Nor does it matter what is freed there: has_freed() is to say so. */
+		magazine->dry = 0;
 		return r;
-	r = cache_claim(cache, magazine, ret_index);
+	}
+	r = claim(cache, magazine, ret_index);
 	if (r == 0)
 		bound_keep(cache);
 	else
@@ -49,37 +80,77 @@ static __attribute__((noinline)) int claim_counted(struct cache *cache, struct m
 }
 
 /*
- * Nothing left in the pool at this rank: those of the same size, which are one class with it, its
- * reserves among them; then the larger ones, if the segment says so. Those that the client's bound
+ * A chunk of any pool that fits, from a rank on. NULL: there is none. Those that the client's bound
  * has no room for are passed over: others may free what would fit.
  */
-static inline __attribute__((always_inline)) void *
-alloc_elsewhere(struct cache *cache, uint32_t rank, size_t size, size_t alignment, bool is_bounded)
+static void *claim_any(struct cache *cache, const struct pool *fitting, uint32_t rank, size_t size,
+		       size_t alignment, claim_fn claim)
 {
-	struct mempool_client *client = cache_client(cache);
-	const struct pool *fitting = &cache->magazines[rank].pool, *exhausted = fitting;
+	const struct mempool_client *client = cache_client(cache);
 	uint32_t index;
 
-	for (rank++; rank < client->n_claimable; rank++) {
-		struct magazine *magazine = &cache->magazines[rank];
-		bool is_larger = magazine->pool.chunk_size > fitting->chunk_size;
+	while ((rank = next_fit(client, cache, fitting, rank, alignment)) < client->n_claimable) {
+		struct magazine *magazine = &cache->magazines[rank++];
 
-		if (is_larger && !client->fallback)
-			break;
-		if (!is_aligned(&magazine->pool, alignment))
+		if ((cache->is_bounded ? claim_counted(cache, magazine, claim, &index)
+				       : claim(cache, magazine, &index)) < 0)
 			continue;
-		/* Who may have the reserve has found that held, too. */
-		if (!is_larger && !exhausted->is_reserve && magazine->pool.is_reserve)
-			exhausted = &magazine->pool;
-		if ((is_bounded ? claim_counted(cache, magazine, &index)
-				: cache_claim(cache, magazine, &index)) == 0) {
-			if (is_larger)
-				count_one(&fitting->state->n_served_larger);
-			return alloc_prepare(&magazine->pool, index, size);
-		}
+		if (magazine->pool.chunk_size > fitting->chunk_size)
+			count_one(&fitting->state->n_served_larger);
+		return alloc_prepare(&magazine->pool, index, size);
 	}
-	count_one(&exhausted->state->n_exhausted);
-	count_one(&client->segment->holders[client->holder].n_exhausted);
+	return NULL;
+}
+
+/* Whether a free has moved a dry word since the pools were found exhausted. */
+static bool has_freed(const struct cache *cache, const struct pool *fitting, uint32_t rank,
+		      size_t alignment)
+{
+	const struct mempool_client *client = cache_client(cache);
+
+	for (; (rank = next_fit(client, cache, fitting, rank, alignment)) < client->n_claimable;
+	     rank++)
+		/* Without a membarrier nothing is remembered. */
+		if (cache->magazines[rank].dry != 0 && !cache_is_dry(&cache->magazines[rank]))
+			return true;
+	return false;
+}
+
+/* Which pool was found exhausted: who may have the reserve has found that held, too. */
+static const struct pool *find_exhausted(const struct cache *cache, uint32_t rank, size_t alignment)
+{
+	const struct mempool_client *client = cache_client(cache);
+	const struct pool *fitting = &cache->magazines[rank].pool;
+
+	for (; (rank = next_fit(client, cache, fitting, rank, alignment)) < client->n_claimable;
+	     rank++) {
+		const struct pool *pool = &cache->magazines[rank].pool;
+
+		if (pool->is_reserve && pool->chunk_size == fitting->chunk_size)
+			return pool;
+	}
+	return fitting;
+}
+
+/* Nothing left in the pool at this rank: others that fit; then what a topic keeps, of any of them. */
+static void *alloc_elsewhere(struct cache *cache, uint32_t rank, size_t size, size_t alignment)
+{
+	const struct mempool_client *client = cache_client(cache);
+	const struct pool *fitting = &cache->magazines[rank].pool;
+	void *chunk = claim_any(cache, fitting, rank + 1, size, alignment, claim_listed);
+
+	/* Each further turn follows a chunk that another one has freed meanwhile: lock-free. */
+	while (!chunk && client->yields) {
+		chunk = claim_any(cache, fitting, rank, size, alignment, yield_claim);
+		if (chunk || !has_freed(cache, fitting, rank, alignment) ||
+		    clock_now_ns() >= cache->again_until_ns)
+			break;
+		chunk = claim_any(cache, fitting, rank, size, alignment, claim_listed);
+	}
+	if (chunk)
+		return chunk;
+	count_one(&find_exhausted(cache, rank, alignment)->state->n_exhausted);
+	count_one(&client->segment->holders[cache->holder].n_exhausted);
 	errno = EAGAIN;
 	return NULL;
 }
@@ -117,7 +188,7 @@ static __attribute__((noinline)) void *alloc_counted(struct cache *cache, uint32
 {
 	struct magazine *magazine = &cache->magazines[rank];
 	uint32_t index;
-	int r = claim_counted(cache, magazine, &index);
+	int r = claim_counted(cache, magazine, claim_listed, &index);
 
 	if (r == 0)
 		return alloc_prepare(&magazine->pool, index, size);
@@ -125,7 +196,7 @@ static __attribute__((noinline)) void *alloc_counted(struct cache *cache, uint32
 		errno = EDQUOT;
 		return NULL;
 	}
-	return alloc_elsewhere(cache, rank, size, alignment, true);
+	return alloc_elsewhere(cache, rank, size, alignment);
 }
 
 /* Not simply the first hint of the first pool: all other cases, errors among them. */
@@ -148,7 +219,7 @@ static __attribute__((noinline)) void *alloc_slowly(struct mempool_client *clien
 		return alloc_counted(cache, (uint32_t)rank, size, alignment);
 	magazine = &cache->magazines[rank];
 	if (cache_claim(cache, magazine, &index) < 0)
-		return alloc_elsewhere(cache, (uint32_t)rank, size, alignment, false);
+		return alloc_elsewhere(cache, (uint32_t)rank, size, alignment);
 	return alloc_prepare(&magazine->pool, index, size);
 }
 

@@ -80,6 +80,8 @@ static int claim_scanned(struct cache *cache, struct magazine *magazine, int64_t
 	if (r != -EAGAIN)
 		return r;
 
+	/* What yields is to be looked for as late as the words were read. */
+	magazine->history = 0;
 	/* Without the barrier a free may have missed the bit: then remember nothing. */
 	magazine->dry = reached_all ? scan.dry : 0;
 	cache->is_deaf |= !reached_all;
@@ -120,15 +122,19 @@ int64_t cache_slice_ns(const struct cache *cache)
 	return slice_ns;
 }
 
-static bool is_still_dry(struct magazine *magazine)
+bool cache_is_dry(const struct magazine *magazine)
 {
 	/*
 	 * D4 pairs with D3 in pool_move_dry(): a moved word brings its hint along. seq_cst, as
 	 * a sleeper's flag stands before it (E2 in shm/eventcount.c).
 	 */
-	return magazine->dry != 0 &&
-	       atomic_load_explicit(&magazine->pool.state->dry, memory_order_seq_cst) ==
-		       magazine->dry &&
+	return atomic_load_explicit(&magazine->pool.state->dry, memory_order_seq_cst) ==
+	       magazine->dry;
+}
+
+static bool is_still_dry(struct magazine *magazine)
+{
+	return magazine->dry != 0 && cache_is_dry(magazine) &&
 	       (++magazine->n_dry_calls % CACHE_DRY_CALLS != 0 || !is_scan_due(magazine));
 }
 
@@ -238,7 +244,9 @@ static struct cache *cache_new(struct mempool_client *client)
 	const struct pool *managers = segment_managers(client->segment);
 	struct mempool_client *plain = client->bound.is_set ? CACHE_ORPHAN : client;
 	uint64_t n_indices = magazine_capacity(managers);
+	uint32_t n_yields = client->yields ? YIELD_MAX : 0;
 	size_t wiped_bytes;
+	struct yield *yields;
 	struct cache *cache;
 	uint32_t *indices;
 	void *border;
@@ -247,6 +255,7 @@ static struct cache *cache_new(struct mempool_client *client)
 		n_indices += capacity_at(client, i);
 	wiped_bytes = sizeof(*cache) - CACHE_KEPT_BYTES +
 		      (client->n_pools + 1) * sizeof(struct magazine) +
+		      client->n_pools * n_yields * sizeof(struct yield) +
 		      n_indices * sizeof(*indices);
 	if (process_map(CACHE_KEPT_BYTES, wiped_bytes, &border) < 0)
 		return NULL;
@@ -275,12 +284,14 @@ static struct cache *cache_new(struct mempool_client *client)
 			(uint16_t)(offsetof(struct cache, magazines) +
 				   client->first_fit[i] * sizeof(struct magazine));
 	cache->magazines[client->n_pools] = (struct magazine){ .n = 0 };
-	indices = (uint32_t *)&cache->magazines[client->n_pools + 1];
+	yields = (struct yield *)&cache->magazines[client->n_pools + 1];
+	indices = (uint32_t *)(yields + client->n_pools * n_yields);
 	for (uint32_t i = 0; i < client->n_pools; i++) {
 		uint32_t capacity = capacity_at(client, i);
 
 		magazine_init(&cache->magazines[i], &pools[client->pool_id[i]], capacity, indices,
 			      place);
+		cache->magazines[i].yields = client->yields ? yields + i * n_yields : NULL;
 		indices += capacity;
 	}
 	magazine_init(&cache->managers, managers, magazine_capacity(managers), indices, place);

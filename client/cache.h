@@ -98,6 +98,9 @@ int cache_claim_slowly(struct cache *cache, struct magazine *magazine, uint32_t 
 /* What cache_keep() does when the stack is full, or somebody waits. */
 void cache_keep_slowly(struct magazine *magazine, uint32_t index);
 
+/* Whether no free has moved the dry word of a pool since it was found exhausted. */
+bool cache_is_dry(const struct magazine *magazine);
+
 /*
  * Forget what scans have found, where another one is not too soon: who has slept looks at the
  * words, in case that somebody was stopped or killed before it moved the dry word.

@@ -118,6 +118,7 @@ int client_new_as(enum mempool_role role, uint64_t reserves, struct segment *seg
 		.restarts = flags & MEMPOOL_CLIENT_RESTART,
 		.tells_timeout = flags & MEMPOOL_CLIENT_TIMEDOUT,
 		.fallback = segment->config.fallback,
+		.yields = config_yields(&segment->config),
 		.connection = CONNECTION_NULL,
 		.lock_fd = -1,
 		.n_references = 1,

@@ -62,6 +62,8 @@ static void count_topic(const struct topic *topic, struct mempool_topic_counts *
 		.length = topic_count(topic, 0, topic->capacity),
 		.published = topic_newest(topic),
 		.unseen = end_n_unseen(topic->segment, topic->ring_index),
+		/* Relaxed: a count. */
+		.yielded = atomic_load_explicit(&topic->ring->n_yielded, memory_order_relaxed),
 	};
 	strcpy(ret_counts->name, name_of(topic->segment, topic->ring_index));
 }

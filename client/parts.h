@@ -89,6 +89,14 @@ struct bound {
 	struct bound_given *left;	/* by threads that have ended */
 };
 
+/* Messages that may yield, as a reading of the words found them: so many at most. */
+#define YIELD_MAX 64
+
+struct yield {
+	uint32_t index;			/* of the chunk */
+	uint32_t behind;		/* how far behind the tail of its topic it was */
+};
+
 struct magazine {
 	uint32_t n;			/* hints in it */
 	uint32_t capacity;
@@ -100,6 +108,9 @@ struct magazine {
 	struct pool pool;		/* a copy, at hand */
 	uint64_t n_ours;		/* n, and what is held by alloc, less free: so neither
 					 * has to count */
+	uint32_t n_yields;		/* see yield.h */
+	struct yield *yields;		/* by `behind`, the furthest last; NULL: no topic's yield */
+	uint64_t history;		/* the word remembered when none was found; 0: none */
 };
 
 /* No client is there, but NULL is somebody's mistake. */
@@ -158,6 +169,7 @@ struct mempool_client {
 	int64_t spin_ns;		/* before a wait for messages or room sleeps */
 	bool tells_timeout;		/* MEMPOOL_CLIENT_TIMEDOUT */
 	bool fallback;			/* to a larger pool */
+	bool yields;			/* some topic's messages do */
 	bool closed;			/* only kept for the handles on its queues */
 	uint64_t process;		/* the number of the one that has the segment */
 	_Atomic bool has_ends;		/* it may have ends of rings open */

@@ -318,8 +318,7 @@ PUBLIC int mempool_acquire(struct mempool_client *client, uint64_t handle,
 	return acquire(client, handle, ret_chunk, ret_length);
 }
 
-/* Return: 0 the chunk is OWNED by us; -EBUSY, -EPERM. */
-static int take_back(struct mempool_client *client, struct chunk_ref chunk, uint32_t manager)
+int share_take_back(struct mempool_client *client, struct chunk_ref chunk, uint32_t manager)
 {
 	_Atomic uint32_t *references = &client->references[manager];
 	uint32_t seen = 1;
@@ -360,7 +359,7 @@ PUBLIC int mempool_unshare(struct mempool_client *client, const void *chunk, voi
 	if (!word_is_owned_by(word, client->holder)) {
 		if (!share_holds(client, word))
 			return -EPERM;
-		r = take_back(client, (struct chunk_ref){ pool->id, index }, word_value(word));
+		r = share_take_back(client, (struct chunk_ref){ pool->id, index }, word_value(word));
 		if (r < 0)
 			return r;
 		/*

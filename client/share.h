@@ -30,6 +30,14 @@ int share_add(struct mempool_client *client, uint32_t manager);
  */
 int share_drop(struct mempool_client *client, uint32_t manager);
 
+/**
+ * share_take_back() - a chunk that this process has one reference to becomes its own
+ *
+ * Return: 0 it is OWNED by us, and the reference is gone; -EBUSY others hold it, too, and nothing has
+ *	   changed; -EPERM it is not held, any more.
+ */
+int share_take_back(struct mempool_client *client, struct chunk_ref chunk, uint32_t manager);
+
 /* Whether a word is SHARED and this process has a reference to it. */
 bool share_holds(const struct mempool_client *client, uint64_t word);
 

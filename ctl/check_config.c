@@ -63,7 +63,10 @@ static struct json_object *ring_object(const struct config_ring *ring)
 	return json_complete(object,
 			     json_add_string(object, "kind", name_ring_kind(ring->kind)) ||
 				     json_add_string(object, "name", ring->name) ||
-				     json_add_number(object, "capacity", ring->capacity));
+				     json_add_number(object, "capacity", ring->capacity) ||
+				     (ring->kind == MEMPOOL_RING_TOPIC &&
+				      json_add_string(object, "history",
+						      config_ring_history(ring))));
 }
 
 static struct json_object *segment_object(const struct conf_segment *segment)

@@ -422,6 +422,9 @@ static void write_topics(FILE *file, const struct gathering *gathering)
 		{ { "mempool_topic_unseen_ends_total", "counter",
 		    "Subscribers that had no place in the table, and are not counted." },
 		  RING(n_unseen), false },
+		{ { "mempool_topic_yielded_total", "counter",
+		    "Messages taken from the topic for allocations that found nothing else." },
+		  RING(n_yielded), false },
 	};
 
 	write_rings(file, gathering, MEMPOOL_RING_TOPIC, families, N_ELEMENTS(families));

@@ -154,7 +154,8 @@ static struct json_object *ring_object(const struct snapshot_ring *ring)
 				 ? json_add_number(object, "received", ring->n_received) ||
 					   json_add_number(object, "senders", ring->n_senders) ||
 					   json_add_number(object, "receivers", ring->n_receivers)
-				 : json_add_number(object, "subscribers", ring->n_subscribers)));
+				 : json_add_number(object, "yielded", ring->n_yielded) ||
+					   json_add_number(object, "subscribers", ring->n_subscribers)));
 }
 
 static struct json_object *ring_array(const struct snapshot *snapshot, unsigned int members)

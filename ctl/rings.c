@@ -41,6 +41,8 @@ static void add_ring(struct table *table, const struct snapshot_ring *ring)
 	table_add(table, "%" PRIu64, ring->n_sent);
 	if (ring->kind == MEMPOOL_RING_QUEUE)
 		table_add(table, "%" PRIu64, ring->n_received);
+	else
+		table_add(table, "%" PRIu64, ring->n_yielded);
 	table_add(table, "%" PRIu64, ring->chunks);
 	table_add(table, "%s", bytes);
 	if (ring->kind == MEMPOOL_RING_TOPIC) {
@@ -91,11 +93,10 @@ static int print_queues_of(const struct snapshot *snapshot, struct text_style st
 
 static int print_topics_of(const struct snapshot *snapshot, struct text_style style)
 {
-	static const char *const headings[] = { "~TOPIC",     ">CAPACITY", ">MESSAGES",
-						">PUBLISHED", ">CHUNKS",   ">BYTES",
-						">SUBS" };
+	static const char *const headings[] = { "~TOPIC",   ">CAPACITY", ">MESSAGES", ">PUBLISHED",
+						">YIELDED", ">CHUNKS",	 ">BYTES",    ">SUBS" };
 
-	return print_rings(snapshot, style, MEMPOOL_RING_TOPIC, headings, 7);
+	return print_rings(snapshot, style, MEMPOOL_RING_TOPIC, headings, 8);
 }
 
 static int print_queues(const struct snapshot *snapshots, size_t n)

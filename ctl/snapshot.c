@@ -88,6 +88,7 @@ static void copy_ring(const struct segment *segment, const struct census *census
 	ring->n_unseen = end_n_unseen(segment, i);
 	if (topic_view(&topic, segment, i) == 0) {
 		ring->n_sent = read_figure(&segment->rings[i].tail);
+		ring->n_yielded = read_figure(&segment->rings[i].n_yielded);
 		ring->chunks = census->holders[topic.holder].all.shared;
 		ring->bytes = census->holders[topic.holder].shared_bytes;
 	} else {

@@ -51,6 +51,7 @@ struct snapshot_ring {
 	uint64_t n_messages;		/* on their way, or kept */
 	uint64_t n_sent;		/* or published, since the segment was made */
 	uint64_t n_received;		/* from a queue */
+	uint64_t n_yielded;		/* by a topic, to an allocation that found nothing else */
 	uint64_t chunks;		/* sent to a queue, or about to be; or kept by a topic */
 	uint64_t bytes;
 	uint64_t n_subscribers;		/* of a topic, that are open and seen */

@@ -305,7 +305,8 @@ struct mempool_topic_counts {
 	uint64_t published;	/* since the segment was made */
 	uint64_t subscribers;	/* that are open; not those of spectators, which nobody sees */
 	uint64_t unseen;	/* more of them, as of a queue */
-	uint64_t reserved[6];
+	uint64_t yielded;	/* messages taken out for an allocation: `history: yield` */
+	uint64_t reserved[5];
 };
 
 /**
@@ -362,7 +363,10 @@ const char *mempool_strerror(int error);
  * @size_bytes: at least so many
  *
  * Out of the smallest pool that fits (those of the same chunk size count as one); when that is
- * used up, of the next larger one (unless the segment says `fallback: false`). The content is not cleared; the tag is 0.
+ * used up, of the next larger one (unless the segment says `fallback: false`). When those are, too, a
+ * message that only a topic keeps makes room, the smallest pool first, and in it the one furthest
+ * behind the newest of its topic; never that newest one itself, and none of a topic with
+ * `history: hold`. The content is not cleared; the tag is 0.
  *
  * Threads: any. Lock-free: retries only while others free and take chunks.
  * Crash:   killed inside, the chunk is free, or is freed by the reaper.
@@ -370,8 +374,9 @@ const char *mempool_strerror(int error);
  * Return:  the chunk, aligned as the pool says (64 by default); or NULL and errno
  *	EAGAIN		every chunk that fits was held: in each pool that fits, and that this
  *			client may allocate from (mempool_client_pools()), there was a
- *			moment during the call at which all of its chunks were. A chunk that
- *			is handed over is held, and so is one that a free is still at work on
+ *			moment during the call at which all of its chunks were, and no message
+ *			would have made room. A chunk that is handed over is held, and so is one
+ *			that a free is still at work on
  *	EDQUOT		the client holds as much as it may: a chunk that fits best would be one
  *			too many. Larger ones that are, are passed over
  *	EMSGSIZE	no pool has such large chunks
@@ -760,7 +765,8 @@ int mempool_topic_info(struct mempool_topic *topic, struct mempool_topic_counts 
  * @length: bytes of the message
  *
  * The topic keeps its last `capacity` messages; the oldest one goes, as soon as no subscriber
- * holds it.
+ * holds it. All but the newest may make room for an allocation (mempool_alloc()): then they are
+ * missed by who has not read them.
  *
  * Threads: any. Lock-free, whatever subscribers do; no system call while none sleeps.
  * Crash:   killed inside, the message is published, or the reaper frees the chunk.

@@ -155,13 +155,19 @@ enum mempool_ring_kind {
 	MEMPOOL_RING_TOPIC = 1,
 };
 
+/* Flags of a ring. */
+#define MEMPOOL_RING_HOLDS 1		/* a topic whose messages yield to no allocation */
+
 struct mempool_ring {
 	unsigned char name[MEMPOOL_NAME_BYTES];
 	uint64_t slots_off;
 	uint32_t capacity;		/* a power of two */
 	uint32_t kind;
-	uint64_t reserved[2];
+	uint32_t flags;			/* MEMPOOL_RING_HOLDS */
+	uint32_t reserved0;
+	uint64_t reserved1;
 	_Alignas(MEMPOOL_LINE_BYTES) _Atomic uint64_t head;
+	_Atomic uint64_t n_yielded;	/* messages of a topic that an allocation took */
 	_Alignas(MEMPOOL_LINE_BYTES) _Atomic uint64_t tail;
 	_Alignas(MEMPOOL_LINE_BYTES) struct mempool_eventcount filled;	/* for receivers */
 	struct mempool_eventcount emptied;	/* for senders to a full queue */
@@ -241,6 +247,8 @@ struct mempool_header {
 	uint64_t reserved0;		/* else padding, with bytes of no known value */
 	/* For those who wait for a chunk of any pool; on a line of its own. */
 	_Alignas(MEMPOOL_LINE_BYTES) struct mempool_eventcount chunk_freed;
+	/* Bit 0: somebody found no message that would yield; above it: sequence. See shm/history.h. */
+	_Atomic uint64_t history;
 };
 static_assert(sizeof(struct mempool_header) <= MEMPOOL_PAGE_BYTES, "layout");
 static_assert(sizeof(_Atomic uint64_t) == 8 && ATOMIC_LLONG_LOCK_FREE == 2,

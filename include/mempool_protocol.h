@@ -313,7 +313,7 @@ struct mempool_shape_ring {
 	char name[32];			/* NUL-padded */
 	uint64_t capacity;
 	uint32_t kind;			/* enum mempool_ring_kind */
-	uint32_t reserved;		/* 0 */
+	uint32_t flags;			/* MEMPOOL_RING_HOLDS */
 };
 
 struct mempool_msg_refused {

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "history.h"
 #include "topic.h"
 
 /*
@@ -124,14 +125,18 @@ static uint64_t topic_bits(const struct segment *segment, uint32_t word)
 	return low_bits(end - base) & ~low_bits(first > base ? first - base : 0);
 }
 
+static uint32_t position_of(const struct segment *segment, uint32_t manager)
+{
+	return atomic_load_explicit(&segment_manager(segment, manager)->position, ORDER);
+}
+
 /* Whether a topic that has its bit still has the manager in its ring. */
 static bool topic_still_holds(const struct segment *segment, uint32_t manager, uint32_t holder)
 {
-	uint32_t position = atomic_load_explicit(&segment_manager(segment, manager)->position, ORDER);
 	struct topic topic;
 
 	return topic_view_holder(&topic, segment, holder) == 0 &&
-	       topic_holds(&topic, position, manager);
+	       topic_holds(&topic, position_of(segment, manager), manager);
 }
 
 uint64_t chunk_manager_sharers(const struct segment *segment, uint32_t manager, uint32_t word)
@@ -165,16 +170,21 @@ uint32_t chunk_manager_topic(const struct segment *segment, uint32_t manager)
 }
 
 /*
- * All bits first, then the ring: a publisher keeps its own bit until its slot is written, so
- * if that bit is gone, a look at the ring that comes later finds the slot.
+ * Whether a client, or the daemon, has a bit; if not, which topic that has its bit still has it in
+ * its ring, or MEMPOOL_HOLDER_NONE. All bits first, then the ring: a publisher keeps its own bit
+ * until its slot is written, so if that bit is gone, a look at the ring that comes later finds the
+ * slot.
  */
-bool chunk_manager_is_held(const struct segment *segment, uint32_t manager)
+static inline __attribute__((always_inline)) bool is_held_by_client(const struct segment *segment,
+								    uint32_t manager,
+								    uint32_t *ret_topic)
 {
 	struct mempool_chunk_manager *record = segment_manager(segment, manager);
 	uint32_t n_topic_words = (MEMPOOL_HOLDER_DAEMON_ID + 1 + segment->geometry.n_topics +
 				  63) / 64;
 	uint32_t n_looks = 0;
 
+	*ret_topic = MEMPOOL_HOLDER_NONE;
 	for (uint32_t i = 0; i < segment->n_holders / 64; i++) {
 		uint64_t bits = atomic_load_explicit(&record->sharers[i], ORDER);
 
@@ -190,12 +200,46 @@ bool chunk_manager_is_held(const struct segment *segment, uint32_t manager)
 		uint64_t bits = atomic_load_explicit(&record->sharers[i], ORDER) &
 				topic_bits(segment, i);
 
-		for (; bits != 0 && n_looks < TOPICS_LOOKED_AT; bits &= bits - 1, n_looks++)
-			if (topic_still_holds(segment, manager,
-					      i * 64 + (uint32_t)__builtin_ctzll(bits)))
-				return true;
+		for (; bits != 0 && n_looks < TOPICS_LOOKED_AT; bits &= bits - 1, n_looks++) {
+			uint32_t topic = i * 64 + (uint32_t)__builtin_ctzll(bits);
+
+			if (topic_still_holds(segment, manager, topic)) {
+				*ret_topic = topic;
+				return false;
+			}
+		}
 	}
 	return false;
+}
+
+bool chunk_manager_is_held(const struct segment *segment, uint32_t manager)
+{
+	uint32_t topic;
+
+	return is_held_by_client(segment, manager, &topic) || topic != MEMPOOL_HOLDER_NONE;
+}
+
+bool chunk_manager_yields(const struct segment *segment, uint32_t manager,
+			  struct topic *ret_topic, struct topic_slot *ret_slot)
+{
+	uint32_t holder;
+
+	return !is_held_by_client(segment, manager, &holder) &&
+	       topic_view_holder(ret_topic, segment, holder) == 0 && ret_topic->yields &&
+	       topic_find(ret_topic, position_of(segment, manager), manager, ret_slot) &&
+	       !topic_is_newest(ret_topic, (uint32_t)ret_slot->position);
+}
+
+/* Nobody but a topic holds it, and somebody has looked for such ones: now it may yield. */
+static __attribute__((noinline)) void tell(const struct segment *segment, uint32_t manager,
+					   uint32_t holder)
+{
+	struct topic topic;
+
+	/* Of a newest one tells who publishes the next. */
+	if (topic_view_holder(&topic, segment, holder) == 0 && topic.yields &&
+	    !topic_is_newest(&topic, position_of(segment, manager)))
+		history_move(segment);
 }
 
 /*
@@ -304,7 +348,7 @@ bool chunk_manager_collect(const struct segment *segment, uint32_t manager, uint
 	_Atomic uint64_t *word = word_of_manager(segment, manager);
 	uint64_t first = atomic_load_explicit(word, ORDER);
 	uint64_t seen = first;
-	uint32_t n_turns = 0;
+	uint32_t n_turns = 0, topic;
 
 	/*
 	 * Each further turn follows another's stamp. He set his bit before it, and collects
@@ -317,8 +361,13 @@ bool chunk_manager_collect(const struct segment *segment, uint32_t manager, uint
 		if (word_kind(seen) != MEMPOOL_SHARED ||
 		    word_generation(seen) != word_generation(first))
 			return false;
-		if (chunk_manager_is_held(segment, manager))
+		if (is_held_by_client(segment, manager, &topic))
 			return false;
+		if (topic != MEMPOOL_HOLDER_NONE) {
+			if (history_is_dry(segment))
+				tell(segment, manager, topic);
+			return false;
+		}
 	} while (!atomic_compare_exchange_strong_explicit(word, &seen,
 							  word_claimed(seen, as), ORDER,
 							  ORDER));

@@ -33,6 +33,9 @@
 
 #include "segment.h"
 
+struct topic;
+struct topic_slot;
+
 /* A chunk, by pool and index. */
 struct chunk_ref {
 	uint32_t pool;
@@ -76,6 +79,14 @@ int chunk_manager_stamp(const struct segment *segment, uint32_t manager);
 
 /* Whether anybody has a bit; a topic's counts while the ring still holds the manager. */
 bool chunk_manager_is_held(const struct segment *segment, uint32_t manager);
+
+/**
+ * chunk_manager_yields() - whether an allocation may have its chunk now
+ * @ret_topic: the one that still holds it; nobody else does
+ * @ret_slot:  where it stands there; not the newest message
+ */
+bool chunk_manager_yields(const struct segment *segment, uint32_t manager,
+			  struct topic *ret_topic, struct topic_slot *ret_slot);
 
 /* Who holds it among the 64 holders of one word of bits; of topics, those that still do. */
 uint64_t chunk_manager_sharers(const struct segment *segment, uint32_t manager, uint32_t word);

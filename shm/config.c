@@ -106,6 +106,8 @@ static const char *ring_mistake(const struct config_ring *ring)
 		return "a ring is a queue or a topic";
 	if (!is_power_of_two(ring->capacity) || ring->capacity > MEMPOOL_MAX_RING_CAPACITY)
 		return "capacity must be a power of two up to 67108864";
+	if (ring->flags & ~(uint32_t)MEMPOOL_RING_HOLDS)
+		return "a flag of a queue or topic is not known";
 	return NULL;
 }
 
@@ -209,6 +211,14 @@ int config_add_ring(struct config *config, const char *name, enum mempool_ring_k
 {
 	return find_ring(config, name) ? -EEXIST
 				       : config_append_ring(config, name, kind, capacity);
+}
+
+bool config_yields(const struct config *config)
+{
+	for (size_t i = 0; i < config->n_rings; i++)
+		if (config_ring_yields(&config->rings[i]))
+			return true;
+	return false;
 }
 
 uint32_t config_n_topics(const struct config *config)
@@ -321,7 +331,7 @@ static bool pool_is_same(const struct config_pool *a, const struct config_pool *
 static bool ring_is_same(const struct config_ring *a, const struct config_ring *b)
 {
 	return strcmp(a->name, b->name) == 0 && a->kind == b->kind &&
-	       a->capacity == b->capacity;
+	       a->capacity == b->capacity && a->flags == b->flags;
 }
 
 bool config_is_same(const struct config *a, const struct config *b)

@@ -33,6 +33,7 @@ struct config_ring {
 	char name[MEMPOOL_NAME_BYTES];
 	enum mempool_ring_kind kind;
 	uint64_t capacity;		/* power of two, up to MEMPOOL_MAX_RING_CAPACITY */
+	uint32_t flags;			/* MEMPOOL_RING_HOLDS */
 };
 
 struct config {
@@ -86,7 +87,10 @@ int config_add_reserve(struct config *config, uint64_t n_chunks);
 /* How many chunks the reserve of a pool has; 0: it has none. */
 uint64_t config_n_reserved(const struct config *config, size_t pool);
 
-/* One more queue or topic. -EINVAL name or capacity, -EEXIST name taken, -E2BIG, -ENOMEM. */
+/*
+ * One more queue or topic. -EINVAL name or capacity, -EEXIST name taken, -E2BIG, -ENOMEM. It is
+ * config->rings[config->n_rings - 1]; change its other members there.
+ */
 int config_add_ring(struct config *config, const char *name, enum mempool_ring_kind kind,
 		    uint64_t capacity);
 
@@ -112,5 +116,21 @@ bool config_name_is_valid(const char *name);
 /* Holder ids of such a segment, the two reserved ones included: a multiple of 64. */
 uint32_t config_n_holders(const struct config *config);
 uint32_t config_n_topics(const struct config *config);
+
+/* Whether messages of such a ring yield to an allocation. A single one is always the newest. */
+static inline bool config_ring_yields(const struct config_ring *ring)
+{
+	return ring->kind == MEMPOOL_RING_TOPIC && ring->capacity > 1 &&
+	       !(ring->flags & MEMPOOL_RING_HOLDS);
+}
+
+/* What `history:` of a topic says. */
+static inline const char *config_ring_history(const struct config_ring *ring)
+{
+	return ring->flags & MEMPOOL_RING_HOLDS ? "hold" : "yield";
+}
+
+/* Whether those of any ring do. */
+bool config_yields(const struct config *config);
 
 #endif

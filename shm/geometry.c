@@ -78,6 +78,7 @@ static uint64_t fingerprint(const struct geometry *geometry, const struct config
 		hash = mix(hash, config->rings[i].name, sizeof(config->rings[i].name));
 		hash = mix_u64(hash, config->rings[i].kind);
 		hash = mix_u64(hash, config->rings[i].capacity);
+		hash = mix_u64(hash, config->rings[i].flags);
 	}
 	return hash;
 }

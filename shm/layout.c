@@ -60,7 +60,7 @@ static void put_header(void *base, const struct config *config,
 	const size_t behind = state + sizeof(header.state);
 
 	memcpy(header.name, config->name, sizeof(header.name));
-	/* All but the state, which publishes, and the eventcount, which is the clients'. */
+	/* All but the state, which publishes, and what is the clients': the eventcount, the history. */
 	store_shared(base, &header, state);
 	store_shared((unsigned char *)base + behind, (unsigned char *)&header + behind,
 		     offsetof(struct mempool_header, chunk_freed) - behind);
@@ -110,6 +110,7 @@ static void put_rings(void *base, const struct config *config, const struct geom
 			.slots_off = off,
 			.capacity = (uint32_t)from->capacity,
 			.kind = from->kind,
+			.flags = from->flags,
 		};
 
 		memcpy(ring.name, from->name, sizeof(ring.name));

@@ -6,6 +6,7 @@
 
 #include "chunk_manager.h"
 #include "end.h"
+#include "history.h"
 #include "queue.h"
 
 #define LEAF_BITS 64
@@ -177,9 +178,12 @@ static bool reap_manager(struct reap *reap, const struct pool *managers, uint32_
 		reap->n_held++;
 	}
 	is_named = word_kind(seen) == MEMPOOL_SHARED && chunk_manager_is_named(reap->segment, index);
-	if (clear_bits(reap, index))
+	if (clear_bits(reap, index)) {
 		/* Killed while sharing, it holds the chunk by the chunk's word. */
 		reap->n_held += is_named;
+		/* Or after it published, and before it told that the message before may yield. */
+		history_move(reap->segment);
+	}
 	if (word_kind(atomic_load_explicit(word, memory_order_relaxed)) == MEMPOOL_SHARED &&
 	    reap->any_dead != MEMPOOL_HOLDER_NONE)
 		reap->n_freed += chunk_manager_collect(reap->segment, index, reap->any_dead);

@@ -217,6 +217,7 @@ static int read_rings(const struct source *source, const struct mempool_header *
 		r = config_append_ring(config, name, ring.kind, ring.capacity);
 		if (r < 0)
 			return r == -ENOMEM ? r : -EUCLEAN;
+		config->rings[i].flags = ring.flags;
 	}
 	return 0;
 }

@@ -45,7 +45,11 @@ void shape_put_rings(const struct config *shape, void *to)
 
 	for (size_t i = 0; i < shape->n_rings; i++, at += sizeof(struct mempool_shape_ring)) {
 		const struct config_ring *from = &shape->rings[i];
-		struct mempool_shape_ring ring = { .capacity = from->capacity, .kind = from->kind };
+		struct mempool_shape_ring ring = {
+			.capacity = from->capacity,
+			.kind = from->kind,
+			.flags = from->flags,
+		};
 
 		memcpy(ring.name, from->name, sizeof(ring.name));
 		memcpy(at, &ring, sizeof(ring));
@@ -81,6 +85,7 @@ int shape_get_rings(const void *from, uint32_t n, struct config *shape)
 		r = config_append_ring(shape, name, ring.kind, ring.capacity);
 		if (r < 0)
 			return r == -ENOMEM ? r : -EINVAL;
+		shape->rings[i].flags = ring.flags;
 	}
 	return 0;
 }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "history.h"
 
 /* See topic.h: one order of all steps. */
 #define ORDER memory_order_seq_cst
@@ -43,6 +44,7 @@ int topic_view(struct topic *topic, const struct segment *segment, uint32_t ring
 		.capacity = config->rings[ring].capacity,
 		.ring_index = ring,
 		.holder = segment->ring_places[ring].holder,
+		.yields = config_ring_yields(&config->rings[ring]),
 	};
 	return 0;
 }
@@ -110,6 +112,9 @@ bool topic_put(const struct topic *topic, const struct topic_slot *slot, uint32_
 		    slot_make((uint32_t)slot->position, manager), ORDER, ORDER))
 		return false;
 	advance(topic, slot->position);
+	/* The one before it is the newest no more. */
+	if (topic->yields && history_is_dry(topic->segment))
+		history_move(topic->segment);
 	return true;
 }
 
@@ -186,6 +191,40 @@ bool topic_holds(const struct topic *topic, uint32_t position, uint32_t manager)
 {
 	return atomic_load_explicit(slot_at(topic, position), ORDER) ==
 	       slot_make(position, manager);
+}
+
+bool topic_is_newest(const struct topic *topic, uint32_t position)
+{
+	return (uint32_t)topic_newest(topic) == position + 1;
+}
+
+uint32_t topic_behind(const struct topic *topic, uint32_t position)
+{
+	return (uint32_t)atomic_load_explicit(&topic->ring->tail, ORDER) - position;
+}
+
+bool topic_find(const struct topic *topic, uint32_t position, uint32_t manager,
+		struct topic_slot *ret_slot)
+{
+	*ret_slot = (struct topic_slot){
+		.position = position,
+		.seen = slot_make(position, manager),
+		.manager = manager,
+	};
+	return topic_is_same(topic, ret_slot);
+}
+
+bool topic_yield(const struct topic *topic, const struct topic_slot *slot)
+{
+	uint64_t seen = slot->seen;
+
+	if (!atomic_compare_exchange_strong_explicit(
+		    slot_at(topic, slot->position), &seen,
+		    slot_make(slot_sequence(seen), TOPIC_NO_MANAGER), ORDER, ORDER))
+		return false;
+	/* Relaxed: a figure for people. */
+	atomic_fetch_add_explicit(&topic->ring->n_yielded, 1, memory_order_relaxed);
+	return true;
 }
 
 uint64_t topic_count(const struct topic *topic, uint64_t first, uint64_t end)

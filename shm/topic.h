@@ -37,6 +37,7 @@ struct topic {
 	uint64_t capacity;
 	uint32_t ring_index;		/* in the ring table */
 	uint32_t holder;		/* the topic's id, with the one sharer bit */
+	bool yields;			/* to an allocation, what is not its newest message */
 };
 
 /* The slots of a topic that nobody sees yet. */
@@ -67,6 +68,10 @@ struct topic_slot {
  * before topic_put().
  */
 void topic_next_free(const struct topic *topic, struct topic_slot *ret_slot);
+
+/* The slot of the message that the low half of a position leads to. false: another one's. */
+bool topic_find(const struct topic *topic, uint32_t position, uint32_t manager,
+		struct topic_slot *ret_slot);
 
 /* Whether the slot is still as it was seen. */
 bool topic_is_same(const struct topic *topic, const struct topic_slot *slot);
@@ -110,6 +115,20 @@ uint64_t topic_oldest(const struct topic *topic);
 
 /* Whether the topic still holds this manager, by the position that its publisher noted. */
 bool topic_holds(const struct topic *topic, uint32_t position, uint32_t manager);
+
+/* Whether a position is that of its newest message. */
+bool topic_is_newest(const struct topic *topic, uint32_t position);
+
+/* How far the message at a position stands behind the tail, by the low halves of both. */
+uint32_t topic_behind(const struct topic *topic, uint32_t position);
+
+/**
+ * topic_yield() - let go of the message of a slot, which the caller holds, for an allocation
+ *
+ * Readers find it missed.
+ * Return: whether it is out of the ring by this; false: somebody was faster.
+ */
+bool topic_yield(const struct topic *topic, const struct topic_slot *slot);
 
 /* Messages it keeps in these slots, about. */
 uint64_t topic_count(const struct topic *topic, uint64_t first, uint64_t end);

@@ -45,9 +45,10 @@ static void print_summary(const struct conf *conf)
 			     "descriptors (FileDescriptorStoreMax=)");
 		print_pools(shape);
 		for (k = 0; k < shape->n_rings; k++)
-			printf("  %s '%s': %" PRIu64 " messages\n",
+			printf("  %s '%s': %" PRIu64 " messages%s\n",
 			       shape->rings[k].kind == MEMPOOL_RING_TOPIC ? "topic" : "queue",
-			       shape->rings[k].name, shape->rings[k].capacity);
+			       shape->rings[k].name, shape->rings[k].capacity,
+			       shape->rings[k].flags & MEMPOOL_RING_HOLDS ? ", held" : "");
 	}
 }
 

@@ -40,7 +40,8 @@ struct draft {
 	const struct conf_node *spectators;
 	const struct conf_node *bounds;
 	void *ring_names;			/* as list.names */
-	uint64_t n_kept;			/* by all topics */
+	uint64_t n_newest;			/* messages that never yield: one of each topic, */
+	uint64_t n_held;			/* and those of topics whose history is held */
 };
 
 /* A queue or topic while it is read. */
@@ -48,6 +49,7 @@ struct ring_draft {
 	struct draft *draft;
 	const char *name;
 	uint64_t capacity;
+	uint32_t flags;
 };
 
 /* Names of segments, and of the queues and topics of one segment */
@@ -357,25 +359,51 @@ static int read_capacity(struct conf_reader *reader, const struct conf_node *nod
 	return 0;
 }
 
-static const struct conf_key ring_keys[] = {
+static int read_history(struct conf_reader *reader, const struct conf_node *node,
+			void *object)
+{
+	static const struct conf_choice choices[] = {
+		{ "yield", 0 },
+		{ "hold", MEMPOOL_RING_HOLDS },
+		{ NULL, 0 },
+	};
+	struct ring_draft *ring = object;
+	int value, r;
+
+	r = conf_read_choice(reader, node, choices, &value);
+	if (r < 0)
+		return r;
+	ring->flags |= (uint32_t)value;
+	return 0;
+}
+
+static const struct conf_key queue_keys[] = {
 	{ "name", read_ring_name, true },
 	{ "capacity", read_capacity, true },
+	{ NULL, NULL, false },
+};
+
+static const struct conf_key topic_keys[] = {
+	{ "name", read_ring_name, true },
+	{ "capacity", read_capacity, true },
+	{ "history", read_history, false },
 	{ NULL, NULL, false },
 };
 
 static int read_ring(struct conf_reader *reader, const struct conf_node *node,
 		     struct draft *draft, enum mempool_ring_kind kind)
 {
+	struct config *shape = &draft->segment->shape;
 	struct ring_draft ring = { .draft = draft };
 	int r;
 
 	r = conf_read_mapping(reader, node,
 			      kind == MEMPOOL_RING_QUEUE ? "a queue" : "a topic",
-			      ring_keys, &ring);
+			      kind == MEMPOOL_RING_QUEUE ? queue_keys : topic_keys, &ring);
 	if (r < 0)
 		return r;
 
-	r = config_append_ring(&draft->segment->shape, ring.name, kind, ring.capacity);
+	r = config_append_ring(shape, ring.name, kind, ring.capacity);
 	if (r == -E2BIG)
 		return conf_fail(reader, node,
 				 "too many: a segment has at most %d queues and topics",
@@ -383,8 +411,11 @@ static int read_ring(struct conf_reader *reader, const struct conf_node *node,
 	if (r == -ENOMEM)
 		return r;
 	assert(r == 0);
-	if (kind == MEMPOOL_RING_TOPIC)
-		draft->n_kept += ring.capacity;
+	shape->rings[shape->n_rings - 1].flags = ring.flags;
+	if (kind == MEMPOOL_RING_TOPIC) {
+		draft->n_newest++;
+		draft->n_held += ring.flags & MEMPOOL_RING_HOLDS ? ring.capacity - 1 : 0;
+	}
 	return 0;
 }
 
@@ -659,19 +690,34 @@ static void warn_roles(struct conf_reader *reader, const struct draft *draft)
 			  "first", segment->allow.anybody ? "allow" : "readers");
 }
 
+/* The newest message of a topic never yields: with all of them there must be chunks left. */
+static int check_topics(struct conf_reader *reader, const struct draft *draft)
+{
+	const struct config *shape = &draft->segment->shape;
+	uint64_t n_chunks = 0;
+
+	for (size_t i = 0; i < shape->n_pools; i++)
+		n_chunks += shape->pools[i].is_reserve ? 0 : shape->pools[i].n_chunks;
+	if (draft->n_newest >= n_chunks)
+		return conf_fail(reader, draft->topics,
+				 "%" PRIu64 " topics each keep their newest message, whatever happens: "
+				 "the pools must have more chunks than that, and have %" PRIu64,
+				 draft->n_newest, n_chunks);
+	return 0;
+}
+
 static void warn_topics(struct conf_reader *reader, const struct draft *draft)
 {
 	const struct config *shape = &draft->segment->shape;
+	uint64_t n_kept = draft->n_newest + draft->n_held;
 
 	for (size_t i = 0; i < shape->n_pools && draft->topics; i++) {
-		if (draft->n_kept < shape->pools[i].n_chunks || shape->pools[i].is_reserve)
+		if (n_kept < shape->pools[i].n_chunks || shape->pools[i].is_reserve)
 			continue;
 		conf_warn(reader, draft->topics,
-			  "topics keep up to %" PRIu64
-			  " chunks, which may be all %" PRIu64 " of the pool of %" PRIu64
-			  " bytes%s",
-			  draft->n_kept, shape->pools[i].n_chunks,
-			  shape->pools[i].chunk_size,
+			  "topics keep up to %" PRIu64 " chunks that do not yield, which may be all %"
+			  PRIu64 " of the pool of %" PRIu64 " bytes%s",
+			  n_kept, shape->pools[i].n_chunks, shape->pools[i].chunk_size,
 			  config_n_reserved(shape, i) ? " that are not in reserve" : "");
 		return;
 	}
@@ -728,6 +774,8 @@ static int read_segment(struct conf_reader *reader, const struct conf_node *node
 				 "a segment needs at least one pool");
 
 	r = check_readers(reader, &draft);
+	if (r == 0)
+		r = check_topics(reader, &draft);
 	if (r < 0)
 		return r;
 	r = config_check(&draft.segment->shape, &text);

@@ -74,7 +74,8 @@ START_TEST(test_abi_structs_that_stand_in_arrays)
 	ASSERT_FIELD(mempool_topic_counts, published, 48, 8);
 	ASSERT_FIELD(mempool_topic_counts, subscribers, 56, 8);
 	ASSERT_FIELD(mempool_topic_counts, unseen, 64, 8);
-	ASSERT_FIELD(mempool_topic_counts, reserved, 72, 48);
+	ASSERT_FIELD(mempool_topic_counts, yielded, 72, 8);
+	ASSERT_FIELD(mempool_topic_counts, reserved, 80, 40);
 	ck_assert_uint_eq(sizeof(struct mempool_topic_counts), 120);
 }
 END_TEST

@@ -303,6 +303,7 @@ START_TEST(test_load_everything_is_read)
 	ck_assert_uint_eq(segment->shape.rings[0].capacity, 16);
 	ck_assert_str_eq(segment->shape.rings[2].name, "t1");
 	ck_assert_int_eq(segment->shape.rings[2].kind, MEMPOOL_RING_TOPIC);
+	ck_assert_uint_eq(segment->shape.rings[2].flags, MEMPOOL_RING_HOLDS);
 
 	ck_assert_str_eq(conf->segments[1].shape.name, "second");
 	ck_assert(conf_access_is_empty(&conf->segments[1].allow));

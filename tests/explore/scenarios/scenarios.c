@@ -66,5 +66,9 @@ const struct scenario *const scenarios[] = {
 	&scenario_wait_deaf,
 	&scenario_wait_reserve,
 	&scenario_wake,
+	&scenario_yield,
+	&scenario_yield_dropped,
+	&scenario_yield_published,
+	&scenario_yield_drained,
 	NULL,
 };

@@ -36,5 +36,7 @@ extern const struct scenario scenario_unshare, scenario_unshare_threads;
 extern const struct scenario scenario_wait, scenario_wait_three, scenario_wait_deaf;
 extern const struct scenario scenario_wait_reserve;
 extern const struct scenario scenario_wake;
+extern const struct scenario scenario_yield, scenario_yield_dropped;
+extern const struct scenario scenario_yield_published, scenario_yield_drained;
 
 #endif
