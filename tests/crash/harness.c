@@ -46,6 +46,8 @@ static void set_config(struct config *config)
 	config->pools[1].cache = 0;
 	config_add_ring(config, "queue", MEMPOOL_RING_QUEUE, QUEUE_CAPACITY);
 	config_add_ring(config, "topic", MEMPOOL_RING_TOPIC, TOPIC_CAPACITY);
+	/* But for a victim that is to take a message: what is free is all that the others can have. */
+	config->rings[TOPIC_RING].flags = MEMPOOL_RING_HOLDS;
 }
 
 /* Zeroed, with its space taken, and without a name. */
@@ -211,7 +213,8 @@ static void use_topic(struct judge *judge, const struct segment *segment, const 
 	for (n_read = 0; mempool_subscriber_next(subscriber, &message, NULL, NULL, 0) == 0;
 	     n_read++)
 		mempool_free(client, message);
-	if (n_read != TOPIC_CAPACITY)
+	if (n_read != TOPIC_CAPACITY &&
+	    !(judge->operation->takes_message && n_read == TOPIC_CAPACITY - 1))
 		fault(judge, "%s: the topic gave %u messages", when, n_read);
 	chunk = mempool_alloc(client, 64);
 	if (chunk && (mempool_topic_publish(topic, chunk, 1) < 0 ||

@@ -36,6 +36,7 @@
 
 #define QUEUE_CAPACITY 4
 #define QUEUED 2
+#define TOPIC_RING 1		/* in the ring table, as queue and topic are made */
 #define TOPIC_CAPACITY 2
 #define PUBLISHED 3
 
@@ -59,6 +60,7 @@ struct operation {
 	void (*run)(struct scene *scene);	/* is stepped through */
 	bool kill_for_real;			/* also with SIGKILL at every instruction */
 	bool is_reaper;				/* the victim is the daemon, reaping BYSTANDER */
+	bool takes_message;			/* of the topic, which yields to the victim alone */
 };
 
 struct outcome {

@@ -13,6 +13,7 @@
 #include "client/locate.h"
 #include "client/share.h"
 #include "harness.h"
+#include "shm/history.h"
 #include "shm/holder.h"
 #include "shm/queue.h"
 #include "shm/reap.h"
@@ -115,6 +116,22 @@ static void prepare_fallback(struct scene *scene)
 {
 	prepare_exhausted(scene);
 	scene->client->fallback = true;
+}
+
+/* The topic yields, to the victim alone: the older of its two messages. */
+static void prepare_yield(struct scene *scene)
+{
+	scene->client->yields = true;
+	prepare_exhausted(scene);
+	scene->segment->config.rings[TOPIC_RING].flags = 0;
+	history_move(scene->segment);
+}
+
+static void prepare_none_yields(struct scene *scene)
+{
+	prepare_yield(scene);
+	keep(scene, mempool_alloc(scene->client, 64));
+	history_move(scene->segment);
 }
 
 static void prepare_given(struct scene *scene)
@@ -432,47 +449,49 @@ static void run_hello(struct scene *scene)
 }
 
 static const struct operation operations[] = {
-	{ "alloc, first of a thread", prepare_nothing, run_alloc, false, false },
-	{ "alloc from cache", prepare_cache, run_alloc, true, false },
-	{ "alloc with refill", prepare_empty_cache, run_alloc, true, false },
-	{ "alloc by scan", prepare_scan, run_alloc, false, false },
-	{ "alloc with lost summary", prepare_lost_summary, run_alloc, false, false },
-	{ "alloc from a larger pool", prepare_fallback, run_alloc, false, false },
-	{ "alloc, exhausted", prepare_exhausted, run_alloc_in_vain, false, false },
-	{ "free", prepare_one, run_free, true, false },
-	{ "free, checked", prepare_one, run_free_checked, true, false },
-	{ "free with overflow", prepare_full_cache, run_free, false, false },
-	{ "free into a dry pool", prepare_dry, run_free, true, false },
-	{ "give", prepare_one, run_give, true, false },
-	{ "take", prepare_cache, run_take, true, false },
-	{ "take back", prepare_given, run_take_back, true, false },
-	{ "share", prepare_one, run_share, false, false },
-	{ "share, as the second", prepare_shared, run_share_second, false, false },
-	{ "acquire", prepare_cache, run_acquire, false, false },
-	{ "acquire, stale", prepare_stale, run_acquire_stale, false, false },
-	{ "release, others hold it", prepare_acquired, run_free_twice, false, false },
-	{ "release, the last", prepare_shared, run_free, false, false },
-	{ "unshare", prepare_shared, run_unshare, false, false },
-	{ "unshare, others hold it", prepare_acquired_once, run_unshare_in_vain, false, false },
-	{ "unshare of an evicted", prepare_evicted, run_unshare, false, false },
-	{ "unshare, and share anew", prepare_shared, run_unshare_and_share, false, false },
-	{ "send", prepare_queue, run_send, false, false },
-	{ "send, wrapped", prepare_wrapped_queue, run_send, false, false },
-	{ "send to a full queue", prepare_full_queue, run_send_to_full, false, false },
-	{ "send to a full queue, evicting", prepare_full_queue, run_evict, false, false },
-	{ "send, one half received", prepare_half_received, run_send, false, false },
-	{ "receive", prepare_queue, run_receive, false, false },
-	{ "receive all", prepare_queue, run_receive_all, false, false },
-	{ "receive, the end of a line", prepare_end_of_line, run_receive, false, false },
-	{ "receive, one half received", prepare_half_received, run_receive, false, false },
-	{ "publish, evicting", prepare_topic, run_publish, false, false },
-	{ "next, and release", prepare_topic, run_next, false, false },
-	{ "next, lapped", prepare_lapped, run_next, false, false },
-	{ "release of an evicted", prepare_evicted, run_free, false, false },
-	{ "close", prepare_one, run_close, false, false },
-	{ "close, sharing", prepare_shared, run_close, false, false },
-	{ "daemon: reap", prepare_nothing, run_reap, false, true },
-	{ "daemon: enter a client", prepare_nothing, run_hello, true, false },
+	{ "alloc, first of a thread", prepare_nothing, run_alloc, false, false, false },
+	{ "alloc from cache", prepare_cache, run_alloc, true, false, false },
+	{ "alloc with refill", prepare_empty_cache, run_alloc, true, false, false },
+	{ "alloc by scan", prepare_scan, run_alloc, false, false, false },
+	{ "alloc with lost summary", prepare_lost_summary, run_alloc, false, false, false },
+	{ "alloc from a larger pool", prepare_fallback, run_alloc, false, false, false },
+	{ "alloc, exhausted", prepare_exhausted, run_alloc_in_vain, false, false, false },
+	{ "alloc, a message yields", prepare_yield, run_alloc, false, false, true },
+	{ "alloc, exhausted, none yields", prepare_none_yields, run_alloc_in_vain, false, false, true },
+	{ "free", prepare_one, run_free, true, false, false },
+	{ "free, checked", prepare_one, run_free_checked, true, false, false },
+	{ "free with overflow", prepare_full_cache, run_free, false, false, false },
+	{ "free into a dry pool", prepare_dry, run_free, true, false, false },
+	{ "give", prepare_one, run_give, true, false, false },
+	{ "take", prepare_cache, run_take, true, false, false },
+	{ "take back", prepare_given, run_take_back, true, false, false },
+	{ "share", prepare_one, run_share, false, false, false },
+	{ "share, as the second", prepare_shared, run_share_second, false, false, false },
+	{ "acquire", prepare_cache, run_acquire, false, false, false },
+	{ "acquire, stale", prepare_stale, run_acquire_stale, false, false, false },
+	{ "release, others hold it", prepare_acquired, run_free_twice, false, false, false },
+	{ "release, the last", prepare_shared, run_free, false, false, false },
+	{ "unshare", prepare_shared, run_unshare, false, false, false },
+	{ "unshare, others hold it", prepare_acquired_once, run_unshare_in_vain, false, false, false },
+	{ "unshare of an evicted", prepare_evicted, run_unshare, false, false, false },
+	{ "unshare, and share anew", prepare_shared, run_unshare_and_share, false, false, false },
+	{ "send", prepare_queue, run_send, false, false, false },
+	{ "send, wrapped", prepare_wrapped_queue, run_send, false, false, false },
+	{ "send to a full queue", prepare_full_queue, run_send_to_full, false, false, false },
+	{ "send to a full queue, evicting", prepare_full_queue, run_evict, false, false, false },
+	{ "send, one half received", prepare_half_received, run_send, false, false, false },
+	{ "receive", prepare_queue, run_receive, false, false, false },
+	{ "receive all", prepare_queue, run_receive_all, false, false, false },
+	{ "receive, the end of a line", prepare_end_of_line, run_receive, false, false, false },
+	{ "receive, one half received", prepare_half_received, run_receive, false, false, false },
+	{ "publish, evicting", prepare_topic, run_publish, false, false, false },
+	{ "next, and release", prepare_topic, run_next, false, false, false },
+	{ "next, lapped", prepare_lapped, run_next, false, false, false },
+	{ "release of an evicted", prepare_evicted, run_free, false, false, false },
+	{ "close", prepare_one, run_close, false, false, false },
+	{ "close, sharing", prepare_shared, run_close, false, false, false },
+	{ "daemon: reap", prepare_nothing, run_reap, false, true, false },
+	{ "daemon: enter a client", prepare_nothing, run_hello, true, false, false },
 };
 
 static void print_row(const char *name, const struct outcome *outcome)
