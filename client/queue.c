@@ -332,14 +332,23 @@ static void open_end(const struct mempool_queue *queue, enum mempool_end_kind ki
 		ends_give_back(queue->client, kind, ring, ours);
 }
 
+/* With whom a call compares its cache. Relaxed: of what it leads to, the handle's opener has told. */
+static inline struct mempool_client *sender_in(const struct mempool_queue *queue)
+{
+	return atomic_load_explicit(&queue->sender, memory_order_relaxed);
+}
+
+static inline struct mempool_client *receiver_in(const struct mempool_queue *queue)
+{
+	return atomic_load_explicit(&queue->receiver, memory_order_relaxed);
+}
+
 /* Not the client used last, or the first receive on this handle. */
 static __attribute__((noinline)) struct cache *find_receiver(struct mempool_queue *queue)
 {
 	struct cache *cache = cache_get_quickly(queue->client);
 
-	/* Relaxed: of what it leads to, the handle's opener has told. */
-	if (cache &&
-	    atomic_load_explicit(&queue->receiver, memory_order_relaxed) == NOBODY) {
+	if (cache && receiver_in(queue) == NOBODY) {
 		open_end(queue, MEMPOOL_END_RECEIVER, &queue->receiver_line);
 		atomic_store_explicit(&queue->receiver, queue->client, memory_order_relaxed);
 	}
@@ -351,7 +360,7 @@ static __attribute__((noinline)) struct cache *find_sender(struct mempool_queue 
 {
 	struct cache *cache = cache_get_writer_quickly(queue->client);
 
-	if (cache && atomic_load_explicit(&queue->sender, memory_order_relaxed) == NOBODY) {
+	if (cache && sender_in(queue) == NOBODY) {
 		open_end(queue, MEMPOOL_END_SENDER, &queue->sender_line);
 		atomic_store_explicit(&queue->sender, queue->client, memory_order_relaxed);
 	}
@@ -365,8 +374,7 @@ static inline struct cache *receiver_of(struct mempool_queue *queue)
 		errno = EINVAL;
 		return NULL;
 	}
-	if (likely(cache_client(cache_current) ==
-		   atomic_load_explicit(&queue->receiver, memory_order_relaxed)))
+	if (likely(cache_client(cache_current) == receiver_in(queue)))
 		return cache_current;
 	return find_receiver(queue);
 }
@@ -378,8 +386,7 @@ static inline struct cache *sender_of(struct mempool_queue *queue)
 		errno = EINVAL;
 		return NULL;
 	}
-	if (likely(cache_writer(cache_current) ==
-		   atomic_load_explicit(&queue->sender, memory_order_relaxed)))
+	if (likely(cache_writer(cache_current) == sender_in(queue)))
 		return cache_current;
 	return find_sender(queue);
 }
@@ -453,7 +460,7 @@ PUBLIC int mempool_queue_send(struct mempool_queue *queue, void *chunk, size_t l
 	struct cache *cache = cache_current;
 	int r;
 
-	if (unlikely(!queue || cache_writer(cache) != queue->client))
+	if (unlikely(!queue || cache_writer(cache) != sender_in(queue)))
 		return send_slowly(queue, chunk, length, timeout_ns, false);
 	r = send_once(queue, cache, chunk, length);
 	if (likely(r == 0)) {
@@ -534,7 +541,7 @@ PUBLIC int mempool_queue_receive(struct mempool_queue *queue, void **ret_chunk,
 	struct cache *cache = cache_current;
 	int r;
 
-	if (unlikely(!queue || !ret_chunk || cache_plain(cache) != queue->client))
+	if (unlikely(!queue || !ret_chunk || cache_plain(cache) != receiver_in(queue)))
 		return receive_slowly(queue, ret_chunk, ret_length, timeout_ns, false);
 	r = receive_once(queue, cache, ret_chunk, ret_length);
 	if (likely(r == 0)) {
