@@ -26,17 +26,35 @@ struct mempool_end *ends_describe(struct mempool_client *client, int line, uint3
 			    word_of(client, MEMPOOL_END_SUBSCRIBER, ring), cursor, flags);
 }
 
+/* Those who sleep on the other side are told. Killed before that, the reaper does. */
+static void give_back(struct mempool_client *client, enum mempool_end_kind kind, uint32_t ring,
+		      uint32_t line)
+{
+	struct mempool_ring *shared = &client->segment->rings[ring];
+
+	end_give_back(client->segment, line, word_of(client, kind, ring));
+	if (kind == MEMPOOL_END_SENDER)
+		poller_wake(&client->poller, ring, &shared->filled);
+	else if (kind == MEMPOOL_END_RECEIVER)
+		poller_wake(&client->poller, ring, &shared->emptied);
+}
+
 void ends_give_back(struct mempool_client *client, enum mempool_end_kind kind, uint32_t ring,
 		    int line)
 {
 	/* A closed client has given all back, and the line may be another's. */
 	if (line >= 0 && client_check(client) == 0)
-		end_give_back(client->segment, (uint32_t)line, word_of(client, kind, ring));
+		give_back(client, kind, ring, (uint32_t)line);
 }
 
 void ends_close(struct mempool_client *client)
 {
+	struct end end;
+
 	/* Not a look at the whole table for who has never opened one. */
-	if (atomic_load_explicit(&client->has_ends, memory_order_relaxed))
-		end_give_all_back(client->segment, client->holder, client->incarnation);
+	if (!atomic_load_explicit(&client->has_ends, memory_order_relaxed))
+		return;
+	for (uint32_t line = 0; end_find(client->segment, &line, &end); line++)
+		if (end.holder == client->holder && end.incarnation == client->incarnation)
+			give_back(client, end.kind, end.ring, line);
 }

@@ -42,6 +42,7 @@ static const struct {
 	{ ENOTCONN, "no daemon answers, or the client was closed" },
 	{ EOVERFLOW, "this client holds the chunk as often as it can be held" },
 	{ EPERM, "this client does not hold the chunk" },
+	{ EPIPE, "the last one at the other side of the queue has left" },
 	{ EPROTO, "what answers at the socket is no mempoold" },
 	{ EPROTONOSUPPORT, "daemon or segment are of another version than the library" },
 	{ ESTALE, "the message is gone: taken, freed or overwritten" },

@@ -25,7 +25,8 @@
 
 /*
  * Who has not sent yet is no sender: its first send finds that it is no client's, goes the long way,
- * and takes an end. So to know costs the others nothing.
+ * and takes an end. So to know costs the others nothing. Nor does a pipe, which goes that way in each
+ * call, and looks whether the other side is there.
  */
 #define NOBODY ((struct mempool_client *)2)
 
@@ -33,40 +34,17 @@ struct mempool_queue {
 	struct mempool_client *client;
 	_Atomic(struct mempool_client *) sender;	/* the client, once it has sent; else NOBODY */
 	_Atomic(struct mempool_client *) receiver;	/* the same */
+	_Atomic bool is_sender;		/* these are not NOBODY; or it is a pipe, where they stay that */
+	_Atomic bool is_receiver;
 	_Atomic int sender_line;	/* of these ends; negative: they have none */
 	_Atomic int receiver_line;
+	bool is_pipe;			/* it wants to know when the other side has left */
+	struct end_watch receivers;	/* then */
+	struct end_watch senders;
 	struct queue queue;
 	struct poller_look messages;	/* what it may wait for */
 	struct poller_look room;
 };
-
-PUBLIC int mempool_queue_open(struct mempool_client *client, const char *name,
-			      struct mempool_queue **ret_queue)
-{
-	struct mempool_queue *queue;
-	int ring;
-
-	if (!cache_get(client))
-		return -errno;
-	if (!name || !ret_queue)
-		return -EINVAL;
-	ring = queue_find(client->segment, name, MEMPOOL_RING_QUEUE);
-	if (ring < 0)
-		return ring;
-	queue = aligned_alloc(alignof(struct mempool_queue), sizeof(*queue));
-	if (!queue)
-		return -ENOMEM;
-	queue->client = client_ref(client);
-	atomic_init(&queue->sender, NOBODY);
-	atomic_init(&queue->receiver, NOBODY);
-	atomic_init(&queue->sender_line, -1);
-	atomic_init(&queue->receiver_line, -1);
-	queue_view(&queue->queue, client->segment, (uint32_t)ring);
-	poller_look_init(&queue->messages, (uint32_t)ring, &queue->queue.ring->filled);
-	poller_look_init(&queue->room, (uint32_t)ring, &queue->queue.ring->emptied);
-	*ret_queue = queue;
-	return 0;
-}
 
 PUBLIC void mempool_queue_close(struct mempool_queue *queue)
 {
@@ -332,7 +310,7 @@ static void open_end(const struct mempool_queue *queue, enum mempool_end_kind ki
 		ends_give_back(queue->client, kind, ring, ours);
 }
 
-/* With whom a call compares its cache. Relaxed: of what it leads to, the handle's opener has told. */
+/* With whom a call compares its cache. Relaxed: what it leads to, the handle's opener has told. */
 static inline struct mempool_client *sender_in(const struct mempool_queue *queue)
 {
 	return atomic_load_explicit(&queue->sender, memory_order_relaxed);
@@ -343,26 +321,48 @@ static inline struct mempool_client *receiver_in(const struct mempool_queue *que
 	return atomic_load_explicit(&queue->receiver, memory_order_relaxed);
 }
 
-/* Not the client used last, or the first receive on this handle. */
+/* Relaxed, all: as above. */
+static void be_sender(struct mempool_queue *queue)
+{
+	if (atomic_load_explicit(&queue->is_sender, memory_order_relaxed))
+		return;
+	open_end(queue, MEMPOOL_END_SENDER, &queue->sender_line);
+	atomic_store_explicit(&queue->is_sender, true, memory_order_relaxed);
+	if (!queue->is_pipe)
+		atomic_store_explicit(&queue->sender, queue->client, memory_order_relaxed);
+}
+
+static void be_receiver(struct mempool_queue *queue)
+{
+	if (atomic_load_explicit(&queue->is_receiver, memory_order_relaxed))
+		return;
+	open_end(queue, MEMPOOL_END_RECEIVER, &queue->receiver_line);
+	atomic_store_explicit(&queue->is_receiver, true, memory_order_relaxed);
+	if (!queue->is_pipe)
+		atomic_store_explicit(&queue->receiver, queue->client, memory_order_relaxed);
+}
+
+/* Not the client used last, or the first receive on this handle, or a pipe. */
 static __attribute__((noinline)) struct cache *find_receiver(struct mempool_queue *queue)
 {
 	struct cache *cache = cache_get_quickly(queue->client);
 
-	if (cache && receiver_in(queue) == NOBODY) {
-		open_end(queue, MEMPOOL_END_RECEIVER, &queue->receiver_line);
-		atomic_store_explicit(&queue->receiver, queue->client, memory_order_relaxed);
-	}
+	if (cache)
+		be_receiver(queue);
 	return cache;
 }
 
-/* The same of the first send. */
+/* The same of a send; also NULL and EPIPE. */
 static __attribute__((noinline)) struct cache *find_sender(struct mempool_queue *queue)
 {
 	struct cache *cache = cache_get_writer_quickly(queue->client);
 
-	if (cache && sender_in(queue) == NOBODY) {
-		open_end(queue, MEMPOOL_END_SENDER, &queue->sender_line);
-		atomic_store_explicit(&queue->sender, queue->client, memory_order_relaxed);
+	if (!cache)
+		return NULL;
+	be_sender(queue);
+	if (queue->is_pipe && end_watch_is_gone(&queue->receivers)) {
+		errno = EPIPE;
+		return NULL;
 	}
 	return cache;
 }
@@ -391,13 +391,134 @@ static inline struct cache *sender_of(struct mempool_queue *queue)
 	return find_sender(queue);
 }
 
+/* ---- opening ---- */
+
+#define ALL_FLAGS (MEMPOOL_QUEUE_SENDER | MEMPOOL_QUEUE_RECEIVER | MEMPOOL_QUEUE_PIPE)
+
+/* As those of mempool_client_open(): known flags, and no other bytes. */
+static bool are_valid(const struct mempool_queue_options *options)
+{
+	if (options->size < sizeof(*options))
+		return false;
+	for (size_t i = sizeof(*options); i < options->size; i++)
+		if (((const unsigned char *)options)[i] != 0)
+			return false;
+	return (options->flags & ~(uint64_t)ALL_FLAGS) == 0;
+}
+
+static int open_queue(struct mempool_client *client, const char *name, uint64_t flags,
+		      struct mempool_queue **ret_queue)
+{
+	struct mempool_queue *queue;
+	int ring;
+
+	if (!cache_get(client))
+		return -errno;
+	if (!name || !ret_queue)
+		return -EINVAL;
+	if ((flags & MEMPOOL_QUEUE_SENDER) && !cache_get_writer(client))
+		return -errno;
+	ring = queue_find(client->segment, name, MEMPOOL_RING_QUEUE);
+	if (ring < 0)
+		return ring;
+	queue = aligned_alloc(alignof(struct mempool_queue), sizeof(*queue));
+	if (!queue)
+		return -ENOMEM;
+	queue->client = client_ref(client);
+	atomic_init(&queue->sender, NOBODY);
+	atomic_init(&queue->receiver, NOBODY);
+	atomic_init(&queue->is_sender, false);
+	atomic_init(&queue->is_receiver, false);
+	atomic_init(&queue->sender_line, -1);
+	atomic_init(&queue->receiver_line, -1);
+	queue_view(&queue->queue, client->segment, (uint32_t)ring);
+	poller_look_init(&queue->messages, (uint32_t)ring, &queue->queue.ring->filled);
+	poller_look_init(&queue->room, (uint32_t)ring, &queue->queue.ring->emptied);
+	queue->is_pipe = flags & MEMPOOL_QUEUE_PIPE;
+	if (queue->is_pipe) {
+		end_watch_init(&queue->receivers, client->segment, MEMPOOL_END_RECEIVER,
+			       (uint32_t)ring);
+		end_watch_init(&queue->senders, client->segment, MEMPOOL_END_SENDER,
+			       (uint32_t)ring);
+	}
+	if (flags & MEMPOOL_QUEUE_SENDER)
+		be_sender(queue);
+	if (flags & MEMPOOL_QUEUE_RECEIVER)
+		be_receiver(queue);
+	*ret_queue = queue;
+	return 0;
+}
+
+PUBLIC int mempool_queue_open(struct mempool_client *client, const char *name,
+			      struct mempool_queue **ret_queue)
+{
+	return open_queue(client, name, 0, ret_queue);
+}
+
+PUBLIC int mempool_queue_open_with(struct mempool_client *client, const char *name,
+				   const struct mempool_queue_options *options,
+				   struct mempool_queue **ret_queue)
+{
+	if (!options || !are_valid(options))
+		return -EINVAL;
+	return open_queue(client, name, options->flags, ret_queue);
+}
+
+/* ---- sending and receiving ---- */
+
+/* Of one that waits. What is there it may not send to, if nobody is there. */
+static int try_send_again(void *userdata)
+{
+	struct job *job = userdata;
+	int r = try_send(job);
+
+	if (r == -EAGAIN && job->queue->is_pipe && end_watch_is_gone(&job->queue->receivers))
+		return -EPIPE;
+	return r;
+}
+
+/* The last sender may have sent between our look and its end: so look again behind that. */
+static int try_receive_again(void *userdata)
+{
+	struct job *job = userdata;
+	int r = try_receive(job);
+
+	if (r == -EAGAIN && job->queue->is_pipe && end_watch_is_gone(&job->queue->senders)) {
+		r = try_receive(job);
+		return r == -EAGAIN ? -EPIPE : r;
+	}
+	return r;
+}
+
+/*
+ * After a try that said -EAGAIN. A pipe looks at the other side first, also where it may not wait. Not
+ * inline: who does not wait has less to put aside.
+ */
+static __attribute__((noinline)) int wait_to(struct job *job, struct poller_look *look,
+					     wait_try_fn try, int64_t timeout_ns)
+{
+	struct wait_place place = place_of(job->queue, job->cache, look);
+	int r = job->queue->is_pipe ? try(job) : -EAGAIN;
+
+	return r == -EAGAIN ? wait_on(&place, try, job, timeout_ns) : r;
+}
+
+/* Of one message. Not inline, either: its frame would cost those that do not wait. */
+static __attribute__((noinline)) int wait_to_receive(struct mempool_queue *queue,
+						     struct cache *cache, void **ret_chunk,
+						     size_t *ret_length, int64_t timeout_ns)
+{
+	struct job job = { queue, cache, ret_chunk, ret_length, 1, 0 };
+
+	return wait_to(&job, &queue->messages, try_receive_again, timeout_ns);
+}
+
 PUBLIC ssize_t mempool_queue_send_many(struct mempool_queue *queue, void *const *chunks,
 				       const size_t *lengths, size_t n, int64_t timeout_ns)
 {
 	struct cache *cache = sender_of(queue);
 	/* Only read by try_send(). */
 	struct job job = { queue, cache, (void **)chunks, (size_t *)lengths, n, 0 };
-	struct wait_place place;
 	int r;
 
 	if (!cache)
@@ -405,10 +526,8 @@ PUBLIC ssize_t mempool_queue_send_many(struct mempool_queue *queue, void *const 
 	if (!chunks || !lengths || n > SSIZE_MAX)
 		return -EINVAL;
 	r = try_send(&job);
-	if (r == -EAGAIN) {
-		place = place_of(queue, cache, &queue->room);
-		r = wait_on(&place, try_send, &job, timeout_ns);
-	}
+	if (r == -EAGAIN)
+		r = wait_to(&job, &queue->room, try_send_again, timeout_ns);
 	return job.n_done > 0 ? (ssize_t)job.n_done : r;
 }
 
@@ -417,7 +536,6 @@ PUBLIC ssize_t mempool_queue_receive_many(struct mempool_queue *queue, void **re
 {
 	struct cache *cache = receiver_of(queue);
 	struct job job = { queue, cache, ret_chunks, ret_lengths, n, 0 };
-	struct wait_place place;
 	int r;
 
 	if (!cache)
@@ -425,10 +543,8 @@ PUBLIC ssize_t mempool_queue_receive_many(struct mempool_queue *queue, void **re
 	if (!ret_chunks || n > SSIZE_MAX)
 		return -EINVAL;
 	r = try_receive(&job);
-	if (r == -EAGAIN) {
-		place = place_of(queue, cache, &queue->messages);
-		r = wait_on(&place, try_receive, &job, timeout_ns);
-	}
+	if (r == -EAGAIN)
+		r = wait_to(&job, &queue->messages, try_receive_again, timeout_ns);
 	return r < 0 ? r : (ssize_t)job.n_done;
 }
 
@@ -438,7 +554,6 @@ static __attribute__((noinline)) int send_slowly(struct mempool_queue *queue, vo
 						 size_t length, int64_t timeout_ns, bool was_full)
 {
 	struct cache *cache = sender_of(queue);
-	struct wait_place place;
 	struct job job;
 	int r;
 
@@ -450,8 +565,7 @@ static __attribute__((noinline)) int send_slowly(struct mempool_queue *queue, vo
 	if (r != -EAGAIN)
 		return r;
 	job = (struct job){ queue, cache, &chunk, &length, 1, 0 };
-	place = place_of(queue, cache, &queue->room);
-	return wait_on(&place, try_send, &job, timeout_ns);
+	return wait_to(&job, &queue->room, try_send_again, timeout_ns);
 }
 
 PUBLIC int mempool_queue_send(struct mempool_queue *queue, void *chunk, size_t length,
@@ -517,8 +631,6 @@ static __attribute__((noinline)) int receive_slowly(struct mempool_queue *queue,
 						    bool was_empty)
 {
 	struct cache *cache = receiver_of(queue);
-	struct wait_place place;
-	struct job job;
 	int r;
 
 	if (!cache)
@@ -530,9 +642,7 @@ static __attribute__((noinline)) int receive_slowly(struct mempool_queue *queue,
 		wake(queue, &queue->queue.ring->emptied);
 	if (r != -EAGAIN)
 		return r;
-	job = (struct job){ queue, cache, ret_chunk, ret_length, 1, 0 };
-	place = place_of(queue, cache, &queue->messages);
-	return wait_on(&place, try_receive, &job, timeout_ns);
+	return wait_to_receive(queue, cache, ret_chunk, ret_length, timeout_ns);
 }
 
 PUBLIC int mempool_queue_receive(struct mempool_queue *queue, void **ret_chunk,

@@ -621,8 +621,50 @@ struct mempool_queue;
 int mempool_queue_open(struct mempool_client *client, const char *name,
 		       struct mempool_queue **ret_queue);
 
+/* Flags of mempool_queue_open_with(). */
+
+/* It is a sender, or a receiver, from the open on, and not from its first send or receive on. */
+#define MEMPOOL_QUEUE_SENDER 1
+#define MEMPOOL_QUEUE_RECEIVER 2
+
+/* As with a pipe: a send says -EPIPE once the last receiver has left, and a receive once the last sender
+ * has, and nothing waits any more. */
+#define MEMPOOL_QUEUE_PIPE 4
+
+/* Options of mempool_queue_open_with(). Zero what you do not set. */
+struct mempool_queue_options {
+	size_t size;		/* sizeof this struct, for later growth; 0 is -EINVAL */
+	uint64_t flags;		/* 0, or MEMPOOL_QUEUE_SENDER, ..._RECEIVER and ..._PIPE together */
+};
+
 /**
- * mempool_queue_close() - close what mempool_queue_open() returned
+ * mempool_queue_open_with() - the same, with options
+ * @options: flags that are 0 make it mempool_queue_open()
+ *
+ * With MEMPOOL_QUEUE_PIPE, each send looks for receivers, and each receive that finds nothing for
+ * senders. Receivers are handles that have received or tried to, or were opened with
+ * MEMPOOL_QUEUE_RECEIVER; senders likewise; in this process, too. The last one has left when it has
+ * closed its handle or its client, or has died, and none is there; and one must have been there since
+ * this handle was opened: before the first one comes, calls wait as ever. When another one comes, all
+ * goes on. A wait that is under way when the last one leaves ends with -EPIPE, and so does one in poll(2),
+ * which becomes readable.
+ *
+ * A dead one has left when the daemon has freed what it held: milliseconds later; if no daemon runs, when
+ * the next one comes. After a reload the others may be in the new generation: see
+ * mempool_client_is_stale(). -EPIPE is never said of a queue that has an unseen end
+ * (mempool_queue_info()).
+ *
+ * Threads: as mempool_queue_open().
+ * Crash:   a handle counts until the daemon has freed what the process held.
+ * Return:  as mempool_queue_open(); -EINVAL also of options that are none; -EACCES also of a reader that
+ *	    wants to be a sender.
+ */
+int mempool_queue_open_with(struct mempool_client *client, const char *name,
+			    const struct mempool_queue_options *options,
+			    struct mempool_queue **ret_queue);
+
+/**
+ * mempool_queue_close() - close what mempool_queue_open() or mempool_queue_open_with() returned
  * @queue: NULL does nothing. Messages stay in the queue of the segment
  *
  * Threads: the last call on this handle. Before or after mempool_client_close(); also in a forked
@@ -661,6 +703,7 @@ int mempool_queue_info(struct mempool_queue *queue, struct mempool_queue_counts 
  *	-ENOTCONN	the client was closed
  *	-EBADMSG	somebody has damaged the queue
  *	-EACCES		a reader
+ *	-EPIPE		the last receiver has left, with MEMPOOL_QUEUE_PIPE; the chunk is still yours
  */
 int mempool_queue_send(struct mempool_queue *queue, void *chunk, size_t length,
 		       int64_t timeout_ns);
@@ -681,7 +724,7 @@ int mempool_queue_send(struct mempool_queue *queue, void *chunk, size_t length,
  *	-EAGAIN		others took each room that there was; the chunk is still yours
  *	-EDQUOT		the queue is full, and the client may not hold one message more, not even
  *			until it has sent; nothing was taken out
- *	-EPERM, -EINVAL, -ECHILD, -EBUSY, -EMSGSIZE, -ENOTCONN, -EBADMSG, -EACCES
+ *	-EPERM, -EINVAL, -ECHILD, -EBUSY, -EMSGSIZE, -ENOTCONN, -EBADMSG, -EACCES, -EPIPE
  *			as mempool_queue_send(). Of a call that could never send nothing is taken out
  */
 int mempool_queue_send_evict(struct mempool_queue *queue, void *chunk, size_t length,
@@ -697,7 +740,8 @@ int mempool_queue_send_evict(struct mempool_queue *queue, void *chunk, size_t le
  * Crash:   killed inside, the message is still there, or was received and is freed.
  * Return:  0; -EAGAIN nothing there all the time; -EINTR; -ECANCELED; -ETIMEDOUT; -EINVAL, -ECHILD, -ENOTCONN;
  *	    -EDQUOT the client holds as much as it may: the message is still the first one;
- *	    -EBADMSG somebody has damaged the queue.
+ *	    -EBADMSG somebody has damaged the queue; -EPIPE the last sender has left, and all that was sent
+ *	    is received, with MEMPOOL_QUEUE_PIPE.
  */
 int mempool_queue_receive(struct mempool_queue *queue, void **ret_chunk, size_t *ret_length,
 			  int64_t timeout_ns);

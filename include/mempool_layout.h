@@ -172,6 +172,8 @@ struct mempool_ring {
 	_Alignas(MEMPOOL_LINE_BYTES) struct mempool_eventcount filled;	/* for receivers */
 	struct mempool_eventcount emptied;	/* for senders to a full queue */
 	_Atomic uint64_t n_unseen;	/* ends of it that have found no free line, ever */
+	_Atomic uint32_t ends_moved;	/* how often one came or went, or the dead were swept */
+	_Atomic uint32_t n_gone[2];	/* senders, receivers: counted before the word is given back */
 };
 static_assert(sizeof(struct mempool_ring) == 4 * MEMPOOL_LINE_BYTES, "layout");
 

@@ -10,8 +10,25 @@
  * reaper gives back those of the dead, before their ids are used again. Nothing relies on any of it
  * but what people are shown, and counts.
  *
+ * Whoever wants to know when the last one of the other side of a queue has left, watches:
+ *
+ *	come	swap word 0 -> mine; ends_moved + 1
+ *	go	n_gone + 1; word := 0; ends_moved + 1; then wake who sleeps
+ *	reaper	of the dead: n_gone + 1; word := 0; and in the end, whatever it found, of each ring
+ *		ends_moved + 1; wake
+ *	open	gone := n_gone; a look whether one is there
+ *	look	m := ends_moved; as at the last look: the same verdict. Else all words, twice: none, and n_gone
+ *		the same before and after, and one was there before, or n_gone is not that of the open:
+ *		the last one has left
+ *
+ * To look at words one after the other is not to look at once: one may come where was looked already
+ * before the last that is seen leaves. Of two looks with nobody gone between, the second tells: whoever
+ * came in the first has not gone. n_gone may be counted twice for one that was killed: that only makes
+ * it look again. All accesses are seq_cst, as in the model: tests/model/ends.pml.
+ *
  * Where no word is free, an end is open all the same, and is not seen: its ring counts it (n_unseen),
- * for good, so that whoever shows the others can say so. A spectator, which writes nothing, has none.
+ * for good, so that whoever shows the others can say so; nobody is told then that the last one left. A
+ * spectator, which writes nothing, has none.
  *
  * Whoever may write to the segment may write here what it likes. So what is read is compared with the
  * private shape and with the record of the holder, and steers nobody: a line that does not fit is
@@ -64,8 +81,8 @@ int end_take(const struct segment *segment, uint64_t word);
 /* Back, if it is still ours: a holder that was reaped meanwhile has none. */
 void end_give_back(const struct segment *segment, uint32_t line, uint64_t word);
 
-/* All that a holder has: for one that closes. */
-void end_give_all_back(const struct segment *segment, uint32_t holder, uint32_t incarnation);
+/* Of a ring: the dead were swept, and may have left this undone. */
+void end_note_move(const struct segment *segment, uint32_t ring);
 
 /* What a subscriber tells of itself, as it begins. Return: where it goes on to tell it. */
 struct mempool_end *end_describe(const struct segment *segment, uint32_t line, uint64_t word,
@@ -82,6 +99,25 @@ bool end_find(const struct segment *segment, uint32_t *line, struct end *ret_end
  * sound client leaves that.
  */
 bool end_read(const struct segment *segment, uint32_t line, struct end *end);
+
+/* One side of a queue, as somebody of the other side watches it. Threads: any. */
+struct end_watch {
+	const struct segment *segment;
+	enum mempool_end_kind kind;	/* that is watched */
+	uint32_t ring;
+	uint32_t gone_at_open;
+	_Atomic bool has_seen;		/* one was there */
+	_Atomic uint64_t verdict;	/* at ends_moved (32 bits above): is there one? are they gone? */
+};
+
+void end_watch_init(struct end_watch *watch, const struct segment *segment,
+		    enum mempool_end_kind kind, uint32_t ring);
+
+/*
+ * Whether the last one has left since the watch began, at a moment of this call. Where nobody came or
+ * went since the last call, it costs a load.
+ */
+bool end_watch_is_gone(struct end_watch *watch);
 
 /* So many ends of a ring have found no word free, ever. */
 uint64_t end_n_unseen(const struct segment *segment, uint32_t ring);

@@ -290,7 +290,11 @@ static uint32_t prepare_wake(struct reap *reap)
 	if (reap->wakes.next == 0)
 		return reap->place < n_pollers ? clear_pollers(reap, n_pollers)
 					       : bury_ends(reap, n_pollers);
-	return reap->wakes.next % 2 && help(reap, (reap->wakes.next - 1) / 2) ? STRETCH : 0;
+	if (reap->wakes.next % 2 == 0)
+		return 0;
+	/* The dead may have given an end back, and not have said so. */
+	end_note_move(segment, (reap->wakes.next - 1) / 2);
+	return help(reap, (reap->wakes.next - 1) / 2) ? STRETCH : 0;
 }
 
 /* Those who wait for what the dead may have freed, sent or owed. Return: 0: all are woken. */

@@ -32,6 +32,10 @@ END_TEST
 
 START_TEST(test_abi_subscribe_options)
 {
+	ASSERT_FIELD(mempool_queue_options, size, 0, 8);
+	ASSERT_FIELD(mempool_queue_options, flags, 8, 8);
+	ck_assert_uint_eq(sizeof(struct mempool_queue_options), 16);
+
 	ASSERT_FIELD(mempool_subscribe_options, size, 0, 8);
 	ASSERT_FIELD(mempool_subscribe_options, start, 8, 4);
 	ASSERT_FIELD(mempool_subscribe_options, reserved, 12, 4);

@@ -3,7 +3,9 @@
 #include "test_segment.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "client/client.h"
 #include "shm/audit.h"
@@ -368,6 +370,224 @@ START_TEST(test_ends_line_that_is_written_over_steers_nobody)
 }
 END_TEST
 
+/* ---- the last one has left ---- */
+
+static struct mempool_queue *open_pipe(struct mempool_client *by, uint64_t flags)
+{
+	const struct mempool_queue_options options = { .size = sizeof(options), .flags = flags };
+	struct mempool_queue *pipe;
+
+	ck_assert_int_eq(mempool_queue_open_with(by, "jobs", &options, &pipe), 0);
+	return pipe;
+}
+
+static int send_to(struct mempool_queue *to, int64_t timeout_ns)
+{
+	void *chunk = mempool_alloc(client, 8);
+	int r = mempool_queue_send(to, chunk, 8, timeout_ns);
+
+	/* Not sent: it is still ours. */
+	if (r < 0)
+		ck_assert_int_eq(mempool_free(client, chunk), 0);
+	return r;
+}
+
+static int receive_from(struct mempool_queue *from, int64_t timeout_ns)
+{
+	void *chunk;
+	int r = mempool_queue_receive(from, &chunk, NULL, timeout_ns);
+
+	if (r == 0)
+		ck_assert_int_eq(mempool_free(client, chunk), 0);
+	return r;
+}
+
+START_TEST(test_ends_sender_learns_that_the_last_receiver_left)
+{
+	struct mempool_queue *sender = open_pipe(client, MEMPOOL_QUEUE_PIPE);
+	struct mempool_queue *receivers[2];
+	void *chunk = mempool_alloc(client, 8), *oldest = chunk;
+	const size_t length = 8;
+
+	/* Before the first one comes, it is a queue like any other. */
+	ck_assert_int_eq(send_to(sender, 0), 0);
+	for (int i = 0; i < 2; i++)
+		receivers[i] = open_pipe(other, MEMPOOL_QUEUE_RECEIVER);
+	ck_assert_int_eq(send_to(sender, 0), 0);
+	mempool_queue_close(receivers[0]);
+	ck_assert_int_eq(send_to(sender, 0), 0);
+	mempool_queue_close(receivers[1]);
+	ck_assert_int_eq(send_to(sender, 0), -EPIPE);
+	ck_assert_int_eq(send_to(sender, -1), -EPIPE);
+	ck_assert_int_eq(mempool_queue_send_many(sender, &chunk, &length, 1, -1), -EPIPE);
+	ck_assert_int_eq(mempool_queue_send_evict(sender, chunk, 8, &oldest, NULL), -EPIPE);
+	ck_assert_ptr_null(oldest);
+	ck_assert_int_eq(mempool_free(client, chunk), 0);
+	/* Who does not ask is not told. */
+	ck_assert_int_eq(send_to(queue, 0), 0);
+	/* Another one comes. */
+	receivers[0] = open_pipe(other, MEMPOOL_QUEUE_RECEIVER);
+	ck_assert_int_eq(send_to(sender, 0), 0);
+	mempool_queue_close(receivers[0]);
+	mempool_queue_close(sender);
+}
+END_TEST
+
+/* It came and went between two calls. */
+START_TEST(test_ends_sender_learns_of_one_that_it_has_not_seen)
+{
+	struct mempool_queue *sender = open_pipe(client, MEMPOOL_QUEUE_PIPE);
+
+	ck_assert_int_eq(send_to(sender, 0), 0);
+	mempool_queue_close(open_pipe(other, MEMPOOL_QUEUE_RECEIVER));
+	ck_assert_int_eq(send_to(sender, 0), -EPIPE);
+	mempool_queue_close(sender);
+	/* All that is before its time. */
+	sender = open_pipe(client, MEMPOOL_QUEUE_PIPE);
+	ck_assert_int_eq(send_to(sender, 0), 0);
+	mempool_queue_close(sender);
+}
+END_TEST
+
+START_TEST(test_ends_receiver_learns_that_the_last_sender_left_when_all_is_received)
+{
+	struct mempool_queue *receiver = open_pipe(client, MEMPOOL_QUEUE_PIPE);
+	void *chunk;
+
+	ck_assert_int_eq(receive_from(receiver, 0), -EAGAIN);
+	ck_assert_int_eq(send_to(queue, 0), 0);
+	ck_assert_int_eq(send_to(queue, 0), 0);
+	ck_assert_int_eq(receive_from(receiver, 0), 0);
+	mempool_queue_close(queue);
+	ck_assert_int_eq(receive_from(receiver, 0), 0);
+	ck_assert_int_eq(receive_from(receiver, 0), -EPIPE);
+	ck_assert_int_eq(receive_from(receiver, -1), -EPIPE);
+	ck_assert_int_eq(mempool_queue_receive_many(receiver, &chunk, NULL, 1, -1), -EPIPE);
+	ck_assert_int_eq(mempool_queue_open(client, "jobs", &queue), 0);
+	ck_assert_int_eq(send_to(queue, 0), 0);
+	ck_assert_int_eq(receive_from(receiver, 0), 0);
+	ck_assert_int_eq(receive_from(receiver, 0), -EAGAIN);
+	mempool_queue_close(receiver);
+}
+END_TEST
+
+/* The other client has a queue open; it leaves in one of these ways. */
+static void close_handle(struct mempool_queue **theirs)
+{
+	mempool_queue_close(*theirs);
+	*theirs = NULL;
+}
+
+static void close_client(struct mempool_queue **theirs)
+{
+	(void)theirs;
+	mempool_client_close(other);
+	other = NULL;
+}
+
+static void die(struct mempool_queue **theirs)
+{
+	(void)theirs;
+	ck_assert_int_ge(reap_holder(segment, first() + 1), 0);
+}
+
+/* Killed behind its word, before all else. */
+static void die_half_way(struct mempool_queue **theirs)
+{
+	struct end end;
+
+	for (uint32_t line = 0; end_find(segment, &line, &end); line++)
+		if (end.holder == first() + 1) {
+			atomic_fetch_add(&segment->rings[QUEUE].n_gone[0], 1);
+			atomic_fetch_add(&segment->rings[QUEUE].n_gone[1], 1);
+			atomic_store(&segment->end_words[line], 0);
+		}
+	die(theirs);
+}
+
+static void (*const ways[])(struct mempool_queue **theirs) = {
+	close_handle, close_client, die, die_half_way,
+};
+
+struct sleeper {
+	struct mempool_queue *pipe;
+	bool sends;
+	int r;
+};
+
+static void *sleep_on(void *userdata)
+{
+	struct sleeper *sleeper = userdata;
+
+	sleeper->r = sleeper->sends ? send_to(sleeper->pipe, -1) : receive_from(sleeper->pipe, -1);
+	return NULL;
+}
+
+/* Asleep, with the last one of the other side there, when that one leaves. */
+static void wake_by(int way, bool sends)
+{
+	struct mempool_ring *ring = &segment->rings[QUEUE];
+	struct mempool_queue *theirs =
+		open_pipe(other, sends ? MEMPOOL_QUEUE_RECEIVER : MEMPOOL_QUEUE_SENDER);
+	struct sleeper sleeper = { open_pipe(client, MEMPOOL_QUEUE_PIPE), sends, 0 };
+	pthread_t thread;
+
+	while (sends && send_to(sleeper.pipe, 0) == 0)
+		;
+	ck_assert_int_eq(pthread_create(&thread, NULL, sleep_on, &sleeper), 0);
+	while (!eventcount_is_armed(sends ? &ring->emptied : &ring->filled))
+		usleep(1000);
+	ways[way](&theirs);
+	pthread_join(thread, NULL);
+	ck_assert_int_eq(sleeper.r, -EPIPE);
+	mempool_queue_close(theirs);
+	mempool_queue_close(sleeper.pipe);
+}
+
+START_TEST(test_ends_sleeping_sender_learns_it)
+{
+	wake_by(_i, true);
+}
+END_TEST
+
+START_TEST(test_ends_sleeping_receiver_learns_it)
+{
+	wake_by(_i, false);
+}
+END_TEST
+
+START_TEST(test_ends_nothing_is_said_of_a_queue_with_unseen_ends)
+{
+	struct mempool_queue *sender = open_pipe(client, MEMPOOL_QUEUE_PIPE);
+	struct mempool_queue *receiver;
+
+	atomic_store(&segment->rings[QUEUE].n_unseen, 1);
+	receiver = open_pipe(other, MEMPOOL_QUEUE_RECEIVER);
+	ck_assert_int_eq(send_to(sender, 0), 0);
+	mempool_queue_close(receiver);
+	ck_assert_int_eq(send_to(sender, 0), 0);
+	mempool_queue_close(sender);
+}
+END_TEST
+
+START_TEST(test_ends_options_that_are_none_einval)
+{
+	struct mempool_queue_options options = { .size = sizeof(options), .flags = 8 };
+	struct mempool_queue *opened = queue;
+
+	ck_assert_int_eq(mempool_queue_open_with(client, "jobs", &options, &opened), -EINVAL);
+	options.flags = 0;
+	options.size = 0;
+	ck_assert_int_eq(mempool_queue_open_with(client, "jobs", &options, &opened), -EINVAL);
+	ck_assert_int_eq(mempool_queue_open_with(client, "jobs", NULL, &opened), -EINVAL);
+	ck_assert_ptr_eq(opened, queue);
+	options.size = sizeof(options);
+	ck_assert_int_eq(mempool_queue_open_with(client, "news", &options, &opened), -ENOENT);
+	ck_assert_int_eq(mempool_queue_open_with(client, "jobs", &options, &opened), 0);
+	mempool_queue_close(opened);
+}
+END_TEST
+
 /* Whoever has many holders or many rings has room for them; whoever has no ring needs none. */
 START_TEST(test_ends_are_as_many_as_the_shape_says)
 {
@@ -391,6 +611,14 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_ends_table_is_full_and_all_works);
 	tcase_add_test(tcase, test_ends_that_are_garbage_are_passed_over);
 	tcase_add_test(tcase, test_ends_line_that_is_written_over_steers_nobody);
+	tcase_add_test(tcase, test_ends_sender_learns_that_the_last_receiver_left);
+	tcase_add_test(tcase, test_ends_sender_learns_of_one_that_it_has_not_seen);
+	tcase_add_test(tcase,
+		       test_ends_receiver_learns_that_the_last_sender_left_when_all_is_received);
+	tcase_add_loop_test(tcase, test_ends_sleeping_sender_learns_it, 0, ARRAY_SIZE(ways));
+	tcase_add_loop_test(tcase, test_ends_sleeping_receiver_learns_it, 0, ARRAY_SIZE(ways));
+	tcase_add_test(tcase, test_ends_nothing_is_said_of_a_queue_with_unseen_ends);
+	tcase_add_test(tcase, test_ends_options_that_are_none_einval);
 	tcase_add_test(tcase, test_ends_are_as_many_as_the_shape_says);
 }
 
