@@ -509,17 +509,23 @@ static void (*const ways[])(struct mempool_queue **theirs) = {
 	close_handle, close_client, die, die_half_way,
 };
 
+/* Who is not told says -EAGAIN then. No sound one sleeps so long, however busy the machine is. */
+#define TELL_NS INT64_C(10000000000)
+
 struct sleeper {
 	struct mempool_queue *pipe;
 	bool sends;
 	int r;
+	atomic_bool is_over;
 };
 
 static void *sleep_on(void *userdata)
 {
 	struct sleeper *sleeper = userdata;
 
-	sleeper->r = sleeper->sends ? send_to(sleeper->pipe, -1) : receive_from(sleeper->pipe, -1);
+	sleeper->r = sleeper->sends ? send_to(sleeper->pipe, TELL_NS)
+				    : receive_from(sleeper->pipe, TELL_NS);
+	atomic_store(&sleeper->is_over, true);
 	return NULL;
 }
 
@@ -529,13 +535,14 @@ static void wake_by(int way, bool sends)
 	struct mempool_ring *ring = &segment->rings[QUEUE];
 	struct mempool_queue *theirs =
 		open_pipe(other, sends ? MEMPOOL_QUEUE_RECEIVER : MEMPOOL_QUEUE_SENDER);
-	struct sleeper sleeper = { open_pipe(client, MEMPOOL_QUEUE_PIPE), sends, 0 };
+	struct sleeper sleeper = { .pipe = open_pipe(client, MEMPOOL_QUEUE_PIPE), .sends = sends };
 	pthread_t thread;
 
 	while (sends && send_to(sleeper.pipe, 0) == 0)
 		;
 	ck_assert_int_eq(pthread_create(&thread, NULL, sleep_on, &sleeper), 0);
-	while (!eventcount_is_armed(sends ? &ring->emptied : &ring->filled))
+	while (!eventcount_is_armed(sends ? &ring->emptied : &ring->filled) &&
+	       !atomic_load(&sleeper.is_over))
 		usleep(1000);
 	ways[way](&theirs);
 	pthread_join(thread, NULL);

@@ -13,6 +13,7 @@ extern const struct scenario scenario_close_other;
 extern const struct scenario scenario_give, scenario_give_threads;
 extern const struct scenario scenario_hints, scenario_hints_kill, scenario_hints_last;
 extern const struct scenario scenario_peek, scenario_peek_copy;
+extern const struct scenario scenario_pipe_sender, scenario_pipe_receiver, scenario_pipe_another;
 extern const struct scenario scenario_poller_three, scenario_poller_rival;
 extern const struct scenario scenario_poller;
 extern const struct scenario scenario_pool;
