@@ -12,6 +12,7 @@
  *	ChunkManager objects (sum of all chunk counts) | their index memory
  *	queue and topic rings | for each ring, a bit per holder that polls it
  *	words of open ends | a line for each of them
+ *	where allocations are traced: modules | for each data pool, a trace per chunk
  *
  * The index memory of a pool of n chunks is its free list (two-level bitmap of hints)
  * followed by n entries. An entry's word says who holds the chunk, and nothing else does.
@@ -50,6 +51,10 @@
 #define MEMPOOL_MAX_HOLDERS (UINT32_C(1) << 15)
 #define MEMPOOL_MAX_RINGS ((UINT32_C(1) << 15) - 1)
 #define MEMPOOL_MAX_RING_CAPACITY (UINT32_C(1) << 26)
+#define MEMPOOL_MAX_MODULES 256				/* whose call sites a trace can name */
+#define MEMPOOL_BUILD_ID_BYTES 32
+#define MEMPOOL_MODULE_PATH_BYTES 464			/* with the closing NUL */
+#define MEMPOOL_TRACE_HOLDS 4				/* of one chunk, that are traced */
 
 /*
  * The word of a chunk:	63........32 31 30 29..........0
@@ -213,6 +218,33 @@ struct mempool_chunk_manager {
 };
 static_assert(sizeof(struct mempool_chunk_manager) == 8, "layout");
 
+/*
+ * Where and since when somebody holds a chunk, written by who has just come to hold it. A hint: it
+ * counts only if its check agrees, and while the chunk's word says that generation and that holder.
+ */
+struct mempool_hold {
+	_Atomic uint64_t held;		/* generation(32) | holder(32) */
+	_Atomic uint64_t since_ns;	/* CLOCK_MONOTONIC */
+	_Atomic uint64_t site;		/* module(16), from 1 | offset(48): a byte of the call */
+	_Atomic uint32_t thread;	/* as gettid(2) says in its process */
+	_Atomic uint32_t check;		/* of all of these; see shm/trace.c */
+};
+
+struct mempool_trace {
+	struct mempool_hold holds[MEMPOOL_TRACE_HOLDS];	/* [0]: of who has it alone */
+};
+static_assert(sizeof(struct mempool_trace) == 2 * MEMPOOL_LINE_BYTES, "layout");
+
+/* A program or library that calls ours. Whoever finds a line's key 0 takes it by a swap. */
+struct mempool_module {
+	_Atomic uint64_t key;		/* a hash of what follows, else that is not whole; 0: nobody's */
+	uint32_t reserved;
+	_Atomic uint32_t build_id_bytes;	/* 0: it has none */
+	_Atomic unsigned char build_id[MEMPOOL_BUILD_ID_BYTES];
+	_Atomic unsigned char path[MEMPOOL_MODULE_PATH_BYTES];	/* closed by a NUL */
+};
+static_assert(sizeof(struct mempool_module) == 8 * MEMPOOL_LINE_BYTES, "layout");
+
 enum mempool_segment_state {
 	MEMPOOL_SEGMENT_BUILDING = 0,	/* what a new, zeroed object says */
 	MEMPOOL_SEGMENT_READY = 1,
@@ -246,7 +278,7 @@ struct mempool_header {
 	uint32_t max_clients;		/* as configured */
 	unsigned char name[MEMPOOL_NAME_BYTES];
 	uint64_t page_bytes;		/* and pieces of control at one of this */
-	uint64_t reserved0;		/* else padding, with bytes of no known value */
+	uint64_t traces;		/* 1: where chunks are held is traced */
 	/* For those who wait for a chunk of any pool; on a line of its own. */
 	_Alignas(MEMPOOL_LINE_BYTES) struct mempool_eventcount chunk_freed;
 	/* Bit 0: somebody found no message that would yield; above it: sequence. See shm/history.h. */

@@ -297,6 +297,7 @@ struct mempool_shape {
 	uint64_t max_clients;
 	uint64_t page_bytes;		/* as in struct mempool_header, both */
 	uint64_t data_align;
+	uint64_t traces;
 	char name[32];			/* NUL-padded */
 };
 
@@ -332,7 +333,7 @@ static_assert(sizeof(struct mempool_msg_place) == 192, "protocol");
 static_assert(sizeof(struct mempool_msg_welcome) == 248, "protocol");
 static_assert(sizeof(struct mempool_msg_segment) == 440, "protocol");
 static_assert(sizeof(struct mempool_msg_refused) == 264, "protocol");
-static_assert(sizeof(struct mempool_shape) == 72, "protocol");
+static_assert(sizeof(struct mempool_shape) == 80, "protocol");
 static_assert(sizeof(struct mempool_shape_pool) == 32, "protocol");
 static_assert(sizeof(struct mempool_shape_ring) == 48, "protocol");
 static_assert(sizeof(struct mempool_msg_peer_fd) == 24, "protocol");

@@ -339,7 +339,7 @@ bool config_is_same(const struct config *a, const struct config *b)
 	if (strcmp(a->name, b->name) != 0 || config_n_holders(a) != config_n_holders(b) ||
 	    a->fallback != b->fallback || a->n_pools != b->n_pools ||
 	    a->n_rings != b->n_rings || a->page_bytes != b->page_bytes ||
-	    a->data_align != b->data_align)
+	    a->data_align != b->data_align || a->traces != b->traces)
 		return false;
 	for (size_t i = 0; i < a->n_pools; i++)
 		if (!pool_is_same(&a->pools[i], &b->pools[i]))

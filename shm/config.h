@@ -42,6 +42,7 @@ struct config {
 	bool fallback;
 	uint64_t page_bytes;		/* where pieces of the segment may begin (geometry.h) */
 	uint64_t data_align;		/* and where chunk data may: these, or huge pages */
+	bool traces;			/* where and since when chunks are held */
 	size_t n_pools;
 	struct config_pool pools[MEMPOOL_MAX_DATA_POOLS];
 	size_t n_rings;

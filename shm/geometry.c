@@ -62,6 +62,7 @@ static uint64_t fingerprint(const struct geometry *geometry, const struct config
 	hash = mix_u64(hash, config->fallback);
 	hash = mix_u64(hash, config->page_bytes);
 	hash = mix_u64(hash, config->data_align);
+	hash = mix_u64(hash, config->traces);
 	hash = mix_u64(hash, geometry->n_pools);
 	for (uint32_t i = 0; i <= geometry->n_pools; i++) {
 		const struct geometry_pool *pool = &geometry->pools[i];
@@ -137,6 +138,17 @@ static uint64_t place_managers(struct geometry_pool *pool, uint64_t off)
 	return pool->index_off + pool_index_bytes(pool->n_chunks);
 }
 
+static uint64_t place_traces(struct geometry *geometry, uint64_t off)
+{
+	geometry->modules_off = off = round_up(off, MEMPOOL_LINE_BYTES);
+	off += MEMPOOL_MAX_MODULES * sizeof(struct mempool_module);
+	for (uint32_t i = 0; i < geometry->n_pools; i++) {
+		geometry->pools[i].traces_off = off;
+		off += geometry->pools[i].n_chunks * sizeof(struct mempool_trace);
+	}
+	return off;
+}
+
 int geometry_init(struct geometry *geometry, const struct config *config)
 {
 	uint64_t off;
@@ -195,6 +207,8 @@ int geometry_init(struct geometry *geometry, const struct config *config)
 
 	geometry->pollers_off = off;
 	off += (uint64_t)geometry->n_rings * (geometry->n_holders / 8);
+	if (config->traces)
+		off = place_traces(geometry, off);
 
 	geometry->end_words_off = off = round_up(off, MEMPOOL_LINE_BYTES);
 	off += geometry->n_ends * sizeof(uint64_t);

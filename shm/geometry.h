@@ -41,6 +41,7 @@ struct geometry_pool {
 	uint64_t stride;
 	uint64_t data_off;
 	uint64_t index_off;
+	uint64_t traces_off;		/* a trace for each chunk; 0: none is kept */
 	uint32_t n_chunks;
 	uint32_t alignment;
 	uint32_t cache;
@@ -61,6 +62,7 @@ struct geometry {
 	uint64_t pollers_off;		/* a bit per holder, for each ring */
 	uint64_t end_words_off;		/* of open ends */
 	uint64_t ends_off;		/* and a line for each of these */
+	uint64_t modules_off;		/* whose call sites the traces name; 0: none is kept */
 	uint32_t n_pools;		/* data pools; pools[n_pools] is the ChunkManagers' */
 	uint32_t n_holders;
 	uint32_t n_rings;

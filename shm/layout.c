@@ -55,6 +55,7 @@ static void put_header(void *base, const struct config *config,
 		.rings_off = geometry->rings_off,
 		.fallback = config->fallback,
 		.max_clients = (uint32_t)config->max_clients,
+		.traces = config->traces,
 	};
 	const size_t state = offsetof(struct mempool_header, state);
 	const size_t behind = state + sizeof(header.state);

@@ -245,6 +245,7 @@ static int read_config(const struct source *source, const struct mempool_header 
 	config->fallback = header->fallback != 0;
 	config->page_bytes = header->page_bytes;
 	config->data_align = header->data_align;
+	config->traces = header->traces != 0;
 	r = read_pools(source, header, config);
 	return r < 0 ? r : read_rings(source, header, config);
 }
@@ -409,6 +410,8 @@ static int fill_segment(struct segment *segment, const struct segment_memory *me
 	segment->pollers = (void *)(base + segment->geometry.pollers_off);
 	segment->end_words = (void *)(base + segment->geometry.end_words_off);
 	segment->ends = (void *)(base + segment->geometry.ends_off);
+	segment->modules = segment->config.traces ? (void *)(base + segment->geometry.modules_off)
+						  : NULL;
 	segment->n_pools = segment->geometry.n_pools;
 	segment->n_holders = segment->geometry.n_holders;
 	segment->segment_id = segment_id;

@@ -51,6 +51,7 @@ struct segment {
 	_Atomic uint64_t *end_words;	/* of open ends; see end.h */
 	struct mempool_end *ends;
 	uint32_t *topic_rings;		/* by topic: which ring it is */
+	struct mempool_module *modules;	/* NULL: nothing is traced */
 	struct config config;		/* the shape, as the header tells it */
 	struct geometry geometry;
 	struct pool pools[MEMPOOL_MAX_DATA_POOLS + 1];	/* [n_pools]: the ChunkManagers' */

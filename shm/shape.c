@@ -102,6 +102,7 @@ static void put_shape(const struct config *shape, unsigned char *to)
 		.max_clients = shape->max_clients,
 		.page_bytes = shape->page_bytes,
 		.data_align = shape->data_align,
+		.traces = shape->traces,
 	};
 
 	memcpy(head.name, shape->name, sizeof(head.name));
@@ -158,6 +159,7 @@ static int get_shape(const unsigned char *data, size_t size, struct config *shap
 	shape->fallback = head.fallback != 0;
 	shape->page_bytes = head.page_bytes;
 	shape->data_align = head.data_align;
+	shape->traces = head.traces != 0;
 	data += sizeof(head);
 	r = shape_get_pools(data, head.n_pools, shape);
 	if (r == 0)

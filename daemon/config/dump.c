@@ -267,6 +267,7 @@ static void add_segment(struct dump *dump, const struct conf_segment *segment)
 	add_text(dump, "backing", segment->backing == SEGMENT_MEMFD ? "memfd" : "shm");
 	add_number(dump, "max_clients", segment->shape.max_clients);
 	add_bool(dump, "fallback", segment->shape.fallback);
+	add_text(dump, "trace", segment->shape.traces ? "allocations" : "none");
 	add_pages(dump, &segment->pages);
 	add_pools(dump, segment);
 	add_rings(dump, "queues", &segment->shape, MEMPOOL_RING_QUEUE);

@@ -578,6 +578,24 @@ static int read_fallback(struct conf_reader *reader, const struct conf_node *nod
 	return conf_read_bool(reader, node, &draft->segment->shape.fallback);
 }
 
+static int read_trace(struct conf_reader *reader, const struct conf_node *node,
+		      void *object)
+{
+	static const struct conf_choice choices[] = {
+		{ "none", false },
+		{ "allocations", true },
+		{ NULL, 0 },
+	};
+	struct draft *draft = object;
+	int value, r;
+
+	r = conf_read_choice(reader, node, choices, &value);
+	if (r < 0)
+		return r;
+	draft->segment->shape.traces = value != 0;
+	return 0;
+}
+
 static int read_prefault(struct conf_reader *reader, const struct conf_node *node,
 			 void *object)
 {
@@ -628,6 +646,7 @@ static const struct conf_key segment_keys[] = {
 	{ "backing", read_backing, false },
 	{ "max_clients", read_max_clients, false },
 	{ "fallback", read_fallback, false },
+	{ "trace", read_trace, false },
 	{ "prefault", read_prefault, false },
 	{ "lock", read_lock, false },
 	{ "huge_pages", read_huge_pages, false },

@@ -89,7 +89,8 @@ struct state_file {
 	uint8_t boot_id[16];		/* objects end with the boot that they are of */
 	uint64_t page_bytes;
 	uint64_t data_align;
-	uint64_t reserved1[33];
+	uint64_t traces;
+	uint64_t reserved1[32];
 };
 static_assert(sizeof(struct state_file) % 8 == 0, "records follow");
 
@@ -190,6 +191,7 @@ static void put_file(struct state *state, const struct config *shape,
 		.n_rings = (uint32_t)shape->n_rings,
 		.page_bytes = shape->page_bytes,
 		.data_align = shape->data_align,
+		.traces = shape->traces,
 	};
 	state->records = (void *)((unsigned char *)file + file->records_off);
 	file->pools_off = file->records_off + (uint64_t)file->n_holders * file->record_size;
@@ -325,6 +327,7 @@ static int read_shape(const struct state_file *header, const unsigned char *base
 	shape->fallback = header->fallback != 0;
 	shape->page_bytes = header->page_bytes;
 	shape->data_align = header->data_align;
+	shape->traces = header->traces != 0;
 	r = shape_get_pools(base + header->pools_off, header->n_pools, shape);
 	if (r == 0)
 		r = shape_get_rings(base + header->rings_off, header->n_rings, shape);

@@ -382,6 +382,7 @@ static int read_shape(const struct arena *a, struct config *config)
 	config->fallback = header.fallback != 0;
 	config->page_bytes = header.page_bytes;
 	config->data_align = header.data_align;
+	config->traces = header.traces != 0;
 	for (uint32_t i = 0; i < header.n_pools; i++) {
 		memcpy(&pool, a->base + a->geometry->pools_off + i * sizeof(pool),
 		       sizeof(pool));

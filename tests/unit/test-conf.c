@@ -274,6 +274,7 @@ START_TEST(test_load_everything_is_read)
 	ck_assert_int_eq(segment->backing, SEGMENT_MEMFD);
 	ck_assert_uint_eq(segment->shape.max_clients, 70);
 	ck_assert(!segment->shape.fallback);
+	ck_assert(segment->shape.traces);
 	ck_assert(segment->pages.prefault);
 	ck_assert(segment->pages.lock);
 	ck_assert_uint_eq(segment->pages.huge_bytes, 2 << 20);
@@ -643,7 +644,7 @@ START_TEST(test_installed_config_each_example_loads)
 		free(copy);
 		n_examples++;
 	}
-	ck_assert_uint_eq(n_examples, 24);
+	ck_assert_uint_eq(n_examples, 25);
 	free(words.text);
 	free(text.text);
 }

@@ -314,6 +314,33 @@ START_TEST(test_geometry_larger_than_an_address_space_eoverflow)
 }
 END_TEST
 
+/* At the end, one after the other; where none are kept, nothing. */
+START_TEST(test_geometry_traces_take_nothing_unless_kept)
+{
+	uint64_t without, end;
+
+	make(guide, 3);
+	without = geometry.control_bytes;
+	ck_assert_uint_eq(geometry.modules_off, 0);
+	ck_assert_uint_eq(geometry.pools[0].traces_off, 0);
+
+	config.traces = true;
+	ck_assert_int_eq(geometry_init(&geometry, &config), 0);
+	assert_sound();
+	ck_assert_uint_ge(geometry.modules_off,
+			  geometry.pollers_off + geometry.n_rings * geometry.n_holders / 8);
+	ck_assert_uint_eq(geometry.modules_off % MEMPOOL_LINE_BYTES, 0);
+	end = geometry.modules_off + MEMPOOL_MAX_MODULES * sizeof(struct mempool_module);
+	for (uint32_t i = 0; i < 3; i++) {
+		ck_assert_uint_eq(geometry.pools[i].traces_off, end);
+		end += geometry.pools[i].n_chunks * sizeof(struct mempool_trace);
+	}
+	ck_assert_uint_le(end, geometry.total_size);
+	ck_assert_uint_le(geometry.control_bytes,
+			  without + (end - geometry.modules_off) + 2 * geometry.page_bytes);
+}
+END_TEST
+
 START_TEST(test_geometry_bad_config_einval)
 {
 	ck_assert_int_eq(config_init(&config, "test"), 0);
@@ -356,6 +383,7 @@ START_TEST(test_geometry_fingerprint_tells_layouts_apart)
 	ASSERT_TELLS(other.n_pools = 2);
 	ASSERT_TELLS(other.max_clients = 1000);
 	ASSERT_TELLS(other.fallback = false);
+	ASSERT_TELLS(other.traces = true);
 	ASSERT_TELLS(other.page_bytes = 16384);
 	ASSERT_TELLS(other.data_align = 32768);
 
@@ -393,6 +421,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_geometry_pools_over_4_gib);
 	tcase_add_test(tcase, test_geometry_pool_over_4_gib_mapped);
 	tcase_add_test(tcase, test_geometry_larger_than_an_address_space_eoverflow);
+	tcase_add_test(tcase, test_geometry_traces_take_nothing_unless_kept);
 	tcase_add_test(tcase, test_geometry_bad_config_einval);
 	tcase_add_test(tcase, test_geometry_manager_bytes);
 	tcase_add_test(tcase, test_geometry_fingerprint_tells_layouts_apart);

@@ -294,6 +294,9 @@ START_TEST(test_attach_header_contradicts_itself_euclean)
 	header->fallback = 0;
 	assert_refused(-EUCLEAN);
 	header->fallback = 1;
+	header->traces = 1;
+	assert_refused(-EUCLEAN);
+	header->traces = 0;
 	header->max_clients = 0;
 	assert_refused(-EUCLEAN);
 	header->max_clients = UINT32_MAX;

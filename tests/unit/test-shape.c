@@ -22,6 +22,7 @@ static void setup(void)
 	ck_assert_int_eq(config_init(&shape, "default"), 0);
 	shape.max_clients = 77;
 	shape.fallback = false;
+	shape.traces = true;
 	shape.page_bytes = 16384;
 	shape.data_align = UINT64_C(2) << 20;
 	ck_assert_int_eq(config_add_pool(&shape, 100, 7), 0);

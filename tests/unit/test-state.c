@@ -41,6 +41,7 @@ static void setup(void)
 	test_config_init(&shape, pools, 2);
 	ck_assert_int_eq(config_add_reserve(&shape, 1), 0);
 	shape.fallback = false;
+	shape.traces = true;
 	ck_assert_int_eq(config_add_ring(&shape, "frames", MEMPOOL_RING_QUEUE, 8), 0);
 	ck_assert_int_eq(config_add_ring(&shape, "camera", MEMPOOL_RING_TOPIC, 4), 0);
 	ck_assert_int_eq(segment_identity_init(&identity, 7), 0);

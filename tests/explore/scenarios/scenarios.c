@@ -62,6 +62,7 @@ const struct scenario *const scenarios[] = {
 	&scenario_topic_4,
 	&scenario_topic_drain,
 	&scenario_topic_others,
+	&scenario_trace,
 	&scenario_unshare,
 	&scenario_unshare_threads,
 	&scenario_wait,

@@ -33,6 +33,7 @@ extern const struct scenario scenario_sweep;
 extern const struct scenario scenario_topic_wait, scenario_topic_1, scenario_topic_2;
 extern const struct scenario scenario_topic_4, scenario_topic_drain;
 extern const struct scenario scenario_topic_others;
+extern const struct scenario scenario_trace;
 extern const struct scenario scenario_unshare, scenario_unshare_threads;
 extern const struct scenario scenario_wait, scenario_wait_three, scenario_wait_deaf;
 extern const struct scenario scenario_wait_reserve;
