@@ -18,6 +18,7 @@
 #include "locate.h"
 #include "share.h"
 #include "shm/clock.h"
+#include "trace.h"
 #include "wait.h"
 #include "yield.h"
 
@@ -234,7 +235,23 @@ static __attribute__((noinline)) void *alloc_again(struct mempool_client *client
 	return alloc_slowly(client, size, 1);
 }
 
-PUBLIC void *mempool_alloc(struct mempool_client *client, size_t size_bytes)
+/* By one whose cache is not at hand, or whose chunks are counted or traced. */
+static __attribute__((noinline)) void *alloc_traced(struct mempool_client *client, size_t size,
+						    size_t alignment, const void *site)
+{
+	void *chunk = alloc_slowly(client, size, alignment);
+
+	if (chunk)
+		trace_came(chunk, site);
+	return chunk;
+}
+
+/*
+ * mempool_alloc(), inlined. @site: on whose behalf; NULL: of the call of the function that it is
+ * inlined into, whose CALL_SITE is not even read where it is not wanted.
+ */
+static inline __attribute__((always_inline)) void *
+alloc_at(struct mempool_client *client, size_t size_bytes, const void *site)
 {
 	struct cache *cache = cache_current;
 	struct magazine *magazine;
@@ -243,7 +260,7 @@ PUBLIC void *mempool_alloc(struct mempool_client *client, size_t size_bytes)
 	uint64_t seen;
 
 	if (unlikely(cache_writer(cache) != client))
-		return alloc_slowly(client, size_bytes, 1);
+		return alloc_traced(client, size_bytes, 1, site ? site : CALL_SITE);
 
 	/* Beyond the pools, first_fit leads to a magazine that has never anything in it. */
 	magazine = (void *)((unsigned char *)cache + cache->first_fit[size_bits(size_bytes)]);
@@ -260,11 +277,19 @@ PUBLIC void *mempool_alloc(struct mempool_client *client, size_t size_bytes)
 	return alloc_prepare(&magazine->pool, index, size_bytes);
 }
 
-extern __typeof__(mempool_alloc) alloc_one ALIAS(mempool_alloc);
+PUBLIC void *mempool_alloc(struct mempool_client *client, size_t size_bytes)
+{
+	return alloc_at(client, size_bytes, NULL);
+}
+
+void *alloc_one(struct mempool_client *client, size_t size_bytes, const void *site)
+{
+	return alloc_at(client, size_bytes, site);
+}
 
 PUBLIC void *mempool_alloc_zeroed(struct mempool_client *client, size_t size_bytes)
 {
-	void *chunk = alloc_one(client, size_bytes);
+	void *chunk = alloc_at(client, size_bytes, NULL);
 
 	return chunk ? memset(chunk, 0, size_bytes) : NULL;
 }
@@ -278,13 +303,14 @@ PUBLIC void *mempool_alloc_aligned(struct mempool_client *client, size_t size_by
 			errno = EINVAL;
 		return NULL;
 	}
-	return alloc_slowly(client, size_bytes, alignment);
+	return alloc_traced(client, size_bytes, alignment, CALL_SITE);
 }
 
 /* One call of alloc_wait. */
 struct request {
 	struct mempool_client *client;
 	size_t size;
+	const void *site;
 	int64_t timeout_ns;
 	int64_t until_ns;
 	int64_t slice_ns;
@@ -323,7 +349,7 @@ static int try_alloc(void *userdata)
 	 * as a membarrier has told it.
 	 */
 	cache->is_deaf = false;
-	request->chunk = alloc_one(request->client, request->size);
+	request->chunk = alloc_one(request->client, request->size, request->site);
 	cache->first_until_ns = cache->again_until_ns = INT64_MAX;
 	request->slice_ns = cache_slice_ns(cache);
 	return request->chunk ? 0 : -errno;
@@ -335,6 +361,7 @@ PUBLIC void *mempool_alloc_wait(struct mempool_client *client, size_t size_bytes
 	struct request request = {
 		.client = client,
 		.size = size_bytes,
+		.site = CALL_SITE,
 		.timeout_ns = timeout_ns,
 		.until_ns = INT64_MAX,
 	};
@@ -385,7 +412,7 @@ static __attribute__((noinline)) int free_slowly(struct mempool_client *client,
 	return share_holds(client, word) ? share_drop(client, word_value(word)) : -EPERM;
 }
 
-/* By one whose cache is not at hand, or that is bounded. */
+/* By one whose cache is not at hand, or whose chunks are counted or traced. */
 static __attribute__((noinline)) int free_counted(struct mempool_client *client, const void *chunk)
 {
 	struct cache *cache = cache_get_quickly(client);

@@ -16,8 +16,8 @@
  */
 int alloc_rank(const struct mempool_client *client, size_t size, size_t alignment);
 
-/* mempool_alloc() and mempool_free(), for calls from inside. */
-void *alloc_one(struct mempool_client *client, size_t size_bytes);
+/* mempool_alloc() and mempool_free(), for calls from inside; on behalf of the call at @site. */
+void *alloc_one(struct mempool_client *client, size_t size_bytes, const void *site);
 int free_one(struct mempool_client *client, const void *chunk);
 
 /* A chunk that was just claimed, as the caller gets it. */

@@ -11,6 +11,7 @@
 #include "locate.h"
 #include "shm/clock.h"
 #include "shm/eventcount.h"
+#include "tracer.h"
 
 static struct cache cache_none = {
 	.client = CACHE_ORPHAN, .plain = CACHE_ORPHAN, .writer = CACHE_ORPHAN,
@@ -242,7 +243,8 @@ static struct cache *cache_new(struct mempool_client *client)
 			 client->holder;
 	const struct pool *pools = client->segment->pools;
 	const struct pool *managers = segment_managers(client->segment);
-	struct mempool_client *plain = client->bound.is_set ? CACHE_ORPHAN : client;
+	struct mempool_client *plain =
+		client->bound.is_set || client->segment->modules ? CACHE_ORPHAN : client;
 	uint64_t n_indices = magazine_capacity(managers);
 	uint32_t n_yields = client->yields ? YIELD_MAX : 0;
 	size_t wiped_bytes;
@@ -320,6 +322,7 @@ static void cache_free(struct cache *cache)
 	if (cache_current == cache)
 		cache_current = &cache_none;
 	free(cache->bound.given);
+	tracer_free(cache->tracer);
 	process_unmap((unsigned char *)cache + CACHE_KEPT_BYTES, CACHE_KEPT_BYTES,
 		      cache->wiped_bytes);
 }
@@ -408,6 +411,13 @@ static int begin(struct mempool_client *client, struct cache **ret_cache)
 	cache = cache_new(client);
 	if (!cache)
 		return -ENOMEM;
+	if (client->segment->modules) {
+		cache->tracer = tracer_new();
+		if (!cache->tracer) {
+			cache_free(cache);
+			return -ENOMEM;
+		}
+	}
 	link_to_client(cache, client);
 	cache->next_of_thread = thread_caches;
 	thread_caches = cache;

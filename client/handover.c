@@ -15,6 +15,7 @@
 #include "cache.h"
 #include "locate.h"
 #include "share.h"
+#include "trace.h"
 
 static inline int give(struct cache *cache, struct mempool_client *client, void *chunk,
 		       size_t length, uint64_t *ret_handle)
@@ -55,7 +56,7 @@ static inline int give(struct cache *cache, struct mempool_client *client, void 
 	return 0;
 }
 
-/* By one whose cache is not at hand, or that is bounded. */
+/* By one whose cache is not at hand, or whose chunks are counted or traced. */
 static __attribute__((noinline)) int give_slowly(struct mempool_client *client, void *chunk,
 						  size_t length, uint64_t *ret_handle)
 {
@@ -155,21 +156,26 @@ static inline int take(struct cache *cache, struct mempool_client *client, uint6
 	return 0;
 }
 
-/* By one whose cache is not at hand, or that is bounded. */
+/* By one whose cache is not at hand, or whose chunks are counted or traced. */
 static __attribute__((noinline)) int take_slowly(struct mempool_client *client, uint64_t handle,
-						 void **ret_chunk, size_t *ret_length)
+						 void **ret_chunk, size_t *ret_length,
+						 const void *site)
 {
 	struct cache *cache = cache_get(client);
+	int r;
 
 	if (!cache)
 		return -errno;
-	return take(cache, client, handle, ret_chunk, ret_length, cache->is_bounded);
+	r = take(cache, client, handle, ret_chunk, ret_length, cache->is_bounded);
+	if (r == 0)
+		trace_came(*ret_chunk, site);
+	return r;
 }
 
 PUBLIC int mempool_take(struct mempool_client *client, uint64_t handle, void **ret_chunk,
 			size_t *ret_length)
 {
 	if (unlikely(!client || cache_plain(cache_current) != client))
-		return take_slowly(client, handle, ret_chunk, ret_length);
+		return take_slowly(client, handle, ret_chunk, ret_length, CALL_SITE);
 	return take(cache_current, client, handle, ret_chunk, ret_length, false);
 }

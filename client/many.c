@@ -11,6 +11,7 @@
 
 #include "alloc.h"
 #include "cache.h"
+#include "trace.h"
 
 /* One call of alloc_many: what there is so far. */
 struct harvest {
@@ -60,7 +61,7 @@ static void claim_hints(struct harvest *harvest)
 
 /* As mempool_alloc_many(). */
 static ssize_t alloc_many(struct mempool_client *client, size_t size_bytes, void **ret_chunks,
-			  size_t n)
+			  size_t n, const void *site)
 {
 	struct cache *cache = cache_get_writer(client);
 	struct harvest harvest = { cache, NULL, size_bytes, ret_chunks, 0, n };
@@ -78,8 +79,12 @@ static ssize_t alloc_many(struct mempool_client *client, size_t size_bytes, void
 	if (likely(!cache->is_bounded))
 		claim_hints(&harvest);
 	/* The rest as single ones: they ask the words, larger pools, and count what is missing. */
+	if (likely(!cache->is_bounded))
+		claim_hints(&harvest);
+	trace_came_many(ret_chunks, harvest.n, site);
+	/* The rest as single ones: they ask the words, larger pools, and count what is missing. */
 	for (; harvest.n < n; harvest.n++) {
-		void *chunk = alloc_one(client, size_bytes);
+		void *chunk = alloc_one(client, size_bytes, site);
 
 		if (!chunk)
 			return harvest.n > 0 ? (ssize_t)harvest.n : -errno;
@@ -91,13 +96,13 @@ static ssize_t alloc_many(struct mempool_client *client, size_t size_bytes, void
 PUBLIC ssize_t mempool_alloc_many(struct mempool_client *client, size_t size_bytes,
 				  void **ret_chunks, size_t n)
 {
-	return alloc_many(client, size_bytes, ret_chunks, n);
+	return alloc_many(client, size_bytes, ret_chunks, n, CALL_SITE);
 }
 
 PUBLIC int mempool_alloc_all(struct mempool_client *client, size_t size_bytes,
 			     void **ret_chunks, size_t n)
 {
-	ssize_t n_taken = alloc_many(client, size_bytes, ret_chunks, n);
+	ssize_t n_taken = alloc_many(client, size_bytes, ret_chunks, n, CALL_SITE);
 	/* Of the one that could not be had. */
 	int error = errno;
 

@@ -121,6 +121,7 @@ struct cache {
 	uint32_t none;			/* 0 in the place of a magazine's n: where a wiped first_fit
 					 * leads */
 	size_t wiped_bytes;
+	struct tracer *tracer;		/* NULL: no trace is kept; see trace.h */
 	struct magazine *last;		/* of the last free, give, share or send: the next is
 					 * likely there */
 	struct cache *next_of_thread;
@@ -130,7 +131,7 @@ struct cache {
 	/* From here on it is wiped there (process.h): nobody's cache, with nothing in it. */
 	_Atomic(struct mempool_client *) client;	/* CACHE_ORPHAN: closed */
 	_Atomic(struct mempool_client *) plain;	/* the same; CACHE_ORPHAN where what is held is
-						 * counted (bound.h) */
+						 * counted or traced (bound.h, trace.h) */
 	_Atomic(struct mempool_client *) writer; /* the same; CACHE_ORPHAN of a reader, too */
 	uint32_t holder;		/* copies of the client's, at hand */
 	uint32_t owned;			/* the low half of a word that says OWNED(holder) */

@@ -21,6 +21,7 @@
 #include "info.h"
 #include "share.h"
 #include "shm/queue.h"
+#include "trace.h"
 #include "wait.h"
 
 /*
@@ -71,22 +72,15 @@ PUBLIC int mempool_queue_info(struct mempool_queue *queue,
 	return r;
 }
 
-/* A chunk that is about to be sent; its word, to be put back if there is no room. */
-struct parcel {
-	_Atomic uint64_t *word;
-	uint64_t sent;
-	uint64_t handle;
-};
-
 /* OWNED(me) -> SENT(queue, me). */
 static inline __attribute__((always_inline)) int
 seal(const struct mempool_queue *queue, struct cache *cache, void *chunk, size_t length,
-     struct parcel *ret_parcel)
+     uint64_t *ret_handle)
 {
 	struct mempool_entry *entry;
 	const struct pool *pool;
 	uint32_t index;
-	uint64_t seen;
+	uint64_t seen, sent;
 	int r;
 
 	r = cache_locate(cache, chunk, &index);
@@ -101,17 +95,15 @@ seal(const struct mempool_queue *queue, struct cache *cache, void *chunk, size_t
 	if (unlikely(length > pool->chunk_size))
 		return -EMSGSIZE;
 
-	ret_parcel->word = &entry->word;
-	ret_parcel->sent = word_sent(seen, queue->queue.id, cache->holder);
-	ret_parcel->handle = handle_make(word_generation(ret_parcel->sent), pool->id, index);
+	sent = word_sent(seen, queue->queue.id, cache->holder);
+	*ret_handle = handle_make(word_generation(sent), pool->id, index);
 	/* Relaxed: G1 below publishes it with the content. */
 	atomic_store_explicit(&entry->length, (uint32_t)length, memory_order_relaxed);
 	/*
 	 * G1 (release) pairs with G2 of the receiver. A swap: of two threads that send it, one
 	 * does; a store might take it from its next holder. Relaxed on failure, as in give.
 	 */
-	if (unlikely(!atomic_compare_exchange_strong_explicit(&entry->word, &seen,
-							      ret_parcel->sent,
+	if (unlikely(!atomic_compare_exchange_strong_explicit(&entry->word, &seen, sent,
 							      memory_order_release,
 							      memory_order_relaxed)))
 		return share_refuse(queue->client, seen);
@@ -122,25 +114,30 @@ seal(const struct mempool_queue *queue, struct cache *cache, void *chunk, size_t
  * Not sent after all: to OWNED(me), of the same incarnation, since nobody saw the handle. A
  * store: what is SENT to a queue, and not in it, nobody else moves while we live.
  */
-static void unseal(const struct mempool_queue *queue, const struct parcel *parcel)
+static __attribute__((noinline)) void unseal(const struct mempool_queue *queue, struct cache *cache,
+					     uint64_t handle)
 {
-	atomic_store_explicit(parcel->word, word_claimed(parcel->sent, queue->client->holder),
+	const struct pool *pool = &queue->queue.segment->pools[handle_pool(handle)];
+	uint64_t owned = word_make(handle_generation(handle), MEMPOOL_OWNED, cache->holder);
+
+	atomic_store_explicit(&pool->entries[handle_index(handle)].word, owned,
 			      memory_order_release);
+	trace_kept(cache, handle, owned);
 }
 
 static inline __attribute__((always_inline)) int
 send_once(struct mempool_queue *queue, struct cache *cache, void *chunk, size_t length)
 {
-	struct parcel parcel;
+	uint64_t handle;
 	int r;
 
-	r = seal(queue, cache, chunk, length, &parcel);
+	r = seal(queue, cache, chunk, length, &handle);
 	if (unlikely(r < 0))
 		return r;
 	cache->n_moved--;
-	r = queue_push(&queue->queue, parcel.handle);
+	r = queue_push(&queue->queue, handle);
 	if (unlikely(r < 0)) {
-		unseal(queue, &parcel);
+		unseal(queue, cache, handle);
 		cache->n_moved++;
 	}
 	return r;
@@ -342,11 +339,16 @@ static void be_receiver(struct mempool_queue *queue)
 		atomic_store_explicit(&queue->receiver, queue->client, memory_order_relaxed);
 }
 
-/* Not the client used last, or the first receive on this handle, or a pipe. */
+/* Not what receives_plainly() says. NULL and errno, where a receive on this handle makes no sense. */
 static __attribute__((noinline)) struct cache *find_receiver(struct mempool_queue *queue)
 {
-	struct cache *cache = cache_get_quickly(queue->client);
+	struct cache *cache;
 
+	if (!queue) {
+		errno = EINVAL;
+		return NULL;
+	}
+	cache = cache_get_quickly(queue->client);
 	if (cache)
 		be_receiver(queue);
 	return cache;
@@ -355,8 +357,13 @@ static __attribute__((noinline)) struct cache *find_receiver(struct mempool_queu
 /* The same of a send; also NULL and EPIPE. */
 static __attribute__((noinline)) struct cache *find_sender(struct mempool_queue *queue)
 {
-	struct cache *cache = cache_get_writer_quickly(queue->client);
+	struct cache *cache;
 
+	if (!queue) {
+		errno = EINVAL;
+		return NULL;
+	}
+	cache = cache_get_writer_quickly(queue->client);
 	if (!cache)
 		return NULL;
 	be_sender(queue);
@@ -367,28 +374,21 @@ static __attribute__((noinline)) struct cache *find_sender(struct mempool_queue 
 	return cache;
 }
 
-/* The calling thread's cache, where a call on this handle makes sense; NULL and errno. */
-static inline struct cache *receiver_of(struct mempool_queue *queue)
+/* Whether a call goes on with cache_current: not the first, no pipe, nothing is counted or traced. */
+static inline bool receives_plainly(const struct mempool_queue *queue)
 {
-	if (unlikely(!queue)) {
-		errno = EINVAL;
-		return NULL;
-	}
-	if (likely(cache_client(cache_current) == receiver_in(queue)))
-		return cache_current;
-	return find_receiver(queue);
+	return likely(queue != NULL) && cache_plain(cache_current) == receiver_in(queue);
 }
 
-/* The same, of one who may send. */
+static inline bool sends_plainly(const struct mempool_queue *queue)
+{
+	return likely(queue != NULL) && cache_writer(cache_current) == sender_in(queue);
+}
+
+/* The calling thread's cache, where a send on this handle makes sense; NULL and errno. */
 static inline struct cache *sender_of(struct mempool_queue *queue)
 {
-	if (unlikely(!queue)) {
-		errno = EINVAL;
-		return NULL;
-	}
-	if (likely(cache_writer(cache_current) == sender_in(queue)))
-		return cache_current;
-	return find_sender(queue);
+	return likely(sends_plainly(queue)) ? cache_current : find_sender(queue);
 }
 
 /* ---- opening ---- */
@@ -531,15 +531,13 @@ PUBLIC ssize_t mempool_queue_send_many(struct mempool_queue *queue, void *const 
 	return job.n_done > 0 ? (ssize_t)job.n_done : r;
 }
 
-PUBLIC ssize_t mempool_queue_receive_many(struct mempool_queue *queue, void **ret_chunks,
-					  size_t *ret_lengths, size_t n, int64_t timeout_ns)
+static inline ssize_t receive_many(struct mempool_queue *queue, struct cache *cache,
+				   void **ret_chunks, size_t *ret_lengths, size_t n,
+				   int64_t timeout_ns)
 {
-	struct cache *cache = receiver_of(queue);
 	struct job job = { queue, cache, ret_chunks, ret_lengths, n, 0 };
 	int r;
 
-	if (!cache)
-		return -errno;
 	if (!ret_chunks || n > SSIZE_MAX)
 		return -EINVAL;
 	r = try_receive(&job);
@@ -548,8 +546,33 @@ PUBLIC ssize_t mempool_queue_receive_many(struct mempool_queue *queue, void **re
 	return r < 0 ? r : (ssize_t)job.n_done;
 }
 
-/* All that is not a message for which there is room, sent by one whose cache is at hand. @was_full: it
- * was tried once. */
+/* By one whose cache is not at hand, or whose chunks are counted or traced; or the first one. */
+static __attribute__((noinline)) ssize_t receive_many_slowly(struct mempool_queue *queue,
+							     void **ret_chunks,
+							     size_t *ret_lengths, size_t n,
+							     int64_t timeout_ns, const void *site)
+{
+	struct cache *cache = find_receiver(queue);
+	ssize_t n_received = cache ? receive_many(queue, cache, ret_chunks, ret_lengths, n,
+						  timeout_ns)
+				   : -errno;
+
+	if (n_received > 0)
+		trace_came_many(ret_chunks, (size_t)n_received, site);
+	return n_received;
+}
+
+PUBLIC ssize_t mempool_queue_receive_many(struct mempool_queue *queue, void **ret_chunks,
+					  size_t *ret_lengths, size_t n, int64_t timeout_ns)
+{
+	if (unlikely(!receives_plainly(queue)))
+		return receive_many_slowly(queue, ret_chunks, ret_lengths, n, timeout_ns,
+					   CALL_SITE);
+	return receive_many(queue, cache_current, ret_chunks, ret_lengths, n, timeout_ns);
+}
+
+/* All that is not a message for which there is room, sent by one whose cache is at hand, not the
+ * first, and neither counted nor traced. @was_full: it was tried once. */
 static __attribute__((noinline)) int send_slowly(struct mempool_queue *queue, void *chunk,
 						 size_t length, int64_t timeout_ns, bool was_full)
 {
@@ -574,7 +597,7 @@ PUBLIC int mempool_queue_send(struct mempool_queue *queue, void *chunk, size_t l
 	struct cache *cache = cache_current;
 	int r;
 
-	if (unlikely(!queue || cache_writer(cache) != sender_in(queue)))
+	if (unlikely(!sends_plainly(queue)))
 		return send_slowly(queue, chunk, length, timeout_ns, false);
 	r = send_once(queue, cache, chunk, length);
 	if (likely(r == 0)) {
@@ -616,6 +639,8 @@ PUBLIC int mempool_queue_send_evict(struct mempool_queue *queue, void *chunk, si
 	if (!ret_oldest)
 		return -EINVAL;
 	r = send_or_evict(queue, cache, chunk, length, ret_oldest, ret_oldest_length);
+	if (*ret_oldest)
+		trace_came(*ret_oldest, CALL_SITE);
 	if (r == 0)
 		wake(queue, &queue->queue.ring->filled);
 	else if (*ret_oldest)
@@ -624,13 +649,13 @@ PUBLIC int mempool_queue_send_evict(struct mempool_queue *queue, void *chunk, si
 	return r;
 }
 
-/* All that is not a message that is there, received by one whose cache is at hand. @was_empty: it
- * was tried once. */
+/* All that is not a message that is there, received by one whose cache is at hand, not the first, and
+ * neither counted nor traced. @was_empty: it was tried once. */
 static __attribute__((noinline)) int receive_slowly(struct mempool_queue *queue, void **ret_chunk,
 						    size_t *ret_length, int64_t timeout_ns,
-						    bool was_empty)
+						    bool was_empty, const void *site)
 {
-	struct cache *cache = receiver_of(queue);
+	struct cache *cache = find_receiver(queue);
 	int r;
 
 	if (!cache)
@@ -640,9 +665,11 @@ static __attribute__((noinline)) int receive_slowly(struct mempool_queue *queue,
 	r = was_empty ? -EAGAIN : receive_any(queue, cache, ret_chunk, ret_length);
 	if (r == 0)
 		wake(queue, &queue->queue.ring->emptied);
-	if (r != -EAGAIN)
-		return r;
-	return wait_to_receive(queue, cache, ret_chunk, ret_length, timeout_ns);
+	if (r == -EAGAIN)
+		r = wait_to_receive(queue, cache, ret_chunk, ret_length, timeout_ns);
+	if (r == 0)
+		trace_came(*ret_chunk, site);
+	return r;
 }
 
 PUBLIC int mempool_queue_receive(struct mempool_queue *queue, void **ret_chunk,
@@ -651,12 +678,13 @@ PUBLIC int mempool_queue_receive(struct mempool_queue *queue, void **ret_chunk,
 	struct cache *cache = cache_current;
 	int r;
 
-	if (unlikely(!queue || !ret_chunk || cache_plain(cache) != receiver_in(queue)))
-		return receive_slowly(queue, ret_chunk, ret_length, timeout_ns, false);
+	if (unlikely(!ret_chunk || !receives_plainly(queue)))
+		return receive_slowly(queue, ret_chunk, ret_length, timeout_ns, false, CALL_SITE);
 	r = receive_once(queue, cache, ret_chunk, ret_length);
 	if (likely(r == 0)) {
 		wake(queue, &queue->queue.ring->emptied);
 		return 0;
 	}
-	return r == -EAGAIN ? receive_slowly(queue, ret_chunk, ret_length, timeout_ns, true) : r;
+	return r == -EAGAIN ? receive_slowly(queue, ret_chunk, ret_length, timeout_ns, true, CALL_SITE)
+			    : r;
 }

@@ -12,6 +12,7 @@
 #include "locate.h"
 #include "shm/chunk_manager.h"
 #include "shm/fence.h"
+#include "trace.h"
 
 #define BUSY (UINT32_C(1) << 31)
 #define BUSY_YIELDS 16
@@ -298,23 +299,28 @@ static int acquire_counted(struct cache *cache, uint64_t handle, const void **re
 	return r;
 }
 
-/* By one whose cache is not at hand, or that is bounded. */
+/* By one whose cache is not at hand, or whose chunks are counted or traced. */
 static __attribute__((noinline)) int acquire_slowly(struct mempool_client *client, uint64_t handle,
-						    const void **ret_chunk, size_t *ret_length)
+						    const void **ret_chunk, size_t *ret_length,
+						    const void *site)
 {
 	struct cache *cache = cache_get(client);
+	int r;
 
 	if (!cache)
 		return -errno;
-	return cache->is_bounded ? acquire_counted(cache, handle, ret_chunk, ret_length)
-				 : acquire(client, handle, ret_chunk, ret_length);
+	r = cache->is_bounded ? acquire_counted(cache, handle, ret_chunk, ret_length)
+			      : acquire(client, handle, ret_chunk, ret_length);
+	if (r == 0)
+		trace_came(*ret_chunk, site);
+	return r;
 }
 
 PUBLIC int mempool_acquire(struct mempool_client *client, uint64_t handle,
 			   const void **ret_chunk, size_t *ret_length)
 {
 	if (unlikely(!client || cache_plain(cache_current) != client))
-		return acquire_slowly(client, handle, ret_chunk, ret_length);
+		return acquire_slowly(client, handle, ret_chunk, ret_length, CALL_SITE);
 	return acquire(client, handle, ret_chunk, ret_length);
 }
 
@@ -367,6 +373,7 @@ PUBLIC int mempool_unshare(struct mempool_client *client, const void *chunk, voi
 		 * of our own more.
 		 */
 		fence_release();
+		trace_came(chunk, CALL_SITE);
 	}
 	*ret_chunk = pool_chunk(pool, index);
 	return 0;

@@ -25,6 +25,7 @@
 #include "shm/peek.h"
 #include "shm/queue.h"
 #include "shm/topic.h"
+#include "trace.h"
 #include "wait.h"
 
 struct mempool_topic {
@@ -448,9 +449,9 @@ static int try_next_counted(void *userdata)
 	return r;
 }
 
-static inline int next(struct mempool_subscriber *subscriber, struct cache *counting,
-		       const void **ret_chunk, size_t *ret_length, uint64_t *ret_missed,
-		       int64_t timeout_ns)
+static inline __attribute__((always_inline)) int
+next(struct mempool_subscriber *subscriber, struct cache *counting, const void **ret_chunk,
+     size_t *ret_length, uint64_t *ret_missed, int64_t timeout_ns)
 {
 	struct reading reading = { .subscriber = subscriber, .counting = counting };
 	const wait_try_fn try = counting ? try_next_counted : try_next;
@@ -483,17 +484,22 @@ static inline int next(struct mempool_subscriber *subscriber, struct cache *coun
 	return 0;
 }
 
-/* By one whose cache is not at hand, or that is bounded. */
+/* By one whose cache is not at hand, or whose chunks are counted or traced. */
 static __attribute__((noinline)) int next_slowly(struct mempool_subscriber *subscriber,
 						 const void **ret_chunk, size_t *ret_length,
-						 uint64_t *ret_missed, int64_t timeout_ns)
+						 uint64_t *ret_missed, int64_t timeout_ns,
+						 const void *site)
 {
 	struct cache *cache = cache_get_quickly(subscriber->client);
+	int r;
 
 	if (!cache)
 		return -errno;
-	return next(subscriber, cache->is_bounded ? cache : NULL, ret_chunk, ret_length, ret_missed,
-		    timeout_ns);
+	r = next(subscriber, cache->is_bounded ? cache : NULL, ret_chunk, ret_length, ret_missed,
+		 timeout_ns);
+	if (r == 0)
+		trace_came(*ret_chunk, site);
+	return r;
 }
 
 PUBLIC int mempool_subscriber_next(struct mempool_subscriber *subscriber,
@@ -503,7 +509,8 @@ PUBLIC int mempool_subscriber_next(struct mempool_subscriber *subscriber,
 	if (!subscriber || !ret_chunk)
 		return -EINVAL;
 	if (unlikely(cache_plain(cache_current) != subscriber->client))
-		return next_slowly(subscriber, ret_chunk, ret_length, ret_missed, timeout_ns);
+		return next_slowly(subscriber, ret_chunk, ret_length, ret_missed, timeout_ns,
+				   CALL_SITE);
 	return next(subscriber, NULL, ret_chunk, ret_length, ret_missed, timeout_ns);
 }
 

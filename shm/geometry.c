@@ -207,13 +207,13 @@ int geometry_init(struct geometry *geometry, const struct config *config)
 
 	geometry->pollers_off = off;
 	off += (uint64_t)geometry->n_rings * (geometry->n_holders / 8);
-	if (config->traces)
-		off = place_traces(geometry, off);
 
 	geometry->end_words_off = off = round_up(off, MEMPOOL_LINE_BYTES);
 	off += geometry->n_ends * sizeof(uint64_t);
 	geometry->ends_off = off;
 	off += geometry->n_ends * sizeof(struct mempool_end);
+	if (config->traces)
+		off = place_traces(geometry, off);
 
 	geometry->total_size = end_piece(geometry, off);
 	if (geometry->total_size > LARGEST_SEGMENT)

@@ -115,8 +115,12 @@ void trace_put(const struct segment *segment, struct chunk_ref chunk, uint64_t w
 	       uint32_t holder, const struct trace *trace)
 {
 	struct mempool_hold *hold = holds_of(segment, chunk);
+	bool is_shared = word_kind(word) == MEMPOOL_SHARED &&
+			 is_sharer(segment, word_value(word), holder);
 
-	if (word_kind(word) == MEMPOOL_SHARED)
+	if (!is_shared && !word_is_owned_by(word, holder))
+		return;
+	if (is_shared)
 		hold = place_of(segment, hold, word, holder);
 	put_hold(hold, held_by(word_generation(word), holder), trace);
 }

@@ -49,7 +49,8 @@ struct trace_module {
 
 /**
  * trace_put() - store the trace of a hold that has just begun
- * @word: of the chunk: OWNED by @holder, or SHARED, and it has its bit
+ * @word: of the chunk: OWNED by @holder, or SHARED, and it has its bit; else it is gone again, and
+ *	  nothing is stored
  *
  * Threads: any. Wait-free. Crash: killed before the last store, nothing is known of this hold.
  */

@@ -382,6 +382,8 @@ long sim_syscall(long number, ...)
 	for (int i = 0; i < 5; i++)
 		arguments[i] = va_arg(list, uintptr_t);
 	va_end(list);
+	if (number == SYS_gettid)
+		return (long)self->id;
 	if (number == SYS_membarrier)
 		return membarrier((int)arguments[0]);
 	if (number != SYS_futex)
@@ -397,6 +399,14 @@ long sim_syscall(long number, ...)
 	default:
 		explore_fail("futex(%d)", (int)arguments[1]);
 	}
+}
+
+/* Nothing is loaded: whoever calls is in no module. */
+int sim_dl_iterate_phdr(int (*look)(void *info, size_t size, void *userdata), void *userdata)
+{
+	(void)look;
+	(void)userdata;
+	return 0;
 }
 
 /* ---- what no scenario comes to yet ---- */
@@ -430,6 +440,8 @@ NOT_HERE(pthread_create)
 NOT_HERE(pthread_join)
 NOT_HERE(pthread_sigmask)
 NOT_HERE(raise)
+NOT_HERE(readlink)
+NOT_HERE(realpath)
 NOT_HERE(sched_getaffinity)
 NOT_HERE(secure_getenv)
 NOT_HERE(sem_destroy)
