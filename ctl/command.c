@@ -23,6 +23,8 @@ static const struct command commands[] = {
 	  "what is needed to size them: peaks, and what did not fit" },
 	{ "holders", "", 0, 0, READS, ctl_holders,
 	  "who holds my chunks: what each has of each pool" },
+	{ "chunks", "", 0, 0, READS | OPTION_BY | OPTION_OLDER | OPTION_POOL, ctl_chunks,
+	  "what is held, since when, and where in the code" },
 	{ "queues", "", 0, 0, READS, ctl_queues, "queues, and what is on its way in them" },
 	{ "topics", "", 0, 0, READS, ctl_topics, "topics, and what they keep" },
 	{ "subscribers", "", 0, 0, READS | OPTION_INTERVAL, ctl_subscribers,
@@ -55,6 +57,9 @@ static const struct {
 } options[N_OPTIONS] = {
 	{ OPTION_INTERVAL, "interval", "SECONDS", "time between two looks (default: 1)" },
 	{ OPTION_COUNT, "count", "N", "end after so many looks" },
+	{ OPTION_BY, "by", "WHAT", "a line for each site, or each holder" },
+	{ OPTION_OLDER, "older", "TIME", "only what is held for so long, as in 10s" },
+	{ OPTION_POOL, "pool", "NUMBER", "only chunks of this pool" },
 	{ OPTION_DISCARD, "discard", NULL, "drop messages that have no place in a new layout" },
 	{ OPTION_DRY_RUN, "dry-run", NULL, "change nothing, and say what would be done" },
 	{ OPTION_JSON, "json", NULL, "print JSON" },

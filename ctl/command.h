@@ -23,8 +23,11 @@ enum option_bit {
 	OPTION_LISTEN = 1 << 8,
 	OPTION_DISCARD = 1 << 9,
 	OPTION_DRY_RUN = 1 << 10,
+	OPTION_BY = 1 << 11,
+	OPTION_OLDER = 1 << 12,
+	OPTION_POOL = 1 << 13,
 };
-#define N_OPTIONS 11
+#define N_OPTIONS 14
 
 struct command {
 	const char *name;		/* one word, or two */

@@ -20,12 +20,24 @@ enum ctl_exit {
 	CTL_CONFIG = 78,		/* EX_CONFIG */
 };
 
+/* What `chunks` has a line for. */
+enum ctl_by {
+	CTL_BY_NOTHING,			/* each chunk */
+	CTL_BY_SITE,
+	CTL_BY_HOLDER,
+};
+
 struct ctl_options {
 	const char *socket_path;
 	const char *segment;		/* NULL: all of them */
 	const char *shm_name;		/* not NULL: read this object, ask no daemon */
 	bool json;
 	bool audit;			/* check the segments, too */
+	bool chunks;			/* list what is held, too */
+	enum ctl_by by;
+	uint64_t older_ns;		/* only what is held for so long; 0: all */
+	bool has_pool;
+	uint32_t pool;			/* only of this one */
 	uint64_t interval_ns;		/* between two looks */
 	uint64_t count;			/* of looks; 0: without end */
 	const char *listen;		/* where to serve */
@@ -54,6 +66,7 @@ enum ctl_exit ctl_explain(const char *socket_path, int error, const char *reason
 
 enum ctl_exit ctl_audit(const struct ctl_options *options);
 enum ctl_exit ctl_check_config(const struct ctl_options *options);
+enum ctl_exit ctl_chunks(const struct ctl_options *options);
 enum ctl_exit ctl_dump(const struct ctl_options *options);
 enum ctl_exit ctl_holders(const struct ctl_options *options);
 enum ctl_exit ctl_metrics(const struct ctl_options *options);

@@ -252,6 +252,7 @@ void gather(const struct ctl_options *options, struct gather_past *past,
 	struct countings of_this_look = { 0 };
 	struct snapshot_look look = {
 		.budget_ns = past ? GATHER_SEGMENT_NS : SNAPSHOT_BUDGET_NS,
+		.with_chunks = options->chunks,
 		.with_audit = options->audit,
 		.countings = past ? &past->countings : &of_this_look,
 	};

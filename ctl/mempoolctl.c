@@ -12,6 +12,8 @@
 
 #include "build_config.h"
 #include "command.h"
+#include "daemon/config/yaml/value.h"
+#include "mempool_layout.h"
 #include "mempool_protocol.h"
 #include "shm/fd.h"
 #include "shm/sigbus.h"
@@ -50,6 +52,43 @@ static bool read_count(const char *text, uint64_t *ret_count)
 	return true;
 }
 
+static bool read_pool(const char *text, uint32_t *ret_pool)
+{
+	char *end;
+	unsigned long pool = strtoul(text, &end, 10);
+
+	if (text[0] < '0' || text[0] > '9' || *end != '\0' || pool >= MEMPOOL_MAX_DATA_POOLS) {
+		ctl_error("--pool takes the number of a pool, from 0 on, and not '%s'", text);
+		return false;
+	}
+	*ret_pool = (uint32_t)pool;
+	return true;
+}
+
+static bool read_older(const char *text, uint64_t *ret_ns)
+{
+	const char *why;
+
+	if (conf_value_duration(text, ret_ns, &why) < 0 || *ret_ns == 0) {
+		ctl_error("--older takes a time, as in 500ms, 10s or 5min, and not '%s'", text);
+		return false;
+	}
+	return true;
+}
+
+static bool read_by(const char *text, enum ctl_by *ret_by)
+{
+	if (strcmp(text, "site") == 0)
+		*ret_by = CTL_BY_SITE;
+	else if (strcmp(text, "holder") == 0)
+		*ret_by = CTL_BY_HOLDER;
+	else {
+		ctl_error("--by takes site or holder, and not '%s'", text);
+		return false;
+	}
+	return true;
+}
+
 /* Return: false wrong usage, which was said. *ret_given: the bits of what was there. */
 static bool read_options(int argc, char **argv, struct ctl_options *options,
 			 unsigned int *ret_given)
@@ -73,6 +112,19 @@ static bool read_options(int argc, char **argv, struct ctl_options *options,
 		case OPTION_COUNT:
 			if (!read_count(optarg, &options->count))
 				return false;
+			break;
+		case OPTION_BY:
+			if (!read_by(optarg, &options->by))
+				return false;
+			break;
+		case OPTION_OLDER:
+			if (!read_older(optarg, &options->older_ns))
+				return false;
+			break;
+		case OPTION_POOL:
+			if (!read_pool(optarg, &options->pool))
+				return false;
+			options->has_pool = true;
 			break;
 		case OPTION_DISCARD:
 			options->discard = true;

@@ -297,6 +297,13 @@ static int audit(const struct segment *segment, struct snapshot *snapshot)
 	return audit_segment_within(segment, 0, &budget, keep_fault, snapshot, &snapshot->audit);
 }
 
+static int list_held(const struct segment *segment, struct snapshot *snapshot)
+{
+	struct budget budget = budget_of(SNAPSHOT_BUDGET_NS);
+
+	return held_list_take(segment, &budget, &snapshot->held);
+}
+
 /* Of the daemon's shape; of its own, where no daemon is asked. As segment_attach(). */
 static int open_segment(struct segment_memory *memory, const struct observed *observed,
 			struct segment **ret_segment)
@@ -337,6 +344,8 @@ static int look_at(const struct segment *segment, const struct snapshot_look *lo
 	struct counting *counting = countings_find(look->countings, segment);
 	int r = counting ? copy_segment(segment, counting, look->budget_ns, snapshot) : -ENOMEM;
 
+	if (r >= 0 && look->with_chunks)
+		r = list_held(segment, snapshot);
 	if (r >= 0 && look->with_audit)
 		r = audit(segment, snapshot);
 	if (!sigbus_was_hit(range))
@@ -402,6 +411,7 @@ void snapshot_deinit(struct snapshot *snapshot)
 	for (size_t i = 0; i < snapshot->n_faults; i++)
 		free(snapshot->faults[i]);
 	free(snapshot->faults);
+	held_list_deinit(&snapshot->held);
 	free(snapshot->rings);
 	free(snapshot->subscribers);
 	free(snapshot->holders);

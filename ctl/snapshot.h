@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "counting.h"
+#include "held.h"
 #include "mempool_layout.h"
 #include "mempool_protocol.h"
 #include "observer.h"
@@ -111,7 +112,8 @@ struct snapshot {
 	struct snapshot_ring *rings;
 	size_t n_subscribers;		/* by topic, in the order of their lines */
 	struct snapshot_subscriber *subscribers;
-	struct audit audit;		/* if it was asked for */
+	struct held_list held;		/* if it was asked for */
+	struct audit audit;		/* the same */
 	size_t n_faults;		/* in words; audit.n_faults may be more */
 	char **faults;
 };
@@ -119,6 +121,7 @@ struct snapshot {
 /* How to look at a segment. */
 struct snapshot_look {
 	int64_t budget_ns;		/* for counting; an audit may take AUDIT_BUDGET_NS */
+	bool with_chunks;		/* list what is held, too */
 	bool with_audit;		/* check it, too, as far as can be said while it is in use */
 	struct countings *countings;	/* of the looks before */
 };

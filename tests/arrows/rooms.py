@@ -22,7 +22,7 @@ ROOMS = {
     "daemon/config": "daemon/base daemon/config/yaml shm",
     "daemon/config/yaml": "",
     "daemon/base": "shm",
-    "ctl": "daemon/base daemon/config include shm",
+    "ctl": "daemon/base daemon/config daemon/config/yaml include shm",
 
     # Programs of users: the library as it is installed.
     "examples": "include/mempool.h include/mempool_frame.h",

@@ -4,10 +4,16 @@
 
     forge.py shape OBJECT FROM	the header and the tables of another object, which is no larger
     forge.py share OBJECT	each chunk of pool 0 is held by everybody
+    forge.py module OBJECT OLD NEW
+				the path of a module of the traces, with the key that goes with it
+    forge.py garbage OBJECT PATH
+				all traces, and the modules from that one on
 
 Knows nothing of this tree's library: what stands where is in docs/layout.md.
 """
 import mmap
+import os
+import random
 import struct
 import sys
 
@@ -69,4 +75,37 @@ def forge_share(path):
         segment[bits:bits + n_holders // 8] = b"\xff" * (n_holders // 8)
 
 
-{"shape": forge_shape, "share": forge_share}[sys.argv[1]](*sys.argv[2:])
+MODULE_BYTES, MODULE_ID, MODULE_PATH = 512, 12, 48
+MASK = 2 ** 64 - 1
+
+
+def module_key(module):
+    key = 0xcbf29ce484222325
+    for byte in module[MODULE_ID:]:
+        key = (key ^ byte) * 0x100000001b3 & MASK
+    key = (key ^ key >> 30) * 0xbf58476d1ce4e5b9 & MASK
+    key = (key ^ key >> 27) * 0x94d049bb133111eb & MASK
+    return key ^ key >> 31 | 1
+
+
+def find_module(segment, path):
+    return segment.find(os.fsencode(path) + b"\0") - MODULE_PATH
+
+
+def forge_module(path, old, new):
+    segment = open_object(path, mmap.ACCESS_WRITE)
+    at = find_module(segment, old)
+    module = segment[at:at + MODULE_BYTES]
+    assert struct.unpack_from("Q", module)[0] == module_key(module)
+    module = module[:MODULE_PATH] + os.fsencode(new).ljust(MODULE_BYTES - MODULE_PATH, b"\0")
+    segment[at:at + MODULE_BYTES] = struct.pack("Q", module_key(module)) + module[8:]
+
+
+def forge_garbage(path, first):
+    segment = open_object(path, mmap.ACCESS_WRITE)
+    at = find_module(segment, first)
+    segment[at:] = random.Random(1).randbytes(len(segment) - at)
+
+
+{"shape": forge_shape, "share": forge_share, "module": forge_module,
+ "garbage": forge_garbage}[sys.argv[1]](*sys.argv[2:])

@@ -54,6 +54,7 @@ check 'its second word' same 'drain' "$(offers 'mempoolctl help topic ')"
 check 'options' same '--segment --shm --socket' "$(offers 'mempoolctl --s')"
 check 'options of a command' same '--json --segment --socket' \
 	"$(offers 'mempoolctl topic drain -')"
+check 'what chunks are told by' same 'holder site' "$(offers 'mempoolctl chunks --by ')"
 check 'options of another' same '--count' "$(offers 'mempoolctl watch --c')"
 check 'which status has not' same '' "$(offers 'mempoolctl status --c')"
 check 'segments' same "$name $name-other" "$(offers "mempoolctl top --segment $name")"
