@@ -64,6 +64,8 @@ static struct json_object *ring_object(const struct config_ring *ring)
 			     json_add_string(object, "kind", name_ring_kind(ring->kind)) ||
 				     json_add_string(object, "name", ring->name) ||
 				     json_add_number(object, "capacity", ring->capacity) ||
+				     json_add_bool(object, "stamps",
+						   ring->flags & MEMPOOL_RING_STAMPS) ||
 				     (ring->kind == MEMPOOL_RING_TOPIC &&
 				      json_add_string(object, "history",
 						      config_ring_history(ring))));

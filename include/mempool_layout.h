@@ -15,7 +15,8 @@
  *	where allocations are traced: modules | for each data pool, a trace per chunk
  *
  * The index memory of a pool of n chunks is its free list (two-level bitmap of hints)
- * followed by n entries. An entry's word says who holds the chunk, and nothing else does.
+ * followed by n entries. An entry's word says who holds the chunk, and nothing else does. Where a
+ * queue or topic of the segment keeps stamps, a data pool has one for each chunk behind its entries.
  *
  * The layout is a pure function of what the header and the tables say about its shape
  * (shm/geometry.h). Whoever attaches computes it again and compares, keeps the result, and
@@ -86,6 +87,15 @@ struct mempool_entry {
 	_Atomic uint32_t tag;		/* the user's */
 };
 static_assert(sizeof(struct mempool_entry) == 16, "layout");
+
+/* When what is in a chunk was sent. Written by its sender, who alone has it then; see shm/stamp.h. */
+struct mempool_stamp {
+	_Atomic uint64_t sent_ns;	/* CLOCK_MONOTONIC; 0: nobody knows */
+	_Atomic uint32_t generation;	/* of the word, once the message is held: else it is of an
+					 * earlier message. 0: of none */
+	uint32_t reserved;
+};
+static_assert(sizeof(struct mempool_stamp) == 16, "layout");
 
 /* What changes in a pool besides words and hints; one cache line, written on slow paths. */
 struct mempool_pool_state {
@@ -162,13 +172,14 @@ enum mempool_ring_kind {
 
 /* Flags of a ring. */
 #define MEMPOOL_RING_HOLDS 1		/* a topic whose messages yield to no allocation */
+#define MEMPOOL_RING_STAMPS 2		/* its messages have stamps */
 
 struct mempool_ring {
 	unsigned char name[MEMPOOL_NAME_BYTES];
 	uint64_t slots_off;
 	uint32_t capacity;		/* a power of two */
 	uint32_t kind;
-	uint32_t flags;			/* MEMPOOL_RING_HOLDS */
+	uint32_t flags;			/* MEMPOOL_RING_HOLDS, MEMPOOL_RING_STAMPS */
 	uint32_t reserved0;
 	uint64_t reserved1;
 	_Alignas(MEMPOOL_LINE_BYTES) _Atomic uint64_t head;

@@ -106,7 +106,7 @@ static const char *ring_mistake(const struct config_ring *ring)
 		return "a ring is a queue or a topic";
 	if (!is_power_of_two(ring->capacity) || ring->capacity > MEMPOOL_MAX_RING_CAPACITY)
 		return "capacity must be a power of two up to 67108864";
-	if (ring->flags & ~(uint32_t)MEMPOOL_RING_HOLDS)
+	if (ring->flags & ~(uint32_t)(MEMPOOL_RING_HOLDS | MEMPOOL_RING_STAMPS))
 		return "a flag of a queue or topic is not known";
 	return NULL;
 }
@@ -228,6 +228,14 @@ uint32_t config_n_topics(const struct config *config)
 	for (size_t i = 0; i < config->n_rings; i++)
 		n += config->rings[i].kind == MEMPOOL_RING_TOPIC;
 	return n;
+}
+
+bool config_has_stamps(const struct config *config)
+{
+	for (size_t i = 0; i < config->n_rings; i++)
+		if (config->rings[i].flags & MEMPOOL_RING_STAMPS)
+			return true;
+	return false;
 }
 
 /* Rounded up to 64, so that sharer bits fill whole words. */

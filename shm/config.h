@@ -33,7 +33,7 @@ struct config_ring {
 	char name[MEMPOOL_NAME_BYTES];
 	enum mempool_ring_kind kind;
 	uint64_t capacity;		/* power of two, up to MEMPOOL_MAX_RING_CAPACITY */
-	uint32_t flags;			/* MEMPOOL_RING_HOLDS */
+	uint32_t flags;			/* MEMPOOL_RING_HOLDS, MEMPOOL_RING_STAMPS */
 };
 
 struct config {
@@ -133,5 +133,8 @@ static inline const char *config_ring_history(const struct config_ring *ring)
 
 /* Whether those of any ring do. */
 bool config_yields(const struct config *config);
+
+/* Whether any queue or topic keeps stamps: then each chunk has place for one. */
+bool config_has_stamps(const struct config *config);
 
 #endif

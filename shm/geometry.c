@@ -126,7 +126,7 @@ static uint64_t place_data_pool(struct geometry *geometry, struct geometry_pool 
 	pool->data_off = begin_piece(geometry, GEOMETRY_DATA, off);
 	off = end_piece(geometry, pool->data_off + pool->n_chunks * pool->stride);
 	pool->index_off = begin_piece(geometry, GEOMETRY_CONTROL, off);
-	return pool->index_off + pool_index_bytes(pool->n_chunks);
+	return pool->index_off + pool_index_bytes(pool->n_chunks, geometry->has_stamps);
 }
 
 /* All of it is control. */
@@ -135,7 +135,7 @@ static uint64_t place_managers(struct geometry_pool *pool, uint64_t off)
 	pool->data_off = round_up(off, MEMPOOL_PAGE_BYTES);
 	pool->index_off = round_up(pool->data_off + pool->n_chunks * pool->stride,
 				   MEMPOOL_LINE_BYTES);
-	return pool->index_off + pool_index_bytes(pool->n_chunks);
+	return pool->index_off + pool_index_bytes(pool->n_chunks, false);
 }
 
 static uint64_t place_traces(struct geometry *geometry, uint64_t off)
@@ -165,6 +165,7 @@ int geometry_init(struct geometry *geometry, const struct config *config)
 		.n_rings = (uint32_t)config->n_rings,
 		.n_topics = config_n_topics(config),
 		.n_ends = geometry_n_ends(config_n_holders(config), (uint32_t)config->n_rings),
+		.has_stamps = config_has_stamps(config),
 		.page_bytes = config->page_bytes,
 		.data_align = config->data_align,
 	};

@@ -68,6 +68,7 @@ struct geometry {
 	uint32_t n_rings;
 	uint32_t n_topics;
 	uint32_t n_ends;
+	bool has_stamps;		/* of each chunk of the data pools */
 	struct geometry_pool pools[MEMPOOL_MAX_DATA_POOLS + 1];
 	uint32_t n_pieces;		/* in the order of their addresses */
 	struct geometry_piece pieces[GEOMETRY_MAX_PIECES];

@@ -8,9 +8,13 @@
 
 #define LEAF_BITS 64
 
-uint64_t pool_index_bytes(uint32_t n_chunks)
+uint64_t pool_index_bytes(uint32_t n_chunks, bool has_stamps)
 {
-	return free_list_size_bytes(n_chunks) + (uint64_t)n_chunks * sizeof(struct mempool_entry);
+	uint64_t bytes = sizeof(struct mempool_entry);
+
+	if (has_stamps)
+		bytes += sizeof(struct mempool_stamp);
+	return free_list_size_bytes(n_chunks) + n_chunks * bytes;
 }
 
 int pool_view(struct pool *pool, const struct pool_memory *memory)
@@ -43,6 +47,8 @@ int pool_view(struct pool *pool, const struct pool_memory *memory)
 	free_list_view(&pool->list, memory->index_memory, memory->n_chunks);
 	pool->entries = (void *)((unsigned char *)memory->index_memory +
 				 free_list_size_bytes(memory->n_chunks));
+	if (memory->has_stamps)
+		pool->stamps = (void *)(pool->entries + memory->n_chunks);
 	return 0;
 }
 
@@ -61,6 +67,8 @@ int pool_init(struct pool *pool, const struct pool_memory *memory, uint32_t gene
 		atomic_store_explicit(&pool->entries[i].word,
 				      word_make(generation, MEMPOOL_FREE, 0),
 				      memory_order_relaxed);
+	for (uint32_t i = 0; pool->stamps && i < pool->n_chunks; i++)
+		atomic_store_explicit(&pool->stamps[i].generation, 0, memory_order_relaxed);
 	free_list_fill(&pool->list);
 	return 0;
 }

@@ -3,7 +3,7 @@
  * pool.h - chunks of one size, each with a word that says who holds it
  *
  *	chunk data:	n_chunks * stride bytes
- *	index memory:	free list (hints) | n_chunks entries { word, length, tag }
+ *	index memory:	free list (hints) | n_chunks entries { word, length, tag } | stamps, or none
  *
  * The same type serves the data pools and the pool of ChunkManagers. struct pool is a
  * private view: pointers and counts that were checked once, never read again from the
@@ -47,6 +47,7 @@ struct pool {
 	struct mempool_entry *entries;
 	struct mempool_pool_state *state;
 	struct mempool_eventcount *freed;	/* for who waits for a chunk; NULL: nobody can */
+	struct mempool_stamp *stamps;	/* of each chunk (stamp.h); NULL: no ring keeps any */
 	struct free_list list;
 	uint64_t chunk_size;
 	uint64_t stride;
@@ -61,16 +62,17 @@ struct pool {
 /* What a pool is made of; the guide's arguments of MemPool::initialize, and two more. */
 struct pool_memory {
 	void *raw_memory;		/* n_chunks * stride bytes, 8-aligned */
-	void *index_memory;		/* pool_index_bytes(n_chunks), 64-aligned */
+	void *index_memory;		/* pool_index_bytes(), 64-aligned */
 	struct mempool_pool_state *state;
 	struct mempool_eventcount *freed;	/* or NULL */
 	uint64_t chunk_size;
 	uint64_t stride;		/* 0: chunk_size rounded up to 8 */
 	uint32_t n_chunks;
+	bool has_stamps;
 };
 
-/* Bytes of index memory: free list and entries. */
-uint64_t pool_index_bytes(uint32_t n_chunks);
+/* Bytes of index memory: free list and entries, and stamps. */
+uint64_t pool_index_bytes(uint32_t n_chunks, bool has_stamps);
 
 /**
  * pool_view() - look at a pool that stands in memory, changing nothing

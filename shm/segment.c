@@ -62,6 +62,7 @@ struct pool_memory segment_pool_memory(void *base, const struct geometry *geomet
 		.chunk_size = pool->chunk_size,
 		.stride = pool->stride,
 		.n_chunks = pool->n_chunks,
+		.has_stamps = geometry->has_stamps && i < geometry->n_pools,
 	};
 }
 

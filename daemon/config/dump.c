@@ -241,6 +241,7 @@ static void add_rings(struct dump *dump, const char *name, const struct config *
 		begin(dump, false);
 		add_text(dump, "name", shape->rings[i].name);
 		add_number(dump, "capacity", shape->rings[i].capacity);
+		add_bool(dump, "stamps", shape->rings[i].flags & MEMPOOL_RING_STAMPS);
 		if (kind == MEMPOOL_RING_TOPIC)
 			add_text(dump, "history", config_ring_history(&shape->rings[i]));
 		end(dump, false);

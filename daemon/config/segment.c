@@ -377,9 +377,23 @@ static int read_history(struct conf_reader *reader, const struct conf_node *node
 	return 0;
 }
 
+static int read_stamps(struct conf_reader *reader, const struct conf_node *node, void *object)
+{
+	struct ring_draft *ring = object;
+	bool stamps;
+	int r;
+
+	r = conf_read_bool(reader, node, &stamps);
+	if (r < 0)
+		return r;
+	ring->flags |= stamps ? MEMPOOL_RING_STAMPS : 0;
+	return 0;
+}
+
 static const struct conf_key queue_keys[] = {
 	{ "name", read_ring_name, true },
 	{ "capacity", read_capacity, true },
+	{ "stamps", read_stamps, false },
 	{ NULL, NULL, false },
 };
 
@@ -387,6 +401,7 @@ static const struct conf_key topic_keys[] = {
 	{ "name", read_ring_name, true },
 	{ "capacity", read_capacity, true },
 	{ "history", read_history, false },
+	{ "stamps", read_stamps, false },
 	{ NULL, NULL, false },
 };
 

@@ -37,6 +37,7 @@ static const struct shape {
 		uint32_t alignment, cache;
 	} pools[3];
 	uint64_t queue_capacity, topic_capacity;	/* 0: none */
+	bool stamps;					/* of all messages */
 	uint32_t max_clients;				/* 0: few */
 } shapes[ARENA_N_SHAPES] = {
 	/* A leaf that is not full: the bits past the end are nobody's. */
@@ -55,9 +56,9 @@ static const struct shape {
 	{ .pools = { { 1, 1, 8, 0 } } },
 	/* The index memory ends where a page ends: 4096 = 64 + 64 + 248 * 16. */
 	{ .pools = { { 16, 248, 8, 64 }, { 16, 248, 8, 64 } } },
-	/* Sharers in several words, the smallest of rings. */
+	/* Sharers in several words, the smallest of rings, with stamps. */
 	{ .pools = { { 40, 20, 8, 4 } },
-	  .queue_capacity = 1, .topic_capacity = 2, .max_clients = 150 },
+	  .queue_capacity = 1, .topic_capacity = 2, .stamps = true, .max_clients = 150 },
 };
 
 static struct arena arena;
@@ -89,6 +90,8 @@ static void make_image(struct image *image, const struct shape *shape)
 	if (shape->topic_capacity > 0)
 		FUZZ_CHECK(config_add_ring(&config, "topic", MEMPOOL_RING_TOPIC,
 					   shape->topic_capacity) == 0);
+	for (size_t i = 0; i < config.n_rings && shape->stamps; i++)
+		config.rings[i].flags = MEMPOOL_RING_STAMPS;
 
 	FUZZ_CHECK(geometry_init(&image->geometry, &config) == 0);
 	FUZZ_CHECK(image->geometry.total_size <= ARENA_MAX_BYTES);
@@ -176,7 +179,8 @@ static void fence_segment(struct arena *a, const struct segment *segment)
 		const struct geometry_pool *pool = &geometry->pools[i];
 
 		fence_part(&fence, pool->data_off, pool->n_chunks * pool->stride);
-		fence_part(&fence, pool->index_off, pool_index_bytes(pool->n_chunks));
+		fence_part(&fence, pool->index_off, pool_index_bytes(pool->n_chunks, geometry->has_stamps &&
+								     i < geometry->n_pools));
 	}
 	for (size_t i = 0; i < segment->config.n_rings; i++) {
 		uint64_t capacity = segment->config.rings[i].capacity;
@@ -243,7 +247,7 @@ static struct part part_of(const struct arena *a, uint8_t number)
 	const struct geometry *geometry = a->geometry;
 	uint32_t n_parts = N_FIXED_PARTS + 2 * (geometry->n_pools + 1) + 1;
 	uint32_t i = number % n_parts;
-	const struct geometry_pool *pool;
+	const struct geometry_pool *pool, *managers = &geometry->pools[geometry->n_pools];
 	uint64_t list_size;
 
 	if (i == n_parts - 1)
@@ -267,15 +271,18 @@ static struct part part_of(const struct arena *a, uint8_t number)
 				      geometry->n_rings * sizeof(struct mempool_ring) };
 	case 5:
 		/* The managers, and all that follows. */
-		pool = &geometry->pools[geometry->n_pools];
-		return (struct part){ pool->data_off, geometry->total_size - pool->data_off };
+		return (struct part){ managers->data_off,
+				      geometry->total_size - managers->data_off };
 	default:
 		pool = &geometry->pools[(i - N_FIXED_PARTS) / 2];
 		list_size = free_list_size_bytes(pool->n_chunks);
 		if ((i - N_FIXED_PARTS) % 2)
 			return (struct part){ pool->index_off, list_size };
+		/* The entries, and stamps where there are any. */
 		return (struct part){ pool->index_off + list_size,
-				      pool->n_chunks * sizeof(struct mempool_entry) };
+				      pool_index_bytes(pool->n_chunks,
+						       geometry->has_stamps && pool != managers) -
+					      list_size };
 	}
 }
 
@@ -397,6 +404,7 @@ static int read_shape(const struct arena *a, struct config *config)
 		memcpy(name, ring.name, MEMPOOL_NAME_BYTES);
 		if (config_add_ring(config, name, ring.kind, ring.capacity) < 0)
 			return -1;
+		config->rings[i].flags = ring.flags;
 	}
 	return 0;
 }
@@ -431,6 +439,7 @@ static void write_shape(struct arena *a, const struct geometry *geometry,
 	for (size_t i = 0; i < config->n_rings; i++) {
 		memcpy(rings[i].name, config->rings[i].name, sizeof(rings[i].name));
 		rings[i].kind = config->rings[i].kind;
+		rings[i].flags = config->rings[i].flags;
 		rings[i].capacity = (uint32_t)config->rings[i].capacity;
 		rings[i].slots_off = slots_off;
 		slots_off += geometry_ring_bytes(config->rings[i].capacity);

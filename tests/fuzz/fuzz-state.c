@@ -53,6 +53,7 @@ static void make_whole(void)
 	FUZZ_CHECK(config_add_pool(&shape, 1000, 3) == 0);
 	FUZZ_CHECK(config_add_ring(&shape, "queue", MEMPOOL_RING_QUEUE, 4) == 0);
 	FUZZ_CHECK(config_add_ring(&shape, "topic", MEMPOOL_RING_TOPIC, 2) == 0);
+	shape.rings[1].flags = MEMPOOL_RING_STAMPS;
 	objects[0].size_bytes = objects[1].size_bytes = segment_size_bytes(&shape);
 	FUZZ_CHECK(state_create(folder, &shape, &identity, objects, &state) == 0);
 	state_admit(state, 5, &holder);

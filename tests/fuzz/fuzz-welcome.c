@@ -118,6 +118,7 @@ static void make_images(void)
 	FUZZ_CHECK(config_add_pool(&broker.shape, 100, N_CHUNKS) == 0);
 	FUZZ_CHECK(config_add_ring(&broker.shape, "queue", MEMPOOL_RING_QUEUE, 4) == 0);
 	FUZZ_CHECK(config_add_ring(&broker.shape, "topic", MEMPOOL_RING_TOPIC, 4) == 0);
+	broker.shape.rings[1].flags = MEMPOOL_RING_STAMPS;
 	FUZZ_CHECK(geometry_init(&broker.geometry, &broker.shape) == 0);
 	mapped = aligned_alloc(MEMPOOL_PAGE_BYTES, broker.geometry.total_size);
 	FUZZ_CHECK(mapped);

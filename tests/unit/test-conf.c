@@ -302,6 +302,8 @@ START_TEST(test_load_everything_is_read)
 	ck_assert_str_eq(segment->shape.rings[0].name, "q1");
 	ck_assert_int_eq(segment->shape.rings[0].kind, MEMPOOL_RING_QUEUE);
 	ck_assert_uint_eq(segment->shape.rings[0].capacity, 16);
+	ck_assert_uint_eq(segment->shape.rings[0].flags, 0);
+	ck_assert_uint_eq(segment->shape.rings[1].flags, MEMPOOL_RING_STAMPS);
 	ck_assert_str_eq(segment->shape.rings[2].name, "t1");
 	ck_assert_int_eq(segment->shape.rings[2].kind, MEMPOOL_RING_TOPIC);
 	ck_assert_uint_eq(segment->shape.rings[2].flags, MEMPOOL_RING_HOLDS);

@@ -95,7 +95,8 @@ static void assert_sound(void)
 		ck_assert_uint_eq(pool->index_off % 64, 0);
 		ck_assert_uint_ge(pool->index_off,
 				  pool->data_off + pool->stride * pool->n_chunks);
-		end = pool->index_off + pool_index_bytes(pool->n_chunks);
+		end = pool->index_off + pool_index_bytes(pool->n_chunks, geometry.has_stamps &&
+								 i < geometry.n_pools);
 		if (i == geometry.n_pools) {
 			ck_assert(is_in_piece(2 * i, pool->data_off, end));
 			continue;
@@ -137,7 +138,7 @@ START_TEST(test_geometry_of_the_guide)
 	/* 10000 * 128, in pages: 1282048. 157 leaves and 3 words of summary, in lines: 1280 + 64;
 	 * 16 a chunk; in pages: 163840. */
 	ck_assert_uint_eq(geometry.pools[0].index_off, 40960 + 1282048);
-	ck_assert_uint_eq(pool_index_bytes(10000), 1280 + 64 + 160000);
+	ck_assert_uint_eq(pool_index_bytes(10000, false), 1280 + 64 + 160000);
 	ck_assert_uint_eq(geometry.pools[1].data_off, 40960 + 1282048 + 163840);
 	/* The ChunkManagers: as many as chunks, each with 256 bits. */
 	ck_assert_uint_eq(geometry.pools[3].n_chunks, 16000);
@@ -244,6 +245,35 @@ START_TEST(test_geometry_rings_follow)
 	ck_assert_uint_eq(geometry_ring_bytes(2), 64);
 	ck_assert_uint_ge(geometry.total_size, without + 8192);
 	ck_assert_uint_ge(geometry.total_size, geometry.slots_off + 8192 + 64);
+}
+END_TEST
+
+/* 16 bytes for each chunk that a message can be in: that is not one of the managers'. */
+START_TEST(test_geometry_one_ring_with_stamps_has_place_for_all)
+{
+	struct geometry without;
+
+	make(guide, 3);
+	ck_assert_int_eq(config_add_ring(&config, "frames", MEMPOOL_RING_QUEUE, 1024), 0);
+	ck_assert_int_eq(config_add_ring(&config, "camera", MEMPOOL_RING_TOPIC, 2), 0);
+	ck_assert_int_eq(geometry_init(&without, &config), 0);
+	ck_assert(!without.has_stamps);
+	config.rings[1].flags = MEMPOOL_RING_STAMPS;
+	ck_assert_int_eq(geometry_init(&geometry, &config), 0);
+	ck_assert(geometry.has_stamps);
+	assert_sound();
+	ck_assert_uint_eq(pool_index_bytes(10000, true), pool_index_bytes(10000, false) + 160000);
+	ck_assert_uint_ge(geometry.control_bytes, without.control_bytes + 16000 * 16 - 3 * 4096);
+	ck_assert_uint_eq(geometry.data_bytes, without.data_bytes);
+	ck_assert_uint_ne(geometry.fingerprint, without.fingerprint);
+	/* Which one it is shapes the layout as well. */
+	without.fingerprint = geometry.fingerprint;
+	config.rings[0].flags = MEMPOOL_RING_STAMPS;
+	config.rings[1].flags = 0;
+	ck_assert_int_eq(geometry_init(&geometry, &config), 0);
+	ck_assert_uint_ne(geometry.fingerprint, without.fingerprint);
+	config.rings[0].flags = 4;
+	ck_assert_int_eq(geometry_init(&geometry, &config), -EINVAL);
 }
 END_TEST
 
@@ -418,6 +448,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_geometry_borders_do_not_overflow);
 	tcase_add_test(tcase, test_geometry_bad_border_einval);
 	tcase_add_test(tcase, test_geometry_rings_follow);
+	tcase_add_test(tcase, test_geometry_one_ring_with_stamps_has_place_for_all);
 	tcase_add_test(tcase, test_geometry_pools_over_4_gib);
 	tcase_add_test(tcase, test_geometry_pool_over_4_gib_mapped);
 	tcase_add_test(tcase, test_geometry_larger_than_an_address_space_eoverflow);

@@ -22,13 +22,13 @@ static void setup(void)
 	memset(&state, 0, sizeof(state));
 	memory = (struct pool_memory){
 		.raw_memory = aligned_alloc(64, N * 64),
-		.index_memory = aligned_alloc(64, (pool_index_bytes(N) + 63) / 64 * 64),
+		.index_memory = aligned_alloc(64, (pool_index_bytes(N, false) + 63) / 64 * 64),
 		.state = &state,
 		.chunk_size = 40,
 		.stride = 64,
 		.n_chunks = N,
 	};
-	memset(memory.index_memory, 0, pool_index_bytes(N));
+	memset(memory.index_memory, 0, pool_index_bytes(N, false));
 	ck_assert_int_eq(pool_init(&pool, &memory, 9), 0);
 }
 
@@ -69,7 +69,7 @@ START_TEST(test_pool_init_all_free_all_hinted)
 		ck_assert_uint_eq(word(i), word_make(9, MEMPOOL_FREE, 0));
 		ck_assert_int_eq(free_list_has(&pool.list, i), 1);
 	}
-	ck_assert_uint_eq(pool_index_bytes(N), free_list_size_bytes(N) + N * 16);
+	ck_assert_uint_eq(pool_index_bytes(N, false), free_list_size_bytes(N) + N * 16);
 }
 END_TEST
 

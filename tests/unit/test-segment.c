@@ -353,6 +353,7 @@ START_TEST(test_attach_ring_table_contradicts_euclean)
 	for (int i = 0; i < 2; i++) {
 		ASSERT_CHECKED(&rings[i], capacity);
 		ASSERT_CHECKED(&rings[i], kind);
+		ASSERT_CHECKED(&rings[i], flags);
 		ASSERT_CHECKED(&rings[i], name[0]);
 		ASSERT_CHECKED(&rings[i], slots_off);
 	}

@@ -33,6 +33,7 @@ static void setup(void)
 	ck_assert_int_eq(config_add_reserve(&shape, 2), 0);
 	ck_assert_int_eq(config_add_ring(&shape, "frames", MEMPOOL_RING_QUEUE, 8), 0);
 	ck_assert_int_eq(config_add_ring(&shape, "camera", MEMPOOL_RING_TOPIC, 4), 0);
+	shape.rings[1].flags = MEMPOOL_RING_STAMPS;
 	found = (struct config){ .n_pools = 0 };
 }
 
@@ -149,6 +150,9 @@ START_TEST(test_shape_of_junk_eproto)
 	case 16:
 		head->data_align = UINT64_C(1) << 63;
 		break;
+	case 17:
+		ring[1].flags = 4;
+		break;
 	}
 	assert_refused(data, size, SEALS, _i == 2 ? -EPROTONOSUPPORT : -EPROTO);
 }
@@ -179,7 +183,7 @@ int main(void)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, test_shape_comes_back);
 	tcase_add_test(tcase, test_shape_file_cannot_be_changed);
-	tcase_add_loop_test(tcase, test_shape_of_junk_eproto, 0, 17);
+	tcase_add_loop_test(tcase, test_shape_of_junk_eproto, 0, 18);
 	tcase_add_test(tcase, test_shape_without_seals_eproto);
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_ENV);
