@@ -39,6 +39,10 @@ static inline struct mempool_client *cache_writer(const struct cache *cache)
 	return atomic_load_explicit(&cache->writer, memory_order_relaxed);
 }
 
+/* No cache has it: stands for the client where calls take the longer way, so that those which take
+ * the short one need not ask. */
+#define CACHE_NOBODY ((struct mempool_client *)2)
+
 /* Not the client used last. Return: its cache; NULL and errno EINVAL, ECHILD, ENOMEM;
  * EACCES a spectator has none, so that it is refused here what writes to the segment. */
 struct cache *cache_find(struct mempool_client *client);

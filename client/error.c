@@ -35,6 +35,7 @@ static const struct {
 	{ EMFILE, "this process may open no more descriptors" },
 	{ EMSGSIZE, "larger than any chunk, than this chunk, or than the buffer" },
 	{ ENFILE, "the system has no descriptor left" },
+	{ ENODATA, "the message has no stamp" },
 	{ ENOENT, "no segment, queue or topic of that name that this user may use" },
 	{ ENOLCK, "all memory is locked, and RLIMIT_MEMLOCK does not leave enough for the segment" },
 	{ ENOMEM, "no private memory" },

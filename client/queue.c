@@ -20,22 +20,22 @@
 #include "ends.h"
 #include "info.h"
 #include "share.h"
+#include "shm/clock.h"
 #include "shm/queue.h"
+#include "shm/stamp.h"
 #include "trace.h"
 #include "wait.h"
 
 /*
  * Who has not sent yet is no sender: its first send finds that it is no client's, goes the long way,
  * and takes an end. So to know costs the others nothing. Nor does a pipe, which goes that way in each
- * call, and looks whether the other side is there.
+ * call, and looks whether the other side is there; nor stamps, with which each send goes that way.
  */
-#define NOBODY ((struct mempool_client *)2)
-
 struct mempool_queue {
 	struct mempool_client *client;
-	_Atomic(struct mempool_client *) sender;	/* the client, once it has sent; else NOBODY */
+	_Atomic(struct mempool_client *) sender;	/* the client, once it has sent; else CACHE_NOBODY */
 	_Atomic(struct mempool_client *) receiver;	/* the same */
-	_Atomic bool is_sender;		/* these are not NOBODY; or it is a pipe, where they stay that */
+	_Atomic bool is_sender;		/* these are not CACHE_NOBODY; or have to stay that */
 	_Atomic bool is_receiver;
 	_Atomic int sender_line;	/* of these ends; negative: they have none */
 	_Atomic int receiver_line;
@@ -70,6 +70,11 @@ PUBLIC int mempool_queue_info(struct mempool_queue *queue,
 	if (r == 0)
 		info_of_queue(&queue->queue, ret_counts);
 	return r;
+}
+
+static inline const struct pool *pool_of(const struct mempool_queue *queue, uint64_t handle)
+{
+	return &queue->queue.segment->pools[handle_pool(handle)];
 }
 
 /* OWNED(me) -> SENT(queue, me). */
@@ -117,7 +122,7 @@ seal(const struct mempool_queue *queue, struct cache *cache, void *chunk, size_t
 static __attribute__((noinline)) void unseal(const struct mempool_queue *queue, struct cache *cache,
 					     uint64_t handle)
 {
-	const struct pool *pool = &queue->queue.segment->pools[handle_pool(handle)];
+	const struct pool *pool = pool_of(queue, handle);
 	uint64_t owned = word_make(handle_generation(handle), MEMPOOL_OWNED, cache->holder);
 
 	atomic_store_explicit(&pool->entries[handle_index(handle)].word, owned,
@@ -126,7 +131,8 @@ static __attribute__((noinline)) void unseal(const struct mempool_queue *queue, 
 }
 
 static inline __attribute__((always_inline)) int
-send_once(struct mempool_queue *queue, struct cache *cache, void *chunk, size_t length)
+seal_and_push(struct mempool_queue *queue, struct cache *cache, void *chunk, size_t length,
+	      bool has_stamps)
 {
 	uint64_t handle;
 	int r;
@@ -134,13 +140,66 @@ send_once(struct mempool_queue *queue, struct cache *cache, void *chunk, size_t 
 	r = seal(queue, cache, chunk, length, &handle);
 	if (unlikely(r < 0))
 		return r;
+	/*
+	 * Sealed, it is ours alone; and the slot publishes the stamp (shm/stamp.h). The generation
+	 * stands in a handle where it stands in a word.
+	 */
+	if (has_stamps)
+		stamp_put(pool_of(queue, handle), handle_index(handle), (uint64_t)clock_now_ns(),
+			  word_next_generation(handle));
 	cache->n_moved--;
 	r = queue_push(&queue->queue, handle);
 	if (unlikely(r < 0)) {
+		if (has_stamps)
+			stamp_void(pool_of(queue, handle), handle_index(handle));
 		unseal(queue, cache, handle);
 		cache->n_moved++;
 	}
 	return r;
+}
+
+/* With whom a call compares its cache. Relaxed: what it leads to, the handle's opener has told. */
+static inline struct mempool_client *sender_in(const struct mempool_queue *queue)
+{
+	return atomic_load_explicit(&queue->sender, memory_order_relaxed);
+}
+
+static inline struct mempool_client *receiver_in(const struct mempool_queue *queue)
+{
+	return atomic_load_explicit(&queue->receiver, memory_order_relaxed);
+}
+
+/*
+ * Whether there is nothing else to do in a send: the cache is that of the handle's sender, which is
+ * not bounded, it is no pipe, and no stamps are kept.
+ */
+static inline bool is_plain(const struct mempool_queue *queue, const struct cache *cache)
+{
+	return cache_writer(cache) == sender_in(queue);
+}
+
+static inline __attribute__((always_inline)) int
+send_plainly(struct mempool_queue *queue, struct cache *cache, void *chunk, size_t length)
+{
+	return seal_and_push(queue, cache, chunk, length, false);
+}
+
+/* Where it is not plain, perhaps: stamped, and counted. */
+static __attribute__((noinline)) int send_noted(struct mempool_queue *queue, struct cache *cache,
+						void *chunk, size_t length)
+{
+	int r = queue->queue.has_stamps ? seal_and_push(queue, cache, chunk, length, true)
+					: seal_and_push(queue, cache, chunk, length, false);
+
+	if (r == 0 && cache->is_bounded)
+		bound_let_go(cache, &cache->last->pool);
+	return r;
+}
+
+static int send_any(struct mempool_queue *queue, struct cache *cache, void *chunk, size_t length)
+{
+	return likely(is_plain(queue, cache)) ? send_plainly(queue, cache, chunk, length)
+					      : send_noted(queue, cache, chunk, length);
 }
 
 /* What was popped, as the caller gets it. */
@@ -171,16 +230,7 @@ receive_once(struct mempool_queue *queue, struct cache *cache, void **ret_chunk,
 	return r;
 }
 
-/* Of one that is bounded: the same two, and counted. */
-static int send_counted(struct mempool_queue *queue, struct cache *cache, void *chunk, size_t length)
-{
-	int r = send_once(queue, cache, chunk, length);
-
-	if (r == 0)
-		bound_let_go(cache, &cache->last->pool);
-	return r;
-}
-
+/* The same of one that is bounded, counted. */
 static int may_receive(void *userdata, const struct pool *pool)
 {
 	return bound_reserve(userdata, pool);
@@ -200,13 +250,6 @@ static int receive_counted(struct mempool_queue *queue, struct cache *cache, voi
 	bound_keep(cache);
 	receive(queue, cache, handle, ret_chunk, ret_length);
 	return 0;
-}
-
-/* Whether it is bounded or not. */
-static int send_any(struct mempool_queue *queue, struct cache *cache, void *chunk, size_t length)
-{
-	return cache->is_bounded ? send_counted(queue, cache, chunk, length)
-				 : send_once(queue, cache, chunk, length);
 }
 
 static int receive_any(struct mempool_queue *queue, struct cache *cache, void **ret_chunk,
@@ -245,7 +288,7 @@ static struct wait_place place_of(const struct mempool_queue *queue, struct cach
 }
 
 /* One after the other, until it is done or one fails. */
-static inline int send_job(struct job *job, bool is_bounded)
+static inline __attribute__((always_inline)) int send_job(struct job *job, bool plainly)
 {
 	int r = 0;
 
@@ -253,10 +296,16 @@ static inline int send_job(struct job *job, bool is_bounded)
 		void *chunk = job->chunks[job->n_done];
 		size_t length = job->lengths[job->n_done];
 
-		r = is_bounded ? send_counted(job->queue, job->cache, chunk, length)
-			       : send_once(job->queue, job->cache, chunk, length);
+		r = plainly ? send_plainly(job->queue, job->cache, chunk, length)
+			    : send_noted(job->queue, job->cache, chunk, length);
 	}
 	return r;
+}
+
+/* By itself, so that the plain one has nothing to put aside for it. */
+static __attribute__((noinline)) int send_job_noted(struct job *job)
+{
+	return send_job(job, false);
 }
 
 static inline int receive_job(struct job *job, bool is_bounded)
@@ -277,7 +326,8 @@ static int try_send(void *userdata)
 {
 	struct job *job = userdata;
 	size_t before = job->n_done;
-	int r = unlikely(job->cache->is_bounded) ? send_job(job, true) : send_job(job, false);
+	int r = likely(is_plain(job->queue, job->cache)) ? send_job(job, true)
+							 : send_job_noted(job);
 
 	/* One wake for all of them. The swap of the slot was seq_cst, as a publish must be. */
 	if (job->n_done > before)
@@ -307,25 +357,14 @@ static void open_end(const struct mempool_queue *queue, enum mempool_end_kind ki
 		ends_give_back(queue->client, kind, ring, ours);
 }
 
-/* With whom a call compares its cache. Relaxed: what it leads to, the handle's opener has told. */
-static inline struct mempool_client *sender_in(const struct mempool_queue *queue)
-{
-	return atomic_load_explicit(&queue->sender, memory_order_relaxed);
-}
-
-static inline struct mempool_client *receiver_in(const struct mempool_queue *queue)
-{
-	return atomic_load_explicit(&queue->receiver, memory_order_relaxed);
-}
-
-/* Relaxed, all: as above. */
+/* Relaxed, all: as in sender_in(). */
 static void be_sender(struct mempool_queue *queue)
 {
 	if (atomic_load_explicit(&queue->is_sender, memory_order_relaxed))
 		return;
 	open_end(queue, MEMPOOL_END_SENDER, &queue->sender_line);
 	atomic_store_explicit(&queue->is_sender, true, memory_order_relaxed);
-	if (!queue->is_pipe)
+	if (!queue->is_pipe && !queue->queue.has_stamps)
 		atomic_store_explicit(&queue->sender, queue->client, memory_order_relaxed);
 }
 
@@ -425,8 +464,8 @@ static int open_queue(struct mempool_client *client, const char *name, uint64_t 
 	if (!queue)
 		return -ENOMEM;
 	queue->client = client_ref(client);
-	atomic_init(&queue->sender, NOBODY);
-	atomic_init(&queue->receiver, NOBODY);
+	atomic_init(&queue->sender, CACHE_NOBODY);
+	atomic_init(&queue->receiver, CACHE_NOBODY);
 	atomic_init(&queue->is_sender, false);
 	atomic_init(&queue->is_receiver, false);
 	atomic_init(&queue->sender_line, -1);
@@ -599,7 +638,7 @@ PUBLIC int mempool_queue_send(struct mempool_queue *queue, void *chunk, size_t l
 
 	if (unlikely(!sends_plainly(queue)))
 		return send_slowly(queue, chunk, length, timeout_ns, false);
-	r = send_once(queue, cache, chunk, length);
+	r = send_plainly(queue, cache, chunk, length);
 	if (likely(r == 0)) {
 		wake(queue, &queue->queue.ring->filled);
 		return 0;

@@ -22,14 +22,17 @@
 #include "own.h"
 #include "share.h"
 #include "shm/chunk_manager.h"
+#include "shm/clock.h"
 #include "shm/peek.h"
 #include "shm/queue.h"
+#include "shm/stamp.h"
 #include "shm/topic.h"
 #include "trace.h"
 #include "wait.h"
 
 struct mempool_topic {
 	struct mempool_client *client;
+	struct mempool_client *plain;	/* the same; CACHE_NOBODY where stamps are kept */
 	struct topic topic;
 };
 
@@ -45,6 +48,8 @@ struct mempool_subscriber {
 	uint64_t n_missed_in_all;	/* and told */
 	uint64_t n_wakes_seen;		/* by its waits; see wait.h */
 	uint64_t flags;			/* MEMPOOL_SUBSCRIBE_NEWEST or _OTHERS */
+	bool peeks_plainly;		/* no flags, and no stamps */
+	uint64_t sent_ns;		/* of what was peeked or copied last; 0: nobody knows */
 	struct poller_look messages;	/* what it may wait for */
 	struct poller_look *peeks;	/* the same, for a spectator, whose descriptor is a timer; NULL:
 					 * that of a member tells of what it would hold, and no peek */
@@ -72,6 +77,7 @@ PUBLIC int mempool_topic_open(struct mempool_client *client, const char *name,
 		return -ENOMEM;
 	topic->client = client_ref(client);
 	topic_view(&topic->topic, client->segment, (uint32_t)ring);
+	topic->plain = topic_has_stamps(&topic->topic) ? CACHE_NOBODY : client;
 	*ret_topic = topic;
 	return 0;
 }
@@ -135,7 +141,8 @@ static void drop_counted(struct cache *cache, uint32_t manager)
 }
 
 /* Into the ring, whose oldest message is held while it is evicted. */
-static void put(struct mempool_client *client, const struct topic *topic, uint32_t manager)
+static inline __attribute__((always_inline)) void
+put(struct mempool_client *client, const struct topic *topic, uint32_t manager)
 {
 	bool is_put;
 
@@ -157,8 +164,9 @@ static void put(struct mempool_client *client, const struct topic *topic, uint32
 	} while (!is_put);
 }
 
-static inline int publish(struct mempool_topic *topic, struct cache *cache, void *chunk,
-			  size_t length)
+static inline __attribute__((always_inline)) int publish(struct mempool_topic *topic,
+							 struct cache *cache, void *chunk,
+							 size_t length, bool has_stamps)
 {
 	const struct pool *pool;
 	uint32_t index, manager;
@@ -178,6 +186,9 @@ static inline int publish(struct mempool_topic *topic, struct cache *cache, void
 	if (r < 0)
 		return r;
 
+	/* Not in the ring yet; and the slot publishes the stamp (shm/stamp.h). */
+	if (has_stamps)
+		stamp_put(pool, index, (uint64_t)clock_now_ns(), word_generation(word));
 	manager = word_value(word);
 	own_note(topic->client, manager);
 	put(topic->client, &topic->topic, manager);
@@ -188,7 +199,7 @@ static inline int publish(struct mempool_topic *topic, struct cache *cache, void
 	return 0;
 }
 
-/* By one whose cache is not at hand, or that is bounded. */
+/* By one whose cache is not at hand, or that is bounded; or where stamps are kept. */
 static __attribute__((noinline)) int publish_slowly(struct mempool_topic *topic, void *chunk,
 						    size_t length)
 {
@@ -197,7 +208,8 @@ static __attribute__((noinline)) int publish_slowly(struct mempool_topic *topic,
 
 	if (!cache)
 		return -errno;
-	r = publish(topic, cache, chunk, length);
+	r = topic_has_stamps(&topic->topic) ? publish(topic, cache, chunk, length, true)
+					    : publish(topic, cache, chunk, length, false);
 	if (r == 0 && cache->is_bounded)
 		bound_let_go(cache, &cache->last->pool);
 	return r;
@@ -207,9 +219,9 @@ PUBLIC int mempool_topic_publish(struct mempool_topic *topic, void *chunk, size_
 {
 	if (!topic)
 		return -EINVAL;
-	if (unlikely(cache_writer(cache_current) != topic->client))
+	if (unlikely(cache_writer(cache_current) != topic->plain))
 		return publish_slowly(topic, chunk, length);
-	return publish(topic, cache_current, chunk, length);
+	return publish(topic, cache_current, chunk, length, false);
 }
 
 /* Where a new reader begins. */
@@ -280,6 +292,7 @@ static int subscribe(struct mempool_topic *topic, const struct mempool_subscribe
 		.topic = topic->topic,
 		.cursor = first_of(&topic->topic, options),
 		.flags = options->flags,
+		.peeks_plainly = options->flags == 0 && !topic_has_stamps(&topic->topic),
 	};
 	be_seen(subscriber);
 	poller_look_init(&subscriber->messages, topic->topic.ring_index,
@@ -526,7 +539,7 @@ static inline int peek_at_cursor(struct mempool_subscriber *subscriber)
 }
 
 /* As try_next_of_some(). */
-static __attribute__((noinline)) int try_peek_of_some(struct mempool_subscriber *subscriber)
+static int peek_of_some(struct mempool_subscriber *subscriber)
 {
 	const struct peek *peek = &subscriber->peek;
 	int r;
@@ -542,12 +555,25 @@ static __attribute__((noinline)) int try_peek_of_some(struct mempool_subscriber 
 	return r;
 }
 
+/* The stamp is read as the content is: peek_verify() tells whose it was. */
+static __attribute__((noinline)) int peek_not_plainly(struct mempool_subscriber *subscriber)
+{
+	const struct chunk_ref *chunk = &subscriber->peek.chunk;
+	int r = subscriber->flags ? peek_of_some(subscriber) : peek_at_cursor(subscriber);
+
+	subscriber->sent_ns = 0;
+	if (r == 0 && topic_has_stamps(&subscriber->topic))
+		subscriber->sent_ns = stamp_sent_ns(
+			&subscriber->client->segment->pools[chunk->pool], chunk->index);
+	return r;
+}
+
 static int try_peek(void *userdata)
 {
 	struct mempool_subscriber *subscriber = userdata;
 
-	if (unlikely(subscriber->flags))
-		return try_peek_of_some(subscriber);
+	if (unlikely(!subscriber->peeks_plainly))
+		return peek_not_plainly(subscriber);
 	return peek_at_cursor(subscriber);
 }
 
@@ -676,5 +702,17 @@ PUBLIC int mempool_subscriber_copy(struct mempool_subscriber *subscriber, void *
 	if (ret_tag)
 		*ret_tag = subscriber->peek.tag;
 	tell_missed(subscriber, ret_missed);
+	return 0;
+}
+
+PUBLIC int mempool_subscriber_stamp(struct mempool_subscriber *subscriber, uint64_t *ret_sent_ns)
+{
+	int r = subscriber && ret_sent_ns ? client_check(subscriber->client) : -EINVAL;
+
+	if (r < 0)
+		return r;
+	if (subscriber->sent_ns == 0)
+		return -ENODATA;
+	*ret_sent_ns = subscriber->sent_ns;
 	return 0;
 }

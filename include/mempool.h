@@ -967,6 +967,61 @@ int mempool_subscriber_copy(struct mempool_subscriber *subscriber, void *buffer,
 			    size_t size_bytes, size_t *ret_length, uint32_t *ret_tag,
 			    uint64_t *ret_missed, int64_t timeout_ns);
 
+/* ---- when a message was sent ----
+ *
+ * Where the config says `stamps: true` of a queue or topic, each of its messages has a stamp: ns of
+ * CLOCK_MONOTONIC at the moment of sending. Compare it with that clock of the same machine; a process
+ * in a time namespace may have another one. A member that writes what it likes to the segment can
+ * write any stamp: compute ages without a sign, and bound them.
+ */
+
+/**
+ * mempool_message_stamp() - when a message that is held was sent or published
+ * @chunk:       as it was received, read by next, or acquired
+ * @ret_sent_ns: CLOCK_MONOTONIC of its sender, in ns
+ *
+ * The stamp is the message's as long as the message is held, shared with others too. It is none of
+ * its any more once the chunk was given or unshared; sent again where stamps are kept, it has a new
+ * one.
+ *
+ * Threads: any. Wait-free.
+ * Crash:   writes nothing to the segment.
+ * Source:  DESIGN.md section 5, "Stamps".
+ * Return:  0;
+ *	-ENODATA	it has no stamp: it was not sent, or where none are kept; or it waited in a
+ *			segment whose layout a reload has changed, and had none there
+ *	-EPERM		this client does not hold the chunk
+ *	-EINVAL, -ECHILD, -ENOTCONN; -EACCES a spectator, which has mempool_subscriber_stamp()
+ */
+int mempool_message_stamp(struct mempool_client *client, const void *chunk,
+			  uint64_t *ret_sent_ns);
+
+/**
+ * mempool_subscriber_stamp() - when the message that was peeked or copied last was published
+ * @ret_sent_ns: as of mempool_message_stamp()
+ *
+ * Of a message that was peeked, mempool_subscriber_verify() covers it, too.
+ *
+ * Threads: one at a time for each subscriber. Wait-free.
+ * Crash:   writes nothing to the segment.
+ * Return:  0; -ENODATA the topic keeps no stamps, the message has none, or the last peek or copy
+ *	    told of no message; -EINVAL, -ECHILD, -ENOTCONN.
+ */
+int mempool_subscriber_stamp(struct mempool_subscriber *subscriber, uint64_t *ret_sent_ns);
+
+/**
+ * mempool_stamp_realtime() - what time a stamp is
+ * @sent_ns: of CLOCK_MONOTONIC
+ *
+ * Goes by what both clocks say now, and so is only as good as they ran alike since: CLOCK_REALTIME
+ * may have been set meanwhile, and while the machine sleeps CLOCK_MONOTONIC stands. Of two stamps the
+ * difference is exact; convert one.
+ *
+ * Threads: any. Needs no client.
+ * Return:  ns since 1970, as by CLOCK_REALTIME.
+ */
+int64_t mempool_stamp_realtime(uint64_t sent_ns);
+
 #ifdef __cplusplus
 }
 #endif

@@ -12,6 +12,7 @@
 #include "eventcount.h"
 #include "fence.h"
 #include "queue.h"
+#include "stamp.h"
 #include "topic.h"
 
 #define ME MEMPOOL_HOLDER_DAEMON_ID
@@ -235,6 +236,17 @@ static int copy(struct move *move, struct chunk_ref from, struct chunk_ref *ret_
 	return -ECANCELED;
 }
 
+/* A new message is as old as the one that it is a copy of. Nobody has received it yet. */
+static void copy_stamp(const struct move *move, bool had_stamp, struct chunk_ref from,
+		       struct chunk_ref to, uint32_t generation)
+{
+	uint64_t sent_ns = 0;
+
+	if (had_stamp)
+		sent_ns = stamp_sent_ns(&move->from->pools[from.pool], from.index);
+	stamp_put(&move->to->pools[to.pool], to.index, sent_ns, generation);
+}
+
 /* ---- queues ---- */
 
 /*
@@ -272,6 +284,8 @@ static int move_one(struct move *move, const struct queue *from, struct queue *t
 		return r;
 	if (!seal(&move->to->pools[chunk.pool], chunk.index, to, &sent))
 		return -EAGAIN;
+	if (to->has_stamps)
+		copy_stamp(move, from->has_stamps, old, chunk, word_next_generation(sent));
 	new = handle_make(word_generation(sent), chunk.pool, chunk.index);
 	atomic_init(&entry.new_handle, new);
 	journal_write(move->journal, &entry);
@@ -468,6 +482,9 @@ static int publish_kept(struct move *move, const struct topic *from, const struc
 
 	is_shared = share_kept(move, to, kept, &new);
 	if (is_shared) {
+		if (topic_has_stamps(to))
+			copy_stamp(move, topic_has_stamps(from), kept->old, kept->new,
+				   handle_generation(new));
 		topic_unused(to, GET(entry.position), &slot);
 		atomic_init(&entry.new_handle, new);
 		journal_write(move->journal, &entry);

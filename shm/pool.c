@@ -43,12 +43,11 @@ int pool_view(struct pool *pool, const struct pool_memory *memory)
 		.data_size = stride * memory->n_chunks,
 		.inverse = UINT64_MAX / stride + 1,
 		.n_chunks = memory->n_chunks,
+		.has_stamps = memory->has_stamps,
 	};
 	free_list_view(&pool->list, memory->index_memory, memory->n_chunks);
 	pool->entries = (void *)((unsigned char *)memory->index_memory +
 				 free_list_size_bytes(memory->n_chunks));
-	if (memory->has_stamps)
-		pool->stamps = (void *)(pool->entries + memory->n_chunks);
 	return 0;
 }
 
@@ -67,8 +66,8 @@ int pool_init(struct pool *pool, const struct pool_memory *memory, uint32_t gene
 		atomic_store_explicit(&pool->entries[i].word,
 				      word_make(generation, MEMPOOL_FREE, 0),
 				      memory_order_relaxed);
-	for (uint32_t i = 0; pool->stamps && i < pool->n_chunks; i++)
-		atomic_store_explicit(&pool->stamps[i].generation, 0, memory_order_relaxed);
+	for (uint32_t i = 0; pool->has_stamps && i < pool->n_chunks; i++)
+		atomic_store_explicit(&pool_stamp(pool, i)->generation, 0, memory_order_relaxed);
 	free_list_fill(&pool->list);
 	return 0;
 }

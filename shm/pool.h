@@ -47,7 +47,6 @@ struct pool {
 	struct mempool_entry *entries;
 	struct mempool_pool_state *state;
 	struct mempool_eventcount *freed;	/* for who waits for a chunk; NULL: nobody can */
-	struct mempool_stamp *stamps;	/* of each chunk (stamp.h); NULL: no ring keeps any */
 	struct free_list list;
 	uint64_t chunk_size;
 	uint64_t stride;
@@ -57,6 +56,7 @@ struct pool {
 	uint32_t id;			/* place in the pool table, as in handles */
 	uint32_t cache;
 	bool is_reserve;		/* of the pool before it */
+	bool has_stamps;		/* behind the entries; see stamp.h */
 };
 
 /* What a pool is made of; the guide's arguments of MemPool::initialize, and two more. */
@@ -94,6 +94,12 @@ int pool_init(struct pool *pool, const struct pool_memory *memory, uint32_t gene
 static inline void *pool_chunk(const struct pool *pool, uint32_t index)
 {
 	return pool->data + (uint64_t)index * pool->stride;
+}
+
+/* Of a pool that has them. */
+static inline struct mempool_stamp *pool_stamp(const struct pool *pool, uint32_t index)
+{
+	return (struct mempool_stamp *)(void *)(pool->entries + pool->n_chunks) + index;
 }
 
 __extension__ typedef unsigned __int128 pool_u128;

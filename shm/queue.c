@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "stamp.h"
+
 /* See queue.h: one order of all steps. */
 #define ORDER memory_order_seq_cst
 
@@ -61,6 +63,7 @@ int queue_view(struct queue *queue, const struct segment *segment, uint32_t ring
 			      QUEUE_LINE : segment->config.rings[ring].capacity) - 1,
 		.shift = (uint32_t)__builtin_ctzll(segment->config.rings[ring].capacity),
 		.id = ring + 1,
+		.has_stamps = segment->config.rings[ring].flags & MEMPOOL_RING_STAMPS,
 	};
 	return 0;
 }
@@ -405,14 +408,18 @@ bool queue_has(const struct queue *queue, uint64_t handle)
 
 bool queue_drop(const struct queue *queue, uint64_t handle)
 {
+	const struct pool *pool;
 	_Atomic uint64_t *word;
 	uint64_t seen;
 
-	/* As the reaper frees one; a failure is a hostile client. */
-	if (is_stale(queue, handle, &word, &seen) ||
-	    !atomic_compare_exchange_strong_explicit(word, &seen, word_freed(seen), ORDER, ORDER))
+	if (is_stale(queue, handle, &word, &seen))
 		return false;
-	pool_hint(&queue->segment->pools[handle_pool(handle)], handle_index(handle));
+	pool = &queue->segment->pools[handle_pool(handle)];
+	stamp_void(pool, handle_index(handle));
+	/* As the reaper frees one; a failure is a hostile client. */
+	if (!atomic_compare_exchange_strong_explicit(word, &seen, word_freed(seen), ORDER, ORDER))
+		return false;
+	pool_hint(pool, handle_index(handle));
 	return true;
 }
 

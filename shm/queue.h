@@ -62,6 +62,7 @@ struct queue {
 	uint64_t line_mask;		/* slots of a line, or of all the ring, - 1 */
 	uint32_t shift;			/* log2 of the capacity */
 	uint32_t id;			/* as in words: place in the ring table, from 1 */
+	bool has_stamps;		/* each message; see stamp.h */
 	_Alignas(MEMPOOL_LINE_BYTES) _Atomic uint64_t sent_to;	/* all before it was sent */
 	_Atomic uint64_t head_seen;
 	_Alignas(MEMPOOL_LINE_BYTES) _Atomic uint64_t received_to; /* before it, received */

@@ -8,6 +8,7 @@
 #include "end.h"
 #include "history.h"
 #include "queue.h"
+#include "stamp.h"
 
 #define LEAF_BITS 64
 
@@ -120,10 +121,13 @@ static uint64_t next_word(const struct reap *reap, uint64_t word)
 }
 
 /* Take the dead out of one word. Returns whether the word is free now. */
-static bool reap_word(struct reap *reap, _Atomic uint64_t *word, uint64_t seen)
+static bool reap_word(struct reap *reap, const struct pool *pool, uint64_t seen)
 {
+	_Atomic uint64_t *word = &pool->entries[reap->index].word;
 	uint64_t next = next_word(reap, seen);
 
+	if (next != seen)
+		stamp_void(pool, reap->index);
 	/*
 	 * R2 (release) pairs with A1 of the next claim. seq_cst, since the dry word is looked at
 	 * after it (D1): the daemon is not registered for membarrier. A failed swap is a taker
@@ -219,7 +223,7 @@ static uint32_t reap_words(struct reap *reap)
 		if (!is_managers && begin_walk(reap, seen))
 			return n + 1;
 		is_free = is_managers ? reap_manager(reap, pool, reap->index)
-				      : reap_word(reap, word, seen);
+				      : reap_word(reap, pool, seen);
 		bit = reap->index++ % LEAF_BITS;
 		reap->hints |= (uint64_t)is_free << bit;
 		n += is_managers ? 1 + reap->segment->n_holders / MANAGER_SHARERS : 1;

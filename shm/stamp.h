@@ -29,21 +29,21 @@
 static inline void stamp_put(const struct pool *pool, uint32_t index, uint64_t sent_ns,
 			     uint32_t generation)
 {
-	atomic_store_explicit(&pool->stamps[index].sent_ns, sent_ns, memory_order_relaxed);
-	atomic_store_explicit(&pool->stamps[index].generation, generation, memory_order_relaxed);
+	atomic_store_explicit(&pool_stamp(pool, index)->sent_ns, sent_ns, memory_order_relaxed);
+	atomic_store_explicit(&pool_stamp(pool, index)->generation, generation, memory_order_relaxed);
 }
 
 /* The chunk is free, or its sender's again, without having been received. */
 static inline void stamp_void(const struct pool *pool, uint32_t index)
 {
-	if (pool->stamps)
-		atomic_store_explicit(&pool->stamps[index].generation, 0, memory_order_relaxed);
+	if (pool->has_stamps)
+		atomic_store_explicit(&pool_stamp(pool, index)->generation, 0, memory_order_relaxed);
 }
 
 /* Of a message that stands in a ring that keeps stamps; 0: nobody knows. */
 static inline uint64_t stamp_sent_ns(const struct pool *pool, uint32_t index)
 {
-	return atomic_load_explicit(&pool->stamps[index].sent_ns, memory_order_relaxed);
+	return atomic_load_explicit(&pool_stamp(pool, index)->sent_ns, memory_order_relaxed);
 }
 
 /**
@@ -56,8 +56,8 @@ static inline int stamp_of_held(const struct pool *pool, uint32_t index, uint64_
 {
 	uint64_t sent_ns;
 
-	if (!pool->stamps || atomic_load_explicit(&pool->stamps[index].generation,
-						  memory_order_relaxed) != word_generation(word))
+	if (!pool->has_stamps || atomic_load_explicit(&pool_stamp(pool, index)->generation,
+						      memory_order_relaxed) != word_generation(word))
 		return -ENODATA;
 	sent_ns = stamp_sent_ns(pool, index);
 	if (sent_ns == 0)

@@ -54,6 +54,12 @@ static inline bool topic_is_holder(const struct segment *segment, uint32_t holde
 	return holder - (MEMPOOL_HOLDER_DAEMON_ID + 1) < segment->geometry.n_topics;
 }
 
+/* Of each message; see stamp.h. Not in the view, which each release of a message makes. */
+static inline bool topic_has_stamps(const struct topic *topic)
+{
+	return topic->segment->config.rings[topic->ring_index].flags & MEMPOOL_RING_STAMPS;
+}
+
 /* A slot as it was seen at a position. */
 struct topic_slot {
 	uint64_t position;

@@ -36,7 +36,7 @@ static void add_holder(struct segment *segment, uint32_t id)
 	holder_set_live(segment, &holder);
 }
 
-static void set_config(struct config *config)
+static void set_config(struct config *config, bool has_stamps)
 {
 	config_init(config, "crash");
 	config->max_clients = 16;
@@ -48,6 +48,9 @@ static void set_config(struct config *config)
 	config_add_ring(config, "topic", MEMPOOL_RING_TOPIC, TOPIC_CAPACITY);
 	/* But for a victim that is to take a message: what is free is all that the others can have. */
 	config->rings[TOPIC_RING].flags = MEMPOOL_RING_HOLDS;
+	if (has_stamps)
+		for (size_t i = 0; i < config->n_rings; i++)
+			config->rings[i].flags |= MEMPOOL_RING_STAMPS;
 }
 
 /* Zeroed, with its space taken, and without a name. */
@@ -67,14 +70,14 @@ static struct segment_memory blank_memory(const struct config *config)
 	return memory;
 }
 
-struct segment *harness_segment(void)
+struct segment *harness_segment(bool has_stamps)
 {
 	struct segment_memory memory;
 	struct segment *segment;
 	struct config config;
 	int r;
 
-	set_config(&config);
+	set_config(&config, has_stamps);
 	memory = blank_memory(&config);
 	r = segment_layout(memory.base, memory.size, &config, NULL);
 	if (r == 0)
@@ -163,6 +166,18 @@ static uint32_t count_queued(const struct segment *segment)
 	return n;
 }
 
+/* A message has its stamp, and what was never received has none. */
+static void check_stamp(struct judge *judge, struct mempool_client *client, const void *chunk,
+			bool is_message, const char *when)
+{
+	uint64_t sent_ns;
+	int r = mempool_message_stamp(client, chunk, &sent_ns);
+
+	if (r != (is_message ? 0 : -ENODATA))
+		fault(judge, "%s: a %s has %s stamp", when, is_message ? "message" : "new chunk",
+		      is_message ? "no" : "a");
+}
+
 /* Receive all, then send to capacity: exactly so many. Returns how many were received. */
 static uint32_t use_queue(struct judge *judge, const struct segment *segment, bool is_reaped)
 {
@@ -177,7 +192,7 @@ static uint32_t use_queue(struct judge *judge, const struct segment *segment, bo
 	    mempool_queue_open(client, "queue", &queue) < 0)
 		die("queue", EINVAL);
 	for (n_received = 0; mempool_queue_receive(queue, &chunk, NULL, 0) == 0; n_received++)
-		;
+		check_stamp(judge, client, chunk, judge->operation->has_stamps, when);
 	/* Before the reap, one may be SENT and not published. */
 	if (n_received > n_queued || n_received + !is_reaped < n_queued)
 		fault(judge, "%s: %u messages are SENT, %u could be received", when, n_queued,
@@ -211,8 +226,10 @@ static void use_topic(struct judge *judge, const struct segment *segment, const 
 	    mempool_topic_subscribe(topic, MEMPOOL_TOPIC_OLDEST, &subscriber) < 0)
 		die("topic", EINVAL);
 	for (n_read = 0; mempool_subscriber_next(subscriber, &message, NULL, NULL, 0) == 0;
-	     n_read++)
+	     n_read++) {
+		check_stamp(judge, client, message, judge->operation->has_stamps, when);
 		mempool_free(client, message);
+	}
 	if (n_read != TOPIC_CAPACITY &&
 	    !(judge->operation->takes_message && n_read == TOPIC_CAPACITY - 1))
 		fault(judge, "%s: the topic gave %u messages", when, n_read);
@@ -240,8 +257,10 @@ static void take_all(struct judge *judge, const struct segment *segment, const c
 	if (r < 0)
 		die("client_new", r);
 	for (uint32_t pool = 0; pool < 2; pool++) {
-		for (n_got = 0; mempool_alloc(client, pool == 0 ? 64 : 200); n_got++)
-			;
+		void *chunk;
+
+		for (n_got = 0; (chunk = mempool_alloc(client, pool == 0 ? 64 : 200)); n_got++)
+			check_stamp(judge, client, chunk, false, when);
 		if (errno != EAGAIN || n_got != n_free[pool])
 			fault(judge, "%s: %u chunks of pool %u are free, %u could be had (%s)", when,
 			      n_free[pool], pool, n_got, strerror(errno));
@@ -434,7 +453,7 @@ static pid_t start_victim(const struct operation *operation, struct scene *scene
 {
 	struct role role = { operation, scene };
 
-	scene->segment = harness_segment();
+	scene->segment = harness_segment(operation->has_stamps);
 	give_away(scene);
 	return tracee_start(be_the_victim, &role);
 }
@@ -523,7 +542,7 @@ static void be_the_builder(void *userdata)
 	struct config config;
 	int r;
 
-	set_config(&config);
+	set_config(&config, false);
 	raise(SIGSTOP);
 	r = segment_layout(memory->base, memory->size, &config, NULL);
 	if (r < 0)
@@ -563,7 +582,7 @@ int harness_run_layout(struct outcome *ret_outcome)
 	pid_t pid;
 
 	*ret_outcome = (struct outcome){ .n_steps = 0 };
-	set_config(&config);
+	set_config(&config, false);
 	memory = blank_memory(&config);
 	last = copy_of_memory(&memory);
 	tracee_watch(layout_operation.name);

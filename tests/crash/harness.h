@@ -61,6 +61,7 @@ struct operation {
 	bool kill_for_real;			/* also with SIGKILL at every instruction */
 	bool is_reaper;				/* the victim is the daemon, reaping BYSTANDER */
 	bool takes_message;			/* of the topic, which yields to the victim alone */
+	bool has_stamps;			/* queue and topic keep them */
 };
 
 struct outcome {
@@ -77,6 +78,6 @@ int harness_run(const struct operation *operation, struct outcome *ret_outcome);
 int harness_run_layout(struct outcome *ret_outcome);
 
 /* A segment of its own, laid out, with its holders LIVE. Exits on failure. */
-struct segment *harness_segment(void);
+struct segment *harness_segment(bool has_stamps);
 
 #endif

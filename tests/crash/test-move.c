@@ -26,6 +26,7 @@
 #include "client/client.h"
 #include "shm/audit.h"
 #include "shm/chunk_manager.h"
+#include "shm/clock.h"
 #include "shm/holder.h"
 #include "shm/layout.h"
 #include "shm/move.h"
@@ -119,6 +120,7 @@ static struct segment *make(uint64_t chunk_size, uint64_t capacity)
 	config.pools[0].cache = 0;
 	config_add_ring(&config, "queue", MEMPOOL_RING_QUEUE, capacity);
 	config_add_ring(&config, "topic", MEMPOOL_RING_TOPIC, 2);
+	config.rings[0].flags = config.rings[1].flags = MEMPOOL_RING_STAMPS;
 	size = segment_size_bytes(&config);
 	base = map_shared(size);
 	r = segment_layout(base, size, &config, NULL);
@@ -166,6 +168,17 @@ static struct segment *view_of(const struct segment *segment)
 	return attach(base, size);
 }
 
+/* All was sent in between: that goes with a message, wherever it is moved to. */
+static uint64_t first_ns, last_ns;
+
+static bool has_its_stamp(struct mempool_client *client, const void *chunk)
+{
+	uint64_t sent_ns;
+
+	return mempool_message_stamp(client, chunk, &sent_ns) == 0 && sent_ns >= first_ns &&
+	       sent_ns <= last_ns;
+}
+
 static void fill(const struct segment *segment)
 {
 	struct mempool_client *client = be_client(view_of(segment));
@@ -173,6 +186,7 @@ static void fill(const struct segment *segment)
 	struct mempool_topic *topic;
 	int r;
 
+	first_ns = (uint64_t)clock_now_ns();
 	r = mempool_queue_open(client, "queue", &queue);
 	for (unsigned int i = 1; i <= N_SENT && r == 0; i++)
 		r = mempool_queue_send(queue, numbered(client, i), 10 + i, 0);
@@ -186,6 +200,7 @@ static void fill(const struct segment *segment)
 	mempool_queue_close(queue);
 	mempool_topic_close(topic);
 	mempool_client_close(client);
+	last_ns = (uint64_t)clock_now_ns();
 }
 
 static struct world make_world(void)
@@ -290,7 +305,8 @@ static void receive(const struct segment *segment, struct log *log)
 
 		mempool_chunk_tag(client, chunk, &tag);
 		/* 99 is of another client. */
-		if (number != 99 && (length != 10 + number || tag != number))
+		if (number != 99 && (length != 10 + number || tag != number ||
+				     !has_its_stamp(client, chunk)))
 			log->is_wrong = true;
 		if (number != 99)
 			note(log, number);
@@ -371,7 +387,11 @@ static unsigned int read_topic(const struct segment *segment, unsigned int *ret_
 	    mempool_topic_subscribe(topic, MEMPOOL_TOPIC_OLDEST, &subscriber) < 0)
 		die("topic", EINVAL);
 	while (n < 3 && mempool_subscriber_next(subscriber, &chunk, NULL, NULL, 0) == 0) {
-		ret_numbers[n++] = (unsigned int)atoi(chunk);
+		ret_numbers[n] = (unsigned int)atoi(chunk);
+		/* 99 is of another client. */
+		if (ret_numbers[n] != 99 && !has_its_stamp(client, chunk))
+			ret_numbers[n] = 0;
+		n++;
 		mempool_free(client, chunk);
 	}
 	mempool_subscriber_close(subscriber);

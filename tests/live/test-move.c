@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -199,6 +200,87 @@ static uint32_t n_used(uint64_t generation)
 }
 
 /* ---- with nobody in the old one ---- */
+
+static const char stamped_work[] =
+	"    pools: [ { chunk_size: 128, chunk_count: 50 } ]\n"
+	"    queues: [ { name: work, capacity: 8, stamps: true }, { name: other, capacity: 8 } ]\n"
+	"    topics: [ { name: camera, capacity: 4, stamps: true } ]\n";
+
+static const char stamped_all[] =
+	"    pools: [ { chunk_size: 128, chunk_count: 50 } ]\n"
+	"    queues: [ { name: work, capacity: 8, stamps: true },\n"
+	"              { name: other, capacity: 8, stamps: true } ]\n"
+	"    topics: [ { name: camera, capacity: 4, stamps: true } ]\n";
+
+static uint64_t now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (uint64_t)time.tv_sec * UINT64_C(1000000000) + (uint64_t)time.tv_nsec;
+}
+
+/* Return: as mempool_message_stamp(), of the one message in a queue. */
+static int receive_stamp(struct mempool_client *client, const char *name, uint64_t *ret_sent_ns)
+{
+	struct mempool_queue *queue;
+	void *chunk;
+	int r;
+
+	ck_assert_int_eq(mempool_queue_open(client, name, &queue), 0);
+	ck_assert_int_eq(mempool_queue_receive(queue, &chunk, NULL, 0), 0);
+	r = mempool_message_stamp(client, chunk, ret_sent_ns);
+	ck_assert_int_eq(mempool_free(client, chunk), 0);
+	mempool_queue_close(queue);
+	return r;
+}
+
+static void read_stamp(struct mempool_client *client, uint64_t *ret_sent_ns)
+{
+	struct mempool_subscriber *subscriber;
+	struct mempool_topic *topic;
+	const void *chunk;
+
+	ck_assert_int_eq(mempool_topic_open(client, "camera", &topic), 0);
+	ck_assert_int_eq(mempool_topic_subscribe(topic, MEMPOOL_TOPIC_OLDEST, &subscriber), 0);
+	ck_assert_int_eq(mempool_subscriber_next(subscriber, &chunk, NULL, NULL, 0), 0);
+	ck_assert_int_eq(mempool_message_stamp(client, chunk, ret_sent_ns), 0);
+	ck_assert_int_eq(mempool_free(client, chunk), 0);
+	mempool_subscriber_close(subscriber);
+	mempool_topic_close(topic);
+}
+
+/* The key alone makes another layout, and the messages go there. */
+START_TEST(test_move_a_stamp_stays_and_none_is_made_up)
+{
+	uint64_t before, after, sent_ns = 0;
+	struct mempool_client *client;
+
+	reload(stamped_work);
+	wait_until_gone(1);
+	before = now();
+	client = open_client(&fixture);
+	/* So the next chunk has had a stamp. */
+	send_to(client, "work", 0, 1);
+	ck_assert_int_eq(receive_stamp(client, "work", &sent_ns), 0);
+	send_to(client, "other", 5, 1);
+	send_to(client, "work", 0, 1);
+	publish(client, 7, 1);
+	ck_assert_int_eq(mempool_client_close(client), 0);
+	after = now();
+	reload(stamped_all);
+	client = open_client(&fixture);
+	ck_assert_int_eq(receive_stamp(client, "work", &sent_ns), 0);
+	ck_assert_uint_ge(sent_ns, before);
+	ck_assert_uint_le(sent_ns, after);
+	/* It was sent where none was kept. */
+	ck_assert_int_eq(receive_stamp(client, "other", &sent_ns), -ENODATA);
+	read_stamp(client, &sent_ns);
+	ck_assert_uint_ge(sent_ns, before);
+	ck_assert_uint_le(sent_ns, after);
+	ck_assert_int_eq(mempool_client_close(client), 0);
+}
+END_TEST
 
 START_TEST(test_move_nobody_attached_both_are_there)
 {
@@ -691,6 +773,7 @@ int main(void)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_set_timeout(tcase, 120);
 	tcase_add_test(tcase, test_move_nobody_attached_both_are_there);
+	tcase_add_test(tcase, test_move_a_stamp_stays_and_none_is_made_up);
 	if (!skip_with_thread_sanitizer("no thread can be held"))
 		tcase_add_test(tcase, test_move_nobody_comes_before_it_is_over);
 	tcase_add_test(tcase, test_move_at_the_start_what_the_dead_have_sent);

@@ -389,6 +389,20 @@ static int do_is_exclusive(struct stage *stage)
 	return mempool_chunk_is_exclusive(stage->client, stage->chunk);
 }
 
+static int do_message_stamp(struct stage *stage)
+{
+	uint64_t sent_ns;
+
+	return mempool_message_stamp(stage->client, stage->chunk, &sent_ns);
+}
+
+static int do_subscriber_stamp(struct stage *stage)
+{
+	uint64_t sent_ns;
+
+	return mempool_subscriber_stamp(stage->subscriber, &sent_ns);
+}
+
 /* Then it is a chunk again as one that was never shared. */
 static int do_unshare(struct stage *stage)
 {
@@ -454,6 +468,7 @@ static const struct act {
 	{ "subscriber_peek", do_peek, { 0, 0, 0 } },
 	{ "subscriber_verify", do_verify, { 0, 0, 0 } },
 	{ "subscriber_copy", do_copy, { 0, 0, 0 } },
+	{ "subscriber_stamp", do_subscriber_stamp, { -ENODATA, -ENODATA, -ENODATA } },
 	{ "subscriber_next", do_next, { 0, 0, -EACCES } },
 	{ "alloc", do_alloc, { 0, -EACCES, -EACCES } },
 	{ "alloc of nothing", do_alloc_nothing, { -EINVAL, -EACCES, -EACCES } },
@@ -468,6 +483,7 @@ static const struct act {
 	{ "usable_size", do_usable_size, { 128, 128, -EACCES } },
 	{ "chunk_set_tag", do_set_tag, { 0, -EACCES, -EACCES } },
 	{ "chunk_tag", do_tag, { 0, 0, -EACCES } },
+	{ "message_stamp", do_message_stamp, { -ENODATA, -ENODATA, -EACCES } },
 	{ "give", do_give, { 0, -EACCES, -EACCES } },
 	{ "topic_publish", do_publish, { 0, -EACCES, -EACCES } },
 	{ "queue_open", do_queue_open, { 0, 0, -EACCES } },

@@ -12,7 +12,7 @@ start_daemon <<CONFIG
       - { chunk_size: 128, chunk_count: 10000 }
       - { chunk_size: 1024, chunk_count: 5000 }
       - { chunk_size: 4096, chunk_count: 1000 }
-    queues: [ { name: frames, capacity: 1024 } ]
+    queues: [ { name: frames, capacity: 1024, stamps: true } ]
     topics: [ { name: camera, capacity: 64 } ]
 CONFIG
 

@@ -233,6 +233,13 @@ static int call_is_exclusive(struct mempool_client *by)
 	return mempool_chunk_is_exclusive(by, held);
 }
 
+static int call_message_stamp(struct mempool_client *by)
+{
+	uint64_t sent_ns;
+
+	return mempool_message_stamp(by, held, &sent_ns);
+}
+
 static int call_pools(struct mempool_client *by)
 {
 	return mempool_client_pools(by, NULL, 0);
@@ -285,7 +292,7 @@ static int call_topic_open(struct mempool_client *by)
 static int (*const calls[])(struct mempool_client *) = {
 	call_alloc, call_alloc_aligned, call_alloc_wait, call_alloc_many, call_alloc_all, call_free, call_free_many,
 	call_usable_size, call_set_tag, call_tag, call_give, call_take, call_share, call_acquire,
-	call_unshare, call_is_exclusive,
+	call_unshare, call_is_exclusive, call_message_stamp,
 	call_pools, call_wake, call_memory, call_alloc_zeroed, call_queues, call_topics, call_fd, call_queue_open, call_topic_open,
 };
 static size_t i_call;

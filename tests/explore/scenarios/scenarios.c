@@ -55,6 +55,8 @@ const struct scenario *const scenarios[] = {
 	&scenario_scan_passed,
 	&scenario_share,
 	&scenario_share_threads,
+	&scenario_stamp_queue,
+	&scenario_stamp_topic,
 	&scenario_sweep,
 	&scenario_topic_wait,
 	&scenario_topic_1,

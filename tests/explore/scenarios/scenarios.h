@@ -29,6 +29,7 @@ extern const struct scenario scenario_scan_checked, scenario_scan_many;
 extern const struct scenario scenario_scan_moving, scenario_scan_four;
 extern const struct scenario scenario_scan_scarce, scenario_scan_passed;
 extern const struct scenario scenario_share, scenario_share_threads;
+extern const struct scenario scenario_stamp_queue, scenario_stamp_topic;
 extern const struct scenario scenario_sweep;
 extern const struct scenario scenario_topic_wait, scenario_topic_1, scenario_topic_2;
 extern const struct scenario scenario_topic_4, scenario_topic_drain;
