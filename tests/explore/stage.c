@@ -255,6 +255,7 @@ static bool is_over(void *argument)
 bool stage_follow(uint32_t dead)
 {
 	struct following following = { dead };
+	uint64_t no_reserves = 0;
 
 	explore_wait(is_over, &following);
 	if (!processes[dead].is_reaped)
@@ -264,7 +265,7 @@ bool stage_follow(uint32_t dead)
 	/* The daemon does that. Nobody goes by it, so it is no step of anybody. */
 	exploring = false;
 	set_live(stage_world.holders[self->process], MEMPOOL_HOLDER_CLIENT);
-	open_here(NULL);
+	open_here(&no_reserves);
 	exploring = true;
 	return true;
 }
