@@ -24,8 +24,8 @@ void exposition_escape(FILE *file, const char *text)
 	}
 }
 
-void exposition_sample(FILE *file, const struct exposition_family *family,
-		       const struct exposition_label *labels, size_t n_labels, uint64_t value)
+static void write_series(FILE *file, const struct exposition_family *family,
+			 const struct exposition_label *labels, size_t n_labels)
 {
 	fputs(family->name, file);
 	for (size_t i = 0; i < n_labels; i++) {
@@ -33,5 +33,19 @@ void exposition_sample(FILE *file, const struct exposition_family *family,
 		exposition_escape(file, labels[i].value);
 		fputc('"', file);
 	}
-	fprintf(file, "%s %" PRIu64 "\n", n_labels > 0 ? "}" : "", value);
+	fputs(n_labels > 0 ? "} " : " ", file);
+}
+
+void exposition_sample(FILE *file, const struct exposition_family *family,
+		       const struct exposition_label *labels, size_t n_labels, uint64_t value)
+{
+	write_series(file, family, labels, n_labels);
+	fprintf(file, "%" PRIu64 "\n", value);
+}
+
+void exposition_seconds(FILE *file, const struct exposition_family *family,
+			const struct exposition_label *labels, size_t n_labels, uint64_t ns)
+{
+	write_series(file, family, labels, n_labels);
+	fprintf(file, "%" PRIu64 ".%09" PRIu64 "\n", ns / 1000000000, ns % 1000000000);
 }

@@ -32,6 +32,10 @@ void exposition_begin(FILE *file, const struct exposition_family *family);
 void exposition_sample(FILE *file, const struct exposition_family *family,
 		       const struct exposition_label *labels, size_t n_labels, uint64_t value);
 
+/* The same of a time, in seconds. */
+void exposition_seconds(FILE *file, const struct exposition_family *family,
+			const struct exposition_label *labels, size_t n_labels, uint64_t ns);
+
 /*
  * A label's value: backslash, quote and line feed escaped; what is no printable ASCII becomes
  * '?', since the format wants valid UTF-8 and names here are ASCII.

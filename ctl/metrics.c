@@ -380,6 +380,30 @@ static void write_rings(FILE *file, const struct gathering *gathering,
 	}
 }
 
+/* Of those that keep stamps. With no message, or none that has a stamp, it is 0: nothing is late. */
+static void write_ages(FILE *file, const struct gathering *gathering,
+		       enum mempool_ring_kind kind, const struct exposition_family *family)
+{
+	struct labels labels;
+
+	exposition_begin(file, family);
+	for (size_t i = 0; i < gathering->n_snapshots; i++) {
+		const struct snapshot *snapshot = &gathering->snapshots[i];
+
+		if (!is_counted(snapshot))
+			continue;
+		for (size_t k = 0; k < snapshot->n_rings; k++) {
+			const struct snapshot_ring *ring = &snapshot->rings[k];
+
+			if (ring->kind != kind || !ring->has_stamps)
+				continue;
+			add_segment(&labels, snapshot->name, snapshot->generation);
+			add_text(&labels, name_ring_kind(kind), ring->name);
+			exposition_seconds(file, family, labels.list, labels.n, ring->oldest_ns);
+		}
+	}
+}
+
 static void write_queues(FILE *file, const struct gathering *gathering)
 {
 	static const struct family families[] = {
@@ -402,8 +426,12 @@ static void write_queues(FILE *file, const struct gathering *gathering)
 		    "Senders and receivers that had no place in the table, and are not counted." },
 		  RING(n_unseen), false },
 	};
+	static const struct exposition_family oldest = {
+		"mempool_queue_oldest_seconds", "gauge",
+		"How long ago the message that waits longest was sent, where stamps are kept." };
 
 	write_rings(file, gathering, MEMPOOL_RING_QUEUE, families, N_ELEMENTS(families));
+	write_ages(file, gathering, MEMPOOL_RING_QUEUE, &oldest);
 }
 
 static void write_topics(FILE *file, const struct gathering *gathering)
@@ -426,8 +454,12 @@ static void write_topics(FILE *file, const struct gathering *gathering)
 		    "Messages taken from the topic for allocations that found nothing else." },
 		  RING(n_yielded), false },
 	};
+	static const struct exposition_family oldest = {
+		"mempool_topic_oldest_seconds", "gauge",
+		"How long ago the oldest message that is kept was published, where stamps are kept." };
 
 	write_rings(file, gathering, MEMPOOL_RING_TOPIC, families, N_ELEMENTS(families));
+	write_ages(file, gathering, MEMPOOL_RING_TOPIC, &oldest);
 }
 
 /* ---- subscribers ---- */

@@ -134,6 +134,14 @@ static struct json_object *holder_array(const struct snapshot *snapshot)
 	return json_complete(array, failed);
 }
 
+/* What is not there, or not known, is null. */
+static int add_oldest(struct json_object *object, const struct snapshot_ring *ring)
+{
+	if (!ring->has_oldest)
+		return json_object_object_add(object, "oldest_ns", NULL);
+	return json_add_number(object, "oldest_ns", ring->oldest_ns);
+}
+
 static struct json_object *ring_object(const struct snapshot_ring *ring)
 {
 	struct json_object *object = json_object_new_object();
@@ -150,6 +158,7 @@ static struct json_object *ring_object(const struct snapshot_ring *ring)
 			json_add_number(object, "bytes", ring->bytes) ||
 			json_add_number(object, "sent", ring->n_sent) ||
 			json_add_number(object, "unseen", ring->n_unseen) ||
+			(ring->has_stamps && add_oldest(object, ring)) ||
 			(ring->kind == MEMPOOL_RING_QUEUE
 				 ? json_add_number(object, "received", ring->n_received) ||
 					   json_add_number(object, "senders", ring->n_senders) ||

@@ -18,6 +18,7 @@
 /* The rings of one kind, as rows. */
 struct rows {
 	struct text_style style;
+	bool have_stamps;		/* some: then there is a column more */
 	const struct snapshot_ring **of;
 	size_t n;
 };
@@ -53,6 +54,16 @@ static void add_ring(struct table *table, const struct snapshot_ring *ring)
 	table_add(table, "%" PRIu64, ring->n_receivers);
 }
 
+static void add_oldest(struct table *table, const struct snapshot_ring *ring)
+{
+	char oldest[TEXT_SPAN_BYTES] = "-";
+
+	if (ring->has_oldest)
+		text_span(ring->oldest_ns, oldest);
+	table_add(table, "%s", oldest);
+}
+
+/* The last heading is that of the column which not all have. */
 static int print_rings(const struct snapshot *snapshot, struct text_style style,
 		       enum mempool_ring_kind kind, const char *const *headings,
 		       size_t n_headings)
@@ -65,16 +76,21 @@ static int print_rings(const struct snapshot *snapshot, struct text_style style,
 	if (!rows.of)
 		return -ENOMEM;
 	for (size_t i = 0; i < snapshot->n_rings; i++)
-		if (snapshot->rings[i].kind == kind)
+		if (snapshot->rings[i].kind == kind) {
+			rows.have_stamps |= snapshot->rings[i].has_stamps;
 			rows.of[rows.n++] = &snapshot->rings[i];
+		}
 	if (rows.n == 0) {
 		printf("%*sno %ss\n", TABLE_INDENT, "", name_ring_kind(kind));
 		free(rows.of);
 		return 0;
 	}
-	table_init(&table, headings, n_headings);
-	for (size_t i = 0; i < rows.n; i++)
+	table_init(&table, headings, n_headings - !rows.have_stamps);
+	for (size_t i = 0; i < rows.n; i++) {
 		add_ring(&table, rows.of[i]);
+		if (rows.have_stamps)
+			add_oldest(&table, rows.of[i]);
+	}
 	r = table_print(&table, print_ring_bar, &rows);
 	table_deinit(&table);
 	free(rows.of);
@@ -86,17 +102,18 @@ static int print_queues_of(const struct snapshot *snapshot, struct text_style st
 {
 	static const char *const headings[] = { "~QUEUE",    ">CAPACITY", ">MESSAGES", ">SENT",
 						">RECEIVED", ">CHUNKS",	  ">BYTES",    ">SND",
-						">RCV" };
+						">RCV",	     ">OLDEST" };
 
-	return print_rings(snapshot, style, MEMPOOL_RING_QUEUE, headings, 9);
+	return print_rings(snapshot, style, MEMPOOL_RING_QUEUE, headings, 10);
 }
 
 static int print_topics_of(const struct snapshot *snapshot, struct text_style style)
 {
 	static const char *const headings[] = { "~TOPIC",   ">CAPACITY", ">MESSAGES", ">PUBLISHED",
-						">YIELDED", ">CHUNKS",	 ">BYTES",    ">SUBS" };
+						">YIELDED", ">CHUNKS",	 ">BYTES",    ">SUBS",
+						">OLDEST" };
 
-	return print_rings(snapshot, style, MEMPOOL_RING_TOPIC, headings, 8);
+	return print_rings(snapshot, style, MEMPOOL_RING_TOPIC, headings, 9);
 }
 
 static int print_queues(const struct snapshot *snapshots, size_t n)

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "shm/clock.h"
 #include "shm/end.h"
 #include "shm/segment.h"
 #include "shm/sigbus.h"
@@ -75,7 +76,7 @@ static uint64_t read_figure(const _Atomic uint64_t *figure)
 }
 
 static void copy_ring(const struct segment *segment, const struct census *census, uint32_t i,
-		      struct snapshot_ring *ring)
+		      uint64_t now_ns, struct snapshot_ring *ring)
 {
 	const struct config_ring *config = &segment->config.rings[i];
 	const struct census_ring *counts = &census->rings[i];
@@ -86,6 +87,10 @@ static void copy_ring(const struct segment *segment, const struct census *census
 	ring->capacity = config->capacity;
 	ring->n_messages = counts->tally.n_messages;
 	ring->n_unseen = end_n_unseen(segment, i);
+	ring->has_stamps = config->flags & MEMPOOL_RING_STAMPS;
+	ring->has_oldest = counts->tally.sent_ns != 0;
+	if (ring->has_oldest && counts->tally.sent_ns < now_ns)
+		ring->oldest_ns = now_ns - counts->tally.sent_ns;
 	if (topic_view(&topic, segment, i) == 0) {
 		ring->n_sent = read_figure(&segment->rings[i].tail);
 		ring->n_yielded = read_figure(&segment->rings[i].n_yielded);
@@ -170,6 +175,7 @@ static int copy_ends(const struct segment *segment, const struct census *census,
 static int copy_rings(const struct segment *segment, const struct census *census,
 		      struct snapshot *snapshot)
 {
+	uint64_t now_ns = (uint64_t)clock_now_ns();
 	uint32_t n = (uint32_t)segment->config.n_rings;
 
 	if (n == 0)
@@ -178,7 +184,7 @@ static int copy_rings(const struct segment *segment, const struct census *census
 	if (!snapshot->rings)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < n; i++)
-		copy_ring(segment, census, i, &snapshot->rings[i]);
+		copy_ring(segment, census, i, now_ns, &snapshot->rings[i]);
 	snapshot->n_rings = n;
 	return copy_ends(segment, census, snapshot);
 }

@@ -59,6 +59,9 @@ struct snapshot_ring {
 	uint64_t n_senders;		/* the same of a queue */
 	uint64_t n_receivers;
 	uint64_t n_unseen;		/* ends that had no place in the table, ever */
+	bool has_stamps;
+	bool has_oldest;		/* the oldest message has a stamp: */
+	uint64_t oldest_ns;		/* how long ago that was. Members write stamps: any number */
 };
 
 /* What two looks at a subscriber say. */

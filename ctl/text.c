@@ -78,6 +78,23 @@ void text_reserve(const struct snapshot_reserve *reserve, char ret_text[static T
 			 reserve->total);
 }
 
+void text_span(uint64_t ns, char ret_text[static TEXT_SPAN_BYTES])
+{
+	static const struct {
+		uint64_t ns;
+		const char *name;
+	} units[] = {
+		{ UINT64_C(86400000000000), "d" }, { UINT64_C(3600000000000), "h" },
+		{ UINT64_C(1000000000), "s" }, { UINT64_C(1000000), "ms" }, { 1000, "us" },
+	};
+	size_t i = 0;
+
+	/* The largest unit of which there are two. */
+	while (i + 1 < sizeof(units) / sizeof(units[0]) && ns < 2 * units[i].ns)
+		i++;
+	snprintf(ret_text, TEXT_SPAN_BYTES, "%" PRIu64 " %s", ns / units[i].ns, units[i].name);
+}
+
 void text_label(const struct holder *record, char ret_label[static TEXT_LABEL_BYTES])
 {
 	bool is_member = record->kind == MEMPOOL_HOLDER_CLIENT && !record->is_reader;

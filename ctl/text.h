@@ -37,6 +37,10 @@ void text_rate(double rate, char ret_text[static TEXT_RATE_BYTES]);
 #define TEXT_RESERVE_BYTES 24
 void text_reserve(const struct snapshot_reserve *reserve, char ret_text[static TEXT_RESERVE_BYTES]);
 
+/* "850 us", "1200 ms", "600 s", "23 h", "213503 d". */
+#define TEXT_SPAN_BYTES 24
+void text_span(uint64_t ns, char ret_text[static TEXT_SPAN_BYTES]);
+
 /* "camera", "daemon mempoold", "(reaping) camera"; "~" at its end: cut. */
 #define TEXT_LABEL_BYTES 33
 void text_label(const struct holder *record, char ret_label[static TEXT_LABEL_BYTES]);

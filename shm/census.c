@@ -13,6 +13,7 @@
 #include "end.h"
 #include "pool.h"
 #include "queue.h"
+#include "stamp.h"
 #include "topic.h"
 #include "word.h"
 
@@ -252,6 +253,36 @@ int census_begin(const struct segment *segment, struct census *ret_census)
 	return 0;
 }
 
+/* Of a message that a topic keeps; 0: it keeps none there, nobody knows, or it went meanwhile. */
+static uint64_t sent_ns_at(const struct topic *topic, uint64_t position)
+{
+	uint32_t manager = topic_peek(topic, position);
+	struct chunk_ref chunk;
+	uint64_t sent_ns;
+
+	if (manager == TOPIC_NO_MANAGER || !chunk_manager_chunk(topic->segment, manager, &chunk))
+		return 0;
+	sent_ns = stamp_sent_ns(&topic->segment->pools[chunk.pool], chunk.index);
+	/* After the stamp, as in queue.c. */
+	return topic_peek(topic, position) == manager ? sent_ns : 0;
+}
+
+/* Look for the oldest message with a stamp, from the oldest place on. */
+static void date_topic(struct queue_tally *tally, const struct topic *topic,
+		       struct budget *budget)
+{
+	bool goes_on = true;
+
+	if (tally->n_steps == 0)
+		tally->at = topic_begin(topic);
+	while (goes_on && tally->sent_ns == 0 && tally->n_steps < topic->capacity) {
+		tally->sent_ns = sent_ns_at(topic, tally->at++);
+		tally->n_steps++;
+		goes_on = budget_pay(budget, 4);
+	}
+	tally->is_over = tally->sent_ns != 0 || tally->n_steps == topic->capacity;
+}
+
 static void count_topic(struct queue_tally *tally, const struct topic *topic,
 			struct budget *budget)
 {
@@ -266,7 +297,9 @@ static void count_topic(struct queue_tally *tally, const struct topic *topic,
 		tally->n_slots += n;
 		goes_on = budget_pay(budget, n);
 	}
-	tally->is_over = tally->n_slots == topic->capacity;
+	tally->is_over = !topic_has_stamps(topic) && tally->n_slots == topic->capacity;
+	if (topic_has_stamps(topic) && goes_on)
+		date_topic(tally, topic, budget);
 }
 
 static void count_ring(const struct segment *segment, uint32_t i, struct queue_tally *tally,

@@ -65,7 +65,7 @@ struct census_holder {
 struct census_ring {
 	uint64_t chunks;		/* on their way in a queue: published, or about to be */
 	uint64_t bytes;
-	struct queue_tally tally;	/* of a queue; of a topic: n_messages that it keeps */
+	struct queue_tally tally;	/* of a queue; of a topic: n_messages that it keeps, sent_ns */
 };
 
 /* A holder that reads a topic, and how much of that topic it holds: once, however often it reads it. */

@@ -423,6 +423,18 @@ bool queue_drop(const struct queue *queue, uint64_t handle)
 	return true;
 }
 
+/* Of a message that waits in a slot; 0: nobody knows, or it has been received meanwhile. */
+static uint64_t sent_ns_of(const struct queue *queue, uint64_t slot)
+{
+	uint64_t sent_ns;
+
+	if (!queue->has_stamps)
+		return 0;
+	sent_ns = stamp_sent_ns(&queue->segment->pools[handle_pool(slot)], handle_index(slot));
+	/* After the stamp, as it may be that of a later message in the chunk. */
+	return is_received(queue, slot) ? 0 : sent_ns;
+}
+
 /* From the head to the tail. */
 static void tally_steps(struct queue_tally *tally, const struct queue *queue,
 			struct budget *budget)
@@ -455,6 +467,7 @@ static void tally_steps(struct queue_tally *tally, const struct queue *queue,
 		if (!tally->is_waiting && !slot_is_empty(slot) && !is_received(queue, slot)) {
 			tally->is_waiting = true;
 			tally->n_received = at;
+			tally->sent_ns = sent_ns_of(queue, slot);
 		}
 		tally->at++;
 	}

@@ -140,6 +140,8 @@ struct queue_tally {
 	uint64_t at;
 	uint64_t head;
 	bool is_waiting;		/* one was met that is not received: n_received stands */
+	uint64_t sent_ns;		/* the stamp of that one; of a topic, of the oldest that it keeps.
+					 * 0: there is none */
 };
 
 /* Count on, as far as the budget goes. Something is counted with any budget. NULL: to the end. */

@@ -66,7 +66,7 @@ for i, line in enumerate(text.split("\n")[:-1], 1):
         families[meta[2]] = meta[3]
         check_family(meta[2], meta[3])
         continue
-    sample = re.fullmatch(rf"({NAME})(?:\{{(.+)\}})? ([0-9]+)", line)
+    sample = re.fullmatch(rf"({NAME})(?:\{{(.+)\}})? ([0-9]+(?:\.[0-9]+)?)", line)
     if not sample:
         problems.append(f"line {i}: no sample: {line}")
         continue

@@ -22,8 +22,9 @@ start_daemon <<CONFIG
     pools:
       - { chunk_size: 128, chunk_count: 10000 }
       - { chunk_size: 4096, chunk_count: 64 }
-    queues: [ { name: files, capacity: 64 } ]
-    topics: [ { name: camera, capacity: 16 } ]
+    queues: [ { name: files, capacity: 64, stamps: true }, { name: idle, capacity: 4, stamps: true },
+              { name: plain, capacity: 4 } ]
+    topics: [ { name: camera, capacity: 16, stamps: true } ]
   - name: $name-other
     pools:
       - { chunk_size: 1000000, chunk_count: 3 }
@@ -46,6 +47,7 @@ check 'metrics are well-formed' "$strict" <"$dir/metrics" mempool_up \
 	mempool_pool_{exhausted,served_larger}_total \
 	mempool_queue_{capacity_messages,messages,sent_total,received_total} \
 	mempool_topic_{capacity_messages,messages,published_total} \
+	mempool_{queue,topic}_oldest_seconds \
 	mempool_holder_{chunks,bytes,shared_chunks,shared_bytes,exhausted_total}
 if command -v promtool >/dev/null; then
 	check 'promtool finds nothing' exits 0 promtool check metrics <"$dir/metrics"
@@ -63,9 +65,20 @@ check 'used and free add up' same '10000 64 3' \
 check 'size of both objects' same \
 	"$(($(stat -c %s /dev/shm/mempool-"$name".1.* | paste -sd+)))" \
 	"$(metric "mempool_segment_bytes\{segment=\"$name\",generation=\"1\"\}")"
-check 'what was sent' same "$messages" "$(metric 'mempool_queue_sent_total\{.*')"
-check 'and nobody received' same 0 "$(metric 'mempool_queue_received_total\{.*')"
-check 'and so waits' same "$messages" "$(metric 'mempool_queue_messages\{.*')"
+check 'what was sent' same "$messages" "$(metric 'mempool_queue_sent_total\{.*"files".*')"
+check 'and nobody received' same 0 "$(metric 'mempool_queue_received_total\{.*"files".*')"
+check 'and so waits' same "$messages" "$(metric 'mempool_queue_messages\{.*"files".*')"
+check 'the age of what waits' exits 0 grep -qE '^mempool_queue_oldest_seconds\{.*"files"\} [0-9]+\.[0-9]{9}$' \
+	"$dir/metrics"
+check 'which is some' same 0 "$(grep -c '^mempool_queue_oldest_seconds{.*"files"} 0\.000000000$' "$dir/metrics")"
+check 'none of what waits nowhere' same 1 \
+	"$(grep -c '^mempool_queue_oldest_seconds{.*"idle"} 0\.000000000$' "$dir/metrics")"
+check 'nor of what keeps none' exits 1 grep -q '^mempool_queue_oldest_seconds{.*"plain"' "$dir/metrics"
+check 'the same in JSON' same '[True, True, False]' "$("$ctl" queues --segment "$name" --json | python3 -c "
+import json, sys
+rings = json.load(sys.stdin)['segments'][0]['rings']
+print([rings[0]['oldest_ns'] > 0, rings[1]['oldest_ns'] is None, 'oldest_ns' in rings[2]])")"
+check 'and for people' same 2 "$("$ctl" queues --segment "$name" | grep -cE '(files|idle) .* ([0-9]+ [a-z]+|-)( |$)')"
 check 'in as many chunks' same "$messages" \
 	"$(metric "mempool_segment_in_flight_chunks\{segment=\"$name\",.*")"
 check 'the camera by name and pid' same 1 "$(grep -c \

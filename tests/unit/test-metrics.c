@@ -107,11 +107,15 @@ START_TEST(test_sample_labels_and_value)
 	exposition_begin(file, &family);
 	exposition_sample(file, &family, labels, 2, UINT64_MAX);
 	exposition_sample(file, &family, NULL, 0, 0);
+	exposition_seconds(file, &family, labels, 1, UINT64_C(1000000001));
+	exposition_seconds(file, &family, NULL, 0, UINT64_MAX);
 	ck_assert_int_eq(fclose(file), 0);
 	ck_assert_str_eq(text, "# HELP a_total Of a.\n"
 			       "# TYPE a_total counter\n"
 			       "a_total{one=\"1\",two=\"\\\"\"} 18446744073709551615\n"
-			       "a_total 0\n");
+			       "a_total 0\n"
+			       "a_total{one=\"1\"} 1.000000001\n"
+			       "a_total 18446744073.709551615\n");
 }
 END_TEST
 

@@ -7,7 +7,9 @@
 #include <string.h>
 
 #include "client/client.h"
+#include "shm/census.h"
 #include "shm/clock.h"
+#include "shm/drain.h"
 #include "shm/holder.h"
 #include "shm/queue.h"
 #include "shm/reap.h"
@@ -377,6 +379,58 @@ START_TEST(test_stamp_stays_with_a_shared_message_and_goes_with_a_given_one)
 }
 END_TEST
 
+/* What the tools tell, of the third and the fourth ring. */
+static void must_be_oldest(uint64_t ring, uint64_t after, uint64_t before)
+{
+	struct budget budget = { 0 };
+	struct census census = CENSUS_NULL;
+
+	ck_assert_int_eq(census_begin(segment, &census), 0);
+	/* In the smallest steps there are. */
+	while (!census_is_over(&census))
+		census_go_on(&census, segment, &budget);
+	ck_assert_uint_ge(census.rings[ring].tally.sent_ns, after);
+	ck_assert_uint_le(census.rings[ring].tally.sent_ns, before);
+	ck_assert_uint_eq(census.rings[0].tally.sent_ns, 0);
+	ck_assert_uint_eq(census.rings[1].tally.sent_ns, 0);
+	census_deinit(&census);
+}
+
+START_TEST(test_stamp_of_the_oldest_is_told)
+{
+	uint64_t times[5];
+	struct topic view;
+	uint64_t n_freed;
+
+	must_be_oldest(2, 0, 0);
+	must_be_oldest(3, 0, 0);
+	for (int i = 0; i < 2; i++) {
+		times[i] = later();
+		ck_assert_int_eq(mempool_queue_send(to, chunk_of(sender), 1, 0), 0);
+	}
+	times[2] = later();
+	must_be_oldest(2, times[0], times[1]);
+	ck_assert_int_eq(mempool_free(receiver, received(from)), 0);
+	must_be_oldest(2, times[1], times[2]);
+	ck_assert_int_eq(mempool_free(receiver, received(from)), 0);
+	must_be_oldest(2, 0, 0);
+
+	for (int i = 0; i < CAPACITY + 2; i++) {
+		times[i] = later();
+		ck_assert_int_eq(mempool_topic_publish(topic, chunk_of(sender), 1), 0);
+	}
+	times[4] = later();
+	must_be_oldest(3, times[2], times[3]);
+	ck_assert_int_eq(topic_view(&view, segment, 3), 0);
+	drain_topic(&view, MEMPOOL_HOLDER_DAEMON_ID, &n_freed);
+	must_be_oldest(3, 0, 0);
+	/* Behind what was drained. */
+	times[0] = later();
+	ck_assert_int_eq(mempool_topic_publish(topic, chunk_of(sender), 1), 0);
+	must_be_oldest(3, times[0], later());
+}
+END_TEST
+
 START_TEST(test_stamp_mistakes_einval)
 {
 	void *chunk = chunk_of(sender);
@@ -435,6 +489,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_stamp_of_topic_is_when_it_was_published);
 	tcase_add_loop_test(tcase, test_stamp_peeked_and_copied, 0, 3);
 	tcase_add_test(tcase, test_stamp_stays_with_a_shared_message_and_goes_with_a_given_one);
+	tcase_add_test(tcase, test_stamp_of_the_oldest_is_told);
 	tcase_add_test(tcase, test_stamp_mistakes_einval);
 	tcase_add_test(tcase, test_stamp_realtime_is_by_both_clocks_now);
 }

@@ -128,6 +128,28 @@ START_TEST(test_text_rate)
 }
 END_TEST
 
+static void assert_span(uint64_t ns, const char *expected)
+{
+	char text[TEXT_SPAN_BYTES];
+
+	text_span(ns, text);
+	ck_assert_str_eq(text, expected);
+}
+
+START_TEST(test_text_span)
+{
+	assert_span(0, "0 us");
+	assert_span(1999, "1 us");
+	assert_span(1999999, "1999 us");
+	assert_span(2000000, "2 ms");
+	assert_span(UINT64_C(2000000000), "2 s");
+	assert_span(UINT64_C(7199999999999), "7199 s");
+	assert_span(UINT64_C(7200000000000), "2 h");
+	assert_span(UINT64_C(172800000000000), "2 d");
+	assert_span(UINT64_MAX, "213503 d");
+}
+END_TEST
+
 static void assert_bar(uint64_t used, uint64_t total, const char *expected, int percent)
 {
 	char bar[TEXT_BAR_BYTES];
@@ -196,6 +218,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_table_longest_cells_stay_in_bounds);
 	tcase_add_test(tcase, test_text_bytes);
 	tcase_add_test(tcase, test_text_rate);
+	tcase_add_test(tcase, test_text_span);
 	tcase_add_test(tcase, test_text_bar_shows_what_is_used_at_all);
 	tcase_add_test(tcase, test_text_bar_in_utf8_and_the_longest);
 	tcase_add_test(tcase, test_text_level);
