@@ -469,7 +469,7 @@ static void empty_queue(struct storm *storm, struct mempool_client *client)
 	mempool_queue_close(queue);
 }
 
-/* With nobody else there, these are what the topic keeps. */
+/* With nobody else there, these are what the topic keeps, and has not yielded. */
 static uint64_t count_kept(const struct pool *pool)
 {
 	uint64_t n = 0;
@@ -496,10 +496,11 @@ static void take_all(struct storm *storm)
 	empty_queue(storm, client);
 	for (uint32_t i = storm->segment->n_pools; i-- > 0;) {
 		const struct pool *pool = &storm->segment->pools[i];
-		uint64_t kept = count_kept(pool), n = 0;
+		uint64_t kept, n = 0;
 
 		while (mempool_alloc(client, pool->chunk_size))
 			n++;
+		kept = count_kept(pool);
 		if (errno != EAGAIN || n + kept != pool->n_chunks)
 			fail(storm, "LOST: pool %u gave %llu of %u chunks, the topic keeps %llu, "
 			     "then: %s", i, (unsigned long long)n, pool->n_chunks,
