@@ -23,6 +23,7 @@ struct clients {
 	struct mempool_queue *queues[N_CLIENTS];	/* NULL: the segment has none */
 	struct mempool_topic *topics[N_CLIENTS];
 	struct mempool_subscriber *subscribers[N_CLIENTS];
+	struct mempool_subscriber *spectators[N_CLIENTS];	/* the same, with that role */
 	void *chunks[N_SLOTS];
 	uint64_t handles[N_SLOTS];
 };
@@ -320,7 +321,7 @@ static void read_all(const void *chunk, size_t length)
 
 static void do_peek(struct clients *all, size_t who, int64_t timeout_ns)
 {
-	struct mempool_subscriber *subscriber = all->subscribers[who];
+	struct mempool_subscriber *subscriber = all->spectators[who];
 	const struct geometry_pool *pool;
 	const void *chunk;
 	uint64_t n_missed;
@@ -354,7 +355,7 @@ static void do_copy(struct clients *all, size_t who, size_t size, int64_t timeou
 
 	FUZZ_CHECK(buffer || size == 0);
 	protect(all, PROT_READ);
-	r = mempool_subscriber_copy(all->subscribers[who], buffer, size, &length, &tag, &n_missed,
+	r = mempool_subscriber_copy(all->spectators[who], buffer, size, &length, &tag, &n_missed,
 				    timeout_ns);
 	protect(all, PROT_READ | PROT_WRITE);
 	FUZZ_CHECK(r == 0 || r == -EAGAIN || r == -EMSGSIZE);
@@ -365,9 +366,15 @@ static void do_copy(struct clients *all, size_t who, size_t size, int64_t timeou
 
 static void subscribe(struct clients *all, size_t who, enum mempool_topic_start start)
 {
+	struct mempool_client *client = all->clients[who];
+
 	mempool_subscriber_close(all->subscribers[who]);
 	FUZZ_CHECK(mempool_topic_subscribe(all->topics[who], start, &all->subscribers[who]) ==
 		   0);
+	mempool_subscriber_close(all->spectators[who]);
+	client->role = MEMPOOL_ROLE_SPECTATOR;
+	FUZZ_CHECK(mempool_topic_subscribe(all->topics[who], start, &all->spectators[who]) == 0);
+	client->role = MEMPOOL_ROLE_MEMBER;
 }
 
 static void do_topic(struct clients *all, size_t who, struct fuzz_input *input)
@@ -548,6 +555,7 @@ static void close_rings(struct clients *all, size_t who)
 						   0) == -ENOTCONN);
 	}
 	mempool_subscriber_close(all->subscribers[who]);
+	mempool_subscriber_close(all->spectators[who]);
 	mempool_topic_close(all->topics[who]);
 }
 
