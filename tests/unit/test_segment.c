@@ -31,11 +31,27 @@ int test_run(const char *name, void (*add_tests)(TCase *tcase))
 	return n_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+/* Of this process alone: an earlier one of the same number may have been killed, and left some. */
+static void own_prefix(char prefix[48])
+{
+	static struct timespec since;
+	static pid_t pid;
+
+	if (pid != getpid()) {
+		pid = getpid();
+		clock_gettime(CLOCK_MONOTONIC, &since);
+	}
+	snprintf(prefix, 48, "mempool-unit-%d-%llx-", (int)pid,
+		 (unsigned long long)since.tv_sec * 1000000000 + (unsigned long long)since.tv_nsec);
+}
+
 const char *test_shm_name(char name[64])
 {
+	char prefix[48];
 	static int n;
 
-	snprintf(name, 64, "/mempool-unit-%d-%d", (int)getpid(), n++);
+	own_prefix(prefix);
+	snprintf(name, 64, "/%s%d", prefix, n++);
 	return name;
 }
 
@@ -43,11 +59,11 @@ unsigned test_shm_count(void)
 {
 	DIR *directory = opendir("/dev/shm");
 	struct dirent *entry;
-	char prefix[64];
+	char prefix[48];
 	unsigned n = 0;
 
 	ck_assert_ptr_nonnull(directory);
-	snprintf(prefix, sizeof(prefix), "mempool-unit-%d-", (int)getpid());
+	own_prefix(prefix);
 	while ((entry = readdir(directory)))
 		n += strncmp(entry->d_name, prefix, strlen(prefix)) == 0;
 	closedir(directory);

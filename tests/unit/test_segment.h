@@ -30,7 +30,7 @@ enum { TEST_HOLDER = 2 };
 /* The suite of one test file: run it, return main()'s exit status. */
 int test_run(const char *name, void (*add_tests)(TCase *tcase));
 
-/* "/mempool-unit-PID-N": never the same twice. */
+/* "/mempool-unit-PID-TIME-N": never the same twice. */
 const char *test_shm_name(char name[64]);
 
 /* How many objects of test_shm_name() stand in /dev/shm: what a test left behind. */
