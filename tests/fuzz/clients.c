@@ -23,7 +23,11 @@ struct clients {
 	struct mempool_queue *queues[N_CLIENTS];	/* NULL: the segment has none */
 	struct mempool_topic *topics[N_CLIENTS];
 	struct mempool_subscriber *subscribers[N_CLIENTS];
-	struct mempool_subscriber *spectators[N_CLIENTS];	/* the same, with that role */
+	struct {
+		struct mempool_client *client;
+		struct mempool_topic *topic;		/* NULL: the segment has none */
+		struct mempool_subscriber *subscriber;
+	} spectator;
 	void *chunks[N_SLOTS];
 	uint64_t handles[N_SLOTS];
 };
@@ -319,9 +323,9 @@ static void read_all(const void *chunk, size_t length)
 		(void)((const volatile unsigned char *)chunk)[i];
 }
 
-static void do_peek(struct clients *all, size_t who, int64_t timeout_ns)
+static void do_peek(struct clients *all, int64_t timeout_ns)
 {
-	struct mempool_subscriber *subscriber = all->spectators[who];
+	struct mempool_subscriber *subscriber = all->spectator.subscriber;
 	const struct geometry_pool *pool;
 	const void *chunk;
 	uint64_t n_missed;
@@ -345,7 +349,7 @@ static void do_peek(struct clients *all, size_t who, int64_t timeout_ns)
 	protect(all, PROT_READ | PROT_WRITE);
 }
 
-static void do_copy(struct clients *all, size_t who, size_t size, int64_t timeout_ns)
+static void do_copy(struct clients *all, size_t size, int64_t timeout_ns)
 {
 	unsigned char *buffer = malloc(size);
 	uint64_t n_missed;
@@ -355,7 +359,7 @@ static void do_copy(struct clients *all, size_t who, size_t size, int64_t timeou
 
 	FUZZ_CHECK(buffer || size == 0);
 	protect(all, PROT_READ);
-	r = mempool_subscriber_copy(all->spectators[who], buffer, size, &length, &tag, &n_missed,
+	r = mempool_subscriber_copy(all->spectator.subscriber, buffer, size, &length, &tag, &n_missed,
 				    timeout_ns);
 	protect(all, PROT_READ | PROT_WRITE);
 	FUZZ_CHECK(r == 0 || r == -EAGAIN || r == -EMSGSIZE);
@@ -366,15 +370,12 @@ static void do_copy(struct clients *all, size_t who, size_t size, int64_t timeou
 
 static void subscribe(struct clients *all, size_t who, enum mempool_topic_start start)
 {
-	struct mempool_client *client = all->clients[who];
-
 	mempool_subscriber_close(all->subscribers[who]);
 	FUZZ_CHECK(mempool_topic_subscribe(all->topics[who], start, &all->subscribers[who]) ==
 		   0);
-	mempool_subscriber_close(all->spectators[who]);
-	client->role = MEMPOOL_ROLE_SPECTATOR;
-	FUZZ_CHECK(mempool_topic_subscribe(all->topics[who], start, &all->spectators[who]) == 0);
-	client->role = MEMPOOL_ROLE_MEMBER;
+	mempool_subscriber_close(all->spectator.subscriber);
+	FUZZ_CHECK(mempool_topic_subscribe(all->spectator.topic, start,
+					   &all->spectator.subscriber) == 0);
 }
 
 static void do_topic(struct clients *all, size_t who, struct fuzz_input *input)
@@ -395,11 +396,11 @@ static void do_topic(struct clients *all, size_t who, struct fuzz_input *input)
 		break;
 	case 3:
 		if (what & 4) {
-			do_peek(all, who, what >> 7);
+			do_peek(all, what >> 7);
 			break;
 		}
 		if (what & 8) {
-			do_copy(all, who, fuzz_u16(input), what >> 7);
+			do_copy(all, fuzz_u16(input), what >> 7);
 			break;
 		}
 		/* From now on, who finds nothing there announces himself to the wakers. */
@@ -555,14 +556,40 @@ static void close_rings(struct clients *all, size_t who)
 						   0) == -ENOTCONN);
 	}
 	mempool_subscriber_close(all->subscribers[who]);
-	mempool_subscriber_close(all->spectators[who]);
 	mempool_topic_close(all->topics[who]);
+}
+
+static bool open_spectator(struct clients *all)
+{
+	struct segment *segment;
+	const char *name = NULL;
+
+	if (arena_attach(all->arena, &segment) < 0)
+		return false;
+	FUZZ_CHECK(client_new_as(MEMPOOL_ROLE_SPECTATOR, 0, segment, MEMPOOL_HOLDER_NONE, 0,
+				 &all->spectator.client) == 0);
+	for (size_t i = 0; i < segment->config.n_rings && !name; i++)
+		if (segment->config.rings[i].kind == MEMPOOL_RING_TOPIC)
+			name = segment->config.rings[i].name;
+	if (name)
+		FUZZ_CHECK(mempool_topic_open(all->spectator.client, name,
+					      &all->spectator.topic) == 0);
+	return true;
+}
+
+static void close_spectator(struct clients *all)
+{
+	mempool_subscriber_close(all->spectator.subscriber);
+	mempool_topic_close(all->spectator.topic);
+	close_client(all->spectator.client);
 }
 
 void clients_run(struct arena *arena, struct fuzz_input *input)
 {
 	struct clients all = { .arena = arena };
 
+	if (!open_spectator(&all))
+		return;
 	for (size_t i = 0; i < N_CLIENTS; i++) {
 		all.clients[i] = open_client(arena, input, &all.segments[i]);
 		if (!all.clients[i])
@@ -575,4 +602,5 @@ void clients_run(struct arena *arena, struct fuzz_input *input)
 		close_client(all.clients[i]);
 		close_rings(&all, i);
 	}
+	close_spectator(&all);
 }

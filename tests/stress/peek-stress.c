@@ -199,7 +199,8 @@ static struct mempool_client *spectator_new(void)
 	if (r == 0)
 		r = segment_attach(&memory, &segment);
 	if (r == 0)
-		r = client_new(segment, segment->n_holders - 1, 0, &client);
+		r = client_new_as(MEMPOOL_ROLE_SPECTATOR, 0, segment, MEMPOOL_HOLDER_NONE, 0,
+				  &client);
 	if (r < 0)
 		crew_fault("cannot map: %s", strerror(-r));
 	return client;
