@@ -135,7 +135,7 @@ START_TEST(test_symbols_no_regular_file_is_opened)
 	unlink(module.path);
 	write_file("", 0);
 	assert_refused(-EBADF);
-	strcpy(module.path, "/proc/self/maps");
+	strcpy(module.path, "/proc/self/status");
 	assert_refused(-EBADF);
 	strcpy(module.path, "/tmp");
 	assert_refused(-EBADF);
