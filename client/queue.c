@@ -353,7 +353,10 @@ static void open_end(const struct mempool_queue *queue, enum mempool_end_kind ki
 	uint32_t ring = queue->queue.id - 1;
 	int none = -1, ours = ends_open(queue->client, kind, ring);
 
-	if (ours >= 0 && !atomic_compare_exchange_strong(line, &none, ours))
+	/* Relaxed: a number, and who closes the handle comes after all that use it. */
+	if (ours >= 0 && !atomic_compare_exchange_strong_explicit(line, &none, ours,
+								  memory_order_relaxed,
+								  memory_order_relaxed))
 		ends_give_back(queue->client, kind, ring, ours);
 }
 
