@@ -2,17 +2,16 @@
 /*
  * mempool_layout.h - the words in shared memory, the contract of everyone who maps a segment
  *
- * A segment is two shared-memory objects, control and data, in one range of addresses; data is
- * the chunks of the data pools, and may be a file on a hugetlbfs:
+ * A segment is two shared-memory objects, control and data, one after the other in one range of
+ * addresses; data may be a file on a hugetlbfs:
  *
- *	header | pool table | holder table | ring table
- *	pool 0: chunk data | pool 0: index memory
- *	pool 1: chunk data | pool 1: index memory
- *	...
- *	ChunkManager objects (sum of all chunk counts) | their index memory
- *	queue and topic rings | for each ring, a bit per holder that polls it
- *	words of open ends | a line for each of them
- *	where allocations are traced: modules | for each data pool, a trace per chunk
+ *	control	header | pool table | holder table | ring table
+ *		index memory of each data pool
+ *		ChunkManager objects (sum of all chunk counts) | their index memory
+ *		queue and topic rings | for each ring, a bit per holder that polls it
+ *		words of open ends | a line for each of them
+ *		where allocations are traced: modules | for each data pool, a trace per chunk
+ *	data	the chunks of each data pool
  *
  * The index memory of a pool of n chunks is its free list (two-level bitmap of hints)
  * followed by n entries. An entry's word says who holds the chunk, and nothing else does. Where a
@@ -272,9 +271,9 @@ struct mempool_header {
 	uint64_t total_size;		/* of the range of addresses */
 	uint64_t holders_off;
 	uint64_t holder_stride;		/* bytes from record to record */
-	uint64_t control_bytes;		/* of all pieces of control together */
+	uint64_t control_bytes;		/* of the object of control */
 	uint64_t data_bytes;
-	uint64_t data_align;		/* pieces of data begin at a multiple of it */
+	uint64_t data_align;		/* data begins at a multiple of it, and is one long */
 	uint64_t segment_id;		/* random, tells two objects of one name apart */
 	uint64_t generation;		/* the number in the object's name */
 	uint64_t fingerprint;		/* of everything that shapes the layout */
@@ -288,7 +287,7 @@ struct mempool_header {
 	uint32_t fallback;		/* take a larger chunk when the fitting pool is used up */
 	uint32_t max_clients;		/* as configured */
 	unsigned char name[MEMPOOL_NAME_BYTES];
-	uint64_t page_bytes;		/* and pieces of control at one of this */
+	uint64_t page_bytes;		/* control is a multiple of it; each pool begins at one */
 	uint64_t traces;		/* 1: where chunks are held is traced */
 	/* For those who wait for a chunk of any pool; on a line of its own. */
 	_Alignas(MEMPOOL_LINE_BYTES) struct mempool_eventcount chunk_freed;

@@ -40,8 +40,8 @@ struct config {
 	char name[MEMPOOL_NAME_BYTES];	/* [A-Za-z0-9_-]{1,31} */
 	uint64_t max_clients;
 	bool fallback;
-	uint64_t page_bytes;		/* where pieces of the segment may begin (geometry.h) */
-	uint64_t data_align;		/* and where chunk data may: these, or huge pages */
+	uint64_t page_bytes;		/* where pools may begin, and data (geometry.h) */
+	uint64_t data_align;		/* and where data may: these, or huge pages */
 	bool traces;			/* where and since when chunks are held */
 	size_t n_pools;
 	struct config_pool pools[MEMPOOL_MAX_DATA_POOLS];

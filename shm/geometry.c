@@ -84,58 +84,31 @@ static uint64_t fingerprint(const struct geometry *geometry, const struct config
 	return hash;
 }
 
-/* ---- pieces ---- */
+/* ---- control, then data ---- */
 
-static uint64_t border(const struct geometry *geometry, enum geometry_object object)
+static uint64_t place_index(struct geometry_pool *pool, uint64_t off, bool has_stamps)
 {
-	return object == GEOMETRY_DATA ? geometry->data_align : geometry->page_bytes;
+	pool->index_off = round_up(off, MEMPOOL_LINE_BYTES);
+	return pool->index_off + pool_index_bytes(pool->n_chunks, has_stamps);
 }
 
-static uint64_t *object_bytes(struct geometry *geometry, enum geometry_object object)
-{
-	return object == GEOMETRY_DATA ? &geometry->data_bytes : &geometry->control_bytes;
-}
-
-/* From the next border on; returns where that is. */
-static uint64_t begin_piece(struct geometry *geometry, enum geometry_object object, uint64_t off)
-{
-	struct geometry_piece *piece = &geometry->pieces[geometry->n_pieces++];
-
-	*piece = (struct geometry_piece){
-		.off = round_up(off, border(geometry, object)),
-		.file_off = *object_bytes(geometry, object),
-		.object = object,
-	};
-	return piece->off;
-}
-
-/* It is full at off; returns where it ends. */
-static uint64_t end_piece(struct geometry *geometry, uint64_t off)
-{
-	struct geometry_piece *piece = &geometry->pieces[geometry->n_pieces - 1];
-
-	piece->bytes = round_up(off - piece->off, border(geometry, piece->object));
-	*object_bytes(geometry, piece->object) += piece->bytes;
-	return piece->off + piece->bytes;
-}
-
-/* Between the control before it and the control after it, which begins with its index memory. */
-static uint64_t place_data_pool(struct geometry *geometry, struct geometry_pool *pool, uint64_t off)
-{
-	off = end_piece(geometry, off);
-	pool->data_off = begin_piece(geometry, GEOMETRY_DATA, off);
-	off = end_piece(geometry, pool->data_off + pool->n_chunks * pool->stride);
-	pool->index_off = begin_piece(geometry, GEOMETRY_CONTROL, off);
-	return pool->index_off + pool_index_bytes(pool->n_chunks, geometry->has_stamps);
-}
-
-/* All of it is control. */
+/* Of the ChunkManagers, which are control. */
 static uint64_t place_managers(struct geometry_pool *pool, uint64_t off)
 {
 	pool->data_off = round_up(off, MEMPOOL_PAGE_BYTES);
-	pool->index_off = round_up(pool->data_off + pool->n_chunks * pool->stride,
-				   MEMPOOL_LINE_BYTES);
-	return pool->index_off + pool_index_bytes(pool->n_chunks, false);
+	return place_index(pool, pool->data_off + pool->n_chunks * pool->stride, false);
+}
+
+/* Each pool begins at a page, so that it can be told to a device. */
+static uint64_t place_chunks(struct geometry *geometry, uint64_t off)
+{
+	for (uint32_t i = 0; i < geometry->n_pools; i++) {
+		struct geometry_pool *pool = &geometry->pools[i];
+
+		pool->data_off = off;
+		off = round_up(off + pool->n_chunks * pool->stride, geometry->page_bytes);
+	}
+	return off;
 }
 
 static uint64_t place_traces(struct geometry *geometry, uint64_t off)
@@ -170,8 +143,7 @@ int geometry_init(struct geometry *geometry, const struct config *config)
 		.data_align = config->data_align,
 	};
 
-	geometry->pools_off = off = begin_piece(geometry, GEOMETRY_CONTROL, 0) +
-				    MEMPOOL_PAGE_BYTES;
+	geometry->pools_off = off = MEMPOOL_PAGE_BYTES;
 	off += (geometry->n_pools + 1) * sizeof(struct mempool_pool_record);
 	geometry->holders_off = off;
 	off += geometry->n_holders * sizeof(struct mempool_holder);
@@ -189,7 +161,7 @@ int geometry_init(struct geometry *geometry, const struct config *config)
 			.cache = from->cache,
 			.is_reserve = from->is_reserve,
 		};
-		off = place_data_pool(geometry, &geometry->pools[i], off);
+		off = place_index(&geometry->pools[i], off, geometry->has_stamps);
 		n_chunks += (uint32_t)from->n_chunks;
 	}
 
@@ -216,7 +188,12 @@ int geometry_init(struct geometry *geometry, const struct config *config)
 	if (config->traces)
 		off = place_traces(geometry, off);
 
-	geometry->total_size = end_piece(geometry, off);
+	geometry->control_bytes = round_up(off, geometry->page_bytes);
+
+	geometry->data_off = round_up(geometry->control_bytes, geometry->data_align);
+	geometry->total_size = round_up(place_chunks(geometry, geometry->data_off),
+					geometry->data_align);
+	geometry->data_bytes = geometry->total_size - geometry->data_off;
 	if (geometry->total_size > LARGEST_SEGMENT)
 		return -EOVERFLOW;
 	geometry->fingerprint = fingerprint(geometry, config);
@@ -225,14 +202,6 @@ int geometry_init(struct geometry *geometry, const struct config *config)
 
 bool geometry_is_same_plan(const struct geometry *a, const struct geometry *b)
 {
-	if (a->total_size != b->total_size || a->n_pieces != b->n_pieces)
-		return false;
-	for (uint32_t i = 0; i < a->n_pieces; i++) {
-		const struct geometry_piece *one = &a->pieces[i], *other = &b->pieces[i];
-
-		if (one->off != other->off || one->bytes != other->bytes ||
-		    one->file_off != other->file_off || one->object != other->object)
-			return false;
-	}
-	return true;
+	return a->total_size == b->total_size && a->control_bytes == b->control_bytes &&
+	       a->data_off == b->data_off;
 }

@@ -21,21 +21,6 @@ enum geometry_object {
 	GEOMETRY_N_OBJECTS,
 };
 
-/*
- * What is mapped as one: so many bytes of an object, which is compact, at a place in the range
- * of addresses. Pieces begin and end at borders: multiples of page_bytes, and those of data of
- * data_align. What is left between two of them belongs to no object.
- */
-struct geometry_piece {
-	uint64_t off;			/* in the range */
-	uint64_t file_off;
-	uint64_t bytes;
-	enum geometry_object object;
-};
-
-/* The tables; then for each data pool its chunks, and its index memory with what follows. */
-#define GEOMETRY_MAX_PIECES (1 + 2 * MEMPOOL_MAX_DATA_POOLS)
-
 struct geometry_pool {
 	uint64_t chunk_size;
 	uint64_t stride;
@@ -50,8 +35,9 @@ struct geometry_pool {
 
 struct geometry {
 	uint64_t total_size;		/* of the range of addresses */
-	uint64_t control_bytes;
-	uint64_t data_bytes;
+	uint64_t control_bytes;		/* of the object of control, from the start of the range */
+	uint64_t data_off;		/* where in the range the object of data begins */
+	uint64_t data_bytes;		/* and how long it is, to the end of the range */
 	uint64_t page_bytes;
 	uint64_t data_align;
 	uint64_t fingerprint;		/* of all that shapes the layout, versions included */
@@ -70,14 +56,12 @@ struct geometry {
 	uint32_t n_ends;
 	bool has_stamps;		/* of each chunk of the data pools */
 	struct geometry_pool pools[MEMPOOL_MAX_DATA_POOLS + 1];
-	uint32_t n_pieces;		/* in the order of their addresses */
-	struct geometry_piece pieces[GEOMETRY_MAX_PIECES];
 };
 
 /* 0; -EINVAL as config_check(); -EOVERFLOW: no address space is that large. */
 int geometry_init(struct geometry *geometry, const struct config *config);
 
-/* Whether both say the same of what is mapped, and where. */
+/* Whether both say the same of where the objects are mapped. */
 bool geometry_is_same_plan(const struct geometry *a, const struct geometry *b);
 
 /* Bytes of one ChunkManager with a bit for each of n_holders (a multiple of 64). */

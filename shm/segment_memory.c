@@ -29,7 +29,7 @@ void segment_memory_deinit(struct segment_memory *memory)
 {
 	if (!memory)
 		return;
-	/* One call takes all pieces, and what lies between them. */
+	/* One call takes both objects, and what lies between them. */
 	if (memory->base)
 		munmap(memory->base, memory->size);
 	segment_memory_close_fds(memory);
@@ -94,70 +94,13 @@ static int reserve(uint64_t size, uint64_t align, unsigned char **ret_base)
 	return 0;
 }
 
-/* At its place and nowhere else. Return: 0; -EEXIST something is there; -errno of mmap(2). */
-static int map_piece(unsigned char *base, const struct geometry_piece *piece, int fd,
-		     enum segment_access access, int fixed)
-{
-	int protection = access == SEGMENT_READ_ONLY ? PROT_READ : PROT_READ | PROT_WRITE;
-	void *at = mmap(base + piece->off, piece->bytes, protection, MAP_SHARED | fixed, fd,
-			(off_t)piece->file_off);
-
-	if (at == MAP_FAILED)
-		return -errno;
-	/* A kernel that does not know MAP_FIXED_NOREPLACE takes the address as a wish. */
-	if (at != base + piece->off) {
-		munmap(at, piece->bytes);
-		return -EEXIST;
-	}
-	return 0;
-}
-
-/* Return: 0, or as map_piece(); *ret_failed: of which piece, and those behind it are not tried. */
-static int map_pieces(unsigned char *base, const struct geometry *plan, struct segment_fds fds,
-		      enum segment_access access, enum segment_access data_access, int fixed,
-		      const struct geometry_piece **ret_failed)
-{
-	int r = 0;
-
-	for (uint32_t i = 0; r == 0 && i < plan->n_pieces; i++) {
-		const struct geometry_piece *piece = &plan->pieces[i];
-
-		if (piece->object == GEOMETRY_CONTROL)
-			r = map_piece(base, piece, fds.control, access, fixed);
-		else if (fds.data >= 0)
-			r = map_piece(base, piece, fds.data, data_access, fixed);
-		if (r < 0)
-			*ret_failed = piece;
-	}
-	return r;
-}
-
-/* Whether nothing of the range stays free once the pieces are there. */
-static bool is_without_gaps(const struct geometry *plan, struct segment_fds fds)
-{
-	uint64_t end = 0;
-
-	for (uint32_t i = 0; i < plan->n_pieces && plan->pieces[i].off == end; i++)
-		end += plan->pieces[i].bytes;
-	return end == plan->total_size && fds.data >= 0;
-}
-
-/*
- * Into a range that was free a moment ago. To map into one that is held, the kernel takes away and
- * splits what holds it, for each piece anew. Source: 125 pieces in 255 us instead of 381.
- * Return: 0; -EEXIST somebody else maps at the same time, and nothing was done; as mmap(2).
- */
-static int map_free(unsigned char *base, const struct geometry *plan, struct segment_fds fds,
-		    enum segment_access access, enum segment_access data_access)
-{
-	const struct geometry_piece *failed;
-	int r = map_pieces(base, plan, fds, access, data_access, MAP_FIXED_NOREPLACE, &failed);
-
-	/* From there on it may be somebody else's. */
-	if (r < 0 && failed->off > 0)
-		munmap(base, failed->off);
-	return r;
-}
+/* A part of that range: one object, all of it. */
+struct part {
+	int fd;
+	enum segment_access access;
+	uint64_t off;
+	uint64_t bytes;
+};
 
 /*
  * A mmap(2) with MAP_FIXED that fails may have unmapped what was there (before Linux 6.12, where
@@ -178,9 +121,8 @@ static bool is_still_ours(unsigned char *at, uint64_t bytes, int error)
 	return error != -ENOMEM && error != -EPERM;
 }
 
-/* Give back a range that is held, but for the place of a piece that may be held no more. */
-static void unmap_around(unsigned char *base, uint64_t size, const struct geometry_piece *failed,
-			 int error)
+/* Give back a range that is held, but for the place of a part that may be held no more. */
+static void unmap_around(unsigned char *base, uint64_t size, const struct part *failed, int error)
 {
 	uint64_t end = failed->off + failed->bytes;
 
@@ -194,32 +136,37 @@ static void unmap_around(unsigned char *base, uint64_t size, const struct geomet
 		munmap(base + end, size - end);
 }
 
+static int map_part(unsigned char *base, const struct part *part)
+{
+	int protection = part->access == SEGMENT_READ_ONLY ? PROT_READ : PROT_READ | PROT_WRITE;
+
+	return mmap(base + part->off, part->bytes, protection, MAP_SHARED | MAP_FIXED, part->fd,
+		    0) == MAP_FAILED ? -errno : 0;
+}
+
 static int map_range(const struct geometry *plan, struct segment_fds fds,
 		     enum segment_access access, enum segment_access data_access,
 		     unsigned char **ret_base)
 {
-	const struct geometry_piece *failed;
-	unsigned char *base;
-	int r;
+	const struct part parts[] = {
+		{ fds.control, access, 0, plan->control_bytes },
+		{ fds.data, data_access, plan->data_off, plan->data_bytes },
+	};
+	const size_t n_parts = fds.data >= 0 ? 2 : 1;
+	unsigned char *base = NULL;
+	int r = reserve(plan->total_size, plan->data_align, &base);
 
-	r = reserve(plan->total_size, plan->data_align, &base);
-	if (r == 0 && is_without_gaps(plan, fds)) {
-		munmap(base, plan->total_size);
-		r = map_free(base, plan, fds, access, data_access);
-		if (r == 0)
-			*ret_base = base;
-		if (r != -EEXIST)
-			return r;
-		r = reserve(plan->total_size, plan->data_align, &base);
-	}
 	if (r < 0)
 		return r;
-	r = map_pieces(base, plan, fds, access, data_access, MAP_FIXED, &failed);
-	if (r < 0)
-		unmap_around(base, plan->total_size, failed, r);
-	else
-		*ret_base = base;
-	return r;
+	for (size_t i = 0; i < n_parts; i++) {
+		r = map_part(base, &parts[i]);
+		if (r < 0) {
+			unmap_around(base, plan->total_size, &parts[i], r);
+			return r;
+		}
+	}
+	*ret_base = base;
+	return 0;
 }
 
 /*
@@ -434,21 +381,22 @@ int segment_take_space(int fd, uint64_t size, segment_progress_fn progress, void
 	return 0;
 }
 
-/* Of a part of all that is to be done. */
-struct part {
+/* Of one object, when both are to be done. */
+struct share {
 	segment_progress_fn progress;
 	void *userdata;
 	uint64_t before_bytes;
 	uint64_t total_bytes;
 };
 
-static bool part_progress(uint64_t done_bytes, uint64_t total_bytes, void *userdata)
+static bool share_progress(uint64_t done_bytes, uint64_t total_bytes, void *userdata)
 {
-	const struct part *part = userdata;
+	const struct share *share = userdata;
 
 	(void)total_bytes;
-	return !part->progress ||
-	       part->progress(part->before_bytes + done_bytes, part->total_bytes, part->userdata);
+	return !share->progress ||
+	       share->progress(share->before_bytes + done_bytes, share->total_bytes,
+			       share->userdata);
 }
 
 /* Control last: an object that is long enough has another that is, too. */
@@ -457,65 +405,60 @@ static int take_spaces(const struct segment_memory *memory, segment_progress_fn 
 {
 	const uint64_t control_bytes = memory->plan->control_bytes;
 	const uint64_t data_bytes = memory->plan->data_bytes;
-	struct part part = {
+	struct share share = {
 		.progress = progress,
 		.userdata = userdata,
 		.total_bytes = control_bytes + data_bytes,
 	};
-	int r = segment_take_space(memory->data_fd, data_bytes, part_progress, &part);
+	int r = segment_take_space(memory->data_fd, data_bytes, share_progress, &share);
 
-	part.before_bytes = data_bytes;
-	return r < 0 ? r : segment_take_space(memory->fd, control_bytes, part_progress, &part);
+	share.before_bytes = data_bytes;
+	return r < 0 ? r : segment_take_space(memory->fd, control_bytes, share_progress, &share);
 }
 
 /* ---- pages ---- */
 
-/* Huge pages and nodes are for data alone. */
-static struct pages pages_of(const struct pages *pages, enum geometry_object object)
+static struct pages_range control_of(const struct segment_memory *memory)
 {
-	return object == GEOMETRY_DATA ? *pages
-				       : (struct pages){ .prefault = pages->prefault,
-							 .lock = pages->lock };
+	return (struct pages_range){ memory->base, memory->plan->control_bytes };
 }
 
-static int each_piece(const struct segment_memory *memory, const struct pages *pages,
-		      int (*fn)(const struct pages *pages, void *base, uint64_t size_bytes))
+static struct pages_range data_of(const struct segment_memory *memory)
 {
-	int r = 0;
+	return (struct pages_range){
+		(unsigned char *)memory->base + memory->plan->data_off, memory->plan->data_bytes
+	};
+}
 
-	for (uint32_t i = 0; r == 0 && i < memory->plan->n_pieces; i++) {
-		const struct geometry_piece *piece = &memory->plan->pieces[i];
-		const struct pages own = pages_of(pages, piece->object);
+static int each_object(const struct segment_memory *memory, const struct pages *pages,
+		       int (*fn)(const struct pages *pages, void *base, uint64_t size_bytes))
+{
+	/* Huge pages and nodes are for data alone. */
+	const struct pages plain = { .prefault = pages->prefault, .lock = pages->lock };
+	const struct pages_range control = control_of(memory), data = data_of(memory);
+	int r = fn(&plain, control.base, control.bytes);
 
-		r = fn(&own, (unsigned char *)memory->base + piece->off, piece->bytes);
-	}
-	return r;
+	return r < 0 ? r : fn(pages, data.base, data.bytes);
 }
 
 int segment_memory_lock(const struct segment_memory *memory, const struct pages *pages)
 {
-	return each_piece(memory, pages, pages_lock);
+	return each_object(memory, pages, pages_lock);
 }
 
 int segment_memory_fill(const struct segment_memory *memory, const struct pages *pages,
 			segment_progress_fn progress, void *userdata)
 {
-	const struct geometry *plan = memory->plan;
-	struct pages_range ranges[GEOMETRY_MAX_PIECES];
+	const struct pages_range ranges[] = { control_of(memory), data_of(memory) };
 
-	for (uint32_t i = 0; i < plan->n_pieces; i++)
-		ranges[i] = (struct pages_range){
-			.base = (unsigned char *)memory->base + plan->pieces[i].off,
-			.bytes = plan->pieces[i].bytes,
-		};
-	return pages_fill(pages, ranges, plan->n_pieces, progress, userdata);
+	return pages_fill(pages, ranges, 2, progress, userdata);
 }
 
 /* Mapped before it has its space: a policy and a lock must be there when the pages come. */
 static int take_pages(const struct segment_memory *memory, const struct pages *pages,
 		      segment_progress_fn progress, void *userdata)
 {
-	int r = each_piece(memory, pages, pages_prepare);
+	int r = each_object(memory, pages, pages_prepare);
 
 	if (r < 0)
 		return r;

@@ -5,9 +5,9 @@
  *	control		header, tables, index memory, ChunkManagers, rings
  *	data		the chunks of the data pools
  *
- * It knows of names, sizes, space and permissions, and where the pieces of both belong
- * (geometry.h); what stands in them is segment.h. They are mapped into one range of addresses, so
- * whoever has its base finds everything where the geometry says. Whoever creates them takes all of
+ * It knows of names, sizes, space and permissions, and where both belong (geometry.h); what
+ * stands in them is segment.h. They are mapped into one range of addresses, so whoever has its base
+ * finds everything where the geometry says. Whoever creates them takes all of
  * their space, so that nobody meets a SIGBUS later.
  *
  *	/mempool-NAME...	control, for shm_open(3)
@@ -134,7 +134,7 @@ bool segment_name_is_valid(const char *shm_name);
  *
  * Return: 0; -ENODATA an object is shorter; -EBADF no regular file; -EACCES it was not opened for
  *	   that; -ENOLCK the process locks its memory, and may not lock as much (EAGAIN of mmap(2));
- *	   -EINVAL pieces do not begin at pages of this kernel, or of the object; -ENOMEM; -errno.
+ *	   -EINVAL data does not begin at a page of this kernel, or of the object; -ENOMEM; -errno.
  */
 int segment_map_fds(struct segment_fds fds, const struct geometry *geometry,
 		    enum segment_access access, enum segment_access data_access,

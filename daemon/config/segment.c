@@ -757,24 +757,20 @@ static void warn_topics(struct conf_reader *reader, const struct draft *draft)
 	}
 }
 
-/* What huge pages take beyond the chunks, where that is more than a tenth of a pool. */
+/* What huge pages take beyond the chunks, where that is more than a tenth of them. */
 static void warn_rounding(struct conf_reader *reader, const struct draft *draft)
 {
 	const struct config *shape = &draft->segment->shape;
 	const uint64_t border = shape->data_align;
+	uint64_t used = 0, taken;
 
-	for (size_t i = 0; i < shape->n_pools && border > shape->page_bytes; i++) {
-		const struct config_pool *pool = &shape->pools[i];
-		uint64_t stride = config_stride(pool), used = pool->n_chunks * stride;
-		uint64_t taken = (used + border - 1) / border * border;
-
-		if (taken - used <= used / 10)
-			continue;
+	for (size_t i = 0; i < shape->n_pools; i++)
+		used += shape->pools[i].n_chunks * config_stride(&shape->pools[i]);
+	taken = (used + border - 1) / border * border;
+	if (border > shape->page_bytes && taken - used > used / 10)
 		conf_warn(reader, draft->pools,
-			  "the %spool of %" PRIu64 " bytes takes %" PRIu64 " MiB of huge pages for %"
-			  PRIu64 " KiB of chunks: %" PRIu64 " chunks would have room there",
-			  pool->is_reserve ? "reserve of the " : "", pool->chunk_size, taken >> 20, used >> 10, taken / stride);
-	}
+			  "the pools take %" PRIu64 " MiB of huge pages for %" PRIu64 " KiB of chunks: "
+			  "larger pools would use what is left", taken >> 20, used >> 10);
 }
 
 static int read_segment(struct conf_reader *reader, const struct conf_node *node,

@@ -178,7 +178,8 @@ static void fence_segment(struct arena *a, const struct segment *segment)
 	for (uint32_t i = 0; i <= geometry->n_pools; i++) {
 		const struct geometry_pool *pool = &geometry->pools[i];
 
-		fence_part(&fence, pool->data_off, pool->n_chunks * pool->stride);
+		if (i == geometry->n_pools)
+			fence_part(&fence, pool->data_off, pool->n_chunks * pool->stride);
 		fence_part(&fence, pool->index_off, pool_index_bytes(pool->n_chunks, geometry->has_stamps &&
 								     i < geometry->n_pools));
 	}
@@ -192,6 +193,9 @@ static void fence_segment(struct arena *a, const struct segment *segment)
 		   geometry->n_rings * geometry->n_holders / 8);
 	fence_part(&fence, geometry->end_words_off, geometry->n_ends * sizeof(uint64_t));
 	fence_part(&fence, geometry->ends_off, geometry->n_ends * sizeof(struct mempool_end));
+	for (uint32_t i = 0; i < geometry->n_pools; i++)
+		fence_part(&fence, geometry->pools[i].data_off,
+			   geometry->pools[i].n_chunks * geometry->pools[i].stride);
 	fence_part(&fence, geometry->total_size, 0);
 }
 

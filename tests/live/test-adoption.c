@@ -231,7 +231,7 @@ START_TEST(test_segment_of_junk_is_restored)
 	segment = wire_map(&first);
 	fixture_kill(&fixture);
 	close(fd);
-	for (k = 0; k < segment->geometry.slots_off && k < segment->geometry.pools[0].data_off; k++)
+	for (k = 0; k < segment->geometry.pools[0].index_off; k++)
 		((unsigned char *)segment->memory.base)[k] = (unsigned char)rand_r(&seed);
 	for (id = 100; id < segment->n_holders; id++)
 		atomic_store(&segment->holders[id].state, MEMPOOL_HOLDER_LIVE);

@@ -539,9 +539,9 @@ static void endure(const struct actor *actors, int n, int64_t ns)
 }
 
 /* Members may be writing: each word is loaded once. Return: how many have a stamp. */
-static uint64_t count_stamps(const unsigned char *piece, uint64_t size)
+static uint64_t count_stamps(const unsigned char *data, uint64_t size)
 {
-	const _Atomic uint64_t *words = (const void *)piece;
+	const _Atomic uint64_t *words = (const void *)data;
 	uint64_t n = 0;
 
 	for (uint64_t i = 0; i < size / 8; i++) {
@@ -559,20 +559,16 @@ static void check_data(int fd, const struct geometry *geometry)
 {
 	const size_t size = size_of(fd);
 	unsigned char *data = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
-	const struct geometry_piece *pieces[2];
-	uint32_t n = 0;
+	const uint64_t first_bytes = geometry->pools[1].data_off - geometry->pools[0].data_off;
+	const uint64_t second_bytes = geometry->data_bytes - first_bytes;
+	const unsigned char *second = data + first_bytes;
 
 	ck_assert_ptr_ne(data, MAP_FAILED);
-	for (uint32_t i = 0; i < geometry->n_pieces; i++)
-		if (geometry->pieces[i].object == GEOMETRY_DATA)
-			pieces[n++] = &geometry->pieces[i];
-	ck_assert_uint_eq(n, 2);
-	ck_assert_uint_gt(count_stamps(data + pieces[0]->file_off, pieces[0]->bytes), 0);
-	ck_assert_uint_eq(count_stamps(data + pieces[1]->file_off, pieces[1]->bytes),
-			  pieces[1]->bytes / 8);
-	for (uint64_t i = 0; i < pieces[1]->bytes / 8; i++)
-		ck_assert_uint_eq(((const uint64_t *)(data + pieces[1]->file_off))[i],
-				  stamp((uint32_t)(i % 512)));
+	ck_assert_uint_eq(geometry->n_pools, 2);
+	ck_assert_uint_gt(count_stamps(data, first_bytes), 0);
+	ck_assert_uint_eq(count_stamps(second, second_bytes), second_bytes / 8);
+	for (uint64_t i = 0; i < second_bytes / 8; i++)
+		ck_assert_uint_eq(((const uint64_t *)second)[i], stamp((uint32_t)(i % 512)));
 	munmap(data, size);
 }
 

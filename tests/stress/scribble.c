@@ -196,25 +196,13 @@ static void wait_for_living(const struct segment *segment, unsigned int n, const
 
 /* ---- the member ---- */
 
-static void scribble_range(uint64_t from, uint64_t to)
+/* All but the chunks of the data pools. */
+static void scribble(void)
 {
 	unsigned char *base = scribbled->memory.base;
 
-	for (uint64_t at = from; at < to; at++)
+	for (uint64_t at = 0; at < scribbled->geometry.control_bytes; at++)
 		base[at] = (unsigned char)random_number();
-}
-
-/* All but the chunk data of the data pools. */
-static void scribble(void)
-{
-	const struct geometry *geometry = &scribbled->geometry;
-	uint64_t at = 0;
-
-	for (uint32_t i = 0; i < geometry->n_pools; i++) {
-		scribble_range(at, geometry->pools[i].data_off);
-		at = geometry->pools[i].index_off;
-	}
-	scribble_range(at, geometry->total_size);
 }
 
 /* ---- rounds ---- */

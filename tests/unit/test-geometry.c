@@ -39,41 +39,27 @@ static uint64_t round_to(uint64_t value, uint64_t border)
 	return (value + border - 1) / border * border;
 }
 
-/* Side by side, at borders, with no more between them than that takes; each object is compact. */
-static void assert_pieces_are_sound(void)
+/* Chunks of all pools, one after the other, each at a page; to the end of the range. */
+static void assert_data_is_sound(void)
 {
-	uint64_t end = 0, bytes[2] = { 0 };
+	uint64_t end = geometry.data_off;
 
-	ck_assert_uint_eq(geometry.n_pieces, 2 * geometry.n_pools + 1);
-	for (uint32_t i = 0; i < geometry.n_pieces; i++) {
-		const struct geometry_piece *piece = &geometry.pieces[i];
-		uint64_t border = piece->object == GEOMETRY_DATA ? geometry.data_align
-								 : geometry.page_bytes;
+	ck_assert_uint_eq(geometry.data_off,
+			  round_to(geometry.control_bytes, geometry.data_align));
+	for (uint32_t i = 0; i < geometry.n_pools; i++) {
+		const struct geometry_pool *pool = &geometry.pools[i];
 
-		ck_assert_int_eq(piece->object, i % 2 ? GEOMETRY_DATA : GEOMETRY_CONTROL);
-		ck_assert_uint_gt(piece->bytes, 0);
-		ck_assert_uint_eq(piece->bytes % border, 0);
-		ck_assert_uint_eq(piece->off, round_to(end, border));
-		ck_assert_uint_eq(piece->file_off, bytes[piece->object]);
-		end = piece->off + piece->bytes;
-		bytes[piece->object] += piece->bytes;
+		ck_assert_uint_eq(pool->data_off, end);
+		end = round_to(end + pool->stride * pool->n_chunks, geometry.page_bytes);
 	}
-	ck_assert_uint_eq(geometry.total_size, end);
-	ck_assert_uint_eq(geometry.control_bytes, bytes[GEOMETRY_CONTROL]);
-	ck_assert_uint_eq(geometry.data_bytes, bytes[GEOMETRY_DATA]);
+	ck_assert_uint_eq(geometry.total_size, round_to(end, geometry.data_align));
+	ck_assert_uint_eq(geometry.data_bytes, geometry.total_size - geometry.data_off);
 }
 
-/* Whether that is in one piece, of the object. */
-static bool is_in_piece(uint32_t i, uint64_t from, uint64_t to)
-{
-	const struct geometry_piece *piece = &geometry.pieces[i];
-
-	return from >= piece->off && to <= piece->off + piece->bytes;
-}
-
-/* Everything in the guide's order, nothing over another, nothing past the end. */
+/* Control in the order of layout.md, nothing over another, nothing past the end. */
 static void assert_sound(void)
 {
+	const struct geometry_pool *managers = &geometry.pools[geometry.n_pools];
 	uint64_t end = MEMPOOL_PAGE_BYTES, total = 0;
 
 	ck_assert_uint_eq(geometry.pools_off, end);
@@ -82,7 +68,6 @@ static void assert_sound(void)
 	end += geometry.n_holders * sizeof(struct mempool_holder);
 	ck_assert_uint_eq(geometry.rings_off, end);
 	end += geometry.n_rings * sizeof(struct mempool_ring);
-	ck_assert(is_in_piece(0, 0, end));
 
 	for (uint32_t i = 0; i <= geometry.n_pools; i++) {
 		const struct geometry_pool *pool = &geometry.pools[i];
@@ -91,36 +76,28 @@ static void assert_sound(void)
 		ck_assert_uint_lt(pool->stride - pool->chunk_size, pool->alignment);
 		ck_assert_uint_eq(pool->stride % pool->alignment, 0);
 		ck_assert_uint_eq(pool->data_off % 4096, 0);
-		ck_assert_uint_ge(pool->data_off, end);
-		ck_assert_uint_eq(pool->index_off % 64, 0);
-		ck_assert_uint_ge(pool->index_off,
-				  pool->data_off + pool->stride * pool->n_chunks);
-		end = pool->index_off + pool_index_bytes(pool->n_chunks, geometry.has_stamps &&
-								 i < geometry.n_pools);
-		if (i == geometry.n_pools) {
-			ck_assert(is_in_piece(2 * i, pool->data_off, end));
-			continue;
+		if (pool == managers) {
+			ck_assert_uint_ge(pool->data_off, end);
+			end = pool->data_off + pool->stride * pool->n_chunks;
+		} else {
+			total += pool->n_chunks;
 		}
-		total += pool->n_chunks;
-		ck_assert_uint_eq(pool->data_off, geometry.pieces[2 * i + 1].off);
-		ck_assert(is_in_piece(2 * i + 1, pool->data_off,
-				      pool->data_off + pool->stride * pool->n_chunks));
-		ck_assert(is_in_piece(2 * i + 2, pool->index_off, end));
+		ck_assert_uint_eq(pool->index_off, round_to(end, 64));
+		end = pool->index_off + pool_index_bytes(pool->n_chunks, geometry.has_stamps &&
+								 pool != managers);
 	}
-	ck_assert_uint_eq(geometry.pools[geometry.n_pools].n_chunks, total);
+	ck_assert_uint_eq(managers->n_chunks, total);
 	ck_assert_uint_ge(geometry.slots_off, end);
 	ck_assert_uint_eq(geometry.slots_off % 64, 0);
-	ck_assert(is_in_piece(2 * geometry.n_pools, geometry.slots_off, geometry.pollers_off));
-	ck_assert(is_in_piece(2 * geometry.n_pools, geometry.pollers_off,
-			      geometry.pollers_off + geometry.n_rings * (geometry.n_holders / 8)));
+	ck_assert_uint_ge(geometry.pollers_off, geometry.slots_off);
 	ck_assert_uint_ge(geometry.end_words_off,
 			  geometry.pollers_off + geometry.n_rings * (geometry.n_holders / 8));
 	ck_assert_uint_eq(geometry.end_words_off % 64, 0);
 	ck_assert_uint_eq(geometry.ends_off, geometry.end_words_off + 8 * geometry.n_ends);
 	ck_assert_uint_eq(geometry.ends_off % 64, 0);
-	ck_assert(is_in_piece(2 * geometry.n_pools, geometry.end_words_off,
-			      geometry.ends_off + 64 * geometry.n_ends));
-	assert_pieces_are_sound();
+	ck_assert_uint_ge(geometry.control_bytes, geometry.ends_off + 64 * geometry.n_ends);
+	ck_assert_uint_eq(geometry.control_bytes % geometry.page_bytes, 0);
+	assert_data_is_sound();
 }
 
 START_TEST(test_geometry_of_the_guide)
@@ -134,17 +111,18 @@ START_TEST(test_geometry_of_the_guide)
 	ck_assert_uint_eq(geometry.pools[2].stride, 4096);
 	/* Header page, 4 pool records and 256 holder records of 128 bytes: 37376. */
 	ck_assert_uint_eq(geometry.rings_off, 37376);
-	ck_assert_uint_eq(geometry.pools[0].data_off, 40960);
-	/* 10000 * 128, in pages: 1282048. 157 leaves and 3 words of summary, in lines: 1280 + 64;
-	 * 16 a chunk; in pages: 163840. */
-	ck_assert_uint_eq(geometry.pools[0].index_off, 40960 + 1282048);
+	ck_assert_uint_eq(geometry.pools[0].index_off, 37376);
+	/* 157 leaves and 3 words of summary, in lines: 1280 + 64; 16 a chunk. */
 	ck_assert_uint_eq(pool_index_bytes(10000, false), 1280 + 64 + 160000);
-	ck_assert_uint_eq(geometry.pools[1].data_off, 40960 + 1282048 + 163840);
+	ck_assert_uint_eq(geometry.pools[1].index_off, 37376 + 161344);
+	ck_assert_uint_eq(geometry.pools[0].data_off, geometry.data_off);
+	/* 10000 * 128, in pages. */
+	ck_assert_uint_eq(geometry.pools[1].data_off, geometry.data_off + 1282048);
 	/* The ChunkManagers: as many as chunks, each with 256 bits. */
 	ck_assert_uint_eq(geometry.pools[3].n_chunks, 16000);
 	ck_assert_uint_eq(geometry.pools[3].chunk_size, 40);
 	ck_assert_uint_eq(segment_size_bytes(&config), geometry.total_size);
-	ck_assert_uint_eq(geometry.total_size, 11702272);
+	ck_assert_uint_eq(geometry.total_size, 11698176);
 }
 END_TEST
 
@@ -234,7 +212,7 @@ START_TEST(test_geometry_rings_follow)
 	uint64_t without;
 
 	make(guide, 3);
-	without = geometry.total_size;
+	without = geometry.control_bytes;
 	ck_assert_int_eq(config_add_ring(&config, "frames", MEMPOOL_RING_QUEUE, 1024), 0);
 	ck_assert_int_eq(config_add_ring(&config, "camera", MEMPOOL_RING_TOPIC, 2), 0);
 	ck_assert_int_eq(geometry_init(&geometry, &config), 0);
@@ -243,8 +221,8 @@ START_TEST(test_geometry_rings_follow)
 	ck_assert_uint_eq(geometry.n_topics, 1);
 	ck_assert_uint_eq(geometry_ring_bytes(1024), 8192);
 	ck_assert_uint_eq(geometry_ring_bytes(2), 64);
-	ck_assert_uint_ge(geometry.total_size, without + 8192);
-	ck_assert_uint_ge(geometry.total_size, geometry.slots_off + 8192 + 64);
+	ck_assert_uint_ge(geometry.control_bytes, without + 8192);
+	ck_assert_uint_ge(geometry.control_bytes, geometry.slots_off + 8192 + 64);
 }
 END_TEST
 
@@ -287,11 +265,10 @@ START_TEST(test_geometry_pools_over_4_gib)
 
 	make(pools, 3);
 	assert_sound();
-	ck_assert_uint_eq(geometry.pools[0].index_off - geometry.pools[0].data_off,
+	ck_assert_uint_eq(geometry.pools[1].data_off - geometry.pools[0].data_off,
 			  UINT64_C(1) << 38);
-	ck_assert_uint_eq(geometry.pools[1].index_off - geometry.pools[1].data_off,
+	ck_assert_uint_eq(geometry.pools[2].data_off - geometry.pools[1].data_off,
 			  UINT64_C(3) << 32);
-	ck_assert_uint_gt(geometry.pools[2].data_off, (UINT64_C(1) << 38) + (UINT64_C(3) << 32));
 }
 END_TEST
 
@@ -365,7 +342,7 @@ START_TEST(test_geometry_traces_take_nothing_unless_kept)
 		ck_assert_uint_eq(geometry.pools[i].traces_off, end);
 		end += geometry.pools[i].n_chunks * sizeof(struct mempool_trace);
 	}
-	ck_assert_uint_le(end, geometry.total_size);
+	ck_assert_uint_le(end, geometry.control_bytes);
 	ck_assert_uint_le(geometry.control_bytes,
 			  without + (end - geometry.modules_off) + 2 * geometry.page_bytes);
 }

@@ -221,7 +221,7 @@ START_TEST(test_space_memory_is_short)
 	assert_space(0, "");
 	set_chunks(1536 * MIB, 1);
 	assert_space(-ENOMEM, "not enough memory: it needs 1.5 GiB, 1.5 GiB are available: "
-			      "48.0 KiB missing");
+			      "44.0 KiB missing");
 	/* What is locked cannot be swapped. */
 	set_chunks(1024 * MIB, 2);
 	assert_space(-ENOMEM, "not enough memory: it needs 2.0 GiB, 1.5 GiB are available: "
