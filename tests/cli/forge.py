@@ -33,25 +33,15 @@ def number(data, kind, at):
     return struct.unpack_from(kind, data, at)[0]
 
 
-def in_control(data, off):
-    """where that stands in the object of control, from which the chunks of data are left out"""
-    left_out = 0
-    for i in range(number(data, "I", N_POOLS)):
-        data_off, index_off = struct.unpack_from("QQ", data, number(data, "Q", POOLS_OFF) +
-                                                 i * POOL_BYTES + 16)
-        left_out += index_off - data_off if data_off < off else 0
-    return off - left_out
-
-
 def pool(data, i):
-    """stride, where the chunks stand (of data pools: in control, no place), where the entries
-    stand, how many"""
+    """stride, where the chunks stand (those of data pools are in the other object), where the
+    entries stand, how many"""
     at = number(data, "Q", POOLS_OFF) + i * POOL_BYTES
     _, stride, data_off, index_off, n_chunks = struct.unpack_from("QQQQI", data, at)
     leaves = (n_chunks + 63) // 64
     roots = (leaves + 63) // 64
     words = (leaves + 7) // 8 * 8 + (roots + 7) // 8 * 8
-    return stride, in_control(data, data_off), in_control(data, index_off) + words * 8, n_chunks
+    return stride, data_off, index_off + words * 8, n_chunks
 
 
 def forge_shape(path, source):

@@ -27,7 +27,7 @@ hold() {
 
 # says COMMAND: what it prints of the segment, with names for what differs, blanks as one
 says() {
-	"$ctl" "$@" 2>&1 | sed -e "s/$name/NAME/g" -e "s/\b$daemon\b/DAEMON/" \
+	"$ctl" "$@" 2>&1 | sed -e "s/$name/NAME/g" -e "s/, [0-9.]* KiB, ready/, SIZE, ready/" -e "s/\b$daemon\b/DAEMON/" \
 		-e "s/\b$worker\b/WORKER/" -e "s/\b$camera\b/CAMERA/" \
 		-e 's/[0-9][0-9]:[0-9][0-9]:[0-9][0-9]/hh:mm:ss/' -e 's/[█░]*//g' |
 		tr -s ' ' | sed -e 's/^ //' -e 's/ $//'
@@ -46,14 +46,14 @@ worker=$!
 hold camera publish camera 4096 send frames 4096 share 4096 1 exhaust 4096
 camera=$!
 
-check 'pools' same "NAME: /mempool-NAME.1, generation 1, 96.0 KiB, ready
+check 'pools' same "NAME: /mempool-NAME.1, generation 1, SIZE, ready
 
 POOL SIZE TOTAL USED PEAK EXHAUSTED LARGER
 0 100 10 10 10 0 2 100%
 1 1024 20 3 3 0 0 15%
 2 4096 5 5 5 1 0 100%" "$(says pools)"
 
-check 'holders: the largest first' same "NAME: /mempool-NAME.1, generation 1, 96.0 KiB, ready
+check 'holders: the largest first' same "NAME: /mempool-NAME.1, generation 1, SIZE, ready
 
 PID NAME SINCE POOL CHUNKS BYTES GIVEN SHARED
 CAMERA camera hh:mm:ss 2 2 8.0 KiB 0 1
@@ -70,13 +70,13 @@ POOL SIZE TOTAL FREE USED ALONE IN FLIGHT SHARED
 1 1024 20 17 3 3 0 0
 2 4096 5 0 5 2 1 2" "$(says holders)"
 
-check 'queues' same "NAME: /mempool-NAME.1, generation 1, 96.0 KiB, ready
+check 'queues' same "NAME: /mempool-NAME.1, generation 1, SIZE, ready
 
 QUEUE CAPACITY MESSAGES SENT RECEIVED CHUNKS BYTES SND RCV
 frames 8 1 1 0 1 4.0 KiB 0 0
 idle 2 0 0 0 0 0 B 0 0" "$(says queues)"
 
-check 'topics' same "NAME: /mempool-NAME.1, generation 1, 96.0 KiB, ready
+check 'topics' same "NAME: /mempool-NAME.1, generation 1, SIZE, ready
 
 TOPIC CAPACITY MESSAGES PUBLISHED YIELDED CHUNKS BYTES SUBS
 camera 4 1 1 0 1 4.0 KiB 0" "$(says topics)"

@@ -93,9 +93,9 @@ poke() {
 	python3 - "$object" "$1" <<'POKE'
 import struct, sys
 with open(sys.argv[1], 'r+b') as segment:
-    segment.seek(4096 + 16)                             # data_off of the first pool record
-    data_off, = struct.unpack('Q', segment.read(8))     # in its place: the index memory
-    segment.seek(data_off + 1280 + 64)                  # behind the bitmaps of 10000
+    segment.seek(4096 + 24)                             # index_off of the first pool record
+    index_off, = struct.unpack('Q', segment.read(8))
+    segment.seek(index_off + 1280 + 64)                 # behind the bitmaps of 10000
     word, = struct.unpack('Q', segment.read(8))
     segment.seek(-8, 1)
     segment.write(struct.pack('Q', word >> 32 << 32 | int(sys.argv[2], 0)))
