@@ -16,6 +16,8 @@ build=$(realpath "$1")
 name=demo-$$
 dir=$(mktemp -d "${TMPDIR:-/tmp}/mempool-demo.XXXXXX")
 export MEMPOOL_SOCKET=$dir/mempoold.sock
+# A service manager that runs this is not the one that mempoold is to talk to.
+unset NOTIFY_SOCKET RUNTIME_DIRECTORY
 daemon='' consumer='' producer=''
 
 say() { printf '\n== %s\n' "$*"; }

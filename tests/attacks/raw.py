@@ -172,11 +172,17 @@ class Daemon:
     def command(self, *arguments):
         return [self.path, "-f", "-c", self.config_path, *arguments]
 
+    @staticmethod
+    def inherited():
+        """The environment, without what a service manager of our own says."""
+        return {name: value for name, value in os.environ.items()
+                if name not in ("NOTIFY_SOCKET", "RUNTIME_DIRECTORY")}
+
     def run(self, *arguments):
         """Run it to its end, as with --remove. Return: its exit status."""
         with open(self.log_path, "ab") as log:
             return subprocess.run(self.command(*arguments), stderr=log, stdout=log,
-                                  check=False).returncode
+                                  env=self.inherited(), check=False).returncode
 
     def spawn(self, before_exec=None):
         """Start it, and return a socket on which it says how far it is."""
@@ -190,7 +196,7 @@ class Daemon:
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 self.command(), stderr=log, stdout=log, preexec_fn=before_exec,
-                env={**os.environ, **self.environment, "NOTIFY_SOCKET": notify_path})
+                env={**self.inherited(), **self.environment, "NOTIFY_SOCKET": notify_path})
         return notify
 
     def start(self, before_exec=None):

@@ -8,6 +8,8 @@
 # gone at the end. `finish` ends the test with 0 if every check held.
 set -uo pipefail
 export LC_ALL=C.UTF-8
+# A service manager of our own, as in a container, is not the one that it is to talk to.
+unset NOTIFY_SOCKET RUNTIME_DIRECTORY
 # shellcheck source-path=SCRIPTDIR source=../support/within.sh
 . "${BASH_SOURCE[0]%/*}/../support/within.sh"
 

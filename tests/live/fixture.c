@@ -361,6 +361,9 @@ static pid_t spawn(struct fixture *fixture, const char *const *arguments)
 		close(log_fd);
 	/* A finding of the sanitizer is to end it. */
 	setenv("UBSAN_OPTIONS", "halt_on_error=1", 0);
+	/* A service manager of our own, as in a container, is not the one it is to talk to. */
+	unsetenv("NOTIFY_SOCKET");
+	unsetenv("RUNTIME_DIRECTORY");
 	/* Another user may not be let into the folder of the build. */
 	program_fd = open(MEMPOOLD, O_RDONLY | O_CLOEXEC);
 	if (fixture->in_child)

@@ -182,6 +182,8 @@ static void run(const struct private_daemon *daemon, pid_t parent)
 	dup2(log_fd, STDOUT_FILENO);
 	dup2(log_fd, STDERR_FILENO);
 	setenv("NOTIFY_SOCKET", daemon->notify_path, 1);
+	/* A service manager of our own is not its. */
+	unsetenv("RUNTIME_DIRECTORY");
 	execl(path, path, "--config", daemon->config_path, "--foreground", NULL);
 	_exit(127);
 }
