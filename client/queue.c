@@ -117,17 +117,23 @@ seal(const struct mempool_queue *queue, struct cache *cache, void *chunk, size_t
 
 /*
  * Not sent after all: to OWNED(me), of the same incarnation, since nobody saw the handle. A
- * store: what is SENT to a queue, and not in it, nobody else moves while we live.
+ * store: what is SENT to a queue, and not in it, nobody else moves while we live. All is found again
+ * from the chunk, behind seal(): what a send keeps for this, it pays for each time.
  */
-static __attribute__((noinline)) void unseal(const struct mempool_queue *queue, struct cache *cache,
-					     uint64_t handle)
+static __attribute__((noinline)) void unseal(struct cache *cache, const void *chunk)
 {
-	const struct pool *pool = pool_of(queue, handle);
-	uint64_t owned = word_make(handle_generation(handle), MEMPOOL_OWNED, cache->holder);
+	const struct pool *pool = &cache->last->pool;
+	uint64_t offset = (uintptr_t)chunk - (uintptr_t)pool->data;
+	struct chunk_ref ref = { pool->id, (uint32_t)(offset / pool->stride) };
+	_Atomic uint64_t *word = &pool->entries[ref.index].word;
+	uint64_t owned;
 
-	atomic_store_explicit(&pool->entries[handle_index(handle)].word, owned,
-			      memory_order_release);
-	trace_kept(cache, handle, owned);
+	/* Relaxed: what seal() wrote. */
+	owned = word_make(word_generation(atomic_load_explicit(word, memory_order_relaxed)),
+			  MEMPOOL_OWNED, cache->holder);
+	stamp_void(pool, ref.index);
+	atomic_store_explicit(word, owned, memory_order_release);
+	trace_kept(cache, ref, owned);
 }
 
 static inline __attribute__((always_inline)) int
@@ -150,9 +156,7 @@ seal_and_push(struct mempool_queue *queue, struct cache *cache, void *chunk, siz
 	cache->n_moved--;
 	r = queue_push(&queue->queue, handle);
 	if (unlikely(r < 0)) {
-		if (has_stamps)
-			stamp_void(pool_of(queue, handle), handle_index(handle));
-		unseal(queue, cache, handle);
+		unseal(cache, chunk);
 		cache->n_moved++;
 	}
 	return r;
@@ -642,11 +646,10 @@ PUBLIC int mempool_queue_send(struct mempool_queue *queue, void *chunk, size_t l
 	if (unlikely(!sends_plainly(queue)))
 		return send_slowly(queue, chunk, length, timeout_ns, false);
 	r = send_plainly(queue, cache, chunk, length);
-	if (likely(r == 0)) {
-		wake(queue, &queue->queue.ring->filled);
-		return 0;
-	}
-	return r == -EAGAIN ? send_slowly(queue, chunk, length, timeout_ns, true) : r;
+	if (unlikely(r < 0))
+		return r == -EAGAIN ? send_slowly(queue, chunk, length, timeout_ns, true) : r;
+	wake(queue, &queue->queue.ring->filled);
+	return 0;
 }
 
 /* So often the queue may be full, and empty when we look for the oldest message. */
@@ -718,15 +721,16 @@ PUBLIC int mempool_queue_receive(struct mempool_queue *queue, void **ret_chunk,
 				 size_t *ret_length, int64_t timeout_ns)
 {
 	struct cache *cache = cache_current;
+	uint64_t handle;
 	int r;
 
 	if (unlikely(!ret_chunk || !receives_plainly(queue)))
 		return receive_slowly(queue, ret_chunk, ret_length, timeout_ns, false, CALL_SITE);
-	r = receive_once(queue, cache, ret_chunk, ret_length);
-	if (likely(r == 0)) {
-		wake(queue, &queue->queue.ring->emptied);
-		return 0;
-	}
-	return r == -EAGAIN ? receive_slowly(queue, ret_chunk, ret_length, timeout_ns, true, CALL_SITE)
-			    : r;
+	r = queue_pop(&queue->queue, cache->holder, &handle);
+	if (unlikely(r < 0))
+		return r == -EAGAIN ? receive_slowly(queue, ret_chunk, ret_length, timeout_ns, true, CALL_SITE)
+				    : r;
+	receive(queue, cache, handle, ret_chunk, ret_length);
+	wake(queue, &queue->queue.ring->emptied);
+	return 0;
 }

@@ -41,11 +41,10 @@ static inline void trace_came_many(void *const *chunks, size_t n, const void *si
 }
 
 /* What was not sent after all, and is OWNED by us again, under the next generation. */
-static inline void trace_kept(const struct cache *cache, uint64_t handle, uint64_t owned)
+static inline void trace_kept(const struct cache *cache, struct chunk_ref chunk, uint64_t owned)
 {
 	if (unlikely(cache->tracer != NULL))
-		trace_renew(cache_client(cache)->segment,
-			    (struct chunk_ref){ handle_pool(handle), handle_index(handle) }, owned);
+		trace_renew(cache_client(cache)->segment, chunk, owned);
 }
 
 /**
