@@ -431,6 +431,44 @@ START_TEST(test_stamp_of_the_oldest_is_told)
 }
 END_TEST
 
+/* A message that yields leaves its stamp, those that stay keep theirs, and the next one in the chunk has its own. */
+START_TEST(test_stamp_of_a_topic_that_yields)
+{
+	struct mempool_subscriber *reader = subscribe(receiver, "camera", 0);
+	uint64_t before, after, missed;
+	void *others[N_CHUNKS], *chunk;
+	const void *message;
+	int n = 0;
+
+	ck_assert_int_eq(mempool_topic_publish(topic, chunk_of(sender), 1), 0);
+	before = later();
+	ck_assert_int_eq(mempool_topic_publish(topic, chunk_of(sender), 1), 0);
+	after = later();
+	while (n < N_CHUNKS - CAPACITY)
+		others[n++] = chunk_of(sender);
+	chunk = chunk_of(sender);
+	must_have_none(sender, chunk);
+	must_be_oldest(3, before, after);
+	ck_assert_int_eq(mempool_subscriber_next(reader, &message, NULL, &missed, 0), 0);
+	ck_assert_uint_eq(missed, 1);
+	ck_assert_uint_ge(stamp_of(receiver, message), before);
+	ck_assert_uint_lt(stamp_of(receiver, message), after);
+	ck_assert_int_eq(mempool_free(receiver, message), 0);
+
+	before = later();
+	ck_assert_int_eq(mempool_topic_publish(topic, chunk, 1), 0);
+	after = later();
+	ck_assert_int_eq(mempool_subscriber_next(reader, &message, NULL, NULL, 0), 0);
+	ck_assert_ptr_eq(message, chunk);
+	ck_assert_uint_ge(stamp_of(receiver, message), before);
+	ck_assert_uint_lt(stamp_of(receiver, message), after);
+	ck_assert_int_eq(mempool_free(receiver, message), 0);
+	while (n > 0)
+		ck_assert_int_eq(mempool_free(sender, others[--n]), 0);
+	mempool_subscriber_close(reader);
+}
+END_TEST
+
 START_TEST(test_stamp_mistakes_einval)
 {
 	void *chunk = chunk_of(sender);
@@ -490,6 +528,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_loop_test(tcase, test_stamp_peeked_and_copied, 0, 3);
 	tcase_add_test(tcase, test_stamp_stays_with_a_shared_message_and_goes_with_a_given_one);
 	tcase_add_test(tcase, test_stamp_of_the_oldest_is_told);
+	tcase_add_test(tcase, test_stamp_of_a_topic_that_yields);
 	tcase_add_test(tcase, test_stamp_mistakes_einval);
 	tcase_add_test(tcase, test_stamp_realtime_is_by_both_clocks_now);
 }
