@@ -58,7 +58,7 @@ static bool is_readable(int fd, int timeout_ms)
 }
 
 /* Sends to the queue, or publishes, at each word; until it hears 0. */
-enum word { SEND = 1, PUBLISH = 2, RECEIVE = 3, SEND_AND_TELL = 4 };
+enum word { SEND = 1, PUBLISH = 2, RECEIVE = 3, SEND_AND_TELL = 4, CLOSE_QUEUE = 5 };
 
 static void run_sender(const struct fixture *with, int fd)
 {
@@ -71,6 +71,11 @@ static void run_sender(const struct fixture *with, int fd)
 	ck_assert_int_eq(mempool_queue_open(client, "work", &queue), 0);
 	ck_assert_int_eq(mempool_topic_open(client, "camera", &topic), 0);
 	while ((word = hear(fd)) != 0) {
+		if (word == CLOSE_QUEUE) {
+			mempool_queue_close(queue);
+			queue = NULL;
+			continue;
+		}
 		if (word == RECEIVE) {
 			ck_assert_int_eq(mempool_queue_receive(queue, &chunk, NULL, 0), 0);
 			ck_assert_int_eq(mempool_free(client, chunk), 0);
@@ -335,6 +340,96 @@ START_TEST(test_poll_room_in_a_full_queue_is_readable)
 	ck_assert_int_eq(mempool_queue_send(waiter.queue, chunk, 8, 1000000000), 0);
 	tell(receiver.fd, 0);
 	actor_join(&receiver);
+	waiter_close(&waiter);
+}
+END_TEST
+
+/* A handle on "work" that wants to know when the other side has left. */
+static struct mempool_queue *open_pipe(const struct waiter *waiter)
+{
+	const struct mempool_queue_options options = {
+		.size = sizeof(options), .flags = MEMPOOL_QUEUE_PIPE,
+	};
+	struct mempool_queue *pipe;
+
+	ck_assert_int_eq(mempool_queue_open_with(waiter->client, "work", &options, &pipe), 0);
+	return pipe;
+}
+
+/* It closes its queue, and stays; or is killed: then the daemon tells. */
+static void leave(struct actor *actor, bool is_killed)
+{
+	if (is_killed)
+		actor_kill(actor);
+	else
+		tell(actor->fd, CLOSE_QUEUE);
+}
+
+static void end(struct actor *actor, bool is_killed)
+{
+	if (is_killed)
+		return;
+	tell(actor->fd, 0);
+	actor_join(actor);
+}
+
+/* _i: the last sender closes, or is killed, beside one that waits for messages. */
+START_TEST(test_poll_last_sender_that_leaves_is_readable)
+{
+	struct mempool_queue *pipe;
+	struct waiter waiter;
+	struct actor sender;
+	void *chunk;
+	int r;
+
+	actor_start(&sender, &fixture, run_sender);
+	waiter_open(&waiter);
+	pipe = open_pipe(&waiter);
+	tell(sender.fd, SEND_AND_TELL);
+	expect_to_hear(sender.fd, SEND_AND_TELL);
+	ck_assert_int_eq(mempool_queue_receive(pipe, &chunk, NULL, 0), 0);
+	ck_assert_int_eq(mempool_free(waiter.client, chunk), 0);
+	do
+		ck_assert_int_eq(mempool_queue_receive(pipe, &chunk, NULL, 0), -EAGAIN);
+	while (is_readable(waiter.fd, QUIET_MS));
+	leave(&sender, _i == 1);
+	while ((r = mempool_queue_receive(pipe, &chunk, NULL, 0)) == -EAGAIN)
+		ck_assert(is_woken(&waiter, HUNG_MS));
+	ck_assert_int_eq(r, -EPIPE);
+	end(&sender, _i == 1);
+	mempool_queue_close(pipe);
+	waiter_close(&waiter);
+}
+END_TEST
+
+/* _i: the last receiver closes, or is killed, beside one that waits for room. */
+START_TEST(test_poll_last_receiver_that_leaves_is_readable)
+{
+	struct mempool_queue *pipe;
+	struct actor receiver;
+	struct waiter waiter;
+	void *chunk;
+	int r;
+
+	actor_start(&receiver, &fixture, run_sender);
+	waiter_open(&waiter);
+	pipe = open_pipe(&waiter);
+	/* It sends one itself, to have one to receive. */
+	tell(receiver.fd, SEND);
+	tell(receiver.fd, RECEIVE);
+	tell(receiver.fd, SEND_AND_TELL);
+	expect_to_hear(receiver.fd, SEND_AND_TELL);
+	chunk = mempool_alloc(waiter.client, 8);
+	while ((r = mempool_queue_send(pipe, chunk, 8, 0)) == 0)
+		chunk = mempool_alloc(waiter.client, 8);
+	while (is_readable(waiter.fd, QUIET_MS))
+		ck_assert_int_eq(mempool_queue_send(pipe, chunk, 8, 0), -EAGAIN);
+	leave(&receiver, _i == 1);
+	while ((r = mempool_queue_send(pipe, chunk, 8, 0)) == -EAGAIN)
+		ck_assert(is_woken(&waiter, HUNG_MS));
+	ck_assert_int_eq(r, -EPIPE);
+	end(&receiver, _i == 1);
+	mempool_queue_close(pipe);
 	waiter_close(&waiter);
 }
 END_TEST
@@ -1228,6 +1323,8 @@ int main(void)
 	tcase_add_test(tcase, test_poll_a_look_at_one_does_not_lose_the_other);
 	tcase_add_test(tcase, test_poll_one_subscriber_does_not_lose_the_other);
 	tcase_add_test(tcase, test_poll_room_in_a_full_queue_is_readable);
+	tcase_add_loop_test(tcase, test_poll_last_sender_that_leaves_is_readable, 0, 2);
+	tcase_add_loop_test(tcase, test_poll_last_receiver_that_leaves_is_readable, 0, 2);
 	tcase_add_test(tcase, test_poll_survives_daemon_restart);
 	tcase_add_test(tcase, test_poll_retired_segment_is_news);
 	tcase_add_test(tcase, test_poll_killed_senders_leave_nobody_asleep);
