@@ -5,7 +5,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "barrier.h"
+#include "shm/barrier.h"
 #include "shm/word.h"
 
 /* As much as there is: beyond all sums, and far from the largest number. */

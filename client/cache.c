@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "barrier.h"
 #include "bound.h"
 #include "locate.h"
+#include "shm/barrier.h"
 #include "shm/clock.h"
 #include "shm/eventcount.h"
 #include "tracer.h"

@@ -12,7 +12,6 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include "barrier.h"
 #include "bound.h"
 #include "build_config.h"
 #include "cache.h"
@@ -20,6 +19,7 @@
 #include "error.h"
 #include "own.h"
 #include "share.h"
+#include "shm/barrier.h"
 #include "shm/clock.h"
 #include "shm/holder.h"
 #include "shm/packet.h"

@@ -18,8 +18,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "client/barrier.h"
 #include "client/client.h"
+#include "shm/barrier.h"
 #include "shm/holder.h"
 #include "shm/layout.h"
 #include "shm/segment.h"

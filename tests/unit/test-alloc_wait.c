@@ -17,9 +17,9 @@
 #include <unistd.h>
 
 #include "build_config.h"
-#include "client/barrier.h"
 #include "client/client.h"
 #include "client/locate.h"
+#include "shm/barrier.h"
 #include "shm/eventcount.h"
 #include "shm/holder.h"
 #include "shm/reap.h"

@@ -7,8 +7,8 @@
  * membarrier(2). A process that cannot register (an old kernel, a seccomp filter), and
  * builds with a sanitizer, which knows no membarrier, order each free themselves.
  */
-#ifndef CLIENT_BARRIER_H
-#define CLIENT_BARRIER_H
+#ifndef SHM_BARRIER_H
+#define SHM_BARRIER_H
 
 #include <stdbool.h>
 
