@@ -72,7 +72,7 @@ static bool name_holder(const struct segment *segment, uint64_t word, struct hel
 		       segment->config.rings[queue - 1].kind == MEMPOOL_RING_QUEUE;
 	}
 	held->how = word_kind(word) == MEMPOOL_SENT ? HELD_GIVEN : HELD_ALONE;
-	held->holder = word_kind(word) == MEMPOOL_SENT ? word_sent_sender(word) : word_value(word);
+	held->holder = word_kind(word) == MEMPOOL_SENT ? word_sent_sender(word) : word_owner(word);
 	return held->holder != MEMPOOL_HOLDER_NONE && held->holder < segment->n_holders;
 }
 

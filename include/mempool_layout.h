@@ -62,7 +62,8 @@
  *
  * kind		value				meaning
  * FREE		0				anyone may claim it
- * OWNED	holder				one holder has it
+ * OWNED	lane(15) | holder(15)		one holder has it; which of its threads claimed
+ *						it, by its lane, or 0: no matter which
  * SENT		queue(15) | sender(15)		on its way; queue 0: by the user's transport
  * SHARED	manager, or in the manager	several holders; the ChunkManager has a
  *		pool a stamp			bit for each

@@ -110,7 +110,7 @@ static struct finding judge_shared(const struct audit_run *run, const struct poo
 	 * A collector takes the manager before the chunk: in between it owns the manager, for as
 	 * long as it may be stopped there.
 	 */
-	if (word_kind(seen) == MEMPOOL_OWNED && cannot_hold(run, word_value(seen)))
+	if (word_kind(seen) == MEMPOOL_OWNED && cannot_hold(run, word_owner(seen)))
 		return (struct finding){ "SHARED, but one who is gone has manager",
 					 manager, NULL };
 	if (word_kind(seen) != MEMPOOL_SHARED && word_kind(seen) != MEMPOOL_OWNED)
@@ -218,7 +218,7 @@ static struct finding judge(struct audit_run *run, const struct pool *pool,
 						 word_value(word), NULL };
 		break;
 	case MEMPOOL_OWNED:
-		holder = word_value(word);
+		holder = word_owner(word);
 		why = cannot_hold(run, holder);
 		if (why)
 			return (struct finding){ "OWNED by holder", holder, why };

@@ -133,7 +133,7 @@ static void count_word(struct pass *pass, uint64_t word)
 {
 	switch (word_kind(word)) {
 	case MEMPOOL_OWNED:
-		count_alone(pass, word_value(word), false);
+		count_alone(pass, word_owner(word), false);
 		return;
 	case MEMPOOL_SENT:
 		if (word_sent_queue(word) == 0)

@@ -405,5 +405,5 @@ int chunk_manager_unshare(const struct segment *segment, struct chunk_ref chunk,
 bool chunk_manager_reap_owned(const struct segment *segment, uint32_t manager, uint64_t seen)
 {
 	/* Killed before it was SHARED, or while collecting before the chunk's word was OWNED. */
-	return free_both(segment, manager, seen, word_value(seen));
+	return free_both(segment, manager, seen, word_owner(seen));
 }

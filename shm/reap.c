@@ -115,7 +115,7 @@ static uint64_t next_word(const struct reap *reap, uint64_t word)
 {
 	/* SENT: to nobody; or the queue was walked, and it is not there. */
 	if (is_sent_by_dead(reap, word) ||
-	    (word_kind(word) == MEMPOOL_OWNED && reap_has(reap, word_value(word))))
+	    (word_kind(word) == MEMPOOL_OWNED && reap_has(reap, word_owner(word))))
 		return word_freed(word);
 	return word;
 }
@@ -176,7 +176,7 @@ static bool reap_manager(struct reap *reap, const struct pool *managers, uint32_
 	uint64_t seen = atomic_load_explicit(word, memory_order_relaxed);
 	bool is_named;
 
-	if (word_kind(seen) == MEMPOOL_OWNED && reap_has(reap, word_value(seen)) &&
+	if (word_kind(seen) == MEMPOOL_OWNED && reap_has(reap, word_owner(seen)) &&
 	    chunk_manager_reap_owned(reap->segment, index, seen)) {
 		reap->n_freed++;
 		reap->n_held++;

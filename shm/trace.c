@@ -131,9 +131,9 @@ void trace_renew(const struct segment *segment, struct chunk_ref chunk, uint64_t
 	struct trace trace;
 	uint64_t held;
 
-	if (read_hold(hold, &held, &trace) && (uint32_t)held == word_value(word) &&
+	if (read_hold(hold, &held, &trace) && (uint32_t)held == word_owner(word) &&
 	    word_next_generation(held) == word_generation(word))
-		put_hold(hold, held_by(word_generation(word), word_value(word)), &trace);
+		put_hold(hold, held_by(word_generation(word), word_owner(word)), &trace);
 }
 
 static bool find_sharer(const struct mempool_hold *holds, uint32_t generation, uint32_t holder,
@@ -167,7 +167,7 @@ bool trace_find(const struct segment *segment, struct chunk_ref chunk, uint64_t 
 		return false;
 	switch (word_kind(word)) {
 	case MEMPOOL_OWNED:
-		is_found = held == held_by(word_generation(word), word_value(word));
+		is_found = held == held_by(word_generation(word), word_owner(word));
 		break;
 	case MEMPOOL_SENT:
 		/* The sender had it, in the generation before; the word may not name him any more. */

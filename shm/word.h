@@ -14,7 +14,9 @@
 #include "mempool_layout.h"
 
 #define WORD_VALUE_MASK UINT32_C(0x3fffffff)
-#define WORD_ID_MASK UINT32_C(0x7fff)		/* of a queue or holder in SENT */
+#define WORD_ID_MASK UINT32_C(0x7fff)		/* of a holder in OWNED, of a queue or holder in SENT */
+#define WORD_LANE_SHIFT 15			/* of the lane above the holder, in OWNED */
+#define WORD_LANE_MASK (WORD_ID_MASK << WORD_LANE_SHIFT)
 
 static inline uint64_t word_make(uint32_t generation, enum mempool_kind kind, uint32_t value)
 {
@@ -54,9 +56,15 @@ static inline bool word_is_free(uint64_t word)
 	return (uint32_t)word == 0;
 }
 
+/* Who has it, of OWNED. Which of its threads claimed it, the lane says; that is no matter here. */
+static inline uint32_t word_owner(uint64_t word)
+{
+	return (uint32_t)word & WORD_ID_MASK;
+}
+
 static inline bool word_is_owned_by(uint64_t word, uint32_t holder)
 {
-	return (uint32_t)word == ((uint32_t)MEMPOOL_OWNED << 30 | holder);
+	return ((uint32_t)word & ~WORD_LANE_MASK) == ((uint32_t)MEMPOOL_OWNED << 30 | holder);
 }
 
 /* Claimed: the incarnation stays the same until the chunk changes hands or is freed. */

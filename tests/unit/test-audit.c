@@ -101,14 +101,14 @@ START_TEST(test_audit_tells_words_that_name_nobody)
 	atomic_store(&pool->entries[0].word, word_make(0, MEMPOOL_FREE, 0));
 	set(pool, 1, MEMPOOL_FREE, 5);
 	set(pool, 2, MEMPOOL_OWNED, nobody);
-	set(pool, 3, MEMPOOL_OWNED, 100000);
+	set(pool, 3, MEMPOOL_OWNED, 30000);
 	set(pool, 4, MEMPOOL_SENT, nobody);
 	set(managers, 5, MEMPOOL_OWNED, nobody);
 	snprintf(text, sizeof(text),
 		 "chunk 0 of pool 0 is of generation 0\n"
 		 "chunk 1 of pool 0 is FREE, with the value 5\n"
 		 "chunk 2 of pool 0 is OWNED by holder %u, which is FREE\n"
-		 "chunk 3 of pool 0 is OWNED by holder 100000, which does not exist\n"
+		 "chunk 3 of pool 0 is OWNED by holder 30000, which does not exist\n"
 		 "chunk 4 of pool 0 is given away by holder %u, which is FREE\n"
 		 "manager 5 of pool 1 is OWNED by holder %u, which is FREE\n",
 		 nobody, nobody, nobody);

@@ -74,7 +74,7 @@ START_TEST(test_reap_leaves_the_living_alone)
 		word_make(7, MEMPOOL_SENT, 5 << 15 | ALIVE),
 		word_make(7, MEMPOOL_SHARED, DEAD),		/* a manager's index */
 		word_make(7, MEMPOOL_FREE, DEAD),		/* nonsense stays */
-		word_make(7, MEMPOOL_OWNED, UINT32_C(1) << 20 | DEAD),
+		word_make(7, MEMPOOL_OWNED, UINT32_C(1) << 14 | DEAD),
 	};
 
 	for (uint32_t i = 0; i < ARRAY_SIZE(kept); i++)

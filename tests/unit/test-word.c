@@ -50,6 +50,18 @@ START_TEST(test_word_is_owned_by_that_holder_alone)
 }
 END_TEST
 
+START_TEST(test_word_owner_is_the_same_whatever_the_lane)
+{
+	uint64_t word = word_make(9, MEMPOOL_OWNED, 4095 << WORD_LANE_SHIFT | 7);
+
+	ck_assert(word_is_owned_by(word, 7));
+	ck_assert(!word_is_owned_by(word, 6));
+	ck_assert(!word_is_owned_by(word_make(9, MEMPOOL_SENT, 7), 7));
+	ck_assert_uint_eq(word_owner(word), 7);
+	ck_assert_uint_eq(word_owner(word_make(9, MEMPOOL_OWNED, WORD_ID_MASK)), WORD_ID_MASK);
+}
+END_TEST
+
 START_TEST(test_word_claimed_keeps_generation_others_move_it)
 {
 	uint64_t word = word_make(41, MEMPOOL_FREE, 0);
@@ -108,6 +120,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_word_value_too_wide_touches_no_kind);
 	tcase_add_test(tcase, test_word_is_free_only_with_value_0);
 	tcase_add_test(tcase, test_word_is_owned_by_that_holder_alone);
+	tcase_add_test(tcase, test_word_owner_is_the_same_whatever_the_lane);
 	tcase_add_test(tcase, test_word_claimed_keeps_generation_others_move_it);
 	tcase_add_test(tcase, test_word_generation_skips_0);
 	tcase_add_test(tcase, test_word_sent_parts_come_back);
