@@ -271,7 +271,7 @@ alloc_at(struct mempool_client *client, size_t size_bytes, const void *site)
 	index = magazine->indices[--magazine->n];
 	word = &magazine->pool.entries[index].word;
 	seen = atomic_load_explicit(word, memory_order_relaxed);
-	if (unlikely(!word_is_free(seen) ||
+	if (unlikely(!word_is_open(seen) ||
 		     !pool_claim_word(word, seen, seen | cache->owned)))
 		return alloc_again(client, size_bytes);
 	return alloc_prepare(&magazine->pool, index, size_bytes);

@@ -5,7 +5,7 @@
  * A segment is two shared-memory objects, control and data, one after the other in one range of
  * addresses; data may be a file on a hugetlbfs:
  *
- *	control	header | pool table | holder table | ring table
+ *	control	header | pool table | holder table | ring table | lanes | their free list
  *		index memory of each data pool
  *		ChunkManager objects (sum of all chunk counts) | their index memory
  *		queue and topic rings | for each ring, a bit per holder that polls it
@@ -49,6 +49,7 @@
 #define MEMPOOL_MAX_CHUNKS (UINT32_C(1) << 30)
 #define MEMPOOL_MAX_CHUNK_BYTES (UINT64_C(1) << 32)	/* sizes are below it */
 #define MEMPOOL_MAX_HOLDERS (UINT32_C(1) << 15)
+#define MEMPOOL_MAX_LANES 4096			/* with lane 0, which is nobody's */
 #define MEMPOOL_MAX_RINGS ((UINT32_C(1) << 15) - 1)
 #define MEMPOOL_MAX_RING_CAPACITY (UINT32_C(1) << 26)
 #define MEMPOOL_MAX_MODULES 256				/* whose call sites a trace can name */
@@ -61,7 +62,9 @@
  *			generation   kind  value
  *
  * kind		value				meaning
- * FREE		0				anyone may claim it
+ * FREE		lane(12) | epoch(18)		anyone may claim it; lane 0: by a swap. Else the
+ *						thread that has the lane does it by a store, and
+ *						others end the lane's epoch first (shm/lane.h)
  * OWNED	lane(15) | holder(15)		one holder has it; which of its threads claimed
  *						it, by its lane, or 0: no matter which
  * SENT		queue(15) | sender(15)		on its way; queue 0: by the user's transport
@@ -96,6 +99,21 @@ struct mempool_stamp {
 	uint32_t reserved;
 };
 static_assert(sizeof(struct mempool_stamp) == 16, "layout");
+
+/*
+ * What one thread of a client may claim by plain stores: chunks that are FREE for its lane, in the
+ * lane's epoch. Numbers of epochs are whole here; a word has their low 18 bits. An epoch whose low
+ * bits are 0 is none: the lane is retired. See shm/lane.h.
+ */
+struct mempool_lane {
+	_Atomic uint64_t intent;	/* handle of the chunk that its thread claims, or claimed last */
+	_Atomic uint64_t epoch;		/* counted up by anybody */
+	_Atomic uint64_t settled;	/* no claim in an epoch up to this one is under way */
+	_Atomic uint32_t owner;		/* whose thread has it; 0: nobody's */
+	uint32_t reserved0;
+	uint64_t reserved[4];
+};
+static_assert(sizeof(struct mempool_lane) == MEMPOOL_LINE_BYTES, "layout");
 
 /* What changes in a pool besides words and hints; one cache line, written on slow paths. */
 struct mempool_pool_state {
@@ -294,6 +312,8 @@ struct mempool_header {
 	_Alignas(MEMPOOL_LINE_BYTES) struct mempool_eventcount chunk_freed;
 	/* Bit 0: somebody found no message that would yield; above it: sequence. See shm/history.h. */
 	_Atomic uint64_t history;
+	_Atomic uint64_t n_barriers;	/* memory barriers of all processes, for what was free for lanes */
+	_Atomic uint32_t claims;	/* 1: threads may have lanes, and claim by stores. The daemon's */
 };
 static_assert(sizeof(struct mempool_header) <= MEMPOOL_PAGE_BYTES, "layout");
 static_assert(sizeof(_Atomic uint64_t) == 8 && ATOMIC_LLONG_LOCK_FREE == 2,

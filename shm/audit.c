@@ -213,7 +213,7 @@ static struct finding judge(struct audit_run *run, const struct pool *pool,
 		return (struct finding){ "of generation", 0, NULL };
 	switch (word_kind(word)) {
 	case MEMPOOL_FREE:
-		if (word_value(word) != 0)
+		if (!pool_is_free(pool, word))
 			return (struct finding){ "FREE, with the value",
 						 word_value(word), NULL };
 		break;
@@ -282,7 +282,8 @@ static void audit_word(struct audit_run *run, const struct pool *pool, uint32_t 
 		fault(run, "%s %u of pool %u is %s %u%s%s",
 		      is_manager ? "manager" : "chunk", index, pool->id, finding.what,
 		      finding.who, finding.why ? ", " : "", finding.why ? finding.why : "");
-	if ((run->flags & AUDIT_HINTS) && word_is_free(word) &&
+	/* What is free for a thread's lane has its hint with that thread. */
+	if ((run->flags & AUDIT_HINTS) && pool_is_open(pool, word) &&
 	    !free_list_has(&pool->list, index))
 		fault(run, "%s %u of pool %u is FREE and no hint leads to it",
 		      is_manager ? "manager" : "chunk", index, pool->id);
@@ -402,16 +403,45 @@ static bool go_on_ends(struct audit_run *run)
 	return run->end == run->segment->geometry.n_ends;
 }
 
+/* A lane is a living holder's, or nobody claims by it. */
+static void audit_lane(struct audit_run *run, uint32_t lane)
+{
+	const struct lanes *lanes = &run->segment->lanes;
+	const struct mempool_lane *record = &lanes->records[lane];
+	uint32_t owner = GET(record->owner);
+	uint64_t settled = GET(record->settled), epoch = GET(record->epoch);
+	const char *mistake = owner != MEMPOOL_HOLDER_NONE ? cannot_hold(run, owner) : NULL;
+
+	if (mistake && GET(record->owner) == owner)
+		fault(run, "lane %u is of holder %u, %s", lane, owner, mistake);
+	if (owner == MEMPOOL_HOLDER_NONE && lane_is_claiming(lanes, lane) &&
+	    GET(record->owner) == owner)
+		fault(run, "lane %u is nobody's, and claims a chunk", lane);
+	if (settled >= epoch)
+		fault(run, "lane %u has settled epochs that were not yet", lane);
+}
+
+static bool go_on_lanes(struct audit_run *run)
+{
+	for (; run->lane < run->segment->lanes.n && !run->is_spent; run->lane++) {
+		pay(run, 8);
+		audit_lane(run, run->lane);
+		run->audit.n_checked++;
+	}
+	return run->lane == run->segment->lanes.n;
+}
+
 bool audit_go_on(struct audit_run *run, struct budget *budget)
 {
 	run->budget = budget;
 	run->is_spent = false;
-	return go_on_holders(run) && go_on_pools(run) && go_on_topics(run) && go_on_ends(run);
+	return go_on_holders(run) && go_on_pools(run) && go_on_topics(run) && go_on_ends(run) &&
+	       go_on_lanes(run);
 }
 
 static uint64_t count_all(const struct segment *segment)
 {
-	uint64_t n = segment->n_holders - 1 + segment->geometry.n_ends;
+	uint64_t n = segment->n_holders - 1 + segment->geometry.n_ends + segment->lanes.n;
 
 	for (uint32_t i = 0; i <= segment->n_pools; i++)
 		n += segment->pools[i].n_chunks;

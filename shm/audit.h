@@ -3,6 +3,7 @@
  * audit.h - prove that a segment is whole, or say precisely what is wrong with it
  *
  *	holder table	known states and kinds; a LIVE client has a process
+ *	lanes		of a holder who lives, or with no claim under way
  *	words		FREE, or naming a holder who may have it and lives (or is being reaped)
  *	queues		what is SENT to one stands in it
  *	topics		what stands in one is shared by it
@@ -43,7 +44,7 @@ struct audit {
 	uint64_t n_shared;
 	uint64_t n_faults;
 	uint64_t n_checked;		/* records, words, those of managers too, slots of topics,
-					 * open ends */
+					 * open ends, lanes */
 	uint64_t n_total;		/* as many, once it is over */
 };
 
@@ -81,6 +82,7 @@ struct audit_run {
 	uint32_t ring;
 	uint64_t index;			/* in the pool, or in the topic */
 	uint32_t end;
+	uint32_t lane;
 	struct budget *budget;		/* of this slice */
 	bool is_spent;
 	struct audit audit;		/* so far */

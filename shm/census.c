@@ -145,7 +145,7 @@ static void count_word(struct pass *pass, uint64_t word)
 		count_shared(pass, word_value(word));
 		return;
 	case MEMPOOL_FREE:
-		/* With a value: no operation writes that. */
+		/* For no lane that there is: no operation writes that. */
 		pass->counts->stray++;
 		return;
 	}
@@ -165,7 +165,7 @@ static bool count_pool(struct pass *pass, struct budget *budget)
 
 		pass->n_read = 1;
 		counts->generations += word_generation(word);
-		if (word_is_free(word))
+		if (pool_is_free(pool, word))
 			counts->free++;
 		else
 			count_word(pass, word);

@@ -17,6 +17,9 @@
 /* Some read two topics and answer to a queue; few programs have more. */
 #define ENDS_PER_HOLDER 4
 
+/* And few have more threads that allocate. */
+#define LANES_PER_HOLDER 4
+
 static uint64_t round_up(uint64_t value, uint64_t to)
 {
 	return (value + to - 1) & ~(to - 1);
@@ -36,6 +39,12 @@ uint64_t geometry_ring_bytes(uint64_t capacity)
 uint32_t geometry_n_ends(uint32_t n_holders, uint32_t n_rings)
 {
 	return n_rings == 0 ? 0 : (uint32_t)round_up(ENDS_PER_HOLDER * n_holders + 2 * n_rings, 8);
+}
+
+uint32_t geometry_n_lanes(uint32_t n_holders)
+{
+	return n_holders < MEMPOOL_MAX_LANES / LANES_PER_HOLDER ? n_holders * LANES_PER_HOLDER
+								: MEMPOOL_MAX_LANES;
 }
 
 /* FNV-1a: not against an enemy, who may write what he likes, but against a changed config. */
@@ -75,6 +84,7 @@ static uint64_t fingerprint(const struct geometry *geometry, const struct config
 	}
 	hash = mix_u64(hash, geometry->n_rings);
 	hash = mix_u64(hash, geometry->n_ends);
+	hash = mix_u64(hash, geometry->n_lanes);
 	for (size_t i = 0; i < config->n_rings; i++) {
 		hash = mix(hash, config->rings[i].name, sizeof(config->rings[i].name));
 		hash = mix_u64(hash, config->rings[i].kind);
@@ -138,6 +148,7 @@ int geometry_init(struct geometry *geometry, const struct config *config)
 		.n_rings = (uint32_t)config->n_rings,
 		.n_topics = config_n_topics(config),
 		.n_ends = geometry_n_ends(config_n_holders(config), (uint32_t)config->n_rings),
+		.n_lanes = geometry_n_lanes(config_n_holders(config)),
 		.has_stamps = config_has_stamps(config),
 		.page_bytes = config->page_bytes,
 		.data_align = config->data_align,
@@ -149,6 +160,10 @@ int geometry_init(struct geometry *geometry, const struct config *config)
 	off += geometry->n_holders * sizeof(struct mempool_holder);
 	geometry->rings_off = off;
 	off += geometry->n_rings * sizeof(struct mempool_ring);
+	geometry->lanes_off = off = round_up(off, MEMPOOL_LINE_BYTES);
+	off += geometry->n_lanes * sizeof(struct mempool_lane);
+	geometry->lane_list_off = off;
+	off += free_list_size_bytes(geometry->n_lanes);
 
 	for (uint32_t i = 0; i < geometry->n_pools; i++) {
 		const struct config_pool *from = &config->pools[i];

@@ -44,6 +44,8 @@ struct geometry {
 	uint64_t pools_off;
 	uint64_t holders_off;
 	uint64_t rings_off;
+	uint64_t lanes_off;
+	uint64_t lane_list_off;		/* hints which of them are nobody's */
 	uint64_t slots_off;		/* of the first ring; the others follow */
 	uint64_t pollers_off;		/* a bit per holder, for each ring */
 	uint64_t end_words_off;		/* of open ends */
@@ -54,6 +56,7 @@ struct geometry {
 	uint32_t n_rings;
 	uint32_t n_topics;
 	uint32_t n_ends;
+	uint32_t n_lanes;		/* with lane 0, which nobody has */
 	bool has_stamps;		/* of each chunk of the data pools */
 	struct geometry_pool pools[MEMPOOL_MAX_DATA_POOLS + 1];
 };
@@ -72,6 +75,9 @@ uint64_t geometry_manager_bytes(uint32_t n_holders);
  * one program may read or write them all. More are open without a line (shm/end.h).
  */
 uint32_t geometry_n_ends(uint32_t n_holders, uint32_t n_rings);
+
+/* So many threads can have a lane: some for each holder. More claim by swaps (shm/lane.h). */
+uint32_t geometry_n_lanes(uint32_t n_holders);
 
 /* Bytes of the slots of one ring. */
 uint64_t geometry_ring_bytes(uint64_t capacity);

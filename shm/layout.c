@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "lane.h"
 #include "queue.h"
 #include "topic.h"
 
@@ -145,6 +146,14 @@ static int layout_pools(void *base, const struct geometry *geometry, uint32_t ge
 	return 0;
 }
 
+static void layout_lanes(void *base, const struct geometry *geometry)
+{
+	unsigned char *bytes = base;
+
+	lane_layout((void *)(bytes + geometry->lanes_off), bytes + geometry->lane_list_off,
+		    geometry->n_lanes);
+}
+
 static void layout_rings(void *base, const struct config *config,
 			 const struct geometry *geometry)
 {
@@ -191,6 +200,7 @@ int segment_layout(void *base, uint64_t size_bytes, const struct config *config,
 	r = layout_pools(base, &geometry, identity->generation_seed);
 	if (r < 0)
 		return r;
+	layout_lanes(base, &geometry);
 	layout_rings(base, config, &geometry);
 	put_tables(base, config, &geometry, identity);
 	publish(base, MEMPOOL_SEGMENT_READY);

@@ -184,7 +184,7 @@ static bool scan_leaf(const struct pool_scan *scan, uint32_t *ret_index)
 		/* D5 (seq_cst): a plain load on common machines; see D2 and D6. */
 		uint64_t seen = atomic_load_explicit(word, memory_order_seq_cst);
 
-		if (!word_is_free(seen))
+		if (!word_is_open(seen))
 			continue;
 		/* Who fails here has met another claim: the chunk was held at that moment. */
 		if (found) {
@@ -242,7 +242,7 @@ uint32_t pool_count_used(const struct pool *pool)
 
 	/* Relaxed: a count, of what may move while it is counted. */
 	for (uint32_t i = 0; i < pool->n_chunks; i++)
-		n_used += !word_is_free(atomic_load_explicit(&pool->entries[i].word,
-							     memory_order_relaxed));
+		n_used += !pool_is_free(pool, atomic_load_explicit(&pool->entries[i].word,
+								   memory_order_relaxed));
 	return n_used;
 }

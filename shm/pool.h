@@ -39,6 +39,7 @@
 #include <stdint.h>
 
 #include "free_list.h"
+#include "lane.h"
 #include "mempool_layout.h"
 #include "word.h"
 
@@ -47,6 +48,8 @@ struct pool {
 	struct mempool_entry *entries;
 	struct mempool_pool_state *state;
 	struct mempool_eventcount *freed;	/* for who waits for a chunk; NULL: nobody can */
+	const struct lanes *lanes;	/* for which its chunks may be free; NULL: for none, as
+					 * ChunkManagers never are */
 	struct free_list list;
 	uint64_t chunk_size;
 	uint64_t stride;
@@ -140,6 +143,20 @@ static inline size_t pool_length(const struct pool *pool, uint32_t index)
 	return length < pool->chunk_size ? length : (size_t)pool->chunk_size;
 }
 
+/* Whether the chunk is free, for everybody or for a lane that there is; else FREE is nonsense. */
+static inline bool pool_is_free(const struct pool *pool, uint64_t word)
+{
+	return word_is_open(word) || (word_is_free(word) && pool->lanes &&
+				      lane_is_valid(pool->lanes, word));
+}
+
+/* Whether a hint is to lead to it: it is free, and nobody can claim it by stores. */
+static inline bool pool_is_open(const struct pool *pool, uint64_t word)
+{
+	return word_is_open(word) ||
+	       (pool_is_free(pool, word) && lane_is_settled(pool->lanes, word));
+}
+
 /* FREE,g -> OWNED(holder),g, which is claimed, if the word is still what was seen. */
 static inline bool pool_claim_word(_Atomic uint64_t *word, uint64_t seen, uint64_t claimed)
 {
@@ -176,7 +193,7 @@ static inline int pool_claim(const struct pool *pool, uint32_t index, uint32_t h
 	word = &pool->entries[index].word;
 	/* Relaxed: only a first guess, the swap decides. */
 	seen = atomic_load_explicit(word, memory_order_relaxed);
-	if (!word_is_free(seen) || !pool_claim_word(word, seen, word_claimed(seen, holder)))
+	if (!word_is_open(seen) || !pool_claim_word(word, seen, word_claimed(seen, holder)))
 		return -EBUSY;
 	return 0;
 }

@@ -39,7 +39,14 @@ void reap_deinit(struct reap *reap)
 {
 	free(reap->dead);
 	free(reap->walked);
-	reap->dead = reap->walked = NULL;
+	free(reap->retired);
+	reap->dead = reap->walked = reap->retired = NULL;
+}
+
+int reap_renew_lanes(struct reap *reap)
+{
+	reap->retired = calloc(reap->segment->lanes.n / 64 + 1, sizeof(uint64_t));
+	return reap->retired ? 0 : -ENOMEM;
 }
 
 void reap_add(struct reap *reap, uint32_t holder)
@@ -54,6 +61,52 @@ bool reap_has(const struct reap *reap, uint32_t holder)
 {
 	return holder < reap->segment->n_holders &&
 	       (reap->dead[holder / 64] >> holder % 64 & 1);
+}
+
+/* ---- lanes ---- */
+
+/*
+ * Those of the dead, before all words: what is free for them is everybody's from then on. All that
+ * nobody has get their hints again. As many as a leaf of their list has.
+ */
+static uint32_t reap_lanes(struct reap *reap)
+{
+	const struct lanes *lanes = &reap->segment->lanes;
+	uint32_t first = reap->lane;
+	uint64_t vacant = 0;
+
+	for (; reap->lane < lanes->n && reap->lane < first + LEAF_BITS; reap->lane++) {
+		/* Relaxed: only the dead have written their names, and they are dead. */
+		uint32_t owner = atomic_load_explicit(&lanes->records[reap->lane].owner,
+						      memory_order_relaxed);
+
+		if (owner != MEMPOOL_HOLDER_NONE && reap_has(reap, owner))
+			lane_reap(lanes, reap->lane);
+		if (lane_is_vacant(lanes, reap->lane))
+			vacant |= UINT64_C(1) << reap->lane % LEAF_BITS;
+		if (reap->retired && lane_waits_for_sweep(lanes, reap->lane))
+			reap->retired[reap->lane / 64] |= UINT64_C(1) << reap->lane % 64;
+	}
+	/* Always, as set_hints(). */
+	if (vacant != 0)
+		free_list_push_mask(&lanes->list, first / LEAF_BITS, vacant);
+	return LEAF_BITS;
+}
+
+static bool is_retired(const struct reap *reap, uint32_t lane)
+{
+	return reap->retired && (reap->retired[lane / 64] >> lane % 64 & 1);
+}
+
+/* After all words. */
+static uint32_t renew_lanes(struct reap *reap)
+{
+	uint32_t n = 0;
+
+	for (; n < STRETCH && reap->renewed < reap->segment->lanes.n; n++, reap->renewed++)
+		if (is_retired(reap, reap->renewed))
+			lane_renew(&reap->segment->lanes, reap->renewed);
+	return n;
 }
 
 /* ---- queues ---- */
@@ -111,8 +164,10 @@ static uint32_t walk_on(struct reap *reap)
 /* ---- words ---- */
 
 /* What a word becomes; itself, if it does not name the dead. */
-static uint64_t next_word(const struct reap *reap, uint64_t word)
+static uint64_t next_word(const struct reap *reap, const struct pool *pool, uint64_t word)
 {
+	if (word_is_free(word) && pool_is_free(pool, word) && is_retired(reap, word_lane(word)))
+		return word_opened(word);
 	/* SENT: to nobody; or the queue was walked, and it is not there. */
 	if (is_sent_by_dead(reap, word) ||
 	    (word_kind(word) == MEMPOOL_OWNED && reap_has(reap, word_owner(word))))
@@ -124,7 +179,8 @@ static uint64_t next_word(const struct reap *reap, uint64_t word)
 static bool reap_word(struct reap *reap, const struct pool *pool, uint64_t seen)
 {
 	_Atomic uint64_t *word = &pool->entries[reap->index].word;
-	uint64_t next = next_word(reap, seen);
+	uint64_t next = next_word(reap, pool, seen);
+	bool was_free = word_is_free(seen);
 
 	if (next != seen)
 		stamp_void(pool, reap->index);
@@ -136,11 +192,11 @@ static bool reap_word(struct reap *reap, const struct pool *pool, uint64_t seen)
 	if (next != seen && atomic_compare_exchange_strong_explicit(
 				    word, &seen, next, memory_order_seq_cst,
 				    memory_order_relaxed)) {
-		reap->n_freed++;
-		reap->n_held++;
+		reap->n_freed += !was_free;
+		reap->n_held += !was_free;
 		return true;
 	}
-	return word_is_free(seen);
+	return pool_is_open(pool, seen);
 }
 
 /* ---- managers ---- */
@@ -191,7 +247,7 @@ static bool reap_manager(struct reap *reap, const struct pool *managers, uint32_
 	if (word_kind(atomic_load_explicit(word, memory_order_relaxed)) == MEMPOOL_SHARED &&
 	    reap->any_dead != MEMPOOL_HOLDER_NONE)
 		reap->n_freed += chunk_manager_collect(reap->segment, index, reap->any_dead);
-	return word_is_free(atomic_load_explicit(word, memory_order_relaxed));
+	return word_is_open(atomic_load_explicit(word, memory_order_relaxed));
 }
 
 /* Always, even if all are set: the summary bit may be the one that was lost. */
@@ -217,8 +273,8 @@ static uint32_t reap_words(struct reap *reap)
 
 	do {
 		_Atomic uint64_t *word = &pool->entries[reap->index].word;
-		/* Relaxed: a first guess, the swap decides. */
-		uint64_t seen = atomic_load_explicit(word, memory_order_relaxed);
+		/* B12 (acquire): of what is free for a lane, not older than the epoch it names. */
+		uint64_t seen = atomic_load_explicit(word, memory_order_acquire);
 
 		if (!is_managers && begin_walk(reap, seen))
 			return n + 1;
@@ -319,10 +375,14 @@ static uint32_t wake_on(struct reap *reap)
 /* A small step of whatever comes next. Return: words, or what takes as long; 0: it is over. */
 static uint32_t go_on(struct reap *reap)
 {
+	if (reap->lane < reap->segment->lanes.n)
+		return reap_lanes(reap);
 	if (reap->walks != 0)
 		return walk_on(reap);
 	if (reap->n_pools_done <= reap->segment->n_pools)
 		return reap_words(reap);
+	if (reap->retired && reap->renewed < reap->segment->lanes.n)
+		return renew_lanes(reap);
 	return wake_on(reap);
 }
 

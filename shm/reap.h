@@ -4,13 +4,17 @@
  *
  * One sweep over all words serves every holder that was dead at its start:
  *
+ *	lanes of the dead	their epochs are ended, claims that they were killed in cancelled; they
+ *			are given back (lane.h)
  *	OWNED(dead)	-> FREE, next generation
  *	SENT(0, dead)	-> FREE, next generation	(a taker may win the race: then it has it)
  *	SENT(q, dead)	in the queue: SENT(q, 0), the message outlives its sender; else it was
  *			never published -> FREE, next generation
  *	sharer bit	cleared; every SHARED manager is collected, in the name of the dead
  *	manager OWNED(dead)	freed, with the chunk that is still SHARED by it
- *	FREE		its hint is set again: the dead may have had it in a cache
+ *	FREE		its hint is set again: the dead may have had it in a cache. But not while it is
+ *			free for a living thread alone, who has the hint
+ *	FREE(a retired lane)	for everybody, the same generation; then the lane begins a new life
  *	after each leaf with free words the pool's dry word is moved
  *	open ends of the dead are given back (end.h)
  *	in the end queue heads are helped along, and all sleepers are woken, since the dead may
@@ -41,6 +45,9 @@ struct reap {
 	uint64_t *dead;			/* a bit per holder id */
 	uint32_t any_dead;		/* one of them, to collect in its name */
 	uint64_t *walked;		/* a bit per ring: its messages have lost their names */
+	uint64_t *retired;		/* a bit per lane that is to begin anew; NULL: none is to */
+	uint32_t lane;			/* the next one to look at; then, once all words are swept, */
+	uint32_t renewed;		/* to renew */
 	uint64_t hints;			/* of the leaf, so far */
 	uint32_t pool;			/* where the sweep is */
 	uint32_t index;
@@ -56,6 +63,13 @@ struct reap {
 /* Start a sweep for no one yet. Return: 0 or -ENOMEM. reap_deinit() is always legal. */
 int reap_init(struct reap *reap, struct segment *segment);
 void reap_deinit(struct reap *reap);
+
+/*
+ * Before the first reap_step(): lanes that are nobody's, and retired, begin anew with this sweep. For
+ * the daemon alone: of two such sweeps at a time one would take away what the other has given.
+ * Return: 0 or -ENOMEM.
+ */
+int reap_renew_lanes(struct reap *reap);
 
 /* Before the first reap_step(): this holder is dead. Out of range: ignored. */
 void reap_add(struct reap *reap, uint32_t holder);

@@ -367,8 +367,26 @@ static int view_pools(struct segment *segment)
 		segment->pools[i].id = i;
 		segment->pools[i].cache = segment->geometry.pools[i].cache;
 		segment->pools[i].is_reserve = segment->geometry.pools[i].is_reserve;
+		if (i < segment->n_pools)
+			segment->pools[i].lanes = &segment->lanes;
 	}
 	return 0;
+}
+
+/* Once there are pools. */
+static void view_lanes(struct segment *segment)
+{
+	unsigned char *base = segment->memory.base;
+	struct lanes *lanes = &segment->lanes;
+
+	lanes->records = (void *)(base + segment->geometry.lanes_off);
+	lanes->header = segment->header;
+	lanes->n = segment->geometry.n_lanes;
+	lanes->n_pools = segment->n_pools;
+	free_list_view(&lanes->list, base + segment->geometry.lane_list_off, lanes->n);
+	for (uint32_t i = 0; i < segment->n_pools; i++)
+		lanes->words[i] = (struct lane_words){ segment->pools[i].entries,
+						       segment->pools[i].n_chunks };
 }
 
 static int place_rings(struct segment *segment)
@@ -418,7 +436,11 @@ static int fill_segment(struct segment *segment, const struct segment_memory *me
 	segment->segment_id = segment_id;
 	segment->generation = generation;
 	r = place_rings(segment);
-	return r < 0 ? r : view_pools(segment);
+	if (r == 0)
+		r = view_pools(segment);
+	if (r == 0)
+		view_lanes(segment);
+	return r;
 }
 
 static int read_segment(struct segment *segment, const struct segment_memory *memory)

@@ -22,6 +22,7 @@
 #include "config.h"
 #include "eventcount.h"
 #include "geometry.h"
+#include "lane.h"
 #include "mempool_layout.h"
 #include "pool.h"
 #include "segment_memory.h"
@@ -52,6 +53,7 @@ struct segment {
 	struct mempool_end *ends;
 	uint32_t *topic_rings;		/* by topic: which ring it is */
 	struct mempool_module *modules;	/* NULL: nothing is traced */
+	struct lanes lanes;
 	struct config config;		/* the shape, as the header tells it */
 	struct geometry geometry;
 	struct pool pools[MEMPOOL_MAX_DATA_POOLS + 1];	/* [n_pools]: the ChunkManagers' */

@@ -17,6 +17,8 @@
 #define WORD_ID_MASK UINT32_C(0x7fff)		/* of a holder in OWNED, of a queue or holder in SENT */
 #define WORD_LANE_SHIFT 15			/* of the lane above the holder, in OWNED */
 #define WORD_LANE_MASK (WORD_ID_MASK << WORD_LANE_SHIFT)
+#define WORD_EPOCH_BITS 18			/* of a lane's epoch, in FREE */
+#define WORD_EPOCH_MASK ((UINT32_C(1) << WORD_EPOCH_BITS) - 1)
 
 static inline uint64_t word_make(uint32_t generation, enum mempool_kind kind, uint32_t value)
 {
@@ -38,7 +40,7 @@ static inline uint32_t word_value(uint64_t word)
 	return (uint32_t)word & WORD_VALUE_MASK;
 }
 
-/* FREE of the generation after this one; 0 is skipped, so that no handle is ever 0. */
+/* FREE for everybody, of the generation after this one; 0 is skipped, so that no handle is ever 0. */
 static inline uint64_t word_freed(uint64_t word)
 {
 	uint64_t next = (word | UINT32_MAX) + 1;
@@ -53,7 +55,36 @@ static inline uint32_t word_next_generation(uint64_t word)
 
 static inline bool word_is_free(uint64_t word)
 {
+	return word_kind(word) == MEMPOOL_FREE;
+}
+
+/* FREE, and for everybody alike: a swap claims it. */
+static inline bool word_is_open(uint64_t word)
+{
 	return (uint32_t)word == 0;
+}
+
+/* Of FREE: for which lane, and in which of its epochs, or the low bits of that. */
+static inline uint32_t word_lane(uint64_t word)
+{
+	return word_value(word) >> WORD_EPOCH_BITS;
+}
+
+static inline uint32_t word_epoch(uint64_t word)
+{
+	return (uint32_t)word & WORD_EPOCH_MASK;
+}
+
+/* The low half of a word that is FREE for a lane. */
+static inline uint32_t word_bias(uint32_t lane, uint64_t epoch)
+{
+	return lane << WORD_EPOCH_BITS | ((uint32_t)epoch & WORD_EPOCH_MASK);
+}
+
+/* The same incarnation, for everybody. */
+static inline uint64_t word_opened(uint64_t word)
+{
+	return word_make(word_generation(word), MEMPOOL_FREE, 0);
 }
 
 /* Who has it, of OWNED. Which of its threads claimed it, the lane says; that is no matter here. */

@@ -17,9 +17,9 @@ static bool count_slice(struct peak *peak, uint32_t max)
 
 		for (; peak->index < pool->n_chunks && max > 0; peak->index++, max--)
 			/* Relaxed: a count, of what may move while it is counted. */
-			peak->n_used += !word_is_free(
-				atomic_load_explicit(&pool->entries[peak->index].word,
-						     memory_order_relaxed));
+			peak->n_used += !pool_is_free(
+				pool, atomic_load_explicit(&pool->entries[peak->index].word,
+							   memory_order_relaxed));
 		if (peak->index < pool->n_chunks)
 			return false;
 		pool_saw_used(pool, peak->n_used);

@@ -34,7 +34,9 @@ static enum reaper_result begin(struct reaper *reaper)
 		enter(reaper, REAPER_RELEASES);
 		return REAPER_BUSY;
 	}
-	if (reap_init(&reaper->reap, tenants->segment) < 0) {
+	if (reap_init(&reaper->reap, tenants->segment) < 0 ||
+	    reap_renew_lanes(&reaper->reap) < 0) {
+		reap_deinit(&reaper->reap);
 		log_limited(&limit, LOG_ERR, "segment %s: no memory for a sweep",
 			    tenants_label(tenants));
 		return REAPER_SHORT;

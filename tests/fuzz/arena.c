@@ -175,6 +175,8 @@ static void fence_segment(struct arena *a, const struct segment *segment)
 	fence_part(&fence, geometry->holders_off,
 		   geometry->n_holders * sizeof(struct mempool_holder));
 	fence_part(&fence, geometry->rings_off, geometry->n_rings * sizeof(struct mempool_ring));
+	fence_part(&fence, geometry->lanes_off, geometry->n_lanes * sizeof(struct mempool_lane));
+	fence_part(&fence, geometry->lane_list_off, free_list_size_bytes(geometry->n_lanes));
 	for (uint32_t i = 0; i <= geometry->n_pools; i++) {
 		const struct geometry_pool *pool = &geometry->pools[i];
 
@@ -243,7 +245,7 @@ struct part {
 	uint64_t size;
 };
 
-#define N_FIXED_PARTS 6
+#define N_FIXED_PARTS 7
 
 /* A part by number, all numbers taken round. */
 static struct part part_of(const struct arena *a, uint8_t number)
@@ -274,6 +276,10 @@ static struct part part_of(const struct arena *a, uint8_t number)
 		return (struct part){ geometry->rings_off,
 				      geometry->n_rings * sizeof(struct mempool_ring) };
 	case 5:
+		return (struct part){ geometry->lanes_off,
+				      geometry->n_lanes * sizeof(struct mempool_lane) +
+					      free_list_size_bytes(geometry->n_lanes) };
+	case 6:
 		/* The managers, and all that follows. */
 		return (struct part){ managers->data_off,
 				      geometry->total_size - managers->data_off };

@@ -228,8 +228,9 @@ static void check_recovery(struct daemon_side *side)
 		const struct pool *pool = &segment->pools[i];
 
 		for (uint32_t index = 0; index < pool->n_chunks; index++)
-			FUZZ_CHECK(!word_is_free(atomic_load_explicit(
-					   &pool->entries[index].word, memory_order_relaxed)) ||
+			FUZZ_CHECK(!pool_is_open(pool, atomic_load_explicit(
+						       &pool->entries[index].word,
+						       memory_order_relaxed)) ||
 				   (free_list_has(&pool->list, index) && !pool_is_dry(pool)));
 	}
 }

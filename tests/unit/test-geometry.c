@@ -68,6 +68,12 @@ static void assert_sound(void)
 	end += geometry.n_holders * sizeof(struct mempool_holder);
 	ck_assert_uint_eq(geometry.rings_off, end);
 	end += geometry.n_rings * sizeof(struct mempool_ring);
+	ck_assert_uint_ge(geometry.lanes_off, end);
+	ck_assert_uint_eq(geometry.lanes_off % 64, 0);
+	ck_assert_uint_eq(geometry.n_lanes, geometry_n_lanes(geometry.n_holders));
+	end = geometry.lanes_off + 64 * geometry.n_lanes;
+	ck_assert_uint_eq(geometry.lane_list_off, end);
+	end += free_list_size_bytes(geometry.n_lanes);
 
 	for (uint32_t i = 0; i <= geometry.n_pools; i++) {
 		const struct geometry_pool *pool = &geometry.pools[i];
@@ -109,12 +115,14 @@ START_TEST(test_geometry_of_the_guide)
 	ck_assert_uint_eq(geometry.pools[0].stride, 128);
 	ck_assert_uint_eq(geometry.pools[1].stride, 1024);
 	ck_assert_uint_eq(geometry.pools[2].stride, 4096);
-	/* Header page, 4 pool records and 256 holder records of 128 bytes: 37376. */
+	/* Header page, 4 pool records and 256 holder records of 128 bytes: 37376; 1024 lanes, 65536;
+	 * their list, 192: 103104. */
 	ck_assert_uint_eq(geometry.rings_off, 37376);
-	ck_assert_uint_eq(geometry.pools[0].index_off, 37376);
+	ck_assert_uint_eq(geometry.lanes_off, 37376);
+	ck_assert_uint_eq(geometry.pools[0].index_off, 103104);
 	/* 157 leaves and 3 words of summary, in lines: 1280 + 64; 16 a chunk. */
 	ck_assert_uint_eq(pool_index_bytes(10000, false), 1280 + 64 + 160000);
-	ck_assert_uint_eq(geometry.pools[1].index_off, 37376 + 161344);
+	ck_assert_uint_eq(geometry.pools[1].index_off, 103104 + 161344);
 	ck_assert_uint_eq(geometry.pools[0].data_off, geometry.data_off);
 	/* 10000 * 128, in pages. */
 	ck_assert_uint_eq(geometry.pools[1].data_off, geometry.data_off + 1282048);
@@ -122,7 +130,7 @@ START_TEST(test_geometry_of_the_guide)
 	ck_assert_uint_eq(geometry.pools[3].n_chunks, 16000);
 	ck_assert_uint_eq(geometry.pools[3].chunk_size, 40);
 	ck_assert_uint_eq(segment_size_bytes(&config), geometry.total_size);
-	ck_assert_uint_eq(geometry.total_size, 11698176);
+	ck_assert_uint_eq(geometry.total_size, 11763712);
 }
 END_TEST
 

@@ -221,11 +221,11 @@ START_TEST(test_space_memory_is_short)
 	assert_space(0, "");
 	set_chunks(1536 * MIB, 1);
 	assert_space(-ENOMEM, "not enough memory: it needs 1.5 GiB, 1.5 GiB are available: "
-			      "44.0 KiB missing");
+			      "108.0 KiB missing");
 	/* What is locked cannot be swapped. */
 	set_chunks(1024 * MIB, 2);
 	assert_space(-ENOMEM, "not enough memory: it needs 2.0 GiB, 1.5 GiB are available: "
-			      "512.0 MiB missing");
+			      "512.1 MiB missing");
 	segment.pages.lock = true;
 	put("/proc/self/status", "CapEff:\t0000000000004000\n");
 	assert_space(-ENOMEM, "not enough memory: it needs 2.0 GiB, 1.0 GiB are available: "

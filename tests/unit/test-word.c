@@ -27,14 +27,29 @@ START_TEST(test_word_value_too_wide_touches_no_kind)
 }
 END_TEST
 
-START_TEST(test_word_is_free_only_with_value_0)
+START_TEST(test_word_is_open_only_with_value_0)
 {
-	ck_assert(word_is_free(word_make(1, MEMPOOL_FREE, 0)));
-	ck_assert(word_is_free(word_make(UINT32_MAX, MEMPOOL_FREE, 0)));
-	ck_assert(!word_is_free(word_make(1, MEMPOOL_FREE, 1)));
+	ck_assert(word_is_open(word_make(1, MEMPOOL_FREE, 0)));
+	ck_assert(word_is_open(word_make(UINT32_MAX, MEMPOOL_FREE, 0)));
+	ck_assert(!word_is_open(word_make(1, MEMPOOL_FREE, 1)));
+	ck_assert(!word_is_open(word_make(1, MEMPOOL_OWNED, 0)));
+	ck_assert(!word_is_open(word_make(1, MEMPOOL_SENT, 0)));
+	ck_assert(!word_is_open(word_make(1, MEMPOOL_SHARED, 0)));
+	ck_assert(word_is_free(word_make(1, MEMPOOL_FREE, 1)));
 	ck_assert(!word_is_free(word_make(1, MEMPOOL_OWNED, 0)));
-	ck_assert(!word_is_free(word_make(1, MEMPOOL_SENT, 0)));
-	ck_assert(!word_is_free(word_make(1, MEMPOOL_SHARED, 0)));
+}
+END_TEST
+
+START_TEST(test_word_bias_parts_come_back)
+{
+	uint64_t epoch = UINT64_C(7) << WORD_EPOCH_BITS | WORD_EPOCH_MASK;
+	uint64_t word = word_freed(word_make(41, MEMPOOL_OWNED, 5)) | word_bias(4095, epoch);
+
+	ck_assert_int_eq(word_kind(word), MEMPOOL_FREE);
+	ck_assert_uint_eq(word_generation(word), 42);
+	ck_assert_uint_eq(word_lane(word), 4095);
+	ck_assert_uint_eq(word_epoch(word), WORD_EPOCH_MASK);
+	ck_assert_uint_eq(word_opened(word), word_make(42, MEMPOOL_FREE, 0));
 }
 END_TEST
 
@@ -118,7 +133,8 @@ static void add_tests(TCase *tcase)
 {
 	tcase_add_test(tcase, test_word_parts_come_back);
 	tcase_add_test(tcase, test_word_value_too_wide_touches_no_kind);
-	tcase_add_test(tcase, test_word_is_free_only_with_value_0);
+	tcase_add_test(tcase, test_word_is_open_only_with_value_0);
+	tcase_add_test(tcase, test_word_bias_parts_come_back);
 	tcase_add_test(tcase, test_word_is_owned_by_that_holder_alone);
 	tcase_add_test(tcase, test_word_owner_is_the_same_whatever_the_lane);
 	tcase_add_test(tcase, test_word_claimed_keeps_generation_others_move_it);

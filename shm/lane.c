@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: MIT */
+#include "lane.h"
+
+#include <errno.h>
+#include <stddef.h>
+
+#include "barrier.h"
+
+/* Hints of lanes that one call tries. */
+#define TAKE_TRIES 8
+
+void lane_layout(struct mempool_lane *records, void *list_memory, uint32_t n)
+{
+	struct free_list list;
+
+	/* Relaxed: nobody else sees them before the segment is published. */
+	for (uint32_t i = 0; i < n; i++)
+		atomic_store_explicit(&records[i].epoch, 1, memory_order_relaxed);
+	free_list_view(&list, list_memory, n);
+	free_list_fill(&list);
+	atomic_fetch_and_explicit(&list.leaves[0], ~UINT64_C(1), memory_order_relaxed);
+}
+
+static struct mempool_lane *record_of(const struct lanes *lanes, uint32_t lane)
+{
+	return &lanes->records[lane];
+}
+
+/* All epochs up to this one. */
+static void settle_up_to(struct mempool_lane *record, uint64_t epoch)
+{
+	/* Relaxed: a first guess, the swap decides. */
+	uint64_t seen = atomic_load_explicit(&record->settled, memory_order_relaxed);
+
+	/*
+	 * B7' (release) pairs with B7: who goes by it has the words as the claims up to it have left
+	 * them. seq_cst, as the scan that reads words next. Each failure is a higher number:
+	 * lock-free, and of a member that writes lower ones, bounded by its stores.
+	 */
+	while (seen < epoch && !atomic_compare_exchange_weak_explicit(&record->settled, &seen, epoch,
+								      memory_order_seq_cst,
+								      memory_order_relaxed))
+		;
+}
+
+bool lane_is_settled(const struct lanes *lanes, uint64_t word)
+{
+	const struct mempool_lane *record = record_of(lanes, word_lane(word));
+	/*
+	 * Relaxed: not older than what the thread adopted before it wrote the word, by R1 and the
+	 * acquire load of the word (B12). A later one gives the same whole number.
+	 */
+	uint64_t epoch = atomic_load_explicit(&record->epoch, memory_order_relaxed);
+
+	/* B7 (acquire) pairs with B7'. */
+	return atomic_load_explicit(&record->settled, memory_order_acquire) >=
+	       lane_whole(epoch, word);
+}
+
+static void set_hint(const struct lanes *lanes, uint32_t lane)
+{
+	free_list_push(&lanes->list, lane);
+}
+
+static uint64_t epoch_of(const struct mempool_lane *record)
+{
+	/* B2' (acquire): what is looked at behind it is not older than the moving of the epoch. */
+	return atomic_load_explicit(&record->epoch, memory_order_acquire);
+}
+
+uint32_t lane_take(const struct lanes *lanes, uint32_t holder, uint32_t *start)
+{
+	for (int i = 0; i < TAKE_TRIES; i++) {
+		uint64_t bits = free_list_pop_bits(&lanes->list, start, 1);
+		uint32_t lane = *start * 64 + (uint32_t)__builtin_ctzll(bits | UINT64_C(1) << 63);
+		uint32_t nobody = 0;
+
+		if (bits == 0)
+			return LANE_NONE;
+		if (lane == LANE_NONE || lane_is_retired(epoch_of(record_of(lanes, lane))))
+			continue;
+		/* B9 (acquire) pairs with B9': the one who had it is through with it. */
+		if (atomic_compare_exchange_strong_explicit(&record_of(lanes, lane)->owner, &nobody,
+							    holder, memory_order_acquire,
+							    memory_order_relaxed))
+			return lane;
+	}
+	return LANE_NONE;
+}
+
+bool lane_adopt(const struct lanes *lanes, uint32_t lane, uint64_t *ret_epoch)
+{
+	*ret_epoch = epoch_of(record_of(lanes, lane));
+	/*
+	 * B10 (acquire) pairs with the store of the one who turns claims off: it clears the flag, then
+	 * moves the epochs. So whoever reads a moved epoch sees the flag: it is looked at behind.
+	 */
+	return atomic_load_explicit(&lanes->header->claims, memory_order_acquire) != 0 &&
+	       !lane_is_retired(*ret_epoch);
+}
+
+/* n: the epoch that it was in. */
+static uint64_t end_epoch(struct mempool_lane *record)
+{
+	uint64_t n = epoch_of(record), seen = n;
+
+	/*
+	 * B8 (release) pairs with the load of B4: who finds the epoch ended has the words that were
+	 * written in it. A failure is another's, who has ended it.
+	 */
+	if (!lane_is_retired(n))
+		atomic_compare_exchange_strong_explicit(&record->epoch, &seen, n + 1,
+							memory_order_release, memory_order_relaxed);
+	return n;
+}
+
+static void give_back(const struct lanes *lanes, uint32_t lane)
+{
+	struct mempool_lane *record = record_of(lanes, lane);
+
+	/* Relaxed: B9' publishes it. */
+	atomic_store_explicit(&record->intent, 0, memory_order_relaxed);
+	/* B9' (release) pairs with B9. */
+	atomic_store_explicit(&record->owner, 0, memory_order_release);
+	set_hint(lanes, lane);
+}
+
+void lane_end(const struct lanes *lanes, uint32_t lane)
+{
+	struct mempool_lane *record = record_of(lanes, lane);
+
+	/* No barrier: the thread's own stores are behind it. */
+	settle_up_to(record, end_epoch(record));
+	give_back(lanes, lane);
+}
+
+/* The word of a claim that is under way, as the intent has it; NULL: none is. */
+static _Atomic uint64_t *word_under_way(const struct lanes *lanes, uint64_t intent,
+					uint64_t *ret_seen)
+{
+	uint32_t pool = handle_pool(intent);
+	_Atomic uint64_t *word;
+
+	if (intent == 0 || pool >= lanes->n_pools || handle_index(intent) >= lanes->words[pool].n)
+		return NULL;
+	word = &lanes->words[pool].entries[handle_index(intent)].word;
+	/* Relaxed: a first guess, the swap decides. */
+	*ret_seen = atomic_load_explicit(word, memory_order_relaxed);
+	return word_is_free(*ret_seen) &&
+			       word_generation(*ret_seen) == handle_generation(intent)
+		       ? word : NULL;
+}
+
+bool lane_is_claiming(const struct lanes *lanes, uint32_t lane)
+{
+	uint64_t seen;
+
+	return word_under_way(lanes, atomic_load_explicit(&record_of(lanes, lane)->intent,
+							  memory_order_acquire), &seen) != NULL;
+}
+
+static void replace(_Atomic uint64_t *word, uint64_t seen, uint64_t next)
+{
+	/*
+	 * B6 (release) pairs with B4 of the one that is helped, who learns of it by the swap that
+	 * fails; acquire, so that R1 of the last holder is passed on to it. seq_cst, as what the
+	 * reaper does to words (R2, D1). A failure is the thread itself, or another helper.
+	 */
+	atomic_compare_exchange_strong_explicit(word, &seen, next, memory_order_seq_cst,
+						memory_order_relaxed);
+}
+
+void lane_reap(const struct lanes *lanes, uint32_t lane)
+{
+	struct mempool_lane *record = record_of(lanes, lane);
+	_Atomic uint64_t *word;
+	uint64_t seen;
+
+	/* No barrier: it stores no more. */
+	settle_up_to(record, end_epoch(record));
+	word = word_under_way(lanes, atomic_load_explicit(&record->intent, memory_order_acquire),
+			      &seen);
+	/* The next generation: a late helper, who has read the intent, is turned away. */
+	if (word)
+		replace(word, seen, word_freed(seen));
+	/* Last: as long as it names the dead, all of this is done again. */
+	give_back(lanes, lane);
+}
+
+uint64_t lane_move(const struct lanes *lanes, uint32_t lane)
+{
+	struct mempool_lane *record = record_of(lanes, lane);
+	/* B4 (seq_cst), both, as D2: before the readings of words that come behind the barrier. */
+	uint64_t n = atomic_load_explicit(&record->epoch, memory_order_seq_cst), seen = n;
+
+	/* The retired one is in none. */
+	if (lane_is_retired(n))
+		return n - 1;
+	/* A failure is another's, who has moved it. */
+	atomic_compare_exchange_strong_explicit(&record->epoch, &seen, n + 1, memory_order_seq_cst,
+						memory_order_seq_cst);
+	return n;
+}
+
+void lane_settle(const struct lanes *lanes, uint32_t lane, uint64_t epoch)
+{
+	struct mempool_lane *record = record_of(lanes, lane);
+	/* Acquire, the owner, then the intent, then what is settled: in this order. */
+	uint32_t owner = atomic_load_explicit(&record->owner, memory_order_acquire);
+	/* B5 (acquire) pairs with the store of the intent: what was claimed before this intent is OWNED. */
+	uint64_t intent = atomic_load_explicit(&record->intent, memory_order_acquire);
+	_Atomic uint64_t *word;
+	uint64_t seen;
+
+	/*
+	 * Settled by another: the lane may be another thread's by now, and the intent its. While it is
+	 * not, owner and intent are of one thread, since an owner changes only after that.
+	 */
+	if (atomic_load_explicit(&record->settled, memory_order_acquire) >= epoch)
+		return;
+	word = word_under_way(lanes, intent, &seen);
+	if (word)
+		replace(word, seen,
+			word_claimed(seen, lane << WORD_LANE_SHIFT | (owner & WORD_ID_MASK)));
+	settle_up_to(record, epoch);
+}
+
+bool lane_barrier(const struct lanes *lanes)
+{
+	/* Relaxed: a counter, for people. */
+	atomic_fetch_add_explicit(&lanes->header->n_barriers, 1, memory_order_relaxed);
+	return barrier_all();
+}
+
+/* End the epoch of a word, if the lane is still in it. Return: the last one that is over. */
+static uint64_t move_from(struct mempool_lane *record, uint64_t word)
+{
+	/* B4 (seq_cst), as in lane_move(). */
+	uint64_t n = atomic_load_explicit(&record->epoch, memory_order_seq_cst), seen = n;
+
+	if (n != lane_whole(n, word))
+		return n - 1;
+	atomic_compare_exchange_strong_explicit(&record->epoch, &seen, n + 1, memory_order_seq_cst,
+						memory_order_seq_cst);
+	return n;
+}
+
+int lane_revoke(const struct lanes *lanes, uint64_t word)
+{
+	uint64_t n;
+
+	if (lane_is_settled(lanes, word))
+		return 0;
+	n = move_from(record_of(lanes, word_lane(word)), word);
+	if (!lane_barrier(lanes))
+		return -EPERM;
+	lane_settle(lanes, word_lane(word), n);
+	return 0;
+}
+
+bool lane_waits_for_sweep(const struct lanes *lanes, uint32_t lane)
+{
+	const struct mempool_lane *record = record_of(lanes, lane);
+
+	/* Acquire, the owner first: of a lane that was given back the epoch is one that it had then. */
+	return atomic_load_explicit(&record->owner, memory_order_acquire) == 0 &&
+	       lane_is_retired(epoch_of(record));
+}
+
+bool lane_is_vacant(const struct lanes *lanes, uint32_t lane)
+{
+	const struct mempool_lane *record = record_of(lanes, lane);
+
+	return lane != LANE_NONE &&
+	       atomic_load_explicit(&record->owner, memory_order_acquire) == 0 &&
+	       !lane_is_retired(epoch_of(record));
+}
+
+void lane_renew(const struct lanes *lanes, uint32_t lane)
+{
+	struct mempool_lane *record = record_of(lanes, lane);
+	uint64_t n = epoch_of(record), seen = n;
+
+	/* Release: the words are turned before. Somebody hostile may have moved it: leave it then. */
+	if (lane_is_retired(n) &&
+	    atomic_compare_exchange_strong_explicit(&record->epoch, &seen, n + 1,
+						    memory_order_release, memory_order_relaxed))
+		set_hint(lanes, lane);
+}

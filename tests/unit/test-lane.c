@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: MIT */
+/* test-lane.c - lanes: how one is had, revoked, ended, reaped and used up; and what nonsense in one does */
+#include "test_segment.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "shm/audit.h"
+#include "shm/lane.h"
+#include "shm/reap.h"
+
+enum { ME = TEST_HOLDER, OTHER = TEST_HOLDER + 1, N = 200, GENERATION = 7 };
+
+static struct segment *segment;
+static struct lanes *lanes;
+static struct pool *pool;
+static uint32_t start;
+
+static void setup(void)
+{
+	segment = test_segment_new(&(struct test_pool){ .chunk_size = 64, .n_chunks = N }, 1);
+	pool = &segment->pools[0];
+	lanes = &segment->lanes;
+	start = 0;
+	atomic_store(&segment->header->claims, 1);
+}
+
+static void teardown(void)
+{
+	segment_free(segment);
+}
+
+static uint64_t word(uint32_t index)
+{
+	return atomic_load(&pool->entries[index].word);
+}
+
+static void set_word(uint32_t index, enum mempool_kind kind, uint32_t value)
+{
+	atomic_store(&pool->entries[index].word, word_make(GENERATION, kind, value));
+}
+
+/* As its thread frees it. */
+static uint64_t free_for(uint32_t lane, uint32_t index)
+{
+	uint64_t epoch;
+
+	ck_assert(lane_adopt(lanes, lane, &epoch));
+	set_word(index, MEMPOOL_FREE, word_bias(lane, epoch));
+	return word(index);
+}
+
+/* As its thread is stopped in the middle of a claim. */
+static void begin_claim(uint32_t lane, uint32_t index)
+{
+	atomic_store(&lanes->records[lane].intent,
+		     handle_make(word_generation(word(index)), pool->id, index));
+}
+
+static uint32_t take(uint32_t holder)
+{
+	uint32_t lane = lane_take(lanes, holder, &start);
+
+	ck_assert_uint_ne(lane, LANE_NONE);
+	return lane;
+}
+
+static uint64_t owned(uint32_t lane, uint32_t holder)
+{
+	return word_make(GENERATION, MEMPOOL_OWNED, lane << WORD_LANE_SHIFT | holder);
+}
+
+static void set_epoch(uint32_t lane, uint64_t epoch)
+{
+	atomic_store(&lanes->records[lane].settled, epoch - 1);
+	atomic_store(&lanes->records[lane].epoch, epoch);
+}
+
+static bool has_hint(uint32_t index)
+{
+	return free_list_has(&pool->list, index);
+}
+
+static void lose_hints(void)
+{
+	uint32_t from = 0, indices[64];
+
+	while (free_list_pop(&pool->list, &from, indices, 64))
+		;
+}
+
+START_TEST(test_lane_is_had_by_one_until_it_is_given_back)
+{
+	uint32_t first = take(ME), n = 1, lane;
+	uint64_t before = free_for(first, 0);
+
+	while ((lane = lane_take(lanes, OTHER, &start)) != LANE_NONE) {
+		ck_assert_uint_ne(lane, first);
+		n++;
+	}
+	ck_assert_uint_eq(n, lanes->n - 1);
+
+	ck_assert(!lane_is_settled(lanes, before));
+	lane_end(lanes, first);
+	ck_assert(lane_is_settled(lanes, before));
+	ck_assert_uint_eq(take(OTHER), first);
+	ck_assert_uint_ne(word_epoch(free_for(first, 1)), word_epoch(before));
+}
+END_TEST
+
+START_TEST(test_lane_whose_hint_is_stale_is_left_to_its_owner)
+{
+	uint32_t lane = take(ME);
+
+	free_list_push(&lanes->list, lane);
+	start = lane / 64;
+	ck_assert_uint_ne(take(OTHER), lane);
+	ck_assert_uint_eq(atomic_load(&lanes->records[lane].owner), ME);
+}
+END_TEST
+
+START_TEST(test_lane_claims_by_store_can_be_turned_off)
+{
+	uint32_t lane = take(ME);
+	uint64_t epoch;
+
+	ck_assert(lane_adopt(lanes, lane, &epoch));
+	atomic_store(&segment->header->claims, 0);
+	ck_assert(!lane_adopt(lanes, lane, &epoch));
+}
+END_TEST
+
+START_TEST(test_lane_revoke_finishes_the_claim_under_way)
+{
+	uint32_t lane = take(ME);
+	uint64_t seen = free_for(lane, 3), other = free_for(lane, 4);
+
+	begin_claim(lane, 3);
+	ck_assert_int_eq(lane_revoke(lanes, other), 0);
+	ck_assert_uint_eq(word(3), owned(lane, ME));
+	ck_assert_uint_eq(word(4), other);
+	ck_assert(lane_is_settled(lanes, seen));
+	ck_assert_uint_eq(atomic_load(&segment->header->n_barriers), 1);
+
+	/* What is settled costs no barrier. */
+	ck_assert_int_eq(lane_revoke(lanes, other), 0);
+	ck_assert_uint_eq(atomic_load(&segment->header->n_barriers), 1);
+	/* What is freed from then on is not settled. */
+	ck_assert(!lane_is_settled(lanes, free_for(lane, 5)));
+}
+END_TEST
+
+START_TEST(test_lane_revoke_leaves_claims_of_other_incarnations_alone)
+{
+	uint32_t lane = take(ME);
+	uint64_t seen = free_for(lane, 3);
+
+	begin_claim(lane, 3);
+	atomic_store(&pool->entries[3].word, word_freed(seen) | (uint32_t)seen);
+	seen = word(3);
+	ck_assert_int_eq(lane_revoke(lanes, seen), 0);
+	ck_assert_uint_eq(word(3), seen);
+}
+END_TEST
+
+/* A helper that was stopped before it looked: the lane is another thread's now, who begins a claim. */
+START_TEST(test_lane_settled_meanwhile_helps_nobody)
+{
+	uint32_t lane = take(ME);
+	uint64_t n = lane_move(lanes, lane), seen;
+
+	lane_end(lanes, lane);
+	start = lane / 64;
+	ck_assert_uint_eq(take(OTHER), lane);
+	seen = free_for(lane, 3);
+	begin_claim(lane, 3);
+	lane_settle(lanes, lane, n);
+	ck_assert_uint_eq(word(3), seen);
+}
+END_TEST
+
+START_TEST(test_lane_of_the_dead_is_reaped)
+{
+	uint32_t lane = take(ME), living = take(OTHER);
+	uint64_t kept;
+
+	free_for(lane, 3);
+	free_for(lane, 4);
+	kept = free_for(living, 5);
+	begin_claim(lane, 3);
+	lose_hints();
+	ck_assert_int_eq(reap_holder(segment, ME), 0);
+
+	/* The claim is cancelled, in the next generation. */
+	ck_assert_uint_eq(word(3), word_make(GENERATION + 1, MEMPOOL_FREE, 0));
+	ck_assert(pool_is_open(pool, word(4)));
+	ck_assert(has_hint(3) && has_hint(4));
+	/* What a living thread alone may claim by a store has its hint with that thread. */
+	ck_assert_uint_eq(word(5), kept);
+	ck_assert(!has_hint(5));
+	ck_assert_uint_eq(atomic_load(&lanes->records[lane].owner), 0);
+	ck_assert_uint_eq(atomic_load(&lanes->records[living].owner), OTHER);
+	start = lane / 64;
+	ck_assert_uint_eq(take(OTHER), lane);
+}
+END_TEST
+
+START_TEST(test_lane_of_the_dead_keeps_no_claim_that_was_done)
+{
+	uint32_t lane = take(ME);
+
+	free_for(lane, 3);
+	begin_claim(lane, 3);
+	atomic_store(&pool->entries[3].word, owned(lane, ME));
+	ck_assert_int_eq(reap_holder(segment, ME), 1);
+	ck_assert_uint_eq(word(3), word_make(GENERATION + 1, MEMPOOL_FREE, 0));
+}
+END_TEST
+
+START_TEST(test_lane_hint_that_was_lost_is_set_by_a_sweep)
+{
+	uint32_t n = 0;
+
+	while (free_list_pop_bits(&lanes->list, &start, 64))
+		;
+	ck_assert_uint_eq(lane_take(lanes, ME, &start), LANE_NONE);
+	ck_assert_int_eq(reap_holder(segment, OTHER), 0);
+	while (lane_take(lanes, ME, &start) != LANE_NONE)
+		n++;
+	ck_assert_uint_eq(n, lanes->n - 1);
+}
+END_TEST
+
+static void sweep(bool renews)
+{
+	struct reap reap;
+
+	ck_assert_int_eq(reap_init(&reap, segment), 0);
+	if (renews)
+		ck_assert_int_eq(reap_renew_lanes(&reap), 0);
+	while (!reap_step(&reap, 1))
+		;
+	reap_deinit(&reap);
+}
+
+START_TEST(test_lane_whose_epochs_are_used_up_begins_anew)
+{
+	uint64_t last = WORD_EPOCH_MASK, epoch, seen;
+	uint32_t lane = take(ME);
+
+	set_epoch(lane, last);
+	seen = free_for(lane, 3);
+	ck_assert_int_eq(lane_revoke(lanes, seen), 0);
+	ck_assert(lane_is_settled(lanes, seen));
+	ck_assert(!lane_adopt(lanes, lane, &epoch));
+	/* Revoked again, it stays in no epoch. */
+	ck_assert_uint_eq(lane_move(lanes, lane), last);
+	ck_assert(!lane_adopt(lanes, lane, &epoch));
+
+	/* While its thread has it, it stays as it is; nor does a sweep of others change it. */
+	sweep(true);
+	ck_assert_uint_eq(word(3), seen);
+	lane_end(lanes, lane);
+	sweep(false);
+	ck_assert_uint_eq(word(3), seen);
+	start = lane / 64;
+	ck_assert_uint_ne(take(OTHER), lane);
+
+	lose_hints();
+	sweep(true);
+	ck_assert_uint_eq(word(3), word_opened(seen));
+	ck_assert(has_hint(3));
+	start = lane / 64;
+	ck_assert_uint_eq(take(OTHER), lane);
+	ck_assert_uint_eq(word_epoch(free_for(lane, 4)), 1);
+	ck_assert_uint_eq(atomic_load(&lanes->records[lane].epoch), last + 2);
+	ck_assert(!lane_is_settled(lanes, word(4)));
+}
+END_TEST
+
+START_TEST(test_lane_words_for_no_lane_are_not_free)
+{
+	uint32_t value = word_bias(lanes->n - 1, 1);
+
+	ck_assert(pool_is_free(pool, word_make(1, MEMPOOL_FREE, value)));
+	ck_assert(!pool_is_free(pool, word_make(1, MEMPOOL_FREE, word_bias(lanes->n, 1))));
+	ck_assert(!pool_is_free(pool, word_make(1, MEMPOOL_FREE, word_bias(1, 0))));
+	ck_assert(!pool_is_free(pool, word_make(1, MEMPOOL_FREE, word_bias(0, 1))));
+	ck_assert(!pool_is_free(segment_managers(segment), word_make(1, MEMPOOL_FREE, value)));
+}
+END_TEST
+
+/* ---- what a member may write there ---- */
+
+static uint64_t random_64(void)
+{
+	return (uint64_t)random() << 42 ^ (uint64_t)random() << 21 ^ (uint64_t)random();
+}
+
+static void write_nonsense(void)
+{
+	for (uint32_t lane = 0; lane < lanes->n; lane++) {
+		struct mempool_lane *record = &lanes->records[lane];
+
+		atomic_store(&record->owner, (uint32_t)random_64());
+		atomic_store(&record->epoch, random_64());
+		atomic_store(&record->settled, random() % 2 ? random_64() : 0);
+		atomic_store(&record->intent,
+			     random() % 2 ? random_64()
+					  : handle_make(GENERATION, 0, (uint32_t)random() % N));
+	}
+	for (uint32_t i = 0; i < N; i++)
+		set_word(i, MEMPOOL_FREE, (uint32_t)random_64());
+}
+
+/* Nobody but the one that a lane names gets a chunk by it, and nothing is touched but free words. */
+START_TEST(test_lane_hostile_records_are_followed_nowhere)
+{
+	struct audit audit;
+
+	srandom((unsigned)_i);
+	write_nonsense();
+	for (uint32_t i = 0; i < N; i++)
+		if (pool_is_free(pool, word(i)) && !word_is_open(word(i)))
+			ck_assert_int_eq(lane_revoke(lanes, word(i)), 0);
+	for (uint32_t lane = 1; lane < lanes->n; lane++)
+		lane_settle(lanes, lane, lane_move(lanes, lane));
+	for (uint32_t i = 0; i < N; i++) {
+		ck_assert(word_generation(word(i)) == GENERATION);
+		ck_assert(word_is_free(word(i)) || word_kind(word(i)) == MEMPOOL_OWNED);
+	}
+	sweep(true);
+	ck_assert_int_eq(audit_segment(segment, 0, NULL, NULL, &audit), 0);
+	ck_assert_uint_gt(audit.n_faults, 0);
+}
+END_TEST
+
+/* To have made a victim the owner of a lane is as good as to have made it that of a chunk. */
+START_TEST(test_lane_hostile_owner_is_given_what_an_intent_names)
+{
+	uint32_t lane = take(ME);
+	uint64_t seen = free_for(lane, 3);
+
+	begin_claim(lane, 3);
+	atomic_store(&lanes->records[lane].owner, UINT32_MAX << 15 | OTHER);
+	ck_assert_int_eq(lane_revoke(lanes, seen), 0);
+	ck_assert_uint_eq(word(3), owned(lane, OTHER));
+	/* It is freed with the holder that it names, as whatever names it. */
+	ck_assert_int_eq(reap_holder(segment, OTHER), 1);
+}
+END_TEST
+
+START_TEST(test_lane_hostile_owner_that_is_no_holder_is_told)
+{
+	struct audit audit;
+	uint32_t lane = take(ME);
+
+	ck_assert_int_eq(audit_segment(segment, AUDIT_REAPED, NULL, NULL, &audit), 0);
+	ck_assert_uint_eq(audit.n_faults, 0);
+	atomic_store(&lanes->records[lane].owner, 9999);
+	ck_assert_int_eq(audit_segment(segment, 0, NULL, NULL, &audit), 0);
+	ck_assert_uint_eq(audit.n_faults, 1);
+	atomic_store(&lanes->records[lane].owner, 0);
+	free_for(lane, 3);
+	begin_claim(lane, 3);
+	ck_assert_int_eq(audit_segment(segment, 0, NULL, NULL, &audit), 0);
+	ck_assert_uint_eq(audit.n_faults, 1);
+	atomic_store(&lanes->records[lane].settled, 1);
+	ck_assert_int_eq(audit_segment(segment, 0, NULL, NULL, &audit), 0);
+	ck_assert_uint_eq(audit.n_faults, 2);
+}
+END_TEST
+
+static void add_tests(TCase *tcase)
+{
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_add_test(tcase, test_lane_is_had_by_one_until_it_is_given_back);
+	tcase_add_test(tcase, test_lane_whose_hint_is_stale_is_left_to_its_owner);
+	tcase_add_test(tcase, test_lane_claims_by_store_can_be_turned_off);
+	tcase_add_test(tcase, test_lane_revoke_finishes_the_claim_under_way);
+	tcase_add_test(tcase, test_lane_revoke_leaves_claims_of_other_incarnations_alone);
+	tcase_add_test(tcase, test_lane_settled_meanwhile_helps_nobody);
+	tcase_add_test(tcase, test_lane_of_the_dead_is_reaped);
+	tcase_add_test(tcase, test_lane_of_the_dead_keeps_no_claim_that_was_done);
+	tcase_add_test(tcase, test_lane_hint_that_was_lost_is_set_by_a_sweep);
+	tcase_add_test(tcase, test_lane_whose_epochs_are_used_up_begins_anew);
+	tcase_add_test(tcase, test_lane_words_for_no_lane_are_not_free);
+	tcase_add_loop_test(tcase, test_lane_hostile_records_are_followed_nowhere, 0, 20);
+	tcase_add_test(tcase, test_lane_hostile_owner_is_given_what_an_intent_names);
+	tcase_add_test(tcase, test_lane_hostile_owner_that_is_no_holder_is_told);
+}
+
+int main(void)
+{
+	return test_run("lane", add_tests);
+}
