@@ -81,6 +81,7 @@ static int claim_scanned(struct cache *cache, struct magazine *magazine, int64_t
 	if (r != -EAGAIN)
 		return r;
 
+	reached_all &= !scan.is_deaf;
 	/* What yields is to be looked for as late as the words were read. */
 	magazine->history = 0;
 	/* Without the barrier a free may have missed the bit: then remember nothing. */

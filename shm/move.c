@@ -137,7 +137,7 @@ static int claim_by_words(struct move *move, const struct pool *pool, uint32_t *
 
 	for (uint32_t n = 0; n < pool->n_chunks; n++) {
 		*next = *next + 1 < pool->n_chunks ? *next + 1 : 0;
-		if (pool_claim(pool, *next, ME) == 0) {
+		if (pool_claim_any(pool, *next, ME) == 0) {
 			*ret_index = *next;
 			return 0;
 		}

@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "eventcount.h"
+#include "lane.h"
 
 #define LEAF_BITS 64
 
@@ -70,6 +71,20 @@ int pool_init(struct pool *pool, const struct pool_memory *memory, uint32_t gene
 		atomic_store_explicit(&pool_stamp(pool, i)->generation, 0, memory_order_relaxed);
 	free_list_fill(&pool->list);
 	return 0;
+}
+
+int pool_claim_any(const struct pool *pool, uint32_t index, uint32_t owner)
+{
+	int r = pool_claim(pool, index, owner);
+	uint64_t seen;
+
+	if (r != -EBUSY)
+		return r;
+	/* B12 (acquire), as in pool_claim(). */
+	seen = atomic_load_explicit(&pool->entries[index].word, memory_order_acquire);
+	if (!pool_is_free(pool, seen) || word_is_open(seen) || lane_revoke(pool->lanes, seen) < 0)
+		return r;
+	return pool_claim(pool, index, owner);
 }
 
 int pool_release_checked(const struct pool *pool, uint32_t index, uint32_t holder)
@@ -156,22 +171,63 @@ void pool_clear_scarce(const struct pool *pool)
 }
 
 void pool_scan_begin(struct pool_scan *scan, const struct pool *pool, uint32_t start,
-		     uint32_t holder)
+		     uint32_t owner)
 {
 	*scan = (struct pool_scan){
 		.pool = pool,
 		.dry = pool_set_dry(pool),
-		.holder = holder,
+		.owner = owner,
 		.leaf = start % pool->n_chunks / LEAF_BITS,
 		.n_left = pool->list.n_leaves,
 	};
+}
+
+/* End the epochs of all lanes that were noted, by one membarrier. */
+static void revoke_noted(struct pool_scan *scan)
+{
+	const struct lanes *lanes = scan->pool->lanes;
+	uint64_t epochs[POOL_SCAN_LANES];
+
+	if (scan->n_noted == 0)
+		return;
+	for (uint32_t i = 0; i < scan->n_noted; i++)
+		epochs[i] = lane_move(lanes, scan->noted[i]);
+	scan->is_deaf |= !lane_barrier(lanes);
+	for (uint32_t i = 0; i < scan->n_noted && !scan->is_deaf; i++)
+		lane_settle(lanes, scan->noted[i], epochs[i]);
+	scan->n_noted = 0;
+}
+
+/*
+ * A word that is FREE for a living epoch of another's lane. The first one is opened at once: mostly
+ * some chunk is in somebody's stack, and there is no second reading. Return: whether it can be
+ * claimed.
+ */
+static bool open_word(struct pool_scan *scan, uint64_t seen)
+{
+	uint32_t lane = word_lane(seen);
+	uint64_t bit = UINT64_C(1) << lane % 64;
+
+	/* It was freed behind the first reading, or after the epoch was ended there. */
+	if (scan->is_second || scan->is_deaf)
+		return false;
+	if (!scan->has_revoked) {
+		scan->has_revoked = true;
+		scan->is_deaf = lane_revoke(scan->pool->lanes, seen) < 0;
+		return !scan->is_deaf;
+	}
+	scan->has_noted = true;
+	if (!(scan->met[lane / 64] & bit))
+		scan->noted[scan->n_noted++] = (uint16_t)lane;
+	scan->met[lane / 64] |= bit;
+	return false;
 }
 
 /*
  * Read the words of one leaf. The first free one that can be claimed is taken, the hints of
  * the others are set. true: *ret_index is ours.
  */
-static bool scan_leaf(const struct pool_scan *scan, uint32_t *ret_index)
+static bool scan_leaf(struct pool_scan *scan, uint32_t *ret_index)
 {
 	const struct pool *pool = scan->pool;
 	uint32_t first = scan->leaf * LEAF_BITS;
@@ -184,12 +240,16 @@ static bool scan_leaf(const struct pool_scan *scan, uint32_t *ret_index)
 		/* D5 (seq_cst): a plain load on common machines; see D2 and D6. */
 		uint64_t seen = atomic_load_explicit(word, memory_order_seq_cst);
 
-		if (!word_is_open(seen))
+		if (!pool_is_free(pool, seen))
+			continue;
+		if (found) {
+			hints |= (uint64_t)pool_is_open(pool, seen) << (i - first);
+			continue;
+		}
+		if (!pool_may_claim(pool, seen, scan->owner) && !open_word(scan, seen))
 			continue;
 		/* Who fails here has met another claim: the chunk was held at that moment. */
-		if (found) {
-			hints |= UINT64_C(1) << (i - first);
-		} else if (pool_claim_word(word, seen, word_claimed(seen, scan->holder))) {
+		if (pool_claim_word(word, seen, word_claimed(seen, scan->owner))) {
 			*ret_index = i;
 			found = true;
 		}
@@ -199,18 +259,36 @@ static bool scan_leaf(const struct pool_scan *scan, uint32_t *ret_index)
 	return found;
 }
 
+/* Whether there are words to read: a reading that met lanes is done once more, all of them open. */
+static bool reads_on(struct pool_scan *scan)
+{
+	if (scan->n_left > 0)
+		return true;
+	if (scan->is_second || !scan->has_noted)
+		return false;
+	revoke_noted(scan);
+	scan->is_second = true;
+	scan->n_left = scan->pool->list.n_leaves;
+	return true;
+}
+
 int pool_scan_step(struct pool_scan *scan, uint32_t max_words, uint32_t *ret_index)
 {
 	const struct pool *pool = scan->pool;
 	uint64_t dry;
 
-	for (uint32_t n = 0; scan->n_left > 0; n += LEAF_BITS) {
+	for (uint32_t n = 0; reads_on(scan); n += LEAF_BITS) {
 		if (n >= max_words)
 			return -EINPROGRESS;
 		if (scan_leaf(scan, ret_index))
 			return 0;
 		scan->leaf = scan->leaf + 1 < pool->list.n_leaves ? scan->leaf + 1 : 0;
 		scan->n_left--;
+		/* A membarrier takes its time: then the caller looks at the clock. */
+		if (scan->n_noted > POOL_SCAN_LANES - LEAF_BITS) {
+			revoke_noted(scan);
+			n = max_words;
+		}
 	}
 	/*
 	 * D6 (seq_cst): after D5. A free that D5 missed has seen the bit, or something later in

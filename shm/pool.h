@@ -16,6 +16,12 @@
  * sequence are still what I remember" means: no free that saw the bit is complete. Who sets
  * the bit must issue a membarrier, or rely on frees that are seq_cst, before it reads.
  *
+ * lanes: a chunk that is FREE for the lane of a thread has its hint with that thread, and is nobody
+ * else's to find but by a scan, which ends the epochs of the lanes that it meets. The first one at
+ * once; more of them together behind the reading, by one membarrier, and then the words are read
+ * once more. What is FREE then for an epoch that was not ended was freed after the dry bit was set,
+ * and its free moves the dry word: it counts as held.
+ *
  * exhausted: a chunk counts as held until its free is complete, hint and dry word moved, and
  * while it is handed over. A reading that claimed nothing has seen each word held at some
  * moment after the bit was set; if bit and sequence stand still at its end, whatever was
@@ -157,6 +163,14 @@ static inline bool pool_is_open(const struct pool *pool, uint64_t word)
 	       (pool_is_free(pool, word) && lane_is_settled(pool->lanes, word));
 }
 
+/* Whether @owner, with its lane above the holder, may claim a chunk by a swap of this word. */
+static inline bool pool_may_claim(const struct pool *pool, uint64_t word, uint32_t owner)
+{
+	return word_is_open(word) ||
+	       (pool_is_free(pool, word) && (word_lane(word) == owner >> WORD_LANE_SHIFT ||
+					     lane_is_settled(pool->lanes, word)));
+}
+
 /* FREE,g -> OWNED(holder),g, which is claimed, if the word is still what was seen. */
 static inline bool pool_claim_word(_Atomic uint64_t *word, uint64_t seen, uint64_t claimed)
 {
@@ -173,7 +187,9 @@ static inline bool pool_claim_word(_Atomic uint64_t *word, uint64_t seen, uint64
 /**
  * pool_claim() - take one named chunk, if nobody has it
  * @index:  usually a hint from a list or cache
- * @holder: who will hold it
+ * @owner:  who will hold it: a holder, and above it the lane of the calling thread or 0
+ *
+ * What is free for another thread's lane is left to that one.
  *
  * Threads: any. Wait-free: one compare-and-swap, never retried.
  * Crash:   the swap is the only shared write. Killed before it, the chunk is free; killed
@@ -182,7 +198,7 @@ static inline bool pool_claim_word(_Atomic uint64_t *word, uint64_t seen, uint64
  *
  * Return: 0; -EINVAL index out of range; -EBUSY somebody holds it (drop the hint).
  */
-static inline int pool_claim(const struct pool *pool, uint32_t index, uint32_t holder)
+static inline int pool_claim(const struct pool *pool, uint32_t index, uint32_t owner)
 {
 	_Atomic uint64_t *word;
 	uint64_t seen;
@@ -191,12 +207,19 @@ static inline int pool_claim(const struct pool *pool, uint32_t index, uint32_t h
 		return -EINVAL;
 
 	word = &pool->entries[index].word;
-	/* Relaxed: only a first guess, the swap decides. */
-	seen = atomic_load_explicit(word, memory_order_relaxed);
-	if (!word_is_open(seen) || !pool_claim_word(word, seen, word_claimed(seen, holder)))
+	/* B12 (acquire): of one that is free for a lane, not older than the epoch that it names. */
+	seen = atomic_load_explicit(word, memory_order_acquire);
+	if (!pool_may_claim(pool, seen, owner) ||
+	    !pool_claim_word(word, seen, word_claimed(seen, owner)))
 		return -EBUSY;
 	return 0;
 }
+
+/*
+ * The same of a chunk that is free for another thread's lane, too, whose epoch is ended for that. For
+ * one that seldom claims: it may take a membarrier.
+ */
+int pool_claim_any(const struct pool *pool, uint32_t index, uint32_t owner);
 
 /**
  * pool_release() - give back a chunk that @holder owns alone
@@ -244,28 +267,41 @@ void pool_hint_leaf(const struct pool *pool, uint32_t leaf, uint64_t bits);
 /* Set the dry bit; returns the dry word to remember. For pool_scan_begin(), and tests. */
 uint64_t pool_set_dry(const struct pool *pool);
 
-/* One reading of all words, the last word on "exhausted". */
+/* Lanes whose epochs a scan ends by one membarrier. */
+#define POOL_SCAN_LANES 256
+
+/* One reading of all words, or two, the last word on "exhausted". */
 struct pool_scan {
 	const struct pool *pool;
 	uint64_t dry;			/* to remember, if it ends with -EAGAIN */
-	uint32_t holder;
+	uint32_t owner;			/* as pool_claim() has it */
 	uint32_t leaf;			/* the next one to read */
 	uint32_t n_left;		/* leaves */
+	bool is_second;			/* reading */
+	bool has_revoked;		/* the first lane that it met */
+	bool has_noted;			/* others */
+	bool is_deaf;			/* a membarrier failed: not all that is free was found */
+	uint32_t n_noted;		/* lanes still to be revoked */
+	uint16_t noted[POOL_SCAN_LANES];
+	uint64_t met[MEMPOOL_MAX_LANES / 64];	/* a bit for each that was noted */
 };
 
 /**
  * pool_scan_begin() - set the dry bit; then a membarrier, then pool_scan_step()
  * @start: index to begin at, for threads to spread; any value
+ * @owner: as pool_claim()
  */
 void pool_scan_begin(struct pool_scan *scan, const struct pool *pool, uint32_t start,
-		     uint32_t holder);
+		     uint32_t owner);
 
 /**
  * pool_scan_step() - read on, and claim the first chunk that is free
  * @max_words: after so many or a few more it comes back, to look at the clock
  *
- * Sets the hints of the free chunks that it passes in the leaf where it finds one.
- * Threads: any. Wait-free.
+ * Sets the hints of the free chunks that it passes in the leaf where it finds one, but of those
+ * that are free for a thread's lane.
+ * Threads: any. Wait-free: each lane that it meets is revoked once at most.
+ * Crash:   an epoch that was ended is settled by whoever meets it next.
  *
  * Return: 0 and *ret_index; -EINPROGRESS there are more words; -EAGAIN exhausted, see above;
  *         -EBUSY somebody freed or found a chunk meanwhile: look into the list, begin again.

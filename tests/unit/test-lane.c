@@ -2,6 +2,7 @@
 /* test-lane.c - lanes: how one is had, revoked, ended, reaped and used up; and what nonsense in one does */
 #include "test_segment.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -290,6 +291,107 @@ START_TEST(test_lane_words_for_no_lane_are_not_free)
 }
 END_TEST
 
+/* ---- claims by others ---- */
+
+static uint64_t n_barriers(void)
+{
+	return atomic_load(&segment->header->n_barriers);
+}
+
+static void hold_all(void)
+{
+	for (uint32_t i = 0; i < N; i++)
+		set_word(i, MEMPOOL_OWNED, OTHER);
+	lose_hints();
+}
+
+START_TEST(test_lane_of_another_is_passed_over_by_a_claim)
+{
+	uint32_t lane = take(ME);
+	uint64_t seen = free_for(lane, 3);
+
+	ck_assert_int_eq(pool_claim(pool, 3, OTHER), -EBUSY);
+	ck_assert_uint_eq(word(3), seen);
+	/* Its own thread's, by a swap too. */
+	ck_assert_int_eq(pool_claim(pool, 3, lane << WORD_LANE_SHIFT | ME), 0);
+	ck_assert_uint_eq(word(3), owned(lane, ME));
+
+	free_for(lane, 4);
+	ck_assert_int_eq(pool_claim_any(pool, 4, OTHER), 0);
+	ck_assert(word_is_owned_by(word(4), OTHER));
+	ck_assert_uint_eq(n_barriers(), 1);
+	ck_assert_int_eq(pool_claim_any(pool, 4, OTHER), -EBUSY);
+	/* What is settled is for everybody. */
+	set_word(5, MEMPOOL_FREE, word_bias(lane, 1));
+	ck_assert_int_eq(pool_claim(pool, 5, OTHER), 0);
+}
+END_TEST
+
+START_TEST(test_lane_scan_opens_the_first_lane_at_once)
+{
+	uint32_t lane = take(ME), index;
+
+	hold_all();
+	free_for(lane, 3);
+	free_for(lane, 4);
+	ck_assert_int_eq(test_claim_scan(pool, 0, OTHER, &index), 0);
+	ck_assert_uint_eq(index, 3);
+	ck_assert_uint_eq(n_barriers(), 1);
+	/* Of the same leaf, and open now. */
+	ck_assert(has_hint(4));
+}
+END_TEST
+
+/* Each chunk is being claimed when its lane is revoked, but for the last: two readings and two barriers. */
+START_TEST(test_lane_scan_opens_all_others_together)
+{
+	uint32_t lanes_of[8], index;
+
+	hold_all();
+	for (uint32_t i = 0; i < 8; i++) {
+		lanes_of[i] = take(ME);
+		free_for(lanes_of[i], 20 * i);
+		if (i < 7)
+			begin_claim(lanes_of[i], 20 * i);
+	}
+	ck_assert_int_eq(test_claim_scan(pool, 0, OTHER, &index), 0);
+	ck_assert_uint_eq(index, 140);
+	ck_assert_uint_eq(n_barriers(), 2);
+	for (uint32_t i = 0; i < 7; i++)
+		ck_assert_uint_eq(word(20 * i), owned(lanes_of[i], ME));
+}
+END_TEST
+
+START_TEST(test_lane_scan_that_finds_nothing_ends)
+{
+	uint32_t lane, index;
+
+	hold_all();
+	for (uint32_t i = 0; i < N; i++) {
+		lane = take(ME);
+		free_for(lane, i);
+		begin_claim(lane, i);
+	}
+	ck_assert_int_eq(test_claim_scan(pool, 64, OTHER, &index), -EAGAIN);
+	/* One for the first, one as soon as there are 193 or more. */
+	ck_assert_uint_eq(n_barriers(), 1 + 1);
+	for (uint32_t i = 0; i < N; i++)
+		ck_assert(word_is_owned_by(word(i), ME));
+}
+END_TEST
+
+START_TEST(test_lane_scan_passes_nonsense_over)
+{
+	uint32_t index;
+
+	hold_all();
+	set_word(3, MEMPOOL_FREE, word_bias(lanes->n, 1));
+	set_word(4, MEMPOOL_FREE, word_bias(1, 0));
+	ck_assert_int_eq(test_claim_scan(pool, 0, OTHER, &index), -EAGAIN);
+	ck_assert_uint_eq(n_barriers(), 0);
+}
+END_TEST
+
 /* ---- what a member may write there ---- */
 
 static uint64_t random_64(void)
@@ -385,6 +487,11 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_lane_hint_that_was_lost_is_set_by_a_sweep);
 	tcase_add_test(tcase, test_lane_whose_epochs_are_used_up_begins_anew);
 	tcase_add_test(tcase, test_lane_words_for_no_lane_are_not_free);
+	tcase_add_test(tcase, test_lane_of_another_is_passed_over_by_a_claim);
+	tcase_add_test(tcase, test_lane_scan_opens_the_first_lane_at_once);
+	tcase_add_test(tcase, test_lane_scan_opens_all_others_together);
+	tcase_add_test(tcase, test_lane_scan_that_finds_nothing_ends);
+	tcase_add_test(tcase, test_lane_scan_passes_nonsense_over);
 	tcase_add_loop_test(tcase, test_lane_hostile_records_are_followed_nowhere, 0, 20);
 	tcase_add_test(tcase, test_lane_hostile_owner_is_given_what_an_intent_names);
 	tcase_add_test(tcase, test_lane_hostile_owner_that_is_no_holder_is_told);
