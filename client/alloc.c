@@ -247,9 +247,23 @@ static __attribute__((noinline)) void *alloc_traced(struct mempool_client *clien
 }
 
 /*
- * mempool_alloc(), inlined. @site: on whose behalf; NULL: of the call of the function that it is
- * inlined into, whose CALL_SITE is not even read where it is not wanted.
+ * mempool_alloc() ends with this, and tells by it where it was called. In the library it has this
+ * inlined, and its return address is the place. Built into a program it may be inlined itself, and
+ * that address is then another function's; but it ends with a call, which optimization makes a jump:
+ * what is called returns to where mempool_alloc() was called, or into what it was inlined into.
+ * (-O1 of gcc makes no such jumps: where it does not inline, mempool_alloc() is said to be the place.)
  */
+#ifdef MAY_BE_INLINED
+static __attribute__((noinline)) void *
+#else
+static inline __attribute__((always_inline)) void *
+#endif
+alloc_from_here(struct mempool_client *client, size_t size)
+{
+	return alloc_traced(client, size, 1, CALL_SITE);
+}
+
+/* mempool_alloc(), inlined. @site: on whose behalf; NULL: it is mempool_alloc(). */
 static inline __attribute__((always_inline)) void *
 alloc_at(struct mempool_client *client, size_t size_bytes, const void *site)
 {
@@ -260,7 +274,8 @@ alloc_at(struct mempool_client *client, size_t size_bytes, const void *site)
 	uint64_t seen;
 
 	if (unlikely(cache_writer(cache) != client))
-		return alloc_traced(client, size_bytes, 1, site ? site : CALL_SITE);
+		return site ? alloc_traced(client, size_bytes, 1, site)
+			    : alloc_from_here(client, size_bytes);
 
 	/* Beyond the pools, first_fit leads to a magazine that has never anything in it. */
 	magazine = (void *)((unsigned char *)cache + cache->first_fit[size_bits(size_bytes)]);
@@ -277,7 +292,7 @@ alloc_at(struct mempool_client *client, size_t size_bytes, const void *site)
 	return alloc_prepare(&magazine->pool, index, size_bytes);
 }
 
-PUBLIC void *mempool_alloc(struct mempool_client *client, size_t size_bytes)
+PUBLIC_INLINE void *mempool_alloc(struct mempool_client *client, size_t size_bytes)
 {
 	return alloc_at(client, size_bytes, NULL);
 }
@@ -289,7 +304,7 @@ void *alloc_one(struct mempool_client *client, size_t size_bytes, const void *si
 
 PUBLIC void *mempool_alloc_zeroed(struct mempool_client *client, size_t size_bytes)
 {
-	void *chunk = alloc_at(client, size_bytes, NULL);
+	void *chunk = alloc_at(client, size_bytes, CALL_SITE);
 
 	return chunk ? memset(chunk, 0, size_bytes) : NULL;
 }
@@ -426,7 +441,7 @@ static __attribute__((noinline)) int free_counted(struct mempool_client *client,
 	return r;
 }
 
-PUBLIC int mempool_free(struct mempool_client *client, const void *chunk)
+PUBLIC_INLINE int mempool_free(struct mempool_client *client, const void *chunk)
 {
 	struct cache *cache = cache_current;
 	struct magazine *magazine;
