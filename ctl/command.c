@@ -33,8 +33,10 @@ static const struct command commands[] = {
 	{ "watch", "", 0, 0, LOOKS, ctl_watch, "a line at each look, for logs" },
 	{ "audit", "", 0, 0, READS, ctl_audit, "check every word, and say what is wrong" },
 	{ "metrics", "", 0, 0, READS, ctl_metrics, "all of it for Prometheus" },
+#if MEMPOOL_HAS_SERVE
 	{ "serve", "", 0, 0, OPTION_LISTEN | OPTION_SEGMENT | OPTION_SOCKET, ctl_serve,
 	  "metrics, and a page to look at, by HTTP" },
+#endif
 	{ "topic drain", "NAME", 1, 1, ASKS, ctl_topic_drain,
 	  "let go of the messages that a topic keeps" },
 	{ "forget", "HOLDER [GENERATION]", 1, 2, ASKS, ctl_forget,

@@ -27,7 +27,7 @@ check 'leaves that, too' same /nonexistent/elsewhere "$(readlink "$config")"
 
 # Another folder, where the daemon looks and the install puts it. Nothing is compiled for that.
 configure() {
-	meson setup "$dir/build-$1" "$SOURCE" -Dtests=false --prefix=/opt/pool "${@:2}" >"$dir/setup" 2>&1 &&
+	meson setup "$dir/build-$1" "$SOURCE" -Dtests=disabled --prefix=/opt/pool "${@:2}" >"$dir/setup" 2>&1 &&
 		DESTDIR=$dir/$1 meson install -C "$dir/build-$1" --no-rebuild --tags config >/dev/null
 }
 reads() {
