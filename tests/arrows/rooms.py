@@ -29,6 +29,7 @@ ROOMS = {
     "docs/man/examples": "include/mempool.h include/mempool_frame.h",
     "tests/cli": "include/mempool.h",
     "tests/systemd": "include/mempool.h",
+    "tests/subproject": "include/mempool.h",
 
     "bench": "include/mempool.h shm tests/support",
     "tests/support": "",
