@@ -17,6 +17,10 @@
  *			fails, then those after it
  *	nearly-empty	two sides hold all chunks but one; in turns one frees a random
  *			one and the other allocs: its time, the clock's included
+ *	tail		each pair is timed, the clock's own time included: p50, p99, p99.9 and
+ *			the slowest; and a reading of the clock, to take off
+ *	tail-loaded	the same, while the other side does batches out of the same pool
+ *	tail-turns	in turns two sides take all chunks and free them: each alloc is timed
  *
  * Messages; N: 8 or all, how much of them is written, read and checked
  *	throughput	one way, as fast as they go, IN_FLIGHT at most on their way
@@ -135,6 +139,9 @@ static const struct work {
 	{ "clients", clients, WORK_POOL },
 	{ "exhausted", exhausted, WORK_POOL },
 	{ "nearly-empty", nearly_empty, WORK_POOL },
+	{ "tail", tail, WORK_POOL },
+	{ "tail-loaded", tail_loaded, WORK_POOL },
+	{ "tail-turns", tail_turns, WORK_POOL },
 #endif
 #ifdef HAS_CHANNELS
 	{ "throughput", throughput, WORK_CHANNELS },

@@ -28,17 +28,23 @@ static double run_pairs(uint64_t ms)
 	return slices_finish(slices);
 }
 
+static void one_batch(void)
+{
+	void *chunks[BATCH];
+
+	for (int i = 0; i < BATCH; i++)
+		use(chunks[i] = system_alloc(setup.bytes));
+	for (int i = 0; i < BATCH; i++)
+		system_free(chunks[i]);
+}
+
 static double run_batches(uint64_t ms)
 {
 	struct slices *slices = slices_new();
 	uint64_t until = ms_from_now(ms), begin = clock_ns(), end;
-	void *chunks[BATCH];
 
 	do {
-		for (int i = 0; i < BATCH; i++)
-			use(chunks[i] = system_alloc(setup.bytes));
-		for (int i = 0; i < BATCH; i++)
-			system_free(chunks[i]);
+		one_batch();
 		end = clock_ns();
 		slices_add(slices, (double)(end - begin) / BATCH);
 		begin = end;
@@ -294,6 +300,134 @@ static void nearly_empty(void)
 		skip("what the other side had freed could not be had");
 	print_figure(bench_work, (meeting->result[0] + meeting->result[1]) / 2, "ns",
 		     line_ns);
+}
+
+/* ---- how long single ones take ---- */
+
+/* Each time with one reading of the clock in it: what that takes is told beside them. */
+static void report_latencies(const struct latencies *seen, double line_ns)
+{
+	struct latencies *clock_alone = latencies_new();
+
+	for (int i = 0; i < 10000; i++) {
+		uint64_t begin = clock_ns();
+
+		latencies_add(clock_alone, clock_ns() - begin);
+	}
+	print_figure("p50", latencies_part(seen, 0.5), "ns", line_ns);
+	print_figure("p99", latencies_part(seen, 0.99), "ns", line_ns);
+	print_figure("p99.9", latencies_part(seen, 0.999), "ns", line_ns);
+	print_figure("max", (double)seen->slowest_ns, "ns", line_ns);
+	print_figure("clock", latencies_part(clock_alone, 0.5), "ns", line_ns);
+	free(clock_alone);
+}
+
+static void time_pairs(struct latencies *seen, uint64_t ms)
+{
+	uint64_t until = ms_from_now(ms), begin, end;
+
+	do {
+		void *chunk;
+
+		begin = clock_ns();
+		chunk = system_alloc(setup.bytes);
+		use(chunk);
+		system_free(chunk);
+		end = clock_ns();
+		latencies_add(seen, end - begin);
+	} while (end < until);
+}
+
+static void tail(void)
+{
+	struct latencies *seen = latencies_new();
+
+	join_alone();
+	warm_up(run_pairs);
+	time_pairs(seen, setup.ms);
+	report_latencies(seen, 0);
+	free(seen);
+	leave_alone();
+}
+
+/* Of side 0. */
+static struct latencies *tail_seen;
+
+/* Side 1 takes and frees a thousand, again and again. */
+static void tail_beside_batches(struct meeting *meeting, int side)
+{
+	meet(meeting);
+	if (side == 0) {
+		warm_up(run_pairs);
+		time_pairs(tail_seen, setup.ms);
+		word_store(&meeting->stop.word, 1);
+	} else {
+		while (!word_load(&meeting->stop.word))
+			one_batch();
+	}
+	meet(meeting);
+}
+
+/*
+ * In turns each side takes all that there is and frees it: what one finds, the other has just freed.
+ * Each alloc of side 0 is timed that brings a chunk, but those of its first turn.
+ */
+static void tail_of_turns(struct meeting *meeting, int side)
+{
+	uint64_t *turn_now = &meeting->there.word, until, n;
+	void **chunks = (void **)malloc(setup.n_chunks * sizeof(*chunks));
+
+	if (!chunks)
+		fail("no memory");
+	meet(meeting);
+	until = ms_from_now(setup.ms);
+	for (uint64_t turn = (uint64_t)side;; turn += 2) {
+		while (word_load(turn_now) < turn && !word_load(&meeting->stop.word))
+			;
+		if (word_load(&meeting->stop.word))
+			break;
+		for (n = 0; n < setup.n_chunks; n++) {
+			uint64_t begin = clock_ns();
+
+			chunks[n] = system_alloc(setup.bytes);
+			if (!chunks[n])
+				break;
+			if (turn > 0 && side == 0)
+				latencies_add(tail_seen, clock_ns() - begin);
+		}
+		for (uint64_t i = 0; i < n; i++)
+			system_free(chunks[i]);
+		if (side == 0 && (n < setup.n_chunks || clock_ns() > until))
+			word_store(&meeting->stop.word, n < setup.n_chunks ? 2 : 1);
+		word_store(turn_now, turn + 1);
+	}
+	/* For the line's time, which is taken by the same word. */
+	meet(meeting);
+	word_store(turn_now, 0);
+	free(chunks);
+}
+
+static void tail_of_two(side_function run)
+{
+	struct meeting *meeting = meeting_new(2);
+	double line_ns;
+
+	tail_seen = latencies_new();
+	line_ns = run_sides(run, meeting);
+	if (word_load(&meeting->stop.word) == 2)
+		skip("what the other side had freed could not be had");
+	report_latencies(tail_seen, line_ns);
+	free(tail_seen);
+}
+
+static void tail_loaded(void)
+{
+	tail_of_two(tail_beside_batches);
+}
+
+static void tail_turns(void)
+{
+	tail_of_two(tail_of_turns);
 }
 
 #endif /* HAS_POOL */

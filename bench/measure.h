@@ -137,6 +137,53 @@ static inline void slices_report(const char *name, struct slices *slices)
 	print_figure(name, slices_finish(slices) / 1e3, "us", 0);
 }
 
+/* ---- times of single operations, of which there may be millions: how many took how long ---- */
+
+#define LATENCY_STEPS 32 /* between a time and twice that: 3 % each */
+
+struct latencies {
+	uint64_t n;
+	uint64_t slowest_ns;
+	uint32_t counts[64 * LATENCY_STEPS];
+};
+
+static inline struct latencies *latencies_new(void)
+{
+	struct latencies *latencies = (struct latencies *)calloc(1, sizeof(*latencies));
+
+	if (!latencies)
+		fail("no memory");
+	return latencies;
+}
+
+static inline void latencies_add(struct latencies *latencies, uint64_t ns)
+{
+	/* Below twice the steps each nanosecond has its own. */
+	int shift = ns < 2 * LATENCY_STEPS ? 0
+					   : 63 - __builtin_clzll(ns) -
+						     __builtin_ctz(LATENCY_STEPS);
+
+	latencies->counts[(uint64_t)shift * LATENCY_STEPS + (ns >> shift)]++;
+	latencies->n++;
+	if (ns > latencies->slowest_ns)
+		latencies->slowest_ns = ns;
+}
+
+/* The nanoseconds that this part of them did not exceed, by at most 3 % too few. */
+static inline double latencies_part(const struct latencies *latencies, double part)
+{
+	uint64_t n_left = (uint64_t)((double)latencies->n * part);
+
+	for (size_t i = 0; i < sizeof(latencies->counts) / sizeof(latencies->counts[0]); i++) {
+		size_t shift = i < 2 * LATENCY_STEPS ? 0 : i / LATENCY_STEPS - 1;
+
+		if (latencies->counts[i] > n_left)
+			return (double)((i - shift * LATENCY_STEPS) << shift);
+		n_left -= latencies->counts[i];
+	}
+	return (double)latencies->slowest_ns;
+}
+
 /* ---- two sides, or more: processes or threads ---- */
 
 /* Shared by them, each word on a line of its own. */

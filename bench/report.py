@@ -125,9 +125,8 @@ def _cell(figures, figure, system):
 
 def table(figures, shape):
     """Rows of Markdown; systems without any figure are left out."""
-    is_limits = shape.name == 'limits'
     systems = [name for name in suite.SYSTEMS
-               if (name == 'limits') == is_limits
+               if shape.limits != ('without' if name == 'limits' else 'only')
                and any(figures.has(figure, name) for figure, _ in shape.columns)]
     if not systems:
         return []

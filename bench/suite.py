@@ -98,6 +98,11 @@ def _cases():
                OURS + ['dpdk', 'dpdk-nocache', 'iceoryx-raw', 'boost'])
     yield Case('exhausted', ['exhausted', '128', '1000000'],
                ['mempool', 'dpdk', 'dpdk-nocache', 'iceoryx-raw', 'boost'])
+    yield Case('tail', ['tail', '128', '10000'], POOLS + ['limits'])
+    yield Case('tail-loaded', ['tail-loaded', '128', '10000'],
+               _without(CONTENDED, 'iceoryx') + ['limits'])
+    yield Case('tail-turns', ['tail-turns', '128', '1000'],
+               OURS + ['dpdk', 'dpdk-nocache', 'iceoryx-raw', 'boost'])
     for work in ['kill-alloc', 'kill', 'death']:
         yield Case(work, [work, '128', '10000'], ['mempool', 'iceoryx', 'boost'])
     yield Case('start', ['start', '1024', '10000'], ['mempool', 'iceoryx'])
@@ -124,8 +129,9 @@ def against(name, build):
 ONCE = ['kill-alloc', 'kill', 'death']
 LARGE = ['chunks-10000000']  # more than a gigabyte: not for a quick run
 
-# A table: one column per figure, one row per system.
-Table = namedtuple('Table', 'name columns')
+# A table: one column per figure, one row per system; of the machine's limits `with` them, or them
+# `only`.
+Table = namedtuple('Table', 'name columns limits', defaults=['without'])
 TABLES = [
     Table('pool', [('pair', 'pair'), ('batch', '1000 and 1000'),
                    ('batch-many', '1000 and 1000 in two calls'),
@@ -149,6 +155,10 @@ TABLES = [
     Table('full', [('nearly-empty', '1 of 100 000 free'),
                    ('exhausted/first', 'none of 1 million: first'),
                    ('exhausted/then', 'then'), ('exhausted/obtained', 'obtained')]),
+    *[Table(name, [(f'{case}/{part}', part) for part in ['p50', 'p99', 'p99.9', 'max']] +
+            [(f'{case}/clock', 'of it the clock')], 'with')
+      for name, case in [('tail', 'tail'), ('tailloaded', 'tail-loaded'),
+                         ('tailturns', 'tail-turns')]],
     Table('kill', [(f'{work}/{name}', f'{title}: {what}')
                    for work, title in [('kill-alloc', 'alloc, free'), ('kill', 'hand-over')]
                    for name, what in [('killed', 'killed'), ('lost', 'chunks lost'),
@@ -173,7 +183,8 @@ TABLES = [
                      ('roundtrip-128-8', 'word, there and back'),
                      ('blocking-128', 'by a futex, there and back'),
                      ('polling-128', 'by an eventfd, there and back'),
-                     ('copy-4096', 'memcpy 4 KiB'), ('copy-1048576', 'memcpy 1 MiB')]),
+                     ('copy-4096', 'memcpy 4 KiB'), ('copy-1048576', 'memcpy 1 MiB')],
+          'only'),
 ]
 
 # A target: of `figure` of `system`, in `unit`, or as a ratio to another figure of another
