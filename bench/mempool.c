@@ -5,7 +5,8 @@
  * With --threads both sides use one client. With --variant spectators those who read a topic copy
  * each message without holding it. With --variant reader who attaches asks for chunks that it
  * cannot write; with --variant spectator it is a user that may only look. With --variant spin
- * who waits looks again and again before it sleeps. The library is the shared one, as installed.
+ * who waits looks again and again before it sleeps. The library is the shared one, as installed;
+ * in bench-mempool-built-in it is built into the program.
  */
 #include <dirent.h>
 #include <glob.h>

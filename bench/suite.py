@@ -16,6 +16,7 @@ System = namedtuple('System', 'program options title build', defaults=[None])
 SYSTEMS = {
     'mempool': System('mempool', [], 'mempool'),
     'mempool-threads': System('mempool', ['--threads'], 'mempool, two threads'),
+    'mempool-built-in': System('mempool-built-in', [], 'mempool, built in'),
     'mempool-spectators': System('mempool', ['--variant', 'spectators'], 'mempool, spectators'),
     'mempool-spin': System('mempool', ['--variant', 'spin'], 'mempool, spin_ns of 100 µs'),
     'mempool-reader': System('mempool', ['--variant', 'reader'], 'mempool, a reader'),
@@ -46,7 +47,7 @@ AS_ROOT = ['mempool-spectator']
 OWN = ['mempool', 'reap', 'answer', 'turns', 'limits', 'glibc']
 
 OURS = ['mempool', 'mempool-threads']
-POOLS = ['mempool', 'dpdk', 'dpdk-nocache', 'iceoryx', 'iceoryx-raw', 'boost', 'glibc',
+POOLS = ['mempool', 'mempool-built-in', 'dpdk', 'dpdk-nocache', 'iceoryx', 'iceoryx-raw', 'boost', 'glibc',
          'jemalloc', 'mimalloc']
 CONTENDED = OURS + POOLS[1:]
 CHANNELS = OURS + ['dpdk', 'dpdk-sp-sc', 'iceoryx', 'boost', 'libqb', 'zeromq',
@@ -66,7 +67,8 @@ def _cases():
     yield Case('pair', ['pair', '128', '10000'], POOLS + ['limits'])
     # A publisher of iceoryx has 8 loans at most.
     yield Case('batch', ['batch', '128', '10000'], _without(POOLS, 'iceoryx'))
-    yield Case('batch-many', ['batch-many', '128', '10000'], ['mempool', 'dpdk', 'dpdk-nocache'])
+    yield Case('batch-many', ['batch-many', '128', '10000'],
+               ['mempool', 'mempool-built-in', 'dpdk', 'dpdk-nocache'])
     yield Case('contended', ['contended', '128', '10000'], CONTENDED)
     yield Case('contended-batch', ['contended-batch', '128', '10000'],
                _without(CONTENDED, 'iceoryx'))
@@ -102,7 +104,7 @@ def _cases():
     yield Case('tail-loaded', ['tail-loaded', '128', '10000'],
                _without(CONTENDED, 'iceoryx') + ['limits'])
     yield Case('tail-turns', ['tail-turns', '128', '1000'],
-               OURS + ['dpdk', 'dpdk-nocache', 'iceoryx-raw', 'boost'])
+               OURS + ['mempool-built-in', 'dpdk', 'dpdk-nocache', 'iceoryx-raw', 'boost'])
     for work in ['kill-alloc', 'kill', 'death']:
         yield Case(work, [work, '128', '10000'], ['mempool', 'iceoryx', 'boost'])
     yield Case('start', ['start', '1024', '10000'], ['mempool', 'iceoryx'])
@@ -202,6 +204,8 @@ def _ratio(what, figure, system, limit, other_figure, other_system, rate=False):
 
 TARGETS = [
     _ratio("pair against DPDK's cached mempool", 'pair', 'mempool', 1.0, 'pair', 'dpdk'),
+    _ratio('pair, built in, against jemalloc', 'pair', 'mempool-built-in', 1.0, 'pair',
+           'jemalloc'),
     _ratio('pair contended, two processes, against alone', 'contended', 'mempool', 1.1,
            'pair', 'mempool'),
     _ratio('pair contended, two threads, against alone', 'contended', 'mempool-threads', 1.1,
