@@ -168,7 +168,7 @@ enum mempool_holder_kind {
 struct mempool_holder {
 	_Atomic uint32_t state;
 	_Atomic uint32_t pid;		/* as the daemon sees it */
-	_Atomic uint64_t start_time;	/* clock ticks since boot */
+	uint64_t reserved0;
 	_Atomic uint32_t kind;
 	_Atomic uint32_t uid;
 	_Atomic uint32_t incarnation;	/* which use of this id */

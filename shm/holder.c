@@ -26,7 +26,6 @@ int holder_read(const struct segment *segment, uint32_t id, struct holder *ret_h
 		.state = atomic_load_explicit(&record->state, memory_order_acquire),
 		.kind = GET(record->kind),
 		.pid = GET(record->pid),
-		.start_time = GET(record->start_time),
 		.uid = GET(record->uid),
 		.incarnation = GET(record->incarnation),
 		.attached_ns = GET(record->attached_ns),
@@ -52,7 +51,6 @@ void holder_set_live(struct segment *segment, const struct holder *holder)
 
 	SET(record->kind, holder->kind);
 	SET(record->pid, holder->pid);
-	SET(record->start_time, holder->start_time);
 	SET(record->uid, holder->uid);
 	SET(record->incarnation, holder->incarnation);
 	SET(record->flags, holder->is_reader ? MEMPOOL_HOLDER_READER : 0);

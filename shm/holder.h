@@ -28,7 +28,6 @@ struct holder {
 	uint32_t state;
 	uint32_t kind;
 	uint32_t pid;
-	uint64_t start_time;
 	uint32_t uid;
 	uint32_t incarnation;
 	uint64_t attached_ns;

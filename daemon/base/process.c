@@ -60,8 +60,8 @@ static bool is_that_one(const struct process *process, int pidfd)
 
 	if (inode != 0 && process->inode != 0)
 		return inode == process->inode;
-	/* Hidden from us: it may be. */
-	return origin_start_time(process->pid, &start_time) < 0 ||
+	/* Never looked up, or hidden from us: it may be. */
+	return process->start_time == 0 || origin_start_time(process->pid, &start_time) < 0 ||
 	       same_start(start_time, process->start_time);
 }
 
@@ -83,7 +83,9 @@ static int look_without_pidfd(const struct process *process, int error)
 	r = origin_look(process->pid, &start_time, &is_zombie);
 	if (r < 0)
 		return r == -ESRCH || r == -EPERM || r == -EACCES ? -EXDEV : r;
-	return is_zombie || !same_start(start_time, process->start_time) ? -ESRCH : -error;
+	if (is_zombie || (process->start_time != 0 && !same_start(start_time, process->start_time)))
+		return -ESRCH;
+	return -error;
 }
 
 /* A pid of our own origin. */
@@ -145,7 +147,7 @@ int process_open_peer(int socket_fd, pid_t pid, const struct origin *origin, int
 			return -errno;
 	}
 	process.inode = fd < 0 ? 0 : process_inode(fd);
-	r = origin_look(pid, &process.start_time, &is_zombie);
+	r = process.inode != 0 ? 0 : origin_look(pid, &process.start_time, &is_zombie);
 	if (r == 0 && (fd < 0 ? is_zombie : process_has_ended(fd)))
 		r = -ESRCH;
 	if (r < 0) {
@@ -156,4 +158,17 @@ int process_open_peer(int socket_fd, pid_t pid, const struct origin *origin, int
 	*ret_pidfd = fd;
 	*ret_process = process;
 	return 0;
+}
+
+bool process_look_up(struct process *process, int pidfd)
+{
+	uint64_t start_time;
+
+	if (process->start_time != 0 || origin_start_time(process->pid, &start_time) < 0)
+		return false;
+	/* Alive after the look: then that was its own. */
+	if (process_has_ended(pidfd))
+		return false;
+	process->start_time = start_time;
+	return true;
 }

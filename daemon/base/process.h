@@ -22,7 +22,7 @@
 
 struct process {
 	pid_t pid;			/* 0: it cannot be told */
-	uint64_t start_time;		/* of origin_start_time() */
+	uint64_t start_time;		/* of origin_start_time(); 0: not looked up, so nothing is known by it */
 	uint64_t inode;			/* of its pidfd; 0: this kernel gives none of its own */
 	struct origin origin;
 };
@@ -50,10 +50,15 @@ int process_open(const struct process *process, const struct origin *origin, int
  * @pid:       of SO_PEERCRED
  * @ret_pidfd: -1: it lives, but we are given none
  *
+ * A process that its pidfd tells apart is not looked up: see process_look_up().
+ *
  * Return: 0; -ESRCH it has ended or is not visible; -errno.
  */
 int process_open_peer(int socket_fd, pid_t pid, const struct origin *origin, int *ret_pidfd,
 		      struct process *ret_process);
+
+/* The start time of a living process that has none yet. Return: whether it has one now. */
+bool process_look_up(struct process *process, int pidfd);
 
 /* Whether both are the same incarnation of a process. */
 bool process_is(const struct process *a, const struct process *b);

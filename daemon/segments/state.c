@@ -536,6 +536,11 @@ void state_move_process(struct state *state, uint32_t id, const struct process *
 	write_process(record, process);
 }
 
+void state_set_start_time(struct state *state, uint32_t id, uint64_t start_time)
+{
+	SET(state->records[id].start_time, start_time);
+}
+
 void state_end(struct state *state, uint32_t id)
 {
 	struct state_record *record = &state->records[id];

@@ -154,6 +154,9 @@ uint32_t state_admit(struct state *state, uint32_t id, const struct state_holder
  */
 void state_move_process(struct state *state, uint32_t id, const struct process *process);
 
+/* A LIVE holder whose process had none yet. */
+void state_set_start_time(struct state *state, uint32_t id, uint64_t start_time);
+
 /* LIVE -> REAPING: it is gone, and what it held is to be freed. */
 void state_end(struct state *state, uint32_t id);
 

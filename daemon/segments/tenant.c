@@ -75,7 +75,6 @@ static void tenant_copy(const struct tenant *tenant)
 		.id = tenant->id,
 		.kind = MEMPOOL_HOLDER_CLIENT,
 		.pid = (uint32_t)tenant->process.pid,
-		.start_time = tenant->process.start_time,
 		.uid = tenant->uid,
 		.incarnation = tenant->incarnation,
 		.attached_ns = tenant->attached_ns,
@@ -412,6 +411,13 @@ void tenant_come_back(struct tenant *tenant, const struct newcomer *newcomer, in
 	tenant_watch(tenant, pidfd);
 }
 
+void tenant_look_up(struct tenant *tenant)
+{
+	if (watch_look_up(&tenant->watched, &tenant->process))
+		state_set_start_time(tenant->tenants->state, tenant->id,
+				     tenant->process.start_time);
+}
+
 int tenants_forget(struct tenants *tenants, uint32_t id)
 {
 	struct tenant *tenant = id < tenants->n_ids ? tenants->by_id[id] : NULL;
@@ -451,7 +457,6 @@ void tenants_set_daemon(const struct tenants *tenants)
 	};
 
 	/* For people. Unreadable, it says 0. */
-	origin_start_time(getpid(), &holder.start_time);
 	holder_set_live(tenants->segment, &holder);
 }
 

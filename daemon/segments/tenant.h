@@ -174,6 +174,12 @@ void tenants_set_daemon(const struct tenants *tenants);
  */
 void tenant_come_back(struct tenant *tenant, const struct newcomer *newcomer, int *pidfd);
 
+/*
+ * What its record has to say besides, for a daemon that may be refused pidfds: once the tenant has
+ * been answered, since /proc takes longer than all else that is to be done for it.
+ */
+void tenant_look_up(struct tenant *tenant);
+
 /* The tenant is gone, or as good as: what it held is freed in the next steps. */
 void tenant_end(struct tenant *tenant);
 

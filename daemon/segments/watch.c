@@ -259,6 +259,12 @@ void watch_leave(struct watched *watched)
 		watch_free(watch);
 }
 
+bool watch_look_up(const struct watched *watched, struct process *process)
+{
+	return watched->watch && watched->watch->pidfd >= 0 &&
+	       process_look_up(process, watched->watch->pidfd);
+}
+
 bool watch_sees(const struct watched *watched)
 {
 	return watched->watch && watched->watch->state != WATCH_BLIND;

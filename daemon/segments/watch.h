@@ -83,6 +83,9 @@ int watch_join(struct watches *watches, struct watched *watched, const struct pr
 /* Wait no more. Harmless for one that does not. */
 void watch_leave(struct watched *watched);
 
+/* As process_look_up(), for one that is watched. */
+bool watch_look_up(const struct watched *watched, struct process *process);
+
 /* Whether its process can be seen, dead or alive. */
 bool watch_sees(const struct watched *watched);
 

@@ -110,6 +110,7 @@ static void welcome(struct session *session, struct tenant *tenant)
 		.holder = tenant->id,
 	};
 	arrival_log(&arrival);
+	tenant_look_up(tenant);
 	generation_open_ahead(generation_of(tenant->tenants), peer_of(tenant));
 }
 

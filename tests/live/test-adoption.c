@@ -184,6 +184,29 @@ START_TEST(test_holder_left_reaping_is_reaped)
 }
 END_TEST
 
+/* For a daemon that is refused pidfds: when it was started is looked up once it is welcome. */
+START_TEST(test_record_has_the_start_of_its_process)
+{
+	struct mempool_msg_welcome welcome;
+	struct state_holder holder;
+	struct state *state;
+	uint64_t start_time;
+
+	ck_assert_int_eq(origin_start_time(getpid(), &start_time), 0);
+	fixture_start(&fixture);
+	close(wire_attach(&fixture, 1, &welcome));
+	/* The daemon is through with the first one when it answers the next. */
+	close(wire_attach(&fixture, 2, &welcome));
+	fixture_kill(&fixture);
+	state = open_state(1);
+	state_read(state, welcome.holder - 1, &holder);
+	ck_assert_uint_eq(holder.process.start_time, start_time);
+	state_free(state);
+	fixture_start(&fixture);
+	fixture_stop(&fixture);
+}
+END_TEST
+
 static void be_another_process(struct process *process)
 {
 	/* What decides on this kernel, and what decides on older ones. */
@@ -551,6 +574,7 @@ int main(void)
 	tcase_add_test(tcase, test_daemon_record_after_restart_is_the_new_one);
 	tcase_add_test(tcase, test_holder_that_died_without_daemon_is_reaped);
 	tcase_add_test(tcase, test_holder_left_reaping_is_reaped);
+	tcase_add_test(tcase, test_record_has_the_start_of_its_process);
 	tcase_add_test(tcase, test_holder_whose_pid_is_used_again_is_dead);
 	tcase_add_test(tcase, test_segment_of_junk_is_restored);
 	tcase_add_loop_test(tcase, test_dead_holder_that_cannot_be_seen_is_kept_until_forgotten, 0,

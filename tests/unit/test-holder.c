@@ -27,7 +27,6 @@ START_TEST(test_holder_set_live_is_read_back)
 		.id = 40,
 		.kind = MEMPOOL_HOLDER_TOPIC,
 		.pid = 1234,
-		.start_time = UINT64_C(1) << 40,
 		.uid = 77,
 		.incarnation = 9,
 		.attached_ns = 5,
@@ -43,7 +42,6 @@ START_TEST(test_holder_set_live_is_read_back)
 	ck_assert_uint_eq(out.state, MEMPOOL_HOLDER_LIVE);
 	ck_assert_uint_eq(out.kind, MEMPOOL_HOLDER_TOPIC);
 	ck_assert_uint_eq(out.pid, 1234);
-	ck_assert_uint_eq(out.start_time, UINT64_C(1) << 40);
 	ck_assert_uint_eq(out.uid, 77);
 	ck_assert_uint_eq(out.attached_ns, 5);
 	ck_assert_uint_eq(out.reserves, in.reserves);

@@ -154,6 +154,29 @@ START_TEST(test_process_of_the_inode_lives_whatever_its_start_time)
 }
 END_TEST
 
+/* A daemon that was killed before it looked the process up left a record without a start time. */
+START_TEST(test_process_that_was_not_looked_up_may_live)
+{
+	struct process process = record_child(false), looked_up;
+	int pidfd;
+
+	ck_assert_int_eq(process_open(&process, &origin, &pidfd), 0);
+	looked_up = process;
+	process.start_time = 0;
+	ck_assert_int_eq(open_it(&process), 0);
+	ck_assert(process_look_up(&process, pidfd));
+	ck_assert_uint_eq(process.start_time, looked_up.start_time);
+	ck_assert(!process_look_up(&process, pidfd));
+
+	process.start_time = 0;
+	end_child();
+	ck_assert(!process_look_up(&process, pidfd));
+	ck_assert_uint_eq(process.start_time, 0);
+	ck_assert_int_eq(open_it(&process), -ESRCH);
+	close(pidfd);
+}
+END_TEST
+
 START_TEST(test_process_of_elsewhere_is_neither_dead_nor_alive)
 {
 	struct process process = record_child(false);
@@ -234,6 +257,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_loop_test(tcase, test_process_lives_and_dies, 0, 2);
 	tcase_add_loop_test(tcase, test_process_that_is_another_one_is_dead, 0, 2);
 	tcase_add_test(tcase, test_process_of_the_inode_lives_whatever_its_start_time);
+	tcase_add_test(tcase, test_process_that_was_not_looked_up_may_live);
 	tcase_add_test(tcase, test_process_of_elsewhere_is_neither_dead_nor_alive);
 	tcase_add_test(tcase, test_process_of_another_namespace_is_found_by_its_inode);
 	tcase_add_test(tcase, test_start_time_is_the_same_in_a_time_namespace);
