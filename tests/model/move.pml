@@ -10,6 +10,9 @@
  * looks at the journal, reaps its own id in the new generation, and goes on. With CKILLS the
  * client is killed, too: after it took a message, its slot may still name that.
  *
+ * With ONE_RECEIVER the client has the receiver's role of the new queue (queues.md): it takes words, empties slots and
+ * moves the head by stores, one after the other, and nobody else does, but the daemon for a dead one.
+ *
  * queue.pml has the ring itself: here a push and each step of a receive is one step. A chunk's
  * word is generation, kind and holder; the sender of what is SENT is the holder.
  *
@@ -29,6 +32,7 @@
  *   -DRING_ONLY      and believes the ring alone
  *   -DWORD_ONLY      and believes the word alone
  *   -DANY_SENT       and takes any word that says SENT for its own
+ *   -DSLOT_FIRST     with ONE_RECEIVER: the slot is emptied before the word is taken
  *   -DUNDO_FREES     and frees the chunk of an undone move before it clears the journal
  */
 #define FREE   0
@@ -85,12 +89,14 @@ inline set_free(c) {
 /* One step: queue.pml. What was received and not emptied yet makes room. ok: sent. */
 inline push(c, g) {
 	atomic {
+#ifndef ONE_RECEIVER
 		do
 		:: head<tail && slot_chunk[head%CAP]==NONE -> head++
 		:: head<tail && slot_chunk[head%CAP]!=NONE && is_stale(head%CAP) ->
 		   slot_chunk[head%CAP] = NONE; head++
 		:: else -> break
 		od;
+#endif
 		ok = (tail-head<CAP);
 		if
 		:: ok -> slot_chunk[tail%CAP] = c; slot_generation[tail%CAP] = g; tail++
@@ -111,7 +117,11 @@ inline claim(who) {
 	}
 }
 
+#ifdef ONE_RECEIVER
+#define has_room (tail-head<CAP)
+#else
 #define has_room (tail-head<CAP || slot_chunk[head%CAP]==NONE || is_stale(head%CAP))
+#endif
 
 /* ---- the daemon ---- */
 
@@ -248,6 +258,22 @@ inline reap(who) {
 	c = 0
 }
 
+#ifdef ONE_RECEIVER
+/* What a dead receiver has left at the head. */
+inline tidy() {
+	if
+	:: head<tail && slot_chunk[head%CAP]!=NONE && is_stale(head%CAP) -> slot_chunk[head%CAP] = NONE
+	:: else -> skip
+	fi;
+	if
+	:: head<tail && slot_chunk[head%CAP]==NONE -> head++
+	:: else -> skip
+	fi
+}
+#else
+#define tidy() skip
+#endif
+
 proctype Daemon() {
 	byte m, c, g, i;
 	bool ok, ours, is_full;
@@ -265,7 +291,7 @@ begin:
 	reap(DAEMON);
 #endif
 	do
-	:: atomic { client_is_dead && !client_is_reaped } -> reap(CLIENT); client_is_reaped = 1
+	:: atomic { client_is_dead && !client_is_reaped } -> reap(CLIENT); tidy(); client_is_reaped = 1
 	:: else ->
 	   atomic { m = 1; do :: m<=MESSAGES && !old[m] -> m++ :: else -> break od };
 	   if
@@ -282,7 +308,7 @@ begin:
 	od;
 	/* Whoever died at the very end. */
 	client_is_over;
-	if :: client_is_dead && !client_is_reaped -> reap(CLIENT); client_is_reaped = 1 :: else -> skip fi;
+	if :: client_is_dead && !client_is_reaped -> reap(CLIENT); tidy(); client_is_reaped = 1 :: else -> skip fi;
 	daemon_is_over = 1
 	} unless { kill_daemon && !daemon_is_over };
 	if
@@ -322,6 +348,41 @@ begin:
 
 /* ---- a client of the new generation ---- */
 
+#ifdef ONE_RECEIVER
+inline take_word() {
+	atomic {
+		assert(kind[c]==SENT && generation[c]==g);
+		/* ghosts: the moment of the receipt */
+		i = content[c];
+		if
+		:: i!=0 -> received[i]++; assert(received[i]==1 && i>last); last = i
+		:: else -> skip
+		fi;
+		i = 0;
+		generation[c] = g+1; kind[c] = OWNED; value[c] = CLIENT; content[c] = 0
+	}
+}
+
+inline empty_slot() { atomic { assert(slot_has(head%CAP, c, g)); slot_chunk[head%CAP] = NONE } }
+
+inline receive() {
+	atomic { c = slot_chunk[head%CAP]; g = slot_generation[head%CAP]; ok = (head<tail && c!=NONE) };
+	if
+	:: !ok -> skip
+	:: else ->
+#ifdef SLOT_FIRST
+	   empty_slot();
+	   take_word();
+#else
+	   take_word();
+	   empty_slot();
+#endif
+	   head++;
+	   atomic { set_free(c) }
+	fi;
+	atomic { c = 0; g = 0; ok = 0 }
+}
+#else
 inline receive() {
 	atomic { c = slot_chunk[head%CAP]; g = slot_generation[head%CAP]; ok = (head<tail && c!=NONE) };
 	if
@@ -348,6 +409,7 @@ inline receive() {
 	fi;
 	atomic { c = 0; g = 0; ok = 0 }
 }
+#endif
 
 /* One of its own: what the daemon's chunk was may be anybody's. */
 inline send() {

@@ -14,6 +14,9 @@
  * each; with THREADS the senders are threads of one process and share a view, and so do the
  * receivers: each look at a place is then a step, too.
  *
+ * With ONE_SENDER one of the senders at a time has the sender's role, a word of the ring (queues.md), and
+ * fills slots by stores; the role is given back when it has sent all, or by the reaper.
+ *
  * Who found the queue empty, or full, sleeps until it is not; a sender takes his chunk back
  * before he sleeps (TAKE_BACK; else he leaves the word as it is). Several messages in one call
  * are several calls.
@@ -51,6 +54,7 @@
  *   -DREAP_FREES     the reaper frees also what the dead had published
  *   -DREAP_KEEPS     the reaper keeps also what the dead had not published
  *   -DREAP_STORE     the reaper writes the word by a store
+ *   -DNO_ROLE        with ONE_SENDER: both senders send
  * and these a non-progress cycle:
  *   -DOLD_HEAD       the sender does not ask the head anew
  *   -DWAIT           the receiver waits for the one who stopped half-way
@@ -93,6 +97,9 @@ byte nsent, nrecv;			/* ghosts: published, received */
 bool saw_empty[5], saw_full[5];		/* ghosts: it was so at some moment of the call */
 #ifdef THREADS
 byte sent_to, head_seen, received_to;
+#endif
+#ifdef ONE_SENDER
+byte role;
 #endif
 
 inline note() {
@@ -197,6 +204,9 @@ proctype Sender(byte id) {
 #ifndef THREADS
 	byte sent_to, head_seen;
 #endif
+#if defined(ONE_SENDER) && !defined(NO_ROLE)
+	atomic { role == 0 -> die(1); role = id };
+#endif
 	do
 	:: atomic { n == N_SENDS(id) -> break }
 	:: n < N_SENDS(id) ->
@@ -271,7 +281,12 @@ look:
 			:: IS_EMPTY_BEFORE(s_c, s_g, at) ->
 				die(1);
 				if
+#ifdef ONE_SENDER
+				:: true ->
+					assert(sc[at % CAP] == s_c && sg[at % CAP] == s_g);
+#else
 				:: sc[at % CAP] == s_c && sg[at % CAP] == s_g ->
+#endif
 					assert(at == nsent && nsent - nrecv < CAP);
 					sc[at % CAP] = c; sg[at % CAP] = g; ok = 1;
 					place[c] = at; nsent++; note()
@@ -306,6 +321,9 @@ progress_full:	atomic { nsent - nrecv < CAP -> saw_full[id] = 0; goto again };
 #endif
 next:		skip
 	od;
+#if defined(ONE_SENDER) && !defined(NO_ROLE)
+	atomic { die(1); role = 0 };
+#endif
 dead:	atomic {
 		running--; senders--;
 		n = 0; c = 0; g = 0; at = 0; h = 0; s_c = 0; s_g = 0; ok = 0;
@@ -470,6 +488,9 @@ inline reap() {
 		tidy(h, 0);
 		atomic { if :: head == h -> break :: else fi }
 	od;
+#ifdef ONE_SENDER
+	atomic { if :: role == id -> role = 0 :: else fi };
+#endif
 	atomic {
 		reaped[id] = 1; i = 0; h = 0; ok = 0; id = 0;
 		do :: n == CAP -> break :: n < CAP -> nc[n] = 0; ng[n] = 0; n++ od;
