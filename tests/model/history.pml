@@ -18,6 +18,8 @@
  * told that there is nothing has seen a moment at which there was nothing. A chunk, or a message,
  * does not count before whoever made it free, or made it one that yields, is through with that.
  *
+ * -DUNHELD is no mutant: a publisher does not hold what it evicts, and only collects it (queues.md).
+ *
  * Each of these must give an assertion violation:
  *   -DNO_BIT       who takes a message does not hold it meanwhile
  *   -DNO_STAMP     nor moves the stamp
@@ -356,7 +358,9 @@ inline put(id, m) {
 	   :: q!=t && q!=t+CAP -> assert(tail!=t)
 	   :: q==t ->
 	      ok = 1;
+#ifndef UNHELD
 	      if :: o!=NONE -> hold(id, o, i, q) :: else -> skip fi;
+#endif
 	      if
 	      :: !ok -> skip
 	      :: else ->
@@ -368,6 +372,9 @@ inline put(id, m) {
 	            ok = in_slot(i, q, o);
 	            if
 	            :: ok -> sequence[i] = t+CAP; named[i] = m;
+#ifdef UNHELD
+	                     if :: o!=NONE -> raw[o]++ :: else -> skip fi;
+#endif
 	                     if :: t>0 && named[(t+CAP-1)%CAP]!=NONE -> x = named[(t+CAP-1)%CAP]; raw[x]++
 	                     :: else -> x = NONE fi;
 	                     note()
@@ -383,7 +390,11 @@ inline put(id, m) {
 	            atomic { if :: x!=NONE -> raw[x]-- :: else -> skip fi; x = 0 }
 	         :: else -> skip
 	         fi;
+#ifdef UNHELD
+	         if :: ok && o!=NONE -> collect(id, o); atomic { raw[o]-- } :: else -> skip fi;
+#else
 	         if :: o!=NONE -> drop(id, o) :: else -> skip fi;
+#endif
 	         if :: ok -> break :: else -> skip fi
 	      fi
 	   fi

@@ -35,7 +35,8 @@
  *   -DDRAIN_ONLY   what was drained is not collected
  *   -DREAP_BITS    the reaper collects only where it cleared a bit
  *   -DOWN_NAME     and takes in its own name
- * and this one a non-progress cycle:
+ * -DUNHELD is no mutant: what is evicted is not held, and only collected behind it (queues.md, section 8).
+ * This one must give a non-progress cycle:
  *   -DNO_HELP      a publisher waits for the tail instead of helping it along
  */
 #define FREE   0
@@ -198,7 +199,7 @@ inline put(id, m) {
 	   :: q!=t && q!=t+CAP -> assert(tail!=t)
 	   :: q==t ->
 	      ok = 1;
-#ifndef NO_GUARD
+#if !defined(NO_GUARD) && !defined(UNHELD)
 	      if :: o!=NONE -> hold(id, o, i, q) :: else -> skip fi;
 #endif
 	      if
@@ -228,7 +229,11 @@ inline put(id, m) {
 #endif
 	         if :: ok -> advance(t) :: else -> skip fi;
 #ifndef NO_GUARD
+#ifdef UNHELD
+	         if :: ok && o!=NONE -> collect(id, o) :: else -> skip fi;
+#else
 	         if :: o!=NONE -> atomic { clear_bit(id, o) }; collect(id, o) :: else -> skip fi;
+#endif
 #endif
 	         if :: ok -> break :: else -> skip fi
 	      fi
