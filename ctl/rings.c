@@ -31,27 +31,35 @@ static void print_ring_bar(size_t row, int room, void *userdata)
 		       rows->of[row]->n_messages, rows->of[row]->capacity, room);
 }
 
-static void add_ring(struct table *table, const struct snapshot_ring *ring)
+static void add_queue(struct table *table, const struct snapshot_ring *queue)
 {
 	char bytes[16];
 
-	text_bytes(ring->bytes, bytes, sizeof(bytes));
-	table_add(table, "%s", ring->name);
-	table_add(table, "%" PRIu64, ring->capacity);
-	table_add(table, "%" PRIu64, ring->n_messages);
-	table_add(table, "%" PRIu64, ring->n_sent);
-	if (ring->kind == MEMPOOL_RING_QUEUE)
-		table_add(table, "%" PRIu64, ring->n_received);
-	else
-		table_add(table, "%" PRIu64, ring->n_yielded);
-	table_add(table, "%" PRIu64, ring->chunks);
+	text_bytes(queue->bytes, bytes, sizeof(bytes));
+	table_add(table, "%s", queue->name);
+	table_add(table, "%" PRIu64, queue->capacity);
+	table_add(table, "%" PRIu64, queue->n_messages);
+	table_add(table, "%" PRIu64, queue->n_sent);
+	table_add(table, "%" PRIu64, queue->n_received);
+	table_add(table, "%" PRIu64, queue->chunks);
 	table_add(table, "%s", bytes);
-	if (ring->kind == MEMPOOL_RING_TOPIC) {
-		table_add(table, "%" PRIu64, ring->n_subscribers);
-		return;
-	}
-	table_add(table, "%" PRIu64, ring->n_senders);
-	table_add(table, "%" PRIu64, ring->n_receivers);
+	table_add(table, "%" PRIu64, queue->n_senders);
+	table_add(table, "%" PRIu64, queue->n_receivers);
+}
+
+/* Each message that is kept is one chunk: that is no column, so that the bar has its place. */
+static void add_topic(struct table *table, const struct snapshot_ring *topic)
+{
+	char bytes[16];
+
+	text_bytes(topic->bytes, bytes, sizeof(bytes));
+	table_add(table, "%s", topic->name);
+	table_add(table, "%" PRIu64, topic->capacity);
+	table_add(table, "%" PRIu64, topic->n_messages);
+	table_add(table, "%s", bytes);
+	table_add(table, "%" PRIu64, topic->n_sent);
+	table_add(table, "%" PRIu64, topic->n_yielded);
+	table_add(table, "%" PRIu64, topic->n_subscribers);
 }
 
 static void add_oldest(struct table *table, const struct snapshot_ring *ring)
@@ -87,7 +95,10 @@ static int print_rings(const struct snapshot *snapshot, struct text_style style,
 	}
 	table_init(&table, headings, n_headings - !rows.have_stamps);
 	for (size_t i = 0; i < rows.n; i++) {
-		add_ring(&table, rows.of[i]);
+		if (kind == MEMPOOL_RING_QUEUE)
+			add_queue(&table, rows.of[i]);
+		else
+			add_topic(&table, rows.of[i]);
 		if (rows.have_stamps)
 			add_oldest(&table, rows.of[i]);
 	}
@@ -109,11 +120,10 @@ static int print_queues_of(const struct snapshot *snapshot, struct text_style st
 
 static int print_topics_of(const struct snapshot *snapshot, struct text_style style)
 {
-	static const char *const headings[] = { "~TOPIC",   ">CAPACITY", ">MESSAGES", ">PUBLISHED",
-						">YIELDED", ">CHUNKS",	 ">BYTES",    ">SUBS",
-						">OLDEST" };
+	static const char *const headings[] = { "~TOPIC",     ">CAPACITY", ">KEPT", ">BYTES",
+						">PUBLISHED", ">YIELDED",  ">SUBS", ">OLDEST" };
 
-	return print_rings(snapshot, style, MEMPOOL_RING_TOPIC, headings, 9);
+	return print_rings(snapshot, style, MEMPOOL_RING_TOPIC, headings, 8);
 }
 
 static int print_queues(const struct snapshot *snapshots, size_t n)

@@ -78,8 +78,8 @@ idle 2 0 0 0 0 0 B 0 0" "$(says queues)"
 
 check 'topics' same "NAME: /mempool-NAME.1, generation 1, SIZE, ready
 
-TOPIC CAPACITY MESSAGES PUBLISHED YIELDED CHUNKS BYTES SUBS
-camera 4 1 1 0 1 4.0 KiB 0" "$(says topics)"
+TOPIC CAPACITY KEPT BYTES PUBLISHED YIELDED SUBS
+camera 4 1 4.0 KiB 1 0 0 25%" "$(says topics)"
 
 check 'the process that holds the drained pool, in JSON' same "[($worker, 'worker', 10)]" "$(of holders \
 	'[(h["pid"], h["name"], p["chunks"]) for h in s["holders"] for p in h["pools"] if p["pool"] == 0]')"
