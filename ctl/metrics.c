@@ -223,6 +223,35 @@ static void write_segments(FILE *file, const struct gathering *gathering)
 
 #define POOL(member) offsetof(struct snapshot_pool, member)
 
+static void add_pool(struct labels *labels, const struct snapshot *snapshot, size_t pool)
+{
+	add_segment(labels, snapshot->name, snapshot->generation);
+	add_number(labels, "pool", pool);
+	add_number(labels, "chunk_size", snapshot->pools[pool].chunk_size);
+}
+
+/* Of segments that keep traces. 0: nothing is held, or nobody knows since when. */
+static void write_pool_ages(FILE *file, const struct gathering *gathering)
+{
+	static const struct exposition_family family = {
+		"mempool_pool_oldest_seconds", "gauge",
+		"How long the chunk that is held longest is held, where allocations are traced." };
+	struct labels labels;
+
+	exposition_begin(file, &family);
+	for (size_t i = 0; i < gathering->n_snapshots; i++) {
+		const struct snapshot *snapshot = &gathering->snapshots[i];
+
+		if (!is_counted(snapshot) || !snapshot->is_traced)
+			continue;
+		for (size_t p = 0; p < snapshot->n_pools; p++) {
+			add_pool(&labels, snapshot, p);
+			exposition_seconds(file, &family, labels.list, labels.n,
+					   snapshot->pools[p].oldest_ns);
+		}
+	}
+}
+
 static void write_pools(FILE *file, const struct gathering *gathering)
 {
 	static const struct family families[] = {
@@ -262,15 +291,13 @@ static void write_pools(FILE *file, const struct gathering *gathering)
 			if (!has_family(snapshot, &families[f]))
 				continue;
 			for (size_t p = 0; p < snapshot->n_pools; p++) {
-				add_segment(&labels, snapshot->name, snapshot->generation);
-				add_number(&labels, "pool", p);
-				add_number(&labels, "chunk_size",
-					   snapshot->pools[p].chunk_size);
+				add_pool(&labels, snapshot, p);
 				write_member(file, &families[f], &labels,
 					     &snapshot->pools[p]);
 			}
 		}
 	}
+	write_pool_ages(file, gathering);
 }
 
 /* ---- holders ---- */

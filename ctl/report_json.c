@@ -16,7 +16,15 @@
 
 #define NS_PER_MS 1000000
 
-static struct json_object *pool_object(const struct snapshot_pool *pool)
+/* What is not there, or not known, is null. */
+static int add_oldest(struct json_object *object, bool has_oldest, uint64_t oldest_ns)
+{
+	if (!has_oldest)
+		return json_object_object_add(object, "oldest_ns", NULL);
+	return json_add_number(object, "oldest_ns", oldest_ns);
+}
+
+static struct json_object *pool_object(const struct snapshot_pool *pool, bool is_traced)
 {
 	const struct census_pool *counts = &pool->counts;
 	struct json_object *object = json_object_new_object();
@@ -41,7 +49,9 @@ static struct json_object *pool_object(const struct snapshot_pool *pool)
 				     json_add_number(object, "reserve", pool->reserve.total) ||
 				     json_add_number(object, "reserve_used", pool->reserve.used) ||
 				     json_add_number(object, "reserve_exhausted",
-						     pool->reserve.n_exhausted));
+						     pool->reserve.n_exhausted) ||
+				     (is_traced &&
+				      add_oldest(object, pool->has_oldest, pool->oldest_ns)));
 }
 
 static struct json_object *pool_array(const struct snapshot *snapshot)
@@ -52,7 +62,7 @@ static struct json_object *pool_array(const struct snapshot *snapshot)
 	if (!array)
 		return NULL;
 	for (size_t i = 0; i < snapshot->n_pools && !failed; i++)
-		failed = json_append(array, pool_object(&snapshot->pools[i]));
+		failed = json_append(array, pool_object(&snapshot->pools[i], snapshot->is_traced));
 	return json_complete(array, failed);
 }
 
@@ -134,14 +144,6 @@ static struct json_object *holder_array(const struct snapshot *snapshot)
 	return json_complete(array, failed);
 }
 
-/* What is not there, or not known, is null. */
-static int add_oldest(struct json_object *object, const struct snapshot_ring *ring)
-{
-	if (!ring->has_oldest)
-		return json_object_object_add(object, "oldest_ns", NULL);
-	return json_add_number(object, "oldest_ns", ring->oldest_ns);
-}
-
 static struct json_object *ring_object(const struct snapshot_ring *ring)
 {
 	struct json_object *object = json_object_new_object();
@@ -158,7 +160,8 @@ static struct json_object *ring_object(const struct snapshot_ring *ring)
 			json_add_number(object, "bytes", ring->bytes) ||
 			json_add_number(object, "sent", ring->n_sent) ||
 			json_add_number(object, "unseen", ring->n_unseen) ||
-			(ring->has_stamps && add_oldest(object, ring)) ||
+			(ring->has_stamps &&
+			 add_oldest(object, ring->has_oldest, ring->oldest_ns)) ||
 			(ring->kind == MEMPOOL_RING_QUEUE
 				 ? json_add_number(object, "received", ring->n_received) ||
 					   json_add_number(object, "senders", ring->n_senders) ||
@@ -258,7 +261,7 @@ static int add_pools(struct json_object *object, const struct snapshot *snapshot
 {
 	return json_add(object, "pools", pool_array(snapshot)) ||
 	       json_add(object, "manager_pool",
-			pool_object(&snapshot->pools[snapshot->n_pools]));
+			pool_object(&snapshot->pools[snapshot->n_pools], false));
 }
 
 /* Of all pools together. */

@@ -221,10 +221,19 @@ static void add_reserve(struct snapshot_pool *pool, const struct snapshot_pool *
 	};
 }
 
+/* With its reserve. Members write traces: any number. */
+static void date_pool(struct snapshot_pool *pool, uint64_t now_ns)
+{
+	pool->has_oldest = pool->counts.held_since_ns != 0;
+	if (pool->has_oldest && pool->counts.held_since_ns < now_ns)
+		pool->oldest_ns = now_ns - pool->counts.held_since_ns;
+}
+
 static void copy_pools(const struct segment *segment, const struct census *census,
 		       struct snapshot *snapshot)
 {
 	struct snapshot_pool *to = snapshot->pools;
+	uint64_t now_ns = (uint64_t)clock_now_ns();
 
 	for (uint32_t i = 0; i <= segment->n_pools; i++) {
 		struct snapshot_pool pool;
@@ -238,6 +247,9 @@ static void copy_pools(const struct segment *segment, const struct census *censu
 	}
 	/* The managers' is the last one. */
 	snapshot->n_pools = (size_t)(to - 1 - snapshot->pools);
+	snapshot->is_traced = segment->modules != NULL;
+	for (size_t i = 0; i < snapshot->n_pools; i++)
+		date_pool(&snapshot->pools[i], now_ns);
 }
 
 static uint64_t clock_ns(void)

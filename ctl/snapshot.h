@@ -37,6 +37,8 @@ struct snapshot_pool {
 	uint64_t n_exhausted;		/* allocations that found every fitting chunk held */
 	uint64_t n_served_larger;	/* that fit here, and took a chunk of a larger pool */
 	struct snapshot_reserve reserve;	/* these are counted above, too */
+	bool has_oldest;		/* traces tell since when some chunk is held: */
+	uint64_t oldest_ns;		/* how long, of the one that is held longest */
 };
 
 struct snapshot_holder {
@@ -97,6 +99,7 @@ struct snapshot {
 	uint64_t size_bytes;
 	uint64_t max_clients;
 	uint32_t state;			/* enum mempool_segment_state */
+	bool is_traced;			/* `trace: allocations` */
 	uint64_t n_moved;		/* messages that came from generations before it; as the
 					 * daemon says, like the next two */
 	uint64_t n_waiting;		/* its own that have no place in the next one */

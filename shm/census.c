@@ -15,6 +15,7 @@
 #include "queue.h"
 #include "stamp.h"
 #include "topic.h"
+#include "trace.h"
 #include "word.h"
 
 /* Slots of a topic at a time. */
@@ -27,8 +28,28 @@ struct pass {
 	const struct pool *pool;
 	struct census_pool *counts;
 	bool is_data;
+	bool is_traced;			/* and it is a data pool */
 	uint64_t n_read;		/* words, and bits that were set, of the chunk */
 };
+
+static uint64_t earlier(uint64_t a_ns, uint64_t b_ns)
+{
+	return a_ns == 0 || (b_ns != 0 && b_ns < a_ns) ? b_ns : a_ns;
+}
+
+/* Since when the chunk is held by one of its holders; of what is sent it does not matter by whom. */
+static void count_age(struct pass *pass, uint64_t word, uint32_t holder)
+{
+	const struct chunk_ref chunk = { pass->pool->id, (uint32_t)pass->counts->counted };
+	struct trace trace;
+
+	if (!pass->is_traced)
+		return;
+	pass->n_read += MEMPOOL_TRACE_HOLDS;
+	if (trace_find(pass->segment, chunk, word, holder, &trace))
+		pass->counts->held_since_ns =
+			earlier(pass->counts->held_since_ns, trace.since_ns);
+}
 
 static void count_alone(struct pass *pass, uint32_t holder, bool is_given)
 {
@@ -96,9 +117,10 @@ static void count_held(struct pass *pass, uint32_t topic, uint32_t holder)
 		reader->holds++;
 }
 
-static void count_shared(struct pass *pass, uint32_t manager)
+static void count_shared(struct pass *pass, uint64_t word)
 {
 	struct census *census = pass->census;
+	uint32_t manager = word_value(word);
 	uint32_t topic;
 
 	/* In the managers' own pool it is a stamp. */
@@ -125,6 +147,7 @@ static void count_shared(struct pass *pass, uint32_t manager)
 			census->holders[id].shared_bytes += pass->pool->chunk_size;
 			if (topic != MEMPOOL_HOLDER_NONE)
 				count_held(pass, topic, id);
+			count_age(pass, word, id);
 		}
 	}
 }
@@ -134,15 +157,17 @@ static void count_word(struct pass *pass, uint64_t word)
 	switch (word_kind(word)) {
 	case MEMPOOL_OWNED:
 		count_alone(pass, word_owner(word), false);
+		count_age(pass, word, MEMPOOL_HOLDER_NONE);
 		return;
 	case MEMPOOL_SENT:
+		count_age(pass, word, MEMPOOL_HOLDER_NONE);
 		if (word_sent_queue(word) == 0)
 			count_alone(pass, word_sent_sender(word), true);
 		else
 			count_in_flight(pass, word_sent_queue(word));
 		return;
 	case MEMPOOL_SHARED:
-		count_shared(pass, word_value(word));
+		count_shared(pass, word);
 		return;
 	case MEMPOOL_FREE:
 		/* For no lane that there is: no operation writes that. */
@@ -187,6 +212,7 @@ void census_add(struct census_pool *sum, const struct census_pool *counts)
 	sum->shared += counts->shared;
 	sum->stray += counts->stray;
 	sum->generations += counts->generations;
+	sum->held_since_ns = earlier(sum->held_since_ns, counts->held_since_ns);
 }
 
 static void add_up(struct census *census)
@@ -325,6 +351,7 @@ void census_go_on(struct census *census, const struct segment *segment, struct b
 		pass.pool = &segment->pools[i];
 		pass.counts = &census->pools[i];
 		pass.is_data = i < census->n_pools;
+		pass.is_traced = pass.is_data && segment->modules;
 		goes_on = count_pool(&pass, budget);
 		census->next_pool += census->pools[i].counted == census->pools[i].total;
 	}

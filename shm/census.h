@@ -47,6 +47,7 @@ struct census_pool {
 	uint64_t shared;		/* several holders, topics among them; counted once */
 	uint64_t stray;			/* its word names nobody who could hold it */
 	uint64_t generations;		/* sum over the words; see census_moves() */
+	uint64_t held_since_ns;		/* the longest, as far as traces tell; 0: they do not */
 };
 
 /* What one holder has of one pool, or of all of them. */

@@ -76,6 +76,18 @@ check 'the oldest first' same True \
 check 'of one pool' same "1 8" "$(of '--pool 1' "len({x['pool'] for x in s['held']}), 2 + len(s['held'])" | tr -d '(,)')"
 check 'none is so old' same 0 "$(of '--older 24h' "len(s['held'])")"
 check 'all are older than that' same 14 "$(of '--older 1ns' "len(s['held'])")"
+status_says() { "$ctl" status --segment "$1" --json | python3 -c "import json, sys
+s = json.load(sys.stdin)['segments'][0]; print($2)"; }
+check 'status has the age of the oldest of each pool' same 'True True' "$(status_says "$name" \
+	"'%s %s' % tuple(0 < p['oldest_ns'] < 600e9 for p in s['pools'])")"
+check 'as old as that' same True "$(of '' "abs(s['held'][0]['age_ms'] * 1e6 - max(p['oldest_ns'] for p in $(
+	"$ctl" status --segment "$name" --json | python3 -c 'import json, sys
+print(json.load(sys.stdin)["segments"][0]["pools"])'))) < 60e9")"
+check 'and where none is held, none' same 'False False' \
+	"$(status_says "$name-plain" "'%s %s' % ('oldest_ns' in s['pools'][0], 'oldest_ns' in s['manager_pool'])")"
+check 'the same in the metrics' same 2 \
+	"$("$ctl" metrics | grep -cE "^mempool_pool_oldest_seconds\{segment=\"$name\",.* [0-9]+\.[0-9]{9}$")"
+check 'and of no other segment' same 0 "$("$ctl" metrics | grep -c "^mempool_pool_oldest_seconds{segment=\"$name-plain\"")"
 check 'a line for each' same 14 "$("$ctl" chunks --segment "$name" | grep -c ' 0x\|+0x')"
 
 "$HOLDER" plain >"$dir/plain" &

@@ -16,6 +16,7 @@
 
 #include "build_config.h"
 #include "client/locate.h"
+#include "shm/census.h"
 #include "shm/clock.h"
 #include "shm/word.h"
 
@@ -558,6 +559,55 @@ START_TEST(test_trace_read_names_own_hold)
 }
 END_TEST
 
+static uint64_t held_since(void)
+{
+	struct census census = CENSUS_NULL;
+	uint64_t since_ns;
+
+	ck_assert_int_eq(census_take(segment, &census), 0);
+	ck_assert_uint_eq(census.pools[segment->n_pools].held_since_ns, 0);
+	ck_assert_uint_eq(census.all.held_since_ns, census.pools[0].held_since_ns);
+	since_ns = census.pools[0].held_since_ns;
+	census_deinit(&census);
+	return since_ns;
+}
+
+static uint64_t since_of(const void *chunk, uint32_t holder)
+{
+	struct trace trace;
+
+	ck_assert(find(chunk, holder, &trace));
+	return trace.since_ns;
+}
+
+/* Of all that is held: alone, on its way, or by several, the one that came last among them. */
+START_TEST(test_trace_census_tells_since_when_the_oldest_is_held)
+{
+	void *sent, *alone, *shared, *received;
+	const void *acquired;
+	uint64_t handle;
+
+	ck_assert_uint_eq(held_since(), 0);
+	sent = mempool_alloc(client, 100);
+	alone = mempool_alloc(client, 100);
+	shared = mempool_alloc(client, 100);
+	ck_assert_int_eq(mempool_queue_send(queue, sent, 1, 0), 0);
+	ck_assert_uint_eq(held_since(), since_of(sent, TEST_HOLDER + 1));
+	/* It is another hold. */
+	ck_assert_int_eq(mempool_queue_receive(queue, &received, NULL, 0), 0);
+	ck_assert_uint_eq(held_since(), since_of(alone, TEST_HOLDER + 1));
+	ck_assert_int_eq(mempool_share(client, shared, 1, &handle), 0);
+	ck_assert_int_eq(mempool_acquire(other, handle, &acquired, NULL), 0);
+	ck_assert_int_eq(mempool_free(client, alone), 0);
+	ck_assert_int_eq(mempool_free(client, received), 0);
+	ck_assert_uint_eq(held_since(), since_of(shared, TEST_HOLDER + 1));
+	ck_assert_int_eq(mempool_free(client, shared), 0);
+	ck_assert_uint_eq(held_since(), since_of(acquired, TEST_HOLDER + 2));
+	ck_assert_int_eq(mempool_free(other, acquired), 0);
+	ck_assert_uint_eq(held_since(), 0);
+}
+END_TEST
+
 START_TEST(test_trace_none_where_none_are_kept)
 {
 	void *chunk = must_alloc(client, 100);
@@ -589,6 +639,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_trace_module_half_written_is_finished);
 	tcase_add_test(tcase, test_trace_modules_full_tells_addresses);
 	tcase_add_test(tcase, test_trace_read_names_own_hold);
+	tcase_add_test(tcase, test_trace_census_tells_since_when_the_oldest_is_held);
 }
 
 static void add_untraced(TCase *tcase)
