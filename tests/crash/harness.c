@@ -12,6 +12,7 @@
 
 #include "shm/audit.h"
 #include "shm/chunk_manager.h"
+#include "shm/end.h"
 #include "shm/holder.h"
 #include "shm/layout.h"
 #include "shm/queue.h"
@@ -361,6 +362,31 @@ static void judge_new_hints(struct judge *judge, const struct segment *segment)
 	}
 }
 
+/* Whether anybody receives from the queue, by the table. */
+static bool has_receiver(const struct segment *segment)
+{
+	struct end end;
+
+	for (uint32_t line = 0; end_find(segment, &line, &end); line++)
+		if (end.kind == MEMPOOL_END_RECEIVER && end.ring == QUEUE_RING)
+			return true;
+	return false;
+}
+
+/* Who watches since before the operation is told that the last receiver has left when there is none. */
+static void judge_ends(struct judge *judge, const struct segment *segment, const char *when)
+{
+	struct end_watch watch;
+	bool is_gone;
+
+	end_watch_init(&watch, judge->before, MEMPOOL_END_RECEIVER, QUEUE_RING);
+	watch.segment = segment;
+	is_gone = end_watch_is_gone(&watch);
+	if (has_receiver(segment) ? is_gone : watch.has_seen && !is_gone)
+		fault(judge, "%s: the last receiver has %s", when,
+		      is_gone ? "not left, as is told" : "left, and nobody is told");
+}
+
 static bool judge_state(struct judge *judge, const struct segment *segment)
 {
 	uint32_t dead = judge->operation->is_reaper ? BYSTANDER : VICTIM;
@@ -375,6 +401,7 @@ static bool judge_state(struct judge *judge, const struct segment *segment)
 	take_all(judge, segment, "while it stands still");
 	n_messages = use_queue(judge, segment, false);
 	use_topic(judge, segment, "while it stands still");
+	judge_ends(judge, segment, "while it stands still");
 
 	copy = copy_of(segment);
 	if (reap_holder(copy, dead) < 0)
@@ -384,6 +411,7 @@ static bool judge_state(struct judge *judge, const struct segment *segment)
 	holder_set_state(copy, dead, MEMPOOL_HOLDER_FREE);
 	audit_segment(copy, AUDIT_HINTS | AUDIT_REAPED, on_audit_fault, judge, &audit);
 	compare(judge, copy);
+	judge_ends(judge, copy, "after the reap");
 	take_all(judge, copy, "after the reap");
 	n_left = use_queue(judge, copy, true);
 	/* A message that could be received outlives its sender. */

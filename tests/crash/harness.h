@@ -9,6 +9,7 @@
  *	somebody else takes and frees all that is free: nobody waits for a stopped process
  *	the reaper sweeps as if the victim had died here, and the audit finds nothing
  *	what the bystander holds is as it was; all else is free
+ *	who waits for the other side of the queue to leave is told if, and only if, it has
  *	somebody else takes and frees all: nothing is lost; empties and fills the queue,
  *	and reads and publishes to the topic
  *
@@ -36,6 +37,7 @@
 
 #define QUEUE_CAPACITY 4
 #define QUEUED 2
+#define QUEUE_RING 0
 #define TOPIC_RING 1		/* in the ring table, as queue and topic are made */
 #define TOPIC_CAPACITY 2
 #define PUBLISHED 3

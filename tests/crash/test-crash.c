@@ -429,6 +429,59 @@ static void run_next(struct scene *scene)
 	run_free(scene);
 }
 
+/* Once more: beside scene->queue, which is no end as long as nobody uses it. */
+static struct mempool_queue *end_of_queue;
+
+static void open_end(struct scene *scene, uint64_t flags)
+{
+	const struct mempool_queue_options options = { .size = sizeof(options), .flags = flags };
+
+	check(mempool_queue_open_with(scene->client, "queue", &options, &end_of_queue) == 0);
+}
+
+static void run_open_sender(struct scene *scene)
+{
+	open_end(scene, MEMPOOL_QUEUE_SENDER);
+}
+
+static void run_open_receiver(struct scene *scene)
+{
+	open_end(scene, MEMPOOL_QUEUE_RECEIVER);
+}
+
+static void prepare_receiver(struct scene *scene)
+{
+	prepare_cache(scene);
+	open_end(scene, MEMPOOL_QUEUE_RECEIVER | MEMPOOL_QUEUE_PIPE);
+}
+
+static void run_close_end(struct scene *scene)
+{
+	(void)scene;
+	mempool_queue_close(end_of_queue);
+}
+
+static void prepare_open_topic(struct scene *scene)
+{
+	prepare_cache(scene);
+	check(mempool_topic_open(scene->client, "topic", &scene->topic) == 0);
+}
+
+static void run_subscribe(struct scene *scene)
+{
+	check(mempool_topic_subscribe(scene->topic, MEMPOOL_TOPIC_OLDEST, &scene->subscriber) == 0);
+}
+
+static void run_unsubscribe(struct scene *scene)
+{
+	mempool_subscriber_close(scene->subscriber);
+}
+
+static void run_close_client(struct scene *scene)
+{
+	check(mempool_client_close(scene->client) == 0);
+}
+
 static void run_close(struct scene *scene)
 {
 	check(mempool_client_close(scene->client) > 0);
@@ -491,6 +544,12 @@ static const struct operation operations[] = {
 	{ "next, and release", prepare_topic, run_next, false, false, false, false },
 	{ "next, lapped", prepare_lapped, run_next, false, false, false, false },
 	{ "release of an evicted", prepare_evicted, run_free, false, false, false, false },
+	{ "queue: open a sender", prepare_cache, run_open_sender, false, false, false, false },
+	{ "queue: open a receiver", prepare_cache, run_open_receiver, true, false, false, false },
+	{ "queue: close a receiver", prepare_receiver, run_close_end, true, false, false, false },
+	{ "subscribe", prepare_open_topic, run_subscribe, false, false, false, false },
+	{ "subscriber: close", prepare_topic, run_unsubscribe, false, false, false, false },
+	{ "close, with a receiver", prepare_receiver, run_close_client, false, false, false, false },
 	{ "close", prepare_one, run_close, false, false, false, false },
 	{ "close, sharing", prepare_shared, run_close, false, false, false, false },
 	{ "daemon: reap", prepare_nothing, run_reap, false, true, false, false },
