@@ -27,12 +27,12 @@
  * Checked: -EPIPE is said only if, at a moment of that call, nobody had the other end open; and when
  * all stands still, the sender does not sleep if all have gone that have come since it opened.
  *
- * Not known, for their searches (LINES=3) did not end in four minutes: -DGONE_UNSEEN, two looks,
- * whoever goes between them; -DGONE_LAST, gone is counted behind the word.
- *
  * Each of these must give an assertion violation:
  *   -DNO_SEEN       it does not look at the open: who was about to leave then has gone unseen
  *   -DONE_LOOK      one look at all words
+ *   -DGONE_UNSEEN   two looks, whoever goes between them (LINES=3; and so that the search is short,
+ *                   PLACES: each receiver has a word of its own, the later ones before the earlier)
+ *   -DGONE_LAST     gone is counted behind the word (the same)
  *   -DREAP_LAST     the reaper counts behind the word, and is killed there (RKILLS)
  *   -DMOVED_FIRST   moved is counted before the word
  *   -DMOVED_LAST    the sender reads moved behind its look
@@ -110,6 +110,9 @@ proctype Receiver(byte me) {
 	byte mine;
 
 	atomic {
+#ifdef PLACES
+		mine = LINES - me;
+#else
 		if
 		:: word[0] == 0 -> mine = 0
 		:: word[1] == 0 -> mine = 1
@@ -117,6 +120,7 @@ proctype Receiver(byte me) {
 		:: word[2] == 0 -> mine = 2
 #endif
 		fi;
+#endif
 		word[mine] = me
 	}
 	may_die();
