@@ -5,8 +5,10 @@
  * With --threads both sides use one client. With --variant spectators those who read a topic copy
  * each message without holding it. With --variant reader who attaches asks for chunks that it
  * cannot write; with --variant spectator it is a user that may only look. With --variant spin
- * who waits looks again and again before it sleeps. The library is the shared one, as installed;
- * in bench-mempool-built-in it is built into the program.
+ * who waits looks again and again before it sleeps. What the config may ask for has variants, too:
+ * bounded (max_chunks_per_client, never reached), traced (trace: allocations) and stamped (queues that
+ * keep stamps). The library is the shared one, as installed; in bench-mempool-built-in it is built into
+ * the program.
  */
 #include <dirent.h>
 #include <glob.h>
@@ -27,6 +29,8 @@
 #define HAS_TOPIC
 #define HAS_COUNT
 #define HAS_BROKER
+#define HAS_MORE
+#define MORE_WORKS { "message", message_alone, WORK_POOL },
 
 #define SPIN_NS 100000
 
@@ -45,14 +49,18 @@ static void write_keys(FILE *keys)
 	fprintf(keys, "    max_clients: %d\n", setup.n_clients > 192 ? setup.n_clients : 192);
 	if (is_spectator)
 		fputs("    spectators: { users: [daemon] }\n", keys);
+	if (is_variant("bounded"))
+		fputs("    max_chunks_per_client: 1000000\n", keys);
+	if (is_variant("traced"))
+		fputs("    trace: allocations\n", keys);
 	fputs("    pools:\n", keys);
 	for (uint64_t i = 0; i < setup.n_pools; i++)
 		fprintf(keys, "      - { chunk_size: %zu, chunk_count: %llu }\n",
 			setup.bytes + 64 * (size_t)i, (unsigned long long)setup.n_chunks);
 	fprintf(keys,
-		"    queues: [ { name: q0, capacity: %d }, { name: q1, capacity: %d } ]\n"
+		"    queues: [ { name: q0, capacity: %d, stamps: %s }, { name: q1, capacity: %d } ]\n"
 		"    topics: [ { name: topic, capacity: 256 } ]\n",
-		IN_FLIGHT, IN_FLIGHT);
+		IN_FLIGHT, is_variant("stamped") ? "true" : "false", IN_FLIGHT);
 }
 
 static void configure(void)
@@ -258,4 +266,33 @@ static inline void topic_done(int side, const void *message)
 		mempool_free(client, message);
 }
 
+/* Allocated, sent to oneself, received and freed: what the calls cost where no line crosses. */
+static void message_alone(void);
+
 #include "loops.h"
+
+static double run_messages(uint64_t ms)
+{
+	struct slices *slices = slices_new();
+	uint64_t until = ms_from_now(ms), begin = clock_ns(), end;
+
+	do {
+		for (int i = 0; i < PAIRS; i++) {
+			void *message = channel_begin(0, setup.bytes);
+
+			use(message);
+			if (!channel_send(0, message, setup.bytes))
+				die("no room");
+			channel_done(0, channel_receive(0, false));
+		}
+		end = clock_ns();
+		slices_add(slices, (double)(end - begin) / PAIRS);
+		begin = end;
+	} while (end < until);
+	return slices_finish(slices);
+}
+
+static void message_alone(void)
+{
+	alone(run_messages);
+}

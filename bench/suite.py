@@ -21,6 +21,9 @@ SYSTEMS = {
     'mempool-spin': System('mempool', ['--variant', 'spin'], 'mempool, spin_ns of 100 µs'),
     'mempool-reader': System('mempool', ['--variant', 'reader'], 'mempool, a reader'),
     'mempool-spectator': System('mempool', ['--variant', 'spectator'], 'mempool, a spectator'),
+    'mempool-bounded': System('mempool', ['--variant', 'bounded'], 'mempool, a client with a bound'),
+    'mempool-traced': System('mempool', ['--variant', 'traced'], 'mempool, allocations traced'),
+    'mempool-stamped': System('mempool', ['--variant', 'stamped'], 'mempool, a queue with stamps'),
     'dpdk': System('dpdk', ['--threads'], 'DPDK'),
     'dpdk-sp-sc': System('dpdk', ['--threads', '--variant', 'sp-sc'], 'DPDK, SP/SC ring'),
     'dpdk-nocache': System('dpdk', ['--threads', '--variant', 'nocache'], 'DPDK, no cache'),
@@ -52,6 +55,7 @@ POOLS = ['mempool', 'mempool-built-in', 'dpdk', 'dpdk-nocache', 'iceoryx', 'iceo
 CONTENDED = OURS + POOLS[1:]
 CHANNELS = OURS + ['dpdk', 'dpdk-sp-sc', 'iceoryx', 'boost', 'libqb', 'zeromq',
                    'zeromq-inproc']
+OPTIONS = ['mempool', 'mempool-bounded', 'mempool-traced', 'mempool-stamped']
 SLEEPERS = [name for name in CHANNELS if not name.startswith('dpdk')]
 SIZES = [128, 4096, 1048576]
 
@@ -72,6 +76,8 @@ def _cases():
     yield Case('contended', ['contended', '128', '10000'], CONTENDED)
     yield Case('contended-batch', ['contended-batch', '128', '10000'],
                _without(CONTENDED, 'iceoryx'))
+    yield Case('options-pair', ['pair', '128', '10000'], OPTIONS)
+    yield Case('options-message', ['message', '128', '10000'], OPTIONS)
     for how in ['8', 'all']:
         for size in SIZES:
             yield Case(f'throughput-{size}-{how}', ['throughput', str(size), how], CHANNELS)
@@ -139,6 +145,8 @@ TABLES = [
                    ('batch-many', '1000 and 1000 in two calls'),
                    ('contended', 'pair, both CPUs'),
                    ('contended-batch', '1000 and 1000, both CPUs')]),
+    Table('options', [('options-pair', 'alloc and free'),
+                      ('options-message', 'alloc, send, receive and free')]),
     Table('throughput', [(f'throughput-{size}-{how}', f'{title}, {what}')
                          for how, what in [('8', '8 bytes'), ('all', 'all')]
                          for size, title in zip(SIZES, ['128 B', '4 KiB', '1 MiB'])]),
