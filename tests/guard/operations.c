@@ -282,6 +282,13 @@ static const struct operation {
 	{ "alloc-exhausted", N, alloc_in_vain, exhaust },
 };
 
+/* Of a queue that keeps stamps. The clock is the C library's, which has no vDSO under callgrind. */
+static const struct operation stamped[] = {
+	{ "nothing", N, nothing, NULL },
+	{ "send-stamped", N, send, alloc_all },
+	{ "receive-stamped", N, receive, NULL },
+};
+
 /* Each in a process of its own: so they differ in nothing else. */
 static const struct operation watched[] = {
 	{ "nothing", N, nothing, NULL },
@@ -301,7 +308,7 @@ __attribute__((noinline)) static int measured(const struct operation *operation)
 	return r;
 }
 
-static void make_client(void)
+static void make_client(bool has_stamps)
 {
 	const struct segment_identity identity = {
 		.generation = 1,
@@ -317,6 +324,7 @@ static void make_client(void)
 		      config_add_ring(&config, "queue", MEMPOOL_RING_QUEUE, 1024) == 0 &&
 		      config_add_ring(&config, "topic", MEMPOOL_RING_TOPIC, TOPIC_CAPACITY) == 0,
 	      "config");
+	config.rings[0].flags = has_stamps ? MEMPOOL_RING_STAMPS : 0;
 	size = segment_size_bytes(&config);
 	memory_fd = memfd_create("guard", MFD_CLOEXEC);
 	check(memory_fd >= 0 && ftruncate(memory_fd, (off_t)size) == 0, "memory");
@@ -335,13 +343,17 @@ static void make_client(void)
 
 #define LENGTH(table) (sizeof(table) / sizeof((table)[0]))
 
-/* operations [watched | unwatched] */
+/* operations [watched | unwatched | stamped] */
 int main(int argc, char *argv[])
 {
+	bool has_stamps = argc > 1 && strcmp(argv[1], "stamped") == 0;
 	const struct operation *table = operations;
 	size_t n = LENGTH(operations);
 
-	if (argc > 1) {
+	if (has_stamps) {
+		table = stamped;
+		n = LENGTH(stamped);
+	} else if (argc > 1) {
 		table = strcmp(argv[1], "watched") == 0 ? watched : unwatched;
 		n = LENGTH(watched);
 	}
@@ -349,7 +361,7 @@ int main(int argc, char *argv[])
 		printf("skipped: no membarrier here\n");
 		return 77;
 	}
-	make_client();
+	make_client(has_stamps);
 	if (argc == 1)
 		make_spectator();
 	/* The thread's first call is another matter. */
