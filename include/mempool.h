@@ -458,7 +458,8 @@ ssize_t mempool_alloc_many(struct mempool_client *client, size_t size_bytes,
  * @ret_chunks: room for @n; on an error, anything
  *
  * As mempool_alloc_many(); if there are not enough, what it got is free again at once. Meanwhile that
- * is held: others may see -EAGAIN for it, and of two that ask for all there is, both.
+ * is held: others may see -EAGAIN for it, and of two that ask for all there is, both. Messages of
+ * topics that made room for it stay gone.
  *
  * Threads: any. Lock-free.
  * Crash:   killed inside, each chunk is free, or is freed by the reaper.
