@@ -36,8 +36,11 @@
  *   -DLOOK_FIRST   an allocation looks at the messages before it sets the bit
  *   -DNO_RECHECK   and remembers what it saw, whatever has moved meanwhile
  *   -DNO_DRY       does not look at the dry word again, after it has looked at the messages
- * That the reaper moves the history word for each bit that it clears (-DREAP_QUIETLY: it does not)
- * matters only where a publisher is killed and a reader holds what it published: not of two clients.
+ * No fault is -DREAP_QUIETLY: the reaper moves the word for no bit that it clears. It collects each
+ * manager, that of the message before as well, and whoever collects one that only the topic holds looks
+ * at the history word; where a reader holds it, that one looks. So the move only comes sooner. (Two
+ * clients: searched to the end. A publisher that may be killed, a reader and one who allocates: no
+ * violation in forty million states, which are not all.)
  */
 #define FREE   0
 #define OWNED  1
