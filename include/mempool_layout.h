@@ -7,7 +7,7 @@
  *
  *	control	header | pool table | holder table | ring table | lanes | their free list
  *		index memory of each data pool
- *		ChunkManager objects (sum of all chunk counts) | their index memory
+ *		ChunkManagers (sum of all chunk counts): a bit per holder | their index memory
  *		queue and topic rings | for each ring, a bit per holder that polls it
  *		words of open ends | a line for each of them
  *		where allocations are traced: modules | for each data pool, a trace per chunk
@@ -86,8 +86,17 @@ struct mempool_eventcount {
 
 struct mempool_entry {
 	_Atomic uint64_t word;
-	_Atomic uint32_t length;	/* bytes asked for, or sent */
-	_Atomic uint32_t tag;		/* the user's */
+	union {
+		struct {		/* of a chunk of a data pool */
+			_Atomic uint32_t length;	/* bytes asked for, or sent */
+			_Atomic uint32_t tag;		/* the user's */
+		};
+		struct {		/* of a ChunkManager: all of its record but the bits */
+			_Atomic uint32_t chunk;		/* back link: pool(6) | index(26) */
+			_Atomic uint32_t position;	/* in the topic's ring, where its publisher
+							 * tried last */
+		};
+	};
 };
 static_assert(sizeof(struct mempool_entry) == 16, "layout");
 
@@ -238,14 +247,6 @@ struct mempool_end {
 	uint64_t reserved[3];
 };
 static_assert(sizeof(struct mempool_end) == MEMPOOL_LINE_BYTES, "layout");
-
-/* More than one holder. The sharer bits, one per holder, follow this head. */
-struct mempool_chunk_manager {
-	_Atomic uint32_t chunk;		/* back link: pool(6) | index(26) */
-	_Atomic uint32_t position;	/* in the topic's ring, where its publisher tried last */
-	_Atomic uint64_t sharers[];
-};
-static_assert(sizeof(struct mempool_chunk_manager) == 8, "layout");
 
 /*
  * Where and since when somebody holds a chunk, written by who has just come to hold it. A hint: it

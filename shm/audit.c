@@ -87,13 +87,6 @@ struct finding {
 	const char *why;		/* said of a holder; or NULL */
 };
 
-static uint32_t manager_chunk(const struct pool *managers, uint32_t index)
-{
-	struct mempool_chunk_manager *manager = pool_chunk(managers, index);
-
-	return GET(manager->chunk);
-}
-
 static struct finding judge_shared(const struct audit_run *run, const struct pool *pool,
 				   uint32_t index, uint64_t word)
 {
@@ -116,7 +109,7 @@ static struct finding judge_shared(const struct audit_run *run, const struct poo
 	if (word_kind(seen) != MEMPOOL_SHARED && word_kind(seen) != MEMPOOL_OWNED)
 		return (struct finding){ "SHARED, but its manager is not:",
 					 manager, NULL };
-	if (manager_chunk(managers, manager) != handle_chunk(pool->id, index))
+	if (GET(managers->entries[manager].chunk) != handle_chunk(pool->id, index))
 		return (struct finding){ "SHARED, but another chunk's is manager",
 					 manager, NULL };
 	return (struct finding){ NULL, 0, NULL };
@@ -133,10 +126,10 @@ static void pay(struct audit_run *run, uint64_t units)
 static struct finding judge_sharers(struct audit_run *run, const struct pool *managers,
 				    uint32_t index)
 {
-	const struct mempool_chunk_manager *manager = pool_chunk(managers, index);
+	const _Atomic uint64_t *sharers = pool_chunk(managers, index);
 
 	for (uint32_t i = 0; i < run->segment->n_holders / 64; i++) {
-		uint64_t bits = GET(manager->sharers[i]);
+		uint64_t bits = GET(sharers[i]);
 
 		/* A record is some words long. */
 		pay(run, 1 + 16 * (uint64_t)__builtin_popcountll(bits));
@@ -161,7 +154,7 @@ static struct finding judge_manager(struct audit_run *run, const struct pool *ma
 				    uint32_t index)
 {
 	const struct segment *segment = run->segment;
-	uint32_t chunk = manager_chunk(managers, index);
+	uint32_t chunk = GET(managers->entries[index].chunk);
 	uint32_t pool = chunk >> 26;
 	uint32_t of = chunk & (MEMPOOL_MAX_CHUNKS_PER_POOL - 1);
 

@@ -28,32 +28,32 @@ static const struct pool *managers_of(const struct segment *segment)
 
 static _Atomic uint64_t *word_of_manager(const struct segment *segment, uint32_t manager)
 {
-	return &managers_of(segment)->entries[manager].word;
+	return &segment_manager(segment, manager)->word;
 }
 
 void chunk_manager_set(const struct segment *segment, uint32_t manager, uint32_t holder)
 {
-	atomic_fetch_or_explicit(&segment_manager(segment, manager)->sharers[holder / 64],
+	atomic_fetch_or_explicit(&segment_sharers(segment, manager)[holder / 64],
 				 UINT64_C(1) << holder % 64, ORDER);
 }
 
 void chunk_manager_clear(const struct segment *segment, uint32_t manager, uint32_t holder)
 {
-	atomic_fetch_and_explicit(&segment_manager(segment, manager)->sharers[holder / 64],
+	atomic_fetch_and_explicit(&segment_sharers(segment, manager)[holder / 64],
 				  ~(UINT64_C(1) << holder % 64), ORDER);
 }
 
 bool chunk_manager_has(const struct segment *segment, uint32_t manager, uint32_t holder)
 {
-	return atomic_load_explicit(&segment_manager(segment, manager)->sharers[holder / 64],
+	return atomic_load_explicit(&segment_sharers(segment, manager)[holder / 64],
 				    ORDER) >> holder % 64 & 1;
 }
 
 int chunk_manager_share(const struct segment *segment, struct chunk_ref chunk, uint32_t manager,
 			uint32_t holder, uint32_t topic, uint64_t *word)
 {
-	struct mempool_chunk_manager *record = segment_manager(segment, manager);
-	_Atomic uint64_t *manager_word = word_of_manager(segment, manager);
+	struct mempool_entry *record = segment_manager(segment, manager);
+	_Atomic uint64_t *sharers = segment_sharers(segment, manager);
 	uint64_t shared = word_make(word_generation(*word), MEMPOOL_SHARED, manager);
 	uint64_t owned;
 
@@ -67,15 +67,15 @@ int chunk_manager_share(const struct segment *segment, struct chunk_ref chunk, u
 			bits |= UINT64_C(1) << holder % 64;
 		if (topic != MEMPOOL_HOLDER_NONE && topic / 64 == i)
 			bits |= UINT64_C(1) << topic % 64;
-		atomic_store_explicit(&record->sharers[i], bits, memory_order_relaxed);
+		atomic_store_explicit(&sharers[i], bits, memory_order_relaxed);
 	}
 
 	/*
 	 * M1: from now on it can be acquired, and is held by our bit. Stamp 0, same generation.
 	 * A store: the manager is ours alone until here, since no two threads claimed it.
 	 */
-	owned = atomic_load_explicit(manager_word, memory_order_relaxed);
-	atomic_store_explicit(manager_word, word_make(word_generation(owned), MEMPOOL_SHARED, 0),
+	owned = atomic_load_explicit(&record->word, memory_order_relaxed);
+	atomic_store_explicit(&record->word, word_make(word_generation(owned), MEMPOOL_SHARED, 0),
 			      ORDER);
 	/*
 	 * M2: whoever finds the manager by the chunk's word finds it SHARED, with link and bits.
@@ -141,7 +141,7 @@ static bool topic_still_holds(const struct segment *segment, uint32_t manager, u
 
 uint64_t chunk_manager_sharers(const struct segment *segment, uint32_t manager, uint32_t word)
 {
-	uint64_t sharers = atomic_load_explicit(&segment_manager(segment, manager)->sharers[word],
+	uint64_t sharers = atomic_load_explicit(&segment_sharers(segment, manager)[word],
 						ORDER);
 
 	for (uint64_t bits = sharers & topic_bits(segment, word); bits != 0; bits &= bits - 1) {
@@ -159,7 +159,7 @@ uint32_t chunk_manager_topic(const struct segment *segment, uint32_t manager)
 
 	/* Nobody clears a topic's bit before the manager is somebody else's. */
 	for (uint32_t i = 0; i * 64 < end; i++) {
-		uint64_t bits = atomic_load_explicit(&segment_manager(segment, manager)->sharers[i],
+		uint64_t bits = atomic_load_explicit(&segment_sharers(segment, manager)[i],
 						     memory_order_relaxed) &
 				topic_bits(segment, i);
 
@@ -179,14 +179,14 @@ static inline __attribute__((always_inline)) bool is_held_by_client(const struct
 								    uint32_t manager,
 								    uint32_t *ret_topic)
 {
-	struct mempool_chunk_manager *record = segment_manager(segment, manager);
+	const _Atomic uint64_t *sharers = segment_sharers(segment, manager);
 	uint32_t n_topic_words = (MEMPOOL_HOLDER_DAEMON_ID + 1 + segment->geometry.n_topics +
 				  63) / 64;
 	uint32_t n_looks = 0;
 
 	*ret_topic = MEMPOOL_HOLDER_NONE;
 	for (uint32_t i = 0; i < segment->n_holders / 64; i++) {
-		uint64_t bits = atomic_load_explicit(&record->sharers[i], ORDER);
+		uint64_t bits = atomic_load_explicit(&sharers[i], ORDER);
 
 		if (bits != 0 && i < n_topic_words)
 			bits &= ~topic_bits(segment, i);
@@ -197,7 +197,7 @@ static inline __attribute__((always_inline)) bool is_held_by_client(const struct
 		return false;
 
 	for (uint32_t i = 0; i < n_topic_words; i++) {
-		uint64_t bits = atomic_load_explicit(&record->sharers[i], ORDER) &
+		uint64_t bits = atomic_load_explicit(&sharers[i], ORDER) &
 				topic_bits(segment, i);
 
 		for (; bits != 0 && n_looks < TOPICS_LOOKED_AT; bits &= bits - 1, n_looks++) {

@@ -3,7 +3,8 @@
  * chunk_manager.h - a chunk with several holders: one sharer bit for each
  *
  *	chunk word	SHARED(m), same generation as when it was OWNED
- *	manager m	word: SHARED(stamp) | back link to the chunk | a bit per holder
+ *	manager m	entry: word, SHARED(stamp) | back link to the chunk | position
+ *			chunk: a bit per holder
  *
  * Bits, not a count: setting or clearing one twice is harmless, and what a dead process has
  * set can be cleared in its name. The last one out takes the manager (SHARED(stamp) ->

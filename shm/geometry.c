@@ -25,9 +25,9 @@ static uint64_t round_up(uint64_t value, uint64_t to)
 	return (value + to - 1) & ~(to - 1);
 }
 
-uint64_t geometry_manager_bytes(uint32_t n_holders)
+uint64_t geometry_sharers_bytes(uint32_t n_holders)
 {
-	return sizeof(struct mempool_chunk_manager) + n_holders / 8;
+	return n_holders / 8;
 }
 
 uint64_t geometry_ring_bytes(uint64_t capacity)
@@ -181,8 +181,8 @@ int geometry_init(struct geometry *geometry, const struct config *config)
 	}
 
 	geometry->pools[geometry->n_pools] = (struct geometry_pool){
-		.chunk_size = geometry_manager_bytes(geometry->n_holders),
-		.stride = geometry_manager_bytes(geometry->n_holders),
+		.chunk_size = geometry_sharers_bytes(geometry->n_holders),
+		.stride = geometry_sharers_bytes(geometry->n_holders),
 		.n_chunks = n_chunks,
 		.alignment = 8,
 		.cache = CONFIG_DEFAULT_CACHE,

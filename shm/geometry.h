@@ -67,8 +67,8 @@ int geometry_init(struct geometry *geometry, const struct config *config);
 /* Whether both say the same of where the objects are mapped. */
 bool geometry_is_same_plan(const struct geometry *a, const struct geometry *b);
 
-/* Bytes of one ChunkManager with a bit for each of n_holders (a multiple of 64). */
-uint64_t geometry_manager_bytes(uint32_t n_holders);
+/* Bytes of one ChunkManager besides its entry: a bit for each of n_holders (a multiple of 64). */
+uint64_t geometry_sharers_bytes(uint32_t n_holders);
 
 /*
  * So many ends of rings can be open and be seen: some for each holder, and two for each ring, so that

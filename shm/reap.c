@@ -204,17 +204,17 @@ static bool reap_word(struct reap *reap, const struct pool *pool, uint64_t seen)
 /* Clear the bits of the dead. Returns whether there were any. */
 static bool clear_bits(const struct reap *reap, uint32_t index)
 {
-	struct mempool_chunk_manager *manager = segment_manager(reap->segment, index);
+	_Atomic uint64_t *sharers = segment_sharers(reap->segment, index);
 	uint64_t cleared = 0;
 
 	for (uint32_t i = 0; i < reap->segment->n_holders / 64; i++) {
 		/* Relaxed: only the dead set their bits, and they are dead. */
 		if (reap->dead[i] == 0 ||
-		    !(atomic_load_explicit(&manager->sharers[i], memory_order_relaxed) &
+		    !(atomic_load_explicit(&sharers[i], memory_order_relaxed) &
 		      reap->dead[i]))
 			continue;
 		/* seq_cst, as in chunk_manager.c. */
-		cleared |= atomic_fetch_and_explicit(&manager->sharers[i], ~reap->dead[i],
+		cleared |= atomic_fetch_and_explicit(&sharers[i], ~reap->dead[i],
 						     memory_order_seq_cst) & reap->dead[i];
 	}
 	return cleared != 0;

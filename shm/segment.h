@@ -123,9 +123,15 @@ static inline struct pool *segment_managers(struct segment *segment)
 	return &segment->pools[segment->n_pools];
 }
 
-/* What stands in one of its chunks: who shares a chunk of a data pool (chunk_manager.h). */
-static inline struct mempool_chunk_manager *segment_manager(const struct segment *segment,
-							    uint32_t manager)
+/* One of them: whose chunk it is, and its own word (chunk_manager.h). */
+static inline struct mempool_entry *segment_manager(const struct segment *segment,
+						    uint32_t manager)
+{
+	return &segment->pools[segment->n_pools].entries[manager];
+}
+
+/* Who shares that chunk: n_holders / 64 words of bits, which are the chunk of the managers' pool. */
+static inline _Atomic uint64_t *segment_sharers(const struct segment *segment, uint32_t manager)
 {
 	return pool_chunk(&segment->pools[segment->n_pools], manager);
 }

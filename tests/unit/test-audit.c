@@ -154,7 +154,7 @@ START_TEST(test_audit_tells_shares_that_do_not_fit)
 	void *chunk = mempool_alloc(client, 10);
 	uint64_t handle, word;
 	uint32_t index, manager;
-	struct mempool_chunk_manager *record;
+	struct mempool_entry *record;
 	char text[256];
 
 	ck_assert_int_eq(mempool_share(client, chunk, 1, &handle), 0);

@@ -128,9 +128,9 @@ START_TEST(test_geometry_of_the_guide)
 	ck_assert_uint_eq(geometry.pools[1].data_off, geometry.data_off + 1282048);
 	/* The ChunkManagers: as many as chunks, each with 256 bits. */
 	ck_assert_uint_eq(geometry.pools[3].n_chunks, 16000);
-	ck_assert_uint_eq(geometry.pools[3].chunk_size, 40);
+	ck_assert_uint_eq(geometry.pools[3].chunk_size, 32);
 	ck_assert_uint_eq(segment_size_bytes(&config), geometry.total_size);
-	ck_assert_uint_eq(geometry.total_size, 11763712);
+	ck_assert_uint_eq(geometry.total_size, 11636736);
 }
 END_TEST
 
@@ -364,11 +364,11 @@ START_TEST(test_geometry_bad_config_einval)
 }
 END_TEST
 
-START_TEST(test_geometry_manager_bytes)
+START_TEST(test_geometry_sharers_bytes)
 {
-	ck_assert_uint_eq(geometry_manager_bytes(64), 8 + 8);
-	ck_assert_uint_eq(geometry_manager_bytes(256), 8 + 32);
-	ck_assert_uint_eq(geometry_manager_bytes(32704), 8 + 4088);
+	ck_assert_uint_eq(geometry_sharers_bytes(64), 8);
+	ck_assert_uint_eq(geometry_sharers_bytes(256), 32);
+	ck_assert_uint_eq(geometry_sharers_bytes(32704), 4088);
 }
 END_TEST
 
@@ -439,7 +439,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_geometry_larger_than_an_address_space_eoverflow);
 	tcase_add_test(tcase, test_geometry_traces_take_nothing_unless_kept);
 	tcase_add_test(tcase, test_geometry_bad_config_einval);
-	tcase_add_test(tcase, test_geometry_manager_bytes);
+	tcase_add_test(tcase, test_geometry_sharers_bytes);
 	tcase_add_test(tcase, test_geometry_fingerprint_tells_layouts_apart);
 }
 

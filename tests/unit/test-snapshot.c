@@ -283,12 +283,12 @@ START_TEST(test_snapshot_in_parts_is_whole_in_the_end)
 	unsigned int before = 0, n_looks = 0;
 
 	for (uint32_t i = 0; i < 1000; i++) {
-		struct mempool_chunk_manager *manager = segment_manager(segment, i);
+		_Atomic uint64_t *sharers = segment_sharers(segment, i);
 
 		atomic_store(&segment->pools[0].entries[i].word,
 			     word_make(7, MEMPOOL_SHARED, i));
 		for (uint32_t k = 0; k < segment->n_holders / 64; k++)
-			atomic_store(&manager->sharers[k], UINT64_MAX);
+			atomic_store(&sharers[k], UINT64_MAX);
 	}
 	do {
 		snapshot_deinit(&snapshot);

@@ -575,7 +575,7 @@ END_TEST
 START_TEST(test_yield_garbage_ends)
 {
 	struct topic topic = view_of("a");
-	struct mempool_chunk_manager *manager;
+	struct mempool_entry *manager;
 	uint64_t slot;
 	void *chunk;
 
