@@ -36,8 +36,8 @@ static void count_one(_Atomic uint64_t *counter)
 
 /*
  * The next pool that fits, from a rank on: those of the same size as the fitting one, which are one
- * class with it, its reserves among them; then the larger ones, if the segment says so. n_claimable:
- * there is none.
+ * class with it, its reserves among them; then the larger ones, if the segment says so, of which
+ * those that do not share are only for sizes that do not. n_claimable: there is none.
  */
 static uint32_t next_fit(const struct mempool_client *client, const struct cache *cache,
 			 const struct pool *fitting, uint32_t rank, size_t alignment)
@@ -47,6 +47,9 @@ static uint32_t next_fit(const struct mempool_client *client, const struct cache
 
 		if (pool->chunk_size > fitting->chunk_size && !client->fallback)
 			break;
+		/* Who asks for a size that can be shared gets what can be. */
+		if (pool->is_exclusive && !fitting->is_exclusive)
+			continue;
 		if (is_aligned(pool, alignment))
 			return rank;
 	}

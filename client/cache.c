@@ -294,7 +294,9 @@ static struct cache *cache_new(struct mempool_client *client)
 
 		magazine_init(&cache->magazines[i], &pools[client->pool_id[i]], capacity, indices,
 			      place);
-		cache->magazines[i].yields = client->yields ? yields + i * n_yields : NULL;
+		/* Of a pool that does not share there are no messages of topics. */
+		if (client->yields && !pools[client->pool_id[i]].is_exclusive)
+			cache->magazines[i].yields = yields + i * n_yields;
 		indices += capacity;
 	}
 	magazine_init(&cache->managers, managers, magazine_capacity(managers), indices, place);

@@ -637,6 +637,7 @@ PUBLIC int mempool_client_pools(struct mempool_client *client,
 			.used = n_used,
 			.free = pool->n_chunks - n_used,
 			.flags = (pool->is_reserve ? MEMPOOL_POOL_RESERVE : 0) |
+				 (pool->is_exclusive ? MEMPOOL_POOL_EXCLUSIVE : 0) |
 				 (may_claim(client, pool) ? 0 : MEMPOOL_POOL_REFUSED),
 		};
 	}

@@ -41,6 +41,7 @@ static const struct {
 	{ ENOMEM, "no private memory" },
 	{ ENOSYS, "the kernel is too old" },
 	{ ENOTCONN, "no daemon answers, or the client was closed" },
+	{ EOPNOTSUPP, "chunks of this pool cannot be shared" },
 	{ EOVERFLOW, "this client holds the chunk as often as it can be held" },
 	{ EPERM, "this client does not hold the chunk" },
 	{ EPIPE, "the last one at the other side of the queue has left" },

@@ -183,6 +183,8 @@ int share_owned(struct cache *cache, struct chunk_ref chunk, size_t length, uint
 	uint32_t manager;
 	int r;
 
+	if (unlikely(pool->is_exclusive))
+		return -EOPNOTSUPP;
 	if (length > pool->chunk_size)
 		return -EMSGSIZE;
 	r = cache_claim(cache, &cache->managers, &manager);
@@ -236,6 +238,12 @@ PUBLIC int mempool_share(struct mempool_client *client, void *chunk, size_t leng
 	return r;
 }
 
+/* Of a handle that leads to no shared chunk: it comes too late, or none of its pool ever is shared. */
+static int not_shared(const struct pool *pool)
+{
+	return pool->is_exclusive ? -EOPNOTSUPP : -ESTALE;
+}
+
 static inline int acquire(struct mempool_client *client, uint64_t handle, const void **ret_chunk,
 			  size_t *ret_length)
 {
@@ -256,7 +264,7 @@ static inline int acquire(struct mempool_client *client, uint64_t handle, const 
 	seen = atomic_load_explicit(word, memory_order_seq_cst);
 	manager = word_value(seen);
 	if (!word_is_shared(seen, handle_generation(handle)) || manager >= n_managers(client))
-		return -ESTALE;
+		return not_shared(pool);
 
 	r = share_add(client, manager);
 	if (r < 0)
@@ -287,7 +295,7 @@ static int acquire_counted(struct cache *cache, uint64_t handle, const void **re
 	/* Relaxed: so that a handle that comes too late is told so, whatever the bound. */
 	if (!word_is_shared(atomic_load_explicit(&pool->entries[index].word, memory_order_relaxed),
 			    handle_generation(handle)))
-		return -ESTALE;
+		return not_shared(pool);
 	r = bound_reserve(cache, pool);
 	if (r < 0)
 		return r;

@@ -54,9 +54,10 @@ static inline int share_refuse(const struct mempool_client *client, uint64_t wor
  *	   manager.
  *
  * Return: 0; -EBUSY another thread of ours has shared it, -EPERM let go of it, meanwhile;
- *	   -EMSGSIZE length too large; -EAGAIN no manager, for a millisecond or two: there are as
- *	   many as chunks, but each thread that shares a chunk which another one is just sharing
- *	   needs one for a moment, and has one as long as it is stopped there.
+ *	   -EOPNOTSUPP its pool does not share; -EMSGSIZE length too large; -EAGAIN no manager, for a
+ *	   millisecond or two: there are as many as chunks that share, but each thread that shares a
+ *	   chunk which another one is just sharing needs one for a moment, and has one as long as it is
+ *	   stopped there.
  */
 int share_owned(struct cache *cache, struct chunk_ref chunk, size_t length, uint32_t topic,
 		uint64_t *word);

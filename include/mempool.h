@@ -110,6 +110,7 @@ struct mempool_client_options {
 /* Flags of a pool. */
 #define MEMPOOL_POOL_RESERVE 1	/* the last chunks of the pool before it, kept for some users */
 #define MEMPOOL_POOL_REFUSED 2	/* and this client has none of them: it is no such user */
+#define MEMPOOL_POOL_EXCLUSIVE 4 /* `sharing: false`: its chunks cannot be shared or published */
 
 struct mempool_pool_info {
 	uint64_t chunk_size;	/* bytes that a chunk can hold */
@@ -363,7 +364,8 @@ const char *mempool_strerror(int error);
  * @size_bytes: at least so many
  *
  * Out of the smallest pool that fits (those of the same chunk size count as one); when that is
- * used up, of the next larger one (unless the segment says `fallback: false`). When those are, too, a
+ * used up, of the next larger one (unless the segment says `fallback: false`), but not of one that does
+ * not share if the smallest one does: the size decides what can be shared. When those are, too, a
  * message that only a topic keeps makes room, the smallest pool first, and in it the one furthest
  * behind the newest of its topic; never that newest one itself, and none of a topic with
  * `history: hold`. The content is not cleared; the tag is 0.
@@ -559,7 +561,8 @@ int mempool_take(struct mempool_client *client, uint64_t handle, void **ret_chun
  *          share.
  * Return:  0; -EPERM, -EINVAL, -ECHILD as mempool_free(); -EMSGSIZE length too large; -EAGAIN all
  *	    other chunks are shared, and threads share one at the same time: try again;
- *	    -EOVERFLOW; -EACCES a reader, or a spectator.
+ *	    -EOVERFLOW; -EOPNOTSUPP its pool does not share (MEMPOOL_POOL_EXCLUSIVE); -EACCES a
+ *	    reader, or a spectator.
  */
 int mempool_share(struct mempool_client *client, void *chunk, size_t length,
 		  uint64_t *ret_handle);
@@ -574,7 +577,7 @@ int mempool_share(struct mempool_client *client, void *chunk, size_t length,
  * Crash:   killed inside, the reaper drops the share.
  * Return:  0; -ESTALE nobody holds that message any more; -EINVAL never a handle; -ECHILD;
  *	    -EOVERFLOW this client holds it 2^31 - 1 times; -EDQUOT it holds as much as it may;
- *	    -EACCES a spectator.
+ *	    -EOPNOTSUPP of a pool that does not share; -EACCES a spectator.
  */
 int mempool_acquire(struct mempool_client *client, uint64_t handle, const void **ret_chunk,
 		    size_t *ret_length);
@@ -816,8 +819,8 @@ int mempool_topic_info(struct mempool_topic *topic, struct mempool_topic_counts 
  * Threads: any. Lock-free, whatever subscribers do; no system call while none sleeps.
  * Crash:   killed inside, the message is published, or the reaper frees the chunk.
  * Return:  0; -EPERM, -EINVAL, -ECHILD as mempool_free(); -EBUSY it is shared; -EMSGSIZE;
- *	    -EAGAIN, -EOVERFLOW as mempool_share(); -ENOTCONN the client was closed; -EACCES a
- *	    reader, or a spectator.
+ *	    -EAGAIN, -EOVERFLOW, -EOPNOTSUPP as mempool_share(); -ENOTCONN the client was closed;
+ *	    -EACCES a reader, or a spectator.
  */
 int mempool_topic_publish(struct mempool_topic *topic, void *chunk, size_t length);
 

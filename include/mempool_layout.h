@@ -7,7 +7,7 @@
  *
  *	control	header | pool table | holder table | ring table | lanes | their free list
  *		index memory of each data pool
- *		ChunkManagers (sum of all chunk counts): a bit per holder | their index memory
+ *		ChunkManagers (for each chunk that can share, a bit per holder) | their index memory
  *		queue and topic rings | for each ring, a bit per holder that polls it
  *		words of open ends | a line for each of them
  *		where allocations are traced: modules | for each data pool, a trace per chunk
@@ -146,7 +146,8 @@ struct mempool_pool_record {
 	uint32_t cache;			/* hints that a thread keeps */
 	uint32_t is_reserve;		/* 1: the last chunks of the pool before it, for whom the
 					 * daemon says */
-	uint32_t reserved[4];
+	uint32_t is_exclusive;		/* 1: its chunks cannot be shared, and have no ChunkManagers */
+	uint32_t reserved[3];
 	struct mempool_pool_state state;
 };
 static_assert(sizeof(struct mempool_pool_record) == 2 * MEMPOOL_LINE_BYTES, "layout");

@@ -307,7 +307,7 @@ struct mempool_shape_pool {
 	uint32_t alignment;
 	uint32_t cache;
 	uint32_t is_reserve;		/* 1: of the pool before it */
-	uint32_t reserved;		/* 0 */
+	uint32_t is_exclusive;		/* 1: its chunks cannot be shared */
 };
 
 struct mempool_shape_ring {

@@ -95,6 +95,9 @@ static struct finding judge_shared(const struct audit_run *run, const struct poo
 	uint32_t manager = word_value(word);
 	uint64_t seen;
 
+	if (pool->is_exclusive)
+		return (struct finding){ "SHARED, in a pool that does not share, with manager",
+					 manager, NULL };
 	if (manager >= managers->n_chunks)
 		return (struct finding){ "SHARED, with a manager that does not exist:",
 					 manager, NULL };

@@ -128,7 +128,8 @@ static void count_shared(struct pass *pass, uint64_t word)
 		pass->counts->shared++;
 		return;
 	}
-	if (manager >= pass->segment->pools[census->n_pools].n_chunks) {
+	if (pass->pool->is_exclusive ||
+	    manager >= pass->segment->pools[census->n_pools].n_chunks) {
 		pass->counts->stray++;
 		return;
 	}

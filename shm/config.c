@@ -82,8 +82,18 @@ static const char *reserve_mistake(const struct config *config, size_t i)
 	if (!pool->is_reserve)
 		return NULL;
 	if (i == 0 || pool[-1].is_reserve || pool[-1].chunk_size != pool->chunk_size ||
-	    pool[-1].alignment != pool->alignment)
+	    pool[-1].alignment != pool->alignment || pool[-1].is_exclusive != pool->is_exclusive)
 		return "a reserve stands behind its pool, and has chunks of the same kind";
+	return NULL;
+}
+
+/* Of one size an allocation takes any: so it could not tell what can be done with the chunk. */
+static const char *sharing_mistake(const struct config *config, size_t i)
+{
+	for (size_t k = 0; k < i; k++)
+		if (config->pools[k].chunk_size == config->pools[i].chunk_size &&
+		    config->pools[k].is_exclusive != config->pools[i].is_exclusive)
+			return "pools of the same chunk_size have the same sharing";
 	return NULL;
 }
 
@@ -238,6 +248,15 @@ bool config_has_stamps(const struct config *config)
 	return false;
 }
 
+uint32_t config_n_managers(const struct config *config)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < config->n_pools; i++)
+		n += config->pools[i].is_exclusive ? 0 : config->pools[i].n_chunks;
+	return n > 0 ? (uint32_t)n : 1;
+}
+
 /* Rounded up to 64, so that sharer bits fill whole words. */
 static uint64_t round_holders(uint64_t n_clients, uint64_t n_topics)
 {
@@ -296,6 +315,8 @@ static const char *config_mistake(const struct config *config)
 		mistake = pool_mistake(&config->pools[i]);
 		if (!mistake)
 			mistake = reserve_mistake(config, i);
+		if (!mistake)
+			mistake = sharing_mistake(config, i);
 		if (mistake)
 			return mistake;
 		n_chunks += config->pools[i].n_chunks;
@@ -333,7 +354,7 @@ static bool pool_is_same(const struct config_pool *a, const struct config_pool *
 {
 	return a->chunk_size == b->chunk_size && a->n_chunks == b->n_chunks &&
 	       a->alignment == b->alignment && a->cache == b->cache &&
-	       a->is_reserve == b->is_reserve;
+	       a->is_reserve == b->is_reserve && a->is_exclusive == b->is_exclusive;
 }
 
 static bool ring_is_same(const struct config_ring *a, const struct config_ring *b)

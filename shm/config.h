@@ -27,6 +27,8 @@ struct config_pool {
 	uint32_t cache;			/* hints per thread, 0 to CONFIG_MAX_CACHE */
 	bool is_reserve;		/* the last chunks of the pool before it, which not everybody
 					 * may have; of the same size and alignment */
+	bool is_exclusive;		/* `sharing: false`: a chunk has one holder at a time, and
+					 * there is no ChunkManager for it */
 };
 
 struct config_ring {
@@ -117,6 +119,9 @@ bool config_name_is_valid(const char *name);
 /* Holder ids of such a segment, the two reserved ones included: a multiple of 64. */
 uint32_t config_n_holders(const struct config *config);
 uint32_t config_n_topics(const struct config *config);
+
+/* ChunkManagers: one for each chunk that can be shared, and one at least, so that no pool is empty. */
+uint32_t config_n_managers(const struct config *config);
 
 /* Whether messages of such a ring yield to an allocation. A single one is always the newest. */
 static inline bool config_ring_yields(const struct config_ring *ring)

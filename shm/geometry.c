@@ -81,6 +81,7 @@ static uint64_t fingerprint(const struct geometry *geometry, const struct config
 		hash = mix_u64(hash, pool->alignment);
 		hash = mix_u64(hash, pool->cache);
 		hash = mix_u64(hash, pool->is_reserve);
+		hash = mix_u64(hash, pool->is_exclusive);
 	}
 	hash = mix_u64(hash, geometry->n_rings);
 	hash = mix_u64(hash, geometry->n_ends);
@@ -135,7 +136,6 @@ static uint64_t place_traces(struct geometry *geometry, uint64_t off)
 int geometry_init(struct geometry *geometry, const struct config *config)
 {
 	uint64_t off;
-	uint32_t n_chunks = 0;
 	int r;
 
 	r = config_check(config, NULL);
@@ -175,15 +175,15 @@ int geometry_init(struct geometry *geometry, const struct config *config)
 			.alignment = from->alignment,
 			.cache = from->cache,
 			.is_reserve = from->is_reserve,
+			.is_exclusive = from->is_exclusive,
 		};
 		off = place_index(&geometry->pools[i], off, geometry->has_stamps);
-		n_chunks += (uint32_t)from->n_chunks;
 	}
 
 	geometry->pools[geometry->n_pools] = (struct geometry_pool){
 		.chunk_size = geometry_sharers_bytes(geometry->n_holders),
 		.stride = geometry_sharers_bytes(geometry->n_holders),
-		.n_chunks = n_chunks,
+		.n_chunks = config_n_managers(config),
 		.alignment = 8,
 		.cache = CONFIG_DEFAULT_CACHE,
 	};

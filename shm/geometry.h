@@ -31,6 +31,7 @@ struct geometry_pool {
 	uint32_t alignment;
 	uint32_t cache;
 	bool is_reserve;
+	bool is_exclusive;
 };
 
 struct geometry {

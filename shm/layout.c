@@ -81,6 +81,7 @@ static void put_pools(void *base, const struct geometry *geometry)
 			.alignment = from->alignment,
 			.cache = from->cache,
 			.is_reserve = from->is_reserve,
+			.is_exclusive = from->is_exclusive,
 		};
 
 		store_shared(segment_pool_record(base, geometry, i), &record,

@@ -69,6 +69,7 @@ struct need {
 	uint64_t size;
 	uint64_t alignment;
 	bool may_reserve;		/* as its sender could have it */
+	bool shares;			/* a chunk that can be shared */
 };
 
 static uint64_t stride_of(const struct config_pool *pool)
@@ -79,21 +80,23 @@ static uint64_t stride_of(const struct config_pool *pool)
 static bool suits(const struct config_pool *pool, const struct need *need)
 {
 	return pool->chunk_size >= need->size && stride_of(pool) % need->alignment == 0 &&
-	       (need->may_reserve || !pool->is_reserve);
+	       (need->may_reserve || !pool->is_reserve) &&
+	       !(need->shares && pool->is_exclusive);
 }
 
 /*
  * As a chunk of its pool was aligned, so is the new one, if the new shape has any that is and is
  * large enough; if not, nobody there can ask for it. What was sent in a chunk of a reserve may take
- * one of a reserve.
+ * one of a reserve. What a topic keeps is shared there, too.
  */
 static struct need need_of(const struct config *to, uint64_t length,
-			   const struct config_pool *pool)
+			   const struct config_pool *pool, bool is_kept)
 {
 	struct need need = {
 		.size = length,
 		.alignment = pool->alignment,
 		.may_reserve = pool->is_reserve,
+		.shares = is_kept,
 	};
 
 	for (size_t i = 0; i < to->n_pools; i++)
@@ -128,6 +131,16 @@ static int next_pool(const struct config *to, const struct need *need, int last)
 	    to->pools[best].chunk_size > to->pools[last].chunk_size)
 		return -1;
 	return best;
+}
+
+/* The first of these. Of a size that shares, an allocation goes on to those alone that share, too. */
+static int first_pool(const struct config *to, struct need *need)
+{
+	int first = next_pool(to, need, -1);
+
+	if (first >= 0)
+		need->shares = !to->pools[first].is_exclusive;
+	return first;
 }
 
 /* Read the words once, from where the last reading ended. */
@@ -171,13 +184,13 @@ static void wake(struct mempool_ring *ring)
 
 /* ---- one message: the copy ---- */
 
-/* Return: 0; -EMSGSIZE no pool is large enough; -EAGAIN no chunk is free. */
+/* Return: 0; -EMSGSIZE no pool suits; -EAGAIN no chunk is free. */
 static int claim_chunk(struct move *move, uint64_t length, const struct config_pool *old,
-		       struct chunk_ref *ret_chunk)
+		       bool is_kept, struct chunk_ref *ret_chunk)
 {
 	const struct config *shape = &move->to->config;
-	const struct need need = need_of(shape, length, old);
-	int i = next_pool(shape, &need, -1);
+	struct need need = need_of(shape, length, old, is_kept);
+	int i = first_pool(shape, &need);
 
 	if (i < 0)
 		return -EMSGSIZE;
@@ -205,10 +218,11 @@ static bool copy_content(const struct move *move, unsigned char *to, const unsig
 }
 
 /*
- * A chunk of the new segment, ours, with all that the old one has. Return: as claim_chunk();
- * -EBADMSG its length is none; -ECANCELED it is not to go on.
+ * A chunk of the new segment, ours, with all that the old one has; is_kept: by a topic. Return: as
+ * claim_chunk(); -EBADMSG its length is none; -ECANCELED it is not to go on.
  */
-static int copy(struct move *move, struct chunk_ref from, struct chunk_ref *ret_chunk)
+static int copy(struct move *move, struct chunk_ref from, bool is_kept,
+		struct chunk_ref *ret_chunk)
 {
 	const struct pool *old_pool = &move->from->pools[from.pool], *pool;
 	const struct mempool_entry *old = &old_pool->entries[from.index];
@@ -219,7 +233,7 @@ static int copy(struct move *move, struct chunk_ref from, struct chunk_ref *ret_
 
 	if (length > old_pool->chunk_size)
 		return -EBADMSG;
-	r = claim_chunk(move, length, &move->from->config.pools[from.pool], ret_chunk);
+	r = claim_chunk(move, length, &move->from->config.pools[from.pool], is_kept, ret_chunk);
 	if (r < 0)
 		return r;
 	pool = &move->to->pools[ret_chunk->pool];
@@ -279,7 +293,7 @@ static int move_one(struct move *move, const struct queue *from, struct queue *t
 	uint64_t sent, new;
 	int r;
 
-	r = copy(move, old, &chunk);
+	r = copy(move, old, false, &chunk);
 	if (r < 0)
 		return r;
 	if (!seal(&move->to->pools[chunk.pool], chunk.index, to, &sent))
@@ -312,8 +326,8 @@ static void say(char *why, int error, const char *kind, const char *name)
 		snprintf(why, MOVE_WHY_BYTES, "there is no %s '%s' any more", kind, name);
 		break;
 	case -EMSGSIZE:
-		snprintf(why, MOVE_WHY_BYTES, "no pool is large enough for one in %s '%s'", kind,
-			 name);
+		snprintf(why, MOVE_WHY_BYTES, "no pool%s is large enough for one in %s '%s'",
+			 strcmp(kind, "topic") == 0 ? " that shares" : "", kind, name);
 		break;
 	case -ENOSPC:
 		snprintf(why, MOVE_WHY_BYTES, "%s '%s' is full", kind, name);
@@ -432,7 +446,7 @@ static int copy_kept(struct move *move, struct kept *kept)
 	struct chunk_ref chunk;
 	int r;
 
-	r = copy(move, kept->old, &chunk);
+	r = copy(move, kept->old, true, &chunk);
 	if (r < 0)
 		return r;
 	r = claim(move, managers, &kept->manager);
@@ -760,12 +774,12 @@ struct prospect {
 	char *why;
 };
 
-static int foresee_one(struct prospect *prospect, struct chunk_ref chunk)
+static int foresee_one(struct prospect *prospect, struct chunk_ref chunk, bool is_kept)
 {
 	const struct pool *pool = &prospect->from->pools[chunk.pool];
-	const struct need need = need_of(prospect->to, pool_length(pool, chunk.index),
-					 &prospect->from->config.pools[chunk.pool]);
-	int i = next_pool(prospect->to, &need, -1);
+	struct need need = need_of(prospect->to, pool_length(pool, chunk.index),
+				   &prospect->from->config.pools[chunk.pool], is_kept);
+	int i = first_pool(prospect->to, &need);
 
 	if (i < 0)
 		return -EMSGSIZE;
@@ -809,7 +823,7 @@ static void foresee_queue(struct prospect *prospect, uint32_t ring)
 			r = -ENOSPC;
 		if (r == 0)
 			r = foresee_one(prospect, (struct chunk_ref){ handle_pool(handle),
-								      handle_index(handle) });
+								      handle_index(handle) }, false);
 		prospect->counts->n_moved += r == 0;
 		prospect->counts->n_waiting += r < 0;
 	}
@@ -839,7 +853,7 @@ static int foresee_kept(struct prospect *prospect, const struct topic *topic, ui
 		if (skipped > 0)
 			skipped--;
 		else
-			r = foresee_one(prospect, kept.old);
+			r = foresee_one(prospect, kept.old, true);
 	}
 	return r;
 }

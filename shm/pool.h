@@ -65,6 +65,7 @@ struct pool {
 	uint32_t id;			/* place in the pool table, as in handles */
 	uint32_t cache;
 	bool is_reserve;		/* of the pool before it */
+	bool is_exclusive;		/* there are no ChunkManagers for its chunks */
 	bool has_stamps;		/* behind the entries; see stamp.h */
 };
 

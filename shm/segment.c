@@ -197,6 +197,7 @@ static int read_pools(const struct source *source, const struct mempool_header *
 		config->pools[i].alignment = pool.alignment;
 		config->pools[i].cache = pool.cache;
 		config->pools[i].is_reserve = pool.is_reserve != 0;
+		config->pools[i].is_exclusive = pool.is_exclusive != 0;
 	}
 	return 0;
 }
@@ -367,6 +368,7 @@ static int view_pools(struct segment *segment)
 		segment->pools[i].id = i;
 		segment->pools[i].cache = segment->geometry.pools[i].cache;
 		segment->pools[i].is_reserve = segment->geometry.pools[i].is_reserve;
+		segment->pools[i].is_exclusive = segment->geometry.pools[i].is_exclusive;
 		if (i < segment->n_pools)
 			segment->pools[i].lanes = &segment->lanes;
 	}

@@ -33,6 +33,7 @@ void shape_put_pools(const struct config *shape, void *to)
 			.alignment = from->alignment,
 			.cache = from->cache,
 			.is_reserve = from->is_reserve,
+			.is_exclusive = from->is_exclusive,
 		};
 
 		memcpy(at, &pool, sizeof(pool));
@@ -68,6 +69,7 @@ int shape_get_pools(const void *from, uint32_t n, struct config *shape)
 		shape->pools[i].alignment = pool.alignment;
 		shape->pools[i].cache = pool.cache;
 		shape->pools[i].is_reserve = pool.is_reserve != 0;
+		shape->pools[i].is_exclusive = pool.is_exclusive != 0;
 	}
 	return 0;
 }

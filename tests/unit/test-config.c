@@ -157,6 +157,32 @@ START_TEST(test_config_check_reserve_is_behind_its_pool)
 }
 END_TEST
 
+START_TEST(test_config_sharing_is_of_a_size)
+{
+	struct config other;
+
+	ck_assert_int_eq(config_copy(&other, &config), 0);
+	config.pools[0].is_exclusive = true;
+	ck_assert(!config_is_same(&config, &other));
+	ck_assert_uint_eq(config_n_managers(&other), 10);
+	ck_assert_uint_eq(config_n_managers(&config), 1);
+	/* A reserve is of its pool; another size is its own. */
+	ck_assert_int_eq(config_add_reserve(&config, 3), 0);
+	ck_assert(config.pools[1].is_exclusive);
+	ck_assert_int_eq(config_add_pool(&config, 256, 20), 0);
+	ck_assert_int_eq(config_check(&config, NULL), 0);
+	ck_assert_uint_eq(config_n_managers(&config), 20);
+	config.pools[1].is_exclusive = false;
+	assert_mistake("reserve");
+	config.pools[1].is_exclusive = true;
+	ck_assert_int_eq(config_add_pool(&config, 128, 1), 0);
+	assert_mistake("same sharing");
+	config.pools[3].is_exclusive = true;
+	ck_assert_int_eq(config_check(&config, NULL), 0);
+	config_deinit(&other);
+}
+END_TEST
+
 START_TEST(test_config_check_pool_members)
 {
 	struct config_pool *pool = &config.pools[0];
@@ -303,6 +329,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_config_add_pool_63rd_e2big);
 	tcase_add_test(tcase, test_config_add_reserve_takes_the_last_chunks);
 	tcase_add_test(tcase, test_config_check_reserve_is_behind_its_pool);
+	tcase_add_test(tcase, test_config_sharing_is_of_a_size);
 	tcase_add_test(tcase, test_config_check_pool_members);
 	tcase_add_test(tcase, test_config_check_totals);
 	tcase_add_test(tcase, test_config_check_name);

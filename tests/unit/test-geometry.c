@@ -86,7 +86,7 @@ static void assert_sound(void)
 			ck_assert_uint_ge(pool->data_off, end);
 			end = pool->data_off + pool->stride * pool->n_chunks;
 		} else {
-			total += pool->n_chunks;
+			total += pool->is_exclusive ? 0 : pool->n_chunks;
 		}
 		ck_assert_uint_eq(pool->index_off, round_to(end, 64));
 		end = pool->index_off + pool_index_bytes(pool->n_chunks, geometry.has_stamps &&
@@ -372,6 +372,38 @@ START_TEST(test_geometry_sharers_bytes)
 }
 END_TEST
 
+/* Where chunks cannot be shared there are chunks and entries, and next to nothing else. */
+START_TEST(test_geometry_no_managers_where_nothing_is_shared)
+{
+	static const struct test_pool pools[] = {
+		{ .chunk_size = 128, .n_chunks = 1000000 },
+		{ .chunk_size = 256, .n_chunks = 1000 },
+	};
+	uint64_t all, some;
+
+	make(pools, 1);
+	ck_assert_uint_eq(geometry.pools[1].n_chunks, 1000000);
+	all = geometry.total_size;
+	ck_assert_uint_lt(all, UINT64_C(128000000) * 151 / 100);
+	config.pools[0].is_exclusive = true;
+	ck_assert_int_eq(geometry_init(&geometry, &config), 0);
+	ck_assert_uint_eq(geometry.pools[1].n_chunks, 1);
+	ck_assert_uint_lt(geometry.total_size, UINT64_C(128000000) * 113 / 100);
+	config_deinit(&config);
+
+	make(pools, 2);
+	all = geometry.total_size;
+	config.pools[0].is_exclusive = true;
+	ck_assert_int_eq(geometry_init(&geometry, &config), 0);
+	assert_sound();
+	ck_assert_uint_eq(geometry.pools[2].n_chunks, 1000);
+	some = geometry.total_size;
+	/* 48 bytes for each chunk, and a bit or so. */
+	ck_assert_uint_gt(all - some, UINT64_C(48) * 1000000);
+	ck_assert_uint_lt(all - some, UINT64_C(49) * 1000000);
+}
+END_TEST
+
 /* Whatever changes the layout changes the fingerprint; what does not, does not. */
 START_TEST(test_geometry_fingerprint_tells_layouts_apart)
 {
@@ -401,6 +433,13 @@ START_TEST(test_geometry_fingerprint_tells_layouts_apart)
 	ASSERT_TELLS(other.traces = true);
 	ASSERT_TELLS(other.page_bytes = 16384);
 	ASSERT_TELLS(other.data_align = 32768);
+
+	/* Which pools share, also where as many chunks do. */
+	config.pools[1].n_chunks = config.pools[2].n_chunks;
+	config.pools[1].is_exclusive = true;
+	ck_assert_int_eq(geometry_init(&geometry, &config), 0);
+	base = geometry.fingerprint;
+	ASSERT_TELLS(other.pools[1].is_exclusive = false; other.pools[2].is_exclusive = true);
 
 	ck_assert_int_eq(config_add_ring(&config, "a", MEMPOOL_RING_QUEUE, 8), 0);
 	ck_assert_int_eq(geometry_init(&geometry, &config), 0);
@@ -440,6 +479,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_geometry_traces_take_nothing_unless_kept);
 	tcase_add_test(tcase, test_geometry_bad_config_einval);
 	tcase_add_test(tcase, test_geometry_sharers_bytes);
+	tcase_add_test(tcase, test_geometry_no_managers_where_nothing_is_shared);
 	tcase_add_test(tcase, test_geometry_fingerprint_tells_layouts_apart);
 }
 

@@ -337,6 +337,7 @@ START_TEST(test_attach_pool_table_contradicts_euclean)
 		ASSERT_CHECKED(&records[i], alignment);
 		ASSERT_CHECKED(&records[i], cache);
 		ASSERT_CHECKED(&records[i], is_reserve);
+		ASSERT_CHECKED(&records[i], is_exclusive);
 	}
 	ck_assert_int_eq(segment_attach(&memory, &segment), 0);
 }

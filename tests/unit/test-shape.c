@@ -26,6 +26,7 @@ static void setup(void)
 	shape.page_bytes = 16384;
 	shape.data_align = UINT64_C(2) << 20;
 	ck_assert_int_eq(config_add_pool(&shape, 100, 7), 0);
+	shape.pools[0].is_exclusive = true;
 	ck_assert_int_eq(config_add_pool(&shape, 5000, 1), 0);
 	shape.pools[1].alignment = 4096;
 	shape.pools[1].cache = 3;

@@ -39,6 +39,7 @@ static void setup(void)
 	folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	ck_assert_int_ge(folder, 0);
 	test_config_init(&shape, pools, 2);
+	shape.pools[shape.n_pools - 1].is_exclusive = true;
 	ck_assert_int_eq(config_add_reserve(&shape, 1), 0);
 	shape.fallback = false;
 	shape.traces = true;
