@@ -24,6 +24,8 @@ static void print_pools(const struct config *shape)
 		       shape->pools[i].n_chunks + n_reserved, shape->pools[i].chunk_size);
 		if (n_reserved > 0)
 			printf(", %" PRIu64 " of them in reserve", n_reserved);
+		if (shape->pools[i].is_exclusive)
+			fputs(", not shared", stdout);
 		putchar('\n');
 	}
 }

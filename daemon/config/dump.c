@@ -223,6 +223,7 @@ static void add_pools(struct dump *dump, const struct conf_segment *segment)
 		add_number(dump, "chunk_count", shape->pools[i].n_chunks + n_reserved);
 		add_number(dump, "alignment", shape->pools[i].alignment);
 		add_number(dump, "cache", shape->pools[i].cache);
+		add_bool(dump, "sharing", !shape->pools[i].is_exclusive);
 		if (n_reserved > 0)
 			add_reserve(dump, n_reserved, &segment->reserves[i + 1]);
 		end(dump, false);

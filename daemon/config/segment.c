@@ -178,6 +178,19 @@ static int read_cache(struct conf_reader *reader, const struct conf_node *node,
 	return 0;
 }
 
+static int read_sharing(struct conf_reader *reader, const struct conf_node *node, void *object)
+{
+	struct pool_draft *draft = object;
+	bool sharing;
+	int r;
+
+	r = conf_read_bool(reader, node, &sharing);
+	if (r < 0)
+		return r;
+	draft->pool.is_exclusive = !sharing;
+	return 0;
+}
+
 static int read_reserve_count(struct conf_reader *reader, const struct conf_node *node,
 			      void *object)
 {
@@ -226,6 +239,7 @@ static const struct conf_key pool_keys[] = {
 	{ "chunk_count", read_chunk_count, true },
 	{ "alignment", read_alignment, false },
 	{ "cache", read_cache, false },
+	{ "sharing", read_sharing, false },
 	{ "reserve", read_reserve, false },
 	{ NULL, NULL, false },
 };
@@ -724,19 +738,33 @@ static void warn_roles(struct conf_reader *reader, const struct draft *draft)
 			  "first", segment->allow.anybody ? "allow" : "readers");
 }
 
+/* Whether a topic can keep messages there, whoever publishes them. */
+static bool can_keep(const struct config_pool *pool)
+{
+	return !pool->is_reserve && !pool->is_exclusive;
+}
+
 /* The newest message of a topic never yields: with all of them there must be chunks left. */
 static int check_topics(struct conf_reader *reader, const struct draft *draft)
 {
 	const struct config *shape = &draft->segment->shape;
 	uint64_t n_chunks = 0;
+	bool all_share = true;
 
-	for (size_t i = 0; i < shape->n_pools; i++)
-		n_chunks += shape->pools[i].is_reserve ? 0 : shape->pools[i].n_chunks;
+	for (size_t i = 0; i < shape->n_pools; i++) {
+		n_chunks += can_keep(&shape->pools[i]) ? shape->pools[i].n_chunks : 0;
+		all_share = all_share && !shape->pools[i].is_exclusive;
+	}
+	if (draft->n_newest == 0)
+		return 0;
+	if (n_chunks == 0)
+		return conf_fail(reader, draft->topics, "a topic's messages are shared, and all pools "
+				 "have `sharing: false`");
 	if (draft->n_newest >= n_chunks)
 		return conf_fail(reader, draft->topics,
 				 "%" PRIu64 " topics each keep their newest message, whatever happens: "
-				 "the pools must have more chunks than that, and have %" PRIu64,
-				 draft->n_newest, n_chunks);
+				 "the pools%s must have more chunks than that, and have %" PRIu64,
+				 draft->n_newest, all_share ? "" : " that share", n_chunks);
 	return 0;
 }
 
@@ -746,7 +774,7 @@ static void warn_topics(struct conf_reader *reader, const struct draft *draft)
 	uint64_t n_kept = draft->n_newest + draft->n_held;
 
 	for (size_t i = 0; i < shape->n_pools && draft->topics; i++) {
-		if (n_kept < shape->pools[i].n_chunks || shape->pools[i].is_reserve)
+		if (n_kept < shape->pools[i].n_chunks || !can_keep(&shape->pools[i]))
 			continue;
 		conf_warn(reader, draft->topics,
 			  "topics keep up to %" PRIu64 " chunks that do not yield, which may be all %"

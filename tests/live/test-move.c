@@ -597,6 +597,46 @@ START_TEST(test_move_topic_finds_its_place_as_a_whole)
 }
 END_TEST
 
+/*
+ * A pool that shares no more: what waits in queues moves there, and what a topic keeps does not, until
+ * there is a pool for it.
+ */
+START_TEST(test_move_topic_needs_a_pool_that_shares)
+{
+	struct mempool_client *client = open_client(&fixture);
+	struct mempool_msg_reloaded foreseen;
+
+	publish(client, 0, 3);
+	ck_assert_int_eq(mempool_client_close(client), 0);
+	leave_messages("work", 4, 2);
+	reload_with(0,
+		    "    pools:\n"
+		    "      - { chunk_size: 128, chunk_count: 100, sharing: false }\n"
+		    "      - { chunk_size: 16, chunk_count: 100 }\n"
+		    "    queues: [ { name: work, capacity: 8 } ]\n"
+		    "    topics: [ { name: camera, capacity: 4 } ]\n", &foreseen);
+	ck_assert_uint_eq(foreseen.n_moving, 2);
+	ck_assert_uint_eq(foreseen.n_without_place, 3);
+	wait_for_log("3 messages of mempool-");
+	ck_assert(fixture_log_has(&fixture, "no pool that shares is large enough"));
+	client = open_client(&fixture);
+	expect_published(client, 0, 0);
+	expect_from(client, "work", 4, 2, 0);
+	ck_assert_int_eq(mempool_client_close(client), 0);
+	/* A larger one will do, though allocations would take the smaller one. */
+	reload("    fallback: false\n"
+	       "    pools:\n"
+	       "      - { chunk_size: 128, chunk_count: 100, sharing: false }\n"
+	       "      - { chunk_size: 256, chunk_count: 100 }\n"
+	       "    queues: [ { name: work, capacity: 8 } ]\n"
+	       "    topics: [ { name: camera, capacity: 4 } ]\n");
+	client = open_client(&fixture);
+	expect_published(client, 0, 3);
+	wait_until_gone(1);
+	ck_assert_int_eq(mempool_client_close(client), 0);
+}
+END_TEST
+
 /* ---- dropped, and foreseen ---- */
 
 START_TEST(test_move_discard_drops_what_has_no_place)
@@ -787,6 +827,7 @@ int main(void)
 	tcase_add_loop_test(tcase, test_move_no_place_stays_until_there_is_one, 0, 3);
 	tcase_add_test(tcase, test_move_no_queue_of_that_name);
 	tcase_add_test(tcase, test_move_topic_finds_its_place_as_a_whole);
+	tcase_add_test(tcase, test_move_topic_needs_a_pool_that_shares);
 	tcase_add_test(tcase, test_move_discard_drops_what_has_no_place);
 	tcase_add_test(tcase, test_move_discard_drops_what_waits);
 	tcase_add_test(tcase, test_move_dry_run_tells_and_changes_nothing);

@@ -290,7 +290,9 @@ START_TEST(test_load_everything_is_read)
 		ck_assert_uint_eq(segment->shape.pools[i].alignment, 4096);
 		ck_assert_uint_eq(segment->shape.pools[i].cache, 0);
 		ck_assert_int_eq(segment->shape.pools[i].is_reserve, i == 2);
+		ck_assert(segment->shape.pools[i].is_exclusive);
 	}
+	ck_assert(!segment->shape.pools[0].is_exclusive);
 	ck_assert_uint_eq(segment->shape.pools[1].n_chunks, 512);
 	ck_assert_uint_eq(segment->shape.pools[2].n_chunks, 512);
 	ck_assert(conf_access_is_empty(&segment->reserves[1]));
