@@ -51,7 +51,9 @@ static struct json_object *pool_object(const struct config *shape, size_t pool)
 			     json_add_number(object, "chunk_size", shape->pools[pool].chunk_size) ||
 				     json_add_number(object, "total",
 						     shape->pools[pool].n_chunks + n_reserved) ||
-				     json_add_number(object, "reserve", n_reserved));
+				     json_add_number(object, "reserve", n_reserved) ||
+				     json_add_bool(object, "sharing",
+						   !shape->pools[pool].is_exclusive));
 }
 
 static struct json_object *ring_object(const struct config_ring *ring)

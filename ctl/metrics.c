@@ -280,6 +280,9 @@ static void write_pools(FILE *file, const struct gathering *gathering)
 		{ { "mempool_pool_reserve_exhausted_total", "counter",
 		    "Of the allocations that found every chunk that fits held, those of these users." },
 		  POOL(reserve.n_exhausted), false },
+		{ { "mempool_pool_shareable_chunks", "gauge",
+		    "Of the chunks of the pool, those that can be shared: all, or none of them." },
+		  POOL(n_shareable), false },
 	};
 	struct labels labels;
 

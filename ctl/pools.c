@@ -27,15 +27,17 @@ static void print_peak_bar(size_t row, int room, void *userdata)
 
 static int print_segment(const struct snapshot *snapshot, struct text_style style)
 {
-	static const char *const headings[] = { ">POOL", ">SIZE",      ">TOTAL", ">USED",
-						">PEAK", ">EXHAUSTED", ">LARGER",
-						">RESERVE" };
 	const bool has_reserve = snapshot_has_reserve(snapshot);
+	const bool has_exclusive = snapshot_has_exclusive(snapshot);
+	const char *const headings[] = { ">POOL", ">SIZE",      ">TOTAL",  ">USED",
+					 ">PEAK", ">EXHAUSTED", ">LARGER",
+					 has_reserve ? ">RESERVE" : "<SHARING", "<SHARING" };
 	struct bars bars = { .style = style, .snapshot = snapshot };
 	struct table table;
 	int r;
 
-	table_init(&table, headings, sizeof(headings) / sizeof(headings[0]) - !has_reserve);
+	table_init(&table, headings,
+		   sizeof(headings) / sizeof(headings[0]) - !has_reserve - !has_exclusive);
 	for (size_t i = 0; i < snapshot->n_pools; i++) {
 		const struct snapshot_pool *pool = &snapshot->pools[i];
 		char reserve[TEXT_RESERVE_BYTES];
@@ -50,6 +52,8 @@ static int print_segment(const struct snapshot *snapshot, struct text_style styl
 		text_reserve(&pool->reserve, reserve);
 		if (has_reserve)
 			table_add(&table, "%s", reserve);
+		if (has_exclusive)
+			table_add(&table, "%s", pool->n_shareable > 0 ? "yes" : "no");
 	}
 	r = table_print(&table, print_peak_bar, &bars);
 	table_deinit(&table);

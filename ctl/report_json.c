@@ -50,6 +50,7 @@ static struct json_object *pool_object(const struct snapshot_pool *pool, bool is
 				     json_add_number(object, "reserve_used", pool->reserve.used) ||
 				     json_add_number(object, "reserve_exhausted",
 						     pool->reserve.n_exhausted) ||
+				     json_add_bool(object, "sharing", pool->n_shareable > 0) ||
 				     (is_traced &&
 				      add_oldest(object, pool->has_oldest, pool->oldest_ns)));
 }

@@ -204,6 +204,7 @@ static void copy_pool(const struct pool *pool, const struct census_pool *counts,
 		.peak_used = peak < counts->total ? peak : counts->total,
 		.n_exhausted = read_figure(&pool->state->n_exhausted),
 		.n_served_larger = read_figure(&pool->state->n_served_larger),
+		.n_shareable = pool->is_exclusive ? 0 : pool->n_chunks,
 	};
 }
 
@@ -214,6 +215,7 @@ static void add_reserve(struct snapshot_pool *pool, const struct snapshot_pool *
 	pool->peak_used += reserve->peak_used;
 	pool->n_exhausted += reserve->n_exhausted;
 	pool->n_served_larger += reserve->n_served_larger;
+	pool->n_shareable += reserve->n_shareable;
 	pool->reserve = (struct snapshot_reserve){
 		.total = reserve->counts.total,
 		.used = reserve->counts.used,
@@ -435,6 +437,14 @@ void snapshot_deinit(struct snapshot *snapshot)
 	free(snapshot->holders);
 	free(snapshot->holds);
 	*snapshot = (struct snapshot){ 0 };
+}
+
+bool snapshot_has_exclusive(const struct snapshot *snapshot)
+{
+	for (size_t i = 0; i < snapshot->n_pools; i++)
+		if (snapshot->pools[i].n_shareable == 0)
+			return true;
+	return false;
 }
 
 bool snapshot_has_reserve(const struct snapshot *snapshot)

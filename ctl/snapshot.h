@@ -37,6 +37,7 @@ struct snapshot_pool {
 	uint64_t n_exhausted;		/* allocations that found every fitting chunk held */
 	uint64_t n_served_larger;	/* that fit here, and took a chunk of a larger pool */
 	struct snapshot_reserve reserve;	/* these are counted above, too */
+	uint64_t n_shareable;		/* chunks that can be shared: all, or none */
 	bool has_oldest;		/* traces tell since when some chunk is held: */
 	uint64_t oldest_ns;		/* how long, of the one that is held longest */
 };
@@ -153,6 +154,9 @@ void snapshot_deinit(struct snapshot *snapshot);
 
 /* What a holder has, alone and with others, as its bound counts: whole chunks, by their stride. */
 uint64_t snapshot_stride_bytes(const struct snapshot *snapshot, const struct snapshot_holder *holder);
+
+/* Whether any of its pools does not share. */
+bool snapshot_has_exclusive(const struct snapshot *snapshot);
 
 /* Whether any of its pools has a reserve. */
 bool snapshot_has_reserve(const struct snapshot *snapshot);

@@ -70,15 +70,17 @@ static struct view_line *add_table(struct view *view, struct table *table, int l
 static void add_pools(struct view *view, const struct snapshot *before,
 		      const struct snapshot *now, int line_columns)
 {
-	static const char *const headings[] = { ">POOL", ">SIZE",      ">TOTAL",  ">USED",
-						">PEAK", ">EXHAUSTED", ">LARGER", ">MOVES/S",
-						">RESERVE" };
 	const bool has_reserve = snapshot_has_reserve(now);
+	const bool has_exclusive = snapshot_has_exclusive(now);
+	const char *const headings[] = { ">POOL", ">SIZE",      ">TOTAL",  ">USED",
+					 ">PEAK", ">EXHAUSTED", ">LARGER", ">MOVES/S",
+					 has_reserve ? ">RESERVE" : "<SHARING", "<SHARING" };
 	struct view_line *lines;
 	struct table table;
 	int bar_columns;
 
-	table_init(&table, headings, sizeof(headings) / sizeof(headings[0]) - !has_reserve);
+	table_init(&table, headings,
+		   sizeof(headings) / sizeof(headings[0]) - !has_reserve - !has_exclusive);
 	for (size_t i = 0; i < now->n_pools; i++) {
 		const struct snapshot_pool *pool = &now->pools[i];
 		char rate[TEXT_RATE_BYTES] = "-", reserve[TEXT_RESERVE_BYTES];
@@ -98,6 +100,8 @@ static void add_pools(struct view *view, const struct snapshot *before,
 		text_reserve(&pool->reserve, reserve);
 		if (has_reserve)
 			table_add(&table, "%s", reserve);
+		if (has_exclusive)
+			table_add(&table, "%s", pool->n_shareable > 0 ? "yes" : "no");
 	}
 	lines = add_table(view, &table, line_columns, &bar_columns);
 	for (size_t i = 0; i < now->n_pools && lines; i++) {

@@ -116,6 +116,10 @@ for command in status pools holders queues topics audit; do
 	check "$command has no colour in a pipe" exits 1 bash -c "TERM=xterm $ctl $command | grep $'\\033'"
 done
 
+# A pool that does not share is marked, and there is a column only where there is one.
+check 'all share' same '[True, True, True]' "$(of pools '[p["sharing"] for p in s["pools"]]')"
+check 'so there is no column of it' exits 1 bash -c "$ctl pools | grep SHARING"
+
 # Until somebody runs dry the daemon counts, once a second.
 peaks() { of pools '(s["pools"][0]["peak_used"], s["pools"][1]["peak_used"])'; }
 peaked() { [[ $(peaks) == '(10, 3)' ]]; }
@@ -125,5 +129,12 @@ wait "$worker" 2>/dev/null
 is_used() { (($(of pools 's["pools"][0]["used"]') == $1)); }
 check 'what a dead one held is free' soon is_used 0
 check 'and the peaks stay' same '(10, 3)' "$(peaks)"
+
+sed -i 's/chunk_count: 10 }/chunk_count: 10, sharing: false }/' "$dir/mempool.yaml"
+check 'a pool that shares no more is another layout' exits 0 "$ctl" reload
+is_relaid() { [[ $("$ctl" pools --json) == *'"sharing":'*false* ]]; }
+check 'which is there' soon is_relaid
+check 'its column' same 'no yes yes' \
+	"$(says pools | awk '/generation 2/ { on = 1 } on && /^[0-9]/ { print $8 }' | xargs)"
 
 finish
