@@ -38,6 +38,7 @@ static const struct shape {
 	} pools[3];
 	uint64_t queue_capacity, topic_capacity;	/* 0: none */
 	bool stamps;					/* of all messages */
+	uint32_t exclusive;				/* a bit for each pool that does not share */
 	uint32_t max_clients;				/* 0: few */
 } shapes[ARENA_N_SHAPES] = {
 	/* A leaf that is not full: the bits past the end are nobody's. */
@@ -59,6 +60,11 @@ static const struct shape {
 	/* Sharers in several words, the smallest of rings, with stamps. */
 	{ .pools = { { 40, 20, 8, 4 } },
 	  .queue_capacity = 1, .topic_capacity = 2, .stamps = true, .max_clients = 150 },
+	/* Chunks that share beside such that do not, and have fewer managers than there are chunks. */
+	{ .pools = { { 24, 70, 8, 4 }, { 64, 5, 8, 4 }, { 128, 3, 8, 4 } },
+	  .queue_capacity = 4, .topic_capacity = 4, .exclusive = 5 },
+	/* None that share. */
+	{ .pools = { { 16, 66, 8, 4 } }, .queue_capacity = 4, .exclusive = 1 },
 };
 
 static struct arena arena;
@@ -83,6 +89,7 @@ static void make_image(struct image *image, const struct shape *shape)
 					   shape->pools[i].n_chunks) == 0);
 		config.pools[i].alignment = shape->pools[i].alignment;
 		config.pools[i].cache = shape->pools[i].cache;
+		config.pools[i].is_exclusive = shape->exclusive >> i & 1;
 	}
 	if (shape->queue_capacity > 0)
 		FUZZ_CHECK(config_add_ring(&config, "queue", MEMPOOL_RING_QUEUE,

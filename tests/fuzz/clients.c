@@ -125,6 +125,14 @@ static void do_alloc(struct clients *all, struct mempool_client *client,
 	all->chunks[slot] = chunk;
 }
 
+/* That a chunk cannot be shared is said of pools that do not share, and of no others. */
+static bool is_refused(const struct clients *all, int r, const void *chunk)
+{
+	const struct geometry_pool *pool = pool_of(all, chunk);
+
+	return r == -EOPNOTSUPP && pool && pool->is_exclusive;
+}
+
 static void do_give(struct clients *all, struct mempool_client *client,
 		    struct fuzz_input *input, bool is_share)
 {
@@ -139,7 +147,8 @@ static void do_give(struct clients *all, struct mempool_client *client,
 		r = mempool_give(client, all->chunks[slot], length, &handle);
 	/* -EAGAIN: an enemy has all the ChunkManagers. */
 	FUZZ_CHECK(r == 0 || r == -EPERM || r == -EINVAL || r == -EMSGSIZE ||
-		   r == (is_share ? -EAGAIN : -EBUSY));
+		   r == (is_share ? -EAGAIN : -EBUSY) ||
+		   (is_share && is_refused(all, r, all->chunks[slot])));
 	if (r == 0) {
 		/* Sharing keeps the generation, and an enemy may have written 0. */
 		FUZZ_CHECK(is_share || handle != MEMPOOL_HANDLE_NONE);
@@ -171,7 +180,9 @@ static void do_acquire(struct clients *all, struct mempool_client *client, uint8
 	size_t length;
 	int r = mempool_acquire(client, handle, &chunk, &length);
 
-	FUZZ_CHECK(r == 0 || r == -ESTALE || r == -EINVAL);
+	FUZZ_CHECK(r == 0 || r == -ESTALE || r == -EINVAL ||
+		   (r == -EOPNOTSUPP &&
+		    client->segment->pools[handle_pool(handle)].is_exclusive));
 	if (r == 0) {
 		check_chunk(all, client, chunk, length);
 		all->chunks[slot % N_SLOTS] = (void *)chunk;
@@ -283,7 +294,7 @@ static void do_publish(struct clients *all, size_t who, struct fuzz_input *input
 
 	/* -EAGAIN: an enemy has all the ChunkManagers. */
 	FUZZ_CHECK(r == 0 || r == -EAGAIN || r == -EPERM || r == -EINVAL || r == -EMSGSIZE ||
-		   r == -EBUSY);
+		   r == -EBUSY || is_refused(all, r, chunk));
 	FUZZ_CHECK(r != 0 || pool_of(all, chunk));
 	if (r < 0)
 		check_kept(client, chunk, was_ours);
