@@ -11,8 +11,10 @@
  *   thread   a hint is any chunk; FREE for its lane in its epoch: plain stores; else a swap, after
  *            the epoch was revoked if the word is of one that is not settled
  *            frees for its lane; without one, for everybody
+ *            SCANS: the last one takes no lane, and ends whatever epoch a lane is in, as a scan
+ *            does for the lanes that it noted
  *            MOVES: ends its own epoch, so that nobody needs a membarrier for what it freed
- *            ENDS: gives its lane back; TAKES: takes one that is free
+ *            ENDS: gives its lane back; TAKES: takes one that is free, and ends the epoch it is in
  *   daemon   lanes of the dead first: epoch moved and settled, the last intent cancelled, given
  *            back; then the words. LIFE: a retired lane that nobody has begins a new life after a
  *            sweep that has made its words everybody's
@@ -41,7 +43,8 @@
  *   -DMANY_AT_ONCE     one look at the epoch for the intents of several chunks (-DN=2)
  *   -DEND_RELAXED      the thread's end of its own epoch overtakes its claims (-DMOVES=1)
  *   -DREAP_NO_CANCEL   a late revoker finishes a claim of the dead after the sweep
- *   -DREAP_KEEP_EPOCH  the epoch of the dead goes on as the next thread's (-DTHREADS=3)
+ *   -DTAKE_KEEPS_EPOCH a lane is taken in the epoch that it is in: owner and intent may be of two
+ *                      threads then, where a scan ended epochs meanwhile (-DSCANS=1 -DTHREADS=3)
  *   -DREAP_OWNER_FIRST the lane is given back before it is settled
  *   -DWRAP             epochs wrap, without a sweep
  *   -DNO_TURN          the sweep leaves the words of a retired lane
@@ -55,7 +58,8 @@
  *
  * Not mutants, since nothing is wrong without them: a lane without an owner keeps its epoch when
  * plain stores are turned off (-DOFF_OWNED_ONLY: the one that takes it sees the flag, in one order
- * of all steps); settled goes back (a membarrier more).
+ * of all steps); the reaper keeps the epoch of the dead (-DREAP_KEEP_EPOCH: the one that takes the
+ * lane ends it); settled goes back (a membarrier more).
  */
 #include "lane_common.pml"
 #ifndef OPS
@@ -89,6 +93,9 @@
 #ifndef MOVES
 #define MOVES 0			/* so often a thread ends its own epoch */
 #endif
+#ifndef SCANS
+#define SCANS 0			/* the last thread ends epochs that it knows no word of */
+#endif
 #ifndef START
 #define START 1			/* the first epoch of the lanes */
 #endif
@@ -104,6 +111,7 @@ bool welcome;			/* the one without membarrier has been let in */
 /* Whether its stores matter: of who never has a lane all are released before anything depends on them. */
 #define stores_wait(id) (id<=LANES || TAKES)
 #define has_barrier(id) (!OFF || id!=THREADS)
+#define may_take(id) (TAKES && has_barrier(id) && (!SCANS || id!=THREADS))
 
 /* The epoch that a thread goes by; 0: none, by swap alone. */
 inline adopt(id) {
@@ -156,7 +164,7 @@ next:	atomic {
 #ifdef MANY_AT_ONCE
 		:: ops<OPS_OF(id) && own[0]!=id && own[1]!=id && is_plain -> ops++; goto many
 #endif
-		:: l==0 && TAKES && has_barrier(id) && (owner[1]==0
+		:: l==0 && may_take(id) && (owner[1]==0
 #if LANES > 1
 			|| owner[2]==0
 #endif
@@ -235,7 +243,14 @@ other:
 	:: else
 	fi;
 	if :: !has_barrier(id) -> assert(false) :: else fi;
+#if SCANS
+	if
+	:: id==THREADS -> move_any_epoch(lane_of(w), n)
+	:: else -> move_epoch(lane_of(w), f, n)
+	fi;
+#else
 	move_epoch(lane_of(w), f, n);
+#endif
 	membarrier();
 	settle(lane_of(w), n);
 swap:	atomic {
@@ -288,6 +303,17 @@ take:	atomic {
 		fi;
 		drain(id); sb_lane[id]=l
 	};
+#ifndef TAKE_KEEPS_EPOCH
+	/* Whoever is to settle an epoch up to this one is through, or finds it settled. */
+take_end:
+	n = epoch[l];
+	if
+	:: low(n)==0 -> atomic { owner[l]=0; l=0 }; goto next
+	:: else
+	fi;
+	atomic { if :: epoch[l]==n -> epoch[l]=n+1 :: else -> goto take_end fi };
+	atomic { if :: settled[l]<n -> settled[l]=n :: else fi };
+#endif
 	goto readopt;
 
 ended:	skip

@@ -202,7 +202,13 @@ inline settle(l, n) {
 #else
 			:: is_free(y) && gen(y)==i/4 ->
 #endif
-				atomic { if :: word[i&3]==y -> word[i&3]=OWNED(l,o,gen(y)); HELPED(i&3) :: else fi }
+				atomic {
+					if
+					/* Whose intent it is has the lane until then. */
+					:: word[i&3]==y -> assert(owner[l]==o); word[i&3]=OWNED(l,o,gen(y)); HELPED(i&3)
+					:: else
+					fi
+				}
 			:: else
 			fi
 		:: else
@@ -222,6 +228,15 @@ inline move_epoch(l, f, n) {
 	n = epoch[l];
 	if
 	:: n==f -> atomic { if :: epoch[l]==n -> epoch[l]=n+1 :: else fi }
+	:: else -> n = n-1
+	fi
+}
+
+/* As a scan: whatever epoch lane l is in. n: it is over. */
+inline move_any_epoch(l, n) {
+	n = epoch[l];
+	if
+	:: low(n)!=0 -> atomic { if :: epoch[l]==n -> epoch[l]=n+1 :: else fi }
 	:: else -> n = n-1
 	fi
 }
