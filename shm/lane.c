@@ -68,22 +68,69 @@ static uint64_t epoch_of(const struct mempool_lane *record)
 	return atomic_load_explicit(&record->epoch, memory_order_acquire);
 }
 
+static void disown(struct mempool_lane *record)
+{
+	/* B9' (release) pairs with B9. */
+	atomic_store_explicit(&record->owner, 0, memory_order_release);
+}
+
+/* End epoch @n of a lane. false: another has ended it. */
+static bool end_epoch_at(struct mempool_lane *record, uint64_t n)
+{
+	/*
+	 * B8 (release) pairs with the load of B4: who finds the epoch ended has the words that were
+	 * written in it, and the owner that the one who ended it was, or found.
+	 */
+	return atomic_compare_exchange_strong_explicit(&record->epoch, &n, n + 1,
+						       memory_order_release,
+						       memory_order_relaxed);
+}
+
+/*
+ * End the epoch that a lane is found in, which the caller has just made its own, by a swap that
+ * succeeds. No claim up to it is under way: the predecessor is through, the caller has none. So
+ * owner and intent, as lane_settle() reads them, are of one thread: a helper that is to settle no
+ * more than this, and reads the caller's intent, finds it settled; one that is to settle more has
+ * read the epoch from this swap or a later one, and so reads this owner or a later one. A swap that
+ * fails would not do: that of another thread says nothing about the owner.
+ *
+ * Return: false: the lane is retired.
+ */
+static bool end_found_epoch(struct mempool_lane *record)
+{
+	uint64_t n;
+
+	/* Lock-free: each failure is another's end of an epoch. */
+	do {
+		n = epoch_of(record);
+		if (lane_is_retired(n))
+			return false;
+	} while (!end_epoch_at(record, n));
+	settle_up_to(record, n);
+	return true;
+}
+
 uint32_t lane_take(const struct lanes *lanes, uint32_t holder, uint32_t *start)
 {
 	for (int i = 0; i < TAKE_TRIES; i++) {
 		uint64_t bits = free_list_pop_bits(&lanes->list, start, 1);
 		uint32_t lane = *start * 64 + (uint32_t)__builtin_ctzll(bits | UINT64_C(1) << 63);
+		struct mempool_lane *record = record_of(lanes, lane);
 		uint32_t nobody = 0;
 
 		if (bits == 0)
 			return LANE_NONE;
-		if (lane == LANE_NONE || lane_is_retired(epoch_of(record_of(lanes, lane))))
+		if (lane == LANE_NONE || lane_is_retired(epoch_of(record)))
 			continue;
 		/* B9 (acquire) pairs with B9': the one who had it is through with it. */
-		if (atomic_compare_exchange_strong_explicit(&record_of(lanes, lane)->owner, &nobody,
-							    holder, memory_order_acquire,
-							    memory_order_relaxed))
+		if (!atomic_compare_exchange_strong_explicit(&record->owner, &nobody, holder,
+							     memory_order_acquire,
+							     memory_order_relaxed))
+			continue;
+		if (end_found_epoch(record))
 			return lane;
+		/* Retired meanwhile: without an owner it is swept, and gets its hint. */
+		disown(record);
 	}
 	return LANE_NONE;
 }
@@ -99,18 +146,15 @@ bool lane_adopt(const struct lanes *lanes, uint32_t lane, uint64_t *ret_epoch)
 	       !lane_is_retired(*ret_epoch);
 }
 
-/* n: the epoch that it was in. */
+/* Return: the last epoch that is over. */
 static uint64_t end_epoch(struct mempool_lane *record)
 {
-	uint64_t n = epoch_of(record), seen = n;
+	uint64_t n = epoch_of(record);
 
-	/*
-	 * B8 (release) pairs with the load of B4: who finds the epoch ended has the words that were
-	 * written in it. A failure is another's, who has ended it.
-	 */
-	if (!lane_is_retired(n))
-		atomic_compare_exchange_strong_explicit(&record->epoch, &seen, n + 1,
-							memory_order_release, memory_order_relaxed);
+	if (lane_is_retired(n))
+		return n - 1;
+	/* A failure is another's, who has ended it. */
+	end_epoch_at(record, n);
 	return n;
 }
 
@@ -120,8 +164,7 @@ static void give_back(const struct lanes *lanes, uint32_t lane)
 
 	/* Relaxed: B9' publishes it. */
 	atomic_store_explicit(&record->intent, 0, memory_order_relaxed);
-	/* B9' (release) pairs with B9. */
-	atomic_store_explicit(&record->owner, 0, memory_order_release);
+	disown(record);
 	set_hint(lanes, lane);
 }
 
@@ -214,12 +257,13 @@ void lane_settle(const struct lanes *lanes, uint32_t lane, uint64_t epoch)
 
 	/*
 	 * Settled by another: the lane may be another thread's by now, and the intent its. While it is
-	 * not, owner and intent are of one thread, since an owner changes only after that.
+	 * not, owner and intent are of one thread: end_found_epoch().
 	 */
 	if (atomic_load_explicit(&record->settled, memory_order_acquire) >= epoch)
 		return;
 	word = word_under_way(lanes, intent, &seen);
-	if (word)
+	/* Of nobody's lane no claim is under way, and no word is ever OWNED by nobody. */
+	if (word && (owner & WORD_ID_MASK) != MEMPOOL_HOLDER_NONE)
 		replace(word, seen,
 			word_claimed(seen, lane << WORD_LANE_SHIFT | (owner & WORD_ID_MASK)));
 	settle_up_to(record, epoch);

@@ -88,7 +88,8 @@ bool lane_is_settled(const struct lanes *lanes, uint64_t word);
  * lane_take() - a lane for the calling thread of @holder
  * @start: where in the list to look first; moved
  *
- * Wait-free: some hints are tried. Crash: the lane is the dead one's, and reaped with it.
+ * The epoch that it is found in is ended by that.
+ * Lock-free: some hints are tried. Crash: the lane is the dead one's, and reaped with it.
  * Return: the lane; LANE_NONE there is none, or it is not to be had now.
  */
 uint32_t lane_take(const struct lanes *lanes, uint32_t holder, uint32_t *start);

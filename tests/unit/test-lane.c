@@ -180,6 +180,43 @@ START_TEST(test_lane_settled_meanwhile_helps_nobody)
 }
 END_TEST
 
+/*
+ * As before, but the helper ended an epoch that began after the owner had left: settling that lags
+ * behind it. The next thread takes the lane all the same, and begins a claim.
+ */
+START_TEST(test_lane_moved_after_its_end_helps_nobody)
+{
+	uint32_t lane = take(ME);
+	uint64_t n, seen;
+
+	lane_end(lanes, lane);
+	n = lane_move(lanes, lane);
+	start = lane / 64;
+	ck_assert_uint_eq(take(OTHER), lane);
+	seen = free_for(lane, 3);
+	begin_claim(lane, 3);
+	lane_settle(lanes, lane, n);
+	ck_assert_uint_eq(word(3), seen);
+	/* And it is helped itself, by whom reads its name. */
+	ck_assert_int_eq(lane_revoke(lanes, seen), 0);
+	ck_assert_uint_eq(word(3), owned(lane, OTHER));
+}
+END_TEST
+
+/* A helper that has read the lane as nobody's finishes no claim: no word is ever OWNED by nobody. */
+START_TEST(test_lane_of_nobody_has_no_claim_to_finish)
+{
+	uint32_t lane = take(ME);
+	uint64_t seen = free_for(lane, 3);
+
+	begin_claim(lane, 3);
+	atomic_store(&lanes->records[lane].owner, 0);
+	ck_assert_int_eq(lane_revoke(lanes, seen), 0);
+	ck_assert_uint_eq(word(3), seen);
+	ck_assert(lane_is_settled(lanes, seen));
+}
+END_TEST
+
 START_TEST(test_lane_of_the_dead_is_reaped)
 {
 	uint32_t lane = take(ME), living = take(OTHER);
@@ -273,8 +310,9 @@ START_TEST(test_lane_whose_epochs_are_used_up_begins_anew)
 	ck_assert(has_hint(3));
 	start = lane / 64;
 	ck_assert_uint_eq(take(OTHER), lane);
-	ck_assert_uint_eq(word_epoch(free_for(lane, 4)), 1);
-	ck_assert_uint_eq(atomic_load(&lanes->records[lane].epoch), last + 2);
+	/* The first epoch of the new life is ended by who takes it. */
+	ck_assert_uint_eq(word_epoch(free_for(lane, 4)), 2);
+	ck_assert_uint_eq(atomic_load(&lanes->records[lane].epoch), last + 3);
 	ck_assert(!lane_is_settled(lanes, word(4)));
 }
 END_TEST
@@ -467,7 +505,7 @@ START_TEST(test_lane_hostile_owner_that_is_no_holder_is_told)
 	begin_claim(lane, 3);
 	ck_assert_int_eq(audit_segment(segment, 0, NULL, NULL, &audit), 0);
 	ck_assert_uint_eq(audit.n_faults, 1);
-	atomic_store(&lanes->records[lane].settled, 1);
+	atomic_store(&lanes->records[lane].settled, 2);
 	ck_assert_int_eq(audit_segment(segment, 0, NULL, NULL, &audit), 0);
 	ck_assert_uint_eq(audit.n_faults, 2);
 }
@@ -482,6 +520,8 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_lane_revoke_finishes_the_claim_under_way);
 	tcase_add_test(tcase, test_lane_revoke_leaves_claims_of_other_incarnations_alone);
 	tcase_add_test(tcase, test_lane_settled_meanwhile_helps_nobody);
+	tcase_add_test(tcase, test_lane_moved_after_its_end_helps_nobody);
+	tcase_add_test(tcase, test_lane_of_nobody_has_no_claim_to_finish);
 	tcase_add_test(tcase, test_lane_of_the_dead_is_reaped);
 	tcase_add_test(tcase, test_lane_of_the_dead_keeps_no_claim_that_was_done);
 	tcase_add_test(tcase, test_lane_hint_that_was_lost_is_set_by_a_sweep);
