@@ -32,8 +32,13 @@ struct stamp {
 	uint64_t token;
 	uint64_t sequence;
 	uint64_t state;
-	uint64_t check;			/* of the three: one that was cut short does not fit */
+	uint64_t size;			/* that whoever stamped it might use: a client that checks
+					 * has less of a chunk than others */
+	uint64_t check;			/* of the four: one that was cut short does not fit */
 };
+
+/* And the sequence. */
+#define LEAST_SIZE (sizeof(struct stamp) + sizeof(uint64_t))
 
 /* What the table knows of a chunk: as which it must be found. */
 struct held {
@@ -91,7 +96,7 @@ static uint64_t pick(struct worker *worker, uint64_t n)
 
 static uint64_t check_of(const struct stamp *stamp)
 {
-	uint64_t mixed = stamp->token ^ stamp->sequence << 20 ^ stamp->state << 56;
+	uint64_t mixed = stamp->token ^ stamp->sequence << 20 ^ stamp->size << 40 ^ stamp->state << 56;
 
 	return storm_random(&mixed);
 }
@@ -111,6 +116,7 @@ static void stamp(struct held *held, enum state state)
 	there->token = token;
 	there->sequence = held->sequence;
 	there->state = state;
+	there->size = held->size;
 	there->check = check_of(there);
 	*tail_of(held) = held->sequence;
 }
@@ -195,8 +201,11 @@ static void check_arrived(struct worker *worker, struct held *held, enum state s
 	held->token = there->token;
 	held->sequence = there->sequence;
 	held->state = state;
+	if (there->check == check_of(there) && there->size >= LEAST_SIZE &&
+	    there->size <= held->size)
+		held->size = there->size;
 	if (there->check != check_of(there) || there->state != state ||
-	    *tail_of(held) != there->sequence ||
+	    there->size != held->size || *tail_of(held) != there->sequence ||
 	    length != length_of(there->sequence, held->size) ||
 	    (handle && !fits_note(handle, there->sequence)))
 		fault("came to %#llx with length %zu, it says %#llx, %llu, state %#llx, not %#x",
@@ -214,7 +223,7 @@ static struct held *held_new(void *chunk)
 
 	if (!held)
 		fault("out of memory");
-	if (size < (ssize_t)(sizeof(struct stamp) + sizeof(uint64_t)))
+	if (size < (ssize_t)LEAST_SIZE)
 		fault("usable size of a chunk of ours: %zd", size);
 	*held = (struct held){ .chunk = chunk, .size = (size_t)size };
 	return held;
@@ -265,7 +274,7 @@ static int64_t timeout(struct worker *worker)
 
 static void do_alloc(struct worker *worker)
 {
-	size_t size = 1 + pick(worker, pick(worker, 2) ? 64 : MAX_SIZE);
+	size_t size = LEAST_SIZE + pick(worker, pick(worker, 2) ? 64 : MAX_SIZE);
 	void *chunk = mempool_alloc(client, size);
 	struct held *held;
 
