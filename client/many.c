@@ -78,9 +78,6 @@ static ssize_t alloc_many(struct mempool_client *client, size_t size_bytes, void
 	harvest.magazine = &cache->magazines[rank];
 	if (likely(!cache->is_bounded))
 		claim_hints(&harvest);
-	/* The rest as single ones: they ask the words, larger pools, and count what is missing. */
-	if (likely(!cache->is_bounded))
-		claim_hints(&harvest);
 	trace_came_many(ret_chunks, harvest.n, site);
 	/* The rest as single ones: they ask the words, larger pools, and count what is missing. */
 	for (; harvest.n < n; harvest.n++) {
