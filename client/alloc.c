@@ -15,6 +15,7 @@
 #include "alloc.h"
 #include "bound.h"
 #include "cache.h"
+#include "checker.h"
 #include "locate.h"
 #include "share.h"
 #include "shm/clock.h"
@@ -238,14 +239,22 @@ static __attribute__((noinline)) void *alloc_again(struct mempool_client *client
 	return alloc_slowly(client, size, 1);
 }
 
-/* By one whose cache is not at hand, or whose chunks are counted or traced. */
-static __attribute__((noinline)) void *alloc_traced(struct mempool_client *client, size_t size,
-						    size_t alignment, const void *site)
+static int free_noted(struct mempool_client *client, const void *chunk);
+
+/* By one whose cache is not at hand, or whose chunks are counted, traced or checked. */
+static __attribute__((noinline)) void *alloc_noted(struct mempool_client *client, size_t size,
+						   size_t alignment, const void *site)
 {
 	void *chunk = alloc_slowly(client, size, alignment);
 
-	if (chunk)
-		trace_came(chunk, site);
+	if (!chunk || likely(!cache_current->is_watched))
+		return chunk;
+	if (client->checker && checker_allocated(cache_current, chunk, size) < 0) {
+		free_noted(client, chunk);
+		errno = EFAULT;
+		return NULL;
+	}
+	trace_came(chunk, site);
 	return chunk;
 }
 
@@ -263,7 +272,7 @@ static inline __attribute__((always_inline)) void *
 #endif
 alloc_from_here(struct mempool_client *client, size_t size)
 {
-	return alloc_traced(client, size, 1, CALL_SITE);
+	return alloc_noted(client, size, 1, CALL_SITE);
 }
 
 /* mempool_alloc(), inlined. @site: on whose behalf; NULL: it is mempool_alloc(). */
@@ -277,7 +286,7 @@ alloc_at(struct mempool_client *client, size_t size_bytes, const void *site)
 	uint64_t seen;
 
 	if (unlikely(cache_writer(cache) != client))
-		return site ? alloc_traced(client, size_bytes, 1, site)
+		return site ? alloc_noted(client, size_bytes, 1, site)
 			    : alloc_from_here(client, size_bytes);
 
 	/* Beyond the pools, first_fit leads to a magazine that has never anything in it. */
@@ -321,7 +330,7 @@ PUBLIC void *mempool_alloc_aligned(struct mempool_client *client, size_t size_by
 			errno = EINVAL;
 		return NULL;
 	}
-	return alloc_traced(client, size_bytes, alignment, CALL_SITE);
+	return alloc_noted(client, size_bytes, alignment, CALL_SITE);
 }
 
 /* One call of alloc_wait. */
@@ -418,7 +427,7 @@ static __attribute__((noinline)) int free_slowly(struct mempool_client *client,
 	pool = &cache->last->pool;
 
 	if (cache->checked)
-		r = pool_release_checked(pool, index, cache->holder);
+		r = checker_release(cache, index);
 	else
 		r = pool_release(pool, index, cache->holder, cache->seq_cst);
 	if (r == 0) {
@@ -430,15 +439,17 @@ static __attribute__((noinline)) int free_slowly(struct mempool_client *client,
 	return share_holds(client, word) ? share_drop(client, word_value(word)) : -EPERM;
 }
 
-/* By one whose cache is not at hand, or whose chunks are counted or traced. */
-static __attribute__((noinline)) int free_counted(struct mempool_client *client, const void *chunk)
+/* By one whose cache is not at hand, or whose chunks are counted, traced or checked. */
+static __attribute__((noinline)) int free_noted(struct mempool_client *client, const void *chunk)
 {
 	struct cache *cache = cache_get_quickly(client);
 	int r;
 
 	if (!cache)
 		return -errno;
-	r = free_slowly(client, chunk);
+	r = cache->checked ? checker_verify(cache, chunk, 0) : 0;
+	if (r == 0)
+		r = free_slowly(client, chunk);
 	if (r == 0 && cache->is_bounded)
 		bound_let_go(cache, &cache->last->pool);
 	return r;
@@ -453,7 +464,7 @@ PUBLIC_INLINE int mempool_free(struct mempool_client *client, const void *chunk)
 	uint64_t seen;
 
 	if (unlikely(cache_plain(cache) != client))
-		return free_counted(client, chunk);
+		return free_noted(client, chunk);
 	magazine = cache->last;
 	if (unlikely(pool_index(&magazine->pool,
 				(uintptr_t)chunk - (uintptr_t)magazine->pool.data,
@@ -502,7 +513,12 @@ PUBLIC ssize_t mempool_usable_size(struct mempool_client *client, const void *ch
 	bool is_shared;
 	int r = find_held(client, chunk, &pool, &entry, &is_shared);
 
-	return r < 0 ? r : (ssize_t)pool->chunk_size;
+	if (r < 0)
+		return r;
+	/* Relaxed: as in find_held(). */
+	return (ssize_t)checker_usable_size(
+		client, pool, (uint32_t)(entry - pool->entries),
+		atomic_load_explicit(&entry->word, memory_order_relaxed));
 }
 
 PUBLIC int mempool_chunk_set_tag(struct mempool_client *client, void *chunk, uint32_t tag)

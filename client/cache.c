@@ -244,8 +244,8 @@ static struct cache *cache_new(struct mempool_client *client)
 			 client->holder;
 	const struct pool *pools = client->segment->pools;
 	const struct pool *managers = segment_managers(client->segment);
-	struct mempool_client *plain =
-		client->bound.is_set || client->segment->modules ? CACHE_ORPHAN : client;
+	bool is_watched = client->segment->modules || client->checker;
+	struct mempool_client *plain = client->bound.is_set || is_watched ? CACHE_ORPHAN : client;
 	uint64_t n_indices = magazine_capacity(managers);
 	uint32_t n_yields = client->yields ? YIELD_MAX : 0;
 	size_t wiped_bytes;
@@ -278,7 +278,8 @@ static struct cache *cache_new(struct mempool_client *client)
 		.seq_cst = client->seq_cst,
 		.checked = client->checked,
 		.is_bounded = client->bound.is_set,
-		.frees_singly = client->checked || client->bound.is_set,
+		.singly = client->checked || client->bound.is_set,
+		.is_watched = is_watched,
 		.first_until_ns = INT64_MAX,
 		.again_until_ns = INT64_MAX,
 	};

@@ -23,8 +23,8 @@ static inline struct mempool_client *cache_client(const struct cache *cache)
 	return atomic_load_explicit(&cache->client, memory_order_relaxed);
 }
 
-/* The same, where nothing is to be counted or traced: so a bound and a trace cost nothing where there
- * is none. */
+/* The same, where nothing is to be counted, traced or checked: so that costs nothing where it is not
+ * asked for. */
 static inline struct mempool_client *cache_plain(const struct cache *cache)
 {
 	/* Relaxed: as cache_client(). */

@@ -15,6 +15,7 @@
 #include "bound.h"
 #include "build_config.h"
 #include "cache.h"
+#include "checker.h"
 #include "ends.h"
 #include "error.h"
 #include "own.h"
@@ -114,7 +115,7 @@ int client_new_as(enum mempool_role role, uint64_t reserves, struct segment *seg
 		.reserves = reserves,
 		/* A spectator stores nothing, and is to be interrupted by nobody's barrier. */
 		.seq_cst = role != MEMPOOL_ROLE_SPECTATOR && !barrier_register(),
-		.checked = flags & MEMPOOL_CLIENT_DEBUG,
+		.checked = flags & (MEMPOOL_CLIENT_DEBUG | MEMPOOL_CLIENT_DEBUG_ABORT),
 		.restarts = flags & MEMPOOL_CLIENT_RESTART,
 		.tells_timeout = flags & MEMPOOL_CLIENT_TIMEDOUT,
 		.fallback = segment->config.fallback,
@@ -135,6 +136,9 @@ int client_new_as(enum mempool_role role, uint64_t reserves, struct segment *seg
 		r = share_init(client);
 	if (r == 0)
 		r = cache_register(client);
+	/* Others write to no chunk. */
+	if (r == 0 && client->checked && role == MEMPOOL_ROLE_MEMBER)
+		r = checker_new(client, flags & MEMPOOL_CLIENT_DEBUG_ABORT);
 	if (r < 0) {
 		share_deinit(client);
 		reap_deinit(&client->reap);
@@ -173,6 +177,7 @@ void client_unref(struct mempool_client *client)
 		client->segment->memory.base = NULL;
 	share_deinit(client);
 	own_deinit(client);
+	checker_free(client);
 	if (!client_is_forked(client))
 		bound_deinit(client);
 	reap_deinit(&client->reap);
@@ -443,6 +448,7 @@ static int attach(struct connection *connection, const struct mempool_msg_welcom
 		return -EOPNOTSUPP;
 	}
 	bound_init(client, &(struct holder_bound){ welcome->max_chunks, welcome->max_bytes });
+	checker_use_asan(client);
 	client->lock_fd = packet_take(passed, MEMPOOL_PASSED_LOCK);
 	client->connection = *connection;
 	client->connection.holder = welcome->holder;
@@ -527,7 +533,7 @@ static int open_once(struct connection *connection, const struct mempool_client_
 
 #define ALL_FLAGS                                                                                  \
 	(MEMPOOL_CLIENT_DEBUG | MEMPOOL_CLIENT_READ_ONLY | MEMPOOL_CLIENT_RESTART |                \
-	 MEMPOOL_CLIENT_TIMEDOUT)
+	 MEMPOOL_CLIENT_TIMEDOUT | MEMPOOL_CLIENT_DEBUG_ABORT)
 
 /* The struct as it was before it had spin_ns. */
 #define OPTIONS_SIZE_0 offsetof(struct mempool_client_options, spin_ns)

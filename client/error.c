@@ -30,6 +30,7 @@ static const struct {
 	{ ECANCELED, "another thread has ended the wait" },
 	{ ECHILD, "the client was opened before a fork" },
 	{ EDQUOT, "the client holds as much as it may, or its user has as many clients as one may have" },
+	{ EFAULT, "a write beyond the chunk, or to it after it was freed, was found" },
 	{ EINTR, "a signal handler ran during the wait" },
 	{ EINVAL, "an argument is wrong" },
 	{ EMFILE, "this process may open no more descriptors" },
@@ -96,6 +97,11 @@ void error_explain(int error, const char *socket_path)
 PUBLIC const char *mempool_strerror(int error)
 {
 	return meaning_of(error);
+}
+
+const char *error_reason(void)
+{
+	return last_reason;
 }
 
 PUBLIC const char *mempool_client_error(void)

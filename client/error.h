@@ -22,4 +22,7 @@ void error_take(const char *reason, size_t size);
  */
 void error_explain(int error, const char *socket_path);
 
+/* What was said last. */
+const char *error_reason(void);
+
 #endif

@@ -11,11 +11,12 @@
  */
 #include <errno.h>
 
+#include "arrive.h"
 #include "bound.h"
 #include "cache.h"
+#include "checker.h"
 #include "locate.h"
 #include "share.h"
-#include "trace.h"
 
 static inline int give(struct cache *cache, struct mempool_client *client, void *chunk,
 		       size_t length, uint64_t *ret_handle)
@@ -56,7 +57,7 @@ static inline int give(struct cache *cache, struct mempool_client *client, void 
 	return 0;
 }
 
-/* By one whose cache is not at hand, or whose chunks are counted or traced. */
+/* By one whose cache is not at hand, or whose chunks are counted, traced or checked. */
 static __attribute__((noinline)) int give_slowly(struct mempool_client *client, void *chunk,
 						  size_t length, uint64_t *ret_handle)
 {
@@ -65,6 +66,9 @@ static __attribute__((noinline)) int give_slowly(struct mempool_client *client, 
 
 	if (!cache)
 		return -errno;
+	r = cache->checked ? checker_verify(cache, chunk, length) : 0;
+	if (r < 0)
+		return r;
 	if (!cache->is_bounded)
 		return give(cache, client, chunk, length, ret_handle);
 	r = bound_prepare_give(cache);
@@ -156,7 +160,7 @@ static inline int take(struct cache *cache, struct mempool_client *client, uint6
 	return 0;
 }
 
-/* By one whose cache is not at hand, or whose chunks are counted or traced. */
+/* By one whose cache is not at hand, or whose chunks are counted, traced or checked. */
 static __attribute__((noinline)) int take_slowly(struct mempool_client *client, uint64_t handle,
 						 void **ret_chunk, size_t *ret_length,
 						 const void *site)
@@ -168,7 +172,7 @@ static __attribute__((noinline)) int take_slowly(struct mempool_client *client, 
 		return -errno;
 	r = take(cache, client, handle, ret_chunk, ret_length, cache->is_bounded);
 	if (r == 0)
-		trace_came(*ret_chunk, site);
+		arrive(*ret_chunk, site);
 	return r;
 }
 

@@ -76,7 +76,7 @@ static ssize_t alloc_many(struct mempool_client *client, size_t size_bytes, void
 		return rank;
 
 	harvest.magazine = &cache->magazines[rank];
-	if (likely(!cache->is_bounded))
+	if (likely(!cache->singly))
 		claim_hints(&harvest);
 	trace_came_many(ret_chunks, harvest.n, site);
 	/* The rest as single ones: they ask the words, larger pools, and count what is missing. */
@@ -141,7 +141,7 @@ PUBLIC ssize_t mempool_free_many(struct mempool_client *client, void *const *chu
 		uint32_t index;
 
 		if (pool_index(pool, (uintptr_t)chunks[i] - (uintptr_t)pool->data, &index) < 0 ||
-		    cache->frees_singly ||
+		    cache->singly ||
 		    pool_release(pool, index, cache->holder, cache->seq_cst) < 0) {
 			/* Another pool, shared, or a mistake; nobody waits for it with our hints. */
 			push_leaf(&leaf);

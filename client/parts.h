@@ -131,7 +131,8 @@ struct cache {
 	/* From here on it is wiped there (process.h): nobody's cache, with nothing in it. */
 	_Atomic(struct mempool_client *) client;	/* CACHE_ORPHAN: closed */
 	_Atomic(struct mempool_client *) plain;	/* the same; CACHE_ORPHAN where what is held is
-						 * counted or traced (bound.h, trace.h) */
+						 * counted, traced or checked (bound.h, trace.h,
+						 * checker.h) */
 	_Atomic(struct mempool_client *) writer; /* the same; CACHE_ORPHAN of a reader, too */
 	uint32_t holder;		/* copies of the client's, at hand */
 	uint32_t owned;			/* the low half of a word that says OWNED(holder) */
@@ -139,7 +140,8 @@ struct cache {
 	bool seq_cst;
 	bool checked;
 	bool is_bounded;
-	bool frees_singly;		/* of many, each as a call of its own */
+	bool singly;			/* of many, each as a call of its own */
+	bool is_watched;		/* chunks that come are traced, or checked */
 	uint16_t first_fit[64];		/* by bits of size - 1: bytes from here to the magazine */
 	/* Of alloc_wait(), else INT64_MAX: when to stop the first scan of a pool, and further ones. */
 	int64_t first_until_ns;
@@ -165,7 +167,7 @@ struct mempool_client {
 	uint32_t n_claimable;		/* of them we allocate from, by rank the first ones */
 	uint64_t reserves;		/* a bit per pool: reserves that we may have chunks of */
 	bool seq_cst;			/* no membarrier: stores order themselves */
-	bool checked;			/* MEMPOOL_CLIENT_DEBUG */
+	bool checked;			/* MEMPOOL_CLIENT_DEBUG: frees are swaps */
 	bool restarts;			/* MEMPOOL_CLIENT_RESTART */
 	int64_t spin_ns;		/* before a wait for messages or room sleeps */
 	bool tells_timeout;		/* MEMPOOL_CLIENT_TIMEDOUT */
@@ -185,6 +187,7 @@ struct mempool_client {
 	_Atomic uint32_t *references;	/* by manager; see share.h */
 	_Atomic uint64_t *_Atomic own;	/* the same; see own.h */
 	struct reap reap;		/* for close, so that it needs no memory then */
+	struct checker *checker;	/* of a member that is checked; else NULL; see checker.h */
 	struct bound bound;		/* the rest of it under the lock of the process */
 	uint64_t n_held;		/* of threads that have ended; under the lock of the process */
 	struct cache *caches;		/* the same, as are the links */

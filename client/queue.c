@@ -14,8 +14,10 @@
 #include <stdalign.h>
 #include <stdlib.h>
 
+#include "arrive.h"
 #include "bound.h"
 #include "cache.h"
+#include "checker.h"
 #include "client.h"
 #include "ends.h"
 #include "info.h"
@@ -134,6 +136,8 @@ static __attribute__((noinline)) void unseal(struct cache *cache, const void *ch
 	stamp_void(pool, ref.index);
 	atomic_store_explicit(word, owned, memory_order_release);
 	trace_kept(cache, ref, owned);
+	if (cache->checked)
+		checker_kept(cache, ref, owned);
 }
 
 static inline __attribute__((always_inline)) int
@@ -175,7 +179,7 @@ static inline struct mempool_client *receiver_in(const struct mempool_queue *que
 
 /*
  * Whether there is nothing else to do in a send: the cache is that of the handle's sender, which is
- * not bounded, it is no pipe, and no stamps are kept.
+ * not bounded, traced or checked, it is no pipe, and no stamps are kept.
  */
 static inline bool is_plain(const struct mempool_queue *queue, const struct cache *cache)
 {
@@ -188,13 +192,16 @@ send_plainly(struct mempool_queue *queue, struct cache *cache, void *chunk, size
 	return seal_and_push(queue, cache, chunk, length, false);
 }
 
-/* Where it is not plain, perhaps: stamped, and counted. */
+/* Where it is not plain, perhaps: stamped, counted, and checked. */
 static __attribute__((noinline)) int send_noted(struct mempool_queue *queue, struct cache *cache,
 						void *chunk, size_t length)
 {
-	int r = queue->queue.has_stamps ? seal_and_push(queue, cache, chunk, length, true)
-					: seal_and_push(queue, cache, chunk, length, false);
+	int r = cache->checked ? checker_verify(cache, chunk, length) : 0;
 
+	if (r < 0)
+		return r;
+	r = queue->queue.has_stamps ? seal_and_push(queue, cache, chunk, length, true)
+				    : seal_and_push(queue, cache, chunk, length, false);
 	if (r == 0 && cache->is_bounded)
 		bound_let_go(cache, &cache->last->pool);
 	return r;
@@ -420,7 +427,7 @@ static __attribute__((noinline)) struct cache *find_sender(struct mempool_queue 
 	return cache;
 }
 
-/* Whether a call goes on with cache_current: not the first, no pipe, nothing is counted or traced. */
+/* Whether a call goes on with cache_current: not the first, no pipe, nothing is counted, traced or checked. */
 static inline bool receives_plainly(const struct mempool_queue *queue)
 {
 	return likely(queue != NULL) && cache_plain(cache_current) == receiver_in(queue);
@@ -592,7 +599,7 @@ static inline ssize_t receive_many(struct mempool_queue *queue, struct cache *ca
 	return r < 0 ? r : (ssize_t)job.n_done;
 }
 
-/* By one whose cache is not at hand, or whose chunks are counted or traced; or the first one. */
+/* By one whose cache is not at hand, or whose chunks are counted, traced or checked; or the first one. */
 static __attribute__((noinline)) ssize_t receive_many_slowly(struct mempool_queue *queue,
 							     void **ret_chunks,
 							     size_t *ret_lengths, size_t n,
@@ -604,7 +611,7 @@ static __attribute__((noinline)) ssize_t receive_many_slowly(struct mempool_queu
 				   : -errno;
 
 	if (n_received > 0)
-		trace_came_many(ret_chunks, (size_t)n_received, site);
+		arrive_many(ret_chunks, (size_t)n_received, site);
 	return n_received;
 }
 
@@ -618,7 +625,7 @@ PUBLIC ssize_t mempool_queue_receive_many(struct mempool_queue *queue, void **re
 }
 
 /* All that is not a message for which there is room, sent by one whose cache is at hand, not the
- * first, and neither counted nor traced. @was_full: it was tried once. */
+ * first, and not counted, traced or checked. @was_full: it was tried once. */
 static __attribute__((noinline)) int send_slowly(struct mempool_queue *queue, void *chunk,
 						 size_t length, int64_t timeout_ns, bool was_full)
 {
@@ -685,7 +692,7 @@ PUBLIC int mempool_queue_send_evict(struct mempool_queue *queue, void *chunk, si
 		return -EINVAL;
 	r = send_or_evict(queue, cache, chunk, length, ret_oldest, ret_oldest_length);
 	if (*ret_oldest)
-		trace_came(*ret_oldest, CALL_SITE);
+		arrive(*ret_oldest, CALL_SITE);
 	if (r == 0)
 		wake(queue, &queue->queue.ring->filled);
 	else if (*ret_oldest)
@@ -695,7 +702,7 @@ PUBLIC int mempool_queue_send_evict(struct mempool_queue *queue, void *chunk, si
 }
 
 /* All that is not a message that is there, received by one whose cache is at hand, not the first, and
- * neither counted nor traced. @was_empty: it was tried once. */
+ * not counted, traced or checked. @was_empty: it was tried once. */
 static __attribute__((noinline)) int receive_slowly(struct mempool_queue *queue, void **ret_chunk,
 						    size_t *ret_length, int64_t timeout_ns,
 						    bool was_empty, const void *site)
@@ -713,7 +720,7 @@ static __attribute__((noinline)) int receive_slowly(struct mempool_queue *queue,
 	if (r == -EAGAIN)
 		r = wait_to_receive(queue, cache, ret_chunk, ret_length, timeout_ns);
 	if (r == 0)
-		trace_came(*ret_chunk, site);
+		arrive(*ret_chunk, site);
 	return r;
 }
 

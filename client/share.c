@@ -7,12 +7,13 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include "arrive.h"
 #include "bound.h"
 #include "cache.h"
+#include "checker.h"
 #include "locate.h"
 #include "shm/chunk_manager.h"
 #include "shm/fence.h"
-#include "trace.h"
 
 #define BUSY (UINT32_C(1) << 31)
 #define BUSY_YIELDS 16
@@ -203,17 +204,14 @@ int share_owned(struct cache *cache, struct chunk_ref chunk, size_t length, uint
 	return share_refuse(client, *word);
 }
 
-PUBLIC int mempool_share(struct mempool_client *client, void *chunk, size_t length,
-			 uint64_t *ret_handle)
+static inline int share(struct cache *cache, void *chunk, size_t length, uint64_t *ret_handle)
 {
-	struct cache *cache = cache_get_writer_quickly(client);
+	struct mempool_client *client = cache_client(cache);
 	const struct pool *pool;
 	uint32_t index;
 	uint64_t word;
 	int r;
 
-	if (!cache)
-		return -errno;
 	if (!ret_handle)
 		return -EINVAL;
 	r = cache_locate(cache, chunk, &index);
@@ -236,6 +234,27 @@ PUBLIC int mempool_share(struct mempool_client *client, void *chunk, size_t leng
 	if (r == 0)
 		*ret_handle = handle_make(word_generation(word), pool->id, index);
 	return r;
+}
+
+/* By one whose cache is not at hand, or whose chunks are counted, traced or checked. */
+static __attribute__((noinline)) int share_slowly(struct mempool_client *client, void *chunk,
+						  size_t length, uint64_t *ret_handle)
+{
+	struct cache *cache = cache_get_writer_quickly(client);
+	int r;
+
+	if (!cache)
+		return -errno;
+	r = cache->checked ? checker_verify_shared(cache, chunk, length) : 0;
+	return r < 0 ? r : share(cache, chunk, length, ret_handle);
+}
+
+PUBLIC int mempool_share(struct mempool_client *client, void *chunk, size_t length,
+			 uint64_t *ret_handle)
+{
+	if (unlikely(cache_writer(cache_current) != client))
+		return share_slowly(client, chunk, length, ret_handle);
+	return share(cache_current, chunk, length, ret_handle);
 }
 
 /* Of a handle that leads to no shared chunk: it comes too late, or none of its pool ever is shared. */
@@ -307,7 +326,7 @@ static int acquire_counted(struct cache *cache, uint64_t handle, const void **re
 	return r;
 }
 
-/* By one whose cache is not at hand, or whose chunks are counted or traced. */
+/* By one whose cache is not at hand, or whose chunks are counted, traced or checked. */
 static __attribute__((noinline)) int acquire_slowly(struct mempool_client *client, uint64_t handle,
 						    const void **ret_chunk, size_t *ret_length,
 						    const void *site)
@@ -320,7 +339,7 @@ static __attribute__((noinline)) int acquire_slowly(struct mempool_client *clien
 	r = cache->is_bounded ? acquire_counted(cache, handle, ret_chunk, ret_length)
 			      : acquire(client, handle, ret_chunk, ret_length);
 	if (r == 0)
-		trace_came(*ret_chunk, site);
+		arrive(*ret_chunk, site);
 	return r;
 }
 
@@ -352,16 +371,15 @@ int share_take_back(struct mempool_client *client, struct chunk_ref chunk, uint3
 	return r;
 }
 
-PUBLIC int mempool_unshare(struct mempool_client *client, const void *chunk, void **ret_chunk)
+static inline __attribute__((always_inline)) int
+have_alone(struct cache *cache, const void *chunk, void **ret_chunk, const void *site)
 {
-	struct cache *cache = cache_get_writer_quickly(client);
+	struct mempool_client *client = cache_client(cache);
 	const struct pool *pool;
 	uint32_t index;
 	uint64_t word;
 	int r;
 
-	if (!cache)
-		return -errno;
 	if (!ret_chunk)
 		return -EINVAL;
 	r = cache_locate(cache, chunk, &index);
@@ -381,10 +399,31 @@ PUBLIC int mempool_unshare(struct mempool_client *client, const void *chunk, voi
 		 * of our own more.
 		 */
 		fence_release();
-		trace_came(chunk, CALL_SITE);
+		arrive(chunk, site);
 	}
 	*ret_chunk = pool_chunk(pool, index);
 	return 0;
+}
+
+/* By one whose cache is not at hand, or whose chunks are counted, traced or checked. */
+static __attribute__((noinline)) int unshare_slowly(struct mempool_client *client,
+						    const void *chunk, void **ret_chunk,
+						    const void *site)
+{
+	struct cache *cache = cache_get_writer_quickly(client);
+	int r;
+
+	if (!cache)
+		return -errno;
+	r = cache->checked ? checker_verify(cache, chunk, 0) : 0;
+	return r < 0 ? r : have_alone(cache, chunk, ret_chunk, site);
+}
+
+PUBLIC int mempool_unshare(struct mempool_client *client, const void *chunk, void **ret_chunk)
+{
+	if (unlikely(cache_writer(cache_current) != client))
+		return unshare_slowly(client, chunk, ret_chunk, CALL_SITE);
+	return have_alone(cache_current, chunk, ret_chunk, CALL_SITE);
 }
 
 PUBLIC int mempool_chunk_is_exclusive(struct mempool_client *client, const void *chunk)

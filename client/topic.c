@@ -13,8 +13,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "arrive.h"
 #include "bound.h"
 #include "cache.h"
+#include "checker.h"
 #include "client.h"
 #include "ends.h"
 #include "hold.h"
@@ -27,7 +29,6 @@
 #include "shm/queue.h"
 #include "shm/stamp.h"
 #include "shm/topic.h"
-#include "trace.h"
 #include "wait.h"
 
 struct mempool_topic {
@@ -48,7 +49,7 @@ struct mempool_subscriber {
 	uint64_t n_missed_in_all;	/* and told */
 	uint64_t n_wakes_seen;		/* by its waits; see wait.h */
 	uint64_t flags;			/* MEMPOOL_SUBSCRIBE_NEWEST or _OTHERS */
-	bool peeks_plainly;		/* no flags, and no stamps */
+	bool peeks_plainly;		/* no flags, no stamps, and no checker */
 	uint64_t sent_ns;		/* of what was peeked or copied last; 0: nobody knows */
 	struct poller_look messages;	/* what it may wait for */
 	struct poller_look *peeks;	/* the same, for a spectator, whose descriptor is a timer; NULL:
@@ -199,7 +200,8 @@ static inline __attribute__((always_inline)) int publish(struct mempool_topic *t
 	return 0;
 }
 
-/* By one whose cache is not at hand, or that is bounded; or where stamps are kept. */
+/* By one whose cache is not at hand, or whose chunks are counted, traced or checked; or where stamps are
+ * kept. */
 static __attribute__((noinline)) int publish_slowly(struct mempool_topic *topic, void *chunk,
 						    size_t length)
 {
@@ -208,6 +210,9 @@ static __attribute__((noinline)) int publish_slowly(struct mempool_topic *topic,
 
 	if (!cache)
 		return -errno;
+	r = cache->checked ? checker_verify(cache, chunk, length) : 0;
+	if (r < 0)
+		return r;
 	r = topic_has_stamps(&topic->topic) ? publish(topic, cache, chunk, length, true)
 					    : publish(topic, cache, chunk, length, false);
 	if (r == 0 && cache->is_bounded)
@@ -292,7 +297,8 @@ static int subscribe(struct mempool_topic *topic, const struct mempool_subscribe
 		.topic = topic->topic,
 		.cursor = first_of(&topic->topic, options),
 		.flags = options->flags,
-		.peeks_plainly = options->flags == 0 && !topic_has_stamps(&topic->topic),
+		.peeks_plainly = options->flags == 0 && !topic_has_stamps(&topic->topic) &&
+				 !topic->client->checker,
 	};
 	be_seen(subscriber);
 	poller_look_init(&subscriber->messages, topic->topic.ring_index,
@@ -497,7 +503,7 @@ next(struct mempool_subscriber *subscriber, struct cache *counting, const void *
 	return 0;
 }
 
-/* By one whose cache is not at hand, or whose chunks are counted or traced. */
+/* By one whose cache is not at hand, or whose chunks are counted, traced or checked. */
 static __attribute__((noinline)) int next_slowly(struct mempool_subscriber *subscriber,
 						 const void **ret_chunk, size_t *ret_length,
 						 uint64_t *ret_missed, int64_t timeout_ns,
@@ -511,7 +517,7 @@ static __attribute__((noinline)) int next_slowly(struct mempool_subscriber *subs
 	r = next(subscriber, cache->is_bounded ? cache : NULL, ret_chunk, ret_length, ret_missed,
 		 timeout_ns);
 	if (r == 0)
-		trace_came(*ret_chunk, site);
+		arrive(*ret_chunk, site);
 	return r;
 }
 
@@ -562,6 +568,8 @@ static __attribute__((noinline)) int peek_not_plainly(struct mempool_subscriber 
 	int r = subscriber->flags ? peek_of_some(subscriber) : peek_at_cursor(subscriber);
 
 	subscriber->sent_ns = 0;
+	if (subscriber->client->checker)
+		checker_peeked(subscriber->client);
 	if (r == 0 && topic_has_stamps(&subscriber->topic))
 		subscriber->sent_ns = stamp_sent_ns(
 			&subscriber->client->segment->pools[chunk->pool], chunk->index);

@@ -47,6 +47,9 @@
  *            where it is; only what this process frees, sends or publishes, or others take of what
  *            it gave, makes room. This library keeps it: lock-free, but of threads that are at the bound,
  *            or are short of what others of the process have to spare, which take a lock.
+ *   Guards:  with MEMPOOL_CLIENT_DEBUG a call that allocates, frees or hands over may say -EFAULT: a
+ *            write was found, beyond the chunk, or to it after it was freed, and the call has done
+ *            nothing. mempool_client_error() says which. It is told once: the next call goes on.
  *   Role:    a function that a client's role does not allow says -EACCES, before it looks at
  *            anything else: mempool_client_role().
  *   Daemon:  may stop, crash and start again; open clients go on without it.
@@ -77,8 +80,10 @@ enum mempool_role {
  * read without a compiler.
  */
 
-/* Check every free with a compare-and-swap, so that two threads that free one chunk at the
- * same time are told apart (-EPERM for one of them). Costs some nanoseconds a free. */
+/* For development: find writes beyond the bytes that were asked for, and to a chunk that was freed.
+ * The call that finds one says -EFAULT, and mempool_client_error() says more: see mempool_client_open(3).
+ * Of two threads that free one chunk at the same time one is told -EPERM. Costs some hundred
+ * nanoseconds for a chunk of 4 KiB. */
 #define MEMPOOL_CLIENT_DEBUG 1
 
 /* Be a reader, where the daemon would let it be a member: against mistakes. A write to a message
@@ -93,6 +98,9 @@ enum mempool_role {
  * that it ended before its time, in a segment that is retired. */
 #define MEMPOOL_CLIENT_TIMEDOUT 8
 
+/* As MEMPOOL_CLIENT_DEBUG; what is found is printed to standard error, and ends the program (SIGABRT). */
+#define MEMPOOL_CLIENT_DEBUG_ABORT 16
+
 /* Options of mempool_client_open(). Zero what you do not set. */
 struct mempool_client_options {
 	size_t size;		 /* sizeof this struct, for later growth; 0 is -EINVAL */
@@ -101,7 +109,8 @@ struct mempool_client_options {
 	const char *name;	 /* shown by mempoolctl, [A-Za-z0-9._:@-]{1,31};
 				  * NULL: the program's name */
 	int64_t timeout_ns;	 /* to wait for the daemon: 0 try once, negative for ever */
-	uint64_t flags;		 /* MEMPOOL_CLIENT_DEBUG, ..._READ_ONLY, ..._RESTART, ..._TIMEDOUT */
+	uint64_t flags;		 /* MEMPOOL_CLIENT_DEBUG, ..._DEBUG_ABORT, ..._READ_ONLY, ..._RESTART,
+				  * ..._TIMEDOUT */
 	int64_t spin_ns;	 /* so long a wait for messages or room looks again and again before
 				  * it sleeps, and keeps a processor busy: for microseconds less
 				  * until it goes on. 0: it sleeps at once */
@@ -156,16 +165,17 @@ int mempool_client_open(const struct mempool_client_options *options,
 			struct mempool_client **ret_client);
 
 /**
- * mempool_client_error() - why mempool_client_open() failed, for a person
+ * mempool_client_error() - why mempool_client_open() failed, or what a guard has found, for a person
  *
  * What the daemon said when it refused, such as "there is no segment 'defualt'; did you mean
- * 'default'?"; or what the library found itself. Printable ASCII, up to 240 characters, and no end of
- * a line.
+ * 'default'?"; or what the library found itself. Of a call that says -EFAULT: which chunk, its handle,
+ * which client's, the first byte that was written to and what it says; where the segment keeps traces, the
+ * call that the chunk came by. Printable ASCII, up to 240 characters, and no end of a line.
  *
  * Threads: any; each has its own.
  * Return:  a string of the library, never freed by the caller. It is good until this thread opens a
- *	    client again, or ends. Empty, where its last mempool_client_open() succeeded, or there
- *	    was none. Never NULL.
+ *	    client again, a call of it finds a write, or it ends. Empty, where its last
+ *	    mempool_client_open() succeeded, or there was none, and nothing was found since. Never NULL.
  */
 const char *mempool_client_error(void);
 
@@ -385,6 +395,7 @@ const char *mempool_strerror(int error);
  *	EINVAL		size 0, or no client
  *	ECHILD		forked child
  *	EACCES		a reader, or a spectator
+ *	EFAULT		with MEMPOOL_CLIENT_DEBUG: a write to the chunk after it was freed; it is free
  *	ENOMEM		first call of this thread, and no private memory for its cache
  */
 void *mempool_alloc(struct mempool_client *client, size_t size_bytes);
@@ -431,6 +442,7 @@ void *mempool_alloc_wait(struct mempool_client *client, size_t size_bytes,
  * Crash:   killed inside, the chunk is held (and reaped) or free.
  * Return:  0;
  *	-EPERM	not held by this client: freed already, given away, another's
+ *	-EFAULT	with MEMPOOL_CLIENT_DEBUG: a write beyond it; it is still held
  *	-EINVAL	not the start of a chunk, or NULL
  *	-ECHILD	forked child
  *	-EACCES	a spectator, which holds nothing
@@ -449,7 +461,7 @@ int mempool_free(struct mempool_client *client, const void *chunk);
  * Return:  how many were taken, the first ones of @ret_chunks: fewer than @n if then every
  *	    chunk that fits was held, or the client was at its bound; if it was at once, -EAGAIN
  *	    or -EDQUOT. -EINVAL size 0 or NULL;
- *	    -EMSGSIZE, -ECHILD, -EACCES, -ENOMEM as mempool_alloc().
+ *	    -EMSGSIZE, -ECHILD, -EACCES, -ENOMEM, -EFAULT as mempool_alloc().
  */
 ssize_t mempool_alloc_many(struct mempool_client *client, size_t size_bytes,
 			   void **ret_chunks, size_t n);
@@ -467,7 +479,7 @@ ssize_t mempool_alloc_many(struct mempool_client *client, size_t size_bytes,
  * Crash:   killed inside, each chunk is free, or is freed by the reaper.
  * Return:  0; -EAGAIN then every chunk that fits was held; -EDQUOT so many are more than the
  *	    client may hold; -EINVAL size 0 or NULL; -EMSGSIZE,
- *	    -ECHILD, -ENOMEM, -EACCES as mempool_alloc().
+ *	    -ECHILD, -ENOMEM, -EACCES, -EFAULT as mempool_alloc().
  */
 int mempool_alloc_all(struct mempool_client *client, size_t size_bytes, void **ret_chunks,
 		      size_t n);
@@ -486,6 +498,7 @@ ssize_t mempool_free_many(struct mempool_client *client, void *const *chunks, si
 /**
  * mempool_usable_size() - how many bytes a chunk holds, and its holder may write
  *
+ * With MEMPOOL_CLIENT_DEBUG as many as were asked for.
  * Threads: any. Wait-free.
  * Return:  bytes, at least what was asked for; -EINVAL not the start of a chunk; -EPERM not
  *	    held by this client; -ECHILD; -EACCES a spectator.
@@ -527,7 +540,7 @@ int mempool_chunk_tag(struct mempool_client *client, const void *chunk, uint32_t
  * Crash:   killed inside, the chunk is held or given, and the reaper frees it.
  * Return:  0; -EPERM, -EINVAL, -ECHILD as mempool_free(); -EMSGSIZE length too large; -EBUSY
  *	    the chunk is shared; -EACCES a reader, or a spectator; -ENOMEM of a client with a
- *	    bound, which notes what it gives.
+ *	    bound, which notes what it gives; -EFAULT with MEMPOOL_CLIENT_DEBUG: a write beyond it.
  */
 int mempool_give(struct mempool_client *client, void *chunk, size_t length,
 		 uint64_t *ret_handle);
@@ -562,7 +575,7 @@ int mempool_take(struct mempool_client *client, uint64_t handle, void **ret_chun
  * Return:  0; -EPERM, -EINVAL, -ECHILD as mempool_free(); -EMSGSIZE length too large; -EAGAIN all
  *	    other chunks are shared, and threads share one at the same time: try again;
  *	    -EOVERFLOW; -EOPNOTSUPP its pool does not share (MEMPOOL_POOL_EXCLUSIVE); -EACCES a
- *	    reader, or a spectator.
+ *	    reader, or a spectator; -EFAULT as mempool_give().
  */
 int mempool_share(struct mempool_client *client, void *chunk, size_t length,
 		  uint64_t *ret_handle);
@@ -596,7 +609,8 @@ int mempool_acquire(struct mempool_client *client, uint64_t handle, const void *
  *	    thread of this one that acquires the same chunk waits for some instructions.
  * Crash:   killed inside, the chunk is shared, or the reaper frees it.
  * Return:  0; -EBUSY others held it, too, at a moment during the call: it is held as before; -EPERM,
- *	    -EINVAL, -ECHILD as mempool_free(); -EACCES a reader, or a spectator.
+ *	    -EINVAL, -ECHILD as mempool_free(); -EACCES a reader, or a spectator; -EFAULT as
+ *	    mempool_give().
  */
 int mempool_unshare(struct mempool_client *client, const void *chunk, void **ret_chunk);
 
@@ -708,6 +722,7 @@ int mempool_queue_info(struct mempool_queue *queue, struct mempool_queue_counts 
  *	-EBADMSG	somebody has damaged the queue
  *	-EACCES		a reader
  *	-EPIPE		the last receiver has left, with MEMPOOL_QUEUE_PIPE; the chunk is still yours
+ *	-EFAULT		as mempool_give()
  */
 int mempool_queue_send(struct mempool_queue *queue, void *chunk, size_t length,
 		       int64_t timeout_ns);
@@ -728,7 +743,7 @@ int mempool_queue_send(struct mempool_queue *queue, void *chunk, size_t length,
  *	-EAGAIN		others took each room that there was; the chunk is still yours
  *	-EDQUOT		the queue is full, and the client may not hold one message more, not even
  *			until it has sent; nothing was taken out
- *	-EPERM, -EINVAL, -ECHILD, -EBUSY, -EMSGSIZE, -ENOTCONN, -EBADMSG, -EACCES, -EPIPE
+ *	-EPERM, -EINVAL, -ECHILD, -EBUSY, -EMSGSIZE, -ENOTCONN, -EBADMSG, -EACCES, -EPIPE, -EFAULT
  *			as mempool_queue_send(). Of a call that could never send nothing is taken out
  */
 int mempool_queue_send_evict(struct mempool_queue *queue, void *chunk, size_t length,
@@ -820,7 +835,7 @@ int mempool_topic_info(struct mempool_topic *topic, struct mempool_topic_counts 
  * Crash:   killed inside, the message is published, or the reaper frees the chunk.
  * Return:  0; -EPERM, -EINVAL, -ECHILD as mempool_free(); -EBUSY it is shared; -EMSGSIZE;
  *	    -EAGAIN, -EOVERFLOW, -EOPNOTSUPP as mempool_share(); -ENOTCONN the client was closed;
- *	    -EACCES a reader, or a spectator.
+ *	    -EACCES a reader, or a spectator; -EFAULT as mempool_give().
  */
 int mempool_topic_publish(struct mempool_topic *topic, void *chunk, size_t length);
 

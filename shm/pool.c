@@ -101,6 +101,41 @@ int pool_release_checked(const struct pool *pool, uint32_t index, uint32_t holde
 	return 0;
 }
 
+int pool_withhold(const struct pool *pool, uint32_t index, uint32_t holder, uint64_t *ret_owned)
+{
+	_Atomic uint64_t *word = &pool->entries[index].word;
+
+	/* Relaxed: if it is ours, we or a thread that told us wrote it last. */
+	*ret_owned = atomic_load_explicit(word, memory_order_relaxed);
+	/*
+	 * W1 (acquire) pairs with W2: what another thread of ours has read while it withheld the
+	 * chunk is before what we write there. Relaxed on failure: nothing is done.
+	 */
+	if (!word_is_owned_by(*ret_owned, holder) ||
+	    !atomic_compare_exchange_strong_explicit(word, ret_owned,
+						     word_sent(*ret_owned, 0, holder),
+						     memory_order_acquire, memory_order_relaxed))
+		return -EPERM;
+	return 0;
+}
+
+void pool_keep_withheld(const struct pool *pool, uint32_t index, uint64_t owned)
+{
+	/* W2 (release) pairs with W1. A store: nobody else moves what is withheld. */
+	atomic_store_explicit(&pool->entries[index].word, owned, memory_order_release);
+}
+
+int pool_release_withheld(const struct pool *pool, uint32_t index, uint64_t owned)
+{
+	uint64_t withheld = word_sent(owned, 0, word_owner(owned));
+
+	/* R1 and D1, as in pool_release_checked(). */
+	return atomic_compare_exchange_strong_explicit(&pool->entries[index].word, &withheld,
+						       word_freed(withheld), memory_order_seq_cst,
+						       memory_order_relaxed)
+		       ? 0 : -EPERM;
+}
+
 void pool_hint(const struct pool *pool, uint32_t index)
 {
 	free_list_push(&pool->list, index);

@@ -259,6 +259,25 @@ static inline int pool_release(const struct pool *pool, uint32_t index, uint32_t
 /* The same by compare-and-swap: of two threads that free at the same time one gets -EPERM. */
 int pool_release_checked(const struct pool *pool, uint32_t index, uint32_t holder);
 
+/**
+ * pool_withhold() - OWNED(@holder),g -> SENT(0, @holder),g+1, which nobody has the handle of
+ * @ret_owned: what the word was
+ *
+ * For a holder that looks at a chunk, or fills it, before it lets go of it: until one of the next two,
+ * no other thread of its process can free the chunk, or hand it over, by mistake.
+ * Threads: any. Wait-free.
+ * Crash:   killed before one of the next two, the word names the dead holder: given, and not taken.
+ *
+ * Return: 0; -EPERM @holder does not own it alone, nothing changed.
+ */
+int pool_withhold(const struct pool *pool, uint32_t index, uint32_t holder, uint64_t *ret_owned);
+
+/* And back: the same hold of the same generation, as if nothing had been. */
+void pool_keep_withheld(const struct pool *pool, uint32_t index, uint64_t owned);
+
+/* Or FREE: as pool_release_checked(). Return: 0; -EPERM a hostile client has changed the word. */
+int pool_release_withheld(const struct pool *pool, uint32_t index, uint64_t owned);
+
 /* Put one free chunk's hint where every process sees it, and move the dry word if set. */
 void pool_hint(const struct pool *pool, uint32_t index);
 

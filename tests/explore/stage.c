@@ -89,20 +89,37 @@ struct segment *stage_segment(void)
 	return segment;
 }
 
-static void open_here(void *reserves)
+struct opening {
+	uint64_t reserves;
+	uint64_t flags;
+};
+
+static void open_here(void *userdata)
 {
+	const struct opening *opening = userdata;
 	uint32_t process = self->process;
 
-	must(client_new_as(MEMPOOL_ROLE_MEMBER, *(const uint64_t *)reserves, view(),
-			   stage_world.holders[process], 0, &stage_world.clients[process]),
+	must(client_new_as(MEMPOOL_ROLE_MEMBER, opening->reserves, view(),
+			   stage_world.holders[process], opening->flags,
+			   &stage_world.clients[process]),
 	     "client_new_as");
+}
+
+static void open_as(uint32_t process, struct opening opening)
+{
+	stage_world.holders[process] = holder_first_client(segment) + process - 1;
+	set_live(stage_world.holders[process], MEMPOOL_HOLDER_CLIENT);
+	explore_in(process, open_here, &opening);
 }
 
 void stage_open_with(uint32_t process, uint64_t reserves)
 {
-	stage_world.holders[process] = holder_first_client(segment) + process - 1;
-	set_live(stage_world.holders[process], MEMPOOL_HOLDER_CLIENT);
-	explore_in(process, open_here, &reserves);
+	open_as(process, (struct opening){ .reserves = reserves });
+}
+
+void stage_open_checked(uint32_t process)
+{
+	open_as(process, (struct opening){ .flags = MEMPOOL_CLIENT_DEBUG });
 }
 
 void stage_open(uint32_t process)

@@ -28,6 +28,9 @@ void stage_open(uint32_t process);
 /* The same, with a bit for each reserve that it may have chunks of. */
 void stage_open_with(uint32_t process, uint64_t reserves);
 
+/* The same, with MEMPOOL_CLIENT_DEBUG. */
+void stage_open_checked(uint32_t process);
+
 /*
  * In set_up, behind stage_open(): it has a connection to the daemon, which answers, passes wake channels,
  * and is lost with it.

@@ -78,15 +78,29 @@ static const struct geometry_pool *pool_of(const struct clients *all, const void
 	return NULL;
 }
 
+/* What a client that checks may say of any chunk: an enemy has written there. */
+static bool is_found(const struct mempool_client *client, ssize_t r)
+{
+	return r == -EFAULT && client->checker;
+}
+
+/*
+ * Of a client that checks the usable size is what was asked for, or what another one's guard has left. An
+ * enemy may have made the message of a shared one longer than that; no chunk has more than its pool says.
+ */
 static void check_chunk(const struct clients *all, struct mempool_client *client,
 			const void *chunk, size_t size)
 {
 	const struct geometry_pool *pool = pool_of(all, chunk);
+	ssize_t usable = mempool_usable_size(client, chunk);
 
 	FUZZ_CHECK(pool && size <= pool->chunk_size);
-	FUZZ_CHECK(mempool_usable_size(client, chunk) == (ssize_t)pool->chunk_size);
+	if (client->checker)
+		FUZZ_CHECK(usable > 0 && usable <= (ssize_t)pool->chunk_size);
+	else
+		FUZZ_CHECK(usable == (ssize_t)pool->chunk_size);
 	/* Writing, where only reading is allowed (a shared one): an enemy may. */
-	memset((void *)chunk, 0xab, pool->chunk_size);
+	memset((void *)chunk, 0xab, (size_t)usable);
 }
 
 static void check_own_chunk(const struct clients *all, struct mempool_client *client,
@@ -94,6 +108,7 @@ static void check_own_chunk(const struct clients *all, struct mempool_client *cl
 {
 	uint32_t tag;
 
+	FUZZ_CHECK(mempool_usable_size(client, chunk) >= (ssize_t)size);
 	check_chunk(all, client, chunk, size);
 	FUZZ_CHECK(mempool_chunk_set_tag(client, chunk, 7) == 0);
 	FUZZ_CHECK(mempool_chunk_tag(client, chunk, &tag) == 0 && tag == 7);
@@ -117,10 +132,12 @@ static void do_alloc(struct clients *all, struct mempool_client *client,
 	chunk = is_aligned ? mempool_alloc_aligned(client, size, alignment) :
 			     mempool_alloc(client, size);
 	if (!chunk) {
-		FUZZ_CHECK(errno == EAGAIN || errno == EMSGSIZE || errno == EINVAL);
+		FUZZ_CHECK(errno == EAGAIN || errno == EMSGSIZE || errno == EINVAL ||
+			   is_found(client, -errno));
 		return;
 	}
 	FUZZ_CHECK((uintptr_t)chunk % alignment == 0);
+	FUZZ_CHECK(!client->checker || mempool_usable_size(client, chunk) == (ssize_t)size);
 	check_own_chunk(all, client, chunk, size);
 	all->chunks[slot] = chunk;
 }
@@ -147,7 +164,7 @@ static void do_give(struct clients *all, struct mempool_client *client,
 		r = mempool_give(client, all->chunks[slot], length, &handle);
 	/* -EAGAIN: an enemy has all the ChunkManagers. */
 	FUZZ_CHECK(r == 0 || r == -EPERM || r == -EINVAL || r == -EMSGSIZE ||
-		   r == (is_share ? -EAGAIN : -EBUSY) ||
+		   r == (is_share ? -EAGAIN : -EBUSY) || is_found(client, r) ||
 		   (is_share && is_refused(all, r, all->chunks[slot])));
 	if (r == 0) {
 		/* Sharing keeps the generation, and an enemy may have written 0. */
@@ -226,7 +243,8 @@ static void do_send(struct clients *all, size_t who, struct fuzz_input *input, s
 	r = mempool_queue_send_many(all->queues[who], &all->chunks[slot], lengths, max,
 				    timeout_ns);
 	FUZZ_CHECK(r == -EAGAIN || r == -EPERM || r == -EINVAL || r == -EMSGSIZE ||
-		   r == -EBUSY || r == -EBADMSG || (r >= 0 && (size_t)r <= max));
+		   r == -EBUSY || r == -EBADMSG || is_found(client, r) ||
+		   (r >= 0 && (size_t)r <= max));
 	/* Not if it stood in two slots, and was sent from the first. */
 	if (r <= 0)
 		for (size_t i = 0; i < max; i++)
@@ -243,7 +261,7 @@ static void do_send_evict(struct clients *all, size_t who, struct fuzz_input *in
 	int r = mempool_queue_send_evict(all->queues[who], chunk, length, &oldest, &oldest_length);
 
 	FUZZ_CHECK(r == 0 || r == -EAGAIN || r == -EPERM || r == -EINVAL || r == -EMSGSIZE ||
-		   r == -EBUSY || r == -EBADMSG);
+		   r == -EBUSY || r == -EBADMSG || is_found(client, r));
 	if (r < 0)
 		check_kept(client, chunk, was_ours);
 	if (!oldest)
@@ -294,7 +312,7 @@ static void do_publish(struct clients *all, size_t who, struct fuzz_input *input
 
 	/* -EAGAIN: an enemy has all the ChunkManagers. */
 	FUZZ_CHECK(r == 0 || r == -EAGAIN || r == -EPERM || r == -EINVAL || r == -EMSGSIZE ||
-		   r == -EBUSY || is_refused(all, r, chunk));
+		   r == -EBUSY || is_refused(all, r, chunk) || is_found(client, r));
 	FUZZ_CHECK(r != 0 || pool_of(all, chunk));
 	if (r < 0)
 		check_kept(client, chunk, was_ours);
@@ -451,7 +469,7 @@ static void do_pointer(struct clients *all, struct mempool_client *client,
 	FUZZ_CHECK(r == 0 || r == -EPERM || r == -EINVAL);
 	FUZZ_CHECK(r != 0 || pool_of(all, chunk));
 	r = what & 4 ? mempool_free(client, chunk) : mempool_give(client, chunk, 1, &handle);
-	FUZZ_CHECK(r == 0 || r == -EPERM || r == -EINVAL || r == -EBUSY);
+	FUZZ_CHECK(r == 0 || r == -EPERM || r == -EINVAL || r == -EBUSY || is_found(client, r));
 	FUZZ_CHECK(r != 0 || pool_of(all, chunk));
 }
 
@@ -497,7 +515,7 @@ static void step(struct clients *all, struct fuzz_input *input)
 	case 2:
 		slot = fuzz_u8(input) % N_SLOTS;
 		r = mempool_free(client, all->chunks[slot]);
-		FUZZ_CHECK(r == 0 || r == -EPERM || r == -EINVAL);
+		FUZZ_CHECK(r == 0 || r == -EPERM || r == -EINVAL || is_found(client, r));
 		break;
 	case 3:
 	case 4:

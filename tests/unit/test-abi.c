@@ -93,6 +93,7 @@ START_TEST(test_abi_constants)
 	ck_assert_int_eq(MEMPOOL_CLIENT_READ_ONLY, 2);
 	ck_assert_int_eq(MEMPOOL_CLIENT_RESTART, 4);
 	ck_assert_int_eq(MEMPOOL_CLIENT_TIMEDOUT, 8);
+	ck_assert_int_eq(MEMPOOL_CLIENT_DEBUG_ABORT, 16);
 	ck_assert_int_eq(MEMPOOL_HANDLE_NONE, 0);
 	ck_assert_int_eq(MEMPOOL_TOPIC_NEW, 0);
 	ck_assert_int_eq(MEMPOOL_TOPIC_OLDEST, 1);

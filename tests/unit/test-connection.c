@@ -310,6 +310,47 @@ START_TEST(test_open_defaults_environment_and_program_name)
 }
 END_TEST
 
+/* Ask for 10 bytes, write 11, free; the sanitizer would not let it. Return: of the free. */
+__attribute__((no_sanitize("address"))) static int write_beyond(struct mempool_client *client)
+{
+	unsigned char *chunk = mempool_alloc(client, 10);
+
+	ck_assert_ptr_nonnull(chunk);
+	chunk[10] = 1;
+	return mempool_free(client, chunk);
+}
+
+/* The child has no segment, and what it was told of it does no harm; its parent goes on. */
+START_TEST(test_fork_of_a_client_that_checks)
+{
+	struct mempool_client_options options = {
+		.segment = "test",
+		.flags = MEMPOOL_CLIENT_DEBUG,
+	};
+	struct mempool_client *client;
+	void *chunk;
+	int status;
+	pid_t pid;
+
+	ck_assert_int_eq(open_with(&options, &client), 0);
+	chunk = mempool_alloc(client, 10);
+	pid = fork();
+	if (pid == 0) {
+		if (mempool_free(client, chunk) != -ECHILD || mempool_alloc(client, 10) ||
+		    errno != ECHILD || mempool_usable_size(client, chunk) != -ECHILD ||
+		    mempool_client_close(client) != 0)
+			_exit(1);
+		_exit(0);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	ck_assert_int_eq(mempool_usable_size(client, chunk), 10);
+	ck_assert_int_eq(mempool_free(client, chunk), 0);
+	ck_assert_int_eq(write_beyond(client), -EFAULT);
+	ck_assert_int_eq(mempool_client_close(client), 1);
+}
+END_TEST
+
 START_TEST(test_close_daemon_gone_meanwhile_comes_back_to_say_bye)
 {
 	struct mempool_client *client;
@@ -1332,6 +1373,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, test_open_says_hello_close_says_bye);
 	tcase_add_test(tcase, test_open_defaults_environment_and_program_name);
+	tcase_add_test(tcase, test_fork_of_a_client_that_checks);
 	tcase_add_test(tcase, test_close_daemon_gone_meanwhile_comes_back_to_say_bye);
 	tcase_add_test(tcase, test_close_no_daemon_frees_all_the_same);
 	tcase_add_test(tcase, test_fork_memory_is_not_there_in_the_child);

@@ -153,6 +153,30 @@ START_TEST(test_pool_claim_then_release_moves_the_word)
 }
 END_TEST
 
+START_TEST(test_pool_withheld_is_nobody_elses_until_kept_or_free)
+{
+	uint64_t owned;
+
+	ck_assert_int_eq(pool_withhold(&pool, 7, ALICE, &owned), -EPERM);
+	ck_assert_int_eq(pool_claim(&pool, 7, ALICE), 0);
+	ck_assert_int_eq(pool_withhold(&pool, 7, BOB, &owned), -EPERM);
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(pool_withhold(&pool, 7, ALICE, &owned), 0);
+		ck_assert_uint_eq(owned, word_make(9, MEMPOOL_OWNED, ALICE));
+		ck_assert_uint_eq(word(7), word_sent(owned, 0, ALICE));
+		ck_assert_int_eq(pool_release_checked(&pool, 7, ALICE), -EPERM);
+		ck_assert_int_eq(pool_withhold(&pool, 7, ALICE, &(uint64_t){ 0 }), -EPERM);
+		ck_assert_int_eq(pool_claim(&pool, 7, BOB), -EBUSY);
+		if (i == 0)
+			pool_keep_withheld(&pool, 7, owned);
+	}
+	ck_assert_int_eq(pool_release_withheld(&pool, 7, owned), 0);
+	ck_assert_uint_eq(word(7), word_make(11, MEMPOOL_FREE, 0));
+	ck_assert_int_eq(pool_release_withheld(&pool, 7, owned), -EPERM);
+	ck_assert_uint_eq(word(7), word_make(11, MEMPOOL_FREE, 0));
+}
+END_TEST
+
 START_TEST(test_pool_claim_held_ebusy)
 {
 	static const uint64_t held[] = {
@@ -514,6 +538,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_pool_claim_then_release_moves_the_word);
 	tcase_add_test(tcase, test_pool_claim_held_ebusy);
 	tcase_add_test(tcase, test_pool_claim_word_changed_meanwhile_fails);
+	tcase_add_test(tcase, test_pool_withheld_is_nobody_elses_until_kept_or_free);
 	tcase_add_test(tcase, test_pool_release_not_owned_eperm);
 	tcase_add_test(tcase, test_pool_claim_scan_finds_the_last_free_from_any_start);
 	tcase_add_test(tcase, test_pool_claim_scan_all_held_in_any_way_eagain);

@@ -47,6 +47,19 @@ static void make_one(void)
 	make(1, 2);
 }
 
+/* The first client fills what it frees. */
+static void make_one_filled(void)
+{
+	struct config config;
+
+	stage_config(&config, 1, 2);
+	stage_make(&config);
+	stage_open_checked(1);
+	for (uint32_t i = 2; i <= 4; i++)
+		stage_open(i);
+	world.n_chunks = 1;
+}
+
 static void make_many(void)
 {
 	make(8, 2);
@@ -350,6 +363,18 @@ const struct scenario scenario_scan_checked = {
 	.threads = checked,
 	.n_threads = 2,
 	.set_up = make_one,
+	SCAN_SCENARIO,
+	.kills = 1,
+	.no_membarrier = true,
+	.bounds = { 3, 2 },
+};
+
+const struct scenario scenario_scan_filled = {
+	.name = "scan-filled",
+	.about = "the same of one that fills what it frees, in two steps",
+	.threads = deaf,
+	.n_threads = 2,
+	.set_up = make_one_filled,
 	SCAN_SCENARIO,
 	.kills = 1,
 	.no_membarrier = true,
