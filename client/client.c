@@ -563,6 +563,16 @@ static int read_options(const struct mempool_client_options *options,
 	return 0;
 }
 
+/* What the user of a program asks for that has not asked for it itself. */
+static uint64_t flags_of_environment(void)
+{
+	const char *debug = secure_getenv("MEMPOOL_CLIENT_DEBUG");
+
+	if (!debug || strcmp(debug, "") == 0 || strcmp(debug, "0") == 0)
+		return 0;
+	return strcmp(debug, "abort") == 0 ? MEMPOOL_CLIENT_DEBUG_ABORT : MEMPOOL_CLIENT_DEBUG;
+}
+
 static int open_client(const struct mempool_client_options *options,
 		       struct mempool_client **ret_client)
 {
@@ -573,6 +583,7 @@ static int open_client(const struct mempool_client_options *options,
 	if (!ret_client)
 		return -EINVAL;
 	r = read_options(options, &all);
+	all.flags |= flags_of_environment();
 	connection.restarts = all.flags & MEMPOOL_CLIENT_RESTART;
 	if (r == 0)
 		r = set_socket_path(connection.socket_path, all.socket_path);

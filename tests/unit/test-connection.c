@@ -310,6 +310,16 @@ START_TEST(test_open_defaults_environment_and_program_name)
 }
 END_TEST
 
+/* The library's secure_getenv(3) comes here first. */
+static bool has_more_rights;
+
+char *__wrap_secure_getenv(const char *name);
+
+char *__wrap_secure_getenv(const char *name)
+{
+	return has_more_rights ? NULL : getenv(name);
+}
+
 /* Ask for 10 bytes, write 11, free; the sanitizer would not let it. Return: of the free. */
 __attribute__((no_sanitize("address"))) static int write_beyond(struct mempool_client *client)
 {
@@ -319,6 +329,43 @@ __attribute__((no_sanitize("address"))) static int write_beyond(struct mempool_c
 	chunk[10] = 1;
 	return mempool_free(client, chunk);
 }
+
+static int write_beyond_with(const char *variable)
+{
+	struct mempool_client_options options = { .segment = "test" };
+	struct mempool_client *client;
+	int r;
+
+	if (variable)
+		ck_assert_int_eq(setenv("MEMPOOL_CLIENT_DEBUG", variable, 1), 0);
+	ck_assert_int_eq(open_with(&options, &client), 0);
+	r = write_beyond(client);
+	ck_assert_int_eq(mempool_client_close(client), r < 0);
+	return r;
+}
+
+START_TEST(test_open_debug_by_the_environment)
+{
+	ck_assert_int_eq(write_beyond_with(NULL), 0);
+	ck_assert_int_eq(write_beyond_with(""), 0);
+	ck_assert_int_eq(write_beyond_with("0"), 0);
+	ck_assert_int_eq(write_beyond_with("1"), -EFAULT);
+}
+END_TEST
+
+START_TEST(test_open_debug_by_the_environment_not_with_more_rights)
+{
+	has_more_rights = true;
+	ck_assert_int_eq(write_beyond_with("1"), 0);
+	ck_assert_int_eq(write_beyond_with("abort"), 0);
+}
+END_TEST
+
+START_TEST(test_open_debug_abort_by_the_environment)
+{
+	write_beyond_with("abort");
+}
+END_TEST
 
 /* The child has no segment, and what it was told of it does no harm; its parent goes on. */
 START_TEST(test_fork_of_a_client_that_checks)
@@ -1373,6 +1420,9 @@ static void add_tests(TCase *tcase)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, test_open_says_hello_close_says_bye);
 	tcase_add_test(tcase, test_open_defaults_environment_and_program_name);
+	tcase_add_test(tcase, test_open_debug_by_the_environment);
+	tcase_add_test(tcase, test_open_debug_by_the_environment_not_with_more_rights);
+	tcase_add_test_raise_signal(tcase, test_open_debug_abort_by_the_environment, SIGABRT);
 	tcase_add_test(tcase, test_fork_of_a_client_that_checks);
 	tcase_add_test(tcase, test_close_daemon_gone_meanwhile_comes_back_to_say_bye);
 	tcase_add_test(tcase, test_close_no_daemon_frees_all_the_same);
