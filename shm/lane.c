@@ -302,6 +302,30 @@ int lane_revoke(const struct lanes *lanes, uint64_t word)
 	return 0;
 }
 
+void lane_turn(const struct lanes *lanes, bool is_on)
+{
+	/*
+	 * B10 (release) pairs with the load in lane_adopt(). To turn off, it is before the epochs move
+	 * (B4), so that a thread which reads a moved epoch reads this behind it.
+	 */
+	atomic_store_explicit(&lanes->header->claims, is_on, memory_order_release);
+}
+
+int lane_revoke_step(const struct lanes *lanes, uint32_t *lane)
+{
+	uint32_t n = lanes->n - *lane < LANE_REVOKE_STEP ? lanes->n - *lane : LANE_REVOKE_STEP;
+	uint64_t epochs[LANE_REVOKE_STEP];
+
+	for (uint32_t i = 0; i < n; i++)
+		epochs[i] = lane_move(lanes, *lane + i);
+	if (!lane_barrier(lanes))
+		return -EPERM;
+	for (uint32_t i = 0; i < n; i++)
+		lane_settle(lanes, *lane + i, epochs[i]);
+	*lane += n;
+	return 0;
+}
+
 bool lane_waits_for_sweep(const struct lanes *lanes, uint32_t lane)
 {
 	const struct mempool_lane *record = record_of(lanes, lane);

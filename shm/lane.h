@@ -135,6 +135,24 @@ void lane_settle(const struct lanes *lanes, uint32_t lane, uint64_t epoch);
  */
 int lane_revoke(const struct lanes *lanes, uint64_t word);
 
+/*
+ * Whether threads may have lanes at all: the daemon's alone to say, and off in a new segment. Once off, it
+ * is a fact only when all lanes were revoked behind it; a new epoch is adopted by nobody then.
+ */
+void lane_turn(const struct lanes *lanes, bool is_on);
+
+/* Lanes that one lane_revoke_step() is for. */
+#define LANE_REVOKE_STEP 256
+
+/**
+ * lane_revoke_step() - open what is free for the next lanes, whoever has them
+ * @lane: the first of them, from 1; moved on, lanes->n when there are no more
+ *
+ * Wait-free: one barrier. Crash: what was moved and not settled is settled by the next revocation.
+ * Return: 0; -EPERM there is no barrier to be had, and @lane stands.
+ */
+int lane_revoke_step(const struct lanes *lanes, uint32_t *lane);
+
 /* A barrier in all processes, which is counted. false: it could not be issued. */
 bool lane_barrier(const struct lanes *lanes);
 

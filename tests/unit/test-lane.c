@@ -126,8 +126,33 @@ START_TEST(test_lane_claims_by_store_can_be_turned_off)
 	uint64_t epoch;
 
 	ck_assert(lane_adopt(lanes, lane, &epoch));
-	atomic_store(&segment->header->claims, 0);
+	lane_turn(lanes, false);
 	ck_assert(!lane_adopt(lanes, lane, &epoch));
+}
+END_TEST
+
+START_TEST(test_lane_all_are_revoked_step_by_step)
+{
+	uint32_t first = take(ME), last = lanes->n - 1, next = 1, n_steps = 0;
+	uint64_t words[2] = { free_for(first, 0), free_for(last, 1) };
+
+	/* Nobody has that one, and nobody wrote to its words lately: it is revoked all the same. */
+	ck_assert_uint_eq(atomic_load(&lanes->records[last].owner), MEMPOOL_HOLDER_NONE);
+	free_for(first, 2);
+	begin_claim(first, 2);
+	lane_turn(lanes, false);
+	for (; next < lanes->n; n_steps++)
+		ck_assert_int_eq(lane_revoke_step(lanes, &next), 0);
+	ck_assert_uint_eq(next, lanes->n);
+	ck_assert_uint_eq(n_steps, (lanes->n - 1 + LANE_REVOKE_STEP - 1) / LANE_REVOKE_STEP);
+	ck_assert_uint_eq(atomic_load(&segment->header->n_barriers), n_steps);
+	for (uint32_t i = 0; i < 2; i++) {
+		ck_assert_uint_eq(word(i), words[i]);
+		ck_assert(lane_is_settled(lanes, words[i]));
+	}
+	ck_assert_uint_eq(word(2), owned(first, ME));
+	lane_turn(lanes, true);
+	ck_assert_uint_ne(word_epoch(free_for(first, 0)), word_epoch(words[0]));
 }
 END_TEST
 
@@ -517,6 +542,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_lane_is_had_by_one_until_it_is_given_back);
 	tcase_add_test(tcase, test_lane_whose_hint_is_stale_is_left_to_its_owner);
 	tcase_add_test(tcase, test_lane_claims_by_store_can_be_turned_off);
+	tcase_add_test(tcase, test_lane_all_are_revoked_step_by_step);
 	tcase_add_test(tcase, test_lane_revoke_finishes_the_claim_under_way);
 	tcase_add_test(tcase, test_lane_revoke_leaves_claims_of_other_incarnations_alone);
 	tcase_add_test(tcase, test_lane_settled_meanwhile_helps_nobody);
