@@ -190,7 +190,7 @@ static void put_hosts_in_force(struct reload *reload)
 	}
 	TAILQ_FOREACH(host, &before, link) {
 		reload->result.n_removed += host->conf != NULL;
-		host->conf = NULL;
+		host_set_conf(host, NULL);
 		host->current = NULL;
 	}
 	TAILQ_CONCAT(hosts, &before, link);
@@ -210,7 +210,7 @@ static void put_in_force(struct reload *reload)
 
 		if (!change->is_made && !change->is_failed)
 			tell_of_pages(change);
-		change->host->conf = change->conf;
+		host_set_conf(change->host, change->conf);
 		if (change->is_made)
 			put_generation_in_force(change);
 		else

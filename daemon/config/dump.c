@@ -270,6 +270,7 @@ static void add_segment(struct dump *dump, const struct conf_segment *segment)
 	add_number(dump, "max_clients", segment->shape.max_clients);
 	add_bool(dump, "fallback", segment->shape.fallback);
 	add_text(dump, "trace", segment->shape.traces ? "allocations" : "none");
+	add_text(dump, "claims", segment->plain_claims ? "plain" : "swap");
 	add_pages(dump, &segment->pages);
 	add_pools(dump, segment);
 	add_rings(dump, "queues", &segment->shape, MEMPOOL_RING_QUEUE);

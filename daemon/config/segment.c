@@ -625,6 +625,24 @@ static int read_trace(struct conf_reader *reader, const struct conf_node *node,
 	return 0;
 }
 
+static int read_claims(struct conf_reader *reader, const struct conf_node *node,
+		       void *object)
+{
+	static const struct conf_choice choices[] = {
+		{ "plain", true },
+		{ "swap", false },
+		{ NULL, 0 },
+	};
+	struct draft *draft = object;
+	int value, r;
+
+	r = conf_read_choice(reader, node, choices, &value);
+	if (r < 0)
+		return r;
+	draft->segment->plain_claims = value != 0;
+	return 0;
+}
+
 static int read_prefault(struct conf_reader *reader, const struct conf_node *node,
 			 void *object)
 {
@@ -676,6 +694,7 @@ static const struct conf_key segment_keys[] = {
 	{ "max_clients", read_max_clients, false },
 	{ "fallback", read_fallback, false },
 	{ "trace", read_trace, false },
+	{ "claims", read_claims, false },
 	{ "prefault", read_prefault, false },
 	{ "lock", read_lock, false },
 	{ "huge_pages", read_huge_pages, false },
@@ -818,6 +837,7 @@ static int read_segment(struct conf_reader *reader, const struct conf_node *node
 	draft.segment = &(*list->segments)[(*list->n_segments)++];
 	*draft.segment = (struct conf_segment){
 		.open_mode = SEGMENT_OPEN_OR_CREATE,
+		.plain_claims = true,
 		.line = node->line,
 	};
 

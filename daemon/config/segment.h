@@ -28,6 +28,7 @@ struct conf_segment {
 	struct conf_access reserves[MEMPOOL_MAX_DATA_POOLS]; /* by pool: of one that is a reserve */
 	enum segment_open_mode open_mode;
 	enum segment_backing backing;
+	bool plain_claims;		/* threads may claim by plain stores (shm/lane.h) */
 	struct pages pages;
 	unsigned int line;			/* where it stands in the file, from 1 */
 };

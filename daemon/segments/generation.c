@@ -107,9 +107,12 @@ static void lose(struct generation *generation)
 		    generation->tenants.n);
 	reaper_stop(&generation->reaper);
 	peak_stop(&generation->peak);
+	claims_stop(&generation->claims);
 	chore_stop(&generation->wake);
 	generation->state = GENERATION_LOST;
 	generation->tenants.segment = NULL;
+	/* Those who waited for the claims to end find another one. */
+	tenants_try_again(&generation->tenants);
 	close_ahead(generation);
 	jobs_ask(generation->owner->environment->jobs, &generation->emptying);
 	generation_kick(generation);
@@ -214,6 +217,7 @@ static bool step(void *userdata)
 		generation_check(generation);
 	if (generation->is_given_up && tenants_give_up(&generation->tenants))
 		return true;
+	claims_look(&generation->claims);
 	if (serve_dead(generation))
 		return true;
 	count_peak(generation);
@@ -284,6 +288,7 @@ int generation_new(const struct generation_owner *owner, struct state *file,
 		sigbus_watch(&generation->range, segment->memory.base, segment->memory.size);
 	reaper_init(&generation->reaper, &generation->tenants);
 	peak_init(&generation->peak, environment->base, environment->chores, segment);
+	claims_init(&generation->claims, &generation->tenants, &owner->plain_claims);
 	chore_init(&generation->step, environment->chores, step, generation);
 	chore_init(&generation->wake, environment->chores, wake_on, generation);
 	evtimer_assign(&generation->later, environment->base, on_later, generation);
@@ -299,6 +304,7 @@ void generation_free(struct generation *generation)
 	tenants_deinit(&generation->tenants);
 	reaper_stop(&generation->reaper);
 	peak_stop(&generation->peak);
+	claims_stop(&generation->claims);
 	chore_stop(&generation->step);
 	chore_stop(&generation->wake);
 	evtimer_del(&generation->later);
@@ -321,6 +327,7 @@ int generation_adopt(struct generation *generation)
 				state_is_retired(file) ? MEMPOOL_SEGMENT_RETIRED
 						       : MEMPOOL_SEGMENT_READY);
 	r = tenants_adopt(&generation->tenants);
+	claims_adopt(&generation->claims);
 	generation->reaper.daemon_is_dead = true;
 	generation_kick(generation);
 	return r;
@@ -372,8 +379,10 @@ void generation_unpin(struct generation *generation)
 int generation_admit(struct generation *generation, const struct newcomer *newcomer,
 		     int *pidfd, struct tenant **ret_tenant)
 {
-	int r = tenants_admit(&generation->tenants, newcomer, pidfd, ret_tenant);
+	int r = newcomer->has_membarrier ? 0 : claims_end(&generation->claims);
 
+	if (r == 0)
+		r = tenants_admit(&generation->tenants, newcomer, pidfd, ret_tenant);
 	if (r == 0)
 		peak_start(&generation->peak);
 	return r;

@@ -26,6 +26,7 @@
 
 #include "daemon/base/chores.h"
 #include "daemon/base/jobs.h"
+#include "daemon/segments/claims.h"
 #include "daemon/segments/peak.h"
 #include "daemon/segments/reaper.h"
 #include "daemon/segments/state.h"
@@ -41,6 +42,7 @@ struct generation;
 struct generation_owner {
 	const struct environment *environment;
 	const char *segment_name;
+	bool plain_claims;		/* as the config has it; claims_kick() behind a change */
 
 	/* It has just become LOST, or nobody new can come to it any more. */
 	void (*lost)(struct generation *generation);
@@ -96,6 +98,7 @@ struct generation {
 	struct tenants tenants;
 	struct reaper reaper;
 	struct peak peak;
+	struct claims claims;
 	struct generation_moves moves;
 	uint64_t n_moved_here;		/* messages, from those before it */
 	uint32_t n_pins;		/* of threads and chores that are at it */
@@ -152,7 +155,8 @@ void generation_unpin(struct generation *generation);
  */
 void generation_check(struct generation *generation);
 
-/* A new tenant of a current one. As tenants_admit(). */
+/* A new tenant of a current one. As tenants_admit(); -EAGAIN also while claims by stores end for it, and
+ * -EPERM where that cannot be, for want of membarrier(2). */
 int generation_admit(struct generation *generation, const struct newcomer *newcomer,
 		     int *pidfd, struct tenant **ret_tenant);
 

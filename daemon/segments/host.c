@@ -171,6 +171,7 @@ void host_take_up(struct host *host, struct generation *generation, const struct
 	host->current = generation;
 	host->error = 0;
 	mover_close(&host->mover);
+	claims_kick(&generation->claims);
 	log_shape(host, generation, "created");
 	tell_not_kept(host, generation);
 }
@@ -839,6 +840,17 @@ bool hosts_stop(struct hosts *hosts)
 	return true;
 }
 
+void host_set_conf(struct host *host, const struct conf_segment *conf)
+{
+	struct generation *generation;
+
+	host->conf = conf;
+	/* Of one that is not in the config, it is as good as any. */
+	host->owner.plain_claims = !conf || conf->plain_claims;
+	TAILQ_FOREACH(generation, &host->generations, link)
+		claims_kick(&generation->claims);
+}
+
 struct host *hosts_add(struct hosts *hosts, const char *name, const struct conf_segment *conf)
 {
 	static const struct job_fns making_fns = {
@@ -866,12 +878,12 @@ struct host *hosts_add(struct hosts *hosts, const char *name, const struct conf_
 		.swept = on_swept,
 		.over = on_over,
 	};
-	host->conf = conf;
 	host->next_number = 1;
 	host->making.fns = &making_fns;
 	host->filling.fns = &filling_fns;
 	evtimer_assign(&host->retry, hosts->environment.base, on_retry, host);
 	TAILQ_INIT(&host->generations);
+	host_set_conf(host, conf);
 	TAILQ_INSERT_TAIL(&hosts->list, host, link);
 	mover_init(&host->mover, &hosts->environment, &(struct mover_owner){
 		.segment_name = host->name,

@@ -93,6 +93,9 @@ bool hosts_stop(struct hosts *hosts);
 /* One more, behind the others. conf: NULL: not in the config. NULL: no memory. */
 struct host *hosts_add(struct hosts *hosts, const char *name, const struct conf_segment *conf);
 
+/* Another config is in force. NULL: it has no such segment. */
+void host_set_conf(struct host *host, const struct conf_segment *conf);
+
 /* One more for each segment that has state files, and is not in the config. Return: 0; -errno. */
 int hosts_add_left(struct hosts *hosts);
 

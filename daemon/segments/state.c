@@ -17,7 +17,7 @@
 #include "shm/shape.h"
 
 #define STATE_MAGIC UINT64_C(0x6574617473706d0a)	/* "\nmpstate" in memory */
-#define STATE_VERSION 6
+#define STATE_VERSION 7
 #define STATE_MAX_BYTES (UINT64_C(1) << 26)		/* far more than the largest one has */
 
 /*
@@ -90,7 +90,8 @@ struct state_file {
 	uint64_t page_bytes;
 	uint64_t data_align;
 	uint64_t traces;
-	uint64_t reserved1[32];
+	_Atomic uint64_t has_claims;
+	uint64_t reserved1[31];
 };
 static_assert(sizeof(struct state_file) % 8 == 0, "records follow");
 
@@ -443,6 +444,16 @@ void state_discard(struct state *state)
 	SET(state->file->discards, 1);
 }
 
+bool state_has_claims(const struct state *state)
+{
+	return GET(state->file->has_claims) != 0;
+}
+
+void state_set_claims(struct state *state, bool has_claims)
+{
+	SET(state->file->has_claims, has_claims);
+}
+
 /* ---- records ---- */
 
 static void read_process(const struct state_record *record, struct process *process)
@@ -539,6 +550,11 @@ void state_move_process(struct state *state, uint32_t id, const struct process *
 void state_set_start_time(struct state *state, uint32_t id, uint64_t start_time)
 {
 	SET(state->records[id].start_time, start_time);
+}
+
+void state_lose_membarrier(struct state *state, uint32_t id)
+{
+	SET(state->records[id].has_membarrier, 0);
 }
 
 void state_end(struct state *state, uint32_t id)

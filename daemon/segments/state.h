@@ -135,6 +135,10 @@ void state_retire(struct state *state);
 bool state_discards(const struct state *state);
 void state_discard(struct state *state);
 
+/* Whether threads may have lanes, or have had some that were not all revoked since (claims.h). */
+bool state_has_claims(const struct state *state);
+void state_set_claims(struct state *state, bool has_claims);
+
 /* Copy a record. An id that does not exist, or a damaged record, is FREE. */
 void state_read(const struct state *state, uint32_t id, struct state_holder *ret_holder);
 
@@ -156,6 +160,9 @@ void state_move_process(struct state *state, uint32_t id, const struct process *
 
 /* A LIVE holder whose process had none yet. */
 void state_set_start_time(struct state *state, uint32_t id, uint64_t start_time);
+
+/* A LIVE holder has it no more: a system call filter, say. */
+void state_lose_membarrier(struct state *state, uint32_t id);
 
 /* LIVE -> REAPING: it is gone, and what it held is to be freed. */
 void state_end(struct state *state, uint32_t id);

@@ -51,6 +51,7 @@ static int tenant_new(struct tenants *tenants, uint32_t id, const struct state_h
 	tenant->nonce = holder->nonce;
 	tenant->attached_ns = holder->attached_ns;
 	tenant->incarnation = holder->incarnation;
+	tenant->has_membarrier = holder->has_membarrier;
 	tenant->role = holder->role;
 	tenant->bound = holder->bound;
 	tenant->reserves = holder->reserves;
@@ -62,6 +63,7 @@ static int tenant_new(struct tenants *tenants, uint32_t id, const struct state_h
 	tenants->by_id[id] = tenant;
 	tenants->keys[id] = (struct tenant_key){ tenant->nonce, tenant->uid };
 	tenants->n++;
+	tenants->n_deaf += !tenant->has_membarrier;
 	count(tenants, 1);
 	*ret_tenant = tenant;
 	return 0;
@@ -101,6 +103,7 @@ static void tenant_free(struct tenant *tenant)
 	tenants->by_id[tenant->id] = NULL;
 	tenants->keys[tenant->id].nonce = 0;
 	tenants->n--;
+	tenants->n_deaf -= !tenant->has_membarrier;
 	if (tenant->state == TENANT_REAPING) {
 		tenants->n_reaping--;
 		tenants->environment->counters->n_reaping--;
@@ -396,8 +399,22 @@ int tenants_admit(struct tenants *tenants, const struct newcomer *newcomer, int 
 	return 0;
 }
 
+void tenant_lose_membarrier(struct tenant *tenant)
+{
+	struct tenants *tenants = tenant->tenants;
+
+	if (!tenant->has_membarrier)
+		return;
+	tenant->has_membarrier = false;
+	tenants->n_deaf++;
+	state_lose_membarrier(tenants->state, tenant->id);
+	chore_start(tenants->step);
+}
+
 void tenant_come_back(struct tenant *tenant, const struct newcomer *newcomer, int *pidfd)
 {
+	if (!newcomer->has_membarrier)
+		tenant_lose_membarrier(tenant);
 	if (watch_sees(&tenant->watched))
 		return;
 	watch_leave(&tenant->watched);

@@ -60,6 +60,7 @@ struct tenant {
 	enum mempool_welcome_role role;	/* MEMBER or READER; as long as the record is */
 	struct holder_bound bound;	/* that it was told when it came; as long as the record is */
 	uint64_t reserves;		/* a bit per pool: those it may have chunks of; as long */
+	bool has_membarrier;		/* else it is one of n_deaf */
 	bool is_unseen;			/* its process is not visible, now or later */
 	char name[MEMPOOL_NAME_BYTES];
 	struct watched watched;		/* LIVE: by its process */
@@ -93,6 +94,7 @@ struct tenants {
 	uint32_t n_ids;
 	uint32_t n;
 	uint32_t n_reaping;		/* of them */
+	uint32_t n_deaf;		/* of them: without membarrier(2) */
 	struct tenant **by_id;
 	struct tenant_key *keys;	/* by id */
 	TAILQ_HEAD(, visitor) waiting;	/* for an id to be reaped */
@@ -179,6 +181,9 @@ void tenant_come_back(struct tenant *tenant, const struct newcomer *newcomer, in
  * been answered, since /proc takes longer than all else that is to be done for it.
  */
 void tenant_look_up(struct tenant *tenant);
+
+/* Its process can issue no membarrier(2) any more, and is one of n_deaf from here on. */
+void tenant_lose_membarrier(struct tenant *tenant);
 
 /* The tenant is gone, or as good as: what it held is freed in the next steps. */
 void tenant_end(struct tenant *tenant);

@@ -257,6 +257,9 @@ static void admit(struct session *session, const struct host *host, struct gener
 		session_refuse(session, r, "segment '%s' has no free holder: all %u are "
 			       "taken (max_clients)", host->name,
 			       generation->tenants.n_ids - generation->tenants.first_id);
+	} else if (r == -EPERM) {
+		session_refuse(session, -EAGAIN, "your process has no membarrier(2), and mempoold "
+			       "could not issue one to let it in (a system call filter?)");
 	} else if (r == -ESRCH) {
 		/* It has ended meanwhile: there is nobody to tell. */
 		session_free(session);

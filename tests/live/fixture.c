@@ -566,6 +566,8 @@ struct mempool_msg_hello wire_hello(const struct fixture *fixture, uint64_t nonc
 		.msg = wire_msg(MEMPOOL_MSG_HELLO, sizeof(hello)),
 		.nonce = nonce,
 		.name = "test",
+		/* As most: who has none waits for its welcome (test-claims). */
+		.flags = MEMPOOL_HELLO_MEMBARRIER,
 	};
 
 	strcpy(hello.segment, fixture->segment);

@@ -143,6 +143,7 @@ START_TEST(test_state_is_read_back)
 	ck_assert_int_eq(reopen(), 0);
 	ck_assert_str_eq(state->file_name, FILE_NAME);
 	ck_assert(state->is_our_layout);
+	ck_assert(!state_has_claims(state));
 	ck_assert_mem_eq(&state->identity.generation, &identity.generation, 8);
 	ck_assert_uint_eq(state->identity.segment_id, identity.segment_id);
 	ck_assert_uint_eq(state->identity.created_ns, identity.created_ns);
@@ -157,8 +158,12 @@ START_TEST(test_state_is_read_back)
 	ck_assert(config_is_same(&state->shape, &shape));
 	ck_assert(!state_is_retired(state));
 	state_retire(state);
+	state_set_claims(state, true);
 	ck_assert_int_eq(reopen(), 0);
 	ck_assert(state_is_retired(state));
+	ck_assert(state_has_claims(state));
+	state_set_claims(state, false);
+	ck_assert(!state_has_claims(state));
 	ck_assert_int_eq(state_unlink(folder, state), 0);
 	ck_assert_uint_eq(count_files(), 0);
 }
