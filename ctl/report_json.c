@@ -258,9 +258,25 @@ static int add_audit(struct json_object *object, const struct snapshot *snapshot
 	       json_add(object, "faults", fault_array(snapshot));
 }
 
+static struct json_object *lanes_object(const struct lane_counts *lanes)
+{
+	struct json_object *object = json_object_new_object();
+
+	if (!object)
+		return NULL;
+	return json_complete(object,
+			     json_add_number(object, "owned", lanes->n_owned) ||
+				     json_add_number(object, "free", lanes->n_free) ||
+				     json_add_number(object, "retired", lanes->n_retired) ||
+				     json_add_number(object, "revocations", lanes->n_revoked) ||
+				     json_add_number(object, "barriers", lanes->n_barriers));
+}
+
 static int add_pools(struct json_object *object, const struct snapshot *snapshot)
 {
-	return json_add(object, "pools", pool_array(snapshot)) ||
+	return json_add_string(object, "claims", snapshot->lanes.is_on ? "plain" : "swap") ||
+	       json_add(object, "lanes", lanes_object(&snapshot->lanes)) ||
+	       json_add(object, "pools", pool_array(snapshot)) ||
 	       json_add(object, "manager_pool",
 			pool_object(&snapshot->pools[snapshot->n_pools], false));
 }

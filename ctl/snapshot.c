@@ -290,6 +290,7 @@ static int copy_segment(const struct segment *segment, struct counting *counting
 	snapshot->size_bytes = segment->geometry.control_bytes + segment->geometry.data_bytes;
 	snapshot->max_clients = segment->config.max_clients;
 	snapshot->state = segment_state(segment);
+	lane_count(&segment->lanes, &snapshot->lanes);
 	snapshot->taken_ns = clock_ns();
 
 	r = counting_go_on(counting, segment, &budget);

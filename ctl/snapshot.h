@@ -20,6 +20,7 @@
 #include "shm/audit.h"
 #include "shm/census.h"
 #include "shm/holder.h"
+#include "shm/lane.h"
 
 /* The last chunks of a pool, which some users alone may have. */
 struct snapshot_reserve {
@@ -101,6 +102,7 @@ struct snapshot {
 	uint64_t max_clients;
 	uint32_t state;			/* enum mempool_segment_state */
 	bool is_traced;			/* `trace: allocations` */
+	struct lane_counts lanes;
 	uint64_t n_moved;		/* messages that came from generations before it; as the
 					 * daemon says, like the next two */
 	uint64_t n_waiting;		/* its own that have no place in the next one */

@@ -344,6 +344,26 @@ bool lane_is_vacant(const struct lanes *lanes, uint32_t lane)
 	       !lane_is_retired(epoch_of(record));
 }
 
+void lane_count(const struct lanes *lanes, struct lane_counts *ret_counts)
+{
+	/* Relaxed, both: for people. */
+	*ret_counts = (struct lane_counts){
+		.is_on = atomic_load_explicit(&lanes->header->claims, memory_order_relaxed) != 0,
+		.n_barriers = atomic_load_explicit(&lanes->header->n_barriers, memory_order_relaxed),
+	};
+	for (uint32_t lane = LANE_NONE + 1; lane < lanes->n; lane++) {
+		const struct mempool_lane *record = record_of(lanes, lane);
+
+		if (lane_is_vacant(lanes, lane))
+			ret_counts->n_free++;
+		else if (lane_waits_for_sweep(lanes, lane))
+			ret_counts->n_retired++;
+		else
+			ret_counts->n_owned++;
+		ret_counts->n_revoked += atomic_load_explicit(&record->epoch, memory_order_relaxed) - 1;
+	}
+}
+
 void lane_renew(const struct lanes *lanes, uint32_t lane)
 {
 	struct mempool_lane *record = record_of(lanes, lane);

@@ -162,6 +162,19 @@ void lane_renew(const struct lanes *lanes, uint32_t lane);
 /* Whether the chunk that its intent names is free: its thread is about to claim it, or was. */
 bool lane_is_claiming(const struct lanes *lanes, uint32_t lane);
 
+/* What there is to say of all lanes, LANE_NONE apart, to people. */
+struct lane_counts {
+	uint64_t is_on;			/* 1: threads may have lanes; 0: they may not */
+	uint64_t n_owned;
+	uint64_t n_free;		/* nobody's, and to be had */
+	uint64_t n_retired;		/* nobody's, and to be swept before */
+	uint64_t n_revoked;		/* epochs that were ended, by whomever, since the segment was made */
+	uint64_t n_barriers;		/* since then, for that */
+};
+
+/* Each is read once; what moves meanwhile is counted before or after. Writes nothing. */
+void lane_count(const struct lanes *lanes, struct lane_counts *ret_counts);
+
 /* Whether it is nobody's, and retired; or nobody's, and to be had. */
 bool lane_waits_for_sweep(const struct lanes *lanes, uint32_t lane);
 bool lane_is_vacant(const struct lanes *lanes, uint32_t lane);

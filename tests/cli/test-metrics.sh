@@ -43,6 +43,8 @@ soon published
 check 'metrics are well-formed' "$strict" <"$dir/metrics" mempool_up \
 	mempool_segment_{up,bytes,clients,max_clients,unverifiable_clients,retired} \
 	mempool_segment_{in_flight,shared,stray}_chunks \
+	mempool_segment_{plain_claims,{owned,free,retired}_lanes} \
+	mempool_segment_lane_{revocations,barriers}_total \
 	mempool_pool_{chunks,used_chunks,free_chunks,peak_used_chunks} \
 	mempool_pool_{exhausted,served_larger}_total \
 	mempool_queue_{capacity_messages,messages,sent_total,received_total} \

@@ -156,6 +156,33 @@ START_TEST(test_lane_all_are_revoked_step_by_step)
 }
 END_TEST
 
+START_TEST(test_lane_counts_tell_what_becomes_of_them)
+{
+	uint32_t mine = take(ME), next = 1;
+	struct lane_counts counts;
+
+	take(OTHER);
+	set_epoch(lanes->n - 1, UINT64_C(1) << WORD_EPOCH_BITS);
+	lane_count(lanes, &counts);
+	ck_assert_uint_eq(counts.is_on, 1);
+	ck_assert_uint_eq(counts.n_owned, 2);
+	ck_assert_uint_eq(counts.n_retired, 1);
+	ck_assert_uint_eq(counts.n_free, lanes->n - 1 - 3);
+	ck_assert_uint_eq(counts.n_revoked, (UINT64_C(1) << WORD_EPOCH_BITS) - 1);
+	ck_assert_uint_eq(counts.n_barriers, 0);
+	set_epoch(lanes->n - 1, 1);
+	lane_end(lanes, mine);
+	lane_turn(lanes, false);
+	ck_assert_int_eq(lane_revoke_step(lanes, &next), 0);
+	lane_count(lanes, &counts);
+	ck_assert_uint_eq(counts.is_on, 0);
+	ck_assert_uint_eq(counts.n_owned, 1);
+	ck_assert_uint_eq(counts.n_retired, 0);
+	ck_assert_uint_eq(counts.n_revoked, next);
+	ck_assert_uint_eq(counts.n_barriers, 1);
+}
+END_TEST
+
 START_TEST(test_lane_revoke_finishes_the_claim_under_way)
 {
 	uint32_t lane = take(ME);
@@ -543,6 +570,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_lane_whose_hint_is_stale_is_left_to_its_owner);
 	tcase_add_test(tcase, test_lane_claims_by_store_can_be_turned_off);
 	tcase_add_test(tcase, test_lane_all_are_revoked_step_by_step);
+	tcase_add_test(tcase, test_lane_counts_tell_what_becomes_of_them);
 	tcase_add_test(tcase, test_lane_revoke_finishes_the_claim_under_way);
 	tcase_add_test(tcase, test_lane_revoke_leaves_claims_of_other_incarnations_alone);
 	tcase_add_test(tcase, test_lane_settled_meanwhile_helps_nobody);
