@@ -12,6 +12,8 @@
  *			<-	WELCOME (you are that holder) with what is to be mapped; or REFUSED
  *	UNABLE		->				it cannot use that segment, and why: for the
  *							daemon's log; a BYE follows
+ *	NO_BARRIER	->				membarrier(2) fails it now, though its hello
+ *							has said that it registers for it
  *	BYE		->				the holder is reaped and its id freed
  *			<-	GONE, as soon as the daemon's state file says so
  *
@@ -74,6 +76,7 @@ enum mempool_message_type {
 	MEMPOOL_MSG_DUMP = 0x08,
 	MEMPOOL_MSG_FORGET = 0x09,
 	MEMPOOL_MSG_UNABLE = 0x0a,
+	MEMPOOL_MSG_NO_BARRIER = 0x0b,
 
 	MEMPOOL_MSG_WELCOME = 0x81,
 	MEMPOOL_MSG_REFUSED = 0x82,
@@ -116,6 +119,11 @@ struct mempool_msg_unable {
 	struct mempool_msg msg;
 	int32_t error;			/* negative errno, as mempool_client_open() returns it */
 	uint32_t reserved;		/* 0 */
+};
+
+/* Said once; where it is lost with the daemon, the next hello has no MEMPOOL_HELLO_MEMBARRIER. */
+struct mempool_msg_no_barrier {
+	struct mempool_msg msg;
 };
 
 struct mempool_msg_bye {

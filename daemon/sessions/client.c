@@ -446,6 +446,22 @@ void session_client_unable(struct session *session, const struct mempool_msg_una
 		    why_unable(unable->error));
 }
 
+void session_client_no_barrier(struct session *session)
+{
+	static struct log_limit limit = LOG_LIMIT("clients that lose membarrier", 20);
+	struct tenant *tenant = session->visitor.tenant;
+
+	if (session->state != SESSION_ATTACHED) {
+		session_refuse(session, -EPROTO, "only a client has a membarrier(2) to lose");
+		return;
+	}
+	log_limited(&limit, LOG_NOTICE, "client '%s' (pid %d, uid %u), holder %u of %s, has lost "
+		    "membarrier(2), by a system call filter perhaps: all claim by swaps there, as long "
+		    "as it stays", tenant->name, (int)tenant->process.pid, (unsigned int)tenant->uid,
+		    tenant->id, tenants_label(tenant->tenants));
+	tenant_lose_membarrier(tenant);
+}
+
 static void leave(struct tenant *tenant, const struct mempool_msg_bye *bye)
 {
 	static struct log_limit limit = LOG_LIMIT("clients that leave", 500);

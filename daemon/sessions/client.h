@@ -16,6 +16,7 @@ struct visitor;
 void session_client_hello(struct session *session, const struct mempool_msg_hello *hello);
 void session_client_bye(struct session *session, const struct mempool_msg_bye *bye);
 void session_client_unable(struct session *session, const struct mempool_msg_unable *unable);
+void session_client_no_barrier(struct session *session);
 
 void session_client_wake_fd(struct session *session);
 void session_client_peer_fd(struct session *session, const struct mempool_msg_peer_fd *ask);

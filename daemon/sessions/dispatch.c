@@ -34,6 +34,8 @@ static size_t message_size(uint16_t type)
 		return sizeof(struct mempool_msg_bye);
 	case MEMPOOL_MSG_UNABLE:
 		return sizeof(struct mempool_msg_unable);
+	case MEMPOOL_MSG_NO_BARRIER:
+		return sizeof(struct mempool_msg_no_barrier);
 	case MEMPOOL_MSG_LIST:
 		return sizeof(struct mempool_msg_list);
 	case MEMPOOL_MSG_WAKE_FD:
@@ -106,6 +108,9 @@ static void on_message(struct session *session, const union message *message, si
 		break;
 	case MEMPOOL_MSG_UNABLE:
 		session_client_unable(session, &message->unable);
+		break;
+	case MEMPOOL_MSG_NO_BARRIER:
+		session_client_no_barrier(session);
 		break;
 	case MEMPOOL_MSG_LIST:
 		session_observer_list(session);

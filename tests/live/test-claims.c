@@ -187,6 +187,38 @@ START_TEST(test_holder_that_gives_up_waiting_leaves_claims_to_begin_again)
 }
 END_TEST
 
+/* It comes back without, too, whatever has become of the daemon that it told. */
+START_TEST(test_holder_that_loses_membarrier_ends_claims)
+{
+	struct mempool_msg message = wire_msg(MEMPOOL_MSG_NO_BARRIER, sizeof(message));
+	int fd = come(HEARING, &welcome);
+
+	wire_send(fd, &message, sizeof(message));
+	/* Once more tells nothing new. */
+	wire_send(fd, &message, sizeof(message));
+	wait_until(is_revoked, NULL, PATIENCE_MS);
+	wait_until(is_off, NULL, PATIENCE_MS);
+	fixture_kill(&fixture);
+	fixture_start(&fixture);
+	check_off();
+	close(fd);
+	wire_bye(come(HEARING, &welcome));
+	wait_until(is_on, NULL, PATIENCE_MS);
+}
+END_TEST
+
+START_TEST(test_no_barrier_is_for_clients)
+{
+	struct mempool_msg message = wire_msg(MEMPOOL_MSG_NO_BARRIER, sizeof(message));
+	int fd = wire_connect(&fixture);
+
+	wire_send(fd, &message, sizeof(message));
+	wire_expect_refused(fd, -EPROTO, "only a client");
+	close(fd);
+	ck_assert(is_on(NULL));
+}
+END_TEST
+
 START_TEST(test_key_counts_with_a_reload)
 {
 	struct mempool_msg_reloaded reloaded;
@@ -288,6 +320,8 @@ int main(void)
 	tcase_add_test(tcase, test_holder_without_membarrier_finds_claims_off);
 	tcase_add_test(tcase, test_holders_without_membarrier_that_come_at_once_all_wait);
 	tcase_add_test(tcase, test_holder_that_gives_up_waiting_leaves_claims_to_begin_again);
+	tcase_add_test(tcase, test_holder_that_loses_membarrier_ends_claims);
+	tcase_add_test(tcase, test_no_barrier_is_for_clients);
 	tcase_add_test(tcase, test_key_counts_with_a_reload);
 	tcase_add_test(tcase, test_key_counts_for_the_next_daemon);
 	tcase_add_test(tcase, test_next_daemon_goes_on_with_claims);
