@@ -147,8 +147,9 @@ START_TEST(test_holder_without_membarrier_finds_claims_off)
 	int fd = come(DEAF, &deaf);
 
 	check_off();
-	/* Until the last one is gone. */
+	/* Until the last one is gone; longer than they rest in any case. */
 	wire_bye(come(3, &deaf));
+	usleep(1500000);
 	ck_assert(is_off(NULL));
 	wire_bye(fd);
 	wait_until(is_on, NULL, PATIENCE_MS);
