@@ -163,10 +163,27 @@ static uint32_t walk_on(struct reap *reap)
 
 /* ---- words ---- */
 
+/*
+ * Whether a word is FREE for a life of a lane that is over. Where another sweep has begun a new life
+ * meanwhile, the word may be of that, and the lane's thread about to claim it by a store.
+ */
+static bool outlives_lane(const struct reap *reap, const struct pool *pool, uint64_t word)
+{
+	const struct mempool_lane *records = reap->segment->lanes.records;
+
+	/*
+	 * Acquire, behind that of the word: it is of the old life if the lane is in none yet. What is
+	 * freed in the new one has another generation, and the swap fails.
+	 */
+	return word_is_free(word) && pool_is_free(pool, word) && is_retired(reap, word_lane(word)) &&
+	       lane_is_retired(atomic_load_explicit(&records[word_lane(word)].epoch,
+						    memory_order_acquire));
+}
+
 /* What a word becomes; itself, if it does not name the dead. */
 static uint64_t next_word(const struct reap *reap, const struct pool *pool, uint64_t word)
 {
-	if (word_is_free(word) && pool_is_free(pool, word) && is_retired(reap, word_lane(word)))
+	if (outlives_lane(reap, pool, word))
 		return word_opened(word);
 	/* SENT: to nobody; or the queue was walked, and it is not there. */
 	if (is_sent_by_dead(reap, word) ||

@@ -66,7 +66,7 @@ void reap_deinit(struct reap *reap);
 
 /*
  * Before the first reap_step(): lanes that are nobody's, and retired, begin anew with this sweep. For
- * the daemon alone: of two such sweeps at a time one would take away what the other has given.
+ * the daemon alone. A lane that another such sweep has renewed meanwhile is left as it is.
  * Return: 0 or -ENOMEM.
  */
 int reap_renew_lanes(struct reap *reap);

@@ -369,6 +369,31 @@ START_TEST(test_lane_whose_epochs_are_used_up_begins_anew)
 }
 END_TEST
 
+/* A sweep that was stopped behind the lanes, and found another's new life of one. */
+START_TEST(test_lane_that_another_sweep_renewed_is_left)
+{
+	uint32_t lane = take(ME);
+	struct reap reap;
+	uint64_t seen;
+
+	set_epoch(lane, WORD_EPOCH_MASK);
+	lane_end(lanes, lane);
+	ck_assert_int_eq(reap_init(&reap, segment), 0);
+	ck_assert_int_eq(reap_renew_lanes(&reap), 0);
+	while (reap.lane < lanes->n)
+		ck_assert(!reap_step(&reap, 1));
+	sweep(true);
+
+	start = lane / 64;
+	ck_assert_uint_eq(take(OTHER), lane);
+	seen = free_for(lane, 3);
+	while (!reap_step(&reap, 1))
+		;
+	reap_deinit(&reap);
+	ck_assert_uint_eq(word(3), seen);
+}
+END_TEST
+
 START_TEST(test_lane_words_for_no_lane_are_not_free)
 {
 	uint32_t value = word_bias(lanes->n - 1, 1);
@@ -580,6 +605,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_lane_of_the_dead_keeps_no_claim_that_was_done);
 	tcase_add_test(tcase, test_lane_hint_that_was_lost_is_set_by_a_sweep);
 	tcase_add_test(tcase, test_lane_whose_epochs_are_used_up_begins_anew);
+	tcase_add_test(tcase, test_lane_that_another_sweep_renewed_is_left);
 	tcase_add_test(tcase, test_lane_words_for_no_lane_are_not_free);
 	tcase_add_test(tcase, test_lane_of_another_is_passed_over_by_a_claim);
 	tcase_add_test(tcase, test_lane_scan_opens_the_first_lane_at_once);
