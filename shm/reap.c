@@ -199,7 +199,8 @@ static bool reap_word(struct reap *reap, const struct pool *pool, uint64_t seen)
 	uint64_t next = next_word(reap, pool, seen);
 	bool was_free = word_is_free(seen);
 
-	if (next != seen)
+	/* Not of a word that is free already: it may be claimed and stamped by now. */
+	if (next != seen && !was_free)
 		stamp_void(pool, reap->index);
 	/*
 	 * R2 (release) pairs with A1 of the next claim. seq_cst, since the dry word is looked at

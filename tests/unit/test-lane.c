@@ -394,6 +394,31 @@ START_TEST(test_lane_that_another_sweep_renewed_is_left)
 }
 END_TEST
 
+/* Who claims the chunk while it is turned may have stamped it for a message by then. */
+START_TEST(test_lane_turning_keeps_the_stamp)
+{
+	struct config config;
+	uint32_t lane;
+
+	segment_free(segment);
+	test_config_init(&config, &(struct test_pool){ .chunk_size = 64, .n_chunks = N }, 1);
+	ck_assert_int_eq(config_add_ring(&config, "q", MEMPOOL_RING_QUEUE, 8), 0);
+	config.rings[0].flags |= MEMPOOL_RING_STAMPS;
+	segment = test_segment_new_of(&config);
+	pool = &segment->pools[0];
+	lanes = &segment->lanes;
+
+	lane = take(ME);
+	set_epoch(lane, WORD_EPOCH_MASK);
+	atomic_store(&pool_stamp(pool, 3)->generation, GENERATION + 1);
+	set_word(3, MEMPOOL_FREE, word_bias(lane, 1));
+	lane_end(lanes, lane);
+	sweep(true);
+	ck_assert(word_is_open(word(3)));
+	ck_assert_uint_eq(atomic_load(&pool_stamp(pool, 3)->generation), GENERATION + 1);
+}
+END_TEST
+
 START_TEST(test_lane_words_for_no_lane_are_not_free)
 {
 	uint32_t value = word_bias(lanes->n - 1, 1);
@@ -606,6 +631,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_lane_hint_that_was_lost_is_set_by_a_sweep);
 	tcase_add_test(tcase, test_lane_whose_epochs_are_used_up_begins_anew);
 	tcase_add_test(tcase, test_lane_that_another_sweep_renewed_is_left);
+	tcase_add_test(tcase, test_lane_turning_keeps_the_stamp);
 	tcase_add_test(tcase, test_lane_words_for_no_lane_are_not_free);
 	tcase_add_test(tcase, test_lane_of_another_is_passed_over_by_a_claim);
 	tcase_add_test(tcase, test_lane_scan_opens_the_first_lane_at_once);
