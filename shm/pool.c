@@ -259,6 +259,19 @@ static bool open_word(struct pool_scan *scan, uint64_t seen)
 }
 
 /*
+ * Claim what a scan has seen. A sweep may have made the word everybody's meanwhile, which is no claim:
+ * then that is tried, which it stays as long as it is free of this generation. Who fails has met
+ * another claim: the chunk was held at that moment.
+ */
+static bool claim_scanned(const struct pool_scan *scan, _Atomic uint64_t *word, uint64_t seen)
+{
+	uint64_t claimed = word_claimed(seen, scan->owner);
+
+	return pool_claim_word(word, seen, claimed) ||
+	       (!word_is_open(seen) && pool_claim_word(word, word_opened(seen), claimed));
+}
+
+/*
  * Read the words of one leaf. The first free one that can be claimed is taken, the hints of
  * the others are set. true: *ret_index is ours.
  */
@@ -283,8 +296,7 @@ static bool scan_leaf(struct pool_scan *scan, uint32_t *ret_index)
 		}
 		if (!pool_may_claim(pool, seen, scan->owner) && !open_word(scan, seen))
 			continue;
-		/* Who fails here has met another claim: the chunk was held at that moment. */
-		if (pool_claim_word(word, seen, word_claimed(seen, scan->owner))) {
+		if (claim_scanned(scan, word, seen)) {
 			*ret_index = i;
 			found = true;
 		}

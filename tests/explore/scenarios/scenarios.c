@@ -68,6 +68,7 @@ const struct scenario *const scenarios[] = {
 	&scenario_topic_drain,
 	&scenario_topic_others,
 	&scenario_trace,
+	&scenario_turn,
 	&scenario_unshare,
 	&scenario_unshare_threads,
 	&scenario_wait,

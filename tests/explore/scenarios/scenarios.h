@@ -37,6 +37,7 @@ extern const struct scenario scenario_topic_wait, scenario_topic_1, scenario_top
 extern const struct scenario scenario_topic_4, scenario_topic_drain;
 extern const struct scenario scenario_topic_others;
 extern const struct scenario scenario_trace;
+extern const struct scenario scenario_turn;
 extern const struct scenario scenario_unshare, scenario_unshare_threads;
 extern const struct scenario scenario_wait, scenario_wait_three, scenario_wait_deaf;
 extern const struct scenario scenario_wait_reserve;
