@@ -195,6 +195,7 @@ START_TEST(test_load_minimal_has_defaults)
 	ck_assert(conf_access_is_empty(&segment->readers));
 	ck_assert(conf_access_is_empty(&segment->spectators));
 	ck_assert_int_eq(segment->open_mode, SEGMENT_OPEN_OR_CREATE);
+	ck_assert(segment->plain_claims);
 	ck_assert_int_eq(segment->backing, SEGMENT_SHM);
 	ck_assert_uint_eq(segment->shape.max_clients, CONFIG_DEFAULT_MAX_CLIENTS);
 	ck_assert(segment->shape.fallback);
@@ -275,6 +276,7 @@ START_TEST(test_load_everything_is_read)
 	ck_assert_uint_eq(segment->shape.max_clients, 70);
 	ck_assert(!segment->shape.fallback);
 	ck_assert(segment->shape.traces);
+	ck_assert(!segment->plain_claims);
 	ck_assert(segment->pages.prefault);
 	ck_assert(segment->pages.lock);
 	ck_assert_uint_eq(segment->pages.huge_bytes, 2 << 20);
@@ -648,7 +650,7 @@ START_TEST(test_installed_config_each_example_loads)
 		free(copy);
 		n_examples++;
 	}
-	ck_assert_uint_eq(n_examples, 25);
+	ck_assert_uint_eq(n_examples, 26);
 	free(words.text);
 	free(text.text);
 }
