@@ -14,7 +14,7 @@ import sys
 NAME = r"[a-zA-Z_][a-zA-Z0-9_]*"
 # Only \\ \" and \n are escapes; a quote or a line feed ends what is none.
 LABEL = re.compile(rf'({NAME})="((?:[^"\\\n]|\\[\\"n])*)"')
-UNITS = ("_bytes", "_chunks", "_messages", "_clients", "_seconds", "_info", "_up", "_retired",
+UNITS = ("_bytes", "_chunks", "_messages", "_clients", "_seconds", "_info", "_up", "_retired", "_claims", "_lanes",
          "_counted", "_total", "_senders", "_receivers", "_subscribers")
 problems = []
 

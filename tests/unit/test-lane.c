@@ -406,6 +406,7 @@ START_TEST(test_lane_turning_keeps_the_stamp)
 	ck_assert_int_eq(config_add_ring(&config, "q", MEMPOOL_RING_QUEUE, 8), 0);
 	config.rings[0].flags |= MEMPOOL_RING_STAMPS;
 	segment = test_segment_new_of(&config);
+	config_deinit(&config);
 	pool = &segment->pools[0];
 	lanes = &segment->lanes;
 
