@@ -405,7 +405,9 @@ static void audit_lane(struct audit_run *run, uint32_t lane)
 	const struct lanes *lanes = &run->segment->lanes;
 	const struct mempool_lane *record = &lanes->records[lane];
 	uint32_t owner = GET(record->owner);
-	uint64_t settled = GET(record->settled), epoch = GET(record->epoch);
+	/* B7 (acquire), before the epoch: what is settled was over then, and epochs only go up. */
+	uint64_t settled = atomic_load_explicit(&record->settled, memory_order_acquire);
+	uint64_t epoch = GET(record->epoch);
 	const char *mistake = owner != MEMPOOL_HOLDER_NONE ? cannot_hold(run, owner) : NULL;
 
 	if (mistake && GET(record->owner) == owner)
