@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "eventcount.h"
 #include "lane.h"
@@ -208,13 +209,14 @@ void pool_clear_scarce(const struct pool *pool)
 void pool_scan_begin(struct pool_scan *scan, const struct pool *pool, uint32_t start,
 		     uint32_t owner)
 {
-	*scan = (struct pool_scan){
-		.pool = pool,
-		.dry = pool_set_dry(pool),
-		.owner = owner,
-		.leaf = start % pool->n_chunks / LEAF_BITS,
-		.n_left = pool->list.n_leaves,
-	};
+	/* One by one: what is of lanes is large, and seldom needed. */
+	scan->pool = pool;
+	scan->dry = pool_set_dry(pool);
+	scan->owner = owner;
+	scan->leaf = start % pool->n_chunks / LEAF_BITS;
+	scan->n_left = pool->list.n_leaves;
+	scan->is_second = scan->has_revoked = scan->has_noted = scan->is_deaf = false;
+	scan->n_noted = 0;
 }
 
 /* End the epochs of all lanes that were noted, by one membarrier. */
@@ -251,6 +253,8 @@ static bool open_word(struct pool_scan *scan, uint64_t seen)
 		scan->is_deaf = lane_revoke(scan->pool->lanes, seen) < 0;
 		return !scan->is_deaf;
 	}
+	if (!scan->has_noted)
+		memset(scan->met, 0, sizeof(scan->met));
 	scan->has_noted = true;
 	if (!(scan->met[lane / 64] & bit))
 		scan->noted[scan->n_noted++] = (uint16_t)lane;
@@ -288,7 +292,8 @@ static bool scan_leaf(struct pool_scan *scan, uint32_t *ret_index)
 		/* D5 (seq_cst): a plain load on common machines; see D2 and D6. */
 		uint64_t seen = atomic_load_explicit(word, memory_order_seq_cst);
 
-		if (!pool_is_free(pool, seen))
+		/* Most are held; of the others, some are nonsense. */
+		if (!word_is_free(seen) || !pool_is_free(pool, seen))
 			continue;
 		if (found) {
 			hints |= (uint64_t)pool_is_open(pool, seen) << (i - first);

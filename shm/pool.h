@@ -302,6 +302,7 @@ struct pool_scan {
 	bool has_noted;			/* others */
 	bool is_deaf;			/* a membarrier failed: not all that is free was found */
 	uint32_t n_noted;		/* lanes still to be revoked */
+	/* Not set before has_noted is: */
 	uint16_t noted[POOL_SCAN_LANES];
 	uint64_t met[MEMPOOL_MAX_LANES / 64];	/* a bit for each that was noted */
 };
