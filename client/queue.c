@@ -192,19 +192,32 @@ send_plainly(struct mempool_queue *queue, struct cache *cache, void *chunk, size
 	return seal_and_push(queue, cache, chunk, length, false);
 }
 
+static inline int seal_noted(struct mempool_queue *queue, struct cache *cache, void *chunk,
+			     size_t length)
+{
+	return queue->queue.has_stamps ? seal_and_push(queue, cache, chunk, length, true)
+				       : seal_and_push(queue, cache, chunk, length, false);
+}
+
+/* By one that is bounded, or checks. */
+static __attribute__((noinline)) int send_singly(struct mempool_queue *queue, struct cache *cache,
+						 void *chunk, size_t length)
+{
+	int r = cache->checked ? checker_verify(cache, chunk, length) : 0;
+
+	if (r == 0)
+		r = seal_noted(queue, cache, chunk, length);
+	if (r == 0 && cache->is_bounded)
+		bound_let_go(cache, &cache->last->pool);
+	return r;
+}
+
 /* Where it is not plain, perhaps: stamped, counted, and checked. */
 static __attribute__((noinline)) int send_noted(struct mempool_queue *queue, struct cache *cache,
 						void *chunk, size_t length)
 {
-	int r = cache->checked ? checker_verify(cache, chunk, length) : 0;
-
-	if (r < 0)
-		return r;
-	r = queue->queue.has_stamps ? seal_and_push(queue, cache, chunk, length, true)
-				    : seal_and_push(queue, cache, chunk, length, false);
-	if (r == 0 && cache->is_bounded)
-		bound_let_go(cache, &cache->last->pool);
-	return r;
+	return unlikely(cache->singly) ? send_singly(queue, cache, chunk, length)
+				       : seal_noted(queue, cache, chunk, length);
 }
 
 static int send_any(struct mempool_queue *queue, struct cache *cache, void *chunk, size_t length)
