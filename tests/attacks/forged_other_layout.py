@@ -24,11 +24,11 @@ def attack(mempoold):
         daemon.start_or_fail()
         _, welcome = daemon.attach("a")
         segment = raw.Object(welcome.place.shm_name)
+        daemon.kill()
         forged = raw.Forged(segment.get("H", raw.MAJOR_OFFSET) + 1, 64, 32768)
         forged.write(segment)
         forged.write_holders(segment, os.getpid())
         segment.put("H", raw.MAJOR_OFFSET, forged.major)
-        daemon.kill()
         if not daemon.start(before_exec=limit_descriptors):
             raw.succeeded("the daemon does not start any more")
         if not raw.attach_soon(daemon, "b", nonce=2):

@@ -446,21 +446,14 @@ class Object:
         record = self.get("Q", 120) + i * POOL_RECORD
         return struct.unpack_from("=4QI", self.memory, record)
 
-    def place(self, offset):
-        """Where that stands in this object, which has not the chunks of the data pools."""
-        if self.get("H", MAJOR_OFFSET) < 2:
-            return offset
-        data = [self.record(i)[2:4] for i in range(self.get("I", 108))]
-        return offset - sum(index - begin for begin, index in data if begin < offset)
-
     def pool(self, i):
         chunk_size, stride, data, index, n = self.record(i)
-        return Pool(self, i, chunk_size, stride, self.place(data), self.place(index), n)
+        return Pool(self, i, chunk_size, stride, data, index, n)
 
     def ring(self, i):
         record = self.get("Q", 128) + i * RING_RECORD
         slots, capacity = struct.unpack_from("=QI", self.memory, record + 32)
-        return Ring(self, record, self.place(slots), capacity)
+        return Ring(self, record, slots, capacity)
 
     def holder(self, i):
         return self.get("Q", 32) + i * self.get("Q", 40)
@@ -480,8 +473,7 @@ class Pool(namedtuple("Pool", "object id chunk_size stride data index n")):
         """Where it stands in the object's chunks; a ChunkManager: in its memory."""
         if self.object.chunks is self.object.memory or self.id == self.object.get("I", 108):
             return self.data + i * self.stride
-        before = [self.object.record(pool)[2:4] for pool in range(self.id)]
-        return sum(index - begin for begin, index in before) + i * self.stride
+        return self.data - self.object.record(0)[2] + i * self.stride
 
     def claim(self, i, holder):
         """As a client does it: the chunk is OWNED by the holder. Return: its word."""
@@ -512,16 +504,20 @@ class Forged:
         self.rings_off = off = self.holders_off + n_holders * HOLDER_RECORD
         self.manager_bytes = 8 + n_holders // 8
         self.pools = []
-        # From version 2 on the chunks are no part of this object, and stand in whole pages.
+        # From version 2 on the chunks are another object, whose place is behind this one.
         is_apart = major >= 2
-        for size, border in (8, PAGE if is_apart else LINE), (self.manager_bytes, LINE):
+        for size in 8, self.manager_bytes:
             data = round_up(off, PAGE)
-            index = round_up(data + n_chunks * size, border)
+            begin = off if is_apart and size == 8 else data + n_chunks * size
+            index = round_up(begin, LINE)
             off = index + list_bytes(n_chunks) + n_chunks * ENTRY
-            self.pools.append((size, size, data, index, n_chunks, 8, 64))
-        self.total_size = round_up(round_up(off, LINE), PAGE)
-        self.data_bytes = self.pools[0][3] - self.pools[0][2] if is_apart else 0
-        self.object_bytes = self.total_size - self.data_bytes
+            self.pools.append([size, size, data, index, n_chunks, 8, 64])
+        self.object_bytes = self.total_size = round_up(round_up(off, LINE), PAGE)
+        self.data_bytes = 0
+        if is_apart:
+            self.pools[0][2] = self.object_bytes
+            self.data_bytes = round_up(n_chunks * 8, PAGE)
+            self.total_size += self.data_bytes
 
     def fingerprint(self):
         value = 0xcbf29ce484222325
@@ -533,39 +529,35 @@ class Forged:
         return value
 
     def write(self, segment):
-        """Over the object of a segment, which grows."""
-        name = bytes(segment.memory[144:176])
-        identity = bytes(segment.memory[48:88])
-        created = bytes(segment.memory[96:108])
+        """Over the object of a segment, which grows. Not by a mapping: a daemon may cut it meanwhile."""
+        created, name = bytes(segment.memory[96:108]), bytes(segment.memory[144:176])
         os.ftruncate(segment.fd, self.object_bytes)
-        with mmap.mmap(segment.fd, self.object_bytes) as memory:
-            struct.pack_into("=IQQQ", memory, 20, self.n_holders, self.total_size,
-                             self.holders_off, HOLDER_RECORD)
-            memory[48:88] = identity
-            if self.major >= 2:
-                struct.pack_into("=QQQ", memory, 48, self.object_bytes, self.data_bytes, PAGE)
-                struct.pack_into("=Q", memory, 176, PAGE)
-            struct.pack_into("=Q", memory, 88, self.fingerprint())
-            memory[96:108] = created
-            struct.pack_into("=IIIQQII", memory, 108, 1, 0, 0, self.pools_off, self.rings_off,
-                             1, self.n_holders - 64)
-            memory[144:176] = name
-            for i, pool in enumerate(self.pools):
-                struct.pack_into("=4Q3I", memory, self.pools_off + i * POOL_RECORD, *pool)
-                words = pool[3] - self.data_bytes + list_bytes(self.n_chunks)
-                memory[words:words + self.n_chunks * ENTRY] = \
-                    struct.pack("=QQ", word(1, SHARED), 0) * self.n_chunks
-            managers = self.pools[1][2] - self.data_bytes
-            memory[managers + 8:managers + self.manager_bytes] = \
-                b"\xff" * (self.n_holders // 8)
+        header = bytearray(segment.memory[:PAGE])
+        struct.pack_into("=IQQQ", header, 20, self.n_holders, self.total_size,
+                         self.holders_off, HOLDER_RECORD)
+        if self.major >= 2:
+            struct.pack_into("=QQQ", header, 48, self.object_bytes, self.data_bytes, PAGE)
+            struct.pack_into("=Q", header, 176, PAGE)
+        struct.pack_into("=Q", header, 88, self.fingerprint())
+        header[96:108] = created
+        struct.pack_into("=IIIQQII", header, 108, 1, 0, 0, self.pools_off, self.rings_off,
+                         1, self.n_holders - 64)
+        header[144:176] = name
+        for i, pool in enumerate(self.pools):
+            os.pwrite(segment.fd, struct.pack("=4Q3I", *pool), self.pools_off + i * POOL_RECORD)
+            os.pwrite(segment.fd, struct.pack("=QQ", word(1, SHARED), 0) * self.n_chunks,
+                      pool[3] + list_bytes(self.n_chunks))
+        os.pwrite(segment.fd, b"\xff" * (self.n_holders // 8), self.pools[1][2] + 8)
+        os.pwrite(segment.fd, header, 0)
+        os.ftruncate(segment.fd, self.object_bytes)
 
     def write_holders(self, segment, process):
         """Each of them lives, and is that process."""
         start_time = int(stat_of(process)[19])
         record = struct.pack("=IIQIIIIQQ32s", HOLDER_LIVE, process, start_time, 0,
                              os.geteuid(), 1, 0, 1, 1, b"forged").ljust(HOLDER_RECORD, b"\0")
-        with mmap.mmap(segment.fd, self.object_bytes) as memory:
-            memory[self.holders_off:self.rings_off] = record * self.n_holders
+        os.pwrite(segment.fd, record * self.n_holders, self.holders_off)
+        os.ftruncate(segment.fd, self.object_bytes)
 
 
 class Million:
