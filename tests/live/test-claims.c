@@ -307,8 +307,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("claims");
-	TCase *tcase = tcase_create("claims");
+	Suite *suite;
+	TCase *tcase;
 	SRunner *runner;
 	int n_failed;
 
@@ -316,6 +316,8 @@ int main(void)
 		puts("skipped: no membarrier(2), or a build with a sanitizer");
 		return 77;
 	}
+	suite = suite_create("claims");
+	tcase = tcase_create("claims");
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_set_timeout(tcase, 200);
 	tcase_add_test(tcase, test_holder_without_membarrier_finds_claims_off);

@@ -651,13 +651,15 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("readers");
-	TCase *tcase = tcase_create("readers");
+	Suite *suite;
+	TCase *tcase;
 	SRunner *runner;
 	int n_failed;
 
 	if (skip_unless_root("other users"))
 		return 77;
+	suite = suite_create("readers");
+	tcase = tcase_create("readers");
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_unchecked_fixture(tcase, take_huge_pages, give_huge_pages_back);
 	tcase_set_timeout(tcase, 60);

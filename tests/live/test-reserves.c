@@ -266,13 +266,15 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("reserves");
-	TCase *tcase = tcase_create("reserves");
+	Suite *suite;
+	TCase *tcase;
 	SRunner *runner;
 	int n_failed;
 
 	if (skip_unless_root("other users"))
 		return 77;
+	suite = suite_create("reserves");
+	tcase = tcase_create("reserves");
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, test_reserve_is_for_the_named_user);
 	tcase_add_test(tcase, test_reserve_is_for_the_named_group);

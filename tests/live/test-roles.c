@@ -1061,13 +1061,15 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("roles");
-	TCase *tcase = tcase_create("roles");
+	Suite *suite;
+	TCase *tcase;
 	SRunner *runner;
 	int n_failed;
 
 	if (skip_unless_root("other users"))
 		return 77;
+	suite = suite_create("roles");
+	tcase = tcase_create("roles");
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_set_timeout(tcase, 60);
 	tcase_add_loop_test(tcase, test_each_function_in_each_role, 0, N_PLAYERS);
