@@ -390,6 +390,8 @@ START_TEST(test_fork_of_a_client_that_checks)
 	int status;
 	pid_t pid;
 
+	if (!test_fork_wipes())
+		return;
 	ck_assert_int_eq(open_with(&options, &client), 0);
 	chunk = mempool_alloc(client, 10);
 	pid = fork();
