@@ -467,7 +467,8 @@ static void be_the_victim(void *userdata)
 	struct scene *scene = role->scene;
 	int r;
 
-	r = client_new(scene->segment, VICTIM, 0, &scene->client);
+	r = client_new(scene->segment, VICTIM, role->operation->is_checked ? MEMPOOL_CLIENT_DEBUG : 0,
+		       &scene->client);
 	if (r < 0)
 		die("client_new", r);
 	role->operation->prepare(scene);

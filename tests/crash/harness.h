@@ -64,6 +64,7 @@ struct operation {
 	bool is_reaper;				/* the victim is the daemon, reaping BYSTANDER */
 	bool takes_message;			/* of the topic, which yields to the victim alone */
 	bool has_stamps;			/* queue and topic keep them */
+	bool is_checked;			/* the victim's client finds writes beyond a chunk */
 };
 
 struct outcome {
