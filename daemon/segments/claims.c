@@ -102,12 +102,15 @@ static bool are_ending(const struct claims *claims)
 	return claims->phase == CLAIMS_END && !claims->has_failed;
 }
 
-/* Or later, if it is too early. */
+/*
+ * Or later, if it is too early: who waits may be one for whom they were ended, and who is to find them
+ * so. It may also be gone by the next look, and nobody says so.
+ */
 static void begin_if_due(struct claims *claims)
 {
 	static const struct timeval rest = { REST_NS / 1000000000, 0 };
 
-	if (clock_monotonic_ns() < claims->not_before_ns)
+	if (claims->tenants->n_waiting > 0 || clock_monotonic_ns() < claims->not_before_ns)
 		evtimer_add(&claims->rest, &rest);
 	else if (can_issue())
 		begin(claims);
@@ -121,9 +124,7 @@ void claims_look(struct claims *claims)
 		begin_end(claims);
 		claims_kick(claims);
 	}
-	/* Who waits may be one for whom they were ended, and who is to find them so. */
-	if (claims->phase != CLAIMS_ON && !are_ending(claims) && may_be_on(claims) &&
-	    claims->tenants->n_waiting == 0)
+	if (claims->phase != CLAIMS_ON && !are_ending(claims) && may_be_on(claims))
 		begin_if_due(claims);
 }
 
