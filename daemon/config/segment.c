@@ -607,6 +607,17 @@ static int read_fallback(struct conf_reader *reader, const struct conf_node *nod
 	return conf_read_bool(reader, node, &draft->segment->shape.fallback);
 }
 
+/* One of two words, of which one is true. */
+static int read_either(struct conf_reader *reader, const struct conf_node *node,
+		       const struct conf_choice *choices, bool *ret)
+{
+	int value, r = conf_read_choice(reader, node, choices, &value);
+
+	if (r == 0)
+		*ret = value != 0;
+	return r;
+}
+
 static int read_trace(struct conf_reader *reader, const struct conf_node *node,
 		      void *object)
 {
@@ -616,13 +627,8 @@ static int read_trace(struct conf_reader *reader, const struct conf_node *node,
 		{ NULL, 0 },
 	};
 	struct draft *draft = object;
-	int value, r;
 
-	r = conf_read_choice(reader, node, choices, &value);
-	if (r < 0)
-		return r;
-	draft->segment->shape.traces = value != 0;
-	return 0;
+	return read_either(reader, node, choices, &draft->segment->shape.traces);
 }
 
 static int read_claims(struct conf_reader *reader, const struct conf_node *node,
@@ -634,13 +640,8 @@ static int read_claims(struct conf_reader *reader, const struct conf_node *node,
 		{ NULL, 0 },
 	};
 	struct draft *draft = object;
-	int value, r;
 
-	r = conf_read_choice(reader, node, choices, &value);
-	if (r < 0)
-		return r;
-	draft->segment->plain_claims = value != 0;
-	return 0;
+	return read_either(reader, node, choices, &draft->segment->plain_claims);
 }
 
 static int read_prefault(struct conf_reader *reader, const struct conf_node *node,
