@@ -591,6 +591,7 @@ END_TEST
 static int end_of(void (*run)(void), char *said, size_t size)
 {
 	int ends[2], status;
+	size_t length = 0;
 	ssize_t n;
 	pid_t pid;
 
@@ -603,8 +604,9 @@ static int end_of(void (*run)(void), char *said, size_t size)
 		_exit(0);
 	}
 	close(ends[1]);
-	n = read(ends[0], said, size - 1);
-	said[n > 0 ? n : 0] = '\0';
+	while ((n = read(ends[0], said + length, size - 1 - length)) > 0)
+		length += (size_t)n;
+	said[length] = '\0';
 	close(ends[0]);
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 	return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
@@ -628,9 +630,11 @@ START_TEST(test_checker_abort_only_where_asked_for)
 
 	flags_of_child = MEMPOOL_CLIENT_DEBUG_ABORT;
 	ck_assert_int_eq(end_of(write_beyond_and_free, said, sizeof(said)), SIGABRT);
-	ck_assert_ptr_nonnull(strstr(said, "libmempool-client: chunk "));
+	ck_assert_ptr_eq(strstr(said, "libmempool-client: chunk "), said);
 	ck_assert_ptr_nonnull(strstr(said, "byte 900 is 0x22"));
-	ck_assert_ptr_eq(strchr(said, '\n'), said + strlen(said) - 1);
+	/* In one line. What a wrapper says of the signal may come behind it. */
+	ck_assert_ptr_nonnull(strchr(said, '\n'));
+	ck_assert_ptr_null(strstr(strchr(said, '\n'), "libmempool-client: "));
 
 	flags_of_child = MEMPOOL_CLIENT_DEBUG;
 	ck_assert_int_eq(end_of(write_beyond_and_free, said, sizeof(said)), 0);
