@@ -40,6 +40,7 @@ static const struct shape {
 	bool stamps;					/* of all messages */
 	uint32_t exclusive;				/* a bit for each pool that does not share */
 	uint32_t max_clients;				/* 0: few */
+	bool traces;					/* of all allocations */
 } shapes[ARENA_N_SHAPES] = {
 	/* A leaf that is not full: the bits past the end are nobody's. */
 	{ .pools = { { 64, 10, 64, 64 } } },
@@ -65,6 +66,8 @@ static const struct shape {
 	  .queue_capacity = 4, .topic_capacity = 4, .exclusive = 5 },
 	/* None that share. */
 	{ .pools = { { 16, 66, 8, 4 } }, .queue_capacity = 4, .exclusive = 1 },
+	/* Who allocated is told. */
+	{ .pools = { { 40, 20, 8, 4 } }, .topic_capacity = 2, .traces = true },
 };
 
 static struct arena arena;
@@ -97,6 +100,7 @@ static void make_image(struct image *image, const struct shape *shape)
 	if (shape->topic_capacity > 0)
 		FUZZ_CHECK(config_add_ring(&config, "topic", MEMPOOL_RING_TOPIC,
 					   shape->topic_capacity) == 0);
+	config.traces = shape->traces;
 	for (size_t i = 0; i < config.n_rings && shape->stamps; i++)
 		config.rings[i].flags = MEMPOOL_RING_STAMPS;
 
@@ -170,6 +174,15 @@ static void fence_part(struct fence *fence, uint64_t off, uint64_t size)
 	fence->end = off + size;
 }
 
+static void fence_traces(struct fence *fence, const struct geometry *geometry)
+{
+	fence_part(fence, geometry->modules_off,
+		   MEMPOOL_MAX_MODULES * sizeof(struct mempool_module));
+	for (uint32_t i = 0; i < geometry->n_pools; i++)
+		fence_part(fence, geometry->pools[i].traces_off,
+			   geometry->pools[i].n_chunks * sizeof(struct mempool_trace));
+}
+
 static void fence_segment(struct arena *a, const struct segment *segment)
 {
 	const struct geometry *geometry = &segment->geometry;
@@ -202,6 +215,8 @@ static void fence_segment(struct arena *a, const struct segment *segment)
 		   geometry->n_rings * geometry->n_holders / 8);
 	fence_part(&fence, geometry->end_words_off, geometry->n_ends * sizeof(uint64_t));
 	fence_part(&fence, geometry->ends_off, geometry->n_ends * sizeof(struct mempool_end));
+	if (segment->config.traces)
+		fence_traces(&fence, geometry);
 	for (uint32_t i = 0; i < geometry->n_pools; i++)
 		fence_part(&fence, geometry->pools[i].data_off,
 			   geometry->pools[i].n_chunks * geometry->pools[i].stride);

@@ -37,12 +37,12 @@ static uint64_t n_words(const struct segment *segment)
 }
 
 /*
- * No sweep takes more, whatever the words say: each slice has a word at least, or a slot, a
- * poller word, a line of a queue that lags, or one more ring.
+ * No sweep takes more, whatever the words say: each slice has a word at least, or a lane, a slot, a
+ * poller word, an end, a line of a queue that lags, or one more ring.
  */
 static uint64_t max_slices(const struct segment *segment)
 {
-	uint64_t n = n_words(segment) + 2;
+	uint64_t n = n_words(segment) + 2 * segment->geometry.n_lanes + segment->geometry.n_ends + 2;
 
 	for (uint32_t i = 0; i < segment->config.n_rings; i++)
 		n += 2 * segment->config.rings[i].capacity + segment->n_holders / 64 + 2;
