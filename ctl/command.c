@@ -17,6 +17,7 @@
 #define ASKS (OPTION_JSON | OPTION_SEGMENT | OPTION_SOCKET)
 
 static const struct command commands[] = {
+	{ "ping", "", 0, 0, ASKS, ctl_ping, "whether mempoold answers; with --segment, serves it" },
 	{ "status", "", 0, 0, READS, ctl_status,
 	  "pools with what is used of them, and who holds how much" },
 	{ "pools", "", 0, 0, READS, ctl_pools,

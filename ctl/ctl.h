@@ -70,6 +70,7 @@ enum ctl_exit ctl_chunks(const struct ctl_options *options);
 enum ctl_exit ctl_dump(const struct ctl_options *options);
 enum ctl_exit ctl_holders(const struct ctl_options *options);
 enum ctl_exit ctl_metrics(const struct ctl_options *options);
+enum ctl_exit ctl_ping(const struct ctl_options *options);
 enum ctl_exit ctl_pools(const struct ctl_options *options);
 enum ctl_exit ctl_queues(const struct ctl_options *options);
 enum ctl_exit ctl_reload(const struct ctl_options *options);

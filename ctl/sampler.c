@@ -62,6 +62,7 @@ static void sample_free(struct sample *sample)
 		return;
 	free(sample->metrics);
 	free(sample->status);
+	free(sample->unready);
 	free(sample);
 }
 
@@ -107,6 +108,17 @@ static void note_problems(struct sampler *sampler, const struct gathering *gathe
 	sampler->problems = now;
 }
 
+static int render_unready(const struct problems *problems, struct sample *sample)
+{
+	FILE *file = open_memstream(&sample->unready, &sample->unready_size);
+
+	if (!file)
+		return -ENOMEM;
+	for (size_t i = 0; i < problems->n; i++)
+		fprintf(file, "%s\n", problems->lines[i]);
+	return fclose(file) == 0 ? 0 : -ENOMEM;
+}
+
 /* ---- a look ---- */
 
 static struct sample *look(struct sampler *sampler, uint64_t interval_ns)
@@ -133,6 +145,8 @@ static struct sample *look(struct sampler *sampler, uint64_t interval_ns)
 	history_add(&sampler->history, status.taken_ms, gathering);
 
 	r = render_metrics(sampler, gathering, sample);
+	if (r == 0)
+		r = render_unready(&sampler->problems, sample);
 	if (r == 0)
 		r = page_status_render(&status, &sample->status, &sample->status_size);
 	if (r < 0) {

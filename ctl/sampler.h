@@ -20,6 +20,8 @@ struct sample {
 	size_t metrics_size;
 	char *status;			/* JSON, see report_status.c */
 	size_t status_size;
+	char *unready;			/* what could not be read, or is not served; empty: nothing */
+	size_t unready_size;
 };
 
 struct sampler;

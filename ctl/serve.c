@@ -265,6 +265,29 @@ static void on_metrics(struct evhttp_request *request, struct evbuffer *body,
 	answer(request, HTTP_OK, "OK", EXPOSITION_CONTENT_TYPE, no_policy, body);
 }
 
+/* It answers, so this program lives; what the daemon does is another question. */
+static void on_healthy(struct evhttp_request *request, struct evbuffer *body,
+		       struct sample *sample)
+{
+	(void)body;
+	sample_unref(sample);
+	answer_line(request, HTTP_OK, "OK");
+}
+
+/* The daemon answers, and each of its segments is served, and could be read. */
+static void on_ready(struct evhttp_request *request, struct evbuffer *body,
+		     struct sample *sample)
+{
+	if (sample->unready_size == 0) {
+		sample_unref(sample);
+		answer_line(request, HTTP_OK, "OK");
+		return;
+	}
+	if (evbuffer_add_reference(body, sample->unready, sample->unready_size, on_sent, sample) < 0)
+		sample_unref(sample);
+	answer(request, HTTP_SERVUNAVAIL, "Not Ready", "text/plain; charset=utf-8", no_policy, body);
+}
+
 /*
  * Another site's page may have its name lead to this address (DNS rebinding); what it then
  * asks for bears that name. On loopback we go by no names but one.
@@ -288,6 +311,8 @@ static void on_request(struct evhttp_request *request, void *userdata)
 		{ "/", on_page },
 		{ "/status.json", on_status },
 		{ "/metrics", on_metrics },
+		{ "/healthz", on_healthy },
+		{ "/readyz", on_ready },
 	};
 	struct server *server = userdata;
 	const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(request));
