@@ -40,6 +40,8 @@ static const struct command commands[] = {
 #endif
 	{ "topic drain", "NAME", 1, 1, ASKS, ctl_topic_drain,
 	  "let go of the messages that a topic keeps" },
+	{ "queue drain", "NAME", 1, 1, ASKS, ctl_queue_drain,
+	  "drop the messages that wait in a queue" },
 	{ "forget", "HOLDER [GENERATION]", 1, 2, ASKS, ctl_forget,
 	  "free what a holder has who cannot be seen to live" },
 	{ "check-config", "[FILE]", 0, 1, OPTION_JSON, ctl_check_config,

@@ -72,6 +72,7 @@ enum ctl_exit ctl_holders(const struct ctl_options *options);
 enum ctl_exit ctl_metrics(const struct ctl_options *options);
 enum ctl_exit ctl_ping(const struct ctl_options *options);
 enum ctl_exit ctl_pools(const struct ctl_options *options);
+enum ctl_exit ctl_queue_drain(const struct ctl_options *options);
 enum ctl_exit ctl_queues(const struct ctl_options *options);
 enum ctl_exit ctl_reload(const struct ctl_options *options);
 enum ctl_exit ctl_serve(const struct ctl_options *options);

@@ -279,23 +279,31 @@ int observer_list(const char *socket_path, struct observed **ret_segments, size_
 	return r;
 }
 
-int observer_drain(const char *socket_path, const char *segment, const char *topic,
-		   struct mempool_msg_drained *ret_drained, char reterr_reason[static 240])
+int observer_drain(const char *socket_path, const char *segment, enum mempool_ring_kind kind,
+		   const char *ring, struct mempool_msg_drained *ret_drained,
+		   char reterr_reason[static 240])
 {
 	struct mempool_msg_drain drain = {
 		.msg = packet_head(MEMPOOL_MSG_DRAIN, sizeof(drain)),
+	};
+	struct mempool_msg_drain_queue drain_queue = {
+		.msg = packet_head(MEMPOOL_MSG_DRAIN_QUEUE, sizeof(drain_queue)),
 	};
 	int fd, r;
 
 	reterr_reason[0] = '\0';
 	if ((segment && strlen(segment) >= sizeof(drain.segment)) ||
-	    strlen(topic) >= sizeof(drain.topic))
+	    strlen(ring) >= sizeof(drain.topic))
 		return -ENAMETOOLONG;
+	memcpy(drain.topic, ring, strlen(ring));
 	if (segment)
 		memcpy(drain.segment, segment, strlen(segment));
-	memcpy(drain.topic, topic, strlen(topic));
+	memcpy(drain_queue.segment, drain.segment, sizeof(drain_queue.segment));
+	memcpy(drain_queue.queue, drain.topic, sizeof(drain_queue.queue));
 
-	fd = observer_ask(socket_path, &drain, sizeof(drain));
+	fd = kind == MEMPOOL_RING_TOPIC
+		     ? observer_ask(socket_path, &drain, sizeof(drain))
+		     : observer_ask(socket_path, &drain_queue, sizeof(drain_queue));
 	if (fd < 0)
 		return fd;
 	r = receive_answer(fd, deadline_ns(), MEMPOOL_MSG_DRAINED, ret_drained,

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "mempool_layout.h"
 #include "mempool_protocol.h"
 #include "shm/config.h"
 
@@ -46,13 +47,14 @@ void observer_list_free(struct observed *segments, size_t n);
 void observed_deinit(struct observed *segment);
 
 /**
- * observer_drain() - let a topic go of what it keeps
+ * observer_drain() - let a topic go of what it keeps, or a queue of what waits in it
  * @segment: NULL: the first one in the config
  *
  * Return: 0; else as observer_list(): -EACCES, -ENOENT and others are refusals.
  */
-int observer_drain(const char *socket_path, const char *segment, const char *topic,
-		   struct mempool_msg_drained *ret_drained, char reterr_reason[static 240]);
+int observer_drain(const char *socket_path, const char *segment, enum mempool_ring_kind kind,
+		   const char *ring, struct mempool_msg_drained *ret_drained,
+		   char reterr_reason[static 240]);
 
 /**
  * observer_forget() - a holder whose process nobody can see is dead

@@ -33,6 +33,7 @@
  *				n = 0: one, with an empty name
  *	DRAIN		->				an observer who may: a topic lets go of what
  *							it keeps
+ *	DRAIN_QUEUE	->				the same: a queue, of what waits in it
  *			<-	DRAINED or REFUSED
  *	RELOAD		->				an observer who may: read the config again
  *			<-	RELOADED, once it is in force or was found not to do; or REFUSED; of a
@@ -77,6 +78,7 @@ enum mempool_message_type {
 	MEMPOOL_MSG_FORGET = 0x09,
 	MEMPOOL_MSG_UNABLE = 0x0a,
 	MEMPOOL_MSG_NO_BARRIER = 0x0b,
+	MEMPOOL_MSG_DRAIN_QUEUE = 0x0c,
 
 	MEMPOOL_MSG_WELCOME = 0x81,
 	MEMPOOL_MSG_REFUSED = 0x82,
@@ -155,6 +157,12 @@ struct mempool_msg_drain {
 	struct mempool_msg msg;
 	char segment[32];		/* NUL-padded; empty: the first one in the config */
 	char topic[32];			/* NUL-padded */
+};
+
+struct mempool_msg_drain_queue {
+	struct mempool_msg msg;
+	char segment[32];		/* NUL-padded; empty: the first one in the config */
+	char queue[32];			/* NUL-padded */
 };
 
 struct mempool_msg_drained {
@@ -348,6 +356,7 @@ static_assert(sizeof(struct mempool_msg_peer_fd) == 24, "protocol");
 static_assert(sizeof(struct mempool_msg_peer) == 32, "protocol");
 static_assert(sizeof(struct mempool_msg_wake) == 24, "protocol");
 static_assert(sizeof(struct mempool_msg_drain) == 80, "protocol");
+static_assert(sizeof(struct mempool_msg_drain_queue) == 80, "protocol");
 static_assert(sizeof(struct mempool_msg_drained) == 32, "protocol");
 static_assert(sizeof(struct mempool_msg_dump) == 24, "protocol");
 static_assert(sizeof(struct mempool_msg_forget) == 64, "protocol");

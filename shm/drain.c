@@ -2,38 +2,83 @@
 #include "drain.h"
 
 #include "chunk_manager.h"
+#include "eventcount.h"
+#include "queue.h"
 
 /* What takes as long as so many empty slots: to collect a message, and so many words of sharers. */
 #define MESSAGE_SLOTS 16
 #define SHARER_WORDS 16
 
-void drain_init(struct drain *drain, const struct topic *topic, uint32_t as)
+void drain_init(struct drain *drain, const struct segment *segment, uint32_t ring, uint32_t as)
 {
-	*drain = (struct drain){ .topic = *topic, .as = as };
+	*drain = (struct drain){
+		.segment = segment,
+		.ring = ring,
+		.capacity = segment->config.rings[ring].capacity,
+		.as = as,
+	};
 }
 
-bool drain_step(struct drain *drain, uint64_t max_slots)
+static void step_topic(struct drain *drain, uint64_t max_slots)
 {
-	const struct topic *topic = &drain->topic;
-	const uint64_t message = MESSAGE_SLOTS + topic->segment->n_holders / 64 / SHARER_WORDS;
+	const uint64_t message = MESSAGE_SLOTS + drain->segment->n_holders / 64 / SHARER_WORDS;
+	struct topic topic;
 
-	for (uint64_t n = 0; n < max_slots && drain->place < topic->capacity; n++) {
-		uint32_t manager = topic_empty(topic, drain->place++);
+	topic_view(&topic, drain->segment, drain->ring);
+	for (uint64_t n = 0; n < max_slots && drain->place < drain->capacity; n++) {
+		uint32_t manager = topic_empty(&topic, drain->place++);
 
 		if (manager == TOPIC_NO_MANAGER)
 			continue;
 		drain->n_messages++;
-		drain->n_freed += chunk_manager_collect(topic->segment, manager, drain->as);
+		drain->n_freed += chunk_manager_collect(drain->segment, manager, drain->as);
 		n += message;
 	}
-	return drain->place == topic->capacity;
+}
+
+/* There is room now, and whoever sends passes the slots: who waits for it looks again. Who polls needs a word of the daemon's besides,
+ * and stays armed for it. */
+static void tell_senders(const struct drain *drain)
+{
+	struct mempool_eventcount *emptied = &drain->segment->rings[drain->ring].emptied;
+
+	if (eventcount_is_armed(emptied))
+		eventcount_move(emptied);
+}
+
+static void step_queue(struct drain *drain, uint64_t max_slots)
+{
+	struct queue queue;
+
+	queue_view(&queue, drain->segment, drain->ring);
+	for (uint64_t n = 0; n < max_slots && drain->place < drain->capacity; n++) {
+		bool is_damaged;
+		uint64_t handle = queue_peek(&queue, drain->place++, &is_damaged);
+
+		if (handle == 0 || !queue_drop(&queue, handle))
+			continue;
+		drain->n_messages++;
+		drain->n_freed++;
+		n += MESSAGE_SLOTS;
+	}
+	if (drain->place == drain->capacity)
+		tell_senders(drain);
+}
+
+bool drain_step(struct drain *drain, uint64_t max_slots)
+{
+	if (drain->segment->config.rings[drain->ring].kind == MEMPOOL_RING_TOPIC)
+		step_topic(drain, max_slots);
+	else
+		step_queue(drain, max_slots);
+	return drain->place == drain->capacity;
 }
 
 uint64_t drain_topic(const struct topic *topic, uint32_t as, uint64_t *ret_freed)
 {
 	struct drain drain;
 
-	drain_init(&drain, topic, as);
+	drain_init(&drain, topic->segment, topic->ring_index, as);
 	while (!drain_step(&drain, topic->capacity))
 		;
 	*ret_freed = drain.n_freed;

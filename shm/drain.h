@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * drain.h - drop every message that a topic keeps
+ * drain.h - drop every message that a topic keeps, or that waits in a queue
  *
  * The topic lets go of them (topic.h), and what nobody else holds is freed (chunk_manager.h).
- * Readers find them missed. Bounded by the capacity, whatever publishers do meanwhile.
+ * Readers find them missed. A message of a queue is freed by the swap of its word (queue_drop()):
+ * so it is dropped or received, never both, and what is left in its slot is as if it had been
+ * received. Bounded by the capacity, whatever publishers and senders do meanwhile.
  *
- * Crash: killed between a slot and its collecting, the manager is left with the topic's bit
- * alone, for the next sweep.
+ * Crash: killed between a topic's slot and its collecting, the manager is left with the topic's bit
+ * alone, for the next sweep. A message of a queue waits, or is free.
  */
 #ifndef SHM_DRAIN_H
 #define SHM_DRAIN_H
@@ -18,19 +20,21 @@
 
 /* One under way; it has nothing to free. */
 struct drain {
-	struct topic topic;
+	const struct segment *segment;
+	uint32_t ring;			/* in its table */
+	uint64_t capacity;
 	uint32_t as;			/* in whose name what nobody else holds is freed */
 	uint64_t place;			/* the next slot */
 	uint64_t n_messages;		/* let go of */
 	uint64_t n_freed;		/* of them nobody else held */
 };
 
-void drain_init(struct drain *drain, const struct topic *topic, uint32_t as);
+void drain_init(struct drain *drain, const struct segment *segment, uint32_t ring, uint32_t as);
 
 /* Go on for about @max_slots slots, or what takes as long. Return: whether it is over. */
 bool drain_step(struct drain *drain, uint64_t max_slots);
 
-/* All of it. Return: how many messages; *ret_freed of them were held by nobody else. */
+/* All of a topic. Return: how many messages; *ret_freed of them were held by nobody else. */
 uint64_t drain_topic(const struct topic *topic, uint32_t as, uint64_t *ret_freed);
 
 #endif

@@ -19,6 +19,7 @@ union message {
 	struct mempool_msg_list list;
 	struct mempool_msg_peer_fd peer_fd;
 	struct mempool_msg_drain drain;
+	struct mempool_msg_drain_queue drain_queue;
 	struct mempool_msg_reload reload;
 	struct mempool_msg_dump dump;
 	struct mempool_msg_forget forget;
@@ -44,6 +45,8 @@ static size_t message_size(uint16_t type)
 		return sizeof(struct mempool_msg_peer_fd);
 	case MEMPOOL_MSG_DRAIN:
 		return sizeof(struct mempool_msg_drain);
+	case MEMPOOL_MSG_DRAIN_QUEUE:
+		return sizeof(struct mempool_msg_drain_queue);
 	case MEMPOOL_MSG_RELOAD:
 		return sizeof(struct mempool_msg_reload);
 	case MEMPOOL_MSG_DUMP:
@@ -122,7 +125,12 @@ static void on_message(struct session *session, const union message *message, si
 		session_client_peer_fd(session, &message->peer_fd);
 		break;
 	case MEMPOOL_MSG_DRAIN:
-		session_drain_begin(session, &message->drain);
+		session_drain_begin(session, message->drain.segment, message->drain.topic,
+				    MEMPOOL_RING_TOPIC);
+		break;
+	case MEMPOOL_MSG_DRAIN_QUEUE:
+		session_drain_begin(session, message->drain_queue.segment,
+				    message->drain_queue.queue, MEMPOOL_RING_QUEUE);
 		break;
 	case MEMPOOL_MSG_RELOAD:
 		session_observer_reload(session, &message->reload);

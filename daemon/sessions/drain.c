@@ -11,7 +11,6 @@
 #include "daemon/sessions/session.h"
 #include "shm/drain.h"
 #include "shm/queue.h"
-#include "shm/topic.h"
 
 #define STEP_SLOTS 1024
 
@@ -60,18 +59,24 @@ static void end(struct session_drain *drain)
 	free(drain);
 }
 
+static const char *kind_name(enum mempool_ring_kind kind)
+{
+	return kind == MEMPOOL_RING_TOPIC ? "topic" : "queue";
+}
+
 static bool step(void *userdata)
 {
 	struct session_drain *drain = userdata;
 	struct generation *generation = drain->generation;
+	const struct config_ring *ring;
 
 	/* What was truncated meanwhile has nothing to drain. */
 	if (generation->state != GENERATION_LOST && !sigbus_was_hit(&generation->range) &&
 	    !drain_step(&drain->drain, STEP_SLOTS))
 		return true;
-	log_notice("uid %u drained topic '%s' of %s: %llu messages, %llu chunks freed",
-		   (unsigned int)drain->uid,
-		   generation->segment->config.rings[drain->drain.topic.ring_index].name,
+	ring = &generation->segment->config.rings[drain->drain.ring];
+	log_notice("uid %u drained %s '%s' of %s: %llu messages, %llu chunks freed",
+		   (unsigned int)drain->uid, kind_name(ring->kind), ring->name,
 		   generation_label(generation), (unsigned long long)drain->drain.n_messages,
 		   (unsigned long long)drain->drain.n_freed);
 	tenants_tell_news(&generation->tenants);
@@ -84,14 +89,12 @@ static void begin(struct session *session, struct generation *generation, uint32
 {
 	struct sessions *sessions = session->sessions;
 	struct session_drain *drain = calloc(1, sizeof(*drain));
-	struct topic topic;
 
 	if (!drain) {
 		session_refuse(session, -ENOMEM, "out of memory");
 		return;
 	}
-	topic_view(&topic, generation->segment, ring);
-	drain_init(&drain->drain, &topic, MEMPOOL_HOLDER_DAEMON_ID);
+	drain_init(&drain->drain, generation->segment, ring, MEMPOOL_HOLDER_DAEMON_ID);
 	drain->sessions = sessions;
 	drain->number = ++sessions->n_drains;
 	drain->uid = session->peer.uid;
@@ -104,24 +107,24 @@ static void begin(struct session *session, struct generation *generation, uint32
 	event_del(&session->readable);
 }
 
-void session_drain_begin(struct session *session, const struct mempool_msg_drain *message)
+void session_drain_begin(struct session *session, const char segment[static MEMPOOL_NAME_BYTES],
+			 const char name[static MEMPOOL_NAME_BYTES], enum mempool_ring_kind kind)
 {
 	struct host *host;
 	int ring;
 
 	if (!session_observer_become(session))
 		return;
-	if (!session_is_padded(message->segment, sizeof(message->segment)) ||
-	    !session_is_padded(message->topic, sizeof(message->topic))) {
+	if (!session_is_padded(segment, MEMPOOL_NAME_BYTES) ||
+	    !session_is_padded(name, MEMPOOL_NAME_BYTES)) {
 		session_refuse(session, -EPROTO, "a name is not closed by NULs");
 		return;
 	}
 	if (!session_observer_may_administer(session))
 		return;
-	host = hosts_find(session->sessions->hosts, message->segment);
+	host = hosts_find(session->sessions->hosts, segment);
 	if (!host) {
-		session_refuse(session, -ENOENT, "there is no segment '%.31s'",
-			       message->segment);
+		session_refuse(session, -ENOENT, "there is no segment '%.31s'", segment);
 		return;
 	}
 	if (!host_current(host)) {
@@ -129,10 +132,10 @@ void session_drain_begin(struct session *session, const struct mempool_msg_drain
 			       host->why);
 		return;
 	}
-	ring = queue_find(host->current->segment, message->topic, MEMPOOL_RING_TOPIC);
+	ring = queue_find(host->current->segment, name, kind);
 	if (ring < 0)
-		session_refuse(session, -ENOENT, "segment '%s' has no topic '%.31s'",
-			       host->name, message->topic);
+		session_refuse(session, -ENOENT, "segment '%s' has no %s '%.31s'", host->name,
+			       kind_name(kind), name);
 	else
 		begin(session, host->current, (uint32_t)ring);
 }

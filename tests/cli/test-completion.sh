@@ -14,6 +14,7 @@ fi
 start_daemon <<CONFIG
   - name: $name
     pools: [ { chunk_size: 100, chunk_count: 10 } ]
+    queues: [ { name: work, capacity: 4 } ]
     topics: [ { name: camera, capacity: 4 }, { name: cameo, capacity: 4 }, { name: sound, capacity: 4 } ]
   - name: $name-other
     pools: [ { chunk_size: 100, chunk_count: 10 } ]
@@ -47,6 +48,7 @@ check 'a command' same 'holders' "$(offers 'mempoolctl ho')"
 check 'two commands' same 'top topic topics' "$(offers 'mempoolctl --json top')"
 check 'the second word' same 'drain' "$(offers 'mempoolctl topic ')"
 check 'topics of the daemon' same 'cameo camera' "$(offers 'mempoolctl topic drain ca')"
+check 'queues of the daemon' same 'work' "$(offers 'mempoolctl queue drain ')"
 check 'of another daemon' same '' "$(offers "mempoolctl --socket $dir/none topic drain ca")"
 check 'commands to be helped with' same 'top topic topics' "$(offers 'mempoolctl help top')"
 check 'help with help is none' same '' "$(offers 'mempoolctl help hel')"

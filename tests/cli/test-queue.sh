@@ -66,6 +66,30 @@ kill -KILL "$sender"
 wait "$sender" 2>/dev/null
 check 'what it had sent outlives it' soon is_used 8
 
+"$SEND" short "$dir/in" 1000 2>/dev/null &
+sender=$!
+check 'a sender waits for room in another queue' soon is_used 17
+n_sent() { status_json 's[0]["rings"][0]["sent"]'; }
+has_sent_more() { (($(n_sent) > before)); }
+before=$(n_sent)
+check 'which is drained' exits 0 "$MEMPOOLCTL" queue drain short
+check 'of all that waited, at least' grep -Eq '^[0-9]+ messages let go of, [0-9]+ chunks freed$' "$dir/stdout"
+check 'and the sender goes on' soon has_sent_more
+kill -KILL "$sender"
+wait "$sender" 2>/dev/null
+check 'until it is killed' soon is_used 16
+check 'an empty queue takes 8 again' same 8 "$(status_json 's[0]["rings"][0]["messages"]')"
+check 'JSON tells how many' same '{ "messages": 8, "freed": 8 }' "$("$MEMPOOLCTL" queue drain lost --json)"
+check 'their chunks are free' is_used 8
+check 'a queue that is empty has none' same '{ "messages": 0, "freed": 0 }' \
+	"$("$MEMPOOLCTL" queue drain lost --json)"
+check 'a queue is no topic' exits 1 "$MEMPOOLCTL" topic drain lost
+check 'and there is no other one' exits 1 "$MEMPOOLCTL" queue drain nobody
+check 'which is said' grep -q "segment '$name' has no queue 'nobody'" "$dir/stderr"
+check 'nothing is wrong after that' exits 0 "$MEMPOOLCTL" audit
+check 'the log names the queue' grep -q "drained queue 'lost' of mempool-$name.1: 8 messages, 8 chunks" \
+	"$dir/mempoold.log"
+
 check 'send without arguments is wrong usage' exits 64 "$SEND"
 check 'receive without arguments is wrong usage' exits 64 "$RECEIVE"
 check 'send to no queue' exits 1 "$SEND" nobody "$dir/in"

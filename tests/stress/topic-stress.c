@@ -394,7 +394,8 @@ int main(int argc, char *argv[])
 	print(&crew);
 	check_counts(&crew);
 
-	r = observer_drain(crew.daemon.socket_path, NULL, TOPIC, &drained, reason);
+	r = observer_drain(crew.daemon.socket_path, NULL, MEMPOOL_RING_TOPIC, TOPIC, &drained,
+				   reason);
 	if (r < 0 || drained.n_freed != drained.n_messages || drained.n_messages > capacity)
 		die("FAULT: drain: %d, %llu messages, %llu chunks", r,
 		    (unsigned long long)drained.n_messages, (unsigned long long)drained.n_freed);
