@@ -16,10 +16,10 @@
 static struct cache cache_none = {
 	.client = CACHE_ORPHAN, .plain = CACHE_ORPHAN, .writer = CACHE_ORPHAN,
 };
-_Thread_local struct cache *cache_current = &cache_none;
+THREAD_OWN struct cache *cache_current = &cache_none;
 
 /* The calling thread's caches, the newest first. Only it walks and changes its list. */
-static _Thread_local struct cache *thread_caches __attribute__((tls_model("initial-exec")));
+static THREAD_OWN struct cache *thread_caches;
 
 /* Set in each thread that has caches, for the sake of its destructor. */
 static pthread_key_t thread_key;

@@ -13,8 +13,7 @@
 #include "parts.h"
 
 /* The calling thread's cache of the client it used last, or of none. Never NULL. */
-extern _Thread_local struct cache *cache_current
-	__attribute__((tls_model("initial-exec"), visibility("hidden")));
+extern THREAD_OWN struct cache *cache_current __attribute__((visibility("hidden")));
 
 /* Whose it is; CACHE_ORPHAN of a closed client, NULL in a forked child. */
 static inline struct mempool_client *cache_client(const struct cache *cache)

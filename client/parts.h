@@ -42,6 +42,16 @@
  */
 #define ALIAS(name) __attribute__((alias(#name)))
 
+/*
+ * A thread's own, where alloc and free find it by one instruction. glibc keeps room for that in programs
+ * that load the library later, by dlopen(); musl keeps none, and would refuse to load it.
+ */
+#ifdef __GLIBC__
+#define THREAD_OWN _Thread_local __attribute__((tls_model("initial-exec")))
+#else
+#define THREAD_OWN _Thread_local
+#endif
+
 /* Which way alloc and free usually go, so that it lies in a straight line. */
 #define likely(condition) __builtin_expect(!!(condition), 1)
 #define unlikely(condition) __builtin_expect(!!(condition), 0)

@@ -12,6 +12,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* Since Linux 5.14, whatever the headers of libc know of it. */
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
 /* Beyond it, memory is busy and not processors. */
 #define FILL_MAX_THREADS 32
 
