@@ -101,9 +101,15 @@ static uint64_t check_of(const struct stamp *stamp)
 	return storm_random(&mixed);
 }
 
-static uint64_t *tail_of(const struct held *held)
+/* The last bytes of what may be used, which need not be aligned. */
+static unsigned char *tail_of(const struct held *held)
 {
-	return (uint64_t *)(void *)((unsigned char *)held->chunk + held->size - sizeof(uint64_t));
+	return (unsigned char *)held->chunk + held->size - sizeof(held->sequence);
+}
+
+static bool ends_with(const struct held *held, uint64_t sequence)
+{
+	return memcmp(tail_of(held), &sequence, sizeof(sequence)) == 0;
 }
 
 static void stamp(struct held *held, enum state state)
@@ -118,7 +124,7 @@ static void stamp(struct held *held, enum state state)
 	there->state = state;
 	there->size = held->size;
 	there->check = check_of(there);
-	*tail_of(held) = held->sequence;
+	memcpy(tail_of(held), &held->sequence, sizeof(held->sequence));
 }
 
 /* Bytes that a chunk is given with: by its sequence, so that the taker can tell. */
@@ -134,7 +140,7 @@ static void check_held(struct worker *worker, const struct held *held)
 	count(&worker->counts->n_checked);
 	if (there->token != held->token || there->sequence != held->sequence ||
 	    there->state != held->state || there->check != check_of(there) ||
-	    *tail_of(held) != held->sequence)
+	    !ends_with(held, held->sequence))
 		fault("stamped by %#llx, %llu, state %#x, it says %#llx, %llu, state %#llx: "
 		      "somebody else used it",
 		      (unsigned long long)held->token, (unsigned long long)held->sequence,
@@ -205,7 +211,7 @@ static void check_arrived(struct worker *worker, struct held *held, enum state s
 	    there->size <= held->size)
 		held->size = there->size;
 	if (there->check != check_of(there) || there->state != state ||
-	    there->size != held->size || *tail_of(held) != there->sequence ||
+	    there->size != held->size || !ends_with(held, there->sequence) ||
 	    length != length_of(there->sequence, held->size) ||
 	    (handle && !fits_note(handle, there->sequence)))
 		fault("came to %#llx with length %zu, it says %#llx, %llu, state %#llx, not %#x",
