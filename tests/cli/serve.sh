@@ -5,6 +5,7 @@
 
 # start_server: sets server and port
 start_server() {
+	: >"$dir/serve.log"
 	"$MEMPOOLCTL" serve --listen 127.0.0.1:0 2>"$dir/serve.log" &
 	server=$!
 	soon grep -q 'serving http' "$dir/serve.log" || exit 1

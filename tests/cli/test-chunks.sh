@@ -21,6 +21,7 @@ CONFIG
 
 # leak PROGRAM WHAT...: in the background, when all is done; its pid in $!
 leak() {
+	: >"$dir/ready"
 	"$@" >"$dir/ready" 2>>"$dir/leak.log" &
 	soon grep -q ready "$dir/ready"
 }
