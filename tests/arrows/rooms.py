@@ -14,6 +14,7 @@ ROOMS = {
     "include": "",
     "include/mempool.h": "",
     "include/mempool_frame.h": "",
+    "include/mempool.hpp": "include/mempool.h",
     "shm": "include",
     "client": "include include/mempool.h shm",
     "daemon": "daemon/base daemon/config daemon/segments daemon/sessions include shm",
@@ -28,6 +29,7 @@ ROOMS = {
     "examples": "include/mempool.h include/mempool_frame.h",
     "docs/man/examples": "include/mempool.h include/mempool_frame.h",
     "tests/cli": "include/mempool.h",
+    "tests/cpp": "include/mempool.hpp",
     "tests/systemd": "include/mempool.h",
     "tests/subproject": "include/mempool.h",
 
