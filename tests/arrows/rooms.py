@@ -17,6 +17,7 @@ ROOMS = {
     "include/mempool.hpp": "include/mempool.h",
     "shm": "include",
     "client": "include include/mempool.h shm",
+    "python": "include/mempool.h",
     "daemon": "daemon/base daemon/config daemon/segments daemon/sessions include shm",
     "daemon/sessions": "daemon/base daemon/config daemon/segments include shm",
     "daemon/segments": "daemon/base daemon/config include shm",
