@@ -244,6 +244,12 @@ static PyObject *pool_info(const struct mempool_pool_info *pool)
 			     pool->flags);
 }
 
+static PyObject *pool_memory(const struct mempool_pool_memory *memory)
+{
+	return Py_BuildValue("{sK sK sK}", "base", (unsigned long long)(uintptr_t)memory->base, "length",
+			     memory->length, "stride", memory->stride);
+}
+
 /* A list of dicts. How many there are does not change. */
 #define LIST(function, type, item_of)                                                              \
 	static PyObject *client_##function(PyObject *object, PyObject *unused)                     \
@@ -276,6 +282,7 @@ static PyObject *pool_info(const struct mempool_pool_info *pool)
 	}
 
 LIST(pools, struct mempool_pool_info, pool_info)
+LIST(memory, struct mempool_pool_memory, pool_memory)
 LIST(queues, struct mempool_queue_counts, queue_counts)
 LIST(topics, struct mempool_topic_counts, topic_counts)
 
@@ -360,6 +367,8 @@ static PyMethodDef methods[] = {
 	  "queue(name, sender=False, receiver=False, pipe=False) -> Queue" },
 	{ "topic", client_topic, METH_O, "topic(name) -> Topic" },
 	{ "pools", client_pools, METH_NOARGS, "pools() -> list of dicts\n\nSizes and counts." },
+	{ "memory", client_memory, METH_NOARGS,
+	  "memory() -> list of dicts\n\nWhere the chunks of each pool are, in this process." },
 	{ "queues", client_queues, METH_NOARGS, "queues() -> list of dicts\n\nNames and counts." },
 	{ "topics", client_topics, METH_NOARGS, "topics() -> list of dicts\n\nNames and counts." },
 	{ "fileno", client_fileno, METH_NOARGS,
