@@ -114,6 +114,10 @@ void test_queue(const mempool::client &client)
 
 	for (int i = 0; i < 4; i++)
 		check(bool(queue.send(with_text(client, std::to_string(i)))), "there is room");
+	mempool::chunk sent = *queue.receive();
+	check(queue.send(std::move(sent)) && !sent, "what is sent is no longer here");
+	for (int i = 1; i < 4; i++)
+		check(bool(queue.send(*queue.receive())), "they go round");
 	mempool::chunk fifth = with_text(client, "4");
 	check(queue.send(std::move(fifth)).error().code() == EAGAIN && fifth, "a full queue leaves the chunk");
 	mempool::chunk oldest;
@@ -158,7 +162,8 @@ void test_topic(const mempool::client &client)
 	auto next = subscriber.next();
 	check(next && next->missed == 2 && text(next->message.bytes()) == "2", "what was missed is told");
 	check(next->message.stamp().has_value(), "and when it was published");
-	check(bool(topic.publish(*client.make<point>(3.0, 4.0))), "an object is published");
+	mempool::object<point> object = *client.make<point>(3.0, 4.0);
+	check(topic.publish(std::move(object)) && !object.message(), "an object is published");
 	mempool::subscriber newest = *topic.subscribe(mempool::from::last(1));
 	auto last = newest.next();
 	auto shared = std::move(last->message).as<point>();
