@@ -19,7 +19,15 @@ start_daemon <<CONFIG
       - { name: back, capacity: 16 }
     topics:
       - { name: news, capacity: 4, stamps: true }
+  - name: $name-bench
+    pools:
+      - { chunk_size: 2MiB, chunk_count: 17 }
+    queues:
+      - { name: bench, capacity: 16 }
 CONFIG
 check 'test-python.py' "$PYTHON" -X dev "${0%/*}/test-python.py" "$name" "$@"
+if "$PYTHON" -c 'import numpy' 2>/dev/null; then
+	check 'bench/python.py' "$PYTHON" "${0%/*}/../../bench/python.py" "$name-bench" --rounds 3
+fi
 
 finish
