@@ -31,6 +31,7 @@ ROOMS = {
     "docs/man/examples": "include/mempool.h include/mempool_frame.h",
     "tests/cli": "include/mempool.h",
     "tests/cpp": "include/mempool.hpp",
+    "tests/languages": "include/mempool.h include/mempool.hpp include/mempool_frame.h",
     "tests/systemd": "include/mempool.h",
     "tests/subproject": "include/mempool.h",
 
