@@ -8,6 +8,7 @@
 #include <array>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <string_view>
 #include <sys/wait.h>
 #include <thread>
@@ -178,9 +179,24 @@ void test_topic(const mempool::client &client)
 	check(again.copy(buffer.data(), 0).error().code() == EMSGSIZE, "a copy has a bound");
 }
 
+std::ptrdiff_t n_descriptors()
+{
+	const std::filesystem::directory_iterator all("/proc/self/fd");
+
+	return std::distance(begin(all), end(all));
+}
+
 /* Whatever outlives the client that it came from. */
 void test_life(const mempool::options &options)
 {
+	const std::ptrdiff_t before = n_descriptors();
+	{
+		mempool::client client = *mempool::client::open(options);
+		mempool::client same = client;
+		check(n_descriptors() > before && client.fd(), "a client has descriptors");
+	}
+	check(n_descriptors() == before, "it is closed with the last that uses it");
+
 	mempool::chunk chunk;
 	auto subscriber = [&] {
 		mempool::client client = *mempool::client::open(options);
