@@ -217,6 +217,22 @@ class Closing(Case):
             client.queues(), client.topics()
             return weakref.WeakSet()
 
+        # What each object has of its client goes with it.
+        client = mempool.Client(SEGMENT)
+        before = sys.getrefcount(client)
+        for _ in range(10):
+            queue, topic = client.queue("work"), client.topic("news")
+            subscriber = topic.subscribe()
+            queue.send(client.alloc(50))
+            view = memoryview(queue.receive())
+            self.assertRaises(mempool.WouldBlock, subscriber.next)
+            self.assertRaises(mempool.Error, client.queue, "nowhere")
+            self.assertIs(queue.client, client)
+            del queue, topic, subscriber, view
+        self.assertEqual(sys.getrefcount(client), before)
+        del client
+        n_descriptors = len(os.listdir("/proc/self/fd"))
+
         threshold = gc.get_threshold()
         work()
         gc.collect()
@@ -232,6 +248,7 @@ class Closing(Case):
             gc.set_threshold(*threshold)
         if before:
             self.assertLess(sys.gettotalrefcount() - before, 200)
+        self.assertEqual(len(os.listdir("/proc/self/fd")), n_descriptors)
         # What leaks does so at each turn: more than 20 objects.
         self.assertLess(n_blocks[-1] - n_blocks[2], 20)
 
