@@ -385,6 +385,8 @@ def move(work, back):
         views = [memoryview(message), memoryview(message)[1:]]
         if numpy is not None:
             numpy.asarray(message).sum()
+        # So that some are killed here.
+        time.sleep(0.0002)
         del views, message
         reply = back.client.alloc(8)
         memoryview(reply)[:] = number
@@ -451,17 +453,19 @@ class Processes(Case):
                         n_sent += 1
                 except mempool.WouldBlock:
                     pass
-            try:
-                while True:
-                    seen.append(struct.unpack("q", bytes(back.receive(timeout=0.001)))[0])
-            except mempool.WouldBlock:
-                pass
+            # While they are at what was sent.
             if n_killed < N_KILLS and chance.random() < 0.3:
+                time.sleep(chance.random() * 0.001)
                 victim = workers.pop(chance.randrange(len(workers)))
                 victim.kill()
                 victim.join()
                 n_killed += 1
                 start()
+            try:
+                while True:
+                    seen.append(struct.unpack("q", bytes(back.receive(timeout=0.001)))[0])
+            except mempool.WouldBlock:
+                pass
         self.assertEqual(n_killed, N_KILLS)
         # What the last ones are at.
         deadline = time.monotonic() + 1
