@@ -136,18 +136,21 @@ int process_open_peer(int socket_fd, pid_t pid, const struct origin *origin, int
 	bool is_zombie;
 	int fd = -1, r;
 
-	if (pid <= 0)
-		return -ESRCH;
 	if (getsockopt(socket_fd, SOL_SOCKET, SO_PEERPIDFD, &fd, &size) < 0) {
 		if (errno != ENOPROTOOPT)
 			return errno == EINVAL || errno == ENODATA ? -ESRCH : -errno;
+		if (pid <= 0)
+			return -EXDEV;
 		/* An older kernel: by number, a moment later. */
 		fd = (int)syscall(SYS_pidfd_open, pid, 0);
 		if (fd < 0 && !is_refused(errno))
 			return -errno;
 	}
 	process.inode = fd < 0 ? 0 : process_inode(fd);
-	r = process.inode != 0 ? 0 : origin_look(pid, &process.start_time, &is_zombie);
+	if (process.inode != 0)
+		r = 0;
+	else
+		r = pid <= 0 ? -EXDEV : origin_look(pid, &process.start_time, &is_zombie);
 	if (r == 0 && (fd < 0 ? is_zombie : process_has_ended(fd)))
 		r = -ESRCH;
 	if (r < 0) {

@@ -10,6 +10,10 @@
  * process of that pid, or another one. Whatever else goes wrong, the process counts as alive.
  * Where nobody gives us a pidfd (profiles of old containers refuse pidfd_open(2), and before
  * Linux 6.5 a connection has none), only asking again shows its end.
+ *
+ * A process of a pid namespace that we do not see into has no pid here. From Linux 6.9 on its
+ * connection gives us a pidfd all the same, whose inode says which one it is, and which tells its
+ * end. Of such a one a record without that pidfd says nothing: it is of elsewhere.
  */
 #ifndef DAEMON_BASE_PROCESS_H
 #define DAEMON_BASE_PROCESS_H
@@ -21,7 +25,7 @@
 #include "daemon/base/origin.h"
 
 struct process {
-	pid_t pid;			/* 0: it cannot be told */
+	pid_t pid;			/* 0: it cannot be told, or it has none here */
 	uint64_t start_time;		/* of origin_start_time(); 0: not looked up, so nothing is known by it */
 	uint64_t inode;			/* of its pidfd; 0: this kernel gives none of its own */
 	struct origin origin;
@@ -47,12 +51,13 @@ int process_open(const struct process *process, const struct origin *origin, int
 
 /**
  * process_open_peer() - hold on to the process that connected a Unix socket
- * @pid:       of SO_PEERCRED
+ * @pid:       of SO_PEERCRED; 0: it has none here
  * @ret_pidfd: -1: it lives, but we are given none
  *
  * A process that its pidfd tells apart is not looked up: see process_look_up().
  *
- * Return: 0; -ESRCH it has ended or is not visible; -errno.
+ * Return: 0; -ESRCH it has ended or is not visible; -EXDEV it has no pid here, and this kernel tells
+ *	   nothing else of it; -errno.
  */
 int process_open_peer(int socket_fd, pid_t pid, const struct origin *origin, int *ret_pidfd,
 		      struct process *ret_process);

@@ -30,7 +30,10 @@ struct watch {
 
 static uint32_t bucket_of(const struct process *process)
 {
-	return (uint32_t)process->pid % WATCH_BUCKETS;
+	/* Those that have no pid here have an inode. */
+	uint64_t number = process->pid > 0 ? (uint64_t)process->pid : process->inode;
+
+	return (uint32_t)(number % WATCH_BUCKETS);
 }
 
 /* ---- what is seen ---- */

@@ -51,7 +51,7 @@ struct watches {
 	struct event_base *base;
 	const struct origin *origin;	/* our own */
 	struct counters *counters;
-	LIST_HEAD(, watch) buckets[WATCH_BUCKETS];	/* by pid */
+	LIST_HEAD(, watch) buckets[WATCH_BUCKETS];	/* by pid, or inode */
 	struct watch_list blind;
 	struct watch_list dead;
 	struct event second;		/* until the blind are looked at again */

@@ -332,10 +332,10 @@ static int identify(struct session *session)
 			      &session->process);
 	if (r == 0)
 		return 0;
-	if (session->peer.pid == 0)
-		session_refuse(session, -EACCES, "your process is not visible to "
-			       "mempoold: it runs in another pid namespace; run one of "
-			       "both in the other's (or --pid=host)");
+	if (r == -EXDEV)
+		session_refuse(session, -EACCES, "your process is in another pid namespace, where "
+			       "mempoold sees its end only from Linux 6.9 on; run one of both in "
+			       "the other's (--pid=host, shareProcessNamespace)");
 	else if (r == -ESRCH)
 		session_refuse(session, -EACCES, "pid %d is not visible to mempoold, or "
 			       "has ended; /proc must show it (hidepid=, ProtectProc=)",

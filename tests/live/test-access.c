@@ -636,40 +636,6 @@ END_TEST
 
 /* ---- another pid namespace ---- */
 
-/* The daemon goes where we have no pid; what stays here only waits for it. */
-static void enter_pid_namespace(void *userdata)
-{
-	pid_t pid;
-
-	(void)userdata;
-	if (fixture_own_mounts(CLONE_NEWPID) < 0)
-		_exit(1);
-	pid = fork();
-	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (mount("proc", "/proc", "proc", 0, NULL) < 0)
-			_exit(1);
-		return;
-	}
-	waitpid(pid, NULL, 0);
-	_exit(0);
-}
-
-START_TEST(test_client_of_invisible_pid_is_refused)
-{
-	struct mempool_msg_hello hello = wire_hello(&fixture, 1);
-	int fd;
-
-	fixture.in_child = enter_pid_namespace;
-	fixture_start(&fixture);
-	fd = wire_connect(&fixture);
-	wire_send(fd, &hello, sizeof(hello));
-	wire_expect_refused(fd, -EACCES, "another pid namespace");
-	close(fd);
-	fixture_kill(&fixture);
-}
-END_TEST
-
 START_TEST(test_client_in_child_pid_namespace_is_served)
 {
 	struct mempool_msg_welcome welcome;
@@ -793,7 +759,6 @@ int main(void)
 		tcase_add_test(tcase, test_limit_of_one_user_is_his_alone);
 		tcase_add_test(tcase, test_flood_hides_nobody_in_the_log);
 		tcase_add_test(tcase, test_refused_hears_what_it_may_have_meant);
-		tcase_add_test(tcase, test_client_of_invisible_pid_is_refused);
 		tcase_add_test(tcase, test_client_in_child_pid_namespace_is_served);
 	}
 	suite_add_tcase(suite, tcase);
