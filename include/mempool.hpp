@@ -568,6 +568,27 @@ public:
 		return send(std::move(object.message()), timeout);
 	}
 
+	/* Several, in their order, and how many were sent: those are taken out of @chunks. */
+	result<std::size_t> send_many(std::vector<chunk> &chunks, duration timeout = at_once) const
+	{
+		std::vector<void *> data;
+		std::vector<std::size_t> sizes;
+
+		for (const chunk &chunk : chunks) {
+			data.push_back(chunk.data());
+			sizes.push_back(chunk.size());
+		}
+		ssize_t r = mempool_queue_send_many(queue_.get(), data.data(), sizes.data(), data.size(),
+						    timeout.count());
+
+		if (r < 0)
+			return detail::error_of(r);
+		for (auto sent = chunks.begin(); sent != chunks.begin() + r; ++sent)
+			sent->hold().forget();
+		chunks.erase(chunks.begin(), chunks.begin() + r);
+		return static_cast<std::size_t>(r);
+	}
+
 	/* mempool_queue_send_evict(): in @oldest what made room, or an empty chunk. */
 	result<void> send_evict(chunk &&chunk, mempool::chunk &oldest) const noexcept
 	{
@@ -856,6 +877,22 @@ public:
 		return adopt(mempool_alloc_wait(native(), size, timeout.count()), size);
 	}
 
+	/* Several of one size: as many as there are, or EAGAIN where there is none; or all of them. */
+	result<std::vector<chunk>> alloc_many(std::size_t size, std::size_t n) const
+	{
+		return adopt_many(size, n, [&](void **data) {
+			return mempool_alloc_many(native(), size, data, n);
+		});
+	}
+	result<std::vector<chunk>> alloc_all(std::size_t size, std::size_t n) const
+	{
+		return adopt_many(size, n, [&](void **data) -> ssize_t {
+			int r = mempool_alloc_all(native(), size, data, n);
+
+			return r < 0 ? r : static_cast<ssize_t>(n);
+		});
+	}
+
 	/* A T in a chunk that says so. */
 	template <class T, class... Values> result<object<T>> make(Values &&...values) const noexcept
 	{
@@ -953,6 +990,23 @@ private:
 		if (!data)
 			return detail::error_of(-errno);
 		return chunk(client_, data, size);
+	}
+
+	template <class Alloc>
+	result<std::vector<chunk>> adopt_many(std::size_t size, std::size_t n, Alloc alloc) const
+	{
+		std::vector<void *> data(n);
+		std::vector<chunk> chunks;
+
+		/* Before there is something that could be lost. */
+		chunks.reserve(n);
+		ssize_t r = alloc(data.data());
+
+		if (r < 0)
+			return detail::error_of(r);
+		for (std::size_t i = 0; i < static_cast<std::size_t>(r); i++)
+			chunks.emplace_back(client_, data[i], size);
+		return chunks;
 	}
 
 	/* How many there are does not change. */

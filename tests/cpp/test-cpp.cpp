@@ -94,6 +94,30 @@ void test_chunks(const mempool::client &client)
 	check(client.take(handle).error().code() == ESTALE, "once");
 }
 
+void test_many(const mempool::client &client)
+{
+	mempool::queue queue = *client.queue("work");
+	auto chunks = client.alloc_many(1000, 20);
+
+	check(chunks && chunks->size() == 16 && used(client) == 16, "as many as there are");
+	check(client.alloc_many(1000, 1).error().code() == EAGAIN, "or none");
+	chunks->resize(14);
+	check(client.alloc_all(1000, 3).error().code() == EAGAIN && used(client) == 14, "all, or none");
+	check(client.alloc_all(1000, 2)->size() == 2, "where they are there");
+	check(used(client) == 14, "and they go back");
+	for (std::size_t i = 0; i < chunks->size(); i++)
+		*static_cast<std::size_t *>((*chunks)[i].data()) = i;
+	check(*queue.send_many(*chunks) == 4 && chunks->size() == 10 && used(client) == 14, "as many as have room");
+	check(*static_cast<std::size_t *>(chunks->front().data()) == 4, "the others are still here");
+	check(queue.send_many(*chunks).error().code() == EAGAIN && chunks->size() == 10, "or none");
+	auto received = queue.receive_many(4);
+	check(received->size() == 4 && *static_cast<std::size_t *>(received->back().data()) == 3,
+	      "they come in their order");
+	chunks->clear();
+	received->clear();
+	check(used(client) == 0, "nothing is left of them");
+}
+
 void test_shared(const mempool::client &client)
 {
 	mempool::chunk chunk = with_text(client, "shared");
@@ -292,6 +316,7 @@ int main(int argc, char **argv)
 		/* The wake from above ends one wait. */
 		(void)client.queue("work")->receive(std::chrono::milliseconds(1));
 		test_queue(client);
+		test_many(client);
 		test_types(client);
 		test_memory_resource(client);
 	}
