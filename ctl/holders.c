@@ -3,8 +3,8 @@
  * holders.c - mempoolctl holders: who holds my chunks
  *
  * Tables: what each holder has of each pool, the largest first; of those that may not have all
- * there is, how near they are to that; what is on its way in queues, which nobody holds; and that
- * it all adds up to each pool's total.
+ * there is, how near they are to that; what is on its way in queues, which nobody holds; that
+ * it all adds up to each pool's total; and what the processes are, where this machine's /proc says.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "ctl.h"
+#include "process.h"
 #include "report.h"
 #include "report_json.h"
 #include "table.h"
@@ -210,6 +211,36 @@ static int print_sums(const struct snapshot *snapshot)
 	return r;
 }
 
+static int print_processes(const struct snapshot *snapshot)
+{
+	static const char *const headings[] = { ">PROCESS", "<NAME", "<UNIT", "~COMMAND" };
+	struct table table;
+	int r = 0;
+
+	table_init(&table, headings, sizeof(headings) / sizeof(headings[0]));
+	for (size_t i = 0; i < snapshot->n_holders; i++) {
+		const struct holder *record = &snapshot->holders[i].record;
+		char pid[TEXT_PID_BYTES], label[TEXT_LABEL_BYTES];
+		struct process_words words;
+
+		process_describe(record, &words);
+		if (!words.command[0])
+			continue;
+		text_pid(record, pid);
+		text_label(record, label);
+		table_add(&table, "%s", pid);
+		table_add(&table, "%s", label);
+		table_add(&table, "%s", words.place[0] ? words.place : "-");
+		table_add(&table, "%s", words.command);
+	}
+	if (table.error < 0 || table_n_rows(&table) > 0) {
+		putchar('\n');
+		r = table_print(&table, NULL, NULL);
+	}
+	table_deinit(&table);
+	return r;
+}
+
 static int print_segment(const struct snapshot *snapshot, struct text_style style)
 {
 	int r = print_holders(snapshot);
@@ -221,6 +252,8 @@ static int print_segment(const struct snapshot *snapshot, struct text_style styl
 		r = print_in_flight(snapshot);
 	if (r == 0)
 		r = print_sums(snapshot);
+	if (r == 0)
+		r = print_processes(snapshot);
 	report_notes(snapshot);
 	return r;
 }
@@ -232,7 +265,7 @@ static int print_text(const struct snapshot *snapshots, size_t n)
 
 static int print_json(const struct snapshot *snapshots, size_t n)
 {
-	return report_json(snapshots, n, REPORT_POOLS | REPORT_HOLDERS | REPORT_QUEUES);
+	return report_json(snapshots, n, REPORT_POOLS | REPORT_HOLDERS | REPORT_PROCESSES | REPORT_QUEUES);
 }
 
 enum ctl_exit ctl_holders(const struct ctl_options *options)

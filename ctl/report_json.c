@@ -12,6 +12,7 @@
 
 #include "json.h"
 #include "name.h"
+#include "process.h"
 #include "split.h"
 
 #define NS_PER_MS 1000000
@@ -97,8 +98,17 @@ static struct json_object *hold_array(const struct snapshot *snapshot,
 	return json_complete(array, failed);
 }
 
+static int add_process(struct json_object *object, const struct holder *record)
+{
+	struct process_words words;
+
+	process_describe(record, &words);
+	return json_add_string(object, "command", words.command) ||
+	       json_add_string(object, "unit", words.place);
+}
+
 static struct json_object *holder_object(const struct snapshot *snapshot,
-					 const struct snapshot_holder *holder)
+					 const struct snapshot_holder *holder, unsigned int members)
 {
 	const struct holder *record = &holder->record;
 	const struct census_holder *counts = &holder->counts;
@@ -130,10 +140,11 @@ static struct json_object *holder_object(const struct snapshot *snapshot,
 			json_add_number(object, "exhausted", record->n_exhausted) ||
 			json_add_bool(object, "may_reserve", record->reserves != 0) ||
 			json_add_number(object, "attached_ms", record->attached_ns / NS_PER_MS) ||
+			((members & REPORT_PROCESSES) && add_process(object, record)) ||
 			json_add(object, "pools", hold_array(snapshot, holder)));
 }
 
-static struct json_object *holder_array(const struct snapshot *snapshot)
+static struct json_object *holder_array(const struct snapshot *snapshot, unsigned int members)
 {
 	struct json_object *array = json_object_new_array();
 	int failed = 0;
@@ -141,7 +152,7 @@ static struct json_object *holder_array(const struct snapshot *snapshot)
 	if (!array)
 		return NULL;
 	for (size_t i = 0; i < snapshot->n_holders && !failed; i++)
-		failed = json_append(array, holder_object(snapshot, &snapshot->holders[i]));
+		failed = json_append(array, holder_object(snapshot, &snapshot->holders[i], members));
 	return json_complete(array, failed);
 }
 
@@ -320,7 +331,7 @@ static struct json_object *segment_object(const struct snapshot *snapshot, unsig
 						    add_sums(object, snapshot)) ||
 			((members & REPORT_POOLS) && add_pools(object, snapshot)) ||
 			((members & REPORT_HOLDERS) &&
-			 json_add(object, "holders", holder_array(snapshot))) ||
+			 json_add(object, "holders", holder_array(snapshot, members))) ||
 			((members & (REPORT_QUEUES | REPORT_TOPICS)) &&
 			 json_add(object, "rings", ring_array(snapshot, members))) ||
 			((members & REPORT_SUBSCRIBERS) &&

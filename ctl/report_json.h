@@ -18,6 +18,7 @@ enum report_members {
 	REPORT_QUEUES = 1 << 2,
 	REPORT_TOPICS = 1 << 3,
 	REPORT_SUBSCRIBERS = 1 << 5,
+	REPORT_PROCESSES = 1 << 6,	/* with holders: what runs behind them, by /proc */
 	REPORT_AUDIT = 1 << 4,		/* in place of the sums */
 };
 

@@ -68,7 +68,7 @@ frames 1 4.0 KiB
 POOL SIZE TOTAL FREE USED ALONE IN FLIGHT SHARED
 0 100 10 0 10 10 0 0
 1 1024 20 17 3 3 0 0
-2 4096 5 0 5 2 1 2" "$(says holders)"
+2 4096 5 0 5 2 1 2" "$(says holders | sed '/^PROCESS /,$d')"
 
 check 'queues' same "NAME: /mempool-NAME.1, generation 1, SIZE, ready
 
