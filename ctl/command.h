@@ -26,8 +26,10 @@ enum option_bit {
 	OPTION_BY = 1 << 11,
 	OPTION_OLDER = 1 << 12,
 	OPTION_POOL = 1 << 13,
+	OPTION_FORCE = 1 << 14,
+	OPTION_YES = 1 << 15,
 };
-#define N_OPTIONS 14
+#define N_OPTIONS 16
 
 struct command {
 	const char *name;		/* one word, or two */

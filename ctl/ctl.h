@@ -41,6 +41,8 @@ struct ctl_options {
 	uint64_t interval_ns;		/* between two looks */
 	uint64_t count;			/* of looks; 0: without end */
 	const char *listen;		/* where to serve */
+	bool force;			/* SIGKILL */
+	bool yes;			/* do not ask */
 	bool discard;			/* messages without a place in a new layout */
 	bool dry_run;			/* say what a reload would do */
 	char **arguments;		/* of the command, closed by a NULL */
@@ -69,6 +71,7 @@ enum ctl_exit ctl_check_config(const struct ctl_options *options);
 enum ctl_exit ctl_chunks(const struct ctl_options *options);
 enum ctl_exit ctl_dump(const struct ctl_options *options);
 enum ctl_exit ctl_holders(const struct ctl_options *options);
+enum ctl_exit ctl_kill(const struct ctl_options *options);
 enum ctl_exit ctl_metrics(const struct ctl_options *options);
 enum ctl_exit ctl_ping(const struct ctl_options *options);
 enum ctl_exit ctl_pools(const struct ctl_options *options);

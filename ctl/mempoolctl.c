@@ -132,6 +132,12 @@ static bool read_options(int argc, char **argv, struct ctl_options *options,
 		case OPTION_DRY_RUN:
 			options->dry_run = true;
 			break;
+		case OPTION_FORCE:
+			options->force = true;
+			break;
+		case OPTION_YES:
+			options->yes = true;
+			break;
 		case OPTION_JSON:
 			options->json = true;
 			break;

@@ -337,6 +337,37 @@ int observer_forget(const char *socket_path, const char *segment, uint64_t gener
 	return r;
 }
 
+int observer_find(const char *socket_path, const char *segment, uint64_t generation,
+		  uint32_t holder, struct mempool_msg_found *ret_found, int *ret_pidfd,
+		  char reterr_reason[static 240])
+{
+	struct mempool_msg_find find = {
+		.msg = packet_head(MEMPOOL_MSG_FIND, sizeof(find)),
+		.generation = generation,
+		.holder = holder,
+	};
+	int fd, pidfd = -1, r;
+
+	reterr_reason[0] = '\0';
+	if (segment && strlen(segment) >= sizeof(find.segment))
+		return -ENAMETOOLONG;
+	if (segment)
+		memcpy(find.segment, segment, strlen(segment));
+	fd = observer_ask(socket_path, &find, sizeof(find));
+	if (fd < 0)
+		return fd;
+	r = receive_file(fd, deadline_ns(), MEMPOOL_MSG_FOUND, ret_found, sizeof(*ret_found), &pidfd,
+			 reterr_reason);
+	close(fd);
+	if (r == 0 && pidfd < 0)
+		r = -EPROTO;
+	if (r < 0)
+		return r;
+	ret_found->name[sizeof(ret_found->name) - 1] = '\0';
+	*ret_pidfd = pidfd;
+	return 0;
+}
+
 int observer_reload(const char *socket_path, uint32_t flags,
 		    struct mempool_msg_reloaded *ret_reloaded, int *ret_fd,
 		    char reterr_reason[static 240])

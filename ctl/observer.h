@@ -67,6 +67,19 @@ int observer_forget(const char *socket_path, const char *segment, uint64_t gener
 		    uint32_t holder, char reterr_reason[static 240]);
 
 /**
+ * observer_find() - the process of a holder, as the daemon watches it
+ * @segment:    NULL: the first one in the config
+ * @generation: 0: the current one
+ * @ret_pidfd:  the caller's
+ *
+ * Return: 0, and the name in *ret_found is closed by a NUL; else as observer_list(): -ENOENT it is no
+ *	   client; -EXDEV the daemon does not see its process.
+ */
+int observer_find(const char *socket_path, const char *segment, uint64_t generation,
+		  uint32_t holder, struct mempool_msg_found *ret_found, int *ret_pidfd,
+		  char reterr_reason[static 240]);
+
+/**
  * observer_reload() - let the daemon read its config again, and wait for the result
  * @flags:	   enum mempool_reload_flags
  * @ret_fd:	   of a dry run: a file that says what would be done, or -1

@@ -44,6 +44,8 @@
  *	FORGET		->				an observer who may: a holder of whom the
  *							daemon cannot see whether it lives is dead
  *			<-	FORGOTTEN or REFUSED
+ *	FIND		->				an observer who may: the process of a holder
+ *			<-	FOUND with the pidfd by which it is watched; or REFUSED
  *
  * A spectator has no record: it is served as long as its connection lasts, and needs none.
  * A HELLO with a nonce that a living record of the same process has gets that record again:
@@ -79,6 +81,7 @@ enum mempool_message_type {
 	MEMPOOL_MSG_UNABLE = 0x0a,
 	MEMPOOL_MSG_NO_BARRIER = 0x0b,
 	MEMPOOL_MSG_DRAIN_QUEUE = 0x0c,
+	MEMPOOL_MSG_FIND = 0x0d,
 
 	MEMPOOL_MSG_WELCOME = 0x81,
 	MEMPOOL_MSG_REFUSED = 0x82,
@@ -91,6 +94,7 @@ enum mempool_message_type {
 	MEMPOOL_MSG_GONE = 0x89,
 	MEMPOOL_MSG_FORGOTTEN = 0x8a,
 	MEMPOOL_MSG_WAKE = 0x8b,
+	MEMPOOL_MSG_FOUND = 0x8c,
 };
 
 struct mempool_msg {
@@ -151,6 +155,22 @@ struct mempool_msg_forget {
 
 struct mempool_msg_forgotten {
 	struct mempool_msg msg;
+};
+
+struct mempool_msg_find {
+	struct mempool_msg msg;
+	char segment[32];		/* NUL-padded; empty: the first one in the config */
+	uint64_t generation;		/* 0: the current one */
+	uint32_t holder;
+	uint32_t reserved;		/* 0 */
+};
+
+/* With one descriptor as SCM_RIGHTS: its pidfd. */
+struct mempool_msg_found {
+	struct mempool_msg msg;
+	uint32_t pid;			/* where the daemon runs; 0: it has none there */
+	uint32_t uid;
+	char name[32];			/* that its hello gave, NUL-padded */
 };
 
 struct mempool_msg_drain {
@@ -360,6 +380,8 @@ static_assert(sizeof(struct mempool_msg_drain_queue) == 80, "protocol");
 static_assert(sizeof(struct mempool_msg_drained) == 32, "protocol");
 static_assert(sizeof(struct mempool_msg_dump) == 24, "protocol");
 static_assert(sizeof(struct mempool_msg_forget) == 64, "protocol");
+static_assert(sizeof(struct mempool_msg_find) == 64, "protocol");
+static_assert(sizeof(struct mempool_msg_found) == 56, "protocol");
 static_assert(sizeof(struct mempool_msg_reload) == 24, "protocol");
 static_assert(sizeof(struct mempool_msg_reloaded) == 464, "protocol");
 

@@ -435,6 +435,13 @@ void tenant_look_up(struct tenant *tenant)
 				     tenant->process.start_time);
 }
 
+const struct tenant *tenants_get_living(const struct tenants *tenants, uint32_t id)
+{
+	const struct tenant *tenant = id < tenants->n_ids ? tenants->by_id[id] : NULL;
+
+	return tenant && tenant->state == TENANT_LIVE ? tenant : NULL;
+}
+
 int tenants_forget(struct tenants *tenants, uint32_t id)
 {
 	struct tenant *tenant = id < tenants->n_ids ? tenants->by_id[id] : NULL;

@@ -159,6 +159,7 @@ void tenants_try_again(struct tenants *tenants);
 /* The living tenant of a nonce and its process, or of an id and incarnation; or NULL. A process
  * that could not be seen is known by its nonce, which nobody else has, and its user. */
 struct tenant *tenants_find(const struct tenants *tenants, const struct newcomer *newcomer);
+const struct tenant *tenants_get_living(const struct tenants *tenants, uint32_t id);
 struct tenant *tenants_get(const struct tenants *tenants, uint32_t id, uint32_t incarnation);
 
 /* Whether a process of this user is in it. */

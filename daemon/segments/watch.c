@@ -268,6 +268,11 @@ bool watch_look_up(const struct watched *watched, struct process *process)
 	       process_look_up(process, watched->watch->pidfd);
 }
 
+int watch_pidfd(const struct watched *watched)
+{
+	return watched->watch ? watched->watch->pidfd : -1;
+}
+
 bool watch_sees(const struct watched *watched)
 {
 	return watched->watch && watched->watch->state != WATCH_BLIND;

@@ -86,6 +86,9 @@ void watch_leave(struct watched *watched);
 /* As process_look_up(), for one that is watched. */
 bool watch_look_up(const struct watched *watched, struct process *process);
 
+/* The pidfd of its process, which stays the watch's; -1: there is none now. */
+int watch_pidfd(const struct watched *watched);
+
 /* Whether its process can be seen, dead or alive. */
 bool watch_sees(const struct watched *watched);
 

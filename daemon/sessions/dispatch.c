@@ -23,6 +23,7 @@ union message {
 	struct mempool_msg_reload reload;
 	struct mempool_msg_dump dump;
 	struct mempool_msg_forget forget;
+	struct mempool_msg_find find;
 	unsigned char bytes[MEMPOOL_MSG_MAX_BYTES + 1];
 };
 
@@ -53,6 +54,8 @@ static size_t message_size(uint16_t type)
 		return sizeof(struct mempool_msg_dump);
 	case MEMPOOL_MSG_FORGET:
 		return sizeof(struct mempool_msg_forget);
+	case MEMPOOL_MSG_FIND:
+		return sizeof(struct mempool_msg_find);
 	default:
 		return 0;
 	}
@@ -140,6 +143,9 @@ static void on_message(struct session *session, const union message *message, si
 		break;
 	case MEMPOOL_MSG_FORGET:
 		session_observer_forget(session, &message->forget);
+		break;
+	case MEMPOOL_MSG_FIND:
+		session_observer_find(session, &message->find);
 		break;
 	}
 }

@@ -286,6 +286,55 @@ void session_observer_forget(struct session *session,
 		session_free(session);
 }
 
+/* ---- find ---- */
+
+/* Return: NULL, and it was refused. */
+static const struct tenant *find_tenant(struct session *session, const char *segment,
+					uint64_t number, uint32_t holder)
+{
+	struct host *host = hosts_find(session->sessions->hosts, segment);
+	struct generation *generation = host ? find_generation(host, number) : NULL;
+	const struct tenant *tenant =
+		generation ? tenants_get_living(&generation->tenants, holder) : NULL;
+
+	if (!tenant)
+		session_refuse(session, -ENOENT, "there is no client that is holder %u", holder);
+	return tenant;
+}
+
+/* Whoever gets the pidfd may signal the process only as far as the kernel lets him. */
+void session_observer_find(struct session *session, const struct mempool_msg_find *message)
+{
+	struct mempool_msg_found found = { .pid = 0 };
+	const struct tenant *tenant;
+	int pidfd, r;
+
+	if (!session_observer_become(session) || !session_observer_may_administer(session))
+		return;
+	if (!session_is_padded(message->segment, sizeof(message->segment))) {
+		session_refuse(session, -EPROTO, "a name is not closed by NULs");
+		return;
+	}
+	tenant = find_tenant(session, message->segment, message->generation, message->holder);
+	if (!tenant)
+		return;
+	pidfd = watch_pidfd(&tenant->watched);
+	if (pidfd < 0) {
+		session_refuse(session, -EXDEV, "mempoold does not see the process of holder %u",
+			       message->holder);
+		return;
+	}
+	session_fill(&found.msg, MEMPOOL_MSG_FOUND, sizeof(found));
+	found.pid = (uint32_t)tenant->process.pid;
+	found.uid = tenant->uid;
+	memcpy(found.name, tenant->name, sizeof(found.name));
+	r = session_send_passed(session, &found, sizeof(found), &pidfd, 1);
+	if (r == -ETOOMANYREFS)
+		session_refuse_passing(session);
+	else if (r < 0)
+		session_free(session);
+}
+
 /* ---- reload ---- */
 
 void session_observer_reload(struct session *session, const struct mempool_msg_reload *message)

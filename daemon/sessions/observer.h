@@ -25,6 +25,7 @@ void session_observer_list(struct session *session);
  * the config in force. */
 void session_observer_forget(struct session *session,
 			     const struct mempool_msg_forget *message);
+void session_observer_find(struct session *session, const struct mempool_msg_find *message);
 void session_observer_dump(struct session *session, const struct mempool_msg_dump *message);
 
 /* For the same. It is answered when it is over, */
