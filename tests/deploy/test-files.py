@@ -4,7 +4,7 @@
 
 Their configs are what mempoold takes, and one; the sidecar's pod keeps each rule of Pod Security
 "restricted" (as of Kubernetes 1.29); mounts name volumes that there are, and the socket's folder is
-where the config has the socket; what is started is in the image.
+where the config has the socket; what is started is in the image; alerts are of metrics that there are.
 """
 import os
 import pathlib
@@ -107,6 +107,28 @@ def compose(file, folder):
         yield from (f"{name}: {word}" for word in words if word not in PROGRAMS)
 
 
+def rules():
+    """Each metric of an alert is one that there is."""
+    told = subprocess.run([os.environ["MEMPOOLCTL"], "metrics", "--socket", "/none"], text=True,
+                          capture_output=True).stdout
+    known = set(re.findall(r"^# TYPE (\S+) ", told, re.M))
+    file, = load("prometheus-rules.yaml")
+    for group in file["groups"]:
+        for rule in group["rules"]:
+            for name in re.findall(r"\bmempool_\w+", rule["expr"]):
+                if name not in known:
+                    yield f"{rule['alert']}: {name}"
+
+
+def alerts():
+    """Those of the file, and those that docs/operating.md says what to do about."""
+    file, = load("prometheus-rules.yaml")
+    names = [rule["alert"] for rule in file["groups"][0]["rules"]]
+    text = (DEPLOY.parent / "docs/operating.md").read_text(encoding="utf-8")
+    told = re.findall(r"^\| (Mempool\w+) \|", text, re.M)
+    yield from (f"{name} is in one of them only" for name in sorted(set(names) ^ set(told)))
+
+
 def main():
     config, = load("mempool.yaml")
     folder = os.path.dirname(config["socket"]["path"])
@@ -119,6 +141,8 @@ def main():
     for what, spec in (("pod", pod["spec"]), ("daemon set", daemon_set["spec"]["template"]["spec"])):
         check(f"mounts of the {what}", mounts(spec, folder))
         check(f"programs of the {what}", programs(spec))
+    check("metrics of the alerts", rules())
+    check("alerts in operating.md", alerts())
     check("compose", compose(load("compose.yaml")[0], folder))
     sys.exit(n_failed > 0)
 
