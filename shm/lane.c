@@ -9,6 +9,9 @@
 /* Hints of lanes that one call tries. */
 #define TAKE_TRIES 8
 
+/* Of a number that is only counted up, each failure is another's higher one: so many at once. */
+#define SETTLE_TRIES 64
+
 void lane_layout(struct mempool_lane *records, void *list_memory, uint32_t n)
 {
 	struct free_list list;
@@ -34,13 +37,20 @@ static void settle_up_to(struct mempool_lane *record, uint64_t epoch)
 
 	/*
 	 * B7' (release) pairs with B7: who goes by it has the words as the claims up to it have left
-	 * them. seq_cst, as the scan that reads words next. Each failure is a higher number:
-	 * lock-free, and of a member that writes lower ones, bounded by its stores.
+	 * them. seq_cst, as the scan that reads words next. Each failure is a higher number; a member
+	 * that writes lower ones holds nobody up.
 	 */
-	while (seen < epoch && !atomic_compare_exchange_weak_explicit(&record->settled, &seen, epoch,
-								      memory_order_seq_cst,
-								      memory_order_relaxed))
-		;
+	for (int i = 0; i < SETTLE_TRIES && seen < epoch; i++)
+		if (atomic_compare_exchange_strong_explicit(&record->settled, &seen, epoch,
+							    memory_order_seq_cst,
+							    memory_order_relaxed))
+			return;
+}
+
+/* The epoch before, of one that is over, or none. */
+static uint64_t epoch_before(uint64_t epoch)
+{
+	return epoch > 0 ? epoch - 1 : 0;
 }
 
 bool lane_is_settled(const struct lanes *lanes, uint64_t word)
@@ -66,6 +76,20 @@ static uint64_t epoch_of(const struct mempool_lane *record)
 {
 	/* B2' (acquire): what is looked at behind it is not older than the moving of the epoch. */
 	return atomic_load_explicit(&record->epoch, memory_order_acquire);
+}
+
+/*
+ * Whether somebody may free and claim in the epoch that a lane is in: it is not retired,
+ * and not settled, which no sound member makes it. What is settled is read first, as it
+ * may only be counted up behind the epoch.
+ */
+static bool is_usable(const struct mempool_lane *record)
+{
+	/* B7 (acquire), too. */
+	uint64_t settled = atomic_load_explicit(&record->settled, memory_order_acquire);
+	uint64_t epoch = epoch_of(record);
+
+	return !lane_is_retired(epoch) && settled < epoch;
 }
 
 static void disown(struct mempool_lane *record)
@@ -112,7 +136,10 @@ static bool end_found_epoch(struct mempool_lane *record)
 
 uint32_t lane_take(const struct lanes *lanes, uint32_t holder, uint32_t *start)
 {
-	for (int i = 0; i < TAKE_TRIES; i++) {
+	/* Relaxed: whoever adopts looks again. */
+	bool is_on = atomic_load_explicit(&lanes->header->claims, memory_order_relaxed) != 0;
+
+	for (int i = 0; i < TAKE_TRIES && is_on; i++) {
 		uint64_t bits = free_list_pop_bits(&lanes->list, start, 1);
 		uint32_t lane = *start * 64 + (uint32_t)__builtin_ctzll(bits | UINT64_C(1) << 63);
 		struct mempool_lane *record = record_of(lanes, lane);
@@ -120,7 +147,7 @@ uint32_t lane_take(const struct lanes *lanes, uint32_t holder, uint32_t *start)
 
 		if (bits == 0)
 			return LANE_NONE;
-		if (lane == LANE_NONE || lane_is_retired(epoch_of(record)))
+		if (lane == LANE_NONE || !is_usable(record))
 			continue;
 		/* B9 (acquire) pairs with B9': the one who had it is through with it. */
 		if (!atomic_compare_exchange_strong_explicit(&record->owner, &nobody, holder,
@@ -135,15 +162,23 @@ uint32_t lane_take(const struct lanes *lanes, uint32_t holder, uint32_t *start)
 	return LANE_NONE;
 }
 
-bool lane_adopt(const struct lanes *lanes, uint32_t lane, uint64_t *ret_epoch)
+bool lane_adopt(const struct lanes *lanes, uint32_t lane, uint32_t holder, uint64_t *ret_epoch)
 {
-	*ret_epoch = epoch_of(record_of(lanes, lane));
+	struct mempool_lane *record = record_of(lanes, lane);
+	bool may_use = is_usable(record);
+
+	*ret_epoch = epoch_of(record);
+	/* Relaxed: if it is ours, we wrote it last. Else somebody hostile has. */
+	if (!may_use || lane_is_retired(*ret_epoch) ||
+	    atomic_load_explicit(&record->owner, memory_order_relaxed) != holder)
+		return false;
+	/* No barrier: the thread's own stores are behind it. */
+	settle_up_to(record, epoch_before(*ret_epoch));
 	/*
 	 * B10 (acquire) pairs with the store of the one who turns claims off: it clears the flag, then
 	 * moves the epochs. So whoever reads a moved epoch sees the flag: it is looked at behind.
 	 */
-	return atomic_load_explicit(&lanes->header->claims, memory_order_acquire) != 0 &&
-	       !lane_is_retired(*ret_epoch);
+	return atomic_load_explicit(&lanes->header->claims, memory_order_acquire) != 0;
 }
 
 /* Return: the last epoch that is over. */
@@ -152,7 +187,7 @@ static uint64_t end_epoch(struct mempool_lane *record)
 	uint64_t n = epoch_of(record);
 
 	if (lane_is_retired(n))
-		return n - 1;
+		return epoch_before(n);
 	/* A failure is another's, who has ended it. */
 	end_epoch_at(record, n);
 	return n;
@@ -162,19 +197,10 @@ static void give_back(const struct lanes *lanes, uint32_t lane)
 {
 	struct mempool_lane *record = record_of(lanes, lane);
 
-	/* Relaxed: B9' publishes it. */
-	atomic_store_explicit(&record->intent, 0, memory_order_relaxed);
+	lane_rest(record);
+	/* Last: as long as it names the dead, all of this is done again. */
 	disown(record);
 	set_hint(lanes, lane);
-}
-
-void lane_end(const struct lanes *lanes, uint32_t lane)
-{
-	struct mempool_lane *record = record_of(lanes, lane);
-
-	/* No barrier: the thread's own stores are behind it. */
-	settle_up_to(record, end_epoch(record));
-	give_back(lanes, lane);
 }
 
 /* The word of a claim that is under way, as the intent has it; NULL: none is. */
@@ -213,20 +239,22 @@ static void replace(_Atomic uint64_t *word, uint64_t seen, uint64_t next)
 						memory_order_relaxed);
 }
 
-void lane_reap(const struct lanes *lanes, uint32_t lane)
+void lane_end(const struct lanes *lanes, uint32_t lane, uint32_t holder)
 {
 	struct mempool_lane *record = record_of(lanes, lane);
 	_Atomic uint64_t *word;
 	uint64_t seen;
 
-	/* No barrier: it stores no more. */
+	/* Relaxed: only its thread has written the name, and that is us, in no call, or dead. */
+	if (atomic_load_explicit(&record->owner, memory_order_relaxed) != holder)
+		return;
+	/* No barrier: the thread's own stores are behind it, or it stores no more. */
 	settle_up_to(record, end_epoch(record));
 	word = word_under_way(lanes, atomic_load_explicit(&record->intent, memory_order_acquire),
 			      &seen);
 	/* The next generation: a late helper, who has read the intent, is turned away. */
 	if (word)
 		replace(word, seen, word_freed(seen));
-	/* Last: as long as it names the dead, all of this is done again. */
 	give_back(lanes, lane);
 }
 
@@ -238,7 +266,7 @@ uint64_t lane_move(const struct lanes *lanes, uint32_t lane)
 
 	/* The retired one is in none. */
 	if (lane_is_retired(n))
-		return n - 1;
+		return epoch_before(n);
 	/* A failure is another's, who has moved it. */
 	atomic_compare_exchange_strong_explicit(&record->epoch, &seen, n + 1, memory_order_seq_cst,
 						memory_order_seq_cst);
@@ -283,7 +311,7 @@ static uint64_t move_from(struct mempool_lane *record, uint64_t word)
 	uint64_t n = atomic_load_explicit(&record->epoch, memory_order_seq_cst), seen = n;
 
 	if (n != lane_whole(n, word))
-		return n - 1;
+		return epoch_before(n);
 	atomic_compare_exchange_strong_explicit(&record->epoch, &seen, n + 1, memory_order_seq_cst,
 						memory_order_seq_cst);
 	return n;
@@ -326,22 +354,27 @@ int lane_revoke_step(const struct lanes *lanes, uint32_t *lane)
 	return 0;
 }
 
+static bool is_nobodys(const struct mempool_lane *record)
+{
+	/* Acquire, before the epoch: of a lane that was given back that is one that it had then. */
+	return atomic_load_explicit(&record->owner, memory_order_acquire) == MEMPOOL_HOLDER_NONE;
+}
+
+bool lane_is_over(const struct lanes *lanes, uint32_t lane)
+{
+	return !is_usable(record_of(lanes, lane));
+}
+
 bool lane_waits_for_sweep(const struct lanes *lanes, uint32_t lane)
 {
-	const struct mempool_lane *record = record_of(lanes, lane);
-
-	/* Acquire, the owner first: of a lane that was given back the epoch is one that it had then. */
-	return atomic_load_explicit(&record->owner, memory_order_acquire) == 0 &&
-	       lane_is_retired(epoch_of(record));
+	return lane != LANE_NONE && is_nobodys(record_of(lanes, lane)) &&
+	       lane_is_over(lanes, lane);
 }
 
 bool lane_is_vacant(const struct lanes *lanes, uint32_t lane)
 {
-	const struct mempool_lane *record = record_of(lanes, lane);
-
-	return lane != LANE_NONE &&
-	       atomic_load_explicit(&record->owner, memory_order_acquire) == 0 &&
-	       !lane_is_retired(epoch_of(record));
+	return lane != LANE_NONE && is_nobodys(record_of(lanes, lane)) &&
+	       !lane_is_over(lanes, lane);
 }
 
 void lane_count(const struct lanes *lanes, struct lane_counts *ret_counts)
@@ -367,11 +400,17 @@ void lane_count(const struct lanes *lanes, struct lane_counts *ret_counts)
 void lane_renew(const struct lanes *lanes, uint32_t lane)
 {
 	struct mempool_lane *record = record_of(lanes, lane);
-	uint64_t n = epoch_of(record), seen = n;
+	uint64_t n = epoch_of(record);
+	/* Relaxed: whoever writes there meanwhile is hostile. */
+	bool is_sound = atomic_load_explicit(&record->settled, memory_order_relaxed) < n;
 
-	/* Release: the words are turned before. Somebody hostile may have moved it: leave it then. */
-	if (lane_is_retired(n) &&
-	    atomic_compare_exchange_strong_explicit(&record->epoch, &seen, n + 1,
-						    memory_order_release, memory_order_relaxed))
+	/* Release: the words are turned before. Another sweep may have been faster. */
+	if (lane_is_over(lanes, lane) &&
+	    atomic_compare_exchange_strong_explicit(&record->epoch, &n, is_sound ? n + 1 : 1,
+						    memory_order_release, memory_order_relaxed)) {
+		/* From the first epoch on, as no other is to be believed; only now is it usable. */
+		if (!is_sound)
+			atomic_store_explicit(&record->settled, 0, memory_order_release);
 		set_hint(lanes, lane);
+	}
 }

@@ -73,6 +73,7 @@ static inline uint64_t lane_whole(uint64_t epoch, uint64_t word)
 	return epoch - ((epoch - word_epoch(word)) & WORD_EPOCH_MASK);
 }
 
+/* It has come to low bits of 0, which no word has. */
 static inline bool lane_is_retired(uint64_t epoch)
 {
 	return (epoch & WORD_EPOCH_MASK) == 0;
@@ -95,26 +96,31 @@ bool lane_is_settled(const struct lanes *lanes, uint64_t word);
 uint32_t lane_take(const struct lanes *lanes, uint32_t holder, uint32_t *start);
 
 /**
- * lane_adopt() - the epoch in which the thread that has the lane is to free and claim
+ * lane_adopt() - the epoch in which the thread of @holder that has the lane is to free and claim
  *
- * Return: true and *ret_epoch; false: claims by store are off, or the lane is retired.
+ * By that thread, which has no claim under way: so all epochs before are settled by it.
+ * Return: true and *ret_epoch; false: claims by store are off, the lane is retired, or somebody
+ *	   hostile has written there: it is to be ended.
  */
-bool lane_adopt(const struct lanes *lanes, uint32_t lane, uint64_t *ret_epoch);
+bool lane_adopt(const struct lanes *lanes, uint32_t lane, uint32_t holder, uint64_t *ret_epoch);
 
 /**
- * lane_end() - give back the caller's lane; none of its claims is under way
+ * lane_end() - give back a lane of @holder, whose thread is the caller, in no call, or dead
  *
- * What is free for it is claimed by swap from then on; so it comes before the hints are passed on.
+ * What is free for it is claimed by swap from then on; so it comes before the hints are passed on. A
+ * claim that was broken off, by death or by a jump out of it, is cancelled: its chunk is free, and
+ * has no hint. Nothing is done to a lane that is another's.
  * Crash: as long as it names the dead it is ended again; after that a hint is lost, which the next
  *	  sweep sets.
  */
-void lane_end(const struct lanes *lanes, uint32_t lane);
+void lane_end(const struct lanes *lanes, uint32_t lane, uint32_t holder);
 
-/*
- * As lane_end(), of a thread that is dead, or in no call. The claim that it was killed in, if it was,
- * is cancelled: its chunk is free, and has no hint.
- */
-void lane_reap(const struct lanes *lanes, uint32_t lane);
+/* The thread that has the lane claims nothing now: its last claim is not to be looked at any more. */
+static inline void lane_rest(struct mempool_lane *record)
+{
+	/* B1 (release), as of any other intent: the claim before is there when this is. */
+	atomic_store_explicit(&record->intent, 0, memory_order_release);
+}
 
 /**
  * lane_move() - end the epoch in which @lane is
@@ -156,7 +162,7 @@ int lane_revoke_step(const struct lanes *lanes, uint32_t *lane);
 /* A barrier in all processes, which is counted. false: it could not be issued. */
 bool lane_barrier(const struct lanes *lanes);
 
-/* A new life of a retired lane that is nobody's, once no word is free for it any more. */
+/* A new life of a lane that waits for it, once no word is free for it any more. */
 void lane_renew(const struct lanes *lanes, uint32_t lane);
 
 /* Whether the chunk that its intent names is free: its thread is about to claim it, or was. */
@@ -175,7 +181,11 @@ struct lane_counts {
 /* Each is read once; what moves meanwhile is counted before or after. Writes nothing. */
 void lane_count(const struct lanes *lanes, struct lane_counts *ret_counts);
 
-/* Whether it is nobody's, and retired; or nobody's, and to be had. */
+/* Whether nobody may free or claim in the epoch that it is in: it is retired, or settled as no sound
+ * member makes it. */
+bool lane_is_over(const struct lanes *lanes, uint32_t lane);
+
+/* Whether it is nobody's, and over; or nobody's, and to be had. */
 bool lane_waits_for_sweep(const struct lanes *lanes, uint32_t lane);
 bool lane_is_vacant(const struct lanes *lanes, uint32_t lane);
 

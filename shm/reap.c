@@ -81,7 +81,7 @@ static uint32_t reap_lanes(struct reap *reap)
 						      memory_order_relaxed);
 
 		if (owner != MEMPOOL_HOLDER_NONE && reap_has(reap, owner))
-			lane_reap(lanes, reap->lane);
+			lane_end(lanes, reap->lane, owner);
 		if (lane_is_vacant(lanes, reap->lane))
 			vacant |= UINT64_C(1) << reap->lane % LEAF_BITS;
 		if (reap->retired && lane_waits_for_sweep(lanes, reap->lane))
@@ -169,15 +169,12 @@ static uint32_t walk_on(struct reap *reap)
  */
 static bool outlives_lane(const struct reap *reap, const struct pool *pool, uint64_t word)
 {
-	const struct mempool_lane *records = reap->segment->lanes.records;
-
 	/*
-	 * Acquire, behind that of the word: it is of the old life if the lane is in none yet. What is
+	 * Looked at behind the word (acquire): it is of the old life if the lane is in none yet. What is
 	 * freed in the new one has another generation, and the swap fails.
 	 */
 	return word_is_free(word) && pool_is_free(pool, word) && is_retired(reap, word_lane(word)) &&
-	       lane_is_retired(atomic_load_explicit(&records[word_lane(word)].epoch,
-						    memory_order_acquire));
+	       lane_is_over(&reap->segment->lanes, word_lane(word));
 }
 
 /* What a word becomes; itself, if it does not name the dead. */

@@ -91,7 +91,7 @@ static uint64_t make_free(uint32_t index)
 /* A chunk that is free for the lane, and a claim of another one under way. */
 static void adopt(void)
 {
-	ck_assert(lane_adopt(&segment->lanes, lane, &epoch));
+	ck_assert(lane_adopt(&segment->lanes, lane, welcome.holder, &epoch));
 	free_word = make_free(FREE_CHUNK);
 	claimed_word = make_free(CLAIMED_CHUNK);
 	atomic_store(&segment->lanes.records[lane].intent,
@@ -110,7 +110,7 @@ static void check_off(void)
 				  atomic_load(&lanes->records[i].epoch));
 	ck_assert(is_revoked(NULL));
 	/* The thread that adopts what it finds now finds that it may not. */
-	ck_assert(!lane_adopt(lanes, lane, &now));
+	ck_assert(!lane_adopt(lanes, lane, welcome.holder, &now));
 	ck_assert_uint_gt(now, epoch);
 	ck_assert_uint_eq(atomic_load(word(FREE_CHUNK)), free_word);
 	ck_assert(lane_is_settled(lanes, free_word));

@@ -46,7 +46,8 @@ static uint64_t free_for(uint32_t lane, uint32_t index)
 {
 	uint64_t epoch;
 
-	ck_assert(lane_adopt(lanes, lane, &epoch));
+	ck_assert(lane_adopt(lanes, lane, atomic_load(&lanes->records[lane].owner),
+			     &epoch));
 	set_word(index, MEMPOOL_FREE, word_bias(lane, epoch));
 	return word(index);
 }
@@ -102,7 +103,7 @@ START_TEST(test_lane_is_had_by_one_until_it_is_given_back)
 	ck_assert_uint_eq(n, lanes->n - 1);
 
 	ck_assert(!lane_is_settled(lanes, before));
-	lane_end(lanes, first);
+	lane_end(lanes, first, ME);
 	ck_assert(lane_is_settled(lanes, before));
 	ck_assert_uint_eq(take(OTHER), first);
 	ck_assert_uint_ne(word_epoch(free_for(first, 1)), word_epoch(before));
@@ -125,9 +126,9 @@ START_TEST(test_lane_claims_by_store_can_be_turned_off)
 	uint32_t lane = take(ME);
 	uint64_t epoch;
 
-	ck_assert(lane_adopt(lanes, lane, &epoch));
+	ck_assert(lane_adopt(lanes, lane, ME, &epoch));
 	lane_turn(lanes, false);
-	ck_assert(!lane_adopt(lanes, lane, &epoch));
+	ck_assert(!lane_adopt(lanes, lane, ME, &epoch));
 }
 END_TEST
 
@@ -172,7 +173,7 @@ START_TEST(test_lane_counts_tell_what_becomes_of_them)
 	ck_assert_uint_eq(counts.n_revoked, (UINT64_C(1) << WORD_EPOCH_BITS) - 1 + 2);
 	ck_assert_uint_eq(counts.n_barriers, 0);
 	set_epoch(lanes->n - 1, 1);
-	lane_end(lanes, mine);
+	lane_end(lanes, mine, ME);
 	lane_turn(lanes, false);
 	ck_assert_int_eq(lane_revoke_step(lanes, &next), 0);
 	lane_count(lanes, &counts);
@@ -223,7 +224,7 @@ START_TEST(test_lane_settled_meanwhile_helps_nobody)
 	uint32_t lane = take(ME);
 	uint64_t n = lane_move(lanes, lane), seen;
 
-	lane_end(lanes, lane);
+	lane_end(lanes, lane, ME);
 	start = lane / 64;
 	ck_assert_uint_eq(take(OTHER), lane);
 	seen = free_for(lane, 3);
@@ -242,7 +243,7 @@ START_TEST(test_lane_moved_after_its_end_helps_nobody)
 	uint32_t lane = take(ME);
 	uint64_t n, seen;
 
-	lane_end(lanes, lane);
+	lane_end(lanes, lane, ME);
 	n = lane_move(lanes, lane);
 	start = lane / 64;
 	ck_assert_uint_eq(take(OTHER), lane);
@@ -267,6 +268,47 @@ START_TEST(test_lane_of_nobody_has_no_claim_to_finish)
 	ck_assert_int_eq(lane_revoke(lanes, seen), 0);
 	ck_assert_uint_eq(word(3), seen);
 	ck_assert(lane_is_settled(lanes, seen));
+}
+END_TEST
+
+/* Its thread has jumped out of a claim, and gives it back. */
+START_TEST(test_lane_end_cancels_a_claim_that_was_broken_off)
+{
+	uint32_t lane = take(ME);
+
+	free_for(lane, 3);
+	begin_claim(lane, 3);
+	lane_end(lanes, lane, ME);
+	ck_assert_uint_eq(word(3), word_make(GENERATION + 1, MEMPOOL_FREE, 0));
+	ck_assert_uint_eq(atomic_load(&lanes->records[lane].intent), 0);
+	/* Of another's lane it changes nothing. */
+	start = lane / 64;
+	ck_assert_uint_eq(take(OTHER), lane);
+	lane_end(lanes, lane, ME);
+	ck_assert_uint_eq(atomic_load(&lanes->records[lane].owner), OTHER);
+}
+END_TEST
+
+START_TEST(test_lane_adopted_anew_is_settled_without_a_barrier)
+{
+	uint32_t lane = take(ME);
+	uint64_t before = free_for(lane, 3), epoch;
+
+	lane_move(lanes, lane);
+	ck_assert(!lane_is_settled(lanes, before));
+	ck_assert(lane_adopt(lanes, lane, ME, &epoch));
+	ck_assert(lane_is_settled(lanes, before));
+	ck_assert(!lane_is_settled(lanes, free_for(lane, 4)));
+	ck_assert_uint_eq(atomic_load(&segment->header->n_barriers), 0);
+}
+END_TEST
+
+START_TEST(test_lane_is_not_had_while_claims_are_off)
+{
+	lane_turn(lanes, false);
+	ck_assert_uint_eq(lane_take(lanes, ME, &start), LANE_NONE);
+	lane_turn(lanes, true);
+	ck_assert_uint_ne(lane_take(lanes, ME, &start), LANE_NONE);
 }
 END_TEST
 
@@ -343,15 +385,15 @@ START_TEST(test_lane_whose_epochs_are_used_up_begins_anew)
 	seen = free_for(lane, 3);
 	ck_assert_int_eq(lane_revoke(lanes, seen), 0);
 	ck_assert(lane_is_settled(lanes, seen));
-	ck_assert(!lane_adopt(lanes, lane, &epoch));
+	ck_assert(!lane_adopt(lanes, lane, ME, &epoch));
 	/* Revoked again, it stays in no epoch. */
 	ck_assert_uint_eq(lane_move(lanes, lane), last);
-	ck_assert(!lane_adopt(lanes, lane, &epoch));
+	ck_assert(!lane_adopt(lanes, lane, ME, &epoch));
 
 	/* While its thread has it, it stays as it is; nor does a sweep of others change it. */
 	sweep(true);
 	ck_assert_uint_eq(word(3), seen);
-	lane_end(lanes, lane);
+	lane_end(lanes, lane, ME);
 	sweep(false);
 	ck_assert_uint_eq(word(3), seen);
 	start = lane / 64;
@@ -378,7 +420,7 @@ START_TEST(test_lane_that_another_sweep_renewed_is_left)
 	uint64_t seen;
 
 	set_epoch(lane, WORD_EPOCH_MASK);
-	lane_end(lanes, lane);
+	lane_end(lanes, lane, ME);
 	ck_assert_int_eq(reap_init(&reap, segment), 0);
 	ck_assert_int_eq(reap_renew_lanes(&reap), 0);
 	while (reap.lane < lanes->n)
@@ -409,12 +451,13 @@ START_TEST(test_lane_turning_keeps_the_stamp)
 	config_deinit(&config);
 	pool = &segment->pools[0];
 	lanes = &segment->lanes;
+	lane_turn(lanes, true);
 
 	lane = take(ME);
 	set_epoch(lane, WORD_EPOCH_MASK);
 	atomic_store(&pool_stamp(pool, 3)->generation, GENERATION + 1);
 	set_word(3, MEMPOOL_FREE, word_bias(lane, 1));
-	lane_end(lanes, lane);
+	lane_end(lanes, lane, ME);
 	sweep(true);
 	ck_assert(word_is_open(word(3)));
 	ck_assert_uint_eq(atomic_load(&pool_stamp(pool, 3)->generation), GENERATION + 1);
@@ -579,6 +622,60 @@ START_TEST(test_lane_hostile_records_are_followed_nowhere)
 }
 END_TEST
 
+/* What makes a lane of no use, for as long as nobody has mended it. */
+static const struct {
+	uint64_t epoch, settled;
+} nonsense[] = {
+	{0, 0},		 {0, UINT64_MAX},	   {5, 5},
+	{5, UINT64_MAX}, {UINT64_MAX, UINT64_MAX}, {UINT64_C(1) << 40, UINT64_C(1) << 40},
+};
+#define N_NONSENSE ((int)(sizeof(nonsense) / sizeof(nonsense[0])))
+
+/* The next sweep makes it a lane as any other; until then it is nobody's, and no thread
+ * goes by it. */
+START_TEST(test_lane_hostile_nonsense_is_mended_by_a_sweep)
+{
+	uint32_t lane = take(ME);
+	struct mempool_lane *record = &lanes->records[lane];
+	struct audit audit;
+	uint64_t epoch;
+
+	free_for(lane, 3);
+	atomic_store(&record->epoch, nonsense[_i].epoch);
+	atomic_store(&record->settled, nonsense[_i].settled);
+	ck_assert(!lane_adopt(lanes, lane, ME, &epoch));
+	lane_end(lanes, lane, ME);
+	/* Unless its end has made it sound. */
+	start = lane / 64;
+	if (lane_is_over(lanes, lane))
+		ck_assert_uint_ne(take(OTHER), lane);
+
+	lose_hints();
+	sweep(true);
+	ck_assert(pool_is_open(pool, word(3)) && has_hint(3));
+	ck_assert_int_eq(audit_segment(segment, 0, NULL, NULL, &audit), 0);
+	ck_assert_uint_eq(audit.n_faults, 0);
+	start = lane / 64;
+	ck_assert_uint_eq(take(OTHER), lane);
+	ck_assert(lane_adopt(lanes, lane, OTHER, &epoch));
+	ck_assert(!lane_is_settled(lanes, free_for(lane, 4)));
+	ck_assert_int_eq(lane_revoke(lanes, word(4)), 0);
+	ck_assert(lane_is_settled(lanes, word(4)));
+}
+END_TEST
+
+START_TEST(test_lane_hostile_owner_ends_its_use)
+{
+	uint32_t lane = take(ME);
+	uint64_t epoch;
+
+	atomic_store(&lanes->records[lane].owner, OTHER);
+	ck_assert(!lane_adopt(lanes, lane, ME, &epoch));
+	lane_end(lanes, lane, ME);
+	ck_assert_uint_eq(atomic_load(&lanes->records[lane].owner), OTHER);
+}
+END_TEST
+
 /* To have made a victim the owner of a lane is as good as to have made it that of a chunk. */
 START_TEST(test_lane_hostile_owner_is_given_what_an_intent_names)
 {
@@ -628,6 +725,9 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_lane_settled_meanwhile_helps_nobody);
 	tcase_add_test(tcase, test_lane_moved_after_its_end_helps_nobody);
 	tcase_add_test(tcase, test_lane_of_nobody_has_no_claim_to_finish);
+	tcase_add_test(tcase, test_lane_end_cancels_a_claim_that_was_broken_off);
+	tcase_add_test(tcase, test_lane_adopted_anew_is_settled_without_a_barrier);
+	tcase_add_test(tcase, test_lane_is_not_had_while_claims_are_off);
 	tcase_add_test(tcase, test_lane_of_the_dead_is_reaped);
 	tcase_add_test(tcase, test_lane_of_the_dead_keeps_no_claim_that_was_done);
 	tcase_add_test(tcase, test_lane_hint_that_was_lost_is_set_by_a_sweep);
@@ -641,6 +741,9 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_lane_scan_that_finds_nothing_ends);
 	tcase_add_test(tcase, test_lane_scan_passes_nonsense_over);
 	tcase_add_loop_test(tcase, test_lane_hostile_records_are_followed_nowhere, 0, 20);
+	tcase_add_loop_test(tcase, test_lane_hostile_nonsense_is_mended_by_a_sweep, 0,
+			    N_NONSENSE);
+	tcase_add_test(tcase, test_lane_hostile_owner_ends_its_use);
 	tcase_add_test(tcase, test_lane_hostile_owner_is_given_what_an_intent_names);
 	tcase_add_test(tcase, test_lane_hostile_owner_that_is_no_holder_is_told);
 }
