@@ -2,11 +2,11 @@
 /*
  * alloc.c - allocating and freeing chunks, and what can be asked of one
  *
- *	alloc	best fitting pool; cache_claim(): FREE,g -> OWNED(me),g by swap
+ *	alloc	best fitting pool; claim_hint(): FREE,g -> OWNED(me),g by stores or by swap
  *	free	OWNED(me),g -> FREE,g+1 by a plain release store; the hint stays in the cache
  *
- * Killed before the swap, nothing happened; after it, the word names the dead and the reaper
- * frees it; after the store, only a hint is lost.
+ * Killed before the word names us, nothing happened; then it names the dead and the reaper
+ * frees it; after the store of the free, only a hint is lost.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -228,15 +228,21 @@ static __attribute__((noinline)) void *alloc_slowly(struct mempool_client *clien
 	return alloc_prepare(&magazine->pool, index, size);
 }
 
-/* Another was faster: the hint that was taken is gone, and nothing was got by it. */
-static __attribute__((noinline)) void *alloc_again(struct mempool_client *client, size_t size)
+/*
+ * With the hint that was just taken out of the stack, whose claim is not done. Another was faster: then
+ * it is gone, and nothing was got by it.
+ */
+static __attribute__((noinline)) void *alloc_finish(enum claim claim, size_t size)
 {
 	struct cache *cache = cache_current;
 	struct magazine *magazine =
 		(void *)((unsigned char *)cache + cache->first_fit[size_bits(size)]);
+	uint32_t index = magazine->indices[magazine->n];
 
+	if (claim_finish(cache, &magazine->pool, index, claim))
+		return alloc_prepare(&magazine->pool, index, size);
 	magazine->n_ours--;
-	return alloc_slowly(client, size, 1);
+	return alloc_slowly(cache_client(cache), size, 1);
 }
 
 static int free_noted(struct mempool_client *client, const void *chunk);
@@ -281,9 +287,10 @@ alloc_at(struct mempool_client *client, size_t size_bytes, const void *site)
 {
 	struct cache *cache = cache_current;
 	struct magazine *magazine;
-	_Atomic uint64_t *word;
+	struct mempool_entry *entry;
+	enum claim claim;
 	uint32_t index;
-	uint64_t seen;
+	size_t n;
 
 	if (unlikely(cache_writer(cache) != client))
 		return site ? alloc_noted(client, size_bytes, 1, site)
@@ -291,17 +298,18 @@ alloc_at(struct mempool_client *client, size_t size_bytes, const void *site)
 
 	/* Beyond the pools, first_fit leads to a magazine that has never anything in it. */
 	magazine = (void *)((unsigned char *)cache + cache->first_fit[size_bits(size_bytes)]);
-	if (unlikely(magazine->n == 0 || magazine->pool.chunk_size < size_bytes))
+	if (unlikely(__builtin_sub_overflow((size_t)magazine->n, 1, &n) ||
+		     magazine->pool.chunk_size < size_bytes))
 		return alloc_slowly(client, size_bytes, 1);
 
-	/* As pool_claim(); what is in the stack was in range when it came. */
-	index = magazine->indices[--magazine->n];
-	word = &magazine->pool.entries[index].word;
-	seen = atomic_load_explicit(word, memory_order_relaxed);
-	if (unlikely(!word_is_open(seen) ||
-		     !pool_claim_word(word, seen, seen | cache->owned)))
-		return alloc_again(client, size_bytes);
-	return alloc_prepare(&magazine->pool, index, size_bytes);
+	/* What is in the stack was in range when it came. */
+	magazine->n = (uint32_t)n;
+	index = magazine->indices[n];
+	entry = &magazine->pool.entries[index];
+	claim = claim_begin(cache, &magazine->pool, index, &entry->word);
+	if (unlikely(claim != CLAIM_DONE))
+		return alloc_finish(claim, size_bytes);
+	return alloc_prepare_entry(&magazine->pool, index, entry, size_bytes);
 }
 
 PUBLIC_INLINE void *mempool_alloc(struct mempool_client *client, size_t size_bytes)
@@ -410,33 +418,31 @@ PUBLIC void *mempool_alloc_wait(struct mempool_client *client, size_t size_bytes
 }
 
 /* All that is not the straight line of mempool_free(). */
-static __attribute__((noinline)) int free_slowly(struct mempool_client *client,
-						 const void *chunk)
+static __attribute__((noinline)) int free_slowly(struct cache *cache, const void *chunk)
 {
-	struct cache *cache = cache_get_quickly(client);
-	const struct pool *pool;
+	struct mempool_client *client = cache_client(cache);
+	struct magazine *magazine;
 	uint32_t index;
 	uint64_t word;
 	int r;
 
-	if (!cache)
-		return -errno;
 	r = cache_locate(cache, chunk, &index);
 	if (r < 0)
 		return r;
-	pool = &cache->last->pool;
+	magazine = cache->last;
+	/* Relaxed: if it is ours, alone or with others, it does not change. */
+	word = atomic_load_explicit(&magazine->pool.entries[index].word, memory_order_relaxed);
+	if (unlikely(!word_is_owned_by(word, cache->holder)))
+		return share_holds(client, word) ? share_drop(client, word_value(word)) : -EPERM;
 
 	if (cache->checked)
 		r = checker_release(cache, index);
 	else
-		r = pool_release(pool, index, cache->holder, cache->seq_cst);
-	if (r == 0) {
-		cache_keep(cache->last, index);
-		return 0;
-	}
-	/* Relaxed: if we share it, it does not change. */
-	word = atomic_load_explicit(&pool->entries[index].word, memory_order_relaxed);
-	return share_holds(client, word) ? share_drop(client, word_value(word)) : -EPERM;
+		r = pool_release_for(&magazine->pool, index, cache->holder, cache_bias(magazine),
+				     cache->seq_cst);
+	if (r == 0)
+		cache_keep(cache, magazine, index);
+	return r;
 }
 
 /* By one whose cache is not at hand, or whose chunks are counted, traced or checked. */
@@ -449,10 +455,22 @@ static __attribute__((noinline)) int free_noted(struct mempool_client *client, c
 		return -errno;
 	r = cache->checked ? checker_verify(cache, chunk, 0) : 0;
 	if (r == 0)
-		r = free_slowly(client, chunk);
+		r = free_slowly(cache, chunk);
 	if (r == 0 && cache->is_bounded)
 		bound_let_go(cache, &cache->last->pool);
 	return r;
+}
+
+/* The stack is full: a chunk whose word was seen is everybody's. */
+static __attribute__((noinline)) int free_beyond(struct magazine *magazine, _Atomic uint64_t *word,
+						 uint64_t seen)
+{
+	const struct mempool_entry *entry = (void *)word;
+
+	/* R1, too. */
+	atomic_store_explicit(word, word_freed(seen), memory_order_release);
+	cache_keep_beyond(magazine, (uint32_t)(entry - magazine->pool.entries));
+	return 0;
 }
 
 PUBLIC_INLINE int mempool_free(struct mempool_client *client, const void *chunk)
@@ -462,6 +480,7 @@ PUBLIC_INLINE int mempool_free(struct mempool_client *client, const void *chunk)
 	_Atomic uint64_t *word;
 	uint32_t index;
 	uint64_t seen;
+	size_t n;
 
 	if (unlikely(cache_plain(cache) != client))
 		return free_noted(client, chunk);
@@ -469,17 +488,21 @@ PUBLIC_INLINE int mempool_free(struct mempool_client *client, const void *chunk)
 	if (unlikely(pool_index(&magazine->pool,
 				(uintptr_t)chunk - (uintptr_t)magazine->pool.data,
 				&index) < 0))
-		return free_slowly(client, chunk);
+		return free_slowly(cache, chunk);
 	word = &magazine->pool.entries[index].word;
 	seen = atomic_load_explicit(word, memory_order_relaxed);
-	if (unlikely((uint32_t)seen != cache->freeable || magazine->n == magazine->capacity))
-		return free_slowly(client, chunk);
+	if (unlikely(((uint32_t)seen & ~WORD_LANE_MASK) != cache->freeable))
+		return free_slowly(cache, chunk);
+	n = magazine->n;
+	if (unlikely(n == magazine->capacity))
+		return free_beyond(magazine, word, seen);
 
-	/* R1 and D1, as in pool_release(). */
-	atomic_store_explicit(word, word_freed(seen), memory_order_release);
-	magazine->indices[magazine->n++] = index;
+	/* R1 and D1, as in pool_release_for(). */
+	atomic_store_explicit(word, word_freed(seen) | magazine->bias, memory_order_release);
+	magazine->indices[n] = index;
+	magazine->n = (uint32_t)(n + 1);
 	if (unlikely(pool_wants_hints(&magazine->pool)))
-		cache_pass_on(magazine);
+		cache_pass_on(cache, magazine);
 	return 0;
 }
 

@@ -21,10 +21,9 @@ void *alloc_one(struct mempool_client *client, size_t size_bytes, const void *si
 int free_one(struct mempool_client *client, const void *chunk);
 
 /* A chunk that was just claimed, as the caller gets it. */
-static inline void *alloc_prepare(const struct pool *pool, uint32_t index, size_t size)
+static inline void *alloc_prepare_entry(const struct pool *pool, uint32_t index,
+					struct mempool_entry *entry, size_t size)
 {
-	struct mempool_entry *entry = &pool->entries[index];
-
 	/*
 	 * K1 (release fence) pairs with K2 in peek_verify(): a spectator that sees anything of what
 	 * is written from here on, sees that what it read from the chunk before is gone.
@@ -34,6 +33,11 @@ static inline void *alloc_prepare(const struct pool *pool, uint32_t index, size_
 	atomic_store_explicit(&entry->length, (uint32_t)size, memory_order_relaxed);
 	atomic_store_explicit(&entry->tag, 0, memory_order_relaxed);
 	return pool_chunk(pool, index);
+}
+
+static inline void *alloc_prepare(const struct pool *pool, uint32_t index, size_t size)
+{
+	return alloc_prepare_entry(pool, index, &pool->entries[index], size);
 }
 
 #endif

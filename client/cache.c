@@ -33,14 +33,19 @@ static bool has_key;			/* under the lock of the process */
 
 /* ---- a thread's stacks ---- */
 
-static void magazine_flush(struct magazine *magazine, uint32_t n)
+void cache_push_aside(struct magazine *magazine)
 {
-	/* The oldest, at the bottom: what was freed last is warm and stays. */
-	free_list_push_many(&magazine->pool.list, magazine->indices, n);
-	magazine->n -= n;
-	magazine->n_ours -= n;
-	memmove(magazine->indices, magazine->indices + n,
-		magazine->n * sizeof(*magazine->indices));
+	if (magazine->aside.bits != 0)
+		pool_hint_leaf(&magazine->pool, magazine->aside.leaf, magazine->aside.bits);
+	magazine->aside.bits = 0;
+}
+
+static void magazine_flush(struct magazine *magazine)
+{
+	cache_push_aside(magazine);
+	free_list_push_many(&magazine->pool.list, magazine->indices, magazine->n);
+	magazine->n_ours -= magazine->n;
+	magazine->n = 0;
 }
 
 /* Hints from the list: they come highest first, and so are used in ascending order. */
@@ -48,6 +53,9 @@ static bool magazine_refill(struct magazine *magazine)
 {
 	uint32_t max = magazine->capacity < 128 ? magazine->capacity / 2 : 64;
 
+	if (magazine->aside.bits != 0)
+		magazine->start = magazine->aside.leaf;
+	cache_push_aside(magazine);
 	magazine->n = free_list_pop(&magazine->pool.list, &magazine->start, magazine->indices,
 				    max);
 	magazine->n_ours += magazine->n;
@@ -68,7 +76,7 @@ static int claim_scanned(struct cache *cache, struct magazine *magazine, int64_t
 	bool reached_all;
 	int r;
 
-	pool_scan_begin(&scan, pool, magazine->start * 64, cache->holder);
+	pool_scan_begin(&scan, pool, magazine->start * 64, claim_owner(cache));
 	reached_all = barrier_all();
 	while ((r = pool_scan_step(&scan, SCAN_SLICE_WORDS, ret_index)) == -EINPROGRESS)
 		if (clock_now_ns() >= until_ns)
@@ -160,7 +168,7 @@ static int claim_listed(struct cache *cache, struct magazine *magazine, uint32_t
 	while (magazine_refill(magazine)) {
 		while (magazine->n > 0) {
 			*ret_index = magazine->indices[--magazine->n];
-			if (pool_claim(&magazine->pool, *ret_index, cache->holder) == 0)
+			if (claim_hint(cache, &magazine->pool, *ret_index))
 				return 0;
 			magazine->n_ours--;
 		}
@@ -175,6 +183,7 @@ int cache_claim_slowly(struct cache *cache, struct magazine *magazine, uint32_t 
 
 	if (is_still_dry(magazine))
 		return -EAGAIN;
+	claim_doubt(cache);
 	magazine->dry = 0;
 
 	/* Again only if another has freed or found a chunk during the whole reading: lock-free. */
@@ -187,22 +196,35 @@ int cache_claim_slowly(struct cache *cache, struct magazine *magazine, uint32_t 
 	return r == 0 ? 0 : -EAGAIN;
 }
 
-void cache_keep_slowly(struct magazine *magazine, uint32_t index)
+void cache_set_aside(struct magazine *magazine, uint32_t index)
 {
-	if (magazine->capacity == 0 || pool_wants_hints(&magazine->pool)) {
-		magazine->n_ours--;
-		pool_hint(&magazine->pool, index);
-		return;
-	}
-	if (magazine->n == magazine->capacity)
-		magazine_flush(magazine, magazine->capacity / 2);
-	magazine->indices[magazine->n++] = index;
+	if (magazine->aside.leaf != index / CACHE_LEAF)
+		cache_push_aside(magazine);
+	magazine->aside.leaf = index / CACHE_LEAF;
+	cache_note_aside(magazine, index);
 }
 
-void cache_pass_on(struct magazine *magazine)
+void cache_keep_beyond_slowly(struct magazine *magazine, uint32_t index)
 {
+	cache_set_aside(magazine, index);
+	if (magazine->capacity < CACHE_LEAF &&
+	    (uint32_t)__builtin_popcountll(magazine->aside.bits) >= magazine->capacity / 2)
+		cache_push_aside(magazine);
+}
+
+void cache_rest(const struct mempool_client *client)
+{
+	if (cache_client(cache_current) == client)
+		lane_rest(cache_current->record);
+}
+
+void cache_pass_on(struct cache *cache, struct magazine *magazine)
+{
+	uint32_t index = magazine->indices[--magazine->n];
+
 	magazine->n_ours--;
-	pool_hint(&magazine->pool, magazine->indices[--magazine->n]);
+	if (claim_open(cache, magazine, index))
+		pool_hint(&magazine->pool, index);
 }
 
 /* ---- which thread has which ---- */
@@ -220,6 +242,12 @@ static uint32_t capacity_at(const struct mempool_client *client, uint32_t rank)
 		       ? magazine_capacity(&client->segment->pools[client->pool_id[rank]]) : 0;
 }
 
+/* Multiples of the golden ratio spread evenly over any length. */
+static uint32_t spread(uint32_t place, uint32_t n)
+{
+	return (uint32_t)((uint64_t)(place * UINT32_C(2654435769)) * n >> 32);
+}
+
 static void magazine_init(struct magazine *magazine, const struct pool *pool, uint32_t capacity,
 			  uint32_t *indices, uint32_t place)
 {
@@ -227,9 +255,7 @@ static void magazine_init(struct magazine *magazine, const struct pool *pool, ui
 		.capacity = capacity,
 		.indices = indices,
 		.pool = *pool,
-		/* Multiples of the golden ratio spread evenly over any length. */
-		.start = (uint32_t)((uint64_t)(place * UINT32_C(2654435769)) *
-				    pool->list.n_leaves >> 32),
+		.start = spread(place, pool->list.n_leaves),
 	};
 }
 
@@ -246,6 +272,7 @@ static struct cache *cache_new(struct mempool_client *client)
 	const struct pool *managers = segment_managers(client->segment);
 	bool is_watched = client->segment->modules || client->checker;
 	struct mempool_client *plain = client->bound.is_set || is_watched ? CACHE_ORPHAN : client;
+	uint32_t held = (uint32_t)word_claimed(0, client->holder);
 	uint64_t n_indices = magazine_capacity(managers);
 	uint32_t n_yields = client->yields ? YIELD_MAX : 0;
 	size_t wiped_bytes;
@@ -271,10 +298,9 @@ static struct cache *cache_new(struct mempool_client *client)
 		.plain = plain,
 		.writer = client->role == MEMPOOL_ROLE_MEMBER ? plain : CACHE_ORPHAN,
 		.holder = client->holder,
-		.owned = (uint32_t)word_claimed(0, client->holder),
-		.freeable = client->seq_cst || client->checked
-				    ? CACHE_NO_WORD
-				    : (uint32_t)word_claimed(0, client->holder),
+		.held = held,
+		.freeable = client->seq_cst || client->checked ? CACHE_NO_WORD : held,
+		.lane_start = spread(place, client->segment->lanes.list.n_leaves),
 		.seq_cst = client->seq_cst,
 		.checked = client->checked,
 		.is_bounded = client->bound.is_set,
@@ -301,6 +327,7 @@ static struct cache *cache_new(struct mempool_client *client)
 		indices += capacity;
 	}
 	magazine_init(&cache->managers, managers, magazine_capacity(managers), indices, place);
+	claim_init(cache);
 	return cache;
 }
 
@@ -314,11 +341,13 @@ static uint64_t count_held(const struct cache *cache)
 	return n;
 }
 
+/* The lane first: from then on the hints lead everybody to what is free. */
 static void cache_flush(struct cache *cache)
 {
+	claim_end(cache);
 	for (uint32_t i = 0; i < cache_client(cache)->n_pools; i++)
-		magazine_flush(&cache->magazines[i], cache->magazines[i].n);
-	magazine_flush(&cache->managers, cache->managers.n);
+		magazine_flush(&cache->magazines[i]);
+	magazine_flush(&cache->managers);
 }
 
 static void cache_free(struct cache *cache)

@@ -2,41 +2,20 @@
 /*
  * cache.h - each thread's stacks of hints
  *
- * alloc takes a hint from the stack and claims the chunk by its word; free puts the hint
- * back. An empty stack is refilled with up to half of its room from the pool's free list,
- * a full one pushes half back. When the list has nothing either, the words are scanned,
- * and a scan that finds every chunk held is remembered (see pool.h, dry).
+ * alloc takes a hint from the stack and claims the chunk by its word (claim.h); free puts the hint
+ * back. An empty stack is refilled with up to half of its room from the pool's free list. What is
+ * freed beyond a full one is free for everybody, as all to which hints in the list lead: those hints
+ * are set aside until another leaf of the list comes, the stack is empty, or somebody wants them.
+ * When the list has nothing either, the words are scanned, and a scan that finds every chunk held is remembered (see pool.h, dry).
  */
 #ifndef CLIENT_CACHE_H
 #define CLIENT_CACHE_H
 
+#include "claim.h"
 #include "parts.h"
 
 /* The calling thread's cache of the client it used last, or of none. Never NULL. */
 extern THREAD_OWN struct cache *cache_current __attribute__((visibility("hidden")));
-
-/* Whose it is; CACHE_ORPHAN of a closed client, NULL in a forked child. */
-static inline struct mempool_client *cache_client(const struct cache *cache)
-{
-	/* Relaxed: it changes when its client is closed, which is the last use of it. */
-	return atomic_load_explicit(&cache->client, memory_order_relaxed);
-}
-
-/* The same, where nothing is to be counted, traced or checked: so that costs nothing where it is not
- * asked for. */
-static inline struct mempool_client *cache_plain(const struct cache *cache)
-{
-	/* Relaxed: as cache_client(). */
-	return atomic_load_explicit(&cache->plain, memory_order_relaxed);
-}
-
-/* The same of a member. What a reader may not do compares with this one, and so costs a member
- * nothing to be told apart. */
-static inline struct mempool_client *cache_writer(const struct cache *cache)
-{
-	/* Relaxed: as cache_client(). */
-	return atomic_load_explicit(&cache->writer, memory_order_relaxed);
-}
 
 /* No cache has it: stands for the client where calls take the longer way, so that those which take
  * the short one need not ask. */
@@ -99,8 +78,35 @@ static inline int cache_locate(struct cache *cache, const void *chunk, uint32_t 
 /* What cache_claim() does when the stack has nothing. */
 int cache_claim_slowly(struct cache *cache, struct magazine *magazine, uint32_t *ret_index);
 
-/* What cache_keep() does when the stack is full, or somebody waits. */
-void cache_keep_slowly(struct magazine *magazine, uint32_t index);
+
+/* What was set aside goes into the list. */
+void cache_push_aside(struct magazine *magazine);
+
+/* The hint of a chunk that is free for everybody, and has no room in the stack: with others of its leaf. */
+void cache_set_aside(struct magazine *magazine, uint32_t index);
+
+/* The same of a single one: half as many as the stack has are kept so. */
+void cache_keep_beyond_slowly(struct magazine *magazine, uint32_t index);
+
+/* A stack that has room for a leaf has one set aside. */
+#define CACHE_LEAF 64
+
+/* Of the leaf that is set aside. */
+static inline void cache_note_aside(struct magazine *magazine, uint32_t index)
+{
+	magazine->n_ours--;
+	magazine->aside.bits |= UINT64_C(1) << index % CACHE_LEAF;
+	if (unlikely(pool_wants_hints(&magazine->pool)))
+		cache_push_aside(magazine);
+}
+
+static inline void cache_keep_beyond(struct magazine *magazine, uint32_t index)
+{
+	if (likely(magazine->capacity >= CACHE_LEAF && magazine->aside.leaf == index / CACHE_LEAF))
+		cache_note_aside(magazine, index);
+	else
+		cache_keep_beyond_slowly(magazine, index);
+}
 
 /* Whether no free has moved the dry word of a pool since it was found exhausted. */
 bool cache_is_dry(const struct magazine *magazine);
@@ -117,8 +123,11 @@ void cache_doubt(struct cache *cache);
  */
 int64_t cache_slice_ns(const struct cache *cache);
 
-/* Somebody waits for what was just kept: pass it on. */
-void cache_pass_on(struct magazine *magazine);
+/* Before the thread sleeps: what it claimed last is not to be looked at any more. */
+void cache_rest(const struct mempool_client *client);
+
+/* Somebody waits for what was just kept, whose hint is the last in the stack: pass it on. */
+void cache_pass_on(struct cache *cache, struct magazine *magazine);
 
 /**
  * cache_claim() - claim a chunk of one pool
@@ -137,7 +146,7 @@ static inline int cache_claim(struct cache *cache, struct magazine *magazine,
 	while (likely(magazine->n > 0)) {
 		uint32_t index = magazine->indices[--magazine->n];
 
-		if (likely(pool_claim(&magazine->pool, index, cache->holder) == 0)) {
+		if (likely(claim_hint(cache, &magazine->pool, index))) {
 			*ret_index = index;
 			return 0;
 		}
@@ -146,13 +155,22 @@ static inline int cache_claim(struct cache *cache, struct magazine *magazine,
 	return cache_claim_slowly(cache, magazine, ret_index);
 }
 
-/* Keep the hint of a chunk that was just freed, or pass it on if somebody waits for it. */
-static inline void cache_keep(struct magazine *magazine, uint32_t index)
+/* For whom a chunk is to be freed whose hint is then kept: see pool_release_for(). */
+static inline uint32_t cache_bias(const struct magazine *magazine)
 {
-	if (likely(magazine->n < magazine->capacity && !pool_wants_hints(&magazine->pool)))
-		magazine->indices[magazine->n++] = index;
-	else
-		cache_keep_slowly(magazine, index);
+	return likely(magazine->n < magazine->capacity) ? (uint32_t)magazine->bias : 0;
+}
+
+/* Keep the hint of a chunk that was just freed, or pass it on if somebody waits for it. */
+static inline void cache_keep(struct cache *cache, struct magazine *magazine, uint32_t index)
+{
+	if (unlikely(magazine->n == magazine->capacity)) {
+		cache_keep_beyond(magazine, index);
+		return;
+	}
+	magazine->indices[magazine->n++] = index;
+	if (unlikely(pool_wants_hints(&magazine->pool)))
+		cache_pass_on(cache, magazine);
 }
 
 /* Before the first use of a client. Return: 0, or an error of process_enter(). */
@@ -160,7 +178,7 @@ int cache_register(struct mempool_client *client);
 
 /*
  * For a close, when no other thread is in a call: what all threads hold, at least; and give
- * their hints back to the lists.
+ * their lanes back, and their hints to the lists.
  */
 uint64_t cache_count_held(struct mempool_client *client);
 void cache_flush_all(struct mempool_client *client);

@@ -4,7 +4,8 @@
  *
  * The same steps as in alloc.c, word by word: each chunk is claimed and freed by its own word,
  * so a kill leaves no more than there. What is saved is what lies around them: hints come from
- * and go to the free list as whole leaves, past the thread's stack of them.
+ * the free list as whole leaves, past the thread's stack of them, and those which have no room in it go
+ * there as leaves.
  */
 #include <errno.h>
 #include <limits.h>
@@ -28,7 +29,7 @@ static uint32_t claim(struct harvest *harvest, uint32_t index)
 {
 	const struct pool *pool = &harvest->magazine->pool;
 
-	if (pool_claim(pool, index, harvest->cache->holder) < 0)
+	if (!claim_hint(harvest->cache, pool, index))
 		return 0;
 	harvest->chunks[harvest->n++] = alloc_prepare(pool, index, harvest->size);
 	return 1;
@@ -42,6 +43,7 @@ static void claim_hints(struct harvest *harvest)
 	while (magazine->n > 0 && harvest->n < harvest->n_wanted)
 		magazine->n_ours -= !claim(harvest, magazine->indices[--magazine->n]);
 
+	cache_push_aside(magazine);
 	/*
 	 * Each turn uses up hints that others must have set: lock-free. Where a scan has found
 	 * nothing, the single ones know whether to look again: an empty list is slow to read.
@@ -112,23 +114,9 @@ PUBLIC int mempool_alloc_all(struct mempool_client *client, size_t size_bytes,
 	return -error;
 }
 
-/* Freed chunks of one leaf, whose hints are still to be pushed. */
-struct leaf {
-	const struct pool *pool;
-	uint32_t number;
-	uint64_t bits;
-};
-
-static void push_leaf(const struct leaf *leaf)
-{
-	if (leaf->bits != 0)
-		pool_hint_leaf(leaf->pool, leaf->number, leaf->bits);
-}
-
 PUBLIC ssize_t mempool_free_many(struct mempool_client *client, void *const *chunks, size_t n)
 {
 	struct cache *cache = cache_get(client);
-	struct leaf leaf = { .bits = 0 };
 	size_t i;
 	int r = 0;
 
@@ -137,27 +125,27 @@ PUBLIC ssize_t mempool_free_many(struct mempool_client *client, void *const *chu
 	if (!chunks || n > SSIZE_MAX)
 		return -EINVAL;
 	for (i = 0; i < n; i++) {
-		const struct pool *pool = &cache->last->pool;
+		struct magazine *magazine = cache->last;
+		const struct pool *pool = &magazine->pool;
 		uint32_t index;
 
 		if (pool_index(pool, (uintptr_t)chunks[i] - (uintptr_t)pool->data, &index) < 0 ||
 		    cache->singly ||
-		    pool_release(pool, index, cache->holder, cache->seq_cst) < 0) {
+		    pool_release_for(pool, index, cache->holder, cache_bias(magazine),
+				     cache->seq_cst) < 0) {
 			/* Another pool, shared, or a mistake; nobody waits for it with our hints. */
-			push_leaf(&leaf);
-			leaf.bits = 0;
+			cache_push_aside(magazine);
 			r = free_one(client, chunks[i]);
 			if (r < 0)
 				break;
 			continue;
 		}
-		cache->last->n_ours--;
-		if (pool != leaf.pool || index / 64 != leaf.number) {
-			push_leaf(&leaf);
-			leaf = (struct leaf){ .pool = pool, .number = index / 64 };
-		}
-		leaf.bits |= UINT64_C(1) << index % 64;
+		/* Whole leaves, however small the stack. */
+		if (magazine->n == magazine->capacity)
+			cache_set_aside(magazine, index);
+		else
+			cache_keep(cache, magazine, index);
 	}
-	push_leaf(&leaf);
+	cache_push_aside(cache->last);
 	return i > 0 || n == 0 ? (ssize_t)i : r;
 }

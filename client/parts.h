@@ -60,8 +60,8 @@
 #define CACHE_DRY_CALLS 64
 #define CACHE_SMALL_POOL 4096
 
-/* The low half of no word: FREE has no value. */
-#define CACHE_NO_WORD 1
+/* The low half of no word without its lane: it has one. */
+#define CACHE_NO_WORD WORD_LANE_MASK
 
 /* What a client may hold, and its threads of that (bound.h). */
 enum bound_kind {
@@ -115,12 +115,17 @@ struct magazine {
 	int64_t scanned_ns;		/* when that was; of a pool that is not small */
 	uint32_t n_dry_calls;		/* failed at once since */
 	uint32_t start;			/* where in the free list to look first */
+	uint64_t bias;			/* for which lane a free is, as word_bias(); 0: for all */
 	struct pool pool;		/* a copy, at hand */
 	uint64_t n_ours;		/* n, and what is held by alloc, less free: so neither
 					 * has to count */
 	uint32_t n_yields;		/* see yield.h */
 	struct yield *yields;		/* by `behind`, the furthest last; NULL: no topic's yield */
 	uint64_t history;		/* the word remembered when none was found; 0: none */
+	struct aside {
+		uint32_t leaf;		/* hints that had no room, a bit for each: of one leaf */
+		uint64_t bits;
+	} aside;
 };
 
 /* No client is there, but NULL is somebody's mistake. */
@@ -144,9 +149,17 @@ struct cache {
 						 * counted, traced or checked (bound.h, trace.h,
 						 * checker.h) */
 	_Atomic(struct mempool_client *) writer; /* the same; CACHE_ORPHAN of a reader, too */
+	/* By which the thread claims (claim.h). */
+	struct mempool_lane *record;	/* of its lane; no_record where it goes by no epoch */
+	uint64_t epoch;			/* that it goes by */
+	uint32_t mine;			/* the low half of what is free for it then; else no word's */
+	uint64_t owned;			/* the low half of a word that says OWNED(holder), with the lane
+					 * that claims it */
+	uint32_t freeable;		/* the same without one, where a plain store may free; else no
+					 * word's */
+	uint32_t n_swaps_left;		/* until it looks for a lane, or an epoch */
 	uint32_t holder;		/* copies of the client's, at hand */
-	uint32_t owned;			/* the low half of a word that says OWNED(holder) */
-	uint32_t freeable;		/* the same, where a plain store may free; else no word's */
+	uint32_t held;			/* as owned, without a lane */
 	bool seq_cst;
 	bool checked;
 	bool is_bounded;
@@ -161,6 +174,11 @@ struct cache {
 	uint64_t n_wakes_seen;		/* by waits of this thread; see wait.h */
 	bool is_deaf;			/* a scan's membarrier failed: a free may not tell it */
 	struct bound_share bound;	/* of one that is bounded */
+	uint32_t lane;			/* LANE_NONE: it has none */
+	uint32_t lane_start;		/* where in their list to look first */
+	uint32_t n_quiet;		/* swaps that it did without an epoch last time */
+	int64_t adopted_ns;		/* when it began to go by the epoch */
+	struct mempool_lane no_record;	/* in its place, and nobody's */
 	struct magazine managers;
 	struct magazine magazines[];		/* by rank: data pools from small to large; those of
 						 * others' reserves; an empty one. Sizes that no
@@ -202,6 +220,29 @@ struct mempool_client {
 	uint64_t n_held;		/* of threads that have ended; under the lock of the process */
 	struct cache *caches;		/* the same, as are the links */
 };
+
+/* Whose it is; CACHE_ORPHAN of a closed client, NULL in a forked child. */
+static inline struct mempool_client *cache_client(const struct cache *cache)
+{
+	/* Relaxed: it changes when its client is closed, which is the last use of it. */
+	return atomic_load_explicit(&cache->client, memory_order_relaxed);
+}
+
+/* The same, where nothing is to be counted, traced or checked: so that costs nothing where it is not
+ * asked for. */
+static inline struct mempool_client *cache_plain(const struct cache *cache)
+{
+	/* Relaxed: as cache_client(). */
+	return atomic_load_explicit(&cache->plain, memory_order_relaxed);
+}
+
+/* The same of a member. What a reader may not do compares with this one, and so costs a member
+ * nothing to be told apart. */
+static inline struct mempool_client *cache_writer(const struct cache *cache)
+{
+	/* Relaxed: as cache_client(). */
+	return atomic_load_explicit(&cache->writer, memory_order_relaxed);
+}
 
 /* Whether this is a child of the process that opened the client: then there is no segment. */
 static inline bool client_is_forked(const struct mempool_client *client)

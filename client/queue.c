@@ -97,7 +97,7 @@ seal(const struct mempool_queue *queue, struct cache *cache, void *chunk, size_t
 	entry = &pool->entries[index];
 	/* Relaxed: if it is ours, we or a thread that told us wrote it last. */
 	seen = atomic_load_explicit(&entry->word, memory_order_relaxed);
-	if (unlikely((uint32_t)seen != cache->owned))
+	if (unlikely((uint32_t)seen != cache->owned && !word_is_owned_by(seen, cache->holder)))
 		return share_refuse(queue->client, seen);
 	if (unlikely(length > pool->chunk_size))
 		return -EMSGSIZE;

@@ -141,7 +141,7 @@ static int share_by(struct cache *cache, struct chunk_ref chunk, uint32_t manage
 	r = share_add(client, manager);
 	if (r < 0) {
 		pool_release(&cache->managers.pool, manager, client->holder, client->seq_cst);
-		cache_keep(&cache->managers, manager);
+		cache_keep(cache, &cache->managers, manager);
 		return r;
 	}
 	r = chunk_manager_share(client->segment, chunk, manager, client->holder, topic, word);

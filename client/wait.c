@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <time.h>
 
+#include "cache.h"
 #include "parts.h"
 #include "shm/clock.h"
 
@@ -171,6 +172,7 @@ int wait_on(const struct wait_place *place, wait_try_fn try, void *userdata, int
 				return is_cut ? try_armed(place, try, userdata)
 					      : end_of_time(place, try, userdata);
 		}
+		cache_rest(place->client);
 		/* The try has left nothing behind. Of the sleeps, only the nap is one by itself. */
 		pthread_testcancel();
 		if (place->eventcount)

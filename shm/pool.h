@@ -8,7 +8,7 @@
  * The same type serves the data pools and the pool of ChunkManagers. struct pool is a
  * private view: pointers and counts that were checked once, never read again from the
  * segment. Words change as the table in mempool_layout.h says; every claim is a
- * compare-and-swap of the word, and a hint from a list or cache is only a place to try.
+ * compare-and-swap of the word, or of a chunk that its thread freed itself, stores (lane.h), and a hint from a list or cache is only a place to try.
  *
  * dry: bit 0 of pool->state->dry says that an allocator reads all words, or has read them,
  * and remembers the whole value; every change of it (a free that saw the bit, a scan that
@@ -223,7 +223,9 @@ static inline int pool_claim(const struct pool *pool, uint32_t index, uint32_t o
 int pool_claim_any(const struct pool *pool, uint32_t index, uint32_t owner);
 
 /**
- * pool_release() - give back a chunk that @holder owns alone
+ * pool_release_for() - give back a chunk that @holder owns alone
+ * @bias:    as word_bias(), of the calling thread's lane, so that it claims the chunk by stores; 0:
+ *	     for everybody
  * @seq_cst: the caller could not register for membarrier: order the store before the
  *           later look at the dry word by itself
  *
@@ -232,8 +234,8 @@ int pool_claim_any(const struct pool *pool, uint32_t index, uint32_t owner);
  *
  * Return: 0; -EPERM @holder does not own it alone, nothing changed.
  */
-static inline int pool_release(const struct pool *pool, uint32_t index, uint32_t holder,
-			       bool seq_cst)
+static inline int pool_release_for(const struct pool *pool, uint32_t index, uint32_t holder,
+				   uint32_t bias, bool seq_cst)
 {
 	_Atomic uint64_t *word = &pool->entries[index].word;
 	/* Relaxed: if it is ours, we or a thread that told us wrote it last. */
@@ -250,10 +252,17 @@ static inline int pool_release(const struct pool *pool, uint32_t index, uint32_t
 	 * setting of the bit and its scan are.
 	 */
 	if (seq_cst)
-		atomic_store_explicit(word, word_freed(seen), memory_order_seq_cst);
+		atomic_store_explicit(word, word_freed(seen) | bias, memory_order_seq_cst);
 	else
-		atomic_store_explicit(word, word_freed(seen), memory_order_release);
+		atomic_store_explicit(word, word_freed(seen) | bias, memory_order_release);
 	return 0;
+}
+
+/* The same for everybody. */
+static inline int pool_release(const struct pool *pool, uint32_t index, uint32_t holder,
+			       bool seq_cst)
+{
+	return pool_release_for(pool, index, holder, 0, seq_cst);
 }
 
 /* The same by compare-and-swap: of two threads that free at the same time one gets -EPERM. */

@@ -43,9 +43,10 @@ static inline uint32_t word_value(uint64_t word)
 /* FREE for everybody, of the generation after this one; 0 is skipped, so that no handle is ever 0. */
 static inline uint64_t word_freed(uint64_t word)
 {
-	uint64_t next = (word | UINT32_MAX) + 1;
+	uint32_t next;
+	bool is_round = __builtin_add_overflow(word_generation(word), 1, &next);
 
-	return next != 0 ? next : UINT64_C(1) << 32;
+	return (uint64_t)(next + is_round) << 32;
 }
 
 static inline uint32_t word_next_generation(uint64_t word)

@@ -65,6 +65,7 @@ struct operation {
 	bool takes_message;			/* of the topic, which yields to the victim alone */
 	bool has_stamps;			/* queue and topic keep them */
 	bool is_checked;			/* the victim's client finds writes beyond a chunk */
+	bool has_claims;			/* by stores, for all; and the bystander has freed one */
 };
 
 struct outcome {
@@ -81,6 +82,6 @@ int harness_run(const struct operation *operation, struct outcome *ret_outcome);
 int harness_run_layout(struct outcome *ret_outcome);
 
 /* A segment of its own, laid out, with its holders LIVE. Exits on failure. */
-struct segment *harness_segment(bool has_stamps);
+struct segment *harness_segment(const struct operation *operation);
 
 #endif

@@ -28,6 +28,7 @@ static struct segment_memory memory = { .fd = -1, .data_fd = -1, .access = SEGME
 static void *image;
 static struct scene *scene;
 static bool are_threads;
+static bool has_claims;
 
 /* ---- the segment ---- */
 
@@ -82,6 +83,7 @@ static void make_image(void)
 	config_deinit(&config);
 
 	segment = attach();
+	lane_turn(&segment->lanes, has_claims);
 	add_holder(segment, MEMPOOL_HOLDER_DAEMON_ID, MEMPOOL_HOLDER_DAEMON);
 	add_holder(segment, A, MEMPOOL_HOLDER_CLIENT);
 	add_holder(segment, B, MEMPOOL_HOLDER_CLIENT);
@@ -382,6 +384,11 @@ static bool meet(const struct meeting *meeting, const struct path *path, uint64_
 	judge_use(&judge);
 	segment_free(segment);
 	return !judge.is_wrong;
+}
+
+void interleave_with_claims(void)
+{
+	has_claims = true;
 }
 
 int64_t interleave(const struct meeting *meeting, bool as_threads, uint64_t *ret_n_wrong)

@@ -67,6 +67,9 @@ struct meeting {
 	bool (*is_right)(const struct scene *scene);
 };
 
+/* Claims by plain stores are on, in each meeting from then on. Before the first. */
+void interleave_with_claims(void);
+
 /**
  * interleave() - let them meet at every instruction of A's
  * @are_threads: of one client: with one holder's id, and references that are counted together;

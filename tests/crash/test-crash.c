@@ -278,6 +278,45 @@ static void prepare_evicted(struct scene *scene)
 	publish(scene, TOPIC_CAPACITY);
 }
 
+/* The chunk that was freed last is free for the victim's lane, whose epoch somebody has ended. */
+static void prepare_moved(struct scene *scene)
+{
+	prepare_cache(scene);
+	check(scene->client->caches->lane != LANE_NONE);
+	lane_move(&scene->segment->lanes, scene->client->caches->lane);
+}
+
+/* All that is left of the larger pool is free for the bystander's lane. */
+static void prepare_revoke(struct scene *scene)
+{
+	const struct pool *pool = &scene->segment->pools[1];
+
+	prepare_cache(scene);
+	for (uint32_t i = 0; i < pool->n_chunks; i++)
+		if (pool_claim(pool, i, VICTIM) == 0)
+			keep(scene, pool_chunk(pool, i));
+	take_hints(scene, 1);
+}
+
+static void run_alloc_large(struct scene *scene)
+{
+	keep(scene, mempool_alloc(scene->client, 200));
+}
+
+static void run_many(struct scene *scene)
+{
+	void *chunks[3];
+
+	check(mempool_alloc_many(scene->client, 64, chunks, 3) == 3);
+	check(mempool_free_many(scene->client, chunks, 3) == 3);
+}
+
+/* As a destructor of the thread does. */
+static void run_end_lane(struct scene *scene)
+{
+	claim_end(scene->client->caches);
+}
+
 static void run_alloc(struct scene *scene)
 {
 	keep(scene, mempool_alloc(scene->client, 64));
@@ -496,70 +535,87 @@ static void run_hello(struct scene *scene)
 }
 
 static const struct operation operations[] = {
-	{ "alloc, first of a thread", prepare_nothing, run_alloc, false, false, false, false, false },
-	{ "alloc from cache", prepare_cache, run_alloc, true, false, false, false, false },
-	{ "alloc with refill", prepare_empty_cache, run_alloc, true, false, false, false, false },
-	{ "alloc by scan", prepare_scan, run_alloc, false, false, false, false, false },
-	{ "alloc with lost summary", prepare_lost_summary, run_alloc, false, false, false, false, false },
-	{ "alloc from a larger pool", prepare_fallback, run_alloc, false, false, false, false, false },
-	{ "alloc, exhausted", prepare_exhausted, run_alloc_in_vain, false, false, false, false, false },
-	{ "alloc, a message yields", prepare_yield, run_alloc, false, false, true, false, false },
-	{ "alloc, exhausted, none yields", prepare_none_yields, run_alloc_in_vain, false, false, true, false, false },
-	{ "free", prepare_one, run_free, true, false, false, false, false },
-	{ "free with overflow", prepare_full_cache, run_free, false, false, false, false, false },
-	{ "free into a dry pool", prepare_dry, run_free, true, false, false, false, false },
-	{ "give", prepare_one, run_give, true, false, false, false, false },
-	{ "take", prepare_cache, run_take, true, false, false, false, false },
-	{ "take back", prepare_given, run_take_back, true, false, false, false, false },
-	{ "share", prepare_one, run_share, false, false, false, false, false },
-	{ "share, as the second", prepare_shared, run_share_second, false, false, false, false, false },
-	{ "acquire", prepare_cache, run_acquire, false, false, false, false, false },
-	{ "acquire, stale", prepare_stale, run_acquire_stale, false, false, false, false, false },
-	{ "release, others hold it", prepare_acquired, run_free_twice, false, false, false, false, false },
-	{ "release, the last", prepare_shared, run_free, false, false, false, false, false },
-	{ "unshare", prepare_shared, run_unshare, false, false, false, false, false },
-	{ "unshare, others hold it", prepare_acquired_once, run_unshare_in_vain, false, false, false, false, false },
-	{ "unshare of an evicted", prepare_evicted, run_unshare, false, false, false, false, false },
-	{ "unshare, and share anew", prepare_shared, run_unshare_and_share, false, false, false, false, false },
-	{ "send", prepare_queue, run_send, false, false, false, false, false },
-	{ "send, wrapped", prepare_wrapped_queue, run_send, false, false, false, false, false },
-	{ "send to a full queue", prepare_full_queue, run_send_to_full, false, false, false, false, false },
-	{ "send to a full queue, evicting", prepare_full_queue, run_evict, false, false, false, false, false },
-	{ "send, one half received", prepare_half_received, run_send, false, false, false, false, false },
-	{ "send, stamped", prepare_queue, run_send, false, false, false, true, false },
-	{ "send to a full queue, stamped", prepare_full_queue, run_send_to_full, false, false, false, true, false },
-	{ "receive", prepare_queue, run_receive, false, false, false, false, false },
-	{ "receive all", prepare_queue, run_receive_all, false, false, false, false, false },
-	{ "receive, the end of a line", prepare_end_of_line, run_receive, false, false, false, false, false },
-	{ "receive, one half received", prepare_half_received, run_receive, false, false, false, false, false },
-	{ "publish, evicting", prepare_topic, run_publish, false, false, false, false, false },
-	{ "publish, stamped", prepare_topic, run_publish, false, false, false, true, false },
-	{ "next, and release", prepare_topic, run_next, false, false, false, false, false },
-	{ "next, lapped", prepare_lapped, run_next, false, false, false, false, false },
-	{ "release of an evicted", prepare_evicted, run_free, false, false, false, false, false },
-	{ "queue: open a sender", prepare_cache, run_open_sender, false, false, false, false, false },
-	{ "queue: open a receiver", prepare_cache, run_open_receiver, true, false, false, false, false },
-	{ "queue: close a receiver", prepare_receiver, run_close_end, true, false, false, false, false },
-	{ "subscribe", prepare_open_topic, run_subscribe, false, false, false, false, false },
-	{ "subscriber: close", prepare_topic, run_unsubscribe, false, false, false, false, false },
-	{ "close, with a receiver", prepare_receiver, run_close_client, false, false, false, false, false },
-	{ "close", prepare_one, run_close, false, false, false, false, false },
-	{ "close, sharing", prepare_shared, run_close, false, false, false, false, false },
-	{ "daemon: reap", prepare_nothing, run_reap, false, true, false, false, false },
-	{ "daemon: reap, stamped", prepare_nothing, run_reap, false, true, false, true, false },
-	{ "daemon: enter a client", prepare_nothing, run_hello, true, false, false, false, false },
-	{ "checked: alloc", prepare_cache, run_alloc, true, false, false, false, true },
-	{ "checked: alloc by scan", prepare_scan, run_alloc, false, false, false, false, true },
-	{ "checked: free", prepare_one, run_free, true, false, false, false, true },
-	{ "checked: free with overflow", prepare_full_cache, run_free, false, false, false, false, true },
-	{ "checked: give", prepare_one, run_give, false, false, false, false, true },
-	{ "checked: take", prepare_cache, run_take, false, false, false, false, true },
-	{ "checked: share", prepare_one, run_share, false, false, false, false, true },
-	{ "checked: release, the last", prepare_shared, run_free, false, false, false, false, true },
-	{ "checked: unshare", prepare_shared, run_unshare, false, false, false, false, true },
-	{ "checked: send", prepare_queue, run_send, false, false, false, false, true },
-	{ "checked: receive", prepare_queue, run_receive, false, false, false, false, true },
-	{ "checked: close", prepare_one, run_close, false, false, false, false, true },
+	{ "alloc, first of a thread", prepare_nothing, run_alloc, false, false, false, false, false, false },
+	{ "alloc from cache", prepare_cache, run_alloc, true, false, false, false, false, false },
+	{ "alloc with refill", prepare_empty_cache, run_alloc, true, false, false, false, false, false },
+	{ "alloc by scan", prepare_scan, run_alloc, false, false, false, false, false, false },
+	{ "alloc with lost summary", prepare_lost_summary, run_alloc, false, false, false, false, false, false },
+	{ "alloc from a larger pool", prepare_fallback, run_alloc, false, false, false, false, false, false },
+	{ "alloc, exhausted", prepare_exhausted, run_alloc_in_vain, false, false, false, false, false, false },
+	{ "alloc, a message yields", prepare_yield, run_alloc, false, false, true, false, false, false },
+	{ "alloc, exhausted, none yields", prepare_none_yields, run_alloc_in_vain, false, false, true, false, false, false },
+	{ "free", prepare_one, run_free, true, false, false, false, false, false },
+	{ "free with overflow", prepare_full_cache, run_free, false, false, false, false, false, false },
+	{ "free into a dry pool", prepare_dry, run_free, true, false, false, false, false, false },
+	{ "give", prepare_one, run_give, true, false, false, false, false, false },
+	{ "take", prepare_cache, run_take, true, false, false, false, false, false },
+	{ "take back", prepare_given, run_take_back, true, false, false, false, false, false },
+	{ "share", prepare_one, run_share, false, false, false, false, false, false },
+	{ "share, as the second", prepare_shared, run_share_second, false, false, false, false, false, false },
+	{ "acquire", prepare_cache, run_acquire, false, false, false, false, false, false },
+	{ "acquire, stale", prepare_stale, run_acquire_stale, false, false, false, false, false, false },
+	{ "release, others hold it", prepare_acquired, run_free_twice, false, false, false, false, false, false },
+	{ "release, the last", prepare_shared, run_free, false, false, false, false, false, false },
+	{ "unshare", prepare_shared, run_unshare, false, false, false, false, false, false },
+	{ "unshare, others hold it", prepare_acquired_once, run_unshare_in_vain, false, false, false, false, false, false },
+	{ "unshare of an evicted", prepare_evicted, run_unshare, false, false, false, false, false, false },
+	{ "unshare, and share anew", prepare_shared, run_unshare_and_share, false, false, false, false, false, false },
+	{ "send", prepare_queue, run_send, false, false, false, false, false, false },
+	{ "send, wrapped", prepare_wrapped_queue, run_send, false, false, false, false, false, false },
+	{ "send to a full queue", prepare_full_queue, run_send_to_full, false, false, false, false, false, false },
+	{ "send to a full queue, evicting", prepare_full_queue, run_evict, false, false, false, false, false, false },
+	{ "send, one half received", prepare_half_received, run_send, false, false, false, false, false, false },
+	{ "send, stamped", prepare_queue, run_send, false, false, false, true, false, false },
+	{ "send to a full queue, stamped", prepare_full_queue, run_send_to_full, false, false, false, true, false, false },
+	{ "receive", prepare_queue, run_receive, false, false, false, false, false, false },
+	{ "receive all", prepare_queue, run_receive_all, false, false, false, false, false, false },
+	{ "receive, the end of a line", prepare_end_of_line, run_receive, false, false, false, false, false, false },
+	{ "receive, one half received", prepare_half_received, run_receive, false, false, false, false, false, false },
+	{ "publish, evicting", prepare_topic, run_publish, false, false, false, false, false, false },
+	{ "publish, stamped", prepare_topic, run_publish, false, false, false, true, false, false },
+	{ "next, and release", prepare_topic, run_next, false, false, false, false, false, false },
+	{ "next, lapped", prepare_lapped, run_next, false, false, false, false, false, false },
+	{ "release of an evicted", prepare_evicted, run_free, false, false, false, false, false, false },
+	{ "queue: open a sender", prepare_cache, run_open_sender, false, false, false, false, false, false },
+	{ "queue: open a receiver", prepare_cache, run_open_receiver, true, false, false, false, false, false },
+	{ "queue: close a receiver", prepare_receiver, run_close_end, true, false, false, false, false, false },
+	{ "subscribe", prepare_open_topic, run_subscribe, false, false, false, false, false, false },
+	{ "subscriber: close", prepare_topic, run_unsubscribe, false, false, false, false, false, false },
+	{ "close, with a receiver", prepare_receiver, run_close_client, false, false, false, false, false, false },
+	{ "close", prepare_one, run_close, false, false, false, false, false, false },
+	{ "close, sharing", prepare_shared, run_close, false, false, false, false, false, false },
+	{ "daemon: reap", prepare_nothing, run_reap, false, true, false, false, false, false },
+	{ "daemon: reap, stamped", prepare_nothing, run_reap, false, true, false, true, false, false },
+	{ "daemon: enter a client", prepare_nothing, run_hello, true, false, false, false, false, false },
+	{ "checked: alloc", prepare_cache, run_alloc, true, false, false, false, true, false },
+	{ "checked: alloc by scan", prepare_scan, run_alloc, false, false, false, false, true, false },
+	{ "checked: free", prepare_one, run_free, true, false, false, false, true, false },
+	{ "checked: free with overflow", prepare_full_cache, run_free, false, false, false, false, true, false },
+	{ "checked: give", prepare_one, run_give, false, false, false, false, true, false },
+	{ "checked: take", prepare_cache, run_take, false, false, false, false, true, false },
+	{ "checked: share", prepare_one, run_share, false, false, false, false, true, false },
+	{ "checked: release, the last", prepare_shared, run_free, false, false, false, false, true, false },
+	{ "checked: unshare", prepare_shared, run_unshare, false, false, false, false, true, false },
+	{ "checked: send", prepare_queue, run_send, false, false, false, false, true, false },
+	{ "checked: receive", prepare_queue, run_receive, false, false, false, false, true, false },
+	{ "checked: close", prepare_one, run_close, false, false, false, false, true, false },
+	{ "claims: alloc, first of a thread", prepare_nothing, run_alloc, .has_claims = true },
+	{ "claims: alloc by stores", prepare_cache, run_alloc, true, .has_claims = true },
+	{ "claims: alloc, epoch moved", prepare_moved, run_alloc, true, .has_claims = true },
+	{ "claims: alloc with refill", prepare_empty_cache, run_alloc, .has_claims = true },
+	{ "claims: alloc by scan", prepare_scan, run_alloc, .has_claims = true },
+	{ "claims: alloc, revoking", prepare_revoke, run_alloc_large, .has_claims = true },
+	{ "claims: alloc, exhausted", prepare_exhausted, run_alloc_in_vain, .has_claims = true },
+	{ "claims: free", prepare_one, run_free, true, .has_claims = true },
+	{ "claims: free with overflow", prepare_full_cache, run_free, .has_claims = true },
+	{ "claims: free into a dry pool", prepare_dry, run_free, true, .has_claims = true },
+	{ "claims: many", prepare_full_cache, run_many, .has_claims = true },
+	{ "claims: give", prepare_one, run_give, .has_claims = true },
+	{ "claims: share", prepare_one, run_share, .has_claims = true },
+	{ "claims: send", prepare_queue, run_send, .has_claims = true },
+	{ "claims: lane given back", prepare_cache, run_end_lane, true, .has_claims = true },
+	{ "claims: close", prepare_one, run_close, .has_claims = true },
+	{ "claims: daemon: reap", prepare_nothing, run_reap, .is_reaper = true, .has_claims = true },
 };
 
 static void print_row(const char *name, const struct outcome *outcome)

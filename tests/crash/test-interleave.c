@@ -742,11 +742,15 @@ static int run_all(const struct meeting *table, size_t n, bool are_threads, stru
 	return 0;
 }
 
-/* test-interleave [PART_OF_A_NAME] */
+/* test-interleave [--claims] [PART_OF_A_NAME] */
 int main(int argc, char *argv[])
 {
-	struct total total = { .part = argc > 1 ? argv[1] : "" };
+	bool has_claims = argc > 1 && strcmp(argv[1], "--claims") == 0;
+	struct total total = { .part = argc > 1 + has_claims ? argv[1 + has_claims] : "" };
 	int r;
+
+	if (has_claims)
+		interleave_with_claims();
 
 	printf("%-52s %12s %5s\n", "A; B", "instructions", "wrong");
 	r = run_all(meetings, sizeof(meetings) / sizeof(meetings[0]), false, &total);

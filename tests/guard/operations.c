@@ -24,7 +24,7 @@
 #include "shm/layout.h"
 #include "shm/segment.h"
 
-enum { N = 1000, SIZE = 128, TOPIC_CAPACITY = 256, MANY = 10 };
+enum { N = 1000, SIZE = 128, TOPIC_CAPACITY = 256, MANY = 10, PLAIN = 32 };
 
 static struct mempool_client *client;
 static struct mempool_queue *queue;
@@ -69,6 +69,11 @@ static int alloc_in_vain(size_t i)
 static int free_it(size_t i)
 {
 	return mempool_free(client, chunks[i]);
+}
+
+static int free_many(size_t i)
+{
+	return mempool_free_many(client, &chunks[i * MANY], MANY) != MANY;
 }
 
 static int pair(size_t i)
@@ -287,6 +292,24 @@ static const struct operation stamped[] = {
 	{ "nothing", N, nothing, NULL },
 	{ "send-stamped", N, send, alloc_all },
 	{ "receive-stamped", N, receive, NULL },
+	{ "free-many", N / MANY, free_many, NULL },
+};
+
+/* As many as are in the stack are free for the thread's lane. */
+static void own_some(void)
+{
+	for (size_t i = 0; i < PLAIN; i++)
+		check(alloc(i) == 0, "alloc");
+	for (size_t i = 0; i < PLAIN; i++)
+		check(free_it(i) == 0, "free");
+}
+
+/* Where threads have lanes. */
+static const struct operation claims[] = {
+	{ "nothing", N, nothing, NULL },
+	{ "alloc+free-plain", N, pair, NULL },
+	{ "alloc-plain", PLAIN, alloc, own_some },
+	{ "free-plain", PLAIN, free_it, NULL },
 };
 
 /* Each in a process of its own: so they differ in nothing else. */
@@ -308,7 +331,7 @@ __attribute__((noinline)) static int measured(const struct operation *operation)
 	return r;
 }
 
-static void make_client(bool has_stamps)
+static void make_client(bool has_stamps, bool has_claims)
 {
 	const struct segment_identity identity = {
 		.generation = 1,
@@ -334,6 +357,7 @@ static void make_client(bool has_stamps)
 
 	memory_size = size;
 	segment = map(PROT_READ | PROT_WRITE, SEGMENT_READ_WRITE);
+	lane_turn(&segment->lanes, has_claims);
 	check(client_new(segment, holder_first_client(segment), 0, &client) == 0 &&
 		      mempool_queue_open(client, "queue", &queue) == 0 &&
 		      mempool_topic_open(client, "topic", &topic) == 0,
@@ -343,16 +367,20 @@ static void make_client(bool has_stamps)
 
 #define LENGTH(table) (sizeof(table) / sizeof((table)[0]))
 
-/* operations [watched | unwatched | stamped] */
+/* operations [watched | unwatched | stamped | claims] */
 int main(int argc, char *argv[])
 {
 	bool has_stamps = argc > 1 && strcmp(argv[1], "stamped") == 0;
+	bool has_claims = argc > 1 && strcmp(argv[1], "claims") == 0;
 	const struct operation *table = operations;
 	size_t n = LENGTH(operations);
 
 	if (has_stamps) {
 		table = stamped;
 		n = LENGTH(stamped);
+	} else if (has_claims) {
+		table = claims;
+		n = LENGTH(claims);
 	} else if (argc > 1) {
 		table = strcmp(argv[1], "watched") == 0 ? watched : unwatched;
 		n = LENGTH(watched);
@@ -361,7 +389,7 @@ int main(int argc, char *argv[])
 		printf("skipped: no membarrier here\n");
 		return 77;
 	}
-	make_client(has_stamps);
+	make_client(has_stamps, has_claims);
 	if (argc == 1)
 		make_spectator();
 	/* The thread's first call is another matter. */

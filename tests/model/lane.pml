@@ -3,7 +3,7 @@
  * lane.pml - claims without a locked instruction, for spin: chunks that are FREE for one lane, how
  * a lane is revoked, ended, reaped, used again, retired and swept, and turned off.
  *
- * A design that comes before its code. The first LANES threads have a lane, and may take a chunk
+ * The code is in shm/lane.c and client/claim.c. The first LANES threads have a lane, and may take a chunk
  * that they freed themselves by plain stores: intent, a look at the epoch, the word. Whoever else
  * wants such a chunk ends the epoch, issues a membarrier, and finishes the claim that may be
  * under way; then it claims by swap. So nobody waits for a thread that stands still.
@@ -43,8 +43,9 @@
  *   -DMANY_AT_ONCE     one look at the epoch for the intents of several chunks (-DN=2)
  *   -DEND_RELAXED      the thread's end of its own epoch overtakes its claims (-DMOVES=1)
  *   -DREAP_NO_CANCEL   a late revoker finishes a claim of the dead after the sweep
- *   -DTAKE_KEEPS_EPOCH a lane is taken in the epoch that it is in: owner and intent may be of two
- *                      threads then, where a scan ended epochs meanwhile (-DSCANS=1 -DTHREADS=3)
+ *   -DTAKE_KEEPS_EPOCH a lane is taken in the epoch that it is in, and who adopts one settles nothing:
+ *                      owner and intent may be of two threads then, where a scan ended epochs
+ *                      meanwhile (-DSCANS=1 -DTHREADS=3). Each of both is enough
  *   -DREAP_OWNER_FIRST the lane is given back before it is settled
  *   -DWRAP             epochs wrap, without a sweep
  *   -DNO_TURN          the sweep leaves the words of a retired lane
@@ -205,6 +206,13 @@ moved_on:
 	};
 readopt:
 	adopt(id);
+#ifndef TAKE_KEEPS_EPOCH
+	/* It has no claim under way, and its stores are before: the epochs before are settled by that. */
+	atomic {
+		drain(id);
+		if :: e!=0 && settled[l]<e-1 -> settled[l]=e-1 :: else fi
+	};
+#endif
 	goto next;
 
 #ifdef MANY_AT_ONCE

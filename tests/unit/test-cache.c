@@ -126,7 +126,7 @@ START_TEST(test_cache_last_freed_is_next_allocated)
 }
 END_TEST
 
-START_TEST(test_cache_overflow_pushes_half_back)
+START_TEST(test_cache_overflow_goes_to_the_list)
 {
 	void *chunks[2 * CACHE + 1];
 
@@ -138,8 +138,12 @@ START_TEST(test_cache_overflow_pushes_half_back)
 		ck_assert_int_eq(mempool_free(client, chunks[i]), 0);
 	ck_assert_uint_eq(n_hints(), N - 40);
 	ck_assert_int_eq(mempool_free(client, chunks[9]), 0);
+	/* Beyond it half as many are set aside. */
+	ck_assert_uint_eq(n_hints(), N - 40);
+	for (int i = 10; i < 9 + CACHE / 2; i++)
+		ck_assert_int_eq(mempool_free(client, chunks[i]), 0);
 	ck_assert_uint_eq(n_hints(), N - 40 + CACHE / 2);
-	for (uint32_t i = 10; i < ARRAY_SIZE(chunks); i++)
+	for (uint32_t i = 9 + CACHE / 2; i < ARRAY_SIZE(chunks); i++)
 		ck_assert_int_eq(mempool_free(client, chunks[i]), 0);
 	ck_assert_uint_eq(drain(client), N);
 }
@@ -649,7 +653,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_cache_refills_half_its_room);
 	tcase_add_test(tcase, test_cache_refill_is_used_in_ascending_order);
 	tcase_add_test(tcase, test_cache_last_freed_is_next_allocated);
-	tcase_add_test(tcase, test_cache_overflow_pushes_half_back);
+	tcase_add_test(tcase, test_cache_overflow_goes_to_the_list);
 	tcase_add_test(tcase, test_cache_stale_hints_are_dropped);
 	tcase_add_test(tcase, test_cache_of_0_and_of_4096);
 	tcase_add_test(tcase, test_cache_dry_looks_again_at_least_every_64th_call);

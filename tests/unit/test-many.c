@@ -52,11 +52,21 @@ static void must_be_distinct(size_t n)
 	}
 }
 
-/* Each FREE chunk has its hint in the list: nothing is in a stack, or lost. */
+static bool is_in_stack(uint32_t index)
+{
+	const struct magazine *magazine = &client->caches->magazines[0];
+
+	for (uint32_t i = 0; i < magazine->n; i++)
+		if (magazine->indices[i] == index)
+			return true;
+	return false;
+}
+
+/* Each FREE chunk has its hint in the list, or in the stack: none is set aside, or lost. */
 static void must_have_all_hints(void)
 {
 	for (uint32_t i = 0; i < N; i++)
-		ck_assert_int_eq(free_list_has(&segment->pools[0].list, i), 1);
+		ck_assert(free_list_has(&segment->pools[0].list, i) || is_in_stack(i));
 }
 
 START_TEST(test_many_of_each_length)

@@ -108,6 +108,8 @@ struct segment *test_segment_new_of(const struct config *config)
 	ck_assert_int_eq(segment_unlink(name), 0);
 	ck_assert_int_eq(segment_layout(memory.base, memory.size, config, NULL), 0);
 	ck_assert_int_eq(segment_attach(&memory, &segment), 0);
+	/* A test that runs once more, with claims by stores. */
+	lane_turn(&segment->lanes, getenv("TEST_CLAIMS") != NULL);
 	add_holder(segment, holder_first_client(segment));
 	add_holder(segment, holder_first_client(segment) + 1);
 	return segment;
@@ -146,6 +148,8 @@ struct segment *test_segment_sparse(const struct config *config)
 					 SEGMENT_READ_WRITE, SEGMENT_READ_WRITE, &memory), 0);
 	ck_assert_int_eq(segment_layout(memory.base, memory.size, config, NULL), 0);
 	ck_assert_int_eq(segment_attach(&memory, &segment), 0);
+	/* A test that runs once more, with claims by stores. */
+	lane_turn(&segment->lanes, getenv("TEST_CLAIMS") != NULL);
 	return segment;
 }
 

@@ -19,6 +19,7 @@
 
 static struct {
 	uint32_t n_chunks;
+	uint32_t n_steps_more;		/* of an allocation, to revoke lanes */
 	uint32_t n_held[EXPLORE_THREADS];	/* by process: what it has, is about to, or just had */
 	uint32_t n_events;		/* beginnings and ends of calls that get or free */
 	uint32_t n_inside;		/* such calls */
@@ -68,6 +69,25 @@ static void make_many(void)
 static void make_two(void)
 {
 	make(2, 2);
+}
+
+/* With a lane for each that asks before the others. */
+static void make_lanes(uint32_t n_chunks)
+{
+	make(n_chunks, 2);
+	lane_turn(&stage_segment()->lanes, true);
+	/* Its list of lanes, a second reading, and a step or two of each lane. */
+	world.n_steps_more = 60 + 4 * n_chunks;
+}
+
+static void make_one_lanes(void)
+{
+	make_lanes(1);
+}
+
+static void make_two_lanes(void)
+{
+	make_lanes(2);
 }
 
 static uint32_t me(void)
@@ -123,7 +143,7 @@ static bool get(void)
 	chunk = mempool_alloc(client, STAGE_CHUNK_BYTES);
 	asking->is_asking = false;
 	world.n_inside--;
-	if (is_alone && world.n_events++ == n_events && self->n_ops - n_steps > STEPS(world.n_chunks))
+	if (is_alone && world.n_events++ == n_events && self->n_ops - n_steps > STEPS(world.n_chunks) + world.n_steps_more)
 		explore_fail("%u steps for an allocation, and nobody freed or got one",
 			     self->n_ops - n_steps);
 	world.chunks[me()] = chunk;
@@ -343,6 +363,28 @@ const struct scenario scenario_scan_deaf = {
 	.kills = 1,
 	.no_membarrier = true,
 	.bounds = { 3, 2 },
+};
+
+const struct scenario scenario_lane_scan = {
+	.name = "lane-scan",
+	.about = "as scan, with claims by stores",
+	.threads = freed,
+	.n_threads = 2,
+	.set_up = make_one_lanes,
+	SCAN_SCENARIO,
+	.kills = 1,
+	.bounds = { 3, 2 },
+};
+
+const struct scenario scenario_lane_scan_four = {
+	.name = "lane-scan-four",
+	.about = "as scan-four, with claims by stores",
+	.threads = three,
+	.n_threads = 4,
+	.set_up = make_two_lanes,
+	SCAN_SCENARIO,
+	.kills = 1,
+	.bounds = { 2, 1 },
 };
 
 const struct scenario scenario_scan_shared = {
