@@ -90,6 +90,9 @@ static int claim_scanned(struct cache *cache, struct magazine *magazine, int64_t
 		return r;
 
 	reached_all &= !scan.is_deaf;
+	/* Others hold what we cannot open: the daemon sees to it that nothing is free for a lane. */
+	if (unlikely(!reached_all && barrier_is_lost()))
+		poller_say_no_barrier(&cache_client(cache)->poller);
 	/* What yields is to be looked for as late as the words were read. */
 	magazine->history = 0;
 	/* Without the barrier a free may have missed the bit: then remember nothing. */

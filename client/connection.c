@@ -64,6 +64,20 @@ int connection_ask_wake(const struct connection *connection)
 	return packet_send(connection->fd, &message, sizeof(message), -1);
 }
 
+void connection_say_no_barrier(struct connection *connection)
+{
+	struct mempool_msg_no_barrier message = {
+		.msg = packet_head(MEMPOOL_MSG_NO_BARRIER, sizeof(message)),
+	};
+
+	if (!(connection->hello.flags & MEMPOOL_HELLO_MEMBARRIER))
+		return;
+	/* No room: another time. Whoever reads finds out that the connection is lost; then the hello says it. */
+	if (connection->fd < 0 ||
+	    packet_send(connection->fd, &message, sizeof(message), -1) != -EAGAIN)
+		connection->hello.flags &= ~(uint32_t)MEMPOOL_HELLO_MEMBARRIER;
+}
+
 /*
  * A new connection, with all that is to be said on it. A daemon that hangs up over the hello has
  * said why: its answer is to be read, so that is no error here.

@@ -73,6 +73,12 @@ void connection_watch(struct connection *connection, int set_fd);
 /* Whether there is a connection, if need be a new one. At most one try a second. */
 bool connection_resume(struct connection *connection);
 
+/*
+ * membarrier(2) fails us now, though our hello says that we have it: say so, once. Where it is not heard,
+ * the next hello says it.
+ */
+void connection_say_no_barrier(struct connection *connection);
+
 /* Ask for our own wake channel. Return: 0; -EAGAIN there is no room; -errno. */
 int connection_ask_wake(const struct connection *connection);
 

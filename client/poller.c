@@ -479,6 +479,19 @@ void poller_forget(struct poller *poller, struct poller_look *look)
 	leave(poller, cancel_state);
 }
 
+void poller_say_no_barrier(struct poller *poller)
+{
+	int cancel_state;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+	/* An allocation waits for nobody. */
+	if (pthread_mutex_trylock(&poller->lock) == 0) {
+		connection_say_no_barrier(poller->connection);
+		pthread_mutex_unlock(&poller->lock);
+	}
+	pthread_setcancelstate(cancel_state, NULL);
+}
+
 void poller_close(struct poller *poller)
 {
 	int cancel_state = enter(poller);

@@ -137,6 +137,9 @@ bool poller_arm(struct poller *poller, struct poller_look *look);
  */
 void poller_forget(struct poller *poller, struct poller_look *look);
 
+/* As connection_say_no_barrier(); at another time, if somebody else is at the connection just now. */
+void poller_say_no_barrier(struct poller *poller);
+
 /* The client is closed: nothing is looked at any more, and its bits are gone. */
 void poller_close(struct poller *poller);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "barrier.h"
 
+#include <errno.h>
 #include <linux/membarrier.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -34,4 +35,9 @@ bool barrier_own(void)
 bool barrier_all(void)
 {
 	return syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0) == 0;
+}
+
+bool barrier_is_lost(void)
+{
+	return !barrier_all() && errno != ENOMEM;
 }

@@ -30,4 +30,7 @@ bool barrier_own(void);
  */
 bool barrier_all(void);
 
+/* Whether it cannot be issued any more, and not just for want of memory. */
+bool barrier_is_lost(void);
+
 #endif

@@ -225,6 +225,11 @@ int sim_pthread_mutex_lock(void *mutex)
 	return 0;
 }
 
+int sim_pthread_mutex_trylock(void *mutex)
+{
+	return memory_look(AT(mutex)) != 0 ? EBUSY : sim_pthread_mutex_lock(mutex);
+}
+
 int sim_pthread_mutex_unlock(void *mutex)
 {
 	if (exploring && memory_place(AT(mutex)) != 0)

@@ -47,6 +47,7 @@ struct talk {
 	struct mempool_msg_unable unable;
 	struct mempool_msg_bye bye;
 	bool has_bye;
+	uint32_t n_no_barrier;
 };
 
 static char directory[] = "/tmp/mempool-unit-XXXXXX";
@@ -102,6 +103,7 @@ static void hear_bye(int fd, struct talk *talk)
 			return;
 		if (message.msg.type == MEMPOOL_MSG_UNABLE)
 			talk->unable = message.unable;
+		talk->n_no_barrier += message.msg.type == MEMPOOL_MSG_NO_BARRIER;
 		talk->has_bye = message.msg.type == MEMPOOL_MSG_BYE;
 		talk->bye = message.bye;
 	}
@@ -570,8 +572,8 @@ END_TEST
 
 /* ---- a promise ---- */
 
-/* This process asks what membarrier can do, and may not register for it. Return: as prctl(2). */
-static int refuse_to_register(void)
+/* This process asks what membarrier can do, and has one of its commands refused. Return: as prctl(2). */
+static int refuse_membarrier(uint32_t command)
 {
 	struct sock_filter lines[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
@@ -579,7 +581,7 @@ static int refuse_to_register(void)
 		/* The low half of the command comes first. */
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
-			 MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 1),
+			 command, 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
@@ -596,7 +598,8 @@ START_TEST(test_open_takes_back_what_its_hello_says_of_membarrier)
 
 	if (MEMPOOL_SANITIZED ||
 	    syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0) <
-		    MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED || refuse_to_register() < 0)
+		    MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED ||
+	    refuse_membarrier(MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED) < 0)
 		return;
 	ck_assert_int_eq(try_open(&client), 0);
 	ck_assert(client->seq_cst);
@@ -607,6 +610,30 @@ START_TEST(test_open_takes_back_what_its_hello_says_of_membarrier)
 	ck_assert_int_eq(talks[0].unable.error, 0);
 	ck_assert_uint_eq(talks[1].hello.flags, 0);
 	ck_assert_uint_ne(talks[1].hello.nonce, talks[0].hello.nonce);
+}
+END_TEST
+
+/* It has registered, and cannot issue one any more. */
+START_TEST(test_open_says_once_that_membarrier_is_lost)
+{
+	struct mempool_client *client;
+
+	if (MEMPOOL_SANITIZED ||
+	    syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0) <
+		    MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED)
+		return;
+	ck_assert_int_eq(try_open(&client), 0);
+	while (mempool_alloc(client, 1))
+		;
+	if (refuse_membarrier(MEMBARRIER_CMD_GLOBAL_EXPEDITED) < 0)
+		return;
+	for (int i = 0; i < 3 * CACHE_DRY_CALLS; i++)
+		ck_assert_ptr_null(mempool_alloc(client, 1));
+	ck_assert_uint_eq(client->connection.hello.flags & MEMPOOL_HELLO_MEMBARRIER, 0);
+	mempool_client_close(client);
+	wait_for_talks(1);
+	ck_assert_uint_eq(talks[0].hello.flags, MEMPOOL_HELLO_MEMBARRIER);
+	ck_assert_uint_eq(talks[0].n_no_barrier, 1);
 }
 END_TEST
 
@@ -1444,6 +1471,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_open_options_of_an_earlier_version);
 	tcase_add_test(tcase, test_open_options_of_a_later_version);
 	tcase_add_test(tcase, test_open_takes_back_what_its_hello_says_of_membarrier);
+	tcase_add_test(tcase, test_open_says_once_that_membarrier_is_lost);
 	tcase_add_test(tcase, test_open_no_daemon_enotconn);
 	tcase_add_loop_test(tcase, test_open_crowd_is_waited_for, 0, 2);
 	tcase_add_test(tcase, test_open_crowd_that_stays_enotconn);
