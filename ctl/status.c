@@ -117,6 +117,19 @@ static int print_rings(const struct snapshot *snapshot)
 	return r;
 }
 
+/* How threads claim what they have freed. */
+static void print_claims(const struct lane_counts *lanes)
+{
+	if (!lanes->is_on) {
+		printf("\n%*sclaims by swap\n", TABLE_INDENT, "");
+		return;
+	}
+	printf("\n%*sclaims by plain stores: %" PRIu64 " of %" PRIu64 " lanes taken, %" PRIu64
+	       " to be swept, %" PRIu64 " revocations\n", TABLE_INDENT, "", lanes->n_owned,
+	       lanes->n_owned + lanes->n_free + lanes->n_retired, lanes->n_retired,
+	       lanes->n_revoked);
+}
+
 static int print_segment(const struct snapshot *snapshot, struct text_style style)
 {
 	int r = print_pools(snapshot, style);
@@ -132,6 +145,7 @@ static int print_segment(const struct snapshot *snapshot, struct text_style styl
 		printf("\n%*s%" PRIu64 " chunks on their way in queues, %" PRIu64
 		       " held by several\n", TABLE_INDENT, "", snapshot->all.in_flight,
 		       snapshot->all.shared);
+	print_claims(&snapshot->lanes);
 	r = print_rings(snapshot);
 	report_notes(snapshot);
 	return r;

@@ -57,6 +57,9 @@ check 'and nothing is printed into a segment' same "$header" \
 	"$(head -c 64 "$object" | od -An -tx1)"
 
 check 'both segments' same "$name $name-other" "$(status_json '*(g["name"] for g in s)')"
+check 'how chunks are claimed' \
+	grep -qE '^ *claims by (swap|plain stores: 0 of [0-9]+ lanes taken, 0 to be swept, 0 revocations)$' \
+	<("$ctl" status)
 check 'the pools of the guide' same '[(128, 10000), (1024, 5000), (4096, 1000)]' \
 	"$(status_json '[(p["chunk_size"], p["total"]) for p in s[0]["pools"]]')"
 check 'one manager for each chunk' same 16000 "$(status_json 's[0]["manager_pool"]["total"]')"
