@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "channel.h"
+#include "shm/barrier.h"
 #include "shm/clock.h"
 #include "shm/fd.h"
 
@@ -288,9 +289,13 @@ static _Atomic uint64_t *pollers_of(const struct poller *poller, uint32_t ring)
 }
 
 void poller_look_init(struct poller_look *look, uint32_t ring,
-		      struct mempool_eventcount *eventcount)
+		      struct mempool_eventcount *eventcount, bool peer_stores)
 {
-	*look = (struct poller_look){ .eventcount = eventcount, .ring = ring };
+	*look = (struct poller_look){
+		.eventcount = eventcount,
+		.ring = ring,
+		.peer_stores = peer_stores,
+	};
 }
 
 static bool is_pending(const struct poller *poller, const struct poller_look *look)
@@ -460,6 +465,9 @@ bool poller_arm(struct poller *poller, struct poller_look *look)
 					 UINT64_C(1) << poller->holder % 64,
 					 memory_order_seq_cst);
 		look->sequence = eventcount_prepare(look->eventcount);
+		/* E6, see E5 in shm/queue.c. If it fails, the timer's next beat begins a round. */
+		if (look->peer_stores)
+			barrier_all();
 	}
 	compare_pending(poller);
 	keep(poller);

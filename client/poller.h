@@ -11,7 +11,8 @@
  * Arming. Whatever a client waits for is a look: a queue's messages, its room, a subscriber's
  * messages. One that finds nothing arms, so that the next sender makes the descriptor readable:
  * it sets the client's bit among the ring's pollers, arms the eventcount, and looks again. A
- * look that finds nothing once more, at the sequence at which it armed, is armed still.
+ * look that finds nothing once more, at the sequence at which it armed, is armed still. If no
+ * membarrier can be had where one is needed, a message may be missed until the timer's next beat.
  *
  * Rounds. What made the descriptor readable does not say which look it was for. So when it is
  * drained a round begins: all that have looked become pending, and keep_fd holds the descriptor
@@ -70,6 +71,8 @@ struct poller_look {
 	bool is_listed;
 	uint8_t list;			/* in which of the poller's */
 	bool is_told;			/* by who sends: it counts for the bit of its ring */
+	bool peer_stores;		/* what it looks for is published by a plain store: who arms
+					 * issues a membarrier before it looks again */
 	TAILQ_ENTRY(poller_look) link;
 };
 TAILQ_HEAD(poller_looks, poller_look);
@@ -123,7 +126,7 @@ void poller_deinit(struct poller *poller, bool is_forked);
 int poller_open(struct poller *poller);
 
 void poller_look_init(struct poller_look *look, uint32_t ring,
-		      struct mempool_eventcount *eventcount);
+		      struct mempool_eventcount *eventcount, bool peer_stores);
 
 /*
  * After a look that found nothing: readable when it may find something. Return: whether to look

@@ -498,8 +498,10 @@ static int open_queue(struct mempool_client *client, const char *name, uint64_t 
 	atomic_init(&queue->sender_line, -1);
 	atomic_init(&queue->receiver_line, -1);
 	queue_view(&queue->queue, client->segment, (uint32_t)ring);
-	poller_look_init(&queue->messages, (uint32_t)ring, &queue->queue.ring->filled);
-	poller_look_init(&queue->room, (uint32_t)ring, &queue->queue.ring->emptied);
+	poller_look_init(&queue->messages, (uint32_t)ring, &queue->queue.ring->filled,
+			 false);
+	poller_look_init(&queue->room, (uint32_t)ring, &queue->queue.ring->emptied,
+			 false);
 	queue->is_pipe = flags & MEMPOOL_QUEUE_PIPE;
 	if (queue->is_pipe) {
 		end_watch_init(&queue->receivers, client->segment, MEMPOOL_END_RECEIVER,

@@ -302,7 +302,7 @@ static int subscribe(struct mempool_topic *topic, const struct mempool_subscribe
 	};
 	be_seen(subscriber);
 	poller_look_init(&subscriber->messages, topic->topic.ring_index,
-			 &topic->topic.ring->filled);
+			 &topic->topic.ring->filled, false);
 	if (topic->client->role == MEMPOOL_ROLE_SPECTATOR)
 		subscriber->peeks = &subscriber->messages;
 	*ret_subscriber = subscriber;

@@ -7,6 +7,7 @@
 
 #include "cache.h"
 #include "parts.h"
+#include "shm/barrier.h"
 #include "shm/clock.h"
 
 /* Of a processor: some tens of nanoseconds, on most of them. */
@@ -70,12 +71,27 @@ void wait_wake(struct mempool_client *client)
 	}
 }
 
-/* Negative, of what is left too: as long as it likes. */
-static int64_t slice_of(const struct wait_place *place, int64_t left_ns)
+/* Negative: for ever. */
+static int64_t shorter(int64_t ns, int64_t other_ns)
 {
-	if (place->slice_ns && (left_ns < 0 || left_ns > *place->slice_ns))
-		return *place->slice_ns;
-	return left_ns;
+	return other_ns >= 0 && other_ns < ns ? other_ns : ns;
+}
+
+/* Negative, of what is left too: as long as it likes. */
+static int64_t slice_of(const struct wait_place *place, int64_t left_ns, bool is_deaf)
+{
+	if (place->slice_ns)
+		left_ns = shorter(*place->slice_ns, left_ns);
+	return is_deaf ? shorter(WAIT_NAP_MAX_NS, left_ns) : left_ns;
+}
+
+/*
+ * Behind the arming, before the look: E6 (a membarrier) pairs with E5 in shm/queue.c, where the other side
+ * publishes by a plain store. Return: false: there is none, and a waker may not have seen us.
+ */
+static bool reach_wakers(const struct wait_place *place)
+{
+	return !place->look || !place->look->peer_stores || barrier_all();
 }
 
 /*
@@ -124,12 +140,6 @@ static int spin(const struct wait_place *place, wait_try_fn try, void *userdata,
 	return -EAGAIN;
 }
 
-/* Negative: for ever. */
-static int64_t shorter(int64_t ns, int64_t other_ns)
-{
-	return other_ns >= 0 && other_ns < ns ? other_ns : ns;
-}
-
 int wait_on(const struct wait_place *place, wait_try_fn try, void *userdata, int64_t timeout_ns)
 {
 	int64_t left, start, nap_ns = WAIT_NAP_MIN_NS;
@@ -153,10 +163,13 @@ int wait_on(const struct wait_place *place, wait_try_fn try, void *userdata, int
 	}
 	for (;;) {
 		uint32_t prepared = 0;
+		bool is_deaf = false;
 		int slept;
 
-		if (place->eventcount)
+		if (place->eventcount) {
 			prepared = eventcount_prepare(place->eventcount);
+			is_deaf = !reach_wakers(place);
+		}
 
 		r = try(userdata);
 		if (r != -EAGAIN)
@@ -177,7 +190,7 @@ int wait_on(const struct wait_place *place, wait_try_fn try, void *userdata, int
 		pthread_testcancel();
 		if (place->eventcount)
 			slept = eventcount_sleep(place->eventcount, prepared,
-						 slice_of(place, left));
+						 slice_of(place, left, is_deaf));
 		else
 			slept = nap(&nap_ns, left);
 		if (slept < 0 && !(slept == -EINTR && place->client->restarts))

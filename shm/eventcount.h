@@ -12,6 +12,11 @@
  * sees that the sleeper has armed, or the sleeper's second look sees what was published.
  * Several may sleep on one: all wake, all look again.
  *
+ * Where the other side publishes by a plain store, the sleeper sees to the order as well: it issues a
+ * membarrier(2) between arming and its second look (client/wait.c, client/poller.c). Then the store of a
+ * waker that found nobody armed is visible to that look. A waker that is not registered for that makes
+ * its store a seq_cst one. tests/model/wake.pml is this for spin.
+ *
  * Arming counts, so that a waker disarms only what it has woken: a sleeper that arms meanwhile
  * changes the word. And a waker that cannot wake all (client/poller.h) disarms nobody: the
  * next waker tries as well. So who has armed and sees the old sequence is armed still.
