@@ -68,9 +68,13 @@ static struct json_object *ring_object(const struct config_ring *ring)
 				     json_add_number(object, "capacity", ring->capacity) ||
 				     json_add_bool(object, "stamps",
 						   ring->flags & MEMPOOL_RING_STAMPS) ||
-				     (ring->kind == MEMPOOL_RING_TOPIC &&
-				      json_add_string(object, "history",
-						      config_ring_history(ring))));
+				     (ring->kind == MEMPOOL_RING_TOPIC
+					      ? json_add_string(object, "history",
+								config_ring_history(ring))
+					      : json_add_string(object, "senders",
+								config_ring_ends(ring, MEMPOOL_RING_ONE_SENDER)) ||
+							json_add_string(object, "receivers",
+									config_ring_ends(ring, MEMPOOL_RING_ONE_RECEIVER))));
 }
 
 static struct json_object *segment_object(const struct conf_segment *segment)

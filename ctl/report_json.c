@@ -156,6 +156,15 @@ static struct json_object *holder_array(const struct snapshot *snapshot, unsigne
 	return json_complete(array, failed);
 }
 
+/* Who has a role of a queue: a holder, or nobody: null. Of a queue that has none, nothing. */
+static int add_one(struct json_object *object, const char *key, bool is_there, uint32_t holder)
+{
+	if (!is_there)
+		return 0;
+	return holder == MEMPOOL_HOLDER_NONE ? json_object_object_add(object, key, NULL)
+					     : json_add_number(object, key, holder);
+}
+
 static struct json_object *ring_object(const struct snapshot_ring *ring)
 {
 	struct json_object *object = json_object_new_object();
@@ -177,7 +186,11 @@ static struct json_object *ring_object(const struct snapshot_ring *ring)
 			(ring->kind == MEMPOOL_RING_QUEUE
 				 ? json_add_number(object, "received", ring->n_received) ||
 					   json_add_number(object, "senders", ring->n_senders) ||
-					   json_add_number(object, "receivers", ring->n_receivers)
+					   json_add_number(object, "receivers", ring->n_receivers) ||
+					   add_one(object, "one_sender", ring->has_one_sender,
+						   ring->one_sender) ||
+					   add_one(object, "one_receiver", ring->has_one_receiver,
+						   ring->one_receiver)
 				 : json_add_number(object, "yielded", ring->n_yielded) ||
 					   json_add_number(object, "subscribers", ring->n_subscribers)));
 }

@@ -31,6 +31,12 @@ static void print_ring_bar(size_t row, int room, void *userdata)
 		       rows->of[row]->n_messages, rows->of[row]->capacity, room);
 }
 
+/* Open ends; and of a queue for one, so many of one. */
+static void add_ends(struct table *table, uint64_t n, bool has_one)
+{
+	table_add(table, "%" PRIu64 "%s", n, has_one ? "/1" : "");
+}
+
 static void add_queue(struct table *table, const struct snapshot_ring *queue)
 {
 	char bytes[16];
@@ -43,8 +49,8 @@ static void add_queue(struct table *table, const struct snapshot_ring *queue)
 	table_add(table, "%" PRIu64, queue->n_received);
 	table_add(table, "%" PRIu64, queue->chunks);
 	table_add(table, "%s", bytes);
-	table_add(table, "%" PRIu64, queue->n_senders);
-	table_add(table, "%" PRIu64, queue->n_receivers);
+	add_ends(table, queue->n_senders, queue->has_one_sender);
+	add_ends(table, queue->n_receivers, queue->has_one_receiver);
 }
 
 /* Each message that is kept is one chunk: that is no column, so that the bar has its place. */

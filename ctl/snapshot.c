@@ -14,6 +14,7 @@
 
 #include "shm/clock.h"
 #include "shm/end.h"
+#include "shm/role.h"
 #include "shm/segment.h"
 #include "shm/sigbus.h"
 #include "shm/topic.h"
@@ -88,6 +89,10 @@ static void copy_ring(const struct segment *segment, const struct census *census
 	ring->n_messages = counts->tally.n_messages;
 	ring->n_unseen = end_n_unseen(segment, i);
 	ring->has_stamps = config->flags & MEMPOOL_RING_STAMPS;
+	ring->has_one_sender = role_is_of(config, MEMPOOL_END_SENDER);
+	ring->has_one_receiver = role_is_of(config, MEMPOOL_END_RECEIVER);
+	ring->one_sender = role_holder(role_look(&segment->rings[i], MEMPOOL_END_SENDER));
+	ring->one_receiver = role_holder(role_look(&segment->rings[i], MEMPOOL_END_RECEIVER));
 	ring->has_oldest = counts->tally.sent_ns != 0;
 	if (ring->has_oldest && counts->tally.sent_ns < now_ns)
 		ring->oldest_ns = now_ns - counts->tally.sent_ns;

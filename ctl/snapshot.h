@@ -64,6 +64,10 @@ struct snapshot_ring {
 	uint64_t n_receivers;
 	uint64_t n_unseen;		/* ends that had no place in the table, ever */
 	bool has_stamps;
+	bool has_one_sender;		/* of a queue: one thread at a time, */
+	bool has_one_receiver;
+	uint32_t one_sender;		/* that of this holder; 0: of none. Members write it: any number */
+	uint32_t one_receiver;
 	bool has_oldest;		/* the oldest message has a stamp: */
 	uint64_t oldest_ns;		/* how long ago that was. Members write stamps: any number */
 };

@@ -201,13 +201,15 @@ enum mempool_ring_kind {
 /* Flags of a ring. */
 #define MEMPOOL_RING_HOLDS 1		/* a topic whose messages yield to no allocation */
 #define MEMPOOL_RING_STAMPS 2		/* its messages have stamps */
+#define MEMPOOL_RING_ONE_SENDER 4	/* a queue to which one thread alone sends */
+#define MEMPOOL_RING_ONE_RECEIVER 8	/* and from which one alone receives */
 
 struct mempool_ring {
 	unsigned char name[MEMPOOL_NAME_BYTES];
 	uint64_t slots_off;
 	uint32_t capacity;		/* a power of two */
 	uint32_t kind;
-	uint32_t flags;			/* MEMPOOL_RING_HOLDS, MEMPOOL_RING_STAMPS */
+	uint32_t flags;			/* MEMPOOL_RING_HOLDS and the like */
 	uint32_t reserved0;
 	uint64_t reserved1;
 	_Alignas(MEMPOOL_LINE_BYTES) _Atomic uint64_t head;
@@ -218,6 +220,8 @@ struct mempool_ring {
 	_Atomic uint64_t n_unseen;	/* ends of it that have found no free line, ever */
 	_Atomic uint32_t ends_moved;	/* how often one came or went, or the dead were swept */
 	_Atomic uint32_t n_gone[2];	/* senders, receivers: counted before the word is given back */
+	_Atomic uint64_t roles[2];	/* who alone sends, and receives: incarnation(32) | 0(12) |
+					 * holder(15) | 0(5); 0: nobody now. See shm/role.h */
 };
 static_assert(sizeof(struct mempool_ring) == 4 * MEMPOOL_LINE_BYTES, "layout");
 

@@ -350,7 +350,7 @@ struct mempool_shape_ring {
 	char name[32];			/* NUL-padded */
 	uint64_t capacity;
 	uint32_t kind;			/* enum mempool_ring_kind */
-	uint32_t flags;			/* MEMPOOL_RING_HOLDS, MEMPOOL_RING_STAMPS */
+	uint32_t flags;			/* MEMPOOL_RING_HOLDS and the like */
 };
 
 struct mempool_msg_refused {

@@ -10,6 +10,7 @@
 #include "end.h"
 #include "holder.h"
 #include "queue.h"
+#include "role.h"
 #include "topic.h"
 
 /* Relaxed in this file: nothing is read through a word, and what looks wrong is read again. */
@@ -429,17 +430,65 @@ static bool go_on_lanes(struct audit_run *run)
 	return run->lane == run->segment->lanes.n;
 }
 
+/* A role is nobody's, or a living holder's. */
+static void audit_role(struct audit_run *run, const struct queue *queue,
+		       enum mempool_end_kind kind)
+{
+	const struct config_ring *ring = &run->segment->config.rings[queue->id - 1];
+	uint64_t word = role_look(queue->ring, kind);
+	const char *mistake = cannot_hold(run, role_holder(word));
+
+	if (word == 0)
+		return;
+	if (!role_is_of(ring, kind))
+		mistake = "though it may have many";
+	else if (!mistake && role_is_stray(run->segment, word))
+		mistake = "in another life";
+	if (mistake && role_look(queue->ring, kind) == word)
+		fault(run, "the one %s of queue %s is holder %u, %s",
+		      kind == MEMPOOL_END_SENDER ? "sender" : "receiver", ring->name,
+		      role_holder(word), mistake);
+}
+
+/* What the last receiver has left is as it was before it began, or all done. */
+static void audit_left(struct audit_run *run, const struct queue *queue)
+{
+	for (int look = 0; look < LOOKS; look++)
+		if (role_look(queue->ring, MEMPOOL_END_RECEIVER) != 0 || queue_is_whole(queue))
+			return;
+	fault(run, "queue %s has no receiver, and is not as one leaves it",
+	      run->segment->config.rings[queue->id - 1].name);
+}
+
+static bool go_on_roles(struct audit_run *run)
+{
+	struct queue queue;
+
+	for (; run->queue < run->segment->config.n_rings && !run->is_spent; run->queue++) {
+		pay(run, 32);
+		run->audit.n_checked++;
+		if (queue_view(&queue, run->segment, run->queue) < 0)
+			continue;
+		audit_role(run, &queue, MEMPOOL_END_SENDER);
+		audit_role(run, &queue, MEMPOOL_END_RECEIVER);
+		if (queue.has_one_receiver && (run->flags & AUDIT_REAPED))
+			audit_left(run, &queue);
+	}
+	return run->queue == run->segment->config.n_rings;
+}
+
 bool audit_go_on(struct audit_run *run, struct budget *budget)
 {
 	run->budget = budget;
 	run->is_spent = false;
 	return go_on_holders(run) && go_on_pools(run) && go_on_topics(run) && go_on_ends(run) &&
-	       go_on_lanes(run);
+	       go_on_lanes(run) && go_on_roles(run);
 }
 
 static uint64_t count_all(const struct segment *segment)
 {
-	uint64_t n = segment->n_holders - 1 + segment->geometry.n_ends + segment->lanes.n;
+	uint64_t n = segment->n_holders - 1 + segment->geometry.n_ends + segment->lanes.n +
+		     segment->config.n_rings;
 
 	for (uint32_t i = 0; i <= segment->n_pools; i++)
 		n += segment->pools[i].n_chunks;

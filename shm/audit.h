@@ -83,6 +83,7 @@ struct audit_run {
 	uint64_t index;			/* in the pool, or in the topic */
 	uint32_t end;
 	uint32_t lane;
+	uint32_t queue;			/* by ring: whose roles it has */
 	struct budget *budget;		/* of this slice */
 	bool is_spent;
 	struct audit audit;		/* so far */
@@ -93,7 +94,7 @@ int audit_begin(struct audit_run *run, const struct segment *segment, unsigned i
 		audit_fault_fn fault, void *userdata);
 
 /* Without AUDIT_REAPED no slice is longer than its budget; with it, one of each queue looks at all
- * that is in it. Return: whether it is over. */
+ * that is in it, and of a queue for one receiver once more. Return: whether it is over. */
 bool audit_go_on(struct audit_run *run, struct budget *budget);
 void audit_end(struct audit_run *run);
 

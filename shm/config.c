@@ -116,8 +116,12 @@ static const char *ring_mistake(const struct config_ring *ring)
 		return "a ring is a queue or a topic";
 	if (!is_power_of_two(ring->capacity) || ring->capacity > MEMPOOL_MAX_RING_CAPACITY)
 		return "capacity must be a power of two up to 67108864";
-	if (ring->flags & ~(uint32_t)(MEMPOOL_RING_HOLDS | MEMPOOL_RING_STAMPS))
+	if (ring->flags & ~(uint32_t)(MEMPOOL_RING_HOLDS | MEMPOOL_RING_STAMPS |
+				      MEMPOOL_RING_ONE_SENDER | MEMPOOL_RING_ONE_RECEIVER))
 		return "a flag of a queue or topic is not known";
+	if (ring->kind == MEMPOOL_RING_TOPIC &&
+	    (ring->flags & (MEMPOOL_RING_ONE_SENDER | MEMPOOL_RING_ONE_RECEIVER)))
+		return "one sender or receiver is for queues";
 	return NULL;
 }
 

@@ -35,7 +35,7 @@ struct config_ring {
 	char name[MEMPOOL_NAME_BYTES];
 	enum mempool_ring_kind kind;
 	uint64_t capacity;		/* power of two, up to MEMPOOL_MAX_RING_CAPACITY */
-	uint32_t flags;			/* MEMPOOL_RING_HOLDS, MEMPOOL_RING_STAMPS */
+	uint32_t flags;			/* MEMPOOL_RING_HOLDS and the like */
 };
 
 struct config {
@@ -134,6 +134,12 @@ static inline bool config_ring_yields(const struct config_ring *ring)
 static inline const char *config_ring_history(const struct config_ring *ring)
 {
 	return ring->flags & MEMPOOL_RING_HOLDS ? "hold" : "yield";
+}
+
+/* The same of how many threads may be that end of a queue: MEMPOOL_RING_ONE_SENDER or _RECEIVER. */
+static inline const char *config_ring_ends(const struct config_ring *ring, uint32_t flag)
+{
+	return ring->flags & flag ? "one" : "many";
 }
 
 /* Whether those of any ring do. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "role.h"
 #include "stamp.h"
 
 /* See queue.h: one order of all steps. */
@@ -17,6 +18,28 @@
  */
 #define PLACE_STORE memory_order_release	/* Q1 */
 #define PLACE_LOAD memory_order_acquire		/* Q2 */
+
+/*
+ * By one that is alone at its end of the queue. All its accesses are its own, but those that the other side
+ * reads:
+ *
+ *	T1	word := SENT		relaxed, published by T2
+ *	T2	slot := handle		release
+ *	T3	the slot is read	acquire: what came before T2; of many senders, before their swap
+ *	T4	word := OWNED		relaxed, published by T5 to the reaper's walk
+ *	T5	slot := EMPTY		release
+ *	T6	head := next		release: a sender that has seen it (T7) may fill the slot
+ *	T7	the head is read	acquire
+ *
+ * E5: T2 and T6 come before the look whether somebody sleeps. Who sleeps issues a membarrier (E6); where
+ * that does not reach us, they are seq_cst, and so are the loads of who looks behind the arming: these
+ * cost what an acquire costs.
+ */
+#define STORE_RELAXED memory_order_relaxed	/* T4 */
+#define STORE_SLOT memory_order_release		/* T2, T5 */
+#define STORE_HEAD memory_order_release		/* T6 */
+#define LOAD_SLOT memory_order_seq_cst		/* T3 */
+#define LOAD_HEAD memory_order_seq_cst		/* T7 */
 
 /* EMPTY(round): pool 63, which is no pool; the round fills the 58 other bits. */
 static uint64_t slot_empty(uint64_t round)
@@ -64,6 +87,8 @@ int queue_view(struct queue *queue, const struct segment *segment, uint32_t ring
 		.shift = (uint32_t)__builtin_ctzll(segment->config.rings[ring].capacity),
 		.id = ring + 1,
 		.has_stamps = segment->config.rings[ring].flags & MEMPOOL_RING_STAMPS,
+		.has_one_sender = role_is_of(&segment->config.rings[ring], MEMPOOL_END_SENDER),
+		.has_one_receiver = role_is_of(&segment->config.rings[ring], MEMPOOL_END_RECEIVER),
 	};
 	return 0;
 }
@@ -189,8 +214,12 @@ static void bring_head(const struct queue *queue, uint64_t to)
  */
 static int make_room(const struct queue *queue, uint64_t head, uint64_t end)
 {
-	uint64_t first = atomic_load_explicit(slot_at(queue, head), ORDER);
+	uint64_t first;
 
+	/* The head is its receiver's, and there is room when that has moved it. */
+	if (queue->has_one_receiver)
+		return end - head == queue->mask + 1 ? -EAGAIN : -EBADMSG;
+	first = atomic_load_explicit(slot_at(queue, head), ORDER);
 	if (atomic_load_explicit(&queue->ring->head, ORDER) != head)
 		return 0;
 	if (end - head != queue->mask + 1)
@@ -251,6 +280,82 @@ int queue_push(struct queue *queue, uint64_t handle)
 	if ((at & queue->line_mask) == 0)
 		advance(&ring->tail, at);
 	return 0;
+}
+
+/* T2, T6: to be seen before the look at sleepers; E5. */
+static inline void publish(const struct queue *queue, _Atomic uint64_t *at, uint64_t value,
+			   memory_order order)
+{
+	if (__builtin_expect(queue->orders_itself, 0))
+		atomic_store_explicit(at, value, memory_order_seq_cst);
+	else
+		atomic_store_explicit(at, value, order);
+}
+
+/*
+ * The tail may lag by the last message of one that was killed. The head before the slots: what is not
+ * EMPTY for its round was sent.
+ */
+void queue_begin_sending(struct queue *queue)
+{
+	uint64_t head = atomic_load_explicit(&queue->ring->head, ORDER);
+	uint64_t at = atomic_load_explicit(&queue->ring->tail, ORDER);
+
+	if (is_before(at, head))
+		at = head;
+	while (at - head <= queue->mask &&
+	       atomic_load_explicit(slot_at(queue, at), ORDER) != empty_before(queue, at))
+		at++;
+	atomic_store_explicit(&queue->sent_to, at, memory_order_relaxed);
+	atomic_store_explicit(&queue->head_seen, head, memory_order_relaxed);
+}
+
+void queue_begin_receiving(struct queue *queue)
+{
+	atomic_store_explicit(&queue->received_to, atomic_load_explicit(&queue->ring->head, ORDER),
+			      memory_order_relaxed);
+}
+
+/* The head as it was seen last leaves no room. */
+static __attribute__((noinline)) int look_for_room(struct queue *queue)
+{
+	for (;;) {
+		uint64_t head = atomic_load_explicit(&queue->ring->head, LOAD_HEAD);
+		uint64_t at = atomic_load_explicit(&queue->sent_to, memory_order_relaxed);
+		int r;
+
+		atomic_store_explicit(&queue->head_seen, head, memory_order_relaxed);
+		if (at - head <= queue->mask)
+			return 0;
+		/* Ends: 0 follows somebody who has moved the head. */
+		r = make_room(queue, head, at);
+		/* Led astray: begin where the ring says. */
+		if (r == -EBADMSG)
+			queue_begin_sending(queue);
+		if (r < 0)
+			return r;
+	}
+}
+
+int queue_room_alone(struct queue *queue)
+{
+	uint64_t at = atomic_load_explicit(&queue->sent_to, memory_order_relaxed);
+	uint64_t head = atomic_load_explicit(&queue->head_seen, memory_order_relaxed);
+
+	return __builtin_expect(at - head <= queue->mask, 1) ? 0 : look_for_room(queue);
+}
+
+void queue_push_alone(struct queue *queue, uint64_t handle)
+{
+	uint64_t at = atomic_load_explicit(&queue->sent_to, memory_order_relaxed);
+
+	publish(queue, slot_at(queue, at), handle, STORE_SLOT);
+	at++;
+	atomic_store_explicit(&queue->sent_to, at, memory_order_relaxed);
+	/* T9 (release): behind the slot. Who sends next begins there; see queue_begin_sending(). */
+	atomic_store_explicit(&queue->ring->tail, at, memory_order_release);
+	/* E5 */
+	atomic_signal_fence(memory_order_seq_cst);
 }
 
 /*
@@ -341,6 +446,51 @@ pop(struct queue *queue, uint32_t holder, queue_may_fn may, void *userdata, uint
 	return r;
 }
 
+/* A slot whose message is taken, or that no queue leaves like that. */
+static inline void pass(struct queue *queue, uint64_t at)
+{
+	atomic_store_explicit(slot_at(queue, at), empty_after(queue, at), STORE_SLOT);
+	publish(queue, &queue->ring->head, at + 1, STORE_HEAD);
+	atomic_store_explicit(&queue->received_to, at + 1, memory_order_relaxed);
+	/* E5 */
+	atomic_signal_fence(memory_order_seq_cst);
+}
+
+int queue_pop_alone(struct queue *queue, uint32_t holder, queue_may_fn may, void *userdata,
+		    uint64_t *ret_handle)
+{
+	uint64_t at = atomic_load_explicit(&queue->received_to, memory_order_relaxed);
+
+	/* No more than a round in one call, whoever writes there meanwhile. */
+	for (uint64_t n = 0; n <= queue->mask; n++, at++) {
+		uint64_t slot = atomic_load_explicit(slot_at(queue, at), LOAD_SLOT);
+		_Atomic uint64_t *word;
+		uint64_t seen, taken;
+		int r;
+
+		if (slot == empty_before(queue, at))
+			return -EAGAIN;
+		if (slot_is_empty(slot) || is_stale(queue, slot, &word, &seen)) {
+			pass(queue, at);
+			continue;
+		}
+		r = may ? may(userdata, &queue->segment->pools[handle_pool(slot)]) : 0;
+		if (r < 0)
+			return r;
+		prefetch(queue, slot);
+		/* Relaxed: only a place to fetch from. */
+		prefetch(queue, atomic_load_explicit(slot_at(queue, at + QUEUE_AHEAD),
+						     memory_order_relaxed));
+		taken = word_taken(seen, holder);
+		atomic_store_explicit(word, taken, STORE_RELAXED);
+		*ret_handle = handle_make(word_generation(taken), handle_pool(slot),
+					  handle_index(slot));
+		pass(queue, at);
+		return 0;
+	}
+	return -EBADMSG;
+}
+
 int queue_pop(struct queue *queue, uint32_t holder, uint64_t *ret_handle)
 {
 	return pop(queue, holder, NULL, NULL, ret_handle);
@@ -358,6 +508,37 @@ bool queue_help(const struct queue *queue)
 
 	tidy(queue, head);
 	return atomic_load_explicit(&queue->ring->head, ORDER) != head;
+}
+
+/* A message is taken before its slot is emptied, and that before the head moves: one place at most. */
+void queue_pass(const struct queue *queue)
+{
+	uint64_t head = atomic_load_explicit(&queue->ring->head, ORDER);
+	uint64_t slot = atomic_load_explicit(slot_at(queue, head), ORDER);
+
+	if (slot != empty_after(queue, head)) {
+		if (slot_is_empty(slot) || !is_received(queue, slot))
+			return;
+		atomic_compare_exchange_strong_explicit(slot_at(queue, head), &slot,
+							empty_after(queue, head), ORDER, ORDER);
+	}
+	atomic_compare_exchange_strong_explicit(&queue->ring->head, &head, head + 1, ORDER, ORDER);
+}
+
+bool queue_is_whole(const struct queue *queue)
+{
+	uint64_t head = atomic_load_explicit(&queue->ring->head, ORDER);
+	bool is_past_last = false;
+
+	for (uint64_t at = head; at - head <= queue->mask; at++) {
+		uint64_t slot = atomic_load_explicit(slot_at(queue, at), ORDER);
+
+		if (slot == empty_before(queue, at))
+			is_past_last = true;
+		else if (is_past_last || slot_is_empty(slot) || is_received(queue, slot))
+			return false;
+	}
+	return true;
 }
 
 bool queue_message_at(const struct queue *queue, uint64_t slot, _Atomic uint64_t **ret_word,

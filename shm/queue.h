@@ -26,6 +26,18 @@
  * memory: threads that share a view may set them back, which costs a look at the slots. What
  * a damaged ring has made of a place goes with the call that ends in -EBADMSG, or stays astray.
  *
+ * A queue may have one sender, or one receiver, or both: one thread at a time, which has a role (role.h).
+ * What that does, it does by plain stores:
+ *
+ *	sender		the head as it saw it says whether there is room; word := SENT; slot; tail + 1
+ *	receiver	word := OWNED; slot := EMPTY(next round); head + 1
+ *
+ * Where there is one receiver, nobody else empties a slot or moves the head: no sender, and not the reaper
+ * but for a receiver that has died (queue_pass()). So room is what the head has passed, and nothing else: a
+ * slot that is EMPTY for a round may stand before a message that its receiver, killed, has not passed.
+ * That is why the head moves with each message there, and the capacity is exact but for the place of a
+ * message whose receiver is stopped behind its receipt. tests/model/role.pml is this for spin.
+ *
  * Each step that looks like a detail is there because a model broke without it: which is
  * loaded first of head and slot, and what stands in a slot for whom. See
  * tests/model/queue.pml and its mutants. The model has one order of all steps; so do these
@@ -63,6 +75,9 @@ struct queue {
 	uint32_t shift;			/* log2 of the capacity */
 	uint32_t id;			/* as in words: place in the ring table, from 1 */
 	bool has_stamps;		/* each message; see stamp.h */
+	bool has_one_sender;		/* at a time; see role.h */
+	bool has_one_receiver;
+	bool orders_itself;		/* the user's to set: no membarrier of others reaches this process */
 	_Alignas(MEMPOOL_LINE_BYTES) _Atomic uint64_t sent_to;	/* all before it was sent */
 	_Atomic uint64_t head_seen;
 	_Alignas(MEMPOOL_LINE_BYTES) _Atomic uint64_t received_to; /* before it, received */
@@ -96,6 +111,15 @@ int queue_push(struct queue *queue, uint64_t handle);
  */
 int queue_pop(struct queue *queue, uint32_t holder, uint64_t *ret_handle);
 
+/*
+ * The same of the one sender, who has the role since queue_begin_sending(): first whether there is room,
+ * then the word, then the push, which cannot fail.
+ * Return: of queue_room_alone(): 0; -EAGAIN full; -EBADMSG as queue_push().
+ */
+void queue_begin_sending(struct queue *queue);
+int queue_room_alone(struct queue *queue);
+void queue_push_alone(struct queue *queue, uint64_t handle);
+
 /* Whether the caller may have a chunk of that pool. 0, or the error of the call. */
 typedef int (*queue_may_fn)(void *userdata, const struct pool *pool);
 
@@ -106,6 +130,14 @@ typedef int (*queue_may_fn)(void *userdata, const struct pool *pool);
 int queue_pop_if(struct queue *queue, uint32_t holder, queue_may_fn may, void *userdata,
 		 uint64_t *ret_handle);
 
+/*
+ * The same of the one receiver, who has the role since queue_begin_receiving(). @may: NULL: it may have all.
+ * Crash: after the store of the word the dead owns the chunk; the reaper passes its slot.
+ */
+void queue_begin_receiving(struct queue *queue);
+int queue_pop_alone(struct queue *queue, uint32_t holder, queue_may_fn may, void *userdata,
+		    uint64_t *ret_handle);
+
 /**
  * queue_help() - for the reaper: move the head past what was received by those who died before
  *		  they moved it, a line at a time
@@ -114,6 +146,16 @@ int queue_pop_if(struct queue *queue, uint32_t holder, queue_may_fn may, void *u
  * Return: whether it moved, so that there may be more.
  */
 bool queue_help(const struct queue *queue);
+
+/**
+ * queue_pass() - for the reaper, of a queue whose one receiver has died and has its role still: pass
+ *		  what it has taken, and has not passed itself
+ */
+void queue_pass(const struct queue *queue);
+
+/* Whether a queue for one receiver, of which nobody has the role, looks as one leaves it: messages from the
+ * head on, then places of this round. False as well where somebody sends meanwhile. */
+bool queue_is_whole(const struct queue *queue);
 
 /**
  * queue_message_at() - whether a message waits in a slot

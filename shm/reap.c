@@ -8,6 +8,7 @@
 #include "end.h"
 #include "history.h"
 #include "queue.h"
+#include "role.h"
 #include "stamp.h"
 
 #define LEAF_BITS 64
@@ -345,12 +346,36 @@ static uint32_t bury_ends(struct reap *reap, uint64_t n_pollers)
 	return n;
 }
 
-/* A queue's head goes on by a line, at most so often as it has lines. Return: is there more? */
+/*
+ * A role of the dead is nobody's; and so is one that names nobody. First what a receiver has left: who has
+ * the role next begins at the head.
+ */
+static void bury_role(const struct reap *reap, const struct queue *queue,
+		      enum mempool_end_kind kind)
+{
+	uint64_t word = role_look(queue->ring, kind);
+	bool is_dead = reap_has(reap, role_holder(word));
+
+	if (word == 0 || (!is_dead && !role_is_stray(reap->segment, word)))
+		return;
+	if (is_dead && kind == MEMPOOL_END_RECEIVER && queue->has_one_receiver)
+		queue_pass(queue);
+	role_give_back(queue->ring, kind, word);
+}
+
+/*
+ * The head of a queue for many goes on by a line, at most so often as it has lines; that of a queue for one
+ * is its receiver's alone. Return: is there more?
+ */
 static bool help(struct reap *reap, uint32_t ring)
 {
 	struct queue queue;
 
-	return queue_view(&queue, reap->segment, ring) == 0 && queue_help(&queue) &&
+	if (queue_view(&queue, reap->segment, ring) < 0)
+		return false;
+	bury_role(reap, &queue, MEMPOOL_END_SENDER);
+	bury_role(reap, &queue, MEMPOOL_END_RECEIVER);
+	return !queue.has_one_receiver && queue_help(&queue) &&
 	       ++reap->place < (queue.mask + 1) / (queue.line_mask + 1);
 }
 
@@ -367,7 +392,7 @@ static uint32_t prepare_wake(struct reap *reap)
 					       : bury_ends(reap, n_pollers);
 	if (reap->wakes.next % 2 == 0)
 		return 0;
-	/* The dead may have given an end back, and not have said so. */
+	/* The dead may have given an end or a role back, and not have said so. */
 	end_note_move(segment, (reap->wakes.next - 1) / 2);
 	return help(reap, (reap->wakes.next - 1) / 2) ? STRETCH : 0;
 }

@@ -47,11 +47,14 @@ static void print_summary(const struct conf *conf)
 			     "descriptors (FileDescriptorStoreMax=)");
 		print_pools(shape);
 		for (k = 0; k < shape->n_rings; k++)
-			printf("  %s '%s': %" PRIu64 " messages%s%s\n",
+			printf("  %s '%s': %" PRIu64 " messages%s%s%s%s\n",
 			       shape->rings[k].kind == MEMPOOL_RING_TOPIC ? "topic" : "queue",
 			       shape->rings[k].name, shape->rings[k].capacity,
 			       shape->rings[k].flags & MEMPOOL_RING_HOLDS ? ", held" : "",
-			       shape->rings[k].flags & MEMPOOL_RING_STAMPS ? ", with stamps" : "");
+			       shape->rings[k].flags & MEMPOOL_RING_STAMPS ? ", with stamps" : "",
+			       shape->rings[k].flags & MEMPOOL_RING_ONE_SENDER ? ", one sender" : "",
+			       shape->rings[k].flags & MEMPOOL_RING_ONE_RECEIVER ? ", one receiver"
+										 : "");
 	}
 }
 

@@ -243,8 +243,14 @@ static void add_rings(struct dump *dump, const char *name, const struct config *
 		add_text(dump, "name", shape->rings[i].name);
 		add_number(dump, "capacity", shape->rings[i].capacity);
 		add_bool(dump, "stamps", shape->rings[i].flags & MEMPOOL_RING_STAMPS);
-		if (kind == MEMPOOL_RING_TOPIC)
+		if (kind == MEMPOOL_RING_TOPIC) {
 			add_text(dump, "history", config_ring_history(&shape->rings[i]));
+		} else {
+			add_text(dump, "senders",
+				 config_ring_ends(&shape->rings[i], MEMPOOL_RING_ONE_SENDER));
+			add_text(dump, "receivers",
+				 config_ring_ends(&shape->rings[i], MEMPOOL_RING_ONE_RECEIVER));
+		}
 		end(dump, false);
 	}
 	end(dump, true);

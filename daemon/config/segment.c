@@ -404,10 +404,40 @@ static int read_stamps(struct conf_reader *reader, const struct conf_node *node,
 	return 0;
 }
 
+/* So many threads may be that end of a queue at a time. */
+static int read_ends(struct conf_reader *reader, const struct conf_node *node,
+		     struct ring_draft *ring, int flag)
+{
+	const struct conf_choice choices[] = {
+		{ "many", 0 },
+		{ "one", flag },
+		{ NULL, 0 },
+	};
+	int value, r;
+
+	r = conf_read_choice(reader, node, choices, &value);
+	if (r < 0)
+		return r;
+	ring->flags |= (uint32_t)value;
+	return 0;
+}
+
+static int read_senders(struct conf_reader *reader, const struct conf_node *node, void *object)
+{
+	return read_ends(reader, node, object, MEMPOOL_RING_ONE_SENDER);
+}
+
+static int read_receivers(struct conf_reader *reader, const struct conf_node *node, void *object)
+{
+	return read_ends(reader, node, object, MEMPOOL_RING_ONE_RECEIVER);
+}
+
 static const struct conf_key queue_keys[] = {
 	{ "name", read_ring_name, true },
 	{ "capacity", read_capacity, true },
 	{ "stamps", read_stamps, false },
+	{ "senders", read_senders, false },
+	{ "receivers", read_receivers, false },
 	{ NULL, NULL, false },
 };
 

@@ -41,15 +41,15 @@ segments:
   - name: default
     max_clients: 60
     pools: [ { chunk_size: 128, chunk_count: 10 }, { chunk_size: 1KiB, chunk_count: 5 } ]
-    queues: [ { name: frames, capacity: 8 } ]
+    queues: [ { name: frames, capacity: 8, senders: one } ]
     topics: [ { name: camera, capacity: 4, stamps: true } ]
 CONFIG
 check 'a right one in JSON' exits 0 "$ctl" check-config --json "$dir/good.yaml"
-check 'says what it makes' same "(True, '/tmp/x.sock', 'default', 64, [128, 1024], [('queue', 'frames', 8, False), ('topic', 'camera', 4, True)])" \
+check 'says what it makes' same "(True, '/tmp/x.sock', 'default', 64, [128, 1024], [('queue', 'frames', 8, False, 'one'), ('topic', 'camera', 4, True, None)])" \
 	"$(python3 -c "import json, sys
 c = json.load(sys.stdin); s = c['segments'][0]
 print((c['ok'], c['socket'], s['name'], s['holders'], [p['chunk_size'] for p in s['pools']],
-       [(r['kind'], r['name'], r['capacity'], r['stamps']) for r in s['rings']]))" <"$dir/stdout")"
+       [(r['kind'], r['name'], r['capacity'], r['stamps'], r.get('senders')) for r in s['rings']]))" <"$dir/stdout")"
 sed 's/frames/no name/' "$dir/good.yaml" >"$dir/bad.yaml"
 check 'a wrong one in JSON' exits 78 "$ctl" check-config --json "$dir/bad.yaml"
 check 'says where' same '(False, 6, 23)' "$(python3 -c "import json, sys

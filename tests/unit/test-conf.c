@@ -302,15 +302,18 @@ START_TEST(test_load_everything_is_read)
 	ck_assert_uint_eq(segment->reserves[2].users[0], 1005);
 	ck_assert_uint_eq(segment->reserves[2].n_groups, 1);
 	ck_assert_uint_eq(segment->reserves[2].groups[0], 17);
-	ck_assert_uint_eq(segment->shape.n_rings, 3);
+	ck_assert_uint_eq(segment->shape.n_rings, 5);
 	ck_assert_str_eq(segment->shape.rings[0].name, "q1");
 	ck_assert_int_eq(segment->shape.rings[0].kind, MEMPOOL_RING_QUEUE);
 	ck_assert_uint_eq(segment->shape.rings[0].capacity, 16);
 	ck_assert_uint_eq(segment->shape.rings[0].flags, 0);
 	ck_assert_uint_eq(segment->shape.rings[1].flags, MEMPOOL_RING_STAMPS);
-	ck_assert_str_eq(segment->shape.rings[2].name, "t1");
-	ck_assert_int_eq(segment->shape.rings[2].kind, MEMPOOL_RING_TOPIC);
-	ck_assert_uint_eq(segment->shape.rings[2].flags, MEMPOOL_RING_HOLDS);
+	ck_assert_uint_eq(segment->shape.rings[2].flags,
+			  MEMPOOL_RING_ONE_SENDER | MEMPOOL_RING_ONE_RECEIVER);
+	ck_assert_uint_eq(segment->shape.rings[3].flags, 0);
+	ck_assert_str_eq(segment->shape.rings[4].name, "t1");
+	ck_assert_int_eq(segment->shape.rings[4].kind, MEMPOOL_RING_TOPIC);
+	ck_assert_uint_eq(segment->shape.rings[4].flags, MEMPOOL_RING_HOLDS);
 
 	ck_assert_str_eq(conf->segments[1].shape.name, "second");
 	ck_assert(conf_access_is_empty(&conf->segments[1].allow));

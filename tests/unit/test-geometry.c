@@ -258,8 +258,15 @@ START_TEST(test_geometry_one_ring_with_stamps_has_place_for_all)
 	config.rings[1].flags = 0;
 	ck_assert_int_eq(geometry_init(&geometry, &config), 0);
 	ck_assert_uint_ne(geometry.fingerprint, without.fingerprint);
-	config.rings[0].flags = 4;
+	config.rings[0].flags = 16;
 	ck_assert_int_eq(geometry_init(&geometry, &config), -EINVAL);
+	/* Roles are for queues. */
+	for (size_t i = 0; i < config.n_rings; i++) {
+		config.rings[0].flags = config.rings[1].flags = 0;
+		config.rings[i].flags = MEMPOOL_RING_ONE_SENDER | MEMPOOL_RING_ONE_RECEIVER;
+		ck_assert_int_eq(geometry_init(&geometry, &config),
+				 config.rings[i].kind == MEMPOOL_RING_QUEUE ? 0 : -EINVAL);
+	}
 }
 END_TEST
 
