@@ -8,6 +8,7 @@
 
 #include "bound.h"
 #include "locate.h"
+#include "role.h"
 #include "shm/barrier.h"
 #include "shm/clock.h"
 #include "shm/eventcount.h"
@@ -395,6 +396,7 @@ static void unlink_from_client(struct cache *cache)
 			cache->next_of_client->previous_of_client =
 				cache->previous_of_client;
 		cache_client(cache)->n_held += count_held(cache);
+		role_leave(cache_client(cache), cache);
 		bound_leave(cache);
 		cache_flush(cache);
 	}

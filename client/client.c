@@ -19,6 +19,7 @@
 #include "ends.h"
 #include "error.h"
 #include "own.h"
+#include "role.h"
 #include "share.h"
 #include "shm/barrier.h"
 #include "shm/clock.h"
@@ -214,6 +215,7 @@ int client_close(struct mempool_client *client)
 		/* It watches the parent's connection. */
 		client->connection.set_fd = -1;
 	} else {
+		role_close(client);
 		ends_close(client);
 		poller_close(&client->poller);
 		n_held = free_held(client);

@@ -27,6 +27,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "connection.h"
 #include "mempool.h"
@@ -212,6 +213,7 @@ struct mempool_client {
 	struct connection connection;
 	int lock_fd;			/* has the lock that shows that we live; -1: none */
 	struct poller poller;
+	LIST_HEAD(, role) roles;	/* that its threads have; under the lock of the process */
 	_Atomic uint32_t *references;	/* by manager; see share.h */
 	_Atomic uint64_t *_Atomic own;	/* the same; see own.h */
 	struct reap reap;		/* for close, so that it needs no memory then */

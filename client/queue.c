@@ -8,6 +8,10 @@
  *
  * Killed between word and ring, the reaper finds the message unpublished and frees it; after
  * that it is sent, and outlives its sender.
+ *
+ * Of a queue for one sender or one receiver a thread that has that role (role.h) does its part by plain
+ * stores. Its cache is compared with that of the role, behind what all others compare: so they pay nothing
+ * for it.
  */
 #include <errno.h>
 #include <limits.h>
@@ -21,6 +25,7 @@
 #include "client.h"
 #include "ends.h"
 #include "info.h"
+#include "role.h"
 #include "share.h"
 #include "shm/clock.h"
 #include "shm/queue.h"
@@ -44,15 +49,17 @@ struct mempool_queue {
 	bool is_pipe;			/* it wants to know when the other side has left */
 	struct end_watch receivers;	/* then */
 	struct end_watch senders;
+	struct role sender_role;	/* of a queue for one sender; else nobody takes it */
+	struct role receiver_role;
 	struct queue queue;
 	struct poller_look messages;	/* what it may wait for */
 	struct poller_look room;
 };
 
-PUBLIC void mempool_queue_close(struct mempool_queue *queue)
+static void close_queue(struct mempool_queue *queue)
 {
-	if (!queue)
-		return;
+	role_end(&queue->sender_role);
+	role_end(&queue->receiver_role);
 	ends_give_back(queue->client, MEMPOOL_END_SENDER, queue->queue.id - 1, queue->sender_line);
 	ends_give_back(queue->client, MEMPOOL_END_RECEIVER, queue->queue.id - 1,
 		       queue->receiver_line);
@@ -62,6 +69,12 @@ PUBLIC void mempool_queue_close(struct mempool_queue *queue)
 	}
 	client_unref(queue->client);
 	free(queue);
+}
+
+PUBLIC void mempool_queue_close(struct mempool_queue *queue)
+{
+	if (queue)
+		close_queue(queue);
 }
 
 PUBLIC int mempool_queue_info(struct mempool_queue *queue,
@@ -79,9 +92,9 @@ static inline const struct pool *pool_of(const struct mempool_queue *queue, uint
 	return &queue->queue.segment->pools[handle_pool(handle)];
 }
 
-/* OWNED(me) -> SENT(queue, me). */
+/* OWNED(me) -> SENT(queue, me). @is_alone: by the one sender, if there is room. */
 static inline __attribute__((always_inline)) int
-seal(const struct mempool_queue *queue, struct cache *cache, void *chunk, size_t length,
+seal(struct mempool_queue *queue, struct cache *cache, void *chunk, size_t length, bool is_alone,
      uint64_t *ret_handle)
 {
 	struct mempool_entry *entry;
@@ -101,11 +114,25 @@ seal(const struct mempool_queue *queue, struct cache *cache, void *chunk, size_t
 		return share_refuse(queue->client, seen);
 	if (unlikely(length > pool->chunk_size))
 		return -EMSGSIZE;
+	/* Before the word: nothing is unsealed there. */
+	if (is_alone) {
+		r = queue_room_alone(&queue->queue);
+		if (unlikely(r < 0))
+			return r;
+	}
 
 	sent = word_sent(seen, queue->queue.id, cache->holder);
 	*ret_handle = handle_make(word_generation(sent), pool->id, index);
 	/* Relaxed: G1 below publishes it with the content. */
 	atomic_store_explicit(&entry->length, (uint32_t)length, memory_order_relaxed);
+	/*
+	 * T1 (relaxed): the slot publishes it. A store: two threads that send one chunk at once are not told
+	 * apart, as those that free one; but where chunks are checked.
+	 */
+	if (is_alone && likely(!cache->checked)) {
+		atomic_store_explicit(&entry->word, sent, memory_order_relaxed);
+		return 0;
+	}
 	/*
 	 * G1 (release) pairs with G2 of the receiver. A swap: of two threads that send it, one
 	 * does; a store might take it from its next holder. Relaxed on failure, as in give.
@@ -140,6 +167,16 @@ static __attribute__((noinline)) void unseal(struct cache *cache, const void *ch
 		checker_kept(cache, ref, owned);
 }
 
+/*
+ * Sealed, it is ours alone; and the slot publishes the stamp (shm/stamp.h). The generation stands in a
+ * handle where it stands in a word.
+ */
+static inline void stamp(const struct mempool_queue *queue, uint64_t handle)
+{
+	stamp_put(pool_of(queue, handle), handle_index(handle), (uint64_t)clock_now_ns(),
+		  word_next_generation(handle));
+}
+
 static inline __attribute__((always_inline)) int
 seal_and_push(struct mempool_queue *queue, struct cache *cache, void *chunk, size_t length,
 	      bool has_stamps)
@@ -147,16 +184,11 @@ seal_and_push(struct mempool_queue *queue, struct cache *cache, void *chunk, siz
 	uint64_t handle;
 	int r;
 
-	r = seal(queue, cache, chunk, length, &handle);
+	r = seal(queue, cache, chunk, length, false, &handle);
 	if (unlikely(r < 0))
 		return r;
-	/*
-	 * Sealed, it is ours alone; and the slot publishes the stamp (shm/stamp.h). The generation
-	 * stands in a handle where it stands in a word.
-	 */
 	if (has_stamps)
-		stamp_put(pool_of(queue, handle), handle_index(handle), (uint64_t)clock_now_ns(),
-			  word_next_generation(handle));
+		stamp(queue, handle);
 	cache->n_moved--;
 	r = queue_push(&queue->queue, handle);
 	if (unlikely(r < 0)) {
@@ -164,6 +196,24 @@ seal_and_push(struct mempool_queue *queue, struct cache *cache, void *chunk, siz
 		cache->n_moved++;
 	}
 	return r;
+}
+
+/* The same by the thread that has the sender's role. */
+static inline __attribute__((always_inline)) int
+send_alone(struct mempool_queue *queue, struct cache *cache, void *chunk, size_t length,
+	   bool has_stamps)
+{
+	uint64_t handle;
+	int r;
+
+	r = seal(queue, cache, chunk, length, true, &handle);
+	if (unlikely(r < 0))
+		return r;
+	if (has_stamps)
+		stamp(queue, handle);
+	cache->n_moved--;
+	queue_push_alone(&queue->queue, handle);
+	return 0;
 }
 
 /* With whom a call compares its cache. Relaxed: what it leads to, the handle's opener has told. */
@@ -195,6 +245,8 @@ send_plainly(struct mempool_queue *queue, struct cache *cache, void *chunk, size
 static inline int seal_noted(struct mempool_queue *queue, struct cache *cache, void *chunk,
 			     size_t length)
 {
+	if (queue->queue.has_one_sender)
+		return send_alone(queue, cache, chunk, length, queue->queue.has_stamps);
 	return queue->queue.has_stamps ? seal_and_push(queue, cache, chunk, length, true)
 				       : seal_and_push(queue, cache, chunk, length, false);
 }
@@ -266,7 +318,9 @@ static int receive_counted(struct mempool_queue *queue, struct cache *cache, voi
 	uint64_t handle;
 	int r;
 
-	r = queue_pop_if(&queue->queue, cache->holder, may_receive, cache, &handle);
+	r = queue->queue.has_one_receiver
+		    ? queue_pop_alone(&queue->queue, cache->holder, may_receive, cache, &handle)
+		    : queue_pop_if(&queue->queue, cache->holder, may_receive, cache, &handle);
 	if (r < 0) {
 		bound_cancel(cache);
 		return r;
@@ -276,11 +330,26 @@ static int receive_counted(struct mempool_queue *queue, struct cache *cache, voi
 	return 0;
 }
 
+/* By the thread that has the receiver's role. */
+static inline int receive_alone(struct mempool_queue *queue, struct cache *cache, void **ret_chunk,
+				size_t *ret_length)
+{
+	uint64_t handle;
+	int r;
+
+	r = queue_pop_alone(&queue->queue, cache->holder, NULL, NULL, &handle);
+	if (r == 0)
+		receive(queue, cache, handle, ret_chunk, ret_length);
+	return r;
+}
+
 static int receive_any(struct mempool_queue *queue, struct cache *cache, void **ret_chunk,
 		       size_t *ret_length)
 {
-	return cache->is_bounded ? receive_counted(queue, cache, ret_chunk, ret_length)
-				 : receive_once(queue, cache, ret_chunk, ret_length);
+	if (cache->is_bounded)
+		return receive_counted(queue, cache, ret_chunk, ret_length);
+	return queue->queue.has_one_receiver ? receive_alone(queue, cache, ret_chunk, ret_length)
+					     : receive_once(queue, cache, ret_chunk, ret_length);
 }
 
 /* One call of send or receive: what is left of it to do. */
@@ -332,7 +401,7 @@ static __attribute__((noinline)) int send_job_noted(struct job *job)
 	return send_job(job, false);
 }
 
-static inline int receive_job(struct job *job, bool is_bounded)
+static inline int receive_job(struct job *job, bool plainly)
 {
 	int r = 0;
 
@@ -340,8 +409,8 @@ static inline int receive_job(struct job *job, bool is_bounded)
 		void **ret_chunk = &job->chunks[job->n_done];
 		size_t *ret_length = job->lengths ? &job->lengths[job->n_done] : NULL;
 
-		r = is_bounded ? receive_counted(job->queue, job->cache, ret_chunk, ret_length)
-			       : receive_once(job->queue, job->cache, ret_chunk, ret_length);
+		r = plainly ? receive_once(job->queue, job->cache, ret_chunk, ret_length)
+			    : receive_any(job->queue, job->cache, ret_chunk, ret_length);
 	}
 	return r;
 }
@@ -353,7 +422,8 @@ static int try_send(void *userdata)
 	int r = likely(is_plain(job->queue, job->cache)) ? send_job(job, true)
 							 : send_job_noted(job);
 
-	/* One wake for all of them. The swap of the slot was seq_cst, as a publish must be. */
+	/* One wake for all of them. The swap of the slot was seq_cst, as a publish must be; or see E5 in
+	 * shm/queue.c. */
 	if (job->n_done > before)
 		wake(job->queue, &job->queue->queue.ring->filled);
 	return r;
@@ -362,7 +432,8 @@ static int try_send(void *userdata)
 static int try_receive(void *userdata)
 {
 	struct job *job = userdata;
-	int r = unlikely(job->cache->is_bounded) ? receive_job(job, true) : receive_job(job, false);
+	int r = likely(cache_plain(job->cache) == receiver_in(job->queue)) ? receive_job(job, true)
+									   : receive_job(job, false);
 
 	if (job->n_done == 0)
 		return r;
@@ -391,7 +462,7 @@ static void be_sender(struct mempool_queue *queue)
 		return;
 	open_end(queue, MEMPOOL_END_SENDER, &queue->sender_line);
 	atomic_store_explicit(&queue->is_sender, true, memory_order_relaxed);
-	if (!queue->is_pipe && !queue->queue.has_stamps)
+	if (!queue->is_pipe && !queue->queue.has_stamps && !queue->queue.has_one_sender)
 		atomic_store_explicit(&queue->sender, queue->client, memory_order_relaxed);
 }
 
@@ -401,8 +472,36 @@ static void be_receiver(struct mempool_queue *queue)
 		return;
 	open_end(queue, MEMPOOL_END_RECEIVER, &queue->receiver_line);
 	atomic_store_explicit(&queue->is_receiver, true, memory_order_relaxed);
-	if (!queue->is_pipe)
+	if (!queue->is_pipe && !queue->queue.has_one_receiver)
 		atomic_store_explicit(&queue->receiver, queue->client, memory_order_relaxed);
+}
+
+static int take_role(struct mempool_queue *queue, struct role *role, struct cache *cache)
+{
+	int r = role_begin(role, cache);
+
+	if (r < 0)
+		return r;
+	if (role->kind == MEMPOOL_END_SENDER)
+		queue_begin_sending(&queue->queue);
+	else
+		queue_begin_receiving(&queue->queue);
+	return 0;
+}
+
+/*
+ * This thread has the role from now on. false, and errno EBUSY: another one has; then the descriptor tells when
+ * that may have ended.
+ */
+static bool have_role(struct mempool_queue *queue, struct role *role, struct cache *cache,
+		      struct poller_look *look)
+{
+	int r = role_is_ours(role, cache) ? 0 : take_role(queue, role, cache);
+
+	if (r == -EBUSY && poller_arm(&queue->client->poller, look))
+		r = take_role(queue, role, cache);
+	errno = EBUSY;
+	return r == 0;
 }
 
 /* Not what receives_plainly() says. NULL and errno, where a receive on this handle makes no sense. */
@@ -415,12 +514,14 @@ static __attribute__((noinline)) struct cache *find_receiver(struct mempool_queu
 		return NULL;
 	}
 	cache = cache_get_quickly(queue->client);
-	if (cache)
-		be_receiver(queue);
+	if (!cache || (queue->queue.has_one_receiver &&
+		       !have_role(queue, &queue->receiver_role, cache, &queue->messages)))
+		return NULL;
+	be_receiver(queue);
 	return cache;
 }
 
-/* The same of a send; also NULL and EPIPE. */
+/* The same of a send; also NULL and EPIPE; both: NULL and EBUSY. */
 static __attribute__((noinline)) struct cache *find_sender(struct mempool_queue *queue)
 {
 	struct cache *cache;
@@ -430,7 +531,8 @@ static __attribute__((noinline)) struct cache *find_sender(struct mempool_queue 
 		return NULL;
 	}
 	cache = cache_get_writer_quickly(queue->client);
-	if (!cache)
+	if (!cache || (queue->queue.has_one_sender &&
+		       !have_role(queue, &queue->sender_role, cache, &queue->room)))
 		return NULL;
 	be_sender(queue);
 	if (queue->is_pipe && end_watch_is_gone(&queue->receivers)) {
@@ -449,6 +551,22 @@ static inline bool receives_plainly(const struct mempool_queue *queue)
 static inline bool sends_plainly(const struct mempool_queue *queue)
 {
 	return likely(queue != NULL) && cache_writer(cache_current) == sender_in(queue);
+}
+
+/*
+ * The same of a thread that has the role. By its client, too: a closed one has none, nor has a forked child.
+ * It looks at neither pipe nor stamps: of these all goes the longer way.
+ */
+static inline bool receives_alone(const struct mempool_queue *queue, const struct cache *cache)
+{
+	return queue && role_is_ours(&queue->receiver_role, cache) && !queue->is_pipe &&
+	       cache_plain(cache) == queue->client;
+}
+
+static inline bool sends_alone(const struct mempool_queue *queue, const struct cache *cache)
+{
+	return queue && role_is_ours(&queue->sender_role, cache) && !queue->is_pipe &&
+	       !queue->queue.has_stamps && cache_writer(cache) == queue->client;
 }
 
 /* The calling thread's cache, where a send on this handle makes sense; NULL and errno. */
@@ -476,9 +594,10 @@ static int open_queue(struct mempool_client *client, const char *name, uint64_t 
 		      struct mempool_queue **ret_queue)
 {
 	struct mempool_queue *queue;
-	int ring;
+	struct cache *cache = cache_get(client);
+	int ring, r = 0;
 
-	if (!cache_get(client))
+	if (!cache)
 		return -errno;
 	if (!name || !ret_queue)
 		return -EINVAL;
@@ -497,17 +616,28 @@ static int open_queue(struct mempool_client *client, const char *name, uint64_t 
 	atomic_init(&queue->is_receiver, false);
 	atomic_init(&queue->sender_line, -1);
 	atomic_init(&queue->receiver_line, -1);
+	role_init(&queue->sender_role, client, MEMPOOL_END_SENDER, (uint32_t)ring);
+	role_init(&queue->receiver_role, client, MEMPOOL_END_RECEIVER, (uint32_t)ring);
 	queue_view(&queue->queue, client->segment, (uint32_t)ring);
+	queue->queue.orders_itself = client->seq_cst;
 	poller_look_init(&queue->messages, (uint32_t)ring, &queue->queue.ring->filled,
-			 false);
+			 queue->queue.has_one_sender);
 	poller_look_init(&queue->room, (uint32_t)ring, &queue->queue.ring->emptied,
-			 false);
+			 queue->queue.has_one_receiver);
 	queue->is_pipe = flags & MEMPOOL_QUEUE_PIPE;
 	if (queue->is_pipe) {
 		end_watch_init(&queue->receivers, client->segment, MEMPOOL_END_RECEIVER,
 			       (uint32_t)ring);
 		end_watch_init(&queue->senders, client->segment, MEMPOOL_END_SENDER,
 			       (uint32_t)ring);
+	}
+	if ((flags & MEMPOOL_QUEUE_SENDER) && queue->queue.has_one_sender)
+		r = take_role(queue, &queue->sender_role, cache);
+	if (r == 0 && (flags & MEMPOOL_QUEUE_RECEIVER) && queue->queue.has_one_receiver)
+		r = take_role(queue, &queue->receiver_role, cache);
+	if (r < 0) {
+		close_queue(queue);
+		return r;
 	}
 	if (flags & MEMPOOL_QUEUE_SENDER)
 		be_sender(queue);
@@ -659,6 +789,22 @@ static __attribute__((noinline)) int send_slowly(struct mempool_queue *queue, vo
 	return wait_to(&job, &queue->room, try_send_again, timeout_ns);
 }
 
+/* By one whose cache is not that of the handle: it may be that of its role. */
+static __attribute__((noinline)) int send_by_role(struct mempool_queue *queue, void *chunk,
+						  size_t length, int64_t timeout_ns)
+{
+	struct cache *cache = cache_current;
+	int r;
+
+	if (unlikely(!sends_alone(queue, cache)))
+		return send_slowly(queue, chunk, length, timeout_ns, false);
+	r = send_alone(queue, cache, chunk, length, false);
+	if (unlikely(r < 0))
+		return r == -EAGAIN ? send_slowly(queue, chunk, length, timeout_ns, true) : r;
+	wake(queue, &queue->queue.ring->filled);
+	return 0;
+}
+
 PUBLIC int mempool_queue_send(struct mempool_queue *queue, void *chunk, size_t length,
 			      int64_t timeout_ns)
 {
@@ -666,7 +812,7 @@ PUBLIC int mempool_queue_send(struct mempool_queue *queue, void *chunk, size_t l
 	int r;
 
 	if (unlikely(!sends_plainly(queue)))
-		return send_slowly(queue, chunk, length, timeout_ns, false);
+		return send_by_role(queue, chunk, length, timeout_ns);
 	r = send_plainly(queue, cache, chunk, length);
 	if (unlikely(r < 0))
 		return r == -EAGAIN ? send_slowly(queue, chunk, length, timeout_ns, true) : r;
@@ -703,7 +849,7 @@ PUBLIC int mempool_queue_send_evict(struct mempool_queue *queue, void *chunk, si
 		*ret_oldest = NULL;
 	if (!cache)
 		return -errno;
-	if (!ret_oldest)
+	if (!ret_oldest || queue->queue.has_one_receiver)
 		return -EINVAL;
 	r = send_or_evict(queue, cache, chunk, length, ret_oldest, ret_oldest_length);
 	if (*ret_oldest)
@@ -739,6 +885,24 @@ static __attribute__((noinline)) int receive_slowly(struct mempool_queue *queue,
 	return r;
 }
 
+/* As send_by_role(). */
+static __attribute__((noinline)) int receive_by_role(struct mempool_queue *queue, void **ret_chunk,
+						     size_t *ret_length, int64_t timeout_ns,
+						     const void *site)
+{
+	struct cache *cache = cache_current;
+	int r;
+
+	if (unlikely(!ret_chunk || !receives_alone(queue, cache)))
+		return receive_slowly(queue, ret_chunk, ret_length, timeout_ns, false, site);
+	r = receive_alone(queue, cache, ret_chunk, ret_length);
+	if (unlikely(r < 0))
+		return r == -EAGAIN ? receive_slowly(queue, ret_chunk, ret_length, timeout_ns, true, site)
+				    : r;
+	wake(queue, &queue->queue.ring->emptied);
+	return 0;
+}
+
 PUBLIC int mempool_queue_receive(struct mempool_queue *queue, void **ret_chunk,
 				 size_t *ret_length, int64_t timeout_ns)
 {
@@ -747,7 +911,7 @@ PUBLIC int mempool_queue_receive(struct mempool_queue *queue, void **ret_chunk,
 	int r;
 
 	if (unlikely(!ret_chunk || !receives_plainly(queue)))
-		return receive_slowly(queue, ret_chunk, ret_length, timeout_ns, false, CALL_SITE);
+		return receive_by_role(queue, ret_chunk, ret_length, timeout_ns, CALL_SITE);
 	r = queue_pop(&queue->queue, cache->holder, &handle);
 	if (unlikely(r < 0))
 		return r == -EAGAIN ? receive_slowly(queue, ret_chunk, ret_length, timeout_ns, true, CALL_SITE)
