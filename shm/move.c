@@ -11,7 +11,9 @@
 #include "drain.h"
 #include "eventcount.h"
 #include "fence.h"
+#include "holder.h"
 #include "queue.h"
+#include "role.h"
 #include "stamp.h"
 #include "topic.h"
 
@@ -176,10 +178,10 @@ static void give_back(const struct pool *pool, uint32_t index)
 }
 
 /* Who polls needs a word of the daemon's besides, and stays armed for it. */
-static void wake(struct mempool_ring *ring)
+static void wake(struct mempool_eventcount *eventcount)
 {
-	if (eventcount_is_armed(&ring->filled))
-		eventcount_move(&ring->filled);
+	if (eventcount_is_armed(eventcount))
+		eventcount_move(eventcount);
 }
 
 /* ---- one message: the copy ---- */
@@ -280,6 +282,18 @@ static bool seal(const struct pool *pool, uint32_t index, const struct queue *qu
 						       memory_order_relaxed);
 }
 
+static int push(struct queue *queue, uint64_t handle)
+{
+	int r;
+
+	if (!queue->has_one_sender)
+		return queue_push(queue, handle);
+	r = queue_room_alone(queue);
+	if (r == 0)
+		queue_push_alone(queue, handle);
+	return r;
+}
+
 /* Return: 0; as copy(); -ENOSPC the queue is full; -EUCLEAN it is damaged. */
 static int move_one(struct move *move, const struct queue *from, struct queue *to, uint64_t handle)
 {
@@ -303,14 +317,14 @@ static int move_one(struct move *move, const struct queue *from, struct queue *t
 	new = handle_make(word_generation(sent), chunk.pool, chunk.index);
 	atomic_init(&entry.new_handle, new);
 	journal_write(move->journal, &entry);
-	r = queue_push(to, new);
+	r = push(to, new);
 	if (r < 0) {
 		/* First the journal: a chunk that is no longer ours counts as published. */
 		journal_clear(move->journal);
 		queue_drop(to, new);
 		return r == -EAGAIN ? -ENOSPC : -EUCLEAN;
 	}
-	wake(to->ring);
+	wake(&to->ring->filled);
 	queue_drop(from, handle);
 	journal_clear(move->journal);
 	return 0;
@@ -331,6 +345,10 @@ static void say(char *why, int error, const char *kind, const char *name)
 		break;
 	case -ENOSPC:
 		snprintf(why, MOVE_WHY_BYTES, "%s '%s' is full", kind, name);
+		break;
+	case -EBUSY:
+		snprintf(why, MOVE_WHY_BYTES, "%s '%s' has one sender, which is another one", kind,
+			 name);
 		break;
 	case -EUCLEAN:
 		snprintf(why, MOVE_WHY_BYTES, "%s '%s' is damaged", kind, name);
@@ -353,17 +371,56 @@ static bool discard(const struct move *move, const struct queue *queue, uint64_t
 	return true;
 }
 
+static uint64_t my_role(const struct segment *segment)
+{
+	struct holder me;
+
+	holder_read(segment, ME, &me);
+	return role_word(ME, me.incarnation);
+}
+
+/*
+ * A queue of the new segment that has one sender has us as long as we move to it. Its role may be that of a
+ * daemon before us, which was killed over it. Return: 0; -ENOENT there is none; -EBUSY a client has the
+ * role: so there is no place, either.
+ */
+static int begin_sending(const struct move *move, const char *name, struct queue *to)
+{
+	int found = queue_find(move->to, name, MEMPOOL_RING_QUEUE);
+
+	if (found < 0)
+		return found;
+	queue_view(to, move->to, (uint32_t)found);
+	/* We are not registered for membarrier. */
+	to->orders_itself = true;
+	if (!to->has_one_sender)
+		return 0;
+	if (role_take(to->ring, MEMPOOL_END_SENDER, my_role(move->to)) < 0 &&
+	    role_look(to->ring, MEMPOOL_END_SENDER) != my_role(move->to))
+		return -EBUSY;
+	queue_begin_sending(to);
+	return 0;
+}
+
+/* Who was told meanwhile that somebody has the role may look again. */
+static void end_sending(const struct queue *to)
+{
+	if (!to->has_one_sender)
+		return;
+	role_give_back(to->ring, MEMPOOL_END_SENDER, my_role(to->segment));
+	wake(&to->ring->filled);
+	wake(&to->ring->emptied);
+}
+
 /* Return: 0; -ECANCELED. */
 static int move_queue(struct move *move, uint32_t ring, struct move_counts *counts, char *why)
 {
 	const struct config_ring *shape = &move->from->config.rings[ring];
-	int found = queue_find(move->to, shape->name, MEMPOOL_RING_QUEUE), r = 0;
 	struct queue from, to;
+	int begun = begin_sending(move, shape->name, &to), r = 0;
 	uint64_t head;
 
 	queue_view(&from, move->from, ring);
-	if (found >= 0)
-		queue_view(&to, move->to, (uint32_t)found);
 	head = queue_head(&from);
 	for (uint64_t at = head; at - head <= from.mask; at++) {
 		bool is_damaged;
@@ -372,13 +429,15 @@ static int move_queue(struct move *move, uint32_t ring, struct move_counts *coun
 		counts->n_damaged += is_damaged;
 		if (handle == 0)
 			continue;
-		r = found < 0 ? found : move_one(move, &from, &to, handle);
+		r = begun < 0 ? begun : move_one(move, &from, &to, handle);
 		counts->n_moved += r == 0;
 		if (r == 0 || (r != -ECANCELED && discard(move, &from, handle, r, counts)))
 			continue;
 		/* Those behind it wait as well: they are to stay behind it. */
 		break;
 	}
+	if (begun == 0)
+		end_sending(&to);
 	if (r < 0 && r != -ECANCELED && r != -EBADMSG && !move->discards)
 		say(why, r, "queue", shape->name);
 	return r == -ECANCELED ? r : 0;
@@ -503,7 +562,7 @@ static int publish_kept(struct move *move, const struct topic *from, const struc
 		atomic_init(&entry.new_handle, new);
 		journal_write(move->journal, &entry);
 		if (topic_put(to, &slot, kept->manager)) {
-			wake(to->ring);
+			wake(&to->ring->filled);
 			drop_kept(from, position);
 			SET(*n_published, (uint32_t)GET(entry.position) + 1);
 			r = 0;

@@ -380,6 +380,38 @@ START_TEST(test_move_at_the_start_what_the_dead_have_sent)
 }
 END_TEST
 
+/* The daemon is the one sender as long as it moves; a client that is it already is no place for what waits. */
+START_TEST(test_move_to_a_queue_for_one_sender)
+{
+	static const char one[] =
+		"    pools: [ { chunk_size: 256, chunk_count: 50 } ]\n"
+		"    queues: [ { name: work, capacity: 8, senders: one, receivers: one } ]\n";
+	struct mempool_client *old, *new;
+	struct mempool_queue *queue;
+
+	old = open_client(&fixture);
+	send_to(old, "work", 0, 3);
+	reload(one);
+	new = open_client(&fixture);
+	if (_i == 1) {
+		ck_assert_int_eq(mempool_queue_open(new, "work", &queue), 0);
+		ck_assert_int_eq(mempool_queue_send(queue, message(new, 3), 23, 0), 0);
+	}
+	mempool_client_close(old);
+	if (_i == 1) {
+		wait_for_log("queue 'work' has one sender, which is another one");
+		expect_from(new, "work", 3, 1, 0);
+		mempool_queue_close(queue);
+	}
+	wait_until_gone(1);
+	expect_from(new, "work", 0, 3, 0);
+	/* It is nobody's by now. */
+	send_to(new, "work", 4, 1);
+	expect_from(new, "work", 4, 1, 0);
+	mempool_client_close(new);
+}
+END_TEST
+
 START_TEST(test_move_over_two_reloads_keeps_the_order)
 {
 	struct mempool_client *client;
@@ -817,6 +849,7 @@ int main(void)
 	if (!skip_with_thread_sanitizer("no thread can be held"))
 		tcase_add_test(tcase, test_move_nobody_comes_before_it_is_over);
 	tcase_add_test(tcase, test_move_at_the_start_what_the_dead_have_sent);
+	tcase_add_loop_test(tcase, test_move_to_a_queue_for_one_sender, 0, 2);
 	tcase_add_test(tcase, test_move_over_two_reloads_keeps_the_order);
 	tcase_add_test(tcase, test_move_when_the_last_one_leaves);
 	tcase_add_test(tcase, test_move_wakes_who_sleeps_for_a_message);
