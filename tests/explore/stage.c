@@ -269,15 +269,23 @@ static bool is_over(void *argument)
 	return processes[following->dead].is_reaped || schedule_has_ended(following->dead);
 }
 
-bool stage_follow(uint32_t dead)
+bool stage_wait_for_reap(uint32_t dead)
 {
 	struct following following = { dead };
-	uint64_t no_reserves = 0;
 
 	explore_wait(is_over, &following);
 	if (!processes[dead].is_reaped)
 		return false;
 	schedule_hear_of_reap(dead);
+	return true;
+}
+
+bool stage_follow(uint32_t dead)
+{
+	uint64_t no_reserves = 0;
+
+	if (!stage_wait_for_reap(dead))
+		return false;
 	stage_world.holders[self->process] = stage_world.holders[dead];
 	/* The daemon does that. Nobody goes by it, so it is no step of anybody. */
 	exploring = false;

@@ -37,6 +37,9 @@ void stage_open_checked(uint32_t process);
  */
 void stage_connect(uint32_t process);
 
+/* By a thread of another process. Return: false: it was not killed, and has ended. */
+bool stage_wait_for_reap(uint32_t dead);
+
 /*
  * A client under the id of a process that was killed: waits until that is reaped. By a thread of another
  * process. Return: false: it was not killed, and has ended.

@@ -7,7 +7,11 @@
  * beside a message, or a free place. Who only looks is told "empty" only if the queue was, at some
  * moment of the call, and "full" alike. What a sender takes out to make room, it has received; and it
  * is refused only beside another who sends.
+ *
+ * The same of queues for one sender, or one receiver, or both: who finds that another one has the role is
+ * told so, and has it once that one has closed its handle, or is reaped.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "../stage.h"
@@ -28,18 +32,25 @@ static struct {
 	uint32_t n_sending[EXPLORE_THREADS];	/* of those, that are in such a call */
 	uint32_t n_receiving[EXPLORE_THREADS];
 	uint32_t n_evictors[EXPLORE_THREADS];	/* by process: threads that may have taken one out */
+	bool has_closed[EXPLORE_THREADS];	/* by process: its handle */
 } world;
 
-static void make(uint64_t capacity)
+static void make_for(uint64_t capacity, uint32_t flags)
 {
 	struct config config;
 
 	stage_config(&config, CHUNKS + (capacity > 4 ? capacity : 0), 2);
 	explore_check(config_add_ring(&config, "q", MEMPOOL_RING_QUEUE, capacity) == 0);
+	config.rings[0].flags = flags;
 	stage_make(&config);
 	for (uint32_t i = 1; i <= 4; i++)
 		stage_open(i);
 	world.capacity = capacity;
+}
+
+static void make(uint64_t capacity)
+{
+	make_for(capacity, 0);
 }
 
 static void make_1(void)
@@ -60,6 +71,26 @@ static void make_4(void)
 static void make_16(void)
 {
 	make(16);
+}
+
+static void make_from_one(void)
+{
+	make_for(2, MEMPOOL_RING_ONE_SENDER);
+}
+
+static void make_to_one(void)
+{
+	make_for(2, MEMPOOL_RING_ONE_RECEIVER);
+}
+
+static void make_pair_1(void)
+{
+	make_for(1, MEMPOOL_RING_ONE_SENDER | MEMPOOL_RING_ONE_RECEIVER);
+}
+
+static void make_pair_2(void)
+{
+	make_for(2, MEMPOOL_RING_ONE_SENDER | MEMPOOL_RING_ONE_RECEIVER);
 }
 
 static uint32_t me(void)
@@ -177,6 +208,21 @@ static void receive_b(void)
 	receive_two(4);
 }
 
+static void send_once_a(void)
+{
+	explore_check(send_one(1, LONG_NS) || explore_n_killed() > 0);
+}
+
+static void send_once_b(void)
+{
+	explore_check(send_one(2, LONG_NS) || explore_n_killed() > 0);
+}
+
+static void receive_one_of_two(void)
+{
+	explore_check(receive_one(me(), LONG_NS) || explore_n_killed() > 0);
+}
+
 /* ---- who only looks ---- */
 
 /* All that is sent to it is sent by one thread; and one receives. */
@@ -292,6 +338,91 @@ static void receive_until_sent(void)
 	receive_all_there_is();
 }
 
+/* ---- who has a role, and gives it back ---- */
+
+static void close_it(void)
+{
+	mempool_queue_close(queue());
+	world.queues[me()] = NULL;
+	world.has_closed[me()] = true;
+}
+
+static bool is_over(void *process)
+{
+	uint32_t i = *(uint32_t *)process;
+
+	return world.has_closed[i] || explore_is_dead(i);
+}
+
+/* That one has no role any more. */
+static void wait_for_end_of(uint32_t process)
+{
+	explore_wait(is_over, &process);
+	if (explore_is_dead(process))
+		stage_wait_for_reap(process);
+}
+
+/* At any time; and, if another one has the role, again when that has closed its handle or is reaped. */
+static void send_in_turn(uint32_t sender, uint32_t other)
+{
+	void *chunk = mempool_alloc(stage_client(), STAGE_CHUNK_BYTES);
+	int r;
+
+	explore_check(chunk);
+	post_write(&world.post, sender, chunk);
+	r = mempool_queue_send(queue(), chunk, 8, LONG_NS);
+	if (r == -EBUSY) {
+		wait_for_end_of(other);
+		r = mempool_queue_send(queue(), chunk, 8, LONG_NS);
+	}
+	explore_check(r == 0 || (r == -EAGAIN && explore_n_killed() > 0));
+	if (r == 0)
+		world.post.n_sent[sender]++;
+	else
+		explore_check(mempool_free(stage_client(), chunk) == 0);
+	close_it();
+}
+
+static void send_a_in_turn(void)
+{
+	send_in_turn(1, 2);
+}
+
+static void send_b_in_turn(void)
+{
+	send_in_turn(2, 1);
+}
+
+static void receive_in_turn(uint32_t receiver, uint32_t other)
+{
+	size_t length;
+	void *chunk;
+	int r;
+
+	r = mempool_queue_receive(queue(), &chunk, &length, LONG_NS);
+	if (r == -EBUSY) {
+		wait_for_end_of(other);
+		r = mempool_queue_receive(queue(), &chunk, &length, LONG_NS);
+	}
+	if (r == 0) {
+		post_read(&world.post, receiver, chunk);
+		explore_check(length == 8 && mempool_free(stage_client(), chunk) == 0);
+	} else {
+		explore_check(r == -EAGAIN && explore_n_killed() > 0);
+	}
+	close_it();
+}
+
+static void receive_a_in_turn(void)
+{
+	receive_in_turn(3, 4);
+}
+
+static void receive_b_in_turn(void)
+{
+	receive_in_turn(4, 3);
+}
+
 /* ---- the end ---- */
 
 static struct queue view(void)
@@ -302,6 +433,13 @@ static struct queue view(void)
 	return queue;
 }
 
+static int pop(struct queue *queue, uint64_t *ret_handle)
+{
+	return queue->has_one_receiver ? queue_pop_alone(queue, MEMPOOL_HOLDER_DAEMON_ID, NULL, NULL,
+							 ret_handle)
+				       : queue_pop(queue, MEMPOOL_HOLDER_DAEMON_ID, ret_handle);
+}
+
 static void judge(void)
 {
 	struct queue queue = view();
@@ -309,7 +447,8 @@ static void judge(void)
 	uint64_t handle;
 
 	stage_audit();
-	while (queue_pop(&queue, MEMPOOL_HOLDER_DAEMON_ID, &handle) == 0) {
+	queue_begin_receiving(&queue);
+	while (pop(&queue, &handle) == 0) {
 		const struct pool *pool = &stage_segment()->pools[0];
 		uint32_t index = handle_index(handle);
 
@@ -500,4 +639,91 @@ const struct scenario scenario_queue_evict_sleeper = {
 	.set_up = make_1,
 	QUEUE_SCENARIO,
 	.bounds = { 2, 1 },
+};
+
+/* ---- roles ---- */
+
+static const struct scenario_thread one_and_two[] = {
+	{ .name = "sender", .process = 1, .prepare = open_queue, .run = send_a },
+	{ .name = "receiver", .process = 3, .prepare = open_queue, .run = receive_one_of_two },
+	{ .name = "receiver 2", .process = 4, .prepare = open_queue, .run = receive_one_of_two },
+};
+
+static const struct scenario_thread two_and_one[] = {
+	{ .name = "sender", .process = 1, .prepare = open_queue, .run = send_once_a },
+	{ .name = "sender 2", .process = 2, .prepare = open_queue, .run = send_once_b },
+	{ .name = "receiver", .process = 3, .prepare = open_queue, .run = receive_a },
+};
+
+static const struct scenario_thread senders_in_turn[] = {
+	{ .name = "sender", .process = 1, .prepare = open_queue, .run = send_a_in_turn },
+	{ .name = "sender 2", .process = 2, .prepare = open_queue, .run = send_b_in_turn },
+	{ .name = "receiver", .process = 3, .prepare = open_queue, .run = receive_a },
+};
+
+static const struct scenario_thread receivers_in_turn[] = {
+	{ .name = "sender", .process = 1, .prepare = open_queue, .run = send_a },
+	{ .name = "receiver", .process = 3, .prepare = open_queue, .run = receive_a_in_turn },
+	{ .name = "receiver 2", .process = 4, .prepare = open_queue, .run = receive_b_in_turn },
+};
+
+const struct scenario scenario_role_pair = {
+	.name = "role-pair",
+	.about = "a queue of 1 for one sender and one receiver: two messages, both sleep",
+	.threads = one_and_one,
+	.n_threads = 2,
+	.set_up = make_pair_1,
+	QUEUE_SCENARIO,
+	.bounds = { 1, 1 },
+};
+
+const struct scenario scenario_role_deaf = {
+	.name = "role-deaf",
+	.about = "the same where the kernel has no membarrier",
+	.threads = one_and_one,
+	.n_threads = 2,
+	.set_up = make_pair_1,
+	.no_membarrier = true,
+	QUEUE_SCENARIO,
+	.bounds = { 1, 1 },
+};
+
+const struct scenario scenario_role_send = {
+	.name = "role-send",
+	.about = "a queue of 2 for one sender: two receive, one is killed",
+	.threads = one_and_two,
+	.n_threads = 3,
+	.set_up = make_from_one,
+	QUEUE_SCENARIO,
+	.bounds = { 1, 1 },
+};
+
+const struct scenario scenario_role_receive = {
+	.name = "role-receive",
+	.about = "a queue of 2 for one receiver: two send, one is killed",
+	.threads = two_and_one,
+	.n_threads = 3,
+	.set_up = make_to_one,
+	QUEUE_SCENARIO,
+	.bounds = { 1, 1 },
+};
+
+const struct scenario scenario_role_senders = {
+	.name = "role-senders",
+	.about = "a queue of 2 for one sender and one receiver: two senders, one after the other",
+	.threads = senders_in_turn,
+	.n_threads = 3,
+	.set_up = make_pair_2,
+	QUEUE_SCENARIO,
+	.bounds = { 1, 1 },
+};
+
+const struct scenario scenario_role_receivers = {
+	.name = "role-receivers",
+	.about = "the same: two receivers, one after the other",
+	.threads = receivers_in_turn,
+	.n_threads = 3,
+	.set_up = make_pair_2,
+	QUEUE_SCENARIO,
+	.bounds = { 1, 1 },
 };
