@@ -37,7 +37,7 @@ static void add_holder(struct segment *segment, uint32_t id)
 	holder_set_live(segment, &holder);
 }
 
-static void set_config(struct config *config, bool has_stamps)
+static void set_config(struct config *config, bool has_stamps, uint32_t roles)
 {
 	config_init(config, "crash");
 	config->max_clients = 16;
@@ -49,6 +49,7 @@ static void set_config(struct config *config, bool has_stamps)
 	config_add_ring(config, "topic", MEMPOOL_RING_TOPIC, TOPIC_CAPACITY);
 	/* But for a victim that is to take a message: what is free is all that the others can have. */
 	config->rings[TOPIC_RING].flags = MEMPOOL_RING_HOLDS;
+	config->rings[QUEUE_RING].flags = roles;
 	if (has_stamps)
 		for (size_t i = 0; i < config->n_rings; i++)
 			config->rings[i].flags |= MEMPOOL_RING_STAMPS;
@@ -78,7 +79,7 @@ struct segment *harness_segment(const struct operation *operation)
 	struct config config;
 	int r;
 
-	set_config(&config, operation->has_stamps);
+	set_config(&config, operation->has_stamps, operation->roles);
 	memory = blank_memory(&config);
 	r = segment_layout(memory.base, memory.size, &config, NULL);
 	if (r == 0)
@@ -414,7 +415,7 @@ static bool judge_state(struct judge *judge, const struct segment *segment)
 	judge_ring(judge, segment);
 	judge_new_hints(judge, segment);
 	take_all(judge, segment, "while it stands still");
-	n_messages = use_queue(judge, segment, false);
+	n_messages = judge->operation->roles ? 0 : use_queue(judge, segment, false);
 	use_topic(judge, segment, "while it stands still");
 	judge_ends(judge, segment, "while it stands still");
 
@@ -430,7 +431,7 @@ static bool judge_state(struct judge *judge, const struct segment *segment)
 	take_all(judge, copy, "after the reap");
 	n_left = use_queue(judge, copy, true);
 	/* A message that could be received outlives its sender. */
-	if (n_left != n_messages)
+	if (!judge->operation->roles && n_left != n_messages)
 		fault(judge, "the reap left %u of %u messages", n_left, n_messages);
 	use_topic(judge, copy, "after the reap");
 	segment_free(copy);
@@ -439,7 +440,7 @@ static bool judge_state(struct judge *judge, const struct segment *segment)
 
 /* ---- the victim ---- */
 
-static void give_away(struct scene *scene)
+static void give_away(const struct operation *operation, struct scene *scene)
 {
 	struct mempool_client *bystander;
 	struct mempool_queue *queue;
@@ -465,6 +466,9 @@ static void give_away(struct scene *scene)
 		r = mempool_queue_open(bystander, "queue", &queue);
 	for (int i = 0; i < QUEUED && r == 0; i++)
 		r = mempool_queue_send(queue, mempool_alloc(bystander, 64), 35, 0);
+	/* The victim is to have the roles, unless the bystander is the one that is reaped. */
+	if (r == 0 && operation->roles && !operation->is_reaper)
+		mempool_queue_close(queue);
 	if (r == 0)
 		r = mempool_topic_open(bystander, "topic", &topic);
 	for (int i = 0; i < PUBLISHED && r == 0; i++)
@@ -501,7 +505,7 @@ static pid_t start_victim(const struct operation *operation, struct scene *scene
 	struct role role = { operation, scene };
 
 	scene->segment = harness_segment(operation);
-	give_away(scene);
+	give_away(operation, scene);
 	return tracee_start(be_the_victim, &role);
 }
 
@@ -589,7 +593,7 @@ static void be_the_builder(void *userdata)
 	struct config config;
 	int r;
 
-	set_config(&config, false);
+	set_config(&config, false, 0);
 	raise(SIGSTOP);
 	r = segment_layout(memory->base, memory->size, &config, NULL);
 	if (r < 0)
@@ -629,7 +633,7 @@ int harness_run_layout(struct outcome *ret_outcome)
 	pid_t pid;
 
 	*ret_outcome = (struct outcome){ .n_steps = 0 };
-	set_config(&config, false);
+	set_config(&config, false, 0);
 	memory = blank_memory(&config);
 	last = copy_of_memory(&memory);
 	tracee_watch(layout_operation.name);

@@ -11,7 +11,8 @@
  *	what the bystander holds is as it was; all else is free
  *	who waits for the other side of the queue to leave is told if, and only if, it has
  *	somebody else takes and frees all: nothing is lost; empties and fills the queue,
- *	and reads and publishes to the topic
+ *	and reads and publishes to the topic. From a queue of which the victim has a role nobody
+ *	receives before the reap
  *
  * A step that changed nothing leaves what the last one left: it counts as a kill point, too.
  * One stepped run is linear in the length of the operation. For the short ones the victim is
@@ -66,6 +67,7 @@ struct operation {
 	bool has_stamps;			/* queue and topic keep them */
 	bool is_checked;			/* the victim's client finds writes beyond a chunk */
 	bool has_claims;			/* by stores, for all; and the bystander has freed one */
+	uint32_t roles;				/* flags of the queue: ends that have one thread each */
 };
 
 struct outcome {
