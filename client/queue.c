@@ -126,7 +126,7 @@ seal(struct mempool_queue *queue, struct cache *cache, void *chunk, size_t lengt
 	/* Relaxed: G1 below publishes it with the content. */
 	atomic_store_explicit(&entry->length, (uint32_t)length, memory_order_relaxed);
 	/*
-	 * T1 (relaxed): the slot publishes it. A store: two threads that send one chunk at once are not told
+	 * Relaxed: T2 publishes it (shm/queue.c). A store: two threads that send one chunk at once are not told
 	 * apart, as those that free one; but where chunks are checked.
 	 */
 	if (is_alone && likely(!cache->checked)) {

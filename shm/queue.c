@@ -23,11 +23,9 @@
  * By one that is alone at its end of the queue. All its accesses are its own, but those that the other side
  * reads:
  *
- *	T1	word := SENT		relaxed, published by T2
- *	T2	slot := handle		release
+ *	T2	slot := handle		release: with the word, which says SENT by then
  *	T3	the slot is read	acquire: what came before T2; of many senders, before their swap
- *	T4	word := OWNED		relaxed, published by T5 to the reaper's walk
- *	T5	slot := EMPTY		release
+ *	T5	slot := EMPTY		release: with the word, which says OWNED by then, to the reaper's walk
  *	T6	head := next		release: a sender that has seen it (T7) may fill the slot
  *	T7	the head is read	acquire
  *
@@ -35,11 +33,11 @@
  * that does not reach us, they are seq_cst, and so are the loads of who looks behind the arming: these
  * cost what an acquire costs.
  */
-#define STORE_RELAXED memory_order_relaxed	/* T4 */
-#define STORE_SLOT memory_order_release		/* T2, T5 */
-#define STORE_HEAD memory_order_release		/* T6 */
-#define LOAD_SLOT memory_order_seq_cst		/* T3 */
-#define LOAD_HEAD memory_order_seq_cst		/* T7 */
+#define SENT_STORE memory_order_release		/* T2 */
+#define SENT_LOAD memory_order_seq_cst		/* T3 */
+#define EMPTY_STORE memory_order_release	/* T5 */
+#define HEAD_STORE memory_order_release		/* T6 */
+#define HEAD_LOAD memory_order_seq_cst		/* T7 */
 
 /* EMPTY(round): pool 63, which is no pool; the round fills the 58 other bits. */
 static uint64_t slot_empty(uint64_t round)
@@ -320,7 +318,7 @@ void queue_begin_receiving(struct queue *queue)
 static __attribute__((noinline)) int look_for_room(struct queue *queue)
 {
 	for (;;) {
-		uint64_t head = atomic_load_explicit(&queue->ring->head, LOAD_HEAD);
+		uint64_t head = atomic_load_explicit(&queue->ring->head, HEAD_LOAD);
 		uint64_t at = atomic_load_explicit(&queue->sent_to, memory_order_relaxed);
 		int r;
 
@@ -349,7 +347,7 @@ void queue_push_alone(struct queue *queue, uint64_t handle)
 {
 	uint64_t at = atomic_load_explicit(&queue->sent_to, memory_order_relaxed);
 
-	publish(queue, slot_at(queue, at), handle, STORE_SLOT);
+	publish(queue, slot_at(queue, at), handle, SENT_STORE);
 	at++;
 	atomic_store_explicit(&queue->sent_to, at, memory_order_relaxed);
 	/* T9 (release): behind the slot. Who sends next begins there; see queue_begin_sending(). */
@@ -449,8 +447,8 @@ pop(struct queue *queue, uint32_t holder, queue_may_fn may, void *userdata, uint
 /* A slot whose message is taken, or that no queue leaves like that. */
 static inline void pass(struct queue *queue, uint64_t at)
 {
-	atomic_store_explicit(slot_at(queue, at), empty_after(queue, at), STORE_SLOT);
-	publish(queue, &queue->ring->head, at + 1, STORE_HEAD);
+	atomic_store_explicit(slot_at(queue, at), empty_after(queue, at), EMPTY_STORE);
+	publish(queue, &queue->ring->head, at + 1, HEAD_STORE);
 	atomic_store_explicit(&queue->received_to, at + 1, memory_order_relaxed);
 	/* E5 */
 	atomic_signal_fence(memory_order_seq_cst);
@@ -463,7 +461,7 @@ int queue_pop_alone(struct queue *queue, uint32_t holder, queue_may_fn may, void
 
 	/* No more than a round in one call, whoever writes there meanwhile. */
 	for (uint64_t n = 0; n <= queue->mask; n++, at++) {
-		uint64_t slot = atomic_load_explicit(slot_at(queue, at), LOAD_SLOT);
+		uint64_t slot = atomic_load_explicit(slot_at(queue, at), SENT_LOAD);
 		_Atomic uint64_t *word;
 		uint64_t seen, taken;
 		int r;
@@ -482,7 +480,8 @@ int queue_pop_alone(struct queue *queue, uint32_t holder, queue_may_fn may, void
 		prefetch(queue, atomic_load_explicit(slot_at(queue, at + QUEUE_AHEAD),
 						     memory_order_relaxed));
 		taken = word_taken(seen, holder);
-		atomic_store_explicit(word, taken, STORE_RELAXED);
+		/* Relaxed: T5 publishes it to the reaper's walk. */
+		atomic_store_explicit(word, taken, memory_order_relaxed);
 		*ret_handle = handle_make(word_generation(taken), handle_pool(slot),
 					  handle_index(slot));
 		pass(queue, at);
