@@ -26,7 +26,7 @@ static const struct {
 	{ EACCES, "the daemon does not let this process in, or its role does not allow the call" },
 	{ EAGAIN, "nothing there, no room, or no chunk free; or the daemon cannot serve the segment now" },
 	{ EBADMSG, "the segment is damaged" },
-	{ EBUSY, "the chunk is shared, where it must be held alone" },
+	{ EBUSY, "the chunk is shared, where it must be held alone; or another thread is the queue's one sender or receiver" },
 	{ ECANCELED, "another thread has ended the wait" },
 	{ ECHILD, "the client was opened before a fork" },
 	{ EDQUOT, "the client holds as much as it may, or its user has as many clients as one may have" },

@@ -633,6 +633,12 @@ struct mempool_queue;
  * @ret_queue: closed with mempool_queue_close(); outlives the client, but then only to be
  *	       closed: every other call says -ENOTCONN
  *
+ * The config may say of a queue that it has one sender, or one receiver, or both. Then the first thread that
+ * sends is the sender, by this handle, until it closes that, ends, or is killed and the daemon was
+ * there; and all others, and other handles, are told -EBUSY at once, however long they may wait. They may
+ * wait by mempool_client_fd() for their next try. The same of a receiver. What such a thread does takes fewer
+ * locked instructions.
+ *
  * Threads: any; and any thread may use the queue.
  * Return:  0; -ENOENT no queue of that name; -EINVAL, -ECHILD, -ENOMEM; -EACCES a spectator.
  */
@@ -641,7 +647,8 @@ int mempool_queue_open(struct mempool_client *client, const char *name,
 
 /* Flags of mempool_queue_open_with(). */
 
-/* It is a sender, or a receiver, from the open on, and not from its first send or receive on. */
+/* It is a sender, or a receiver, from the open on, and not from its first send or receive on. Of a queue for
+ * one the calling thread is that one. */
 #define MEMPOOL_QUEUE_SENDER 1
 #define MEMPOOL_QUEUE_RECEIVER 2
 
@@ -675,7 +682,7 @@ struct mempool_queue_options {
  * Threads: as mempool_queue_open().
  * Crash:   a handle counts until the daemon has freed what the process held.
  * Return:  as mempool_queue_open(); -EINVAL also of options that are none; -EACCES also of a reader that
- *	    wants to be a sender.
+ *	    wants to be a sender; -EBUSY of a queue for one sender or receiver: there is one.
  */
 int mempool_queue_open_with(struct mempool_client *client, const char *name,
 			    const struct mempool_queue_options *options,
@@ -705,7 +712,9 @@ int mempool_queue_info(struct mempool_queue *queue, struct mempool_queue_counts 
  * @length:     bytes of the message
  * @timeout_ns: for room in a full queue: 0 tries once, negative waits for ever
  *
- * The tag goes with it. What one thread sends is received in that order.
+ * The tag goes with it. What one thread sends is received in that order. Of two threads that send one chunk at
+ * once, one is told -EPERM; but by the one sender of a queue for one, without MEMPOOL_CLIENT_DEBUG, that is not
+ * found out, as with mempool_free(): it is a mistake that may give the chunk two holders.
  *
  * Threads: any. Lock-free while there is room; no system call while no receiver sleeps.
  * Crash:   killed inside, the message was sent, and is received whatever becomes of its
@@ -713,7 +722,7 @@ int mempool_queue_info(struct mempool_queue *queue, struct mempool_queue_counts 
  * Return:  0;
  *	-EAGAIN		the queue was full all the time; the chunk is still yours
  *	-EPERM, -EINVAL, -ECHILD as mempool_free()
- *	-EBUSY		the chunk is shared
+ *	-EBUSY		the chunk is shared; or another thread or handle is the queue's one sender
  *	-EMSGSIZE	length too large
  *	-EINTR		a signal handler ran while waiting
  *	-ECANCELED	mempool_client_wake()
@@ -740,6 +749,7 @@ int mempool_queue_send(struct mempool_queue *queue, void *chunk, size_t length,
  * Threads: any. Lock-free; no system call while no receiver sleeps.
  * Crash:   as mempool_queue_send(); what was taken out is freed.
  * Return:  0;
+ *	-EINVAL		also of a queue for one receiver
  *	-EAGAIN		others took each room that there was; the chunk is still yours
  *	-EDQUOT		the queue is full, and the client may not hold one message more, not even
  *			until it has sent; nothing was taken out
@@ -759,7 +769,7 @@ int mempool_queue_send_evict(struct mempool_queue *queue, void *chunk, size_t le
  * Crash:   killed inside, the message is still there, or was received and is freed.
  * Return:  0; -EAGAIN nothing there all the time; -EINTR; -ECANCELED; -ETIMEDOUT; -EINVAL, -ECHILD, -ENOTCONN;
  *	    -EDQUOT the client holds as much as it may: the message is still the first one;
- *	    -EBADMSG somebody has damaged the queue; -EPIPE the last sender has left, and all that was sent
+ *	    -EBUSY another thread or handle is the queue's one receiver; -EBADMSG somebody has damaged the queue; -EPIPE the last sender has left, and all that was sent
  *	    is received, with MEMPOOL_QUEUE_PIPE.
  */
 int mempool_queue_receive(struct mempool_queue *queue, void **ret_chunk, size_t *ret_length,

@@ -12,7 +12,9 @@ start_daemon <<CONFIG
       - { chunk_size: 128, chunk_count: 10000 }
       - { chunk_size: 1024, chunk_count: 5000 }
       - { chunk_size: 4096, chunk_count: 1000 }
-    queues: [ { name: frames, capacity: 1024, stamps: true } ]
+    queues:
+      - { name: frames, capacity: 1024, stamps: true }
+      - { name: samples, capacity: 64, senders: one, receivers: one }
     topics: [ { name: camera, capacity: 64 } ]
 CONFIG
 
