@@ -41,6 +41,7 @@ static const struct shape {
 	uint32_t exclusive;				/* a bit for each pool that does not share */
 	uint32_t max_clients;				/* 0: few */
 	bool traces;					/* of all allocations */
+	uint32_t roles;					/* of the queue: flags */
 } shapes[ARENA_N_SHAPES] = {
 	/* A leaf that is not full: the bits past the end are nobody's. */
 	{ .pools = { { 64, 10, 64, 64 } } },
@@ -68,6 +69,9 @@ static const struct shape {
 	{ .pools = { { 16, 66, 8, 4 } }, .queue_capacity = 4, .exclusive = 1 },
 	/* Who allocated is told. */
 	{ .pools = { { 40, 20, 8, 4 } }, .topic_capacity = 2, .traces = true },
+	/* A queue for one sender and one receiver. */
+	{ .pools = { { 40, 20, 8, 4 } }, .queue_capacity = 4,
+	  .roles = MEMPOOL_RING_ONE_SENDER | MEMPOOL_RING_ONE_RECEIVER },
 };
 
 static struct arena arena;
@@ -94,9 +98,11 @@ static void make_image(struct image *image, const struct shape *shape)
 		config.pools[i].cache = shape->pools[i].cache;
 		config.pools[i].is_exclusive = shape->exclusive >> i & 1;
 	}
-	if (shape->queue_capacity > 0)
+	if (shape->queue_capacity > 0) {
 		FUZZ_CHECK(config_add_ring(&config, "queue", MEMPOOL_RING_QUEUE,
 					   shape->queue_capacity) == 0);
+		config.rings[0].flags = shape->roles;
+	}
 	if (shape->topic_capacity > 0)
 		FUZZ_CHECK(config_add_ring(&config, "topic", MEMPOOL_RING_TOPIC,
 					   shape->topic_capacity) == 0);

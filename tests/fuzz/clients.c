@@ -279,7 +279,7 @@ static void do_receive(struct clients *all, size_t who, struct fuzz_input *input
 	ssize_t r;
 
 	r = mempool_queue_receive_many(all->queues[who], chunks, lengths, max, timeout_ns);
-	FUZZ_CHECK(r == -EAGAIN || r == -EBADMSG || (r >= 0 && (size_t)r <= max));
+	FUZZ_CHECK(r == -EAGAIN || r == -EBADMSG || r == -EBUSY || (r >= 0 && (size_t)r <= max));
 	for (ssize_t i = 0; i < r; i++) {
 		check_own_chunk(all, all->clients[who], chunks[i], lengths[i]);
 		all->chunks[(slot + (size_t)i) % N_SLOTS] = chunks[i];

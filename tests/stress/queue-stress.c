@@ -5,6 +5,7 @@
  *
  *	queue-stress [--messages N] [--producers N] [--consumers N] [--capacity N]
  *		     [--kill-every STEPS] [--mortal all|producers|consumers] [--seed N]
+ *		     [--one-sender] [--one-receiver]
  *
  * A message says whose it is and which; the ledger, which no kill takes away, has a bit for
  * each message that came, and for each producer how far it was surely sent and how far it
@@ -13,6 +14,9 @@
  *	in doubt	a producer was killed in the call that sent it: it came, or was not sent
  *	taken along	a consumer was killed between its receipt and the ledger: not more of
  *			them than it had asked for; if only producers are killed, none
+ *
+ * Of a queue for one sender, or one receiver, whoever is told that another one has the role tries again in
+ * a millisecond: after a kill that is until the reaper was there.
  *
  * A step is a message sent, or received. All waits are for ever: one that is left asleep shows as a standstill. In the end the
  * queue must still have its exact capacity.
@@ -24,6 +28,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "crew.h"
 
@@ -63,6 +68,7 @@ static struct ledger *ledger;
 static uint64_t n_messages = 1000000, n_each;
 static unsigned int n_producers = 4, n_consumers = 4;
 static unsigned int capacity = 256;
+static bool has_one_sender, has_one_receiver;
 
 static uint64_t checksum(const struct message *message)
 {
@@ -93,6 +99,16 @@ static struct mempool_queue *open_queue(struct mempool_client *client)
 	if (r < 0)
 		crew_fault("queue_open: %s", strerror(-r));
 	return queue;
+}
+
+/* Whether another one has the role still; and a while is over. */
+static bool is_busy(ssize_t r)
+{
+	const struct timespec a_while = { .tv_nsec = 1000000 };
+
+	if (r == -EBUSY)
+		nanosleep(&a_while, NULL);
+	return r == -EBUSY;
 }
 
 /* ---- producers ---- */
@@ -136,8 +152,10 @@ static void produce(unsigned int number, struct mempool_client *client)
 			lengths[i] = sizeof(struct message);
 		}
 		atomic_store(&me->n_tried, next + n);
-		r = n == 1 ? mempool_queue_send(queue, chunks[0], lengths[0], -1)
-			   : mempool_queue_send_many(queue, chunks, lengths, n, -1);
+		do
+			r = n == 1 ? mempool_queue_send(queue, chunks[0], lengths[0], -1)
+				   : mempool_queue_send_many(queue, chunks, lengths, n, -1);
+		while (is_busy(r));
 		if (r != (n == 1 ? 0 : (ssize_t)n))
 			crew_fault("send: %zd", r);
 		next += n;
@@ -193,7 +211,9 @@ static void consume(unsigned int number, struct mempool_client *client)
 		ssize_t n;
 
 		atomic_store(&me->n_wanted, wanted);
-		n = mempool_queue_receive_many(queue, chunks, lengths, wanted, -1);
+		do
+			n = mempool_queue_receive_many(queue, chunks, lengths, wanted, -1);
+		while (is_busy(n));
 		if (n < 1)
 			crew_fault("receive: %zd", n);
 		for (ssize_t i = 0; i < n; i++) {
@@ -331,6 +351,8 @@ static void parse(int argc, char *argv[], uint64_t *ret_steps_a_kill, const char
 		{ "kill-every", required_argument, NULL, 'k' },
 		{ "mortal", required_argument, NULL, 'o' },
 		{ "seed", required_argument, NULL, 's' },
+		{ "one-sender", no_argument, NULL, '1' },
+		{ "one-receiver", no_argument, NULL, '2' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int c;
@@ -357,6 +379,12 @@ static void parse(int argc, char *argv[], uint64_t *ret_steps_a_kill, const char
 			break;
 		case 's':
 			*ret_seed = strtoull(optarg, NULL, 0);
+			break;
+		case '1':
+			has_one_sender = true;
+			break;
+		case '2':
+			has_one_receiver = true;
 			break;
 		default:
 			exit(64);
@@ -388,8 +416,9 @@ int main(int argc, char *argv[])
 		 "    pools:\n"
 		 "      - { chunk_size: 64, chunk_count: %u, cache: 16 }\n"
 		 "    queues:\n"
-		 "      - { name: work, capacity: %u }\n",
-		 capacity + 2 * MANY * crew.n, capacity);
+		 "      - { name: work, capacity: %u, senders: %s, receivers: %s }\n",
+		 capacity + 2 * MANY * crew.n, capacity, has_one_sender ? "one" : "many",
+		 has_one_receiver ? "one" : "many");
 
 	begin = seconds_now();
 	crew_start(&crew, keys, seed);
