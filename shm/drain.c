@@ -4,6 +4,7 @@
 #include "chunk_manager.h"
 #include "eventcount.h"
 #include "queue.h"
+#include "role.h"
 
 /* What takes as long as so many empty slots: to collect a message, and so many words of sharers. */
 #define MESSAGE_SLOTS 16
@@ -36,14 +37,43 @@ static void step_topic(struct drain *drain, uint64_t max_slots)
 	}
 }
 
-/* There is room now, and whoever sends passes the slots: who waits for it looks again. Who polls needs a word of the daemon's besides,
- * and stays armed for it. */
-static void tell_senders(const struct drain *drain)
+/* There is something for them. Who polls needs a word of the daemon's besides, and stays armed for it. */
+static void tell(struct mempool_eventcount *sleepers)
 {
-	struct mempool_eventcount *emptied = &drain->segment->rings[drain->ring].emptied;
+	if (eventcount_is_armed(sleepers))
+		eventcount_move(sleepers);
+}
 
-	if (eventcount_is_armed(emptied))
-		eventcount_move(emptied);
+/* Receive as its one receiver does, for as long as this step takes. */
+static void step_queue_alone(struct drain *drain, struct queue *queue, uint64_t max_slots)
+{
+	uint64_t role = role_word_of(drain->segment, drain->as), handle;
+
+	if (role_take(queue->ring, MEMPOOL_END_RECEIVER, role) < 0) {
+		drain->place = drain->capacity;
+		return;
+	}
+	/* We are not registered for membarrier. */
+	queue->orders_itself = true;
+	queue_begin_receiving(queue);
+	for (uint64_t n = 0; n < max_slots && drain->place < drain->capacity; n += MESSAGE_SLOTS) {
+		const struct pool *pool;
+
+		if (queue_pop_alone(queue, drain->as, NULL, NULL, &handle) < 0) {
+			drain->place = drain->capacity;
+			break;
+		}
+		pool = &drain->segment->pools[handle_pool(handle)];
+		drain->place++;
+		drain->n_messages++;
+		if (pool_release_checked(pool, handle_index(handle), drain->as) < 0)
+			continue;
+		pool_hint(pool, handle_index(handle));
+		drain->n_freed++;
+	}
+	role_give_back(queue->ring, MEMPOOL_END_RECEIVER, role);
+	tell(&queue->ring->filled);
+	tell(&queue->ring->emptied);
 }
 
 static void step_queue(struct drain *drain, uint64_t max_slots)
@@ -51,6 +81,10 @@ static void step_queue(struct drain *drain, uint64_t max_slots)
 	struct queue queue;
 
 	queue_view(&queue, drain->segment, drain->ring);
+	if (queue.has_one_receiver) {
+		step_queue_alone(drain, &queue, max_slots);
+		return;
+	}
 	for (uint64_t n = 0; n < max_slots && drain->place < drain->capacity; n++) {
 		bool is_damaged;
 		uint64_t handle = queue_peek(&queue, drain->place++, &is_damaged);
@@ -61,8 +95,9 @@ static void step_queue(struct drain *drain, uint64_t max_slots)
 		drain->n_freed++;
 		n += MESSAGE_SLOTS;
 	}
+	/* There is room now, and whoever sends passes the slots. */
 	if (drain->place == drain->capacity)
-		tell_senders(drain);
+		tell(&queue.ring->emptied);
 }
 
 bool drain_step(struct drain *drain, uint64_t max_slots)

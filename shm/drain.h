@@ -7,6 +7,9 @@
  * so it is dropped or received, never both, and what is left in its slot is as if it had been
  * received. Bounded by the capacity, whatever publishers and senders do meanwhile.
  *
+ * Of a queue for one receiver we are that in each step; where a client is, there is nothing to drain: a
+ * swap of ours could come between its look at a word and its store.
+ *
  * Crash: killed between a topic's slot and its collecting, the manager is left with the topic's bit
  * alone, for the next sweep. A message of a queue waits, or is free.
  */

@@ -11,7 +11,6 @@
 #include "drain.h"
 #include "eventcount.h"
 #include "fence.h"
-#include "holder.h"
 #include "queue.h"
 #include "role.h"
 #include "stamp.h"
@@ -371,14 +370,6 @@ static bool discard(const struct move *move, const struct queue *queue, uint64_t
 	return true;
 }
 
-static uint64_t my_role(const struct segment *segment)
-{
-	struct holder me;
-
-	holder_read(segment, ME, &me);
-	return role_word(ME, me.incarnation);
-}
-
 /*
  * A queue of the new segment that has one sender has us as long as we move to it. Its role may be that of a
  * daemon before us, which was killed over it. Return: 0; -ENOENT there is none; -EBUSY a client has the
@@ -395,8 +386,8 @@ static int begin_sending(const struct move *move, const char *name, struct queue
 	to->orders_itself = true;
 	if (!to->has_one_sender)
 		return 0;
-	if (role_take(to->ring, MEMPOOL_END_SENDER, my_role(move->to)) < 0 &&
-	    role_look(to->ring, MEMPOOL_END_SENDER) != my_role(move->to))
+	if (role_take(to->ring, MEMPOOL_END_SENDER, role_word_of(move->to, ME)) < 0 &&
+	    role_look(to->ring, MEMPOOL_END_SENDER) != role_word_of(move->to, ME))
 		return -EBUSY;
 	queue_begin_sending(to);
 	return 0;
@@ -407,7 +398,7 @@ static void end_sending(const struct queue *to)
 {
 	if (!to->has_one_sender)
 		return;
-	role_give_back(to->ring, MEMPOOL_END_SENDER, my_role(to->segment));
+	role_give_back(to->ring, MEMPOOL_END_SENDER, role_word_of(to->segment, ME));
 	wake(&to->ring->filled);
 	wake(&to->ring->emptied);
 }

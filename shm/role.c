@@ -5,6 +5,13 @@
 
 #include "holder.h"
 
+uint64_t role_word_of(const struct segment *segment, uint32_t id)
+{
+	struct holder holder;
+
+	return holder_read(segment, id, &holder) < 0 ? 0 : role_word(id, holder.incarnation);
+}
+
 int role_take(struct mempool_ring *ring, enum mempool_end_kind kind, uint64_t word)
 {
 	uint64_t nobody = 0;

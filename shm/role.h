@@ -41,6 +41,9 @@ static inline uint32_t role_holder(uint64_t word)
 	return (uint32_t)word >> 5 & (MEMPOOL_MAX_HOLDERS - 1);
 }
 
+/* Of a holder that is there. */
+uint64_t role_word_of(const struct segment *segment, uint32_t holder);
+
 /* Here and below kind is MEMPOOL_END_SENDER or _RECEIVER. */
 static inline _Atomic uint64_t *role_at(struct mempool_ring *ring, enum mempool_end_kind kind)
 {

@@ -11,6 +11,7 @@
 #include "daemon/sessions/session.h"
 #include "shm/drain.h"
 #include "shm/queue.h"
+#include "shm/role.h"
 
 #define STEP_SLOTS 1024
 
@@ -107,6 +108,13 @@ static void begin(struct session *session, struct generation *generation, uint32
 	event_del(&session->readable);
 }
 
+/* The one receiver that a queue has, which alone takes messages out. */
+static bool has_receiver(const struct segment *segment, uint32_t ring)
+{
+	return role_is_of(&segment->config.rings[ring], MEMPOOL_END_RECEIVER) &&
+	       role_look(&segment->rings[ring], MEMPOOL_END_RECEIVER) != 0;
+}
+
 void session_drain_begin(struct session *session, const char segment[static MEMPOOL_NAME_BYTES],
 			 const char name[static MEMPOOL_NAME_BYTES], enum mempool_ring_kind kind)
 {
@@ -136,6 +144,8 @@ void session_drain_begin(struct session *session, const char segment[static MEMP
 	if (ring < 0)
 		session_refuse(session, -ENOENT, "segment '%s' has no %s '%.31s'", host->name,
 			       kind_name(kind), name);
+	else if (has_receiver(host->current->segment, (uint32_t)ring))
+		session_refuse(session, -EBUSY, "queue '%s' has one receiver, and that is there", name);
 	else
 		begin(session, host->current, (uint32_t)ring);
 }

@@ -13,6 +13,7 @@
 #include "client/client.h"
 #include "client/locate.h"
 #include "shm/audit.h"
+#include "shm/drain.h"
 #include "shm/holder.h"
 #include "shm/queue.h"
 #include "shm/reap.h"
@@ -603,6 +604,35 @@ START_TEST(test_role_garbage_is_passed_and_ends)
 }
 END_TEST
 
+START_TEST(test_role_queue_is_drained_by_its_one_receiver)
+{
+	struct mempool_queue *in = open_queue(sender, kinds[_i].name), *out;
+	struct drain drain;
+
+	for (uint32_t turn = 0; turn < 3; turn++) {
+		for (uint32_t i = 0; i < CAPACITY; i++)
+			must_send(in, i);
+		drain_init(&drain, segment, (uint32_t)_i, MEMPOOL_HOLDER_DAEMON_ID);
+		while (!drain_step(&drain, 20))
+			;
+		ck_assert_uint_eq(drain.n_freed, CAPACITY);
+		ck_assert_uint_eq(test_segment_used(segment, 0), 0);
+		must_be_sound();
+	}
+	/* Who is its receiver may be about to take what we would drop. */
+	out = open_queue(receiver, kinds[_i].name);
+	must_send(in, 1);
+	must_send(in, 2);
+	must_receive(out, 1);
+	drain_init(&drain, segment, (uint32_t)_i, MEMPOOL_HOLDER_DAEMON_ID);
+	ck_assert(drain_step(&drain, UINT64_MAX));
+	ck_assert_uint_eq(drain.n_messages, 0);
+	must_receive(out, 2);
+	mempool_queue_close(in);
+	mempool_queue_close(out);
+}
+END_TEST
+
 /* ---- threads ---- */
 
 enum { MESSAGES = 20000 };
@@ -679,6 +709,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_role_sweep_of_others_passes_nothing);
 	tcase_add_test(tcase, test_role_stray_words_are_found_and_cleared);
 	tcase_add_test(tcase, test_role_garbage_is_passed_and_ends);
+	tcase_add_loop_test(tcase, test_role_queue_is_drained_by_its_one_receiver, TO_ONE, PAIR + 1);
 	tcase_add_loop_test(tcase, test_role_threads_lose_double_reorder_nothing, 0, n);
 	tcase_add_loop_test(tcase, test_role_debug_finds_the_same, 0, n);
 }
