@@ -464,7 +464,11 @@ bool poller_arm(struct poller *poller, struct poller_look *look)
 		atomic_fetch_or_explicit(&pollers_of(poller, look->ring)[poller->holder / 64],
 					 UINT64_C(1) << poller->holder % 64,
 					 memory_order_seq_cst);
-		look->sequence = eventcount_prepare(look->eventcount);
+		/* seq_cst: behind the bit, before the caller looks again. */
+		look->sequence = look->is_always_woken
+					 ? atomic_load_explicit(&look->eventcount->sequence,
+								memory_order_seq_cst)
+					 : eventcount_prepare(look->eventcount);
 		/* E6, see E5 in shm/queue.c. If it fails, the timer's next beat begins a round. */
 		if (look->peer_stores)
 			barrier_all();

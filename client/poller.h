@@ -71,6 +71,8 @@ struct poller_look {
 	bool is_listed;
 	uint8_t list;			/* in which of the poller's */
 	bool is_told;			/* by who sends: it counts for the bit of its ring */
+	bool is_always_woken;		/* by who moves the sequence whether or not anybody is armed: so it
+					 * does not arm, and costs nobody else a wake */
 	bool peer_stores;		/* what it looks for is published by a plain store: who arms
 					 * issues a membarrier before it looks again */
 	TAILQ_ENTRY(poller_look) link;

@@ -312,6 +312,21 @@ static int may_receive(void *userdata, const struct pool *pool)
 	return bound_reserve(userdata, pool);
 }
 
+static inline void wake(const struct mempool_queue *queue,
+			struct mempool_eventcount *eventcount)
+{
+	poller_wake(&queue->client->poller, queue->queue.id - 1, eventcount);
+}
+
+/* The one receiver has found nothing that it may have, but has perhaps passed something: there is room. */
+static void wake_for_passed(struct mempool_queue *queue)
+{
+	if (queue->queue.n_passed == 0)
+		return;
+	queue->queue.n_passed = 0;
+	wake(queue, &queue->queue.ring->emptied);
+}
+
 static int receive_counted(struct mempool_queue *queue, struct cache *cache, void **ret_chunk,
 			   size_t *ret_length)
 {
@@ -322,6 +337,7 @@ static int receive_counted(struct mempool_queue *queue, struct cache *cache, voi
 		    ? queue_pop_alone(&queue->queue, cache->holder, may_receive, cache, &handle)
 		    : queue_pop_if(&queue->queue, cache->holder, may_receive, cache, &handle);
 	if (r < 0) {
+		wake_for_passed(queue);
 		bound_cancel(cache);
 		return r;
 	}
@@ -338,8 +354,10 @@ static inline int receive_alone(struct mempool_queue *queue, struct cache *cache
 	int r;
 
 	r = queue_pop_alone(&queue->queue, cache->holder, NULL, NULL, &handle);
-	if (r == 0)
+	if (likely(r == 0))
 		receive(queue, cache, handle, ret_chunk, ret_length);
+	else
+		wake_for_passed(queue);
 	return r;
 }
 
@@ -361,12 +379,6 @@ struct job {
 	size_t n;
 	size_t n_done;
 };
-
-static inline void wake(const struct mempool_queue *queue,
-			struct mempool_eventcount *eventcount)
-{
-	poller_wake(&queue->client->poller, queue->queue.id - 1, eventcount);
-}
 
 static struct wait_place place_of(const struct mempool_queue *queue, struct cache *cache,
 				  struct poller_look *look)
@@ -478,8 +490,11 @@ static void be_receiver(struct mempool_queue *queue)
 
 static int take_role(struct mempool_queue *queue, struct role *role, struct cache *cache)
 {
-	int r = role_begin(role, cache);
+	int r;
 
+	if (role_is_ours(role, cache))
+		return 0;
+	r = role_begin(role, cache);
 	if (r < 0)
 		return r;
 	if (role->kind == MEMPOOL_END_SENDER)
@@ -489,18 +504,13 @@ static int take_role(struct mempool_queue *queue, struct role *role, struct cach
 	return 0;
 }
 
-/*
- * This thread has the role from now on. false, and errno EBUSY: another one has; then the descriptor tells when
- * that may have ended.
- */
-static bool have_role(struct mempool_queue *queue, struct role *role, struct cache *cache,
-		      struct poller_look *look)
+/* This thread has the role from now on. false, and errno EBUSY: another one has. */
+static bool have_role(struct mempool_queue *queue, struct role *role, struct cache *cache)
 {
-	int r = role_is_ours(role, cache) ? 0 : take_role(queue, role, cache);
+	int r = take_role(queue, role, cache);
 
-	if (r == -EBUSY && poller_arm(&queue->client->poller, look))
-		r = take_role(queue, role, cache);
-	errno = EBUSY;
+	if (r < 0)
+		errno = -r;
 	return r == 0;
 }
 
@@ -515,7 +525,7 @@ static __attribute__((noinline)) struct cache *find_receiver(struct mempool_queu
 	}
 	cache = cache_get_quickly(queue->client);
 	if (!cache || (queue->queue.has_one_receiver &&
-		       !have_role(queue, &queue->receiver_role, cache, &queue->messages)))
+		       !have_role(queue, &queue->receiver_role, cache)))
 		return NULL;
 	be_receiver(queue);
 	return cache;
@@ -532,7 +542,7 @@ static __attribute__((noinline)) struct cache *find_sender(struct mempool_queue 
 	}
 	cache = cache_get_writer_quickly(queue->client);
 	if (!cache || (queue->queue.has_one_sender &&
-		       !have_role(queue, &queue->sender_role, cache, &queue->room)))
+		       !have_role(queue, &queue->sender_role, cache)))
 		return NULL;
 	be_sender(queue);
 	if (queue->is_pipe && end_watch_is_gone(&queue->receivers)) {
@@ -841,16 +851,19 @@ static int send_or_evict(struct mempool_queue *queue, struct cache *cache, void 
 PUBLIC int mempool_queue_send_evict(struct mempool_queue *queue, void *chunk, size_t length,
 				    void **ret_oldest, size_t *ret_oldest_length)
 {
-	struct cache *cache = sender_of(queue);
+	struct cache *cache;
 	int r;
 
+	/* Before it takes a role. */
+	if (!ret_oldest)
+		return -EINVAL;
 	/* Also where nothing is done: a caller frees what is there, whatever we return. */
-	if (ret_oldest)
-		*ret_oldest = NULL;
+	*ret_oldest = NULL;
+	if (queue && queue->queue.has_one_receiver)
+		return -EINVAL;
+	cache = sender_of(queue);
 	if (!cache)
 		return -errno;
-	if (!ret_oldest || queue->queue.has_one_receiver)
-		return -EINVAL;
 	r = send_or_evict(queue, cache, chunk, length, ret_oldest, ret_oldest_length);
 	if (*ret_oldest)
 		arrive(*ret_oldest, CALL_SITE);
@@ -868,13 +881,15 @@ static __attribute__((noinline)) int receive_slowly(struct mempool_queue *queue,
 						    size_t *ret_length, int64_t timeout_ns,
 						    bool was_empty, const void *site)
 {
-	struct cache *cache = find_receiver(queue);
+	struct cache *cache;
 	int r;
 
-	if (!cache)
-		return -errno;
+	/* Before it takes a role. */
 	if (!ret_chunk)
 		return -EINVAL;
+	cache = find_receiver(queue);
+	if (!cache)
+		return -errno;
 	r = was_empty ? -EAGAIN : receive_any(queue, cache, ret_chunk, ret_length);
 	if (r == 0)
 		wake(queue, &queue->queue.ring->emptied);

@@ -769,8 +769,8 @@ int mempool_queue_send_evict(struct mempool_queue *queue, void *chunk, size_t le
  * Crash:   killed inside, the message is still there, or was received and is freed.
  * Return:  0; -EAGAIN nothing there all the time; -EINTR; -ECANCELED; -ETIMEDOUT; -EINVAL, -ECHILD, -ENOTCONN;
  *	    -EDQUOT the client holds as much as it may: the message is still the first one;
- *	    -EBUSY another thread or handle is the queue's one receiver; -EBADMSG somebody has damaged the queue; -EPIPE the last sender has left, and all that was sent
- *	    is received, with MEMPOOL_QUEUE_PIPE.
+ *	    -EBUSY another thread or handle is the queue's one receiver; -EBADMSG somebody has damaged the
+ *	    queue; -EPIPE the last sender has left, and all that was sent is received, with MEMPOOL_QUEUE_PIPE.
  */
 int mempool_queue_receive(struct mempool_queue *queue, void **ret_chunk, size_t *ret_length,
 			  int64_t timeout_ns);

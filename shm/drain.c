@@ -50,7 +50,7 @@ static void step_queue_alone(struct drain *drain, struct queue *queue, uint64_t 
 	uint64_t role = role_word_of(drain->segment, drain->as), handle;
 
 	if (role_take(queue->ring, MEMPOOL_END_RECEIVER, role) < 0) {
-		drain->place = drain->capacity;
+		drain->is_refused = true;
 		return;
 	}
 	/* We are not registered for membarrier. */
@@ -58,13 +58,16 @@ static void step_queue_alone(struct drain *drain, struct queue *queue, uint64_t 
 	queue_begin_receiving(queue);
 	for (uint64_t n = 0; n < max_slots && drain->place < drain->capacity; n += MESSAGE_SLOTS) {
 		const struct pool *pool;
+		int r = queue_pop_alone(queue, drain->as, NULL, NULL, &handle);
 
-		if (queue_pop_alone(queue, drain->as, NULL, NULL, &handle) < 0) {
+		n += queue->n_passed;
+		drain->place += queue->n_passed + (r == 0);
+		queue->n_passed = 0;
+		if (r == -EAGAIN)
 			drain->place = drain->capacity;
-			break;
-		}
+		if (r < 0)
+			continue;
 		pool = &drain->segment->pools[handle_pool(handle)];
-		drain->place++;
 		drain->n_messages++;
 		if (pool_release_checked(pool, handle_index(handle), drain->as) < 0)
 			continue;
@@ -72,7 +75,8 @@ static void step_queue_alone(struct drain *drain, struct queue *queue, uint64_t 
 		drain->n_freed++;
 	}
 	role_give_back(queue->ring, MEMPOOL_END_RECEIVER, role);
-	tell(&queue->ring->filled);
+	/* Who waits for the role has not armed, but looks at the sequence. */
+	eventcount_move(&queue->ring->filled);
 	tell(&queue->ring->emptied);
 }
 
@@ -106,7 +110,7 @@ bool drain_step(struct drain *drain, uint64_t max_slots)
 		step_topic(drain, max_slots);
 	else
 		step_queue(drain, max_slots);
-	return drain->place == drain->capacity;
+	return drain->is_refused || drain->place >= drain->capacity;
 }
 
 uint64_t drain_topic(const struct topic *topic, uint32_t as, uint64_t *ret_freed)

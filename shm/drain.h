@@ -11,7 +11,8 @@
  * swap of ours could come between its look at a word and its store.
  *
  * Crash: killed between a topic's slot and its collecting, the manager is left with the topic's bit
- * alone, for the next sweep. A message of a queue waits, or is free.
+ * alone, for the next sweep. A message of a queue waits, or is free; of one for one receiver it may be ours,
+ * and is freed with the role when our id is reaped.
  */
 #ifndef SHM_DRAIN_H
 #define SHM_DRAIN_H
@@ -30,6 +31,7 @@ struct drain {
 	uint64_t place;			/* the next slot */
 	uint64_t n_messages;		/* let go of */
 	uint64_t n_freed;		/* of them nobody else held */
+	bool is_refused;		/* a queue's one receiver is there: the rest is its */
 };
 
 void drain_init(struct drain *drain, const struct segment *segment, uint32_t ring, uint32_t as);

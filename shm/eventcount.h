@@ -83,7 +83,7 @@ static inline bool eventcount_is_armed(const struct mempool_eventcount *eventcou
 	return atomic_load_explicit(&eventcount->armed, memory_order_seq_cst) & 1;
 }
 
-/* After each publishing write, which must be seq_cst. */
+/* After each publishing write, which must be seq_cst; or else see above. */
 static inline void eventcount_wake(struct mempool_eventcount *eventcount)
 {
 	if (eventcount_is_armed(eventcount))

@@ -346,7 +346,7 @@ static void say(char *why, int error, const char *kind, const char *name)
 		snprintf(why, MOVE_WHY_BYTES, "%s '%s' is full", kind, name);
 		break;
 	case -EBUSY:
-		snprintf(why, MOVE_WHY_BYTES, "%s '%s' has one sender, which is another one", kind,
+		snprintf(why, MOVE_WHY_BYTES, "%s '%s' has one sender, and a client is that", kind,
 			 name);
 		break;
 	case -EUCLEAN:
@@ -393,14 +393,15 @@ static int begin_sending(const struct move *move, const char *name, struct queue
 	return 0;
 }
 
-/* Who was told meanwhile that somebody has the role may look again. */
-static void end_sending(const struct queue *to)
+/* Who was told meanwhile that somebody has the role may look again. Return: whether we had it. */
+static bool end_sending(const struct queue *to)
 {
 	if (!to->has_one_sender)
-		return;
+		return false;
 	role_give_back(to->ring, MEMPOOL_END_SENDER, role_word_of(to->segment, ME));
-	wake(&to->ring->filled);
-	wake(&to->ring->emptied);
+	/* It has not armed, but looks at the sequence. */
+	eventcount_move(&to->ring->emptied);
+	return true;
 }
 
 /* Return: 0; -ECANCELED. */
@@ -408,7 +409,8 @@ static int move_queue(struct move *move, uint32_t ring, struct move_counts *coun
 {
 	const struct config_ring *shape = &move->from->config.rings[ring];
 	struct queue from, to;
-	int begun = begin_sending(move, shape->name, &to), r = 0;
+	/* Not before there is something: a client may want the role meanwhile. */
+	int begun = -EINPROGRESS, r = 0;
 	uint64_t head;
 
 	queue_view(&from, move->from, ring);
@@ -420,6 +422,8 @@ static int move_queue(struct move *move, uint32_t ring, struct move_counts *coun
 		counts->n_damaged += is_damaged;
 		if (handle == 0)
 			continue;
+		if (begun == -EINPROGRESS)
+			begun = begin_sending(move, shape->name, &to);
 		r = begun < 0 ? begun : move_one(move, &from, &to, handle);
 		counts->n_moved += r == 0;
 		if (r == 0 || (r != -ECANCELED && discard(move, &from, handle, r, counts)))
@@ -428,7 +432,7 @@ static int move_queue(struct move *move, uint32_t ring, struct move_counts *coun
 		break;
 	}
 	if (begun == 0)
-		end_sending(&to);
+		counts->gave_role_back |= end_sending(&to);
 	if (r < 0 && r != -ECANCELED && r != -EBADMSG && !move->discards)
 		say(why, r, "queue", shape->name);
 	return r == -ECANCELED ? r : 0;

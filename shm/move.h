@@ -61,6 +61,7 @@ struct move_counts {
 	uint64_t n_discarded;		/* without a place */
 	uint64_t n_damaged;		/* no messages at all */
 	uint64_t n_waiting;		/* for a place */
+	bool gave_role_back;		/* of a queue's one sender, which others may have waited for */
 };
 
 struct move {

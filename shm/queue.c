@@ -459,8 +459,7 @@ int queue_pop_alone(struct queue *queue, uint32_t holder, queue_may_fn may, void
 {
 	uint64_t at = atomic_load_explicit(&queue->received_to, memory_order_relaxed);
 
-	/* No more than a round in one call, whoever writes there meanwhile. */
-	for (uint64_t n = 0; n <= queue->mask; n++, at++) {
+	for (int n = 0; n < QUEUE_PASSES; n++, at++) {
 		uint64_t slot = atomic_load_explicit(slot_at(queue, at), SENT_LOAD);
 		_Atomic uint64_t *word;
 		uint64_t seen, taken;
@@ -470,6 +469,7 @@ int queue_pop_alone(struct queue *queue, uint32_t holder, queue_may_fn may, void
 			return -EAGAIN;
 		if (slot_is_empty(slot) || is_stale(queue, slot, &word, &seen)) {
 			pass(queue, at);
+			queue->n_passed++;
 			continue;
 		}
 		r = may ? may(userdata, &queue->segment->pools[handle_pool(slot)]) : 0;

@@ -38,6 +38,10 @@
  * That is why the head moves with each message there, and the capacity is exact but for the place of a
  * message whose receiver is stopped behind its receipt. tests/model/role.pml is this for spin.
  *
+ * Nor does anybody but that receiver take a message that waits there: its store of the word comes behind a
+ * look. The reaper takes the name of a dead sender out, by a swap that fails behind that store; who drains such
+ * a queue is its receiver (drain.h); and queue_drop() is for all other queues, and those that nobody uses.
+ *
  * Each step that looks like a detail is there because a model broke without it: which is
  * loaded first of head and slot, and what stands in a slot for whom. See
  * tests/model/queue.pml and its mutants. The model has one order of all steps; so do these
@@ -81,6 +85,7 @@ struct queue {
 	_Alignas(MEMPOOL_LINE_BYTES) _Atomic uint64_t sent_to;	/* all before it was sent */
 	_Atomic uint64_t head_seen;
 	_Alignas(MEMPOOL_LINE_BYTES) _Atomic uint64_t received_to; /* before it, received */
+	uint64_t n_passed;		/* by the one receiver, without a message; its own to clear */
 };
 
 /* The slots of a queue that nobody sees yet: EMPTY(0). */
@@ -132,8 +137,11 @@ int queue_pop_if(struct queue *queue, uint32_t holder, queue_may_fn may, void *u
 
 /*
  * The same of the one receiver, who has the role since queue_begin_receiving(). @may: NULL: it may have all.
+ * What no queue leaves is passed, QUEUE_PASSES of them in a call, which then says -EBADMSG. A call that fails may
+ * have made room so: n_passed tells.
  * Crash: after the store of the word the dead owns the chunk; the reaper passes its slot.
  */
+#define QUEUE_PASSES 64
 void queue_begin_receiving(struct queue *queue);
 int queue_pop_alone(struct queue *queue, uint32_t holder, queue_may_fn may, void *userdata,
 		    uint64_t *ret_handle);

@@ -16,6 +16,9 @@ int role_take(struct mempool_ring *ring, enum mempool_end_kind kind, uint64_t wo
 {
 	uint64_t nobody = 0;
 
+	/* It pulls the line from who sends and receives: so it is looked at first. */
+	if (word == 0 || role_look(ring, kind) != 0)
+		return -EBUSY;
 	/* T8 */
 	return atomic_compare_exchange_strong_explicit(role_at(ring, kind), &nobody, word,
 						       memory_order_seq_cst, memory_order_seq_cst)

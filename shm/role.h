@@ -41,7 +41,7 @@ static inline uint32_t role_holder(uint64_t word)
 	return (uint32_t)word >> 5 & (MEMPOOL_MAX_HOLDERS - 1);
 }
 
-/* Of a holder that is there. */
+/* 0: there is no such holder. */
 uint64_t role_word_of(const struct segment *segment, uint32_t holder);
 
 /* Here and below kind is MEMPOOL_END_SENDER or _RECEIVER. */
@@ -67,7 +67,7 @@ static inline uint64_t role_look(struct mempool_ring *ring, enum mempool_end_kin
  * role_take() - swap 0 -> word
  *
  * Threads: any. Wait-free. Crash: as above.
- * Return:  0; -EBUSY somebody has it.
+ * Return:  0; -EBUSY somebody has it; or @word is 0, that of no holder.
  */
 int role_take(struct mempool_ring *ring, enum mempool_end_kind kind, uint64_t word);
 

@@ -188,7 +188,7 @@ static void take_results(struct mover *mover)
 	moves->is_over = moves->is_tried && mover->counts.n_waiting == 0;
 	if (mover->to) {
 		mover->to->n_moved_here += mover->counts.n_moved;
-		if (mover->counts.n_moved > 0)
+		if (mover->counts.n_moved > 0 || mover->counts.gave_role_back)
 			tenants_tell_news(&mover->to->tenants);
 	}
 }

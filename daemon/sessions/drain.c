@@ -76,10 +76,11 @@ static bool step(void *userdata)
 	    !drain_step(&drain->drain, STEP_SLOTS))
 		return true;
 	ring = &generation->segment->config.rings[drain->drain.ring];
-	log_notice("uid %u drained %s '%s' of %s: %llu messages, %llu chunks freed",
+	log_notice("uid %u drained %s '%s' of %s: %llu messages, %llu chunks freed%s",
 		   (unsigned int)drain->uid, kind_name(ring->kind), ring->name,
 		   generation_label(generation), (unsigned long long)drain->drain.n_messages,
-		   (unsigned long long)drain->drain.n_freed);
+		   (unsigned long long)drain->drain.n_freed,
+		   drain->drain.is_refused ? "; a receiver came, the rest is its" : "");
 	tenants_tell_news(&generation->tenants);
 	answer(drain);
 	end(drain);

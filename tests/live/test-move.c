@@ -399,7 +399,7 @@ START_TEST(test_move_to_a_queue_for_one_sender)
 	}
 	mempool_client_close(old);
 	if (_i == 1) {
-		wait_for_log("queue 'work' has one sender, which is another one");
+		wait_for_log("queue 'work' has one sender, and a client is that");
 		expect_from(new, "work", 3, 1, 0);
 		mempool_queue_close(queue);
 	}

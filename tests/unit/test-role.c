@@ -19,7 +19,7 @@
 #include "shm/reap.h"
 #include "shm/role.h"
 
-enum { N_CHUNKS = 100, CHUNK_SIZE = 64, CAPACITY = 8 };
+enum { N_CHUNKS = 100, CHUNK_SIZE = 64, CAPACITY = 8, LONG = 256 };
 #define MS INT64_C(1000000)
 #define BOTH (MEMPOOL_RING_ONE_SENDER | MEMPOOL_RING_ONE_RECEIVER)
 
@@ -34,8 +34,9 @@ static const struct kind {
 	{ "to-one", CAPACITY, MEMPOOL_RING_ONE_RECEIVER },
 	{ "pair", CAPACITY, BOTH },
 	{ "single", 1, BOTH },
+	{ "long", 256, BOTH },
 };
-enum { FROM_ONE = 1, TO_ONE = 2, PAIR = 3 };
+enum { FROM_ONE = 1, TO_ONE = 2, PAIR = 3, LONG_ONE = 5 };
 
 static struct segment *segment;
 static struct mempool_client *sender, *receiver;
@@ -424,6 +425,108 @@ START_TEST(test_role_given_back_wakes_a_standby)
 }
 END_TEST
 
+static void *is_told_busy_too(void *queue)
+{
+	receive_fails(queue, -EBUSY);
+	return NULL;
+}
+
+/* Another thread, by the same handle and descriptor, has no message by that. */
+START_TEST(test_role_busy_takes_no_news_from_who_has_it)
+{
+	struct mempool_queue *in = open_queue(receiver, "pair"), *out = open_queue(receiver, "pair");
+	int fd = mempool_client_fd(receiver);
+
+	for (int i = 0; i < 3; i++)
+		receive_fails(out, -EAGAIN);
+	ck_assert(!is_readable(fd));
+	ck_assert_int_eq(send_by(receiver, in, 1, 0), 0);
+	ck_assert(is_readable(fd));
+	in_thread(is_told_busy_too, out);
+	ck_assert(is_readable(fd));
+	must_receive(out, 1);
+	mempool_queue_close(in);
+	mempool_queue_close(out);
+}
+END_TEST
+
+/* Waiting for its turn, a standby is not woken by messages: nobody is armed for it. */
+START_TEST(test_role_standby_costs_no_wakes)
+{
+	struct mempool_queue *in = open_queue(sender, "pair"), *out = open_queue(receiver, "pair");
+	struct mempool_queue *standby = open_queue(receiver, "pair");
+	uint32_t sequence;
+
+	ck_assert_int_ge(mempool_client_fd(receiver), 0);
+	must_send(in, 1);
+	must_receive(out, 1);
+	for (int i = 0; i < 3; i++)
+		receive_fails(standby, -EBUSY);
+	sequence = atomic_load(&segment->rings[PAIR].filled.sequence);
+	for (uint32_t i = 0; i < 5; i++) {
+		must_send(in, i);
+		must_receive(out, i);
+	}
+	ck_assert_uint_eq(atomic_load(&segment->rings[PAIR].filled.sequence), sequence);
+	mempool_queue_close(in);
+	mempool_queue_close(out);
+	receive_fails(standby, -EAGAIN);
+	mempool_queue_close(standby);
+}
+END_TEST
+
+static void *send_and_wait(void *queue)
+{
+	ck_assert_int_eq(send_by(sender, queue, 9, 500 * MS), 0);
+	return NULL;
+}
+
+/* What is passed leaves room, also where no message is behind it. */
+START_TEST(test_role_room_by_passing_wakes_a_sender)
+{
+	struct queue queue = view_of(PAIR);
+	struct mempool_queue *in = open_queue(sender, "pair"), *out = open_queue(receiver, "pair");
+	struct mempool_queue *full = open_queue(sender, "pair");
+	pthread_t thread;
+	uint64_t emptied;
+
+	for (uint32_t i = 0; i < CAPACITY; i++)
+		must_send(in, i);
+	/* The thread has the role then. */
+	mempool_queue_close(in);
+	ck_assert_int_eq(pthread_create(&thread, NULL, send_and_wait, full), 0);
+	while (!(atomic_load(&queue.ring->emptied.armed) & 1))
+		sched_yield();
+	for (uint32_t i = 0; i < CAPACITY; i++)
+		ck_assert(queue_drop(&queue, atomic_load(&queue.slots[i])));
+	emptied = atomic_load(&queue.ring->emptied.sequence);
+	receive_fails(out, -EAGAIN);
+	ck_assert_uint_ne(atomic_load(&queue.ring->emptied.sequence), emptied);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	must_receive(out, 9);
+	mempool_queue_close(full);
+	mempool_queue_close(out);
+}
+END_TEST
+
+START_TEST(test_role_of_a_pipe_tells_who_has_left)
+{
+	struct mempool_queue *in, *out;
+
+	ck_assert_int_eq(open_with(receiver, "pair", MEMPOOL_QUEUE_RECEIVER | MEMPOOL_QUEUE_PIPE,
+				   &out), 0);
+	ck_assert_int_eq(open_with(sender, "pair", MEMPOOL_QUEUE_SENDER | MEMPOOL_QUEUE_PIPE, &in),
+			 0);
+	must_send(in, 1);
+	must_send(in, 2);
+	mempool_queue_close(in);
+	must_receive(out, 1);
+	must_receive(out, 2);
+	receive_fails(out, -EPIPE);
+	mempool_queue_close(out);
+}
+END_TEST
+
 /* ---- what a kill leaves ---- */
 
 /* Word and slot of a send, as far as it came. */
@@ -580,8 +683,9 @@ START_TEST(test_role_garbage_is_passed_and_ends)
 		UINT64_C(0x0000000103ffffff), UINT64_C(0x0000000108000000),
 		UINT64_C(0x00000001fbffffff),
 	};
-	struct queue queue = view_of(PAIR);
+	struct queue queue = view_of(PAIR), lasting = view_of(LONG_ONE);
 	struct mempool_queue *in = open_queue(sender, "pair"), *out = open_queue(receiver, "pair");
+	struct mempool_queue *in_long, *out_long;
 	uint64_t head;
 
 	for (uint32_t i = 0; i < ARRAY_SIZE(garbage); i++) {
@@ -594,8 +698,21 @@ START_TEST(test_role_garbage_is_passed_and_ends)
 	}
 	for (uint32_t i = 0; i < CAPACITY; i++)
 		atomic_store(&queue.slots[i], garbage[0]);
-	/* A round of it in one call, and what comes behind is received. */
-	receive_fails(out, -EBADMSG);
+	/* A round of it is passed in one call. */
+	receive_fails(out, -EAGAIN);
+	must_send(in, 3);
+	must_receive(out, 3);
+	/* Of a longer one so many at a time. */
+	in_long = open_queue(sender, "long");
+	out_long = open_queue(receiver, "long");
+	for (uint32_t i = 0; i < LONG; i++)
+		atomic_store(&lasting.slots[i], garbage[0]);
+	for (uint32_t i = 0; i < LONG / QUEUE_PASSES; i++)
+		receive_fails(out_long, -EBADMSG);
+	must_send(in_long, 4);
+	must_receive(out_long, 4);
+	mempool_queue_close(in_long);
+	mempool_queue_close(out_long);
 	atomic_store(&queue.ring->head, UINT64_C(1) << 40);
 	for (uint32_t i = 0; i < 2 * CAPACITY; i++)
 		send_by(sender, in, i, 0);
@@ -690,7 +807,8 @@ END_TEST
 
 static void add_tests(TCase *tcase)
 {
-	const int n = ARRAY_SIZE(kinds);
+	/* But the long one. */
+	const int n = LONG_ONE;
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_loop_test(tcase, test_role_queue_holds_exactly_its_capacity, 0, n);
@@ -702,6 +820,10 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_role_of_a_closed_client_is_nobodys);
 	tcase_add_test(tcase, test_role_in_forked_child_echild);
 	tcase_add_test(tcase, test_role_given_back_wakes_a_standby);
+	tcase_add_test(tcase, test_role_busy_takes_no_news_from_who_has_it);
+	tcase_add_test(tcase, test_role_standby_costs_no_wakes);
+	tcase_add_test(tcase, test_role_room_by_passing_wakes_a_sender);
+	tcase_add_test(tcase, test_role_of_a_pipe_tells_who_has_left);
 	tcase_add_loop_test(tcase, test_role_tail_left_behind_is_not_sent_to_again, FROM_ONE,
 			    FROM_ONE + 1);
 	tcase_add_loop_test(tcase, test_role_tail_left_behind_is_not_sent_to_again, PAIR, PAIR + 1);

@@ -18,6 +18,7 @@
 #include "client/parts.h"
 #include "post.h"
 #include "scenarios.h"
+#include "shm/drain.h"
 #include "shm/queue.h"
 
 #define CHUNKS 8
@@ -33,6 +34,7 @@ static struct {
 	uint32_t n_receiving[EXPLORE_THREADS];
 	uint32_t n_evictors[EXPLORE_THREADS];	/* by process: threads that may have taken one out */
 	bool has_closed[EXPLORE_THREADS];	/* by process: its handle */
+	uint32_t n_drained;
 } world;
 
 static void make_for(uint64_t capacity, uint32_t flags)
@@ -423,6 +425,58 @@ static void receive_b_in_turn(void)
 	receive_in_turn(4, 3);
 }
 
+/* ---- who drains ---- */
+
+/* As the daemon does it for a queue that lives. */
+static void drain_it(void)
+{
+	struct drain drain;
+
+	drain_init(&drain, stage_client()->segment, 0, stage_client()->holder);
+	while (!drain_step(&drain, 1))
+		;
+	world.n_drained = (uint32_t)drain.n_messages;
+	world.has_closed[me()] = true;
+}
+
+/* What it finds, beside the one that drains, and behind it. */
+static void receive_beside(void)
+{
+	for (int i = 0; i < 3; i++) {
+		size_t length;
+		void *chunk;
+		int r = mempool_queue_receive(queue(), &chunk, &length, 0);
+
+		if (r == -EBUSY)
+			wait_for_end_of(2);
+		if (r < 0)
+			continue;
+		post_read(&world.post, 3, chunk);
+		stage_stamp(chunk, 3);
+		stage_check(chunk, 3);
+		explore_check(mempool_free(stage_client(), chunk) == 0);
+	}
+}
+
+static void open_with_two(void)
+{
+	open_queue();
+	explore_check(send_one(1, 0) && send_one(1, 0));
+}
+
+/* Who allocates what was drained has it alone. */
+static void alloc_and_free(void)
+{
+	for (int i = 0; i < 2; i++) {
+		void *chunk = mempool_alloc(stage_client(), STAGE_CHUNK_BYTES);
+
+		explore_check(chunk);
+		stage_stamp(chunk, 1);
+		stage_check(chunk, 1);
+		explore_check(mempool_free(stage_client(), chunk) == 0);
+	}
+}
+
 /* ---- the end ---- */
 
 static struct queue view(void)
@@ -463,6 +517,7 @@ static void judge(void)
 		n_lost += explore_is_dead(i) ? world.n_threads[i] : 0;
 	for (uint32_t i = 1; i <= 2; i++)
 		n_lost += explore_is_dead(i) ? world.n_evictors[i] : 0;
+	n_lost += world.n_drained + (explore_is_dead(2) ? 2 : 0);
 	post_check_all(&world.post, n_lost);
 }
 
@@ -665,6 +720,22 @@ static const struct scenario_thread receivers_in_turn[] = {
 	{ .name = "sender", .process = 1, .prepare = open_queue, .run = send_a },
 	{ .name = "receiver", .process = 3, .prepare = open_queue, .run = receive_a_in_turn },
 	{ .name = "receiver 2", .process = 4, .prepare = open_queue, .run = receive_b_in_turn },
+};
+
+static const struct scenario_thread receiver_and_drain[] = {
+	{ .name = "sender", .process = 1, .prepare = open_with_two, .run = alloc_and_free },
+	{ .name = "drain", .process = 2, .prepare = open_queue, .run = drain_it },
+	{ .name = "receiver", .process = 3, .prepare = open_queue, .run = receive_beside },
+};
+
+const struct scenario scenario_role_drain = {
+	.name = "role-drain",
+	.about = "a queue of 2 for one receiver, who receives while it is drained",
+	.threads = receiver_and_drain,
+	.n_threads = 3,
+	.set_up = make_to_one,
+	QUEUE_SCENARIO,
+	.bounds = { 1, 1 },
 };
 
 const struct scenario scenario_role_pair = {

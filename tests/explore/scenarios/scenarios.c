@@ -56,6 +56,7 @@ const struct scenario *const scenarios[] = {
 	&scenario_role_receive,
 	&scenario_role_senders,
 	&scenario_role_receivers,
+	&scenario_role_drain,
 	&scenario_holder,
 	&scenario_retire,
 	&scenario_retired,
