@@ -171,7 +171,8 @@ static __attribute__((noinline)) void unseal(struct cache *cache, const void *ch
  * Sealed, it is ours alone; and the slot publishes the stamp (shm/stamp.h). The generation stands in a
  * handle where it stands in a word.
  */
-static inline void stamp(const struct mempool_queue *queue, uint64_t handle)
+static inline __attribute__((always_inline)) void stamp(const struct mempool_queue *queue,
+							uint64_t handle)
 {
 	stamp_put(pool_of(queue, handle), handle_index(handle), (uint64_t)clock_now_ns(),
 		  word_next_generation(handle));
@@ -242,11 +243,19 @@ send_plainly(struct mempool_queue *queue, struct cache *cache, void *chunk, size
 	return seal_and_push(queue, cache, chunk, length, false);
 }
 
+/* By itself, so that the others have nothing to put aside for it. */
+static __attribute__((noinline)) int send_alone_noted(struct mempool_queue *queue,
+						      struct cache *cache, void *chunk,
+						      size_t length)
+{
+	return send_alone(queue, cache, chunk, length, queue->queue.has_stamps);
+}
+
 static inline int seal_noted(struct mempool_queue *queue, struct cache *cache, void *chunk,
 			     size_t length)
 {
 	if (queue->queue.has_one_sender)
-		return send_alone(queue, cache, chunk, length, queue->queue.has_stamps);
+		return send_alone_noted(queue, cache, chunk, length);
 	return queue->queue.has_stamps ? seal_and_push(queue, cache, chunk, length, true)
 				       : seal_and_push(queue, cache, chunk, length, false);
 }
@@ -505,7 +514,8 @@ static int take_role(struct mempool_queue *queue, struct role *role, struct cach
 }
 
 /* This thread has the role from now on. false, and errno EBUSY: another one has. */
-static bool have_role(struct mempool_queue *queue, struct role *role, struct cache *cache)
+static __attribute__((noinline)) bool have_role(struct mempool_queue *queue, struct role *role,
+						struct cache *cache)
 {
 	int r = take_role(queue, role, cache);
 
@@ -822,7 +832,9 @@ PUBLIC int mempool_queue_send(struct mempool_queue *queue, void *chunk, size_t l
 	int r;
 
 	if (unlikely(!sends_plainly(queue)))
-		return send_by_role(queue, chunk, length, timeout_ns);
+		return queue && queue->queue.has_one_sender
+			       ? send_by_role(queue, chunk, length, timeout_ns)
+			       : send_slowly(queue, chunk, length, timeout_ns, false);
 	r = send_plainly(queue, cache, chunk, length);
 	if (unlikely(r < 0))
 		return r == -EAGAIN ? send_slowly(queue, chunk, length, timeout_ns, true) : r;
