@@ -1030,7 +1030,8 @@ START_TEST(test_strerror_has_words_for_both_signs)
 {
 	ck_assert_str_eq(mempool_strerror(0), "no error");
 	ck_assert_str_eq(mempool_strerror(-EBUSY), mempool_strerror(EBUSY));
-	ck_assert_str_eq(mempool_strerror(-EBUSY), "the chunk is shared, where it must be held alone");
+	ck_assert_str_eq(mempool_strerror(-EBUSY), "the chunk is shared, where it must be held alone; or another thread is the queue's one "
+			 "sender or receiver");
 	ck_assert_str_eq(mempool_strerror(EXDEV), "unknown error");
 	ck_assert_str_eq(mempool_strerror(INT_MIN), "unknown error");
 	ck_assert_str_eq(mempool_strerror(INT_MAX), "unknown error");
