@@ -63,9 +63,7 @@ void role_end(struct role *role)
 	if (client_is_forked(role->client))
 		return;
 	poller_forget(&role->client->poller, &role->turn);
-	/* A closed client has given all back. */
-	if (role->client->closed)
-		return;
+	/* A closed client has given all back; `closed` may be written meanwhile. */
 	pthread_mutex_lock(&process_own()->lock);
 	if (atomic_load_explicit(&role->cache, memory_order_relaxed))
 		give_back(role);
