@@ -38,6 +38,15 @@ chgrp "$user" "$dir/socket"
 chmod 2777 "$dir/socket"
 export MEMPOOL_SOCKET=$dir/socket/mempoold.sock
 
+# The user may have no way to where all this was built, and an image has its programs in itself.
+mkdir "$dir/bin" "$dir/client"
+cp "$BUILD"/client/libmempool-client.so.? "$dir/client"
+export LD_LIBRARY_PATH=$dir/client
+for program in MEMPOOLD WATCH CAMERA HOLDER; do
+	cp "${!program}" "$dir/bin"
+	declare "$program=$dir/bin/${!program##*/}"
+done
+
 # container SHM COMMAND...: to be run in the background. SHM: a volume for /dev/shm, or - for 64 KiB of
 # its own
 container() {
@@ -96,6 +105,7 @@ check 'all have left' soon is_clients 0
 before=$(n_used)
 for ((i = 0; i < n_restarts; i++)); do
 	began=$(date +%s%N)
+	: >"$dir/again"
 	container - "$HOLDER" again alloc 100 5 >"$dir/again" 2>&1 &
 	again=$!
 	soon grep -q ready "$dir/again"
