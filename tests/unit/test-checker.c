@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -685,6 +686,36 @@ START_TEST(test_checker_sanitizer_is_told_of_zones_and_freed_chunks)
 }
 END_TEST
 
+static void *acquire_and_let_go(void *unused)
+{
+	const void *shared;
+
+	(void)unused;
+	for (int i = 0; i < 20000; i++)
+		if (mempool_acquire(client, handle, &shared, NULL) < 0 ||
+		    mempool_free(client, shared) < 0)
+			return client;
+	return NULL;
+}
+
+/* One has looked and hides the zone again, while the other one looks. */
+START_TEST(test_checker_sanitizer_lets_two_threads_look_at_one_chunk)
+{
+	unsigned char *chunk = alloc_filled(client);
+	pthread_t thread;
+	void *failed;
+
+	if (__asan_address_is_poisoned)
+		checker_use_asan(client);
+	ck_assert_int_eq(mempool_share(client, chunk, ASKED, &handle), 0);
+	ck_assert_int_eq(pthread_create(&thread, NULL, acquire_and_let_go, NULL), 0);
+	ck_assert_ptr_null(acquire_and_let_go(NULL));
+	ck_assert_int_eq(pthread_join(thread, &failed), 0);
+	ck_assert_ptr_null(failed);
+	ck_assert_int_eq(mempool_free(client, chunk), 0);
+}
+END_TEST
+
 START_TEST(test_checker_sanitizer_is_told_nothing_of_a_client_that_peeks)
 {
 	struct mempool_subscriber *subscriber;
@@ -761,6 +792,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_checker_reader_writes_to_no_message);
 	tcase_add_test(tcase, test_checker_abort_only_where_asked_for);
 	tcase_add_test(tcase, test_checker_sanitizer_is_told_of_zones_and_freed_chunks);
+	tcase_add_test(tcase, test_checker_sanitizer_lets_two_threads_look_at_one_chunk);
 	tcase_add_test(tcase, test_checker_sanitizer_is_told_nothing_of_a_client_that_peeks);
 	tcase_add_test(tcase, test_checker_sanitizer_forgets_at_the_close);
 }
