@@ -19,6 +19,13 @@ COLOURS = {
     'boost': '#8d6cab', 'libqb': '#c98a1b', 'zeromq': '#7a7f87', 'zeromq-inproc': '#b4b8be',
     'glibc': '#9aa0a6', 'jemalloc': '#9aa0a6', 'mimalloc': '#9aa0a6', 'limits': '#111111',
 }
+
+
+def _colour(name):
+    """A variant that has no colour of its own has that of its system."""
+    return COLOURS.get(name) or COLOURS[name.split('-')[0]]
+
+
 plt.rcParams.update({
     'font.family': 'DejaVu Sans', 'font.size': 10, 'text.color': INK,
     'axes.edgecolor': MUTED, 'axes.labelcolor': INK, 'xtick.color': MUTED,
@@ -48,9 +55,9 @@ def _dots(axes, figures, figure, title):
         values = figures.of(figure, name)
         median = statistics.median(values)
         axes.axhline(place, color=GRID, linewidth=0.8, zorder=0)
-        axes.plot([values[0], values[-1]], [place, place], color=COLOURS[name], linewidth=4,
+        axes.plot([values[0], values[-1]], [place, place], color=_colour(name), linewidth=4,
                   alpha=0.35, solid_capstyle='round', zorder=2)
-        axes.plot([median], [place], color=COLOURS[name], marker='o', markersize=9, zorder=3)
+        axes.plot([median], [place], color=_colour(name), marker='o', markersize=9, zorder=3)
         axes.annotate(_time(median), xy=(values[-1], place), xytext=(10, 0),
                       textcoords='offset points', va='center', fontsize=9, color=INK)
     axes.set_yticks(range(len(systems)), [suite.SYSTEMS[name].title for name in systems])
@@ -105,15 +112,15 @@ def _lines(axes, figures, points, title, value_of=lambda ns: ns, formatter=_time
         places = [i for i, (_, figure) in enumerate(points) if figures.has(figure, name)]
         medians = [value_of(figures.median(points[i][1], name)) for i in places]
         if name == 'limits' and medians:
-            axes.axhline(medians[0], color=COLOURS[name], linestyle=':', linewidth=1.2)
+            axes.axhline(medians[0], color=_colour(name), linestyle=':', linewidth=1.2)
             ends.append((name, medians[0]))
         if len(places) < 2:
             continue
         ours = name.startswith('mempool')
         axes.fill_between(places, [value_of(figures.of(points[i][1], name)[0]) for i in places],
                           [value_of(figures.of(points[i][1], name)[-1]) for i in places],
-                          color=COLOURS[name], alpha=0.13, linewidth=0)
-        axes.plot(places, medians, color=COLOURS[name], marker='o',
+                          color=_colour(name), alpha=0.13, linewidth=0)
+        axes.plot(places, medians, color=_colour(name), marker='o',
                   markersize=5 if ours else 3.5, linewidth=2.4 if ours else 1.4,
                   zorder=4 if ours else 3)
         ends.append((name, medians[-1]))
@@ -137,10 +144,10 @@ def _lines(axes, figures, points, title, value_of=lambda ns: ns, formatter=_time
                                             _spread(heights, 15 / height_px)):
         axes.annotate(suite.SYSTEMS[name].title, xy=(1, height), xycoords='axes fraction',
                       xytext=(1.06, place), textcoords='axes fraction', va='center',
-                      fontsize=9, color=COLOURS[name],
+                      fontsize=9, color=_colour(name),
                       fontweight='bold' if name.startswith('mempool') else 'normal',
                       arrowprops={'arrowstyle': '-', 'relpos': (0, 0.5),
-                                  'color': COLOURS[name], 'linewidth': 0.6, 'shrinkA': 2,
+                                  'color': _colour(name), 'linewidth': 0.6, 'shrinkA': 2,
                                   'shrinkB': 2})
 
 
