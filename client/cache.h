@@ -6,7 +6,8 @@
  * back. An empty stack is refilled with up to half of its room from the pool's free list. What is
  * freed beyond a full one is free for everybody, as all to which hints in the list lead: those hints
  * are set aside until another leaf of the list comes, the stack is empty, or somebody wants them.
- * When the list has nothing either, the words are scanned, and a scan that finds every chunk held is remembered (see pool.h, dry).
+ * When the list has nothing either, the words are scanned, and a scan that finds every chunk held is
+ * remembered (see pool.h, dry).
  */
 #ifndef CLIENT_CACHE_H
 #define CLIENT_CACHE_H

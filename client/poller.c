@@ -219,7 +219,8 @@ static bool is_channel(const struct poller *poller, int fd)
 
 /*
  * Others may have the channel already, and have woken us, or have asked the daemon to before there
- * was one: so it is to be looked, whatever comes of this. It takes the place of the oldest. A file that is no channel is not put into the set.
+ * was one: so it is to be looked, whatever comes of this. It takes the place of the oldest. A file
+ * that is no channel is not put into the set.
  */
 static void take_channel(struct poller *poller, int fd)
 {

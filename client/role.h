@@ -12,8 +12,8 @@
  * -EBUSY, and waits for its turn by the client's descriptor. That is a look of its own (poller.h): it says
  * nothing of messages or room, which another thread may wait for by the same handle.
  *
- * All that is listed is changed under the lock of the process, and the poller's lock is taken within that. The owner alone compares role.cache with its
- * own cache, without.
+ * All that is listed is changed under the lock of the process, and the poller's lock is taken within
+ * that. The owner alone compares role.cache with its own cache, without.
  */
 #ifndef CLIENT_ROLE_H
 #define CLIENT_ROLE_H

@@ -36,8 +36,8 @@ typedef int (*wait_try_fn)(void *userdata);
  * @timeout_ns: 0 tries no more; negative for ever (in a segment that is not retired)
  *
  * It looks again and again first, if the place is one for that, and as long as the client says; a
- * signal handler does not end that. Then it sleeps between two tries, and no longer than a slice (shm/eventcount.h); or it naps, shortly
- * at first, and no longer than WAIT_NAP_MAX_NS. Before it says
+ * signal handler does not end that. Then it sleeps between two tries, and no longer than a slice
+ * (shm/eventcount.h); or it naps, shortly at first, and no longer than WAIT_NAP_MAX_NS. Before it says
  * -EAGAIN, a client with a pollable descriptor sees to it that this tells when to try again.
  *
  * A cancellation point before each sleep, so at least once a slice; never after a try that

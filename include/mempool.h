@@ -237,7 +237,8 @@ int mempool_client_wake(struct mempool_client *client);
  *			publish, not even what it has received. Messages are mapped for reading alone:
  *			a write to one ends the program (SIGSEGV)
  *	spectator	may open topics, subscribe, peek, verify and copy, ask for the counts of
- *			pools, queues and topics, where the pools are, for the descriptor, and whether the segment is stale; and end waits of its own. It has no id in
+ *			pools, queues and topics, where the pools are, for the descriptor, and
+ *			whether the segment is stale; and end waits of its own. It has no id in
  *			the segment: nobody sees it, wakes it or waits for it
  *
  * Threads: any. Wait-free.

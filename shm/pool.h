@@ -8,7 +8,8 @@
  * The same type serves the data pools and the pool of ChunkManagers. struct pool is a
  * private view: pointers and counts that were checked once, never read again from the
  * segment. Words change as the table in mempool_layout.h says; every claim is a
- * compare-and-swap of the word, or of a chunk that its thread freed itself, stores (lane.h), and a hint from a list or cache is only a place to try.
+ * compare-and-swap of the word or, of a chunk that its thread freed itself, plain stores (lane.h). A
+ * hint from a list or cache is only a place to try.
  *
  * dry: bit 0 of pool->state->dry says that an allocator reads all words, or has read them,
  * and remembers the whole value; every change of it (a free that saw the bit, a scan that
