@@ -29,11 +29,11 @@
 #include <strings.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
-#include <systemd/sd-daemon.h>
 #include <time.h>
 #include <stdlib.h>
 
 #include "ctl.h"
+#include "daemon/base/manager.h"
 #include "exposition.h"
 #include "page.h"
 #include "sampler.h"
@@ -376,16 +376,16 @@ static bool read_address(const char *text, struct addrinfo **ret_address)
 /* The socket that the service manager passed. Return: 0 none; 1; -1 it is none for us. */
 static int passed_socket(evutil_socket_t *ret_fd)
 {
-	int n = sd_listen_fds(1);
+	int n = manager_handed(NULL);
 
 	if (n == 0)
 		return 0;
-	if (n != 1 || sd_is_socket(SD_LISTEN_FDS_START, AF_UNSPEC, SOCK_STREAM, 1) <= 0 ||
-	    evutil_make_socket_nonblocking(SD_LISTEN_FDS_START) < 0) {
+	if (n != 1 || manager_is_listening(MANAGER_FIRST_FD, AF_UNSPEC, SOCK_STREAM) <= 0 ||
+	    evutil_make_socket_nonblocking(MANAGER_FIRST_FD) < 0) {
 		ctl_error("the service manager must pass one listening stream socket");
 		return -1;
 	}
-	*ret_fd = SD_LISTEN_FDS_START;
+	*ret_fd = MANAGER_FIRST_FD;
 	return 1;
 }
 
@@ -544,7 +544,7 @@ static int serve(struct server *server, const struct ctl_options *options)
 		return r;
 	if (!evhttp_bind_listener(server->http, server->listener))
 		return -ENOMEM;
-	sd_notify(0, "READY=1");
+	manager_say_ready();
 	return event_base_dispatch(server->base) < 0 ? -EIO : 0;
 }
 

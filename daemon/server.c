@@ -9,13 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "build_config.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/handed.h"
 #include "daemon/base/log.h"
+#include "daemon/base/manager.h"
 #include "daemon/base/notify.h"
 #include "daemon/base/progress.h"
 #include "daemon/segments/keep.h"
@@ -154,7 +154,7 @@ static void on_progress(const char *segment_name, uint64_t done_bytes, uint64_t 
 
 	notify("%sEXTEND_TIMEOUT_USEC=30000000\n"
 	       "STATUS=taking memory for segment '%s': %s of %s",
-	       sd_watchdog_enabled(0, NULL) > 0 ? "WATCHDOG=1\n" : "", segment_name,
+	       manager_watches(NULL) ? "WATCHDOG=1\n" : "", segment_name,
 	       log_size(done, done_bytes), log_size(total, total_bytes));
 	progress_show(segment_name, done_bytes, total_bytes);
 }
@@ -214,7 +214,7 @@ static void start_watchdog(struct server *server)
 	struct timeval interval;
 	uint64_t usec;
 
-	if (sd_watchdog_enabled(0, &usec) <= 0)
+	if (!manager_watches(&usec))
 		return;
 	interval.tv_sec = (time_t)(usec / 2 / 1000000);
 	interval.tv_usec = (suseconds_t)(usec / 2 % 1000000);

@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "daemon/base/log.h"
+#include "daemon/base/manager.h"
 #include "daemon/base/notify.h"
 
 enum handed_kind {
@@ -50,7 +50,7 @@ static void drop(struct handed *one)
 int handed_init(bool (*is_kept_name)(const char *name))
 {
 	char **names = NULL;
-	int n = sd_listen_fds_with_names(1, &names);
+	int n = manager_handed(&names);
 
 	if (n < 0)
 		log_error("cannot read LISTEN_FDS: %s", strerror(-n));
@@ -64,7 +64,7 @@ int handed_init(bool (*is_kept_name)(const char *name))
 		struct handed *one = &handed[i];
 
 		one->name = names[i];
-		one->fd = SD_LISTEN_FDS_START + (int)i;
+		one->fd = MANAGER_FIRST_FD + (int)i;
 		one->kind = kind_of(one, is_kept_name);
 		if (one->kind != HANDED_UNKNOWN)
 			continue;

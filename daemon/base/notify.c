@@ -14,6 +14,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "daemon/base/manager.h"
+
 #define NOTIFY_TEXT_BYTES 1024
 #define NOTIFY_WAIT_MS 3000		/* for a manager that does not listen */
 
@@ -29,7 +31,7 @@ static STAILQ_HEAD(, due) notify_dues = STAILQ_HEAD_INITIALIZER(notify_dues);
 /* Where the manager listens. Return: the length; 0 there is none. */
 static socklen_t find_manager(struct sockaddr_un *ret_address)
 {
-	const char *path = getenv("NOTIFY_SOCKET");
+	const char *path = manager_socket();
 	size_t length = path ? strlen(path) : 0;
 
 	*ret_address = (struct sockaddr_un){ .sun_family = AF_UNIX };

@@ -9,13 +9,13 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "daemon/base/chores.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/handed.h"
 #include "daemon/base/log.h"
+#include "daemon/base/manager.h"
 #include "daemon/sessions/rights.h"
 
 /* Thousands may come at once, when their machine starts or we come back. The kernel takes less where
@@ -64,7 +64,7 @@ static int take_passed(struct listener *listener)
 			  "once in mempoold.socket)", n);
 		return -EINVAL;
 	}
-	r = sd_is_socket_unix(listener->fd, SOCK_SEQPACKET, 1, NULL, 0);
+	r = manager_is_listening(listener->fd, AF_UNIX, SOCK_SEQPACKET);
 	if (r <= 0) {
 		log_error("the socket passed is not a listening Unix socket for sequential packets "
 			  "(ListenSequentialPacket= in mempoold.socket)");

@@ -29,8 +29,8 @@ configure() {
 		>"$dir/setup.log" 2>&1
 }
 check 'it is configured where all libraries are' configure "$dir/with-libraries"
-check 'only the client is to be built' same 'daemon:NO ctl:NO serve:NO tests:NO' \
-	"$(sed -n 's/^ *\(daemon\|ctl\|serve\|tests\) *: */\1:/p' "$dir/setup.log" | xargs)"
+check 'only the client is to be built' same 'daemon:NO ctl:NO serve:NO systemd:NO tests:NO' \
+	"$(sed -n 's/^ *\(daemon\|ctl\|serve\|systemd\|tests\) *: */\1:/p' "$dir/setup.log" | xargs)"
 check 'and where pkg-config finds none' configure "$dir/build" PKG_CONFIG_LIBDIR=/nonexistent
 check 'it is built' eval 'ninja -C "$dir/build" >"$dir/ninja.log" 2>&1'
 program=$dir/build/program library=$dir/build/liblibrary.so
