@@ -426,7 +426,7 @@ void *mempool_alloc_zeroed(struct mempool_client *client, size_t size_bytes);
  * @timeout_ns: 0 tries once; negative waits for ever
  *
  * Threads: any. While it waits it sleeps; the next free wakes it.
- * Crash:   killed asleep, it leaves one wake for nobody behind.
+ * Crash:   if killed while it sleeps, one wake-up is wasted, nothing else.
  * Return:  as mempool_alloc(), EAGAIN after the timeout, or ETIMEDOUT; also EINTR: a signal handler
  *	    ran; ECANCELED: mempool_client_wake(). EDQUOT at once: it waits for others, and
  *	    they make no room there.

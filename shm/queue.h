@@ -8,8 +8,8 @@
  *
  * The word of the chunk is the truth, the slot only says where to look: a message is sent when
  * its handle stands in a slot, and received by whoever moves its word from SENT(queue, *) to
- * OWNED(himself). So what a receiver leaves in the slot is a handle whose word has moved on,
- * and whoever comes across it knows.
+ * OWNED(himself). A receiver leaves the handle in the slot. Any process that finds the handle
+ * there sees from the chunk's word that it was received.
  *
  * That allows each side to be lazy with what the other one reads, a cache line of slots
  * (QUEUE_LINE) at a time:
