@@ -7,6 +7,7 @@ help that the programs print, keys against the daemon's tables and the installed
 Whatever is on one side only is named.
 
 test-pages.py lint - what mandoc thinks of their form
+test-pages.py html - whether each page is there as HTML, and each link in it leads somewhere
 """
 import os
 import pathlib
@@ -64,6 +65,23 @@ def lint():
         result = subprocess.run(["mandoc", "-Tlint", "-Wwarning", path], text=True,
                                 capture_output=True)
         yield from (result.stdout + result.stderr).splitlines()
+
+
+def html():
+    built = {path.name: path.read_text(encoding="utf-8") for path in PAGES.glob("*.html")}
+    pages = [path.name for path in (SOURCE / "docs/man").glob("mempool*.[0-9]")]
+    linked = re.findall(r'href="([^"#]+)"', built.get("index.html", ""))
+    yield from same("docs/man", [f"{name}.html" for name in pages], "index.html", linked)
+    for name, text in built.items():
+        for target, anchor in re.findall(r'href="([^"#]*)#?([^"]*)"', text):
+            there = built.get(target or name)
+            if there is None or (anchor and f'id="{anchor}"' not in there):
+                yield f"{name}: no {target}#{anchor}"
+    if 'href="mempool_alloc.3.html"' not in built.get("mempool.7.html", ""):
+        yield "mempool.7.html: does not lead to mempool_alloc(3)"
+    # It is explained in another one's page.
+    if not re.search(r'href="mempool_alloc.3.html">mempool_free\(3\)', "".join(built.values())):
+        yield "nothing leads to mempool_free(3)"
 
 
 def functions():
@@ -210,6 +228,9 @@ if sys.argv[1:] == ["lint"]:
         print("mandoc is not installed")
         sys.exit(77)
     check("mandoc finds nothing", lint())
+    sys.exit(n_failed > 0)
+if sys.argv[1:] == ["html"]:
+    check("each page as HTML, and each link in it", html())
     sys.exit(n_failed > 0)
 
 check("every function, and no other, has its page", functions())
