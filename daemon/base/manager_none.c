@@ -18,10 +18,8 @@ int manager_handed(char ***ret_names)
 	for (size_t i = 0; i < sizeof(from_manager) / sizeof(from_manager[0]); i++) {
 		if (!getenv(from_manager[i]))
 			continue;
-		log_warning("%s is set, but this program was built without libsystemd: "
-			    "it takes "
-			    "over no socket and no memory, and does not say when it is "
-			    "ready or that it is alive",
+		log_warning("%s is set, but this program was built without libsystemd: it takes over no "
+			    "socket and no memory, and does not say when it is ready or that it is alive",
 			    from_manager[i]);
 		break;
 	}
