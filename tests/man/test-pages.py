@@ -105,6 +105,14 @@ def functions():
     yield from same("the library's map", symbols, "section 3", named)
 
 
+def design():
+    """docs/DESIGN.md shows the whole API, each function once."""
+    symbols = re.findall(r"^\t(mempool_\w+);", source("client/libmempool.map"), re.M)
+    block = re.search(r"^### The C API.*?^```c\n(.*?)^```$", source("docs/DESIGN.md"), re.M | re.S).group(1)
+    return same("the library's map", symbols, "docs/DESIGN.md",
+                re.findall(r"\b(mempool_\w+)\(", re.sub(r"/\*.*?\*/", "", block)))
+
+
 def codes():
     """What a function's comment in mempool.h names stands in its page, too."""
     for comment in re.findall(r"/\*\*(.*?)\*/", source("include/mempool.h"), re.S):
@@ -234,6 +242,7 @@ if sys.argv[1:] == ["html"]:
     sys.exit(n_failed > 0)
 
 check("every function, and no other, has its page", functions())
+check("every function is in docs/DESIGN.md", design())
 check("every code that the header names is in the page", codes())
 check("codes of mempool(7) and mempool_strerror()", meanings())
 check("every example is in a page, and every page finds its own", used_examples())
