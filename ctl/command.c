@@ -42,6 +42,11 @@ static const struct command commands[] = {
 	  "let go of the messages that a topic keeps" },
 	{ "queue drain", "NAME", 1, 1, ASKS, ctl_queue_drain,
 	  "drop the messages that wait in a queue" },
+	{ "record", "FILE [NAME]...", 1, ARGUMENTS_ANY, ASKS | OPTION_COUNT | OPTION_INTERVAL,
+	  ctl_record, "what is published goes to a file; nobody notices" },
+	{ "replay", "FILE [TOPIC]...", 1, ARGUMENTS_ANY,
+	  ASKS | OPTION_DRY_RUN | OPTION_FROM | OPTION_SPEED, ctl_replay,
+	  "publish what a recording has, at its intervals" },
 	{ "forget", "HOLDER [GENERATION]", 1, 2, ASKS, ctl_forget,
 	  "free what a holder has who cannot be seen to live" },
 	{ "kill", "HOLDER [GENERATION]", 1, 2, ASKS | OPTION_FORCE | OPTION_YES, ctl_kill,
@@ -63,12 +68,14 @@ static const struct {
 	const char *help;
 } options[N_OPTIONS] = {
 	{ OPTION_INTERVAL, "interval", "SECONDS", "time between two looks (default: 1)" },
-	{ OPTION_COUNT, "count", "N", "end after so many looks" },
+	{ OPTION_COUNT, "count", "N", "end after so many looks, or messages" },
 	{ OPTION_BY, "by", "WHAT", "a line for each site, or each holder" },
 	{ OPTION_OLDER, "older", "TIME", "only what is held for so long, as in 10s" },
 	{ OPTION_POOL, "pool", "NUMBER", "only chunks of this pool" },
 	{ OPTION_DISCARD, "discard", NULL, "drop messages that have no place in a new layout" },
 	{ OPTION_DRY_RUN, "dry-run", NULL, "change nothing, and say what would be done" },
+	{ OPTION_SPEED, "speed", "FACTOR", "so many times as fast, or 'max' (default: 1)" },
+	{ OPTION_FROM, "from", "TIME", "begin so long after the recording did, as in 10s" },
 	{ OPTION_FORCE, "force", NULL, "send SIGKILL, not SIGTERM" },
 	{ OPTION_YES, "yes", NULL, "do not ask" },
 	{ OPTION_JSON, "json", NULL, "print JSON" },
@@ -154,7 +161,8 @@ void help_print(FILE *file)
 {
 	fputs("Usage: mempoolctl [OPTION]... COMMAND\n"
 	      "\n"
-	      "Look at the shared-memory pools of mempoold. Segments are mapped read-only.\n"
+	      "Look at the shared-memory pools of mempoold. All but replay map segments\n"
+	      "read-only.\n"
 	      "\n"
 	      "Commands:\n",
 	      file);

@@ -6,6 +6,7 @@
 #define CTL_COMMAND_H
 
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 
 #include "ctl.h"
@@ -28,8 +29,13 @@ enum option_bit {
 	OPTION_POOL = 1 << 13,
 	OPTION_FORCE = 1 << 14,
 	OPTION_YES = 1 << 15,
+	OPTION_SPEED = 1 << 16,
+	OPTION_FROM = 1 << 17,
 };
-#define N_OPTIONS 16
+#define N_OPTIONS 18
+
+/* A command that takes as many arguments as there are. */
+#define ARGUMENTS_ANY INT_MAX
 
 struct command {
 	const char *name;		/* one word, or two */

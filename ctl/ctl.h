@@ -39,7 +39,9 @@ struct ctl_options {
 	bool has_pool;
 	uint32_t pool;			/* only of this one */
 	uint64_t interval_ns;		/* between two looks */
-	uint64_t count;			/* of looks; 0: without end */
+	uint64_t count;			/* of looks or messages; 0: without end */
+	double speed;			/* of a replay; 0: as fast as it goes */
+	uint64_t from_ns;		/* a recording from so long after its beginning on */
 	const char *listen;		/* where to serve */
 	bool force;			/* SIGKILL */
 	bool yes;			/* do not ask */
@@ -77,7 +79,9 @@ enum ctl_exit ctl_ping(const struct ctl_options *options);
 enum ctl_exit ctl_pools(const struct ctl_options *options);
 enum ctl_exit ctl_queue_drain(const struct ctl_options *options);
 enum ctl_exit ctl_queues(const struct ctl_options *options);
+enum ctl_exit ctl_record(const struct ctl_options *options);
 enum ctl_exit ctl_reload(const struct ctl_options *options);
+enum ctl_exit ctl_replay(const struct ctl_options *options);
 enum ctl_exit ctl_serve(const struct ctl_options *options);
 enum ctl_exit ctl_subscribers(const struct ctl_options *options);
 enum ctl_exit ctl_status(const struct ctl_options *options);

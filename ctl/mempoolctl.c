@@ -76,6 +76,34 @@ static bool read_older(const char *text, uint64_t *ret_ns)
 	return true;
 }
 
+static bool read_from(const char *text, uint64_t *ret_ns)
+{
+	const char *why;
+
+	if (conf_value_duration(text, ret_ns, &why) < 0) {
+		ctl_error("--from takes a time, as in 500ms, 10s or 5min, and not '%s'", text);
+		return false;
+	}
+	return true;
+}
+
+static bool read_speed(const char *text, double *ret_speed)
+{
+	char *end;
+
+	if (strcmp(text, "max") == 0) {
+		*ret_speed = 0;
+		return true;
+	}
+	*ret_speed = strtod(text, &end);
+	if (end == text || *end != '\0' || !(*ret_speed >= 1e-6 && *ret_speed <= 1e6)) {
+		ctl_error("--speed takes a factor, from 0.000001 to 1000000, or max, and not '%s'",
+			  text);
+		return false;
+	}
+	return true;
+}
+
 static bool read_by(const char *text, enum ctl_by *ret_by)
 {
 	if (strcmp(text, "site") == 0)
@@ -125,6 +153,14 @@ static bool read_options(int argc, char **argv, struct ctl_options *options,
 			if (!read_pool(optarg, &options->pool))
 				return false;
 			options->has_pool = true;
+			break;
+		case OPTION_SPEED:
+			if (!read_speed(optarg, &options->speed))
+				return false;
+			break;
+		case OPTION_FROM:
+			if (!read_from(optarg, &options->from_ns))
+				return false;
 			break;
 		case OPTION_DISCARD:
 			options->discard = true;
@@ -222,6 +258,7 @@ int main(int argc, char **argv)
 		.socket_path = from_environment && *from_environment ? from_environment :
 								       MEMPOOL_DEFAULT_SOCKET,
 		.interval_ns = 1000000000,
+		.speed = 1,
 		.listen = CTL_DEFAULT_LISTEN,
 	};
 	unsigned int given = 0;

@@ -21,8 +21,8 @@ INK, PALE, ARROW = "#24292f", "#57606a", "#6e7781"
 # room: left, top, right, bottom, colour, where its text begins in it, letters in a line, what it is
 BOXES = {
     "client": (24, 112, 214, 440, "#dafbe1", (64, 216), 17, "libmempool-client"),
-    "include/mempool.h": (104, 484, 214, 552, "#eaeef2", (10, 0), 13, "mempool.h, the API"),
-    "include/mempool_frame.h": (104, 566, 214, 634, "#eaeef2", (10, 0), 15,
+    "include/mempool.h": (104, 484, 214, 604, "#eaeef2", (10, 0), 13, "mempool.h, the API"),
+    "include/mempool_frame.h": (104, 609, 214, 671, "#eaeef2", (10, 0), 15,
                                 "mempool_frame.h, pictures"),
     "daemon": (260, 124, 820, 202, "#fff1e5", (112, 0), 60,
                "main; the server, with the loop; reload"),
@@ -33,7 +33,7 @@ BOXES = {
     "daemon/config": (652, 242, 820, 466, "#fff1e5", (12, 0), 20, "mempool.yaml, read and checked"),
     "daemon/config/yaml": (668, 388, 804, 450, "#ffffff", (12, 0), 16, "any YAML"),
     "daemon/base": (652, 510, 820, 570, "#fff1e5", (12, 0), 20, "log, clock, worker"),
-    "ctl": (896, 112, 1096, 466, "#ddf4ff", (12, 180), 18, "mempoolctl"),
+    "ctl": (896, 112, 1096, 610, "#ddf4ff", (12, 180), 18, "mempoolctl"),
     "shm": (24, 676, 820, 758, "#fff8c5", (80, 0), 40, "code that works on a segment"),
     "include": (896, 676, 1096, 758, "#eaeef2", (12, 0), 22, "layout and protocol, the contracts"),
 }
@@ -67,6 +67,7 @@ HALF_HEIGHT, LETTER = 12, 7.3
 CROSSES = {
     ("client", "shm"): 46,
     ("client", "include/mempool.h"): 160,
+    ("ctl", "include/mempool.h"): 596,
     ("daemon", "daemon/sessions"): 434,
     ("daemon/sessions", "daemon/segments"): 434,
 }

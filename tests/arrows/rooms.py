@@ -24,7 +24,7 @@ ROOMS = {
     "daemon/config": "daemon/base daemon/config/yaml shm",
     "daemon/config/yaml": "",
     "daemon/base": "shm",
-    "ctl": "daemon/base daemon/config daemon/config/yaml include shm",
+    "ctl": "daemon/base daemon/config daemon/config/yaml include include/mempool.h shm",
 
     # Programs of users: the library as it is installed.
     "examples": "include/mempool.h include/mempool_frame.h",

@@ -53,7 +53,7 @@ check 'of another daemon' same '' "$(offers "mempoolctl --socket $dir/none topic
 check 'commands to be helped with' same 'top topic topics' "$(offers 'mempoolctl help top')"
 check 'help with help is none' same '' "$(offers 'mempoolctl help hel')"
 check 'its second word' same 'drain' "$(offers 'mempoolctl help topic ')"
-check 'options' same '--segment --shm --socket' "$(offers 'mempoolctl --s')"
+check 'options' same '--segment --shm --socket --speed' "$(offers 'mempoolctl --s')"
 check 'options of a command' same '--json --segment --socket' \
 	"$(offers 'mempoolctl topic drain -')"
 check 'what chunks are told by' same 'holder site' "$(offers 'mempoolctl chunks --by ')"
@@ -67,6 +67,9 @@ check 'objects' same "mempool-$name-other.1 mempool-$name.1" \
 check 'no commands for a number' same '' "$(offers 'mempoolctl top -n ')"
 touch "$dir/a.yaml" "$dir/a.txt"
 check 'configs' same "$dir/a.yaml" "$(offers "mempoolctl check-config $dir/a")"
+touch "$dir/a.rec"
+check 'recordings' same "$dir/a.rec" "$(offers "mempoolctl replay $dir/a.r")"
+check 'and what to record' same 'cameo camera sound' "$(offers "mempoolctl record $dir/a.rec ")"
 check 'sockets' same "$MEMPOOL_SOCKET" "$(offers "mempoolctl --socket $dir/mempoold.s")"
 check 'nothing more after a command' same '' "$(offers 'mempoolctl status ')"
 

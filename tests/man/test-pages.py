@@ -175,7 +175,7 @@ def options(program, name):
 def commands(program, name):
     block = re.search(r"^Commands:\n((?:  .*\n)+)", help_of(program), re.M).group(1)
     in_help = re.findall(r"^  ((?:\S+ )+) ", block, re.M)
-    in_page = [re.sub(r"Op Ar (\S+)", r"[\1]", " ".join(words)).replace("Ar ", "") + " "
+    in_page = [re.sub(r"Op Ar (\S+)(?: (\.\.\.))?", r"[\1]\2", " ".join(words)).replace("Ar ", "") + " "
                for words in items(section(page(name), "COMMANDS"), "Cm")]
     return same(f"{program} --help", in_help, name, in_page)
 
