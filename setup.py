@@ -22,7 +22,7 @@ setup(
     version=version,
     ext_modules=[Extension(
         "mempool._mempool",
-        [f"python/{name}.c" for name in ("chunk", "client", "module", "rings")] +
+        [f"python/{name}.c" for name in ("chunk", "client", "module", "peek", "rings")] +
         sources("shm") + sources("client"),
         include_dirs=[".", "include", str(config)],
         define_macros=[("_GNU_SOURCE", None), ("MEMPOOL_BUILT_IN", None), ("Py_LIMITED_API", "0x030b0000")],

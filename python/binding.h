@@ -9,6 +9,7 @@
  *   Chunk	what a client holds. Views (memoryview, numpy) have a reference to it, and it to its client, so
  *		a chunk is freed when its last view has gone. While there are views it cannot be handed over,
  *		and so nobody writes to what is another's.
+ *   Peek	a message that a subscriber looked at and does not hold. Its views keep the client.
  *   Queue, Topic, Subscriber	handles, closed likewise when no call is under way.
  *
  * All fields are under the interpreter's lock. What is closed, gone or in use by a call of another thread
@@ -38,6 +39,7 @@ struct state {
 	PyTypeObject *queue;
 	PyTypeObject *topic;
 	PyTypeObject *subscriber;
+	PyTypeObject *peek;
 };
 
 struct client {
@@ -91,6 +93,11 @@ extern PyType_Spec client_spec;
 bool client_enter(struct client *client);
 void client_leave(struct client *client);
 
+/* A view of @object, which is of this client: a use of it, until client_leave(). Return: 0; -1, and an
+ * exception. */
+int client_get_buffer(struct client *client, PyObject *object, void *data, size_t length, bool is_read_only,
+		      Py_buffer *view, int flags);
+
 /* ---- chunk.c ---- */
 
 extern PyType_Spec chunk_spec;
@@ -103,15 +110,52 @@ PyObject *chunk_new(struct client *owner, const void *data, size_t length, bool 
 bool chunk_begin_call(struct chunk *chunk);
 void chunk_end_call(struct chunk *chunk, bool is_gone);
 
+/* A list of so many chunks, as chunk_new() makes one; lengths: NULL: all are of @length. Return: NULL, and an
+ * exception: all are freed. */
+PyObject *chunks_new(struct client *owner, void *const *data, const size_t *lengths, size_t length, size_t n,
+		     bool is_read_only);
+
+/* Several chunks for one call. */
+struct batch {
+	PyObject *chunks;		/* a tuple */
+	size_t n;
+	void **data;
+	size_t *lengths;
+};
+
+/* chunk_begin_call() for each of a sequence. @object: of this module. Return: false, and an exception: there
+ * is no call to end. */
+bool batch_begin(struct batch *batch, PyObject *object, PyObject *sequence);
+/* The first ones are gone. */
+void batch_end(struct batch *batch, size_t n_gone);
+
 /* ---- rings.c ---- */
 
 extern PyType_Spec queue_spec;
 extern PyType_Spec topic_spec;
 extern PyType_Spec subscriber_spec;
 
+/* What mempool_subscriber_peek() has told. */
+struct peeked {
+	const void *data;
+	size_t length;
+	uint32_t tag;
+	uint64_t n_missed;
+};
+
+/* Whether what was read of that peek of a subscriber was the message. Return: True, False; NULL, and an
+ * exception: also when another one was peeked since. */
+PyObject *subscriber_verify(PyObject *subscriber, uint64_t number);
+
 PyObject *queue_new(struct client *owner, const char *name, uint64_t flags);
 PyObject *topic_new(struct client *owner, const char *name);
 PyObject *queue_counts(const struct mempool_queue_counts *counts);
 PyObject *topic_counts(const struct mempool_topic_counts *counts);
+
+/* ---- peek.c ---- */
+
+extern PyType_Spec peek_spec;
+
+PyObject *peek_new(PyObject *subscriber, struct client *owner, uint64_t number, const struct peeked *peeked);
 
 #endif

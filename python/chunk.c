@@ -3,6 +3,7 @@
 #include "binding.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #define CAST(object) ((struct chunk *)(object))
 
@@ -165,6 +166,79 @@ static PyObject *chunk_unshare(PyObject *object, PyObject *unused)
 	Py_RETURN_NONE;
 }
 
+/* ---- several ---- */
+
+PyObject *chunks_new(struct client *owner, void *const *data, const size_t *lengths, size_t length, size_t n,
+		     bool is_read_only)
+{
+	PyObject *list = PyList_New(0);
+
+	for (size_t i = 0; i < n; i++) {
+		PyObject *chunk = NULL;
+
+		if (list)
+			chunk = chunk_new(owner, data[i], lengths ? lengths[i] : length, is_read_only);
+		else
+			mempool_free(owner->client, data[i]);
+		if (list && (!chunk || PyList_Append(list, chunk) < 0))
+			Py_CLEAR(list);
+		Py_XDECREF(chunk);
+	}
+	return list;
+}
+
+static struct chunk *batch_chunk(const struct batch *batch, size_t i)
+{
+	return CAST(PyTuple_GetItem(batch->chunks, (Py_ssize_t)i));
+}
+
+/* So many have begun. */
+static void batch_undo(struct batch *batch, size_t n_begun)
+{
+	batch->n = n_begun;
+	batch_end(batch, 0);
+}
+
+bool batch_begin(struct batch *batch, PyObject *object, PyObject *sequence)
+{
+	*batch = (struct batch){ .chunks = PySequence_Tuple(sequence) };
+	if (!batch->chunks)
+		return false;
+	batch->n = (size_t)PyTuple_Size(batch->chunks);
+	batch->data = calloc(batch->n + 1, sizeof(*batch->data));
+	batch->lengths = calloc(batch->n + 1, sizeof(*batch->lengths));
+	if (!batch->data || !batch->lengths) {
+		PyErr_NoMemory();
+		batch_undo(batch, 0);
+		return false;
+	}
+	for (size_t i = 0; i < batch->n; i++) {
+		struct chunk *chunk = batch_chunk(batch, i);
+
+		if (Py_TYPE((PyObject *)chunk) != state_of(object)->chunk) {
+			PyErr_SetString(PyExc_TypeError, "it takes Chunks");
+			batch_undo(batch, i);
+			return false;
+		}
+		if (!chunk_begin_call(chunk)) {
+			batch_undo(batch, i);
+			return false;
+		}
+		batch->data[i] = chunk->data;
+		batch->lengths[i] = chunk->length;
+	}
+	return true;
+}
+
+void batch_end(struct batch *batch, size_t n_gone)
+{
+	for (size_t i = 0; i < batch->n; i++)
+		chunk_end_call(batch_chunk(batch, i), i < n_gone);
+	free(batch->data);
+	free(batch->lengths);
+	Py_CLEAR(batch->chunks);
+}
+
 /* ---- what it is ---- */
 
 static PyObject *chunk_is_exclusive(PyObject *object, void *unused)
@@ -315,19 +389,9 @@ static int chunk_get_buffer(PyObject *object, Py_buffer *view, int flags)
 		PyErr_SetString(PyExc_BufferError, "another thread hands the chunk over");
 		return -1;
 	}
-	if (!client_enter(self->owner))
+	if (client_get_buffer(self->owner, object, self->data, self->length, self->is_read_only, view,
+			      flags) < 0)
 		return -1;
-	/* A fork has left the segment to the parent. */
-	if (mempool_client_role(self->owner->client) < 0) {
-		raise_error(object, -ECHILD);
-		client_leave(self->owner);
-		return -1;
-	}
-	if (PyBuffer_FillInfo(view, object, self->data, (Py_ssize_t)self->length, self->is_read_only,
-			      flags) < 0) {
-		client_leave(self->owner);
-		return -1;
-	}
 	self->n_views++;
 	return 0;
 }

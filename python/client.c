@@ -35,6 +35,21 @@ void client_leave(struct client *client)
 		close_now(client);
 }
 
+int client_get_buffer(struct client *client, PyObject *object, void *data, size_t length, bool is_read_only,
+		      Py_buffer *view, int flags)
+{
+	view->obj = NULL;
+	if (!client_enter(client))
+		return -1;
+	/* A fork has left the segment to the parent. */
+	if (mempool_client_role(client->client) < 0)
+		raise_error(object, -ECHILD);
+	else if (PyBuffer_FillInfo(view, object, data, (Py_ssize_t)length, is_read_only, flags) == 0)
+		return 0;
+	client_leave(client);
+	return -1;
+}
+
 /* ---- open and close ---- */
 
 static PyObject *client_make(PyTypeObject *type, PyObject *args, PyObject *kwargs)
@@ -171,6 +186,60 @@ static PyObject *client_alloc(PyObject *object, PyObject *args, PyObject *kwargs
 		raise_error(object, -errno);
 	client_leave(self);
 	return chunk;
+}
+
+static PyObject *client_alloc_many(PyObject *object, PyObject *args, PyObject *kwargs)
+{
+	static const char *const names[] = { "size", "n", "all", NULL };
+	struct client *self = CAST(object);
+	PyObject *list = NULL;
+	Py_ssize_t size, n;
+	void **data;
+	int is_all = 0;
+	ssize_t r;
+
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "nn|p", (char **)names, &size, &n, &is_all))
+		return NULL;
+	if (size < 0 || n < 0) {
+		PyErr_SetString(PyExc_ValueError, "a size or number below 0");
+		return NULL;
+	}
+	if (!client_enter(self))
+		return NULL;
+	data = calloc((size_t)n + 1, sizeof(*data));
+	if (!data)
+		r = -ENOMEM;
+	else if (n == 0)
+		r = 0;
+	else if (is_all)
+		r = mempool_alloc_all(self->client, (size_t)size, data, (size_t)n);
+	else
+		r = mempool_alloc_many(self->client, (size_t)size, data, (size_t)n);
+	if (r < 0)
+		raise_error(object, r);
+	else
+		list = chunks_new(self, data, NULL, (size_t)size, is_all ? (size_t)n : (size_t)r, false);
+	free(data);
+	client_leave(self);
+	return list;
+}
+
+static PyObject *client_free_many(PyObject *object, PyObject *chunks)
+{
+	struct client *self = CAST(object);
+	struct batch batch;
+	ssize_t r;
+
+	if (!batch_begin(&batch, object, chunks))
+		return NULL;
+	if (!client_enter(self)) {
+		batch_end(&batch, 0);
+		return NULL;
+	}
+	r = batch.n > 0 ? mempool_free_many(self->client, batch.data, batch.n) : 0;
+	batch_end(&batch, r > 0 ? (size_t)r : 0);
+	client_leave(self);
+	return r < 0 ? raise_error(object, r) : PyLong_FromSsize_t(r);
 }
 
 /* Also of what is read only where the client is a reader. */
@@ -359,6 +428,11 @@ static PyMethodDef methods[] = {
 	{ "alloc", (PyCFunction)(void (*)(void))client_alloc, METH_VARARGS | METH_KEYWORDS,
 	  "alloc(size, alignment=0, zeroed=False, timeout=0) -> Chunk\n\n"
 	  "Of the smallest pool that fits and has a free chunk." },
+	{ "alloc_many", (PyCFunction)(void (*)(void))client_alloc_many, METH_VARARGS | METH_KEYWORDS,
+	  "alloc_many(size, n, all=False) -> list of Chunks\n\n"
+	  "Up to n, in one call; with all=True n or none." },
+	{ "free_many", client_free_many, METH_O,
+	  "free_many(chunks) -> int\n\nHow many were freed: all before the first that cannot be." },
 	{ "take", client_take, METH_O,
 	  "take(handle) -> Chunk\n\nWhat Chunk.give() has named; one caller gets it." },
 	{ "acquire", client_acquire, METH_O,

@@ -160,7 +160,8 @@ static int execute(PyObject *module)
 	    add_type(module, &state->chunk, &chunk_spec) < 0 ||
 	    add_type(module, &state->queue, &queue_spec) < 0 ||
 	    add_type(module, &state->topic, &topic_spec) < 0 ||
-	    add_type(module, &state->subscriber, &subscriber_spec) < 0)
+	    add_type(module, &state->subscriber, &subscriber_spec) < 0 ||
+	    add_type(module, &state->peek, &peek_spec) < 0)
 		return -1;
 	if (PyModule_AddIntMacro(module, MEMPOOL_CLIENT_DEBUG) < 0 ||
 	    PyModule_AddIntMacro(module, MEMPOOL_CLIENT_READ_ONLY) < 0 ||
@@ -181,6 +182,7 @@ static int traverse(PyObject *module, visitproc visit, void *arg)
 	Py_VISIT(state->queue);
 	Py_VISIT(state->topic);
 	Py_VISIT(state->subscriber);
+	Py_VISIT(state->peek);
 	return 0;
 }
 
@@ -196,6 +198,7 @@ static int clear(PyObject *module)
 	Py_CLEAR(state->queue);
 	Py_CLEAR(state->topic);
 	Py_CLEAR(state->subscriber);
+	Py_CLEAR(state->peek);
 	return 0;
 }
 

@@ -23,6 +23,7 @@ struct ring {
 	};
 	PyObject *name;
 	uint64_t flags;			/* of a queue */
+	uint64_t n_peeks;		/* of a subscriber */
 	Py_ssize_t n_calls;
 	bool is_closing;
 };
@@ -316,6 +317,76 @@ static PyObject *queue_receive(PyObject *object, PyObject *args, PyObject *kwarg
 	return chunk;
 }
 
+static PyObject *queue_send_many(PyObject *object, PyObject *args, PyObject *kwargs)
+{
+	static const char *const names[] = { "chunks", "timeout", NULL };
+	struct ring *self = CAST(object);
+	PyObject *chunks, *timeout = NULL;
+	struct batch batch;
+	struct wait wait;
+	ssize_t r = 0;
+
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O", (char **)names, &chunks, &timeout) ||
+	    !wait_begin(&wait, timeout) || !batch_begin(&batch, object, chunks))
+		return NULL;
+	if (!enter(self)) {
+		batch_end(&batch, 0);
+		return NULL;
+	}
+	if (batch.n > 0) {
+		do {
+			Py_BEGIN_ALLOW_THREADS
+			r = mempool_queue_send_many(self->queue, batch.data, batch.lengths, batch.n,
+						    wait.timeout_ns);
+			Py_END_ALLOW_THREADS
+		} while (wait_again(&wait, r));
+	}
+	batch_end(&batch, r > 0 ? (size_t)r : 0);
+	if (r < 0)
+		raise_after_wait(self, r);
+	leave(self);
+	return r < 0 ? NULL : PyLong_FromSsize_t(r);
+}
+
+static PyObject *queue_receive_many(PyObject *object, PyObject *args, PyObject *kwargs)
+{
+	static const char *const names[] = { "n", "timeout", NULL };
+	struct ring *self = CAST(object);
+	PyObject *timeout = NULL, *list = NULL;
+	size_t *lengths = NULL;
+	struct wait wait;
+	void **data = NULL;
+	Py_ssize_t n;
+	ssize_t r = -ENOMEM;
+
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "n|O", (char **)names, &n, &timeout) ||
+	    !wait_begin(&wait, timeout))
+		return NULL;
+	if (n < 1) {
+		PyErr_SetString(PyExc_ValueError, "a number below 1");
+		return NULL;
+	}
+	if (!enter(self))
+		return NULL;
+	data = calloc((size_t)n, sizeof(*data));
+	lengths = calloc((size_t)n, sizeof(*lengths));
+	if (data && lengths) {
+		do {
+			Py_BEGIN_ALLOW_THREADS
+			r = mempool_queue_receive_many(self->queue, data, lengths, (size_t)n, wait.timeout_ns);
+			Py_END_ALLOW_THREADS
+		} while (wait_again(&wait, r));
+	}
+	if (r < 0)
+		raise_after_wait(self, r);
+	else
+		list = chunks_new(self->owner, data, lengths, 0, (size_t)r, self->owner->is_reader);
+	free(data);
+	free(lengths);
+	leave(self);
+	return list;
+}
+
 static PyObject *queue_info(PyObject *object, PyObject *unused)
 {
 	struct ring *self = CAST(object);
@@ -337,6 +408,10 @@ static PyMethodDef queue_methods[] = {
 	  "send_evict(chunk) -> Chunk or None\n\nIf the queue is full, its oldest message makes room." },
 	{ "receive", (PyCFunction)(void (*)(void))queue_receive, METH_VARARGS | METH_KEYWORDS,
 	  "receive(timeout=0) -> Chunk\n\nThe next message." },
+	{ "send_many", (PyCFunction)(void (*)(void))queue_send_many, METH_VARARGS | METH_KEYWORDS,
+	  "send_many(chunks, timeout=0) -> int\n\nHow many were sent, the first ones; the others are still here." },
+	{ "receive_many", (PyCFunction)(void (*)(void))queue_receive_many, METH_VARARGS | METH_KEYWORDS,
+	  "receive_many(n, timeout=0) -> list of Chunks\n\nWhat is there, up to n; the timeout is for the first." },
 	{ "info", queue_info, METH_NOARGS, "info() -> dict\n\nName, capacity and counts." },
 	{ "close", ring_close, METH_NOARGS, "close()\n\nMessages stay in the segment." },
 	{ "__enter__", ring_self, METH_NOARGS, NULL },
@@ -489,6 +564,50 @@ static PyObject *subscriber_iterate(PyObject *object)
 	return wait_begin(&wait, Py_None) ? next(CAST(object), &wait) : NULL;
 }
 
+static PyObject *subscriber_peek(PyObject *object, PyObject *args, PyObject *kwargs)
+{
+	struct ring *self = CAST(object);
+	struct peeked peeked = { 0 };
+	PyObject *peek = NULL;
+	struct wait wait;
+	int r;
+
+	if (!parse_timeout(args, kwargs, &wait) || !enter_alone(self))
+		return NULL;
+	self->n_peeks++;
+	do {
+		Py_BEGIN_ALLOW_THREADS
+		r = mempool_subscriber_peek(self->subscriber, &peeked.data, &peeked.length, &peeked.tag,
+					    &peeked.n_missed, wait.timeout_ns);
+		Py_END_ALLOW_THREADS
+	} while (wait_again(&wait, r));
+	if (r < 0)
+		raise_after_wait(self, r);
+	else
+		peek = peek_new(object, self->owner, self->n_peeks, &peeked);
+	leave(self);
+	return peek;
+}
+
+PyObject *subscriber_verify(PyObject *object, uint64_t number)
+{
+	struct ring *self = CAST(object);
+	int r;
+
+	if (!enter_alone(self))
+		return NULL;
+	if (self->n_peeks != number) {
+		leave(self);
+		PyErr_SetString(PyExc_ValueError, "another message was peeked at since");
+		return NULL;
+	}
+	r = mempool_subscriber_verify(self->subscriber);
+	leave(self);
+	if (r < 0 && r != -ESTALE)
+		return raise_error(object, r);
+	return PyBool_FromLong(r == 0);
+}
+
 /* Of the largest chunk, where the length is not known yet. */
 static size_t largest(struct client *owner)
 {
@@ -543,6 +662,8 @@ static PyObject *subscriber_copy(PyObject *object, PyObject *args, PyObject *kwa
 static PyMethodDef subscriber_methods[] = {
 	{ "next", (PyCFunction)(void (*)(void))subscriber_next, METH_VARARGS | METH_KEYWORDS,
 	  "next(timeout=0) -> Chunk\n\nThe next message, to be read; its .missed were gone before." },
+	{ "peek", (PyCFunction)(void (*)(void))subscriber_peek, METH_VARARGS | METH_KEYWORDS,
+	  "peek(timeout=0) -> Peek\n\nLook at the next message without holding or copying it: for spectators, too." },
 	{ "copy", (PyCFunction)(void (*)(void))subscriber_copy, METH_VARARGS | METH_KEYWORDS,
 	  "copy(timeout=0) -> (bytes, tag, missed)\n\nWithout holding it: for spectators, too." },
 	{ "close", ring_close, METH_NOARGS, "close()\n\nMessages that are held stay held." },

@@ -27,10 +27,10 @@ import struct as _struct
 import threading as _threading
 
 from ._mempool import (MEMPOOL_CLIENT_DEBUG as DEBUG, MEMPOOL_CLIENT_DEBUG_ABORT as DEBUG_ABORT,
-                       MEMPOOL_CLIENT_READ_ONLY as READ_ONLY, Chunk, Client, Closed, Error, Queue,
+                       MEMPOOL_CLIENT_READ_ONLY as READ_ONLY, Chunk, Client, Closed, Error, Peek, Queue,
                        Subscriber, Topic, WouldBlock, stamp_realtime, version)
 
-__all__ = ["DEBUG", "DEBUG_ABORT", "READ_ONLY", "Chunk", "Client", "Closed", "Error", "Handle", "Queue",
+__all__ = ["DEBUG", "DEBUG_ABORT", "READ_ONLY", "Chunk", "Client", "Closed", "Error", "Handle", "Peek", "Queue",
            "Subscriber", "Topic", "WouldBlock", "give", "here", "picture", "share", "stamp_realtime", "version"]
 __version__ = version()
 

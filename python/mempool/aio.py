@@ -2,6 +2,7 @@
 """Messages for coroutines: by the client's descriptor, without a thread.
 
     chunk = await mempool.aio.receive(queue)
+    await mempool.aio.send(queue, chunk)
     async for message in mempool.aio.messages(subscriber): ...
 """
 import asyncio
@@ -46,6 +47,11 @@ async def _until(client, attempt):
             return attempt()
         except WouldBlock:
             await _news(loop, descriptor)
+
+
+async def send(queue, chunk):
+    """Hand a chunk to one receiver, once there is room. Cancelled, it is still here."""
+    await _until(queue.client, lambda: queue.send(chunk))
 
 
 async def receive(queue):

@@ -269,6 +269,38 @@ class Rings(Case):
         self.assertEqual(bytes(queue.receive(timeout=None)), b"later")
         self.refused(errno.ENOENT, self.client.queue, "nowhere")
 
+    def test_many_at_once(self):
+        queue = self.client.queue("work")
+        chunks = self.client.alloc_many(3, 20)
+        self.assertEqual([len(chunk) for chunk in chunks], [3] * 20)
+        for i, chunk in enumerate(chunks):
+            memoryview(chunk)[:] = b"%03d" % i
+        # What is sent is gone, what found no room is here.
+        self.assertEqual(queue.send_many(chunks), 16)
+        self.assertEqual([chunk.closed for chunk in chunks], [True] * 16 + [False] * 4)
+        self.assertRaises(mempool.WouldBlock, queue.send_many, chunks[16:])
+        self.assertRaises(mempool.Closed, queue.send_many, chunks[15:])
+        received = queue.receive_many(10)
+        self.assertEqual([bytes(chunk) for chunk in received], [b"%03d" % i for i in range(10)])
+        self.assertEqual(len(queue.receive_many(10, timeout=None)), 6)
+        self.assertRaises(mempool.WouldBlock, queue.receive_many, 1)
+        # All, or none; and nothing with a view, or twice, is freed.
+        # The topic may keep one of the eight for its newest message.
+        most = len(self.client.alloc_many(8000, 9))
+        self.assertIn(most, (7, 8))
+        self.assertEqual(len(self.client.alloc_many(8000, most, all=True)), most)
+        self.refused(errno.EAGAIN, self.client.alloc_many, 8000, most + 1, all=True)
+        with memoryview(received[5]):
+            self.assertRaises(BufferError, self.client.free_many, received)
+        self.assertRaises(BufferError, self.client.free_many, [received[0], received[0]])
+        self.assertRaises(TypeError, self.client.free_many, [received[0], b"no chunk"])
+        self.assertEqual(self.client.free_many(received), 10)
+        self.assertEqual((self.client.free_many([]), queue.send_many(()), self.client.alloc_many(1, 0)), (0, 0, []))
+        self.assertTrue(all(chunk.closed for chunk in received))
+        self.assertRaises(ValueError, queue.receive_many, 0)
+        self.assertRaises(ValueError, self.client.alloc_many, 1, -1)
+        self.assertRaises(OverflowError, self.client.alloc_many, 1, 2**80)
+
     def test_a_wait_lets_others_run_and_heeds_signals(self):
         queue = self.client.queue("work")
 
@@ -307,6 +339,37 @@ class Rings(Case):
         large.tag = 9
         topic.publish(large)
         self.assertEqual(subscriber.copy(), (bytes(8000), 9, 0))
+
+    def test_a_peek_is_verified(self):
+        topic = self.client.topic("news")
+        subscriber = topic.subscribe()
+        before = self.held()
+        self.assertRaises(mempool.WouldBlock, subscriber.peek)
+        chunk = self.chunk(b"first")
+        chunk.tag = 7
+        topic.publish(chunk)
+        peek = subscriber.peek()
+        view = memoryview(peek)
+        self.assertEqual((bytes(view), peek.tag, peek.missed, view.readonly, len(peek)),
+                         (b"first", 7, 0, True, 5))
+        self.assertEqual((peek.verify(), peek.verify(), self.held()), (True, True, before))
+        # Four later ones, and it is out of the topic; its chunk is another message's, sooner or later.
+        for i in range(4):
+            topic.publish(self.chunk(b"%d" % i))
+        self.assertFalse(peek.verify())
+        bytes(view)
+        later = subscriber.peek()
+        self.assertEqual((bytes(later), later.missed, later.verify()), (b"0", 1, True))
+        self.assertRaises(ValueError, peek.verify)
+        # Views keep the memory; verify is refused.
+        subscriber.close()
+        self.assertRaises(mempool.Closed, later.verify)
+        other = mempool.Client(SEGMENT)
+        peek = other.topic("news").subscribe(oldest=True).peek()
+        view = memoryview(peek)
+        other.close()
+        bytes(view)
+        self.assertRaises(mempool.Closed, memoryview, peek)
 
     @unittest.skipUnless(numpy, "no numpy")
     def test_a_picture(self):
@@ -350,6 +413,25 @@ class Rings(Case):
             return got, cancelled.cancelled(), dict(mempool.aio._waiting[asyncio.get_running_loop()])
 
         self.assertEqual(asyncio.run(work()), ((b"one", 5), True, {}))
+
+    def test_a_coroutine_sends_when_there_is_room(self):
+        queue = self.client.queue("work")
+        self.assertEqual(queue.send_many(self.client.alloc_many(1, 16)), 16)
+
+        async def work():
+            late = asyncio.create_task(mempool.aio.send(queue, self.chunk(b"late")))
+            kept = self.chunk(b"kept")
+            cancelled = asyncio.create_task(mempool.aio.send(queue, kept))
+            await asyncio.sleep(0.05)
+            waiting = late.done(), cancelled.done()
+            cancelled.cancel()
+            await asyncio.wait([cancelled])
+            mempool.Client(SEGMENT).queue("work").receive()
+            await asyncio.wait_for(late, 60)
+            return waiting, kept.closed
+
+        self.assertEqual(asyncio.run(work()), ((False, False), False))
+        self.assertEqual(bytes(queue.receive_many(16)[-1]), b"late")
 
 
 # ---- other processes ----
