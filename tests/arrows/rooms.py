@@ -28,7 +28,7 @@ ROOMS = {
 
     # Programs of users: the library as it is installed.
     "examples": "include/mempool.h include/mempool_frame.h",
-    "docs/man/examples": "include/mempool.h include/mempool_frame.h",
+    "docs/man/examples": "include/mempool.h include/mempool.hpp include/mempool_frame.h",
     "tests/cli": "include/mempool.h",
     "tests/cpp": "include/mempool.hpp",
     "tests/languages": "include/mempool.h include/mempool.hpp include/mempool_frame.h",

@@ -17,6 +17,8 @@ start_daemon <<CONFIG
       - { name: news, capacity: 4, stamps: true }
 CONFIG
 check 'test-cpp' "$TEST_CPP" "$name"
+check "the manual page's example runs" exits 0 "$EXAMPLE"
+check 'and prints what its page says' cmp "$SOURCE/docs/man/examples/hpp.out" "$dir/stdout"
 check 'nothing is held when it is gone' soon eval \
 	'[[ $(status_json "len([h for h in s[0][\"holders\"] if h[\"kind\"] == \"client\"])") == 0 ]]'
 
@@ -39,6 +41,7 @@ for compiler in $COMPILERS; do
 	check "$compiler: C++17 without exceptions and run-time types" \
 		compiles "$compiler" -std=c++17 -fno-exceptions -fno-rtti "$dir/header.cpp"
 	check "$compiler: the README's example" compiles "$compiler" -std=c++17 "$dir/readme.cpp"
+	check "$compiler: the manual page's" compiles "$compiler" -std=c++17 "$SOURCE/docs/man/examples/hpp.cpp"
 done
 
 finish

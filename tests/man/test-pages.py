@@ -105,6 +105,22 @@ def functions():
     yield from same("the library's map", symbols, "section 3", named)
 
 
+def cpp():
+    """mempool.hpp(7) names each class, and each function that may fail; not what is of detail or private."""
+    header = re.sub(r"^namespace detail$.*?^} // namespace detail$|^private:$.*?^};$", "",
+                    source("include/mempool.hpp"), flags=re.M | re.S)
+    text = page("mempool.hpp.7")
+    classes = re.findall(r"^(?:template <[^>]*> )?(?:class|struct) (?:\[\[nodiscard\]\] )?(\w+)(?: :.*)?(?: {)?$", header,
+                         re.M)
+    functions = re.findall(r"^\t(?:template <.*?> )?(?:static )?result<[\w:<> ]*> (\w+)\(", header, re.M)
+    if len(classes) < 15 or len(set(functions)) < 35:
+        yield f"only {len(classes)} classes and {len(set(functions))} functions were found"
+    yield from (f"class {name} is not in it" for name in sorted(set(classes))
+                if not re.search(rf"\.(?:It )?Vt (?:.* )?{name}\b", text))
+    yield from (f"{name}() is not in it" for name in sorted(set(functions))
+                if not re.search(rf"Fn {name}\b", text))
+
+
 def design():
     """docs/DESIGN.md shows the whole API, each function once."""
     symbols = re.findall(r"^\t(mempool_\w+);", source("client/libmempool.map"), re.M)
@@ -242,6 +258,7 @@ if sys.argv[1:] == ["html"]:
     sys.exit(n_failed > 0)
 
 check("every function, and no other, has its page", functions())
+check("every class and function of mempool.hpp is in its page", cpp())
 check("every function is in docs/DESIGN.md", design())
 check("every code that the header names is in the page", codes())
 check("codes of mempool(7) and mempool_strerror()", meanings())
