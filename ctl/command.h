@@ -31,8 +31,9 @@ enum option_bit {
 	OPTION_YES = 1 << 15,
 	OPTION_SPEED = 1 << 16,
 	OPTION_FROM = 1 << 17,
+	OPTION_AS = 1 << 18,
 };
-#define N_OPTIONS 18
+#define N_OPTIONS 19
 
 /* A command that takes as many arguments as there are. */
 #define ARGUMENTS_ANY INT_MAX

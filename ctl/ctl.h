@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "content.h"
+
 #define CTL_DEFAULT_LISTEN "127.0.0.1:9764"
 
 enum ctl_exit {
@@ -41,6 +43,8 @@ struct ctl_options {
 	uint64_t interval_ns;		/* between two looks */
 	uint64_t count;			/* of looks or messages; 0: without end */
 	double speed;			/* of a replay; 0: as fast as it goes */
+	enum content_as as;		/* what a message says */
+	const char *queue;		/* list what waits in it, up to `count` */
 	uint64_t from_ns;		/* a recording from so long after its beginning on */
 	const char *listen;		/* where to serve */
 	bool force;			/* SIGKILL */
@@ -78,6 +82,7 @@ enum ctl_exit ctl_metrics(const struct ctl_options *options);
 enum ctl_exit ctl_ping(const struct ctl_options *options);
 enum ctl_exit ctl_pools(const struct ctl_options *options);
 enum ctl_exit ctl_queue_drain(const struct ctl_options *options);
+enum ctl_exit ctl_queue_peek(const struct ctl_options *options);
 enum ctl_exit ctl_queues(const struct ctl_options *options);
 enum ctl_exit ctl_record(const struct ctl_options *options);
 enum ctl_exit ctl_reload(const struct ctl_options *options);
@@ -88,6 +93,8 @@ enum ctl_exit ctl_status(const struct ctl_options *options);
 enum ctl_exit ctl_top(const struct ctl_options *options);
 enum ctl_exit ctl_forget(const struct ctl_options *options);
 enum ctl_exit ctl_topic_drain(const struct ctl_options *options);
+enum ctl_exit ctl_topic_peek(const struct ctl_options *options);
+enum ctl_exit ctl_topic_tail(const struct ctl_options *options);
 enum ctl_exit ctl_topics(const struct ctl_options *options);
 enum ctl_exit ctl_watch(const struct ctl_options *options);
 

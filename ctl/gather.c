@@ -254,6 +254,8 @@ void gather(const struct ctl_options *options, struct gather_past *past,
 		.budget_ns = past ? GATHER_SEGMENT_NS : SNAPSHOT_BUDGET_NS,
 		.with_chunks = options->chunks,
 		.with_audit = options->audit,
+		.queue = options->queue,
+		.n_waiting_most = options->count,
 		.countings = past ? &past->countings : &of_this_look,
 	};
 

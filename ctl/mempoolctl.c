@@ -104,6 +104,21 @@ static bool read_speed(const char *text, double *ret_speed)
 	return true;
 }
 
+static bool read_as(const char *text, enum content_as *ret_as)
+{
+	if (strcmp(text, "hex") == 0)
+		*ret_as = CONTENT_AS_HEX;
+	else if (strcmp(text, "text") == 0)
+		*ret_as = CONTENT_AS_TEXT;
+	else if (strcmp(text, "raw") == 0)
+		*ret_as = CONTENT_AS_RAW;
+	else {
+		ctl_error("--as takes hex, text or raw, and not '%s'", text);
+		return false;
+	}
+	return true;
+}
+
 static bool read_by(const char *text, enum ctl_by *ret_by)
 {
 	if (strcmp(text, "site") == 0)
@@ -153,6 +168,10 @@ static bool read_options(int argc, char **argv, struct ctl_options *options,
 			if (!read_pool(optarg, &options->pool))
 				return false;
 			options->has_pool = true;
+			break;
+		case OPTION_AS:
+			if (!read_as(optarg, &options->as))
+				return false;
 			break;
 		case OPTION_SPEED:
 			if (!read_speed(optarg, &options->speed))

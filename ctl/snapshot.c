@@ -372,6 +372,8 @@ static int look_at(const struct segment *segment, const struct snapshot_look *lo
 
 	if (r >= 0 && look->with_chunks)
 		r = list_held(segment, snapshot);
+	if (r >= 0 && look->queue)
+		r = waiting_list_take(segment, look->queue, look->n_waiting_most, &snapshot->waiting);
 	if (r >= 0 && look->with_audit)
 		r = audit(segment, snapshot);
 	if (!sigbus_was_hit(range))
@@ -438,6 +440,7 @@ void snapshot_deinit(struct snapshot *snapshot)
 		free(snapshot->faults[i]);
 	free(snapshot->faults);
 	held_list_deinit(&snapshot->held);
+	waiting_list_deinit(&snapshot->waiting);
 	free(snapshot->rings);
 	free(snapshot->subscribers);
 	free(snapshot->holders);

@@ -21,6 +21,7 @@
 #include "shm/census.h"
 #include "shm/holder.h"
 #include "shm/lane.h"
+#include "waiting.h"
 
 /* The last chunks of a pool, which some users alone may have. */
 struct snapshot_reserve {
@@ -126,6 +127,7 @@ struct snapshot {
 	size_t n_subscribers;		/* by topic, in the order of their lines */
 	struct snapshot_subscriber *subscribers;
 	struct held_list held;		/* if it was asked for */
+	struct waiting_list waiting;	/* the same */
 	struct audit audit;		/* the same */
 	size_t n_faults;		/* in words; audit.n_faults may be more */
 	char **faults;
@@ -135,6 +137,8 @@ struct snapshot {
 struct snapshot_look {
 	int64_t budget_ns;		/* for counting; an audit may take AUDIT_BUDGET_NS */
 	bool with_chunks;		/* list what is held, too */
+	const char *queue;		/* list what waits in this one, too; NULL: in none */
+	uint64_t n_waiting_most;	/* so many of these */
 	bool with_audit;		/* check it, too, as far as can be said while it is in use */
 	struct countings *countings;	/* of the looks before */
 };

@@ -37,6 +37,8 @@ has_begun() { has_channels "$1" || ! kill -0 "$recorder" 2>/dev/null; }
 has_channels() { (($(stat -c %s "$1" 2>/dev/null || echo 0) > 64)); }
 # recorded FILE: its recorder has ended well
 recorded() {
+	# Nobody has published what it waits for.
+	((n_failed == 0)) || kill -KILL "$recorder" 2>/dev/null
 	wait "$recorder" && return
 	sed 's/^/# /' "$1.out" "$1.log"
 	return 1
@@ -204,6 +206,37 @@ check 'messages are sent' exits 0 "$SEND" work "$dir/in" 1000
 check 'it ends' stop "$dir/queue.rec"
 check 'and knows how many' exits 0 "$MEMPOOLCTL" replay --dry-run "$dir/queue.rec"
 check 'were sent' grep -Eq '^  work +queue +- +- +- +6 +0$' "$dir/stdout"
+
+# ---- what they say ----
+
+check 'the last message of a topic' exits 0 "$MEMPOOLCTL" topic peek camera --count 2
+check 'and the one before it' same '5625 bytes, tag 28 390 bytes, tag 29' \
+	"$(sed -nE 's/^[0-9:]{8}\.[0-9]{6}  (.*)$/\1/p' "$dir/stdout" | paste -sd ' ')"
+check 'in bytes' grep -Eq '^000000f0 ( ( [0-9a-f]{2}){8}){2}  \|.{16}\|$' "$dir/stdout"
+check 'and how many more' grep -q '^... and 134 bytes more$' "$dir/stdout"
+check 'as they are' exits 0 "$MEMPOOLCTL" topic peek camera --as raw
+check 'each' same 390 "$(stat -c %s "$dir/stdout")"
+check 'no such topic' exits 1 "$MEMPOOLCTL" topic peek work
+check 'is told' grep -q "topic 'work': the segment has none of that name" "$dir/stderr"
+check 'nor such a form' exits 64 "$MEMPOOLCTL" topic peek camera --as pictures
+
+# Published again and again: when it began to look is nobody's business.
+"$MEMPOOLCTL" topic tail sound --count 3 --as text >"$dir/tail" &
+tail=$!
+publishes_until_seen() {
+	"$PUBLISH" 3 40 0 sound >"$dir/stdout" && ! kill -0 "$tail" 2>/dev/null
+}
+check 'a tail sees what comes' soon publishes_until_seen
+check 'and ends well' wait "$tail"
+check 'with three messages' same 3 "$(grep -Ec '^[0-9:]{8}\.[0-9]{6}  [0-9]+ bytes, tag [0-2]$' "$dir/tail")"
+check 'and nothing that steers a terminal' same '' "$(LC_ALL=C tr -d '[:print:]\n\t\200-\377' <"$dir/tail")"
+
+check 'what waits in a queue' exits 0 "$MEMPOOLCTL" queue peek work --count 2
+check 'is shown' same '0 0 1000 0 - 1 0 1000 1 -' \
+	"$(awk '/^ +[0-9]+ +[0-9]+ +[0-9]+/ { print $1, $2, $4, $5, $6 }' "$dir/stdout" | paste -sd ' ')"
+check 'and what else' grep -q '^  4 more wait behind these$' "$dir/stdout"
+check 'no queue of that name' exits 1 "$MEMPOOLCTL" queue peek camera
+check 'is told' grep -q "no queue 'camera'" "$dir/stderr"
 
 check 'nothing is wrong after all that' exits 0 "$MEMPOOLCTL" audit
 finish
