@@ -8,7 +8,7 @@
 . /run/tests/checks.sh
 
 export DEBIAN_FRONTEND=noninteractive
-names=(mempoold mempoolctl libmempool-client0 libmempool-client-dev)
+names=(mempoold mempoolctl libmempool-client0 libmempool-client-dev python3-mempool)
 
 # apt COMMAND ARGUMENT...: what it says stays in /run/apt, too
 apt() {
@@ -67,6 +67,9 @@ check '/etc/mempool.yaml is a conffile' same /etc/mempool.yaml \
 	"$(dpkg-query -W -f '${Conffiles}' mempoold | awk '{ print $1 }' | paste -s)"
 check 'a program is served' opens member
 check 'mempoolctl shows it' mempoolctl status >/run/status
+check 'Python finds the package' same "$(version python3-mempool | sed 's/-.*//')" \
+	"$(python3 -c 'import mempool, mempool.aio; print(mempool.__version__)')"
+check 'the autopkgtest passes' /run/autopkgtest/hand-over
 check 'nothing is missing' same '' "$(dpkg --verify "${names[@]}" | grep -v /usr/share/)"
 check 'no unit has failed' same '' "$(systemctl --failed --quiet --plain)"
 check 'a tenant is made' make_tenant red
