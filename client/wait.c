@@ -193,7 +193,10 @@ int wait_on(const struct wait_place *place, wait_try_fn try, void *userdata, int
 						 slice_of(place, left, is_deaf));
 		else
 			slept = nap(&nap_ns, left);
-		if (slept < 0 && !(slept == -EINTR && place->client->restarts))
+		if (slept < 0 && !(slept == -EINTR && place->client->restarts)) {
+			/* The signal may be that of a cancel: glibc sends one from 2.41 on. */
+			pthread_testcancel();
 			return slept;
+		}
 	}
 }

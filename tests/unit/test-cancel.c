@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -432,6 +433,36 @@ START_TEST(test_cancel_in_send_many_leaves_the_rest_to_the_caller)
 }
 END_TEST
 
+static void on_signal(int signal_number)
+{
+	(void)signal_number;
+}
+
+/* As glibc does from 2.41 on: it is a cancel, and no call that a signal has ended. */
+START_TEST(test_cancel_that_wakes_by_a_signal_is_a_cancel)
+{
+	const struct sigaction action = { .sa_handler = on_signal };
+	pthread_t thread;
+	void *ended_by;
+
+	sigaction(SIGUSR1, &action, NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(batch); i++)
+		batch[i] = mempool_alloc(near, 64);
+	ck_assert_int_eq(pthread_create(&thread, NULL, send_batch, NULL), 0);
+	/* When it has sent what there is room for, it is about to sleep, or asleep. */
+	while (mempool_usable_size(near, batch[CAPACITY - 1]) != -EPERM)
+		pause_us(1000);
+	pause_us(20000);
+	ck_assert_int_eq(pthread_cancel(thread), 0);
+	pthread_kill(thread, SIGUSR1);
+	ck_assert_int_eq(pthread_join(thread, &ended_by), 0);
+	ck_assert_ptr_eq(ended_by, PTHREAD_CANCELED);
+	ck_assert_uint_eq(n_kept, 2);
+	n_done = CAPACITY;
+	settle_room();
+}
+END_TEST
+
 /* ---- what is no cancellation point ---- */
 
 static bool is_through;
@@ -571,6 +602,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_loop_test(tcase, test_cancel_of_a_sleeping_thread, 0, ARRAY_SIZE(calls));
 	tcase_add_loop_test(tcase, test_cancel_at_many_moments, 0, 2 * ARRAY_SIZE(calls));
 	tcase_add_test(tcase, test_cancel_in_send_many_leaves_the_rest_to_the_caller);
+	tcase_add_test(tcase, test_cancel_that_wakes_by_a_signal_is_a_cancel);
 	tcase_add_loop_test(tcase, test_cancel_pending_is_not_acted_on_by_calls_that_do_not_wait, 0, 2);
 	tcase_add_test(tcase, test_cancel_pending_while_threads_meet_at_a_share);
 }
