@@ -502,7 +502,7 @@ PUBLIC_INLINE int mempool_free(struct mempool_client *client, const void *chunk)
 	magazine->indices[n] = index;
 	magazine->n = (uint32_t)(n + 1);
 	if (unlikely(pool_wants_hints(&magazine->pool)))
-		cache_pass_on(cache, magazine);
+		cache_pass_on(cache, magazine, 1);
 	return 0;
 }
 

@@ -36,9 +36,11 @@ static bool has_key;			/* under the lock of the process */
 
 void cache_push_aside(struct magazine *magazine)
 {
-	if (magazine->aside.bits != 0)
-		pool_hint_leaf(&magazine->pool, magazine->aside.leaf, magazine->aside.bits);
+	if (magazine->aside.bits == 0)
+		return;
+	pool_hint_leaf(&magazine->pool, magazine->aside.leaf, magazine->aside.bits);
 	magazine->aside.bits = 0;
+	magazine->has_passed_on = true;
 }
 
 static void magazine_flush(struct magazine *magazine)
@@ -49,16 +51,48 @@ static void magazine_flush(struct magazine *magazine)
 	magazine->n = 0;
 }
 
-/* Hints from the list: they come highest first, and so are used in ascending order. */
-static bool magazine_refill(struct magazine *magazine)
+static void magazine_grow(struct magazine *magazine)
 {
-	uint32_t max = magazine->capacity < 128 ? magazine->capacity / 2 : 64;
+	magazine->capacity *= 2;
+	if (magazine->capacity > magazine->capacity_max)
+		magazine->capacity = magazine->capacity_max;
+}
+
+/* The entries of a leaf that are to be written soon; bits: not 0. */
+static void prefetch_leaf(const struct pool *pool, uint32_t leaf, uint64_t bits)
+{
+	const uint32_t n_in_line = MEMPOOL_LINE_BYTES / sizeof(struct mempool_entry);
+	const struct mempool_entry *entries = &pool->entries[leaf * CACHE_LEAF];
+	uint32_t first = (uint32_t)__builtin_ctzll(bits) / n_in_line * n_in_line;
+	uint32_t end = CACHE_LEAF - (uint32_t)__builtin_clzll(bits);
+
+	for (uint32_t i = first; i < end; i += n_in_line)
+		__builtin_prefetch(&entries[i], 1);
+}
+
+uint64_t cache_take_listed(struct magazine *magazine, uint32_t max)
+{
+	uint64_t bits;
 
 	if (magazine->aside.bits != 0)
 		magazine->start = magazine->aside.leaf;
 	cache_push_aside(magazine);
-	magazine->n = free_list_pop(&magazine->pool.list, &magazine->start, magazine->indices,
-				    max);
+	if (magazine->has_passed_on)
+		magazine_grow(magazine);
+	magazine->has_passed_on = false;
+	bits = free_list_pop_bits(&magazine->pool.list, &magazine->start, max);
+	if (bits != 0)
+		prefetch_leaf(&magazine->pool, magazine->start, bits);
+	return bits;
+}
+
+/* Hints from the list: they come highest first, and so are used in ascending order. */
+static bool magazine_refill(struct magazine *magazine)
+{
+	uint32_t max = magazine->capacity < 2 * CACHE_LEAF ? magazine->capacity / 2 : CACHE_LEAF;
+	uint64_t bits = cache_take_listed(magazine, max);
+
+	magazine->n = free_list_unpack(magazine->start, bits, magazine->indices);
 	magazine->n_ours += magazine->n;
 	if (magazine->n == max)
 		pool_clear_scarce(&magazine->pool);
@@ -200,17 +234,23 @@ int cache_claim_slowly(struct cache *cache, struct magazine *magazine, uint32_t 
 	return r == 0 ? 0 : -EAGAIN;
 }
 
-void cache_set_aside(struct magazine *magazine, uint32_t index)
+void cache_pass_on_aside(struct magazine *magazine)
 {
-	if (magazine->aside.leaf != index / CACHE_LEAF)
+	cache_push_aside(magazine);
+	cache_pass_on(cache_current, magazine, 0);
+}
+
+void cache_set_aside(struct magazine *magazine, uint32_t leaf, uint64_t bits, uint32_t n)
+{
+	if (magazine->aside.leaf != leaf)
 		cache_push_aside(magazine);
-	magazine->aside.leaf = index / CACHE_LEAF;
-	cache_note_aside(magazine, index);
+	magazine->aside.leaf = leaf;
+	cache_note_aside(magazine, bits, n);
 }
 
 void cache_keep_beyond_slowly(struct magazine *magazine, uint32_t index)
 {
-	cache_set_aside(magazine, index);
+	cache_set_aside(magazine, index / CACHE_LEAF, UINT64_C(1) << index % CACHE_LEAF, 1);
 	if (magazine->capacity < CACHE_LEAF &&
 	    (uint32_t)__builtin_popcountll(magazine->aside.bits) >= magazine->capacity / 2)
 		cache_push_aside(magazine);
@@ -222,13 +262,33 @@ void cache_rest(const struct mempool_client *client)
 		lane_rest(cache_current->record);
 }
 
-void cache_pass_on(struct cache *cache, struct magazine *magazine)
+/* The last hint of the stack, and those before it that are of the same leaf: as far as @n goes. */
+static uint32_t pass_on_leaf(struct cache *cache, struct magazine *magazine, uint32_t n)
 {
-	uint32_t index = magazine->indices[--magazine->n];
+	uint32_t leaf = magazine->indices[magazine->n - 1] / CACHE_LEAF;
+	uint32_t n_passed = 0;
+	uint64_t bits = 0;
 
-	magazine->n_ours--;
-	if (claim_open(cache, magazine, index))
-		pool_hint(&magazine->pool, index);
+	while (n_passed < n && magazine->indices[magazine->n - 1] / CACHE_LEAF == leaf) {
+		uint32_t index = magazine->indices[--magazine->n];
+
+		bits |= (uint64_t)claim_open(cache, &magazine->pool, index) << index % CACHE_LEAF;
+		n_passed++;
+	}
+	magazine->n_ours -= n_passed;
+	if (bits != 0)
+		pool_hint_leaf(&magazine->pool, leaf, bits);
+	return n_passed;
+}
+
+void cache_pass_on(struct cache *cache, struct magazine *magazine, uint32_t n)
+{
+	claim_unbias(cache, magazine);
+	if (magazine->n > magazine->capacity_min + n)
+		n = magazine->n - magazine->capacity_min;
+	while (n > 0)
+		n -= pass_on_leaf(cache, magazine, n);
+	magazine->capacity = magazine->capacity_min;
 }
 
 /* ---- which thread has which ---- */
@@ -239,11 +299,22 @@ static uint32_t magazine_capacity(const struct pool *pool)
 	return pool->cache < 2 ? 2 : pool->cache;
 }
 
-/* The same; of a reserve of others no hint is kept from them. */
-static uint32_t capacity_at(const struct mempool_client *client, uint32_t rank)
+/* What it may grow to: of a stack with less room than a leaf, as of large chunks, that is what it has. */
+static uint32_t magazine_capacity_max(const struct pool *pool)
+{
+	uint32_t capacity = magazine_capacity(pool);
+	uint32_t max = pool->n_chunks / CACHE_POOL_PART;
+
+	if (max > CACHE_GROWN)
+		max = CACHE_GROWN;
+	return capacity >= CACHE_LEAF && max > capacity ? max : capacity;
+}
+
+/* Of a reserve of others no hint is kept from them. */
+static uint32_t capacity_max_at(const struct mempool_client *client, uint32_t rank)
 {
 	return rank < client->n_claimable
-		       ? magazine_capacity(&client->segment->pools[client->pool_id[rank]]) : 0;
+		       ? magazine_capacity_max(&client->segment->pools[client->pool_id[rank]]) : 0;
 }
 
 /* Multiples of the golden ratio spread evenly over any length. */
@@ -252,11 +323,15 @@ static uint32_t spread(uint32_t place, uint32_t n)
 	return (uint32_t)((uint64_t)(place * UINT32_C(2654435769)) * n >> 32);
 }
 
-static void magazine_init(struct magazine *magazine, const struct pool *pool, uint32_t capacity,
+static void magazine_init(struct magazine *magazine, const struct pool *pool, uint32_t capacity_max,
 			  uint32_t *indices, uint32_t place)
 {
+	uint32_t capacity = capacity_max == 0 ? 0 : magazine_capacity(pool);
+
 	*magazine = (struct magazine){
 		.capacity = capacity,
+		.capacity_min = capacity,
+		.capacity_max = capacity_max,
 		.indices = indices,
 		.pool = *pool,
 		.start = spread(place, pool->list.n_leaves),
@@ -277,7 +352,7 @@ static struct cache *cache_new(struct mempool_client *client)
 	bool is_watched = client->segment->modules || client->checker;
 	struct mempool_client *plain = client->bound.is_set || is_watched ? CACHE_ORPHAN : client;
 	uint32_t held = (uint32_t)word_claimed(0, client->holder);
-	uint64_t n_indices = magazine_capacity(managers);
+	uint64_t n_indices = magazine_capacity_max(managers);
 	uint32_t n_yields = client->yields ? YIELD_MAX : 0;
 	size_t wiped_bytes;
 	struct yield *yields;
@@ -286,7 +361,7 @@ static struct cache *cache_new(struct mempool_client *client)
 	void *border;
 
 	for (uint32_t i = 0; i < client->n_pools; i++)
-		n_indices += capacity_at(client, i);
+		n_indices += capacity_max_at(client, i);
 	wiped_bytes = sizeof(*cache) - CACHE_KEPT_BYTES +
 		      (client->n_pools + 1) * sizeof(struct magazine) +
 		      client->n_pools * n_yields * sizeof(struct yield) +
@@ -321,16 +396,16 @@ static struct cache *cache_new(struct mempool_client *client)
 	yields = (struct yield *)&cache->magazines[client->n_pools + 1];
 	indices = (uint32_t *)(yields + client->n_pools * n_yields);
 	for (uint32_t i = 0; i < client->n_pools; i++) {
-		uint32_t capacity = capacity_at(client, i);
+		uint32_t capacity_max = capacity_max_at(client, i);
 
-		magazine_init(&cache->magazines[i], &pools[client->pool_id[i]], capacity, indices,
+		magazine_init(&cache->magazines[i], &pools[client->pool_id[i]], capacity_max, indices,
 			      place);
 		/* Of a pool that does not share there are no messages of topics. */
 		if (client->yields && !pools[client->pool_id[i]].is_exclusive)
 			cache->magazines[i].yields = yields + i * n_yields;
-		indices += capacity;
+		indices += capacity_max;
 	}
-	magazine_init(&cache->managers, managers, magazine_capacity(managers), indices, place);
+	magazine_init(&cache->managers, managers, magazine_capacity_max(managers), indices, place);
 	claim_init(cache);
 	return cache;
 }

@@ -2,10 +2,19 @@
 /*
  * cache.h - each thread's stacks of hints
  *
+ *	stack	single hints, what was freed last on top
+ *	aside	hints of one leaf of the list, on their way there
+ *
  * alloc takes a hint from the stack and claims the chunk by its word (claim.h); free puts the hint
  * back. An empty stack is refilled with up to half of its room from the pool's free list. What is
  * freed beyond a full one is free for everybody, as all to which hints in the list lead: those hints
  * are set aside until another leaf of the list comes, the stack is empty, or somebody wants them.
+ *
+ * A stack whose thread takes hints from the list after it has passed some on has twice the room from
+ * then on, up to a bound. So who frees a thousand chunks and allocates a thousand keeps them all in mind,
+ * and writes to no word that others read but those of the chunks; who only frees, or only allocates, keeps
+ * no more than at first. When somebody wants hints, what is beyond that goes into the list.
+ *
  * When the list has nothing either, the words are scanned, and a scan that finds every chunk held is
  * remembered (see pool.h, dry).
  */
@@ -80,31 +89,44 @@ static inline int cache_locate(struct cache *cache, const void *chunk, uint32_t 
 int cache_claim_slowly(struct cache *cache, struct magazine *magazine, uint32_t *ret_index);
 
 
+/*
+ * Hints of one leaf, at most @max of [1, 64], from the list, what was set aside among them. They are counted
+ * when they get into the stack, or what they lead to is claimed. Return: bits of leaf magazine->start; 0: none.
+ */
+uint64_t cache_take_listed(struct magazine *magazine, uint32_t max);
+
 /* What was set aside goes into the list. */
 void cache_push_aside(struct magazine *magazine);
 
-/* The hint of a chunk that is free for everybody, and has no room in the stack: with others of its leaf. */
-void cache_set_aside(struct magazine *magazine, uint32_t index);
+/* The same because somebody wants it, with what the thread's stack holds more than at first. */
+void cache_pass_on_aside(struct magazine *magazine);
+
+/* Hints of @n chunks that are free for everybody, and have no room in the stack: with others of their leaf. */
+void cache_set_aside(struct magazine *magazine, uint32_t leaf, uint64_t bits, uint32_t n);
 
 /* The same of a single one: half as many as the stack has are kept so. */
 void cache_keep_beyond_slowly(struct magazine *magazine, uint32_t index);
 
-/* A stack that has room for a leaf has one set aside. */
+/* A stack that has room for a leaf has one set aside, and grows. */
 #define CACHE_LEAF 64
 
+/* Up to so many hints; and up to one part in so many of the pool's. */
+#define CACHE_GROWN 1024
+#define CACHE_POOL_PART 4
+
 /* Of the leaf that is set aside. */
-static inline void cache_note_aside(struct magazine *magazine, uint32_t index)
+static inline void cache_note_aside(struct magazine *magazine, uint64_t bits, uint32_t n)
 {
-	magazine->n_ours--;
-	magazine->aside.bits |= UINT64_C(1) << index % CACHE_LEAF;
+	magazine->n_ours -= n;
+	magazine->aside.bits |= bits;
 	if (unlikely(pool_wants_hints(&magazine->pool)))
-		cache_push_aside(magazine);
+		cache_pass_on_aside(magazine);
 }
 
 static inline void cache_keep_beyond(struct magazine *magazine, uint32_t index)
 {
 	if (likely(magazine->capacity >= CACHE_LEAF && magazine->aside.leaf == index / CACHE_LEAF))
-		cache_note_aside(magazine, index);
+		cache_note_aside(magazine, UINT64_C(1) << index % CACHE_LEAF, 1);
 	else
 		cache_keep_beyond_slowly(magazine, index);
 }
@@ -127,8 +149,11 @@ int64_t cache_slice_ns(const struct cache *cache);
 /* Before the thread sleeps: what it claimed last is not to be looked at any more. */
 void cache_rest(const struct mempool_client *client);
 
-/* Somebody waits for what was just kept, whose hint is the last in the stack: pass it on. */
-void cache_pass_on(struct cache *cache, struct magazine *magazine);
+/*
+ * Somebody wants what was just kept, whose @n hints are the last in the stack: pass them on, with those beyond
+ * what it holds at first.
+ */
+void cache_pass_on(struct cache *cache, struct magazine *magazine, uint32_t n);
 
 /**
  * cache_claim() - claim a chunk of one pool
@@ -171,7 +196,7 @@ static inline void cache_keep(struct cache *cache, struct magazine *magazine, ui
 	}
 	magazine->indices[magazine->n++] = index;
 	if (unlikely(pool_wants_hints(&magazine->pool)))
-		cache_pass_on(cache, magazine);
+		cache_pass_on(cache, magazine, 1);
 }
 
 /* Before the first use of a client. Return: 0, or an error of process_enter(). */

@@ -177,23 +177,28 @@ bool claim_finish(struct cache *cache, const struct pool *pool, uint32_t index, 
 	}
 }
 
-bool claim_open(struct cache *cache, struct magazine *magazine, uint32_t index)
+void claim_unbias(struct cache *cache, struct magazine *magazine)
 {
-	_Atomic uint64_t *word = &magazine->pool.entries[index].word;
-	uint64_t seen = atomic_load_explicit(word, memory_order_relaxed);
-
 	if (magazine->bias == 0)
-		return true;
+		return;
 	/* It looks again when others have had the time to take hints. */
 	magazine->bias = 0;
 	if (cache->n_swaps_left > LOOK_SWAPS)
 		cache->n_swaps_left = LOOK_SWAPS;
+}
+
+bool claim_open(const struct cache *cache, const struct pool *pool, uint32_t index)
+{
+	_Atomic uint64_t *word = &pool->entries[index].word;
+	/* B12 (acquire): of one that is free for a lane, not older than the epoch that it names. */
+	uint64_t seen = atomic_load_explicit(word, memory_order_acquire);
+
 	/*
 	 * B11 (release), as R1: what we did with the chunk is before what its next holder does. Only
 	 * this thread claims by stores what is free for its lane, and it does not. Lost, it was
 	 * revoked, and is somebody's.
 	 */
-	return word_is_open(seen) ||
+	return pool_is_open(pool, seen) ||
 	       (word_is_free(seen) && word_lane(seen) == cache->lane &&
 		atomic_compare_exchange_strong_explicit(word, &seen, word_opened(seen),
 							memory_order_release, memory_order_relaxed));

@@ -28,11 +28,14 @@ void claim_init(struct cache *cache);
 /* The thread ends, or its client is closed: no claim of it is under way. Its hints are still there. */
 void claim_end(struct cache *cache);
 
+/* Hints of a pool are wanted: what the thread frees there from now on is everybody's. */
+void claim_unbias(struct cache *cache, struct magazine *magazine);
+
 /*
- * Hints of a pool are wanted, and the thread has just freed this chunk: so it, and what is freed from
- * now on, is everybody's. Return: whether its hint is to be passed on; false: somebody has it already.
+ * And so is this chunk, which it has freed, and whose hint it has. Return: whether the hint is to be passed
+ * on; false: somebody has the chunk already.
  */
-bool claim_open(struct cache *cache, struct magazine *magazine, uint32_t index);
+bool claim_open(const struct cache *cache, const struct pool *pool, uint32_t index);
 
 /* The low half of no word, which a thread without an epoch has for `mine`: OWNED by nobody. */
 #define CLAIM_NONE ((uint32_t)MEMPOOL_OWNED << 30)

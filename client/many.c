@@ -5,7 +5,7 @@
  * The same steps as in alloc.c, word by word: each chunk is claimed and freed by its own word,
  * so a kill leaves no more than there. What is saved is what lies around them: hints come from
  * the free list as whole leaves, past the thread's stack of them, and those which have no room in it go
- * there as leaves.
+ * there as leaves. Whether somebody wants hints is asked once for up to as many chunks as a leaf has.
  */
 #include <errno.h>
 #include <limits.h>
@@ -24,40 +24,62 @@ struct harvest {
 	size_t n_wanted;
 };
 
-/* Return: 1; 0 another was faster. */
-static uint32_t claim(struct harvest *harvest, uint32_t index)
+/*
+ * The chunks of @n hints, from the last to the first: that is ascending, as they come from the list.
+ * Return: how many; of the others another was faster.
+ */
+static uint32_t claim_each(struct harvest *harvest, const uint32_t *indices, uint32_t n)
 {
 	const struct pool *pool = &harvest->magazine->pool;
+	struct mempool_entry *entries = pool->entries;
+	void **chunks = harvest->chunks + harvest->n;
+	struct cache *cache = harvest->cache;
+	size_t size = harvest->size;
+	uint32_t n_claimed = 0;
 
-	if (!claim_hint(harvest->cache, pool, index))
-		return 0;
-	harvest->chunks[harvest->n++] = alloc_prepare(pool, index, harvest->size);
-	return 1;
+	while (n-- > 0) {
+		uint32_t index = indices[n];
+		struct mempool_entry *entry = &entries[index];
+		enum claim claim = claim_begin(cache, pool, index, &entry->word);
+
+		if (likely(claim == CLAIM_DONE) || claim_finish(cache, pool, index, claim))
+			chunks[n_claimed++] = alloc_prepare_entry(pool, index, entry, size);
+	}
+	harvest->n += n_claimed;
+	return n_claimed;
+}
+
+/* Of those still missing, so many as there are hints at a time. */
+static uint32_t n_missing(const struct harvest *harvest, uint32_t n_hints)
+{
+	size_t n = harvest->n_wanted - harvest->n;
+
+	return n < n_hints ? (uint32_t)n : n_hints;
 }
 
 /* From the stack, then leaf by leaf. */
 static void claim_hints(struct harvest *harvest)
 {
 	struct magazine *magazine = harvest->magazine;
+	uint32_t indices[CACHE_LEAF];
+	uint32_t n;
 
-	while (magazine->n > 0 && harvest->n < harvest->n_wanted)
-		magazine->n_ours -= !claim(harvest, magazine->indices[--magazine->n]);
+	while ((n = n_missing(harvest, magazine->n)) > 0) {
+		magazine->n -= n;
+		magazine->n_ours -= n - claim_each(harvest, magazine->indices + magazine->n, n);
+	}
 
-	cache_push_aside(magazine);
 	/*
 	 * Each turn uses up hints that others must have set: lock-free. Where a scan has found
 	 * nothing, the single ones know whether to look again: an empty list is slow to read.
 	 */
-	while (harvest->n < harvest->n_wanted && magazine->dry == 0) {
-		size_t missing = harvest->n_wanted - harvest->n;
-		uint64_t bits = free_list_pop_bits(&magazine->pool.list, &magazine->start,
-						   missing < 64 ? (uint32_t)missing : 64);
+	while (magazine->dry == 0 && (n = n_missing(harvest, CACHE_LEAF)) > 0) {
+		uint64_t bits = cache_take_listed(magazine, n);
 
 		if (bits == 0)
 			return;
-		for (; bits != 0; bits &= bits - 1)
-			magazine->n_ours += claim(harvest, magazine->start * 64 +
-						  (uint32_t)__builtin_ctzll(bits));
+		n = free_list_unpack(magazine->start, bits, indices);
+		magazine->n_ours += claim_each(harvest, indices, n);
 	}
 }
 
@@ -114,37 +136,89 @@ PUBLIC int mempool_alloc_all(struct mempool_client *client, size_t size_bytes,
 	return -error;
 }
 
+/*
+ * Free the first chunks, as far as they are ours alone, up to as many as a leaf has; their hints go into the
+ * stack, as far as there is room. Whether somebody wants them is looked at behind the last of them.
+ * Return: how many there were.
+ */
+static uint32_t free_into_stack(struct cache *cache, void *const *chunks, size_t n)
+{
+	struct magazine *magazine = cache->last;
+	const struct pool *pool = &magazine->pool;
+	uint32_t *indices = magazine->indices + magazine->n;
+	uint32_t bias = (uint32_t)magazine->bias;
+	uint32_t max = magazine->capacity - magazine->n;
+	uint32_t holder = cache->holder;
+	bool seq_cst = cache->seq_cst;
+	uint32_t i = 0;
+
+	if (max > CACHE_LEAF)
+		max = CACHE_LEAF;
+	if (max > n)
+		max = (uint32_t)n;
+	for (; i < max; i++) {
+		uint32_t index;
+
+		if (pool_index(pool, (uintptr_t)chunks[i] - (uintptr_t)pool->data, &index) < 0 ||
+		    pool_release_for(pool, index, holder, bias, seq_cst) < 0)
+			break;
+		indices[i] = index;
+	}
+	magazine->n += i;
+	if (i > 0 && unlikely(pool_wants_hints(pool)))
+		cache_pass_on(cache, magazine, i);
+	return i;
+}
+
+/* The same for everybody, as far as they are of one leaf: their hints are set aside together. */
+static uint32_t free_aside(struct cache *cache, void *const *chunks, size_t n)
+{
+	struct magazine *magazine = cache->last;
+	const struct pool *pool = &magazine->pool;
+	uint32_t i = 0, leaf = 0;
+	uint64_t bits = 0;
+
+	for (; i < n; i++) {
+		uint32_t index;
+
+		if (pool_index(pool, (uintptr_t)chunks[i] - (uintptr_t)pool->data, &index) < 0 ||
+		    (i > 0 && index / CACHE_LEAF != leaf) ||
+		    pool_release(pool, index, cache->holder, cache->seq_cst) < 0)
+			break;
+		leaf = index / CACHE_LEAF;
+		bits |= UINT64_C(1) << index % CACHE_LEAF;
+	}
+	if (i > 0)
+		cache_set_aside(magazine, leaf, bits, i);
+	return i;
+}
+
 PUBLIC ssize_t mempool_free_many(struct mempool_client *client, void *const *chunks, size_t n)
 {
 	struct cache *cache = cache_get(client);
-	size_t i;
+	size_t i = 0;
 	int r = 0;
 
 	if (!cache)
 		return -errno;
 	if (!chunks || n > SSIZE_MAX)
 		return -EINVAL;
-	for (i = 0; i < n; i++) {
-		struct magazine *magazine = cache->last;
-		const struct pool *pool = &magazine->pool;
-		uint32_t index;
+	while (i < n) {
+		uint32_t n_freed = 0;
 
-		if (pool_index(pool, (uintptr_t)chunks[i] - (uintptr_t)pool->data, &index) < 0 ||
-		    cache->singly ||
-		    pool_release_for(pool, index, cache->holder, cache_bias(magazine),
-				     cache->seq_cst) < 0) {
-			/* Another pool, shared, or a mistake; nobody waits for it with our hints. */
-			cache_push_aside(magazine);
-			r = free_one(client, chunks[i]);
-			if (r < 0)
-				break;
+		if (likely(!cache->singly))
+			n_freed = cache->last->n < cache->last->capacity
+					  ? free_into_stack(cache, chunks + i, n - i)
+					  : free_aside(cache, chunks + i, n - i);
+		i += n_freed;
+		if (n_freed > 0)
 			continue;
-		}
-		/* Whole leaves, however small the stack. */
-		if (magazine->n == magazine->capacity)
-			cache_set_aside(magazine, index);
-		else
-			cache_keep(cache, magazine, index);
+		/* Another pool, shared, or a mistake; nobody waits for it with our hints. */
+		cache_push_aside(cache->last);
+		r = free_one(client, chunks[i]);
+		if (r < 0)
+			break;
+		i++;
 	}
 	cache_push_aside(cache->last);
 	return i > 0 || n == 0 ? (ssize_t)i : r;

@@ -110,7 +110,7 @@ struct yield {
 
 struct magazine {
 	uint32_t n;			/* hints in it */
-	uint32_t capacity;
+	uint32_t capacity;		/* for how many there is room now */
 	uint32_t *indices;
 	uint64_t dry;			/* the dry word remembered from a failed scan; 0: none */
 	int64_t scanned_ns;		/* when that was; of a pool that is not small */
@@ -127,6 +127,9 @@ struct magazine {
 		uint32_t leaf;		/* hints that had no room, a bit for each: of one leaf */
 		uint64_t bits;
 	} aside;
+	uint32_t capacity_min;		/* at first, and where others want hints */
+	uint32_t capacity_max;
+	bool has_passed_on;		/* hints to the list, since it took some from there */
 };
 
 /* No client is there, but NULL is somebody's mistake. */

@@ -70,6 +70,15 @@ static void prepare_full_cache(struct scene *scene)
 		check(mempool_free(scene->client, scene->chunks[--scene->n_chunks]) == 0);
 }
 
+/* As a stack that has grown, and somebody wants what is in it. */
+static void prepare_grown(struct scene *scene)
+{
+	prepare_full_cache(scene);
+	keep(scene, mempool_alloc(scene->client, 64));
+	scene->client->caches->magazines[0].capacity_min = 2;
+	pool_set_scarce(&scene->segment->pools[0]);
+}
+
 static void take_hints(struct scene *scene, uint32_t pool)
 {
 	const struct free_list *list = &scene->segment->pools[pool].list;
@@ -611,7 +620,9 @@ static const struct operation operations[] = {
 	{ "claims: free", prepare_one, run_free, true, .has_claims = true },
 	{ "claims: free with overflow", prepare_full_cache, run_free, .has_claims = true },
 	{ "claims: free into a dry pool", prepare_dry, run_free, true, .has_claims = true },
+	{ "claims: free, passing on a grown stack", prepare_grown, run_free, .has_claims = true },
 	{ "claims: many", prepare_full_cache, run_many, .has_claims = true },
+	{ "claims: many, passing on a grown stack", prepare_grown, run_many, .has_claims = true },
 	{ "claims: give", prepare_one, run_give, .has_claims = true },
 	{ "claims: share", prepare_one, run_share, .has_claims = true },
 	{ "claims: send", prepare_queue, run_send, .has_claims = true },

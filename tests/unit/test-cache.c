@@ -301,6 +301,186 @@ START_TEST(test_cache_free_where_hints_are_scarce_goes_to_the_list)
 }
 END_TEST
 
+/* ---- a stack that grows ---- */
+
+enum { N_WIDE = 4096, STACK = 64, BATCH = 1000, GROWN = 1024 };
+
+static struct segment *wide;
+static struct mempool_client *grower;
+static void *batch[3 * BATCH];
+
+static void begin_wide(void)
+{
+	static const struct test_pool pools[] = {
+		{ .chunk_size = 8, .n_chunks = N_WIDE, .cache = STACK },
+	};
+
+	wide = test_segment_new(pools, 1);
+	lane_turn(&wide->lanes, true);
+	ck_assert_int_eq(client_new(test_segment_view(wide), TEST_HOLDER, 0, &grower), 0);
+}
+
+static void end_wide(void)
+{
+	mempool_client_close(grower);
+	segment_free(wide);
+}
+
+static void alloc_batch(uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		batch[i] = mempool_alloc(grower, 8);
+		ck_assert_ptr_nonnull(batch[i]);
+	}
+}
+
+static void free_batch(uint32_t from, uint32_t to)
+{
+	for (uint32_t i = from; i < to; i++)
+		ck_assert_int_eq(mempool_free(grower, batch[i]), 0);
+}
+
+static const struct magazine *grown(void)
+{
+	begin_wide();
+	for (int i = 0; i < 6; i++) {
+		alloc_batch(BATCH);
+		free_batch(0, BATCH);
+	}
+	return &grower->caches->magazines[0];
+}
+
+static uint32_t n_wide_hints(void)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < N_WIDE; i++)
+		n += (uint32_t)free_list_has(&wide->pools[0].list, i);
+	return n;
+}
+
+static void must_be_listed_as(const void *before)
+{
+	ck_assert_mem_eq(wide->pools[0].list.leaves, before, free_list_size_bytes(N_WIDE));
+}
+
+START_TEST(test_cache_grown_writes_no_hint)
+{
+	unsigned char before[N_WIDE];
+	uint32_t n_swaps_left;
+
+	ck_assert_uint_eq(grown()->capacity, GROWN);
+	ck_assert_uint_le(free_list_size_bytes(N_WIDE), sizeof(before));
+	memcpy(before, wide->pools[0].list.leaves, free_list_size_bytes(N_WIDE));
+	n_swaps_left = grower->caches->n_swaps_left;
+	for (int i = 0; i < 3; i++) {
+		alloc_batch(BATCH);
+		must_be_listed_as(before);
+		free_batch(0, BATCH);
+		must_be_listed_as(before);
+		ck_assert_int_eq(mempool_alloc_many(grower, 8, batch, BATCH), BATCH);
+		must_be_listed_as(before);
+		ck_assert_int_eq(mempool_free_many(grower, batch, BATCH), BATCH);
+		must_be_listed_as(before);
+	}
+	/* Each was freed for the thread's lane. */
+	ck_assert(grower->seq_cst || grower->caches->n_swaps_left == n_swaps_left);
+	end_wide();
+}
+END_TEST
+
+START_TEST(test_cache_grows_to_a_part_of_the_pool)
+{
+	static const struct test_pool small[] = {
+		{ .chunk_size = 8, .n_chunks = 4 * STACK + 40, .cache = STACK },
+		{ .chunk_size = 16, .n_chunks = N_WIDE, .cache = STACK - 1 },
+	};
+	struct segment *of = test_segment_new(small, 2);
+	struct mempool_client *own;
+
+	ck_assert_int_eq(client_new(test_segment_view(of), TEST_HOLDER, 0, &own), 0);
+	for (size_t size = 8; size <= 16; size += 8)
+		for (int round = 0; round < 6; round++) {
+			for (int i = 0; i < 4 * STACK; i++)
+				batch[i] = mempool_alloc(own, size);
+			for (int i = 0; i < 4 * STACK; i++)
+				ck_assert_int_eq(mempool_free(own, batch[i]), 0);
+		}
+	ck_assert_uint_eq(own->caches->magazines[0].capacity, STACK + 10);
+	/* One that has no room for a leaf stays as it is. */
+	ck_assert_uint_eq(own->caches->magazines[1].capacity, STACK - 1);
+	ck_assert_int_eq(mempool_client_close(own), 0);
+	segment_free(of);
+}
+END_TEST
+
+static void *free_all(void *ret_n_hints)
+{
+	for (uint32_t i = 0; i < ARRAY_SIZE(batch); i++)
+		if (mempool_free(grower, batch[i]) < 0)
+			return (void *)"a chunk could not be freed";
+	if (cache_get(grower)->magazines[0].capacity != STACK)
+		return (void *)"the stack has grown";
+	*(uint32_t *)ret_n_hints = n_wide_hints();
+	return NULL;
+}
+
+START_TEST(test_cache_that_only_frees_keeps_no_more)
+{
+	uint32_t n = 0;
+	pthread_t thread;
+	void *fault;
+
+	begin_wide();
+	alloc_batch(ARRAY_SIZE(batch));
+	ck_assert_uint_eq(grower->caches->magazines[0].capacity, STACK);
+	run(&thread, free_all, &n);
+	ck_assert_int_eq(pthread_join(thread, &fault), 0);
+	ck_assert_ptr_null(fault);
+	/* But for the stacks of both threads, and one leaf that was set aside. */
+	ck_assert_uint_ge(n, N_WIDE - 3 * STACK);
+	end_wide();
+}
+END_TEST
+
+/* Whether the last one that is freed has room in the stack, or not. */
+START_TEST(test_cache_grown_passes_on_where_hints_are_wanted)
+{
+	uint32_t n = _i == 0 ? BATCH : GROWN + 1;
+	const struct magazine *magazine = grown();
+	const struct pool *pool = &wide->pools[0];
+
+	alloc_batch(n);
+	free_batch(0, n - 1);
+	ck_assert_uint_ge(magazine->n, n - STACK);
+	pool_set_scarce(pool);
+	free_batch(n - 1, n);
+	ck_assert_uint_le(magazine->n, STACK);
+	ck_assert_uint_eq(magazine->capacity, STACK);
+	ck_assert_uint_ge(n_wide_hints(), N_WIDE - STACK);
+	for (uint32_t i = 0; i < N_WIDE; i++)
+		ck_assert(!free_list_has(&pool->list, i) ||
+			  pool_is_open(pool, atomic_load(&pool->entries[i].word)));
+	end_wide();
+}
+END_TEST
+
+START_TEST(test_cache_grown_keeps_nothing_from_others)
+{
+	struct mempool_client *other;
+	uint32_t n = 0;
+
+	ck_assert_uint_ge(grown()->n, BATCH);
+	ck_assert_int_eq(client_new(test_segment_view(wide), TEST_HOLDER + 1, 0, &other), 0);
+	while (mempool_alloc(other, 8))
+		n++;
+	ck_assert_uint_eq(n, N_WIDE);
+	ck_assert_ptr_null(mempool_alloc(grower, 8));
+	ck_assert_int_eq(mempool_client_close(other), N_WIDE);
+	end_wide();
+}
+END_TEST
+
 /* ---- others who go on while the words are read ---- */
 
 /*
@@ -661,6 +841,11 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_cache_free_into_a_dry_pool_goes_to_the_list);
 	tcase_add_test(tcase, test_cache_scan_that_finds_one_clears_dry);
 	tcase_add_test(tcase, test_cache_free_where_hints_are_scarce_goes_to_the_list);
+	tcase_add_test(tcase, test_cache_grown_writes_no_hint);
+	tcase_add_test(tcase, test_cache_grows_to_a_part_of_the_pool);
+	tcase_add_test(tcase, test_cache_that_only_frees_keeps_no_more);
+	tcase_add_loop_test(tcase, test_cache_grown_passes_on_where_hints_are_wanted, 0, 2);
+	tcase_add_test(tcase, test_cache_grown_keeps_nothing_from_others);
 	tcase_add_test(tcase, test_cache_scan_ends_while_chunks_are_handed_over);
 	tcase_add_test(tcase, test_cache_falls_back_while_chunks_are_handed_over);
 	tcase_add_test(tcase, test_cache_scans_end_with_the_time_while_chunks_are_freed);

@@ -181,6 +181,21 @@ START_TEST(test_many_free_moves_the_dry_word)
 }
 END_TEST
 
+START_TEST(test_many_free_passes_on_what_is_wanted)
+{
+	const struct pool *pool = &segment->pools[0];
+
+	ck_assert_int_eq(mempool_alloc_many(client, 100, chunks, 100), 100);
+	pool_set_scarce(pool);
+	ck_assert_int_eq(mempool_free_many(client, chunks, 100), 100);
+	for (int i = 0; i < 100; i++) {
+		uint64_t offset = (uint64_t)((unsigned char *)chunks[i] - client->segment->pools[0].data);
+
+		ck_assert(free_list_has(&pool->list, (uint32_t)(offset / pool->stride)));
+	}
+}
+END_TEST
+
 START_TEST(test_many_of_a_checked_client)
 {
 	struct mempool_client *checked = client_of(TEST_HOLDER + 2, MEMPOOL_CLIENT_DEBUG);
@@ -273,6 +288,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_many_free_stops_at_a_mistake);
 	tcase_add_test(tcase, test_many_bad_calls_change_nothing);
 	tcase_add_test(tcase, test_many_free_moves_the_dry_word);
+	tcase_add_test(tcase, test_many_free_passes_on_what_is_wanted);
 	tcase_add_test(tcase, test_many_of_a_checked_client);
 	tcase_add_test(tcase, test_many_threads_share_nothing);
 }
