@@ -71,6 +71,11 @@ static int free_it(size_t i)
 	return mempool_free(client, chunks[i]);
 }
 
+static int alloc_many(size_t i)
+{
+	return mempool_alloc_many(client, SIZE, &chunks[i * MANY], MANY) != MANY;
+}
+
 static int free_many(size_t i)
 {
 	return mempool_free_many(client, &chunks[i * MANY], MANY) != MANY;
@@ -304,12 +309,27 @@ static void own_some(void)
 		check(free_it(i) == 0, "free");
 }
 
+/* The stack grows until all are in it. */
+static void own_all(void)
+{
+	for (int round = 0; round < 6; round++) {
+		for (size_t i = 0; i < N; i++)
+			check(alloc(i) == 0, "alloc");
+		for (size_t i = 0; i < N; i++)
+			check(free_it(i) == 0, "free");
+	}
+}
+
 /* Where threads have lanes. */
 static const struct operation claims[] = {
 	{ "nothing", N, nothing, NULL },
 	{ "alloc+free-plain", N, pair, NULL },
 	{ "alloc-plain", PLAIN, alloc, own_some },
 	{ "free-plain", PLAIN, free_it, NULL },
+	{ "alloc-grown", N, alloc, own_all },
+	{ "free-grown", N, free_it, NULL },
+	{ "alloc-many-grown", N / MANY, alloc_many, NULL },
+	{ "free-many-grown", N / MANY, free_many, NULL },
 };
 
 /* Each in a process of its own: so they differ in nothing else. */
