@@ -32,8 +32,9 @@ enum option_bit {
 	OPTION_SPEED = 1 << 16,
 	OPTION_FROM = 1 << 17,
 	OPTION_AS = 1 << 18,
+	OPTION_SUGGEST = 1 << 19,
 };
-#define N_OPTIONS 19
+#define N_OPTIONS 20
 
 /* A command that takes as many arguments as there are. */
 #define ARGUMENTS_ANY INT_MAX

@@ -50,6 +50,7 @@ struct ctl_options {
 	bool force;			/* SIGKILL */
 	bool yes;			/* do not ask */
 	bool discard;			/* messages without a place in a new layout */
+	bool suggest;			/* pools for a config */
 	bool dry_run;			/* say what a reload would do */
 	char **arguments;		/* of the command, closed by a NULL */
 };

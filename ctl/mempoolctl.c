@@ -181,6 +181,9 @@ static bool read_options(int argc, char **argv, struct ctl_options *options,
 			if (!read_from(optarg, &options->from_ns))
 				return false;
 			break;
+		case OPTION_SUGGEST:
+			options->suggest = true;
+			break;
 		case OPTION_DISCARD:
 			options->discard = true;
 			break;

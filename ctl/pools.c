@@ -8,6 +8,7 @@
 #include "ctl.h"
 #include "report.h"
 #include "report_json.h"
+#include "suggest.h"
 #include "table.h"
 #include "text.h"
 
@@ -73,5 +74,9 @@ static int print_json(const struct snapshot *snapshots, size_t n)
 
 enum ctl_exit ctl_pools(const struct ctl_options *options)
 {
-	return report(options, print_text, print_json);
+	if (options->suggest && options->json) {
+		ctl_error("--suggest prints YAML, and no JSON");
+		return CTL_USAGE;
+	}
+	return report(options, options->suggest ? suggest_print : print_text, print_json);
 }

@@ -55,7 +55,7 @@ check 'of another daemon' same '' "$(offers "mempoolctl --socket $dir/none topic
 check 'commands to be helped with' same 'top topic topics' "$(offers 'mempoolctl help top')"
 check 'help with help is none' same '' "$(offers 'mempoolctl help hel')"
 check 'its second word' same 'drain peek tail' "$(offers 'mempoolctl help topic ')"
-check 'options' same '--segment --shm --socket --speed' "$(offers 'mempoolctl --s')"
+check 'options' same '--segment --shm --socket --speed --suggest' "$(offers 'mempoolctl --s')"
 check 'options of a command' same '--json --segment --socket' \
 	"$(offers 'mempoolctl topic drain -')"
 check 'what chunks are told by' same 'holder site' "$(offers 'mempoolctl chunks --by ')"

@@ -98,6 +98,14 @@ check 'peaks in JSON' same '[(10, 0, 2), (3, 0, 0), (5, 1, 0)]' "$(of pools \
 check 'only queues' same "['frames', 'idle']" "$(of queues '[r["name"] for r in s["rings"]]')"
 check 'only topics' same "['camera']" "$(of topics '[r["name"] for r in s["rings"]]')"
 
+check 'pools for a config' exits 0 "$ctl" pools --suggest
+check 'more of those that ran dry, and a quarter more than was used of the others' same \
+	'{ chunk_size: 100, chunk_count: 15 } # has 10, left 2 to larger ones { chunk_size: 1024, chunk_count: 4 } # has 20, and at most 3 were used { chunk_size: 4096, chunk_count: 8 } # has 5, failed 1 allocations' \
+	"$(sed -n 's/^      - //p' "$dir/stdout" | paste -sd ' ')"
+cp "$dir/stdout" "$dir/suggested.yaml"
+check 'which is one' exits 0 "$ctl" check-config "$dir/suggested.yaml"
+check 'and no JSON' exits 64 "$ctl" pools --suggest --json
+
 no_time() {
 	sed -E 's/"counted_ms": ?[0-9]+/"counted_ms":0/'
 }
