@@ -4,8 +4,10 @@
 
 Their configs are what mempoold takes, and one; the sidecar's pod keeps each rule of Pod Security
 "restricted" (as of Kubernetes 1.29); mounts name volumes that there are, and the socket's folder is
-where the config has the socket; what is started is in the image; alerts are of metrics that there are.
+where the config has the socket; what is started is in the image; alerts and the dashboard are of metrics
+that there are.
 """
+import json
 import os
 import pathlib
 import re
@@ -107,11 +109,15 @@ def compose(file, folder):
         yield from (f"{name}: {word}" for word in words if word not in PROGRAMS)
 
 
-def rules():
-    """Each metric of an alert is one that there is."""
+def known_metrics():
     told = subprocess.run([os.environ["MEMPOOLCTL"], "metrics", "--socket", "/none"], text=True,
                           capture_output=True).stdout
-    known = set(re.findall(r"^# TYPE (\S+) ", told, re.M))
+    return set(re.findall(r"^# TYPE (\S+) ", told, re.M))
+
+
+def rules():
+    """Each metric of an alert is one that there is."""
+    known = known_metrics()
     file, = load("prometheus-rules.yaml")
     for group in file["groups"]:
         for rule in group["rules"]:
@@ -129,6 +135,29 @@ def alerts():
     yield from (f"{name} is in one of them only" for name in sorted(set(names) ^ set(told)))
 
 
+def dashboard():
+    """Each panel asks for metrics that there are, and has a place of its own."""
+    known = known_metrics()
+    text = (DEPLOY / "grafana/mempoold.json").read_text(encoding="utf-8")
+    panels = json.loads(text)["panels"]
+    taken = {}
+    for panel in panels:
+        title, place = panel["title"], panel["gridPos"]
+        if panel["type"] != "row" and not panel.get("targets"):
+            yield f"{title}: asks for nothing"
+        for target in panel.get("targets", []):
+            names = set(re.findall(r"\bmempool_\w+", target["expr"]))
+            yield from (f"{title}: {name}" for name in sorted(names - known))
+            if not names:
+                yield f"{title}: asks for no metric"
+        for x in range(place["x"], place["x"] + place["w"]):
+            for y in range(place["y"], place["y"] + place["h"]):
+                if x >= 24 or taken.setdefault((x, y), title) != title:
+                    yield f"{title}: is over {taken.get((x, y), 'the edge')}"
+    if len({panel["id"] for panel in panels}) != len(panels):
+        yield "two panels have one id"
+
+
 def main():
     config, = load("mempool.yaml")
     folder = os.path.dirname(config["socket"]["path"])
@@ -143,6 +172,7 @@ def main():
         check(f"programs of the {what}", programs(spec))
     check("metrics of the alerts", rules())
     check("alerts in operating.md", alerts())
+    check("the dashboard", dashboard())
     check("compose", compose(load("compose.yaml")[0], folder))
     sys.exit(n_failed > 0)
 
