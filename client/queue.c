@@ -685,14 +685,16 @@ PUBLIC int mempool_queue_open_with(struct mempool_client *client, const char *na
 /* ---- sending and receiving ---- */
 
 /* Of one that waits. What is there it may not send to, if nobody is there. */
-static int try_send_again(void *userdata)
+static int unless_receivers_left(const struct job *job, int r)
 {
-	struct job *job = userdata;
-	int r = try_send(job);
-
 	if (r == -EAGAIN && job->queue->is_pipe && end_watch_is_gone(&job->queue->receivers))
 		return -EPIPE;
 	return r;
+}
+
+static int try_send_again(void *userdata)
+{
+	return unless_receivers_left(userdata, try_send(userdata));
 }
 
 /* The last sender may have sent between our look and its end: so look again behind that. */
@@ -747,6 +749,95 @@ PUBLIC ssize_t mempool_queue_send_many(struct mempool_queue *queue, void *const 
 	if (r == -EAGAIN)
 		r = wait_to(&job, &queue->room, try_send_again, timeout_ns);
 	return job.n_done > 0 ? (ssize_t)job.n_done : r;
+}
+
+/*
+ * Several, all or none, of the one sender: what room there is nobody else takes. First all words, which can
+ * fail and be taken back, then all slots, which can not. Killed between the two it has sent nothing: the
+ * reaper finds messages that are in no slot.
+ */
+static int seal_of_job(const struct job *job, size_t i)
+{
+	struct cache *cache = job->cache;
+	uint64_t handle;
+	int r = cache->checked ? checker_verify(cache, job->chunks[i], job->lengths[i]) : 0;
+
+	return r < 0 ? r : seal(job->queue, cache, job->chunks[i], job->lengths[i], true, &handle);
+}
+
+/* What seal() has found before: where the chunk is, and what its word says. */
+static void unseal_of_job(const struct job *job, size_t i)
+{
+	uint32_t index;
+
+	cache_locate(job->cache, job->chunks[i], &index);
+	unseal(job->cache, job->chunks[i]);
+}
+
+static void push_of_job(const struct job *job, size_t i)
+{
+	struct cache *cache = job->cache;
+	const struct pool *pool;
+	uint64_t handle;
+	uint32_t index;
+
+	cache_locate(cache, job->chunks[i], &index);
+	pool = &cache->last->pool;
+	/* Relaxed: what seal() wrote, and nobody else moves. */
+	handle = handle_make(word_generation(atomic_load_explicit(&pool->entries[index].word,
+								  memory_order_relaxed)),
+			     pool->id, index);
+	if (job->queue->queue.has_stamps)
+		stamp(job->queue, handle);
+	cache->n_moved--;
+	queue_push_alone(&job->queue->queue, handle);
+	if (cache->is_bounded)
+		bound_let_go(cache, pool);
+}
+
+static int try_send_all(void *userdata)
+{
+	struct job *job = userdata;
+	int r = queue_room_alone_for(&job->queue->queue, job->n);
+	size_t n = 0;
+
+	for (; r == 0 && n < job->n; n += r == 0)
+		r = seal_of_job(job, n);
+	if (r < 0) {
+		while (n > 0)
+			unseal_of_job(job, --n);
+		return r;
+	}
+	for (; job->n_done < job->n; job->n_done++)
+		push_of_job(job, job->n_done);
+	wake(job->queue, &job->queue->queue.ring->filled);
+	return 0;
+}
+
+static int try_send_all_again(void *userdata)
+{
+	return unless_receivers_left(userdata, try_send_all(userdata));
+}
+
+PUBLIC int mempool_queue_send_all(struct mempool_queue *queue, void *const *chunks,
+				  const size_t *lengths, size_t n, int64_t timeout_ns)
+{
+	struct cache *cache;
+	struct job job;
+	int r;
+
+	/* Before it takes a role. */
+	if (!queue || !chunks || !lengths || n == 0 || n > queue->queue.mask + 1)
+		return -EINVAL;
+	if (!queue->queue.has_one_sender)
+		return -EOPNOTSUPP;
+	cache = sender_of(queue);
+	if (!cache)
+		return -errno;
+	/* Only read by try_send_all(). */
+	job = (struct job){ queue, cache, (void **)chunks, (size_t *)lengths, n, 0 };
+	r = try_send_all(&job);
+	return r == -EAGAIN ? wait_to(&job, &queue->room, try_send_all_again, timeout_ns) : r;
 }
 
 static inline ssize_t receive_many(struct mempool_queue *queue, struct cache *cache,

@@ -790,6 +790,27 @@ ssize_t mempool_queue_send_many(struct mempool_queue *queue, void *const *chunks
 				const size_t *lengths, size_t n, int64_t timeout_ns);
 
 /**
+ * mempool_queue_send_all() - send several, or none
+ * @chunks, @lengths: @n of each; 1 to the capacity of the queue
+ * @timeout_ns:       for room for all of them
+ *
+ * Only of a queue for one sender (senders: one): what room there is nobody else takes. Receivers see
+ * the messages one after the other.
+ *
+ * Threads: the one that is the queue's one sender, as mempool_queue_send().
+ * Crash:   killed inside, none was sent, or the first ones.
+ * Return:  0; else none was sent, and all are still yours:
+ *	-EOPNOTSUPP	the queue is for several senders
+ *	-EINVAL		also more than the queue ever has room for, or no chunk at all
+ *	-EAGAIN		there was no room for all of them all the time
+ *	-EPERM, -EINVAL, -ECHILD, -EBUSY, -EMSGSIZE, -ENOTCONN, -EBADMSG, -EACCES, -EPIPE, -EFAULT, -EINTR,
+ *	-ECANCELED, -ETIMEDOUT
+ *			as mempool_queue_send(), for any of the chunks
+ */
+int mempool_queue_send_all(struct mempool_queue *queue, void *const *chunks,
+			   const size_t *lengths, size_t n, int64_t timeout_ns);
+
+/**
  * mempool_queue_receive_many() - receive what is there, up to n
  * @ret_chunks:  room for @n
  * @ret_lengths: NULL, or room for @n

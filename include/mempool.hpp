@@ -571,15 +571,9 @@ public:
 	/* Several, in their order, and how many were sent: those are taken out of @chunks. */
 	result<std::size_t> send_many(std::vector<chunk> &chunks, duration timeout = at_once) const
 	{
-		std::vector<void *> data;
-		std::vector<std::size_t> sizes;
-
-		for (const chunk &chunk : chunks) {
-			data.push_back(chunk.data());
-			sizes.push_back(chunk.size());
-		}
-		ssize_t r = mempool_queue_send_many(queue_.get(), data.data(), sizes.data(), data.size(),
-						    timeout.count());
+		const several all(chunks);
+		ssize_t r = mempool_queue_send_many(queue_.get(), all.data.data(), all.sizes.data(),
+						    chunks.size(), timeout.count());
 
 		if (r < 0)
 			return detail::error_of(r);
@@ -587,6 +581,21 @@ public:
 			sent->hold().forget();
 		chunks.erase(chunks.begin(), chunks.begin() + r);
 		return static_cast<std::size_t>(r);
+	}
+
+	/* All of them, and @chunks is empty then; or none. To a queue for one sender. */
+	result<void> send_all(std::vector<chunk> &chunks, duration timeout = at_once) const
+	{
+		const several all(chunks);
+		int r = mempool_queue_send_all(queue_.get(), all.data.data(), all.sizes.data(),
+					       chunks.size(), timeout.count());
+
+		if (r == 0) {
+			for (chunk &sent : chunks)
+				sent.hold().forget();
+			chunks.clear();
+		}
+		return detail::done_or(r);
 	}
 
 	/* mempool_queue_send_evict(): in @oldest what made room, or an empty chunk. */
@@ -648,6 +657,20 @@ public:
 private:
 	struct closer {
 		void operator()(mempool_queue *queue) const noexcept { mempool_queue_close(queue); }
+	};
+
+	/* As the calls for several chunks want them. */
+	struct several {
+		explicit several(const std::vector<chunk> &chunks)
+		{
+			for (const chunk &chunk : chunks) {
+				data.push_back(chunk.data());
+				sizes.push_back(chunk.size());
+			}
+		}
+
+		std::vector<void *> data;
+		std::vector<std::size_t> sizes;
 	};
 
 	detail::client_pointer client_;

@@ -206,9 +206,9 @@ static void bring_head(const struct queue *queue, uint64_t to)
 }
 
 /*
- * All from the head to before end was sent, which is a round: full, unless the first message
+ * All from the head to before end was sent, and that leaves too little room: unless the first message
  * is received already and its slot only waits to be emptied.
- * Return: 0 look again, the head has moved; -EAGAIN full; -EBADMSG.
+ * Return: 0 look again, the head has moved; -EAGAIN no room; -EBADMSG.
  */
 static int make_room(const struct queue *queue, uint64_t head, uint64_t end)
 {
@@ -216,11 +216,11 @@ static int make_room(const struct queue *queue, uint64_t head, uint64_t end)
 
 	/* The head is its receiver's, and there is room when that has moved it. */
 	if (queue->has_one_receiver)
-		return end - head == queue->mask + 1 ? -EAGAIN : -EBADMSG;
+		return end - head <= queue->mask + 1 ? -EAGAIN : -EBADMSG;
 	first = atomic_load_explicit(slot_at(queue, head), ORDER);
 	if (atomic_load_explicit(&queue->ring->head, ORDER) != head)
 		return 0;
-	if (end - head != queue->mask + 1)
+	if (end - head > queue->mask + 1)
 		return -EBADMSG;
 	if (slot_is_empty(first)) {
 		if (first != empty_after(queue, head))
@@ -314,8 +314,14 @@ void queue_begin_receiving(struct queue *queue)
 			      memory_order_relaxed);
 }
 
-/* The head as it was seen last leaves no room. */
-static __attribute__((noinline)) int look_for_room(struct queue *queue)
+/* Whether n more fit behind the place where all was sent. n: 1 to the capacity. */
+static inline bool have_room(const struct queue *queue, uint64_t at, uint64_t head, uint64_t n)
+{
+	return at - head <= queue->mask + 1 - n;
+}
+
+/* The head as it was seen last leaves no room for n. */
+static __attribute__((noinline)) int look_for_room(struct queue *queue, uint64_t n)
 {
 	for (;;) {
 		uint64_t head = atomic_load_explicit(&queue->ring->head, HEAD_LOAD);
@@ -323,7 +329,7 @@ static __attribute__((noinline)) int look_for_room(struct queue *queue)
 		int r;
 
 		atomic_store_explicit(&queue->head_seen, head, memory_order_relaxed);
-		if (at - head <= queue->mask)
+		if (have_room(queue, at, head, n))
 			return 0;
 		/* Ends: 0 follows somebody who has moved the head. */
 		r = make_room(queue, head, at);
@@ -340,7 +346,15 @@ int queue_room_alone(struct queue *queue)
 	uint64_t at = atomic_load_explicit(&queue->sent_to, memory_order_relaxed);
 	uint64_t head = atomic_load_explicit(&queue->head_seen, memory_order_relaxed);
 
-	return __builtin_expect(at - head <= queue->mask, 1) ? 0 : look_for_room(queue);
+	return __builtin_expect(have_room(queue, at, head, 1), 1) ? 0 : look_for_room(queue, 1);
+}
+
+int queue_room_alone_for(struct queue *queue, uint64_t n)
+{
+	uint64_t at = atomic_load_explicit(&queue->sent_to, memory_order_relaxed);
+	uint64_t head = atomic_load_explicit(&queue->head_seen, memory_order_relaxed);
+
+	return have_room(queue, at, head, n) ? 0 : look_for_room(queue, n);
 }
 
 void queue_push_alone(struct queue *queue, uint64_t handle)

@@ -119,10 +119,13 @@ int queue_pop(struct queue *queue, uint32_t holder, uint64_t *ret_handle);
 /*
  * The same of the one sender, who has the role since queue_begin_sending(): first whether there is room,
  * then the word, then the push, which cannot fail.
- * Return: of queue_room_alone(): 0; -EAGAIN full; -EBADMSG as queue_push().
+ * Room that there is stays: receivers only make more.
+ * @n: messages, 1 to the capacity
+ * Return: of queue_room_alone(): 0; -EAGAIN no room; -EBADMSG as queue_push().
  */
 void queue_begin_sending(struct queue *queue);
 int queue_room_alone(struct queue *queue);
+int queue_room_alone_for(struct queue *queue, uint64_t n);
 void queue_push_alone(struct queue *queue, uint64_t handle);
 
 /* Whether the caller may have a chunk of that pool. 0, or the error of the call. */

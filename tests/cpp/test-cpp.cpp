@@ -113,6 +113,16 @@ void test_many(const mempool::client &client)
 	auto received = queue.receive_many(4);
 	check(received->size() == 4 && *static_cast<std::size_t *>(received->back().data()) == 3,
 	      "they come in their order");
+	received->clear();
+	mempool::queue feed = *client.queue("feed");
+	check(feed.send_all(*chunks).error().code() == EINVAL && chunks->size() == 10, "more than it has room for");
+	chunks->resize(3);
+	check(queue.send_all(*chunks).error().code() == EOPNOTSUPP && chunks->size() == 3, "of one sender");
+	check(feed.send_all(*chunks) && chunks->empty(), "all of them");
+	chunks = client.alloc_many(1000, 2);
+	check(feed.send_all(*chunks).error().code() == EAGAIN && chunks->size() == 2, "or none at all");
+	received = feed.receive_many(4);
+	check(received->size() == 3 && *static_cast<std::size_t *>(received->front().data()) == 4, "they have come");
 	chunks->clear();
 	received->clear();
 	check(used(client) == 0, "nothing is left of them");
@@ -308,7 +318,7 @@ int main(int argc, char **argv)
 
 		check(client.role() && *client.role() == MEMPOOL_ROLE_MEMBER, "a member");
 		check(client.fd() && *client.fd() > 2 && !client.is_stale() && client.wake(), "a descriptor");
-		check(client.memory()->size() == 2 && client.queues()->size() == 1 && client.topics()->size() == 1,
+		check(client.memory()->size() == 2 && client.queues()->size() == 2 && client.topics()->size() == 1,
 		      "what the segment has");
 		/* Topics keep messages, so they come last. */
 		test_chunks(client);

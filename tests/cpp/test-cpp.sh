@@ -13,6 +13,7 @@ start_daemon <<CONFIG
       - { chunk_size: 1KiB, chunk_count: 16, alignment: 1024 }
     queues:
       - { name: work, capacity: 4 }
+      - { name: feed, capacity: 4, senders: one }
     topics:
       - { name: news, capacity: 4, stamps: true }
 CONFIG

@@ -205,6 +205,21 @@ static void prepare_full_queue(struct scene *scene)
 	keep(scene, mempool_alloc(scene->client, 64));
 }
 
+/* There is room for two. */
+static void prepare_two(struct scene *scene)
+{
+	prepare_queue(scene);
+	keep(scene, mempool_alloc(scene->client, 64));
+}
+
+/* And for one. */
+static void prepare_almost_full(struct scene *scene)
+{
+	prepare_two(scene);
+	send(scene, 0);
+	keep(scene, mempool_alloc(scene->client, 64));
+}
+
 /* The ring has wrapped, and its slots are of two rounds. */
 static void prepare_wrapped_queue(struct scene *scene)
 {
@@ -438,6 +453,36 @@ static void run_send_to_full(struct scene *scene)
 	send(scene, -EAGAIN);
 }
 
+/* All chunks of the scene, or none. */
+static void send_all(struct scene *scene, int expected)
+{
+	static const size_t lengths[] = { 9, 9 };
+
+	check(scene->n_chunks == 2);
+	check(mempool_queue_send_all(scene->queue, scene->chunks, lengths, 2, 0) == expected);
+	if (expected == 0)
+		scene->n_chunks = 0;
+}
+
+static void run_send_all(struct scene *scene)
+{
+	send_all(scene, 0);
+}
+
+static void run_send_all_to_full(struct scene *scene)
+{
+	send_all(scene, -EAGAIN);
+}
+
+/* The first one again as the second: found out when its word says SENT. */
+static void run_send_all_in_vain(struct scene *scene)
+{
+	static const size_t lengths[] = { 9, 9 };
+	void *chunks[] = { scene->chunks[0], scene->chunks[0] };
+
+	check(mempool_queue_send_all(scene->queue, chunks, lengths, 2, 0) == -EPERM);
+}
+
 static void run_evict(struct scene *scene)
 {
 	void *oldest;
@@ -632,6 +677,12 @@ static const struct operation operations[] = {
 	{ "one sender: send", prepare_queue, run_send, .roles = MEMPOOL_RING_ONE_SENDER },
 	{ "one sender: send, wrapped", prepare_wrapped_queue, run_send, .roles = MEMPOOL_RING_ONE_SENDER },
 	{ "one sender: send to a full queue", prepare_full_queue, run_send_to_full, .roles = MEMPOOL_RING_ONE_SENDER },
+	{ "one sender: send all", prepare_two, run_send_all, .roles = MEMPOOL_RING_ONE_SENDER },
+	{ "one sender: send all to a queue with less room", prepare_almost_full, run_send_all_to_full,
+	  .roles = MEMPOOL_RING_ONE_SENDER },
+	{ "one and one: send all, stamped", prepare_two, run_send_all, .has_stamps = true, .roles = ONE_AND_ONE },
+	{ "one and one: send all, one of them twice", prepare_two, run_send_all_in_vain, .roles = ONE_AND_ONE },
+	{ "one and one: checked: send all", prepare_two, run_send_all, .is_checked = true, .roles = ONE_AND_ONE },
 	{ "one receiver: send", prepare_queue, run_send, .roles = MEMPOOL_RING_ONE_RECEIVER },
 	{ "one receiver: send to a full queue", prepare_full_queue, run_send_to_full,
 	  .roles = MEMPOOL_RING_ONE_RECEIVER },

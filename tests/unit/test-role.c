@@ -230,6 +230,166 @@ START_TEST(test_role_many_at_once_and_timeouts)
 }
 END_TEST
 
+/* So many chunks of the sender that say which they are. */
+static void alloc_numbers(struct mempool_client *client, void **chunks, size_t *lengths, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		chunks[i] = mempool_alloc(client, CHUNK_SIZE);
+		ck_assert_ptr_nonnull(chunks[i]);
+		*(uint32_t *)chunks[i] = i;
+		lengths[i] = sizeof(uint32_t);
+	}
+}
+
+static void must_be_ours(struct mempool_client *client, void *const *chunks, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		ck_assert_int_ge(mempool_usable_size(client, chunks[i]), 4);
+		ck_assert_uint_eq(*(uint32_t *)chunks[i], i);
+	}
+}
+
+/* Which kinds may. */
+static bool sends_all(const struct kind *kind)
+{
+	return kind->flags & MEMPOOL_RING_ONE_SENDER;
+}
+
+START_TEST(test_role_all_or_none)
+{
+	struct mempool_queue *in = open_queue(sender, kinds[_i].name);
+	struct mempool_queue *out = open_queue(receiver, kinds[_i].name);
+	uint32_t capacity = (uint32_t)kinds[_i].capacity;
+	void *chunks[CAPACITY + 1];
+	size_t lengths[CAPACITY + 1];
+
+	alloc_numbers(sender, chunks, lengths, capacity + 1);
+	if (!sends_all(&kinds[_i])) {
+		ck_assert_int_eq(mempool_queue_send_all(in, chunks, lengths, 1, 0), -EOPNOTSUPP);
+		must_be_ours(sender, chunks, capacity + 1);
+		return;
+	}
+	ck_assert_int_eq(mempool_queue_send_all(in, chunks, lengths, capacity, 0), 0);
+	for (uint32_t i = 0; i < capacity; i++)
+		must_receive(out, i);
+	/* From each place of the ring; all but the last one of a round are in it. */
+	for (uint32_t n = 1; n <= capacity; n++) {
+		uint32_t n_before = capacity - n + 1;
+
+		for (uint32_t i = 0; i < n_before; i++)
+			must_send(in, i);
+		alloc_numbers(sender, chunks, lengths, n);
+		ck_assert_int_eq(mempool_queue_send_all(in, chunks, lengths, n, 0), -EAGAIN);
+		ck_assert_int_eq(mempool_queue_send_all(in, chunks, lengths, n, MS), -EAGAIN);
+		must_be_ours(sender, chunks, n);
+		must_receive(out, 0);
+		ck_assert_int_eq(mempool_queue_send_all(in, chunks, lengths, n, 0), 0);
+		for (uint32_t i = 1; i < n_before; i++)
+			must_receive(out, i);
+		for (uint32_t i = 0; i < n; i++)
+			must_receive(out, i);
+		receive_fails(out, -EAGAIN);
+	}
+	mempool_queue_close(in);
+	mempool_queue_close(out);
+	must_be_sound();
+}
+END_TEST
+
+/* Each of these fails at its last chunk, and leaves the ones before as they were. */
+START_TEST(test_role_all_of_bad_chunks_none)
+{
+	struct mempool_client *client = client_at(0, _i ? MEMPOOL_CLIENT_DEBUG : 0);
+	struct mempool_queue *in = open_queue(client, "pair"), *out = open_queue(receiver, "pair");
+	void *chunks[3], *foreign = mempool_alloc(receiver, CHUNK_SIZE);
+	size_t lengths[3];
+
+	alloc_numbers(client, chunks, lengths, 3);
+	lengths[2] = CHUNK_SIZE + 1;
+	ck_assert_int_eq(mempool_queue_send_all(in, chunks, lengths, 3, 0), -EMSGSIZE);
+	lengths[2] = 4;
+	must_be_ours(client, chunks, 3);
+	ck_assert_int_eq(mempool_queue_send_all(in, (void *[]){ chunks[0], chunks[1], foreign }, lengths, 3,
+						0), -EPERM);
+	ck_assert_int_eq(mempool_queue_send_all(in, (void *[]){ chunks[0], chunks[1], chunks[0] }, lengths, 3,
+						0), -EPERM);
+	ck_assert_int_eq(mempool_queue_send_all(in, (void *[]){ chunks[0], chunks[1], NULL }, lengths, 3, 0),
+			 -EINVAL);
+	must_be_ours(client, chunks, 3);
+	receive_fails(out, -EAGAIN);
+	ck_assert_int_eq(mempool_queue_send_all(in, chunks, lengths, 3, 0), 0);
+	for (uint32_t i = 0; i < 3; i++)
+		must_receive(out, i);
+	ck_assert_int_eq(mempool_free(receiver, foreign), 0);
+	mempool_queue_close(in);
+	mempool_queue_close(out);
+	mempool_client_close(client);
+	must_be_sound();
+}
+END_TEST
+
+START_TEST(test_role_all_of_bad_calls)
+{
+	struct mempool_queue *in = open_queue(sender, "pair"), *other = open_queue(sender, "pair");
+	void *chunks[CAPACITY + 1];
+	size_t lengths[CAPACITY + 1];
+
+	alloc_numbers(sender, chunks, lengths, CAPACITY + 1);
+	ck_assert_int_eq(mempool_queue_send_all(NULL, chunks, lengths, 1, 0), -EINVAL);
+	ck_assert_int_eq(mempool_queue_send_all(in, NULL, lengths, 1, 0), -EINVAL);
+	ck_assert_int_eq(mempool_queue_send_all(in, chunks, NULL, 1, 0), -EINVAL);
+	ck_assert_int_eq(mempool_queue_send_all(in, chunks, lengths, 0, 0), -EINVAL);
+	/* It would wait for ever. */
+	ck_assert_int_eq(mempool_queue_send_all(in, chunks, lengths, CAPACITY + 1, -1), -EINVAL);
+	ck_assert_int_eq(mempool_queue_send_all(in, chunks, lengths, SIZE_MAX, -1), -EINVAL);
+	must_be_ours(sender, chunks, CAPACITY + 1);
+	/* None of these has taken the role. */
+	ck_assert_int_eq(mempool_queue_send_all(other, chunks, lengths, 1, 0), 0);
+	ck_assert_int_eq(mempool_queue_send_all(in, chunks + 1, lengths, 1, 0), -EBUSY);
+	mempool_queue_close(in);
+	mempool_queue_close(other);
+}
+END_TEST
+
+static void *send_all_and_wait(void *queue)
+{
+	void *chunks[3];
+	size_t lengths[3];
+
+	alloc_numbers(sender, chunks, lengths, 3);
+	ck_assert_int_eq(mempool_queue_send_all(queue, chunks, lengths, 3, -1), 0);
+	return NULL;
+}
+
+/* Room for one, and for two, is none for three: it sleeps on, and then sends. */
+START_TEST(test_role_all_wait_for_room_for_all)
+{
+	struct mempool_queue *in = open_queue(sender, kinds[_i].name), *out;
+	struct queue queue = view_of((uint32_t)_i);
+	pthread_t thread;
+
+	out = open_queue(receiver, kinds[_i].name);
+	for (uint32_t i = 0; i < CAPACITY; i++)
+		must_send(in, i);
+	mempool_queue_close(in);
+	in = open_queue(sender, kinds[_i].name);
+	ck_assert_int_eq(pthread_create(&thread, NULL, send_all_and_wait, in), 0);
+	for (uint32_t i = 0; i < 3; i++) {
+		while (!(atomic_load(&queue.ring->emptied.armed) & 1))
+			sched_yield();
+		must_receive(out, i);
+	}
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	for (uint32_t i = 3; i < CAPACITY; i++)
+		must_receive(out, i);
+	for (uint32_t i = 0; i < 3; i++)
+		must_receive(out, i);
+	mempool_queue_close(in);
+	mempool_queue_close(out);
+	must_be_sound();
+}
+END_TEST
+
 START_TEST(test_role_bad_sends_are_told)
 {
 	struct mempool_queue *in = open_queue(sender, kinds[_i].name);
@@ -813,6 +973,11 @@ static void add_tests(TCase *tcase)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_loop_test(tcase, test_role_queue_holds_exactly_its_capacity, 0, n);
 	tcase_add_loop_test(tcase, test_role_many_at_once_and_timeouts, 0, n);
+	tcase_add_loop_test(tcase, test_role_all_or_none, 0, n);
+	tcase_add_loop_test(tcase, test_role_all_of_bad_chunks_none, 0, 2);
+	tcase_add_test(tcase, test_role_all_of_bad_calls);
+	tcase_add_loop_test(tcase, test_role_all_wait_for_room_for_all, FROM_ONE, FROM_ONE + 1);
+	tcase_add_loop_test(tcase, test_role_all_wait_for_room_for_all, PAIR, PAIR + 1);
 	tcase_add_loop_test(tcase, test_role_bad_sends_are_told, 0, PAIR + 1);
 	tcase_add_test(tcase, test_role_one_at_a_time);
 	tcase_add_loop_test(tcase, test_role_taken_again_begins_where_the_ring_is, 0, n);

@@ -10,7 +10,12 @@ static uint64_t stamp_of(uint32_t sender, uint32_t number)
 
 void post_write(const struct post *post, uint32_t sender, void *chunk)
 {
-	stage_stamp(chunk, stamp_of(sender, post->n_sent[sender]));
+	post_write_behind(post, sender, 0, chunk);
+}
+
+void post_write_behind(const struct post *post, uint32_t sender, uint32_t n_behind, void *chunk)
+{
+	stage_stamp(chunk, stamp_of(sender, post->n_sent[sender] + n_behind));
 }
 
 uint32_t post_read_shared(struct post *post, uint32_t receiver, const void *chunk)
@@ -19,7 +24,8 @@ uint32_t post_read_shared(struct post *post, uint32_t receiver, const void *chun
 	uint32_t sender = (uint32_t)(stamp >> 8) & 0xf, number = (uint32_t)stamp & 0xff;
 
 	stage_check(chunk, stamp_of(sender, number));
-	explore_check(sender < EXPLORE_THREADS && number <= post->n_sent[sender]);
+	explore_check(sender < EXPLORE_THREADS &&
+		      number <= post->n_sent[sender] + post->n_behind[sender]);
 	if (number < post->next[receiver][sender])
 		explore_fail("message %u of %u comes to %u after message %u", number, sender,
 			     receiver, post->next[receiver][sender] - 1);

@@ -17,11 +17,13 @@ struct post {
 	uint32_t n_sent[EXPLORE_THREADS];	/* by sender: calls that said 0 */
 	uint32_t received[EXPLORE_THREADS];	/* by sender: a bit for each */
 	uint32_t next[EXPLORE_THREADS][EXPLORE_THREADS];	/* by receiver and sender */
+	uint32_t n_behind[EXPLORE_THREADS];	/* by sender: messages behind the first one of its call */
 	uint32_t n_received;
 };
 
-/* The next message of a sender, written into a chunk that it has. */
+/* The next message of a sender, written into a chunk that it has; or one so many behind that. */
 void post_write(const struct post *post, uint32_t sender, void *chunk);
+void post_write_behind(const struct post *post, uint32_t sender, uint32_t n_behind, void *chunk);
 
 /* A message was received by somebody, in its turn. */
 void post_read(struct post *post, uint32_t receiver, const void *chunk);

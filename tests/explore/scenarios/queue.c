@@ -158,6 +158,36 @@ static bool send_one(uint32_t sender, int64_t timeout_ns)
 	return false;
 }
 
+/* Two at once, or none. Return: whether they were sent. */
+static bool send_pair(uint32_t sender, int64_t timeout_ns)
+{
+	void *chunks[2];
+	const size_t lengths[2] = { 8, 8 };
+	int r;
+
+	for (uint32_t i = 0; i < 2; i++) {
+		chunks[i] = mempool_alloc(stage_client(), STAGE_CHUNK_BYTES);
+		explore_check(chunks[i]);
+		post_write_behind(&world.post, sender, i, chunks[i]);
+	}
+	world.n_sending[me()]++;
+	world.post.n_behind[sender] = 1;
+	r = mempool_queue_send_all(queue(), chunks, lengths, 2, timeout_ns);
+	world.post.n_behind[sender] = 0;
+	world.n_sending[me()]--;
+	if (r == 0) {
+		world.post.n_sent[sender] += 2;
+		return true;
+	}
+	explore_check(r == -EAGAIN);
+	/* They are ours still, both. */
+	for (uint32_t i = 0; i < 2; i++) {
+		post_write_behind(&world.post, sender, i, chunks[i]);
+		explore_check(mempool_free(stage_client(), chunks[i]) == 0);
+	}
+	return false;
+}
+
 static bool receive_one(uint32_t receiver, int64_t timeout_ns)
 {
 	size_t length;
@@ -218,6 +248,13 @@ static void send_once_a(void)
 static void send_once_b(void)
 {
 	explore_check(send_one(2, LONG_NS) || explore_n_killed() > 0);
+}
+
+/* One, and two at once. */
+static void send_three(void)
+{
+	send_once_a();
+	explore_check(send_pair(1, LONG_NS) || explore_n_killed() > 0);
 }
 
 static void receive_one_of_two(void)
@@ -537,7 +574,8 @@ static bool may_sleep(void)
 		if (explore_is_dead(i))
 			continue;
 		if ((world.n_receiving[i] > 0 && n_messages > 0) ||
-		    (world.n_sending[i] > 0 && n_messages < world.capacity))
+		    (world.n_sending[i] > 0 &&
+		     n_messages + world.post.n_behind[i] < world.capacity))
 			return false;
 	}
 	return explore_n_killed() > 0;
@@ -726,6 +764,22 @@ static const struct scenario_thread receiver_and_drain[] = {
 	{ .name = "sender", .process = 1, .prepare = open_with_two, .run = alloc_and_free },
 	{ .name = "drain", .process = 2, .prepare = open_queue, .run = drain_it },
 	{ .name = "receiver", .process = 3, .prepare = open_queue, .run = receive_beside },
+};
+
+static const struct scenario_thread three_and_two[] = {
+	{ .name = "sender", .process = 1, .prepare = open_queue, .run = send_three },
+	{ .name = "receiver", .process = 3, .prepare = open_queue, .run = receive_a },
+	{ .name = "receiver 2", .process = 4, .prepare = open_queue, .run = receive_one_of_two },
+};
+
+const struct scenario scenario_role_all = {
+	.name = "role-all",
+	.about = "a queue of 2 for one sender, who sends two at once: two receive, one is killed",
+	.threads = three_and_two,
+	.n_threads = 3,
+	.set_up = make_from_one,
+	QUEUE_SCENARIO,
+	.bounds = { 1, 1 },
 };
 
 const struct scenario scenario_role_drain = {

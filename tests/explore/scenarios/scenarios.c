@@ -57,6 +57,7 @@ const struct scenario *const scenarios[] = {
 	&scenario_role_senders,
 	&scenario_role_receivers,
 	&scenario_role_drain,
+	&scenario_role_all,
 	&scenario_holder,
 	&scenario_retire,
 	&scenario_retired,
