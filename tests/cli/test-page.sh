@@ -24,6 +24,7 @@ browse() {
 
 start_daemon <<CONFIG
   - name: $name
+    max_chunks_per_client: 50
     pools: [ { chunk_size: 128, chunk_count: 1000 }, { chunk_size: 256KiB, chunk_count: 64 } ]
     queues: [ { name: files, capacity: 64 } ]
     topics: [ { name: camera, capacity: 16 } ]
@@ -65,6 +66,19 @@ width, height = (int.from_bytes(data[i:i + 4], "big") for i in (16, 20))
 assert data[:8] == b"\x89PNG\r\n\x1a\n" and (width, height) == (1240, 900) and len(data) > 20000
 ' "$dir/page.png"
 [[ -n ${MEMPOOL_SCREENSHOT-} ]] && cp "$dir/page.png" "$MEMPOOL_SCREENSHOT"
+
+check 'what a client may hold' grep -qE '<td[^>]*><span class="figure">50 chunks</span></td>' "$dir/dom"
+check 'the generation' in_dom ", generation 1, "
+
+# A client stays in the old one.
+"$SEND" files "$0" >/dev/null
+sed -i 's/chunk_count: 64/chunk_count: 32/; s/name: files, capacity: 64/name: files, capacity: 1/' "$dir/mempool.yaml"
+"$MEMPOOLCTL" reload >/dev/null || exit 1
+soon eval "fetch /status.json | grep '\"generation\":2' >/dev/null"
+browse --dump-dom >"$dir/dom"
+check 'the old generation' in_dom ", generation 1, "
+check 'which is retired' in_dom '<span class="badge">retired</span>'
+check 'and the new one' in_dom ", generation 2, "
 
 # The page says what it does not know.
 kill "$daemon"
