@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pools.c - mempoolctl pools: what is needed to size them
+ * pools.c - mempoolctl pools: peaks, and what did not fit
  */
 #include <inttypes.h>
 #include <stdio.h>
