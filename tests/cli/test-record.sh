@@ -145,6 +145,26 @@ assert s["missed"] > 0
 print(s["messages"] + s["missed"])')"
 check 'and all of that is in the file' is_as_described "$slow"
 
+# Long ones are written from where they stand.
+torn=$dir/torn.rec
+check 'a recorder of long messages' record "$torn" narrow
+kill -STOP "$recorder"
+check 'that come while it stands' exits 0 "$PUBLISH" 100 100000 0 narrow
+cp "$dir/stdout" "$dir/published"
+kill -CONT "$recorder"
+check 'and while it writes' exits 0 "$PUBLISH" 100 100000 0 narrow
+check 'ends' stop "$torn"
+is_of_published() {
+	is_as_described "$torn" && [[ -s $dir/messages ]] && ! sort -u "$dir/messages" |
+		comm -23 - <(sort "$dir/published") | grep .
+}
+check 'what it has are messages' is_of_published
+check 'and the others are counted' same 200 \
+	"$("$MEMPOOLCTL" replay --dry-run --json "$torn" | python3 -c '
+import json, sys
+s = json.load(sys.stdin)
+print(s["messages"] + s["missed"])')"
+
 # ---- files that are not whole ----
 
 cut=$dir/cut.rec
