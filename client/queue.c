@@ -23,38 +23,13 @@
 #include "cache.h"
 #include "checker.h"
 #include "client.h"
-#include "ends.h"
 #include "info.h"
-#include "role.h"
+#include "queue_handle.h"
 #include "share.h"
 #include "shm/clock.h"
-#include "shm/queue.h"
 #include "shm/stamp.h"
 #include "trace.h"
 #include "wait.h"
-
-/*
- * Who has not sent yet is no sender: its first send finds that it is no client's, goes the long way,
- * and takes an end. So to know costs the others nothing. Nor does a pipe, which goes that way in each
- * call, and looks whether the other side is there; nor stamps, with which each send goes that way.
- */
-struct mempool_queue {
-	struct mempool_client *client;
-	_Atomic(struct mempool_client *) sender;	/* the client, once it has sent; else CACHE_NOBODY */
-	_Atomic(struct mempool_client *) receiver;	/* the same */
-	_Atomic bool is_sender;		/* these are not CACHE_NOBODY; or have to stay that */
-	_Atomic bool is_receiver;
-	_Atomic int sender_line;	/* of these ends; negative: they have none */
-	_Atomic int receiver_line;
-	bool is_pipe;			/* it wants to know when the other side has left */
-	struct end_watch receivers;	/* then */
-	struct end_watch senders;
-	struct role sender_role;	/* of a queue for one sender; else nobody takes it */
-	struct role receiver_role;
-	struct queue queue;
-	struct poller_look messages;	/* what it may wait for */
-	struct poller_look room;
-};
 
 static void close_queue(struct mempool_queue *queue)
 {
@@ -321,19 +296,12 @@ static int may_receive(void *userdata, const struct pool *pool)
 	return bound_reserve(userdata, pool);
 }
 
-static inline void wake(const struct mempool_queue *queue,
-			struct mempool_eventcount *eventcount)
-{
-	poller_wake(&queue->client->poller, queue->queue.id - 1, eventcount);
-}
-
-/* The one receiver has found nothing that it may have, but has perhaps passed something: there is room. */
-static void wake_for_passed(struct mempool_queue *queue)
+void queue_wake_for_passed(struct mempool_queue *queue)
 {
 	if (queue->queue.n_passed == 0)
 		return;
 	queue->queue.n_passed = 0;
-	wake(queue, &queue->queue.ring->emptied);
+	queue_wake(queue, &queue->queue.ring->emptied);
 }
 
 static int receive_counted(struct mempool_queue *queue, struct cache *cache, void **ret_chunk,
@@ -346,7 +314,7 @@ static int receive_counted(struct mempool_queue *queue, struct cache *cache, voi
 		    ? queue_pop_alone(&queue->queue, cache->holder, may_receive, cache, &handle)
 		    : queue_pop_if(&queue->queue, cache->holder, may_receive, cache, &handle);
 	if (r < 0) {
-		wake_for_passed(queue);
+		queue_wake_for_passed(queue);
 		bound_cancel(cache);
 		return r;
 	}
@@ -366,7 +334,7 @@ static inline int receive_alone(struct mempool_queue *queue, struct cache *cache
 	if (likely(r == 0))
 		receive(queue, cache, handle, ret_chunk, ret_length);
 	else
-		wake_for_passed(queue);
+		queue_wake_for_passed(queue);
 	return r;
 }
 
@@ -389,8 +357,8 @@ struct job {
 	size_t n_done;
 };
 
-static struct wait_place place_of(const struct mempool_queue *queue, struct cache *cache,
-				  struct poller_look *look)
+struct wait_place queue_place_of(const struct mempool_queue *queue, struct cache *cache,
+				 struct poller_look *look)
 {
 	return (struct wait_place){
 		.client = queue->client,
@@ -446,7 +414,7 @@ static int try_send(void *userdata)
 	/* One wake for all of them. The swap of the slot was seq_cst, as a publish must be; or see E5 in
 	 * shm/queue.c. */
 	if (job->n_done > before)
-		wake(job->queue, &job->queue->queue.ring->filled);
+		queue_wake(job->queue, &job->queue->queue.ring->filled);
 	return r;
 }
 
@@ -458,7 +426,7 @@ static int try_receive(void *userdata)
 
 	if (job->n_done == 0)
 		return r;
-	wake(job->queue, &job->queue->queue.ring->emptied);
+	queue_wake(job->queue, &job->queue->queue.ring->emptied);
 	return 0;
 }
 
@@ -477,7 +445,7 @@ static void open_end(const struct mempool_queue *queue, enum mempool_end_kind ki
 }
 
 /* Relaxed, all: as in sender_in(). */
-static void be_sender(struct mempool_queue *queue)
+void queue_be_sender(struct mempool_queue *queue)
 {
 	if (atomic_load_explicit(&queue->is_sender, memory_order_relaxed))
 		return;
@@ -487,7 +455,7 @@ static void be_sender(struct mempool_queue *queue)
 		atomic_store_explicit(&queue->sender, queue->client, memory_order_relaxed);
 }
 
-static void be_receiver(struct mempool_queue *queue)
+void queue_be_receiver(struct mempool_queue *queue)
 {
 	if (atomic_load_explicit(&queue->is_receiver, memory_order_relaxed))
 		return;
@@ -497,7 +465,7 @@ static void be_receiver(struct mempool_queue *queue)
 		atomic_store_explicit(&queue->receiver, queue->client, memory_order_relaxed);
 }
 
-static int take_role(struct mempool_queue *queue, struct role *role, struct cache *cache)
+int queue_take_role(struct mempool_queue *queue, struct role *role, struct cache *cache)
 {
 	int r;
 
@@ -517,7 +485,7 @@ static int take_role(struct mempool_queue *queue, struct role *role, struct cach
 static __attribute__((noinline)) bool have_role(struct mempool_queue *queue, struct role *role,
 						struct cache *cache)
 {
-	int r = take_role(queue, role, cache);
+	int r = queue_take_role(queue, role, cache);
 
 	if (r < 0)
 		errno = -r;
@@ -537,7 +505,7 @@ static __attribute__((noinline)) struct cache *find_receiver(struct mempool_queu
 	if (!cache || (queue->queue.has_one_receiver &&
 		       !have_role(queue, &queue->receiver_role, cache)))
 		return NULL;
-	be_receiver(queue);
+	queue_be_receiver(queue);
 	return cache;
 }
 
@@ -554,7 +522,7 @@ static __attribute__((noinline)) struct cache *find_sender(struct mempool_queue 
 	if (!cache || (queue->queue.has_one_sender &&
 		       !have_role(queue, &queue->sender_role, cache)))
 		return NULL;
-	be_sender(queue);
+	queue_be_sender(queue);
 	if (queue->is_pipe && end_watch_is_gone(&queue->receivers)) {
 		errno = EPIPE;
 		return NULL;
@@ -652,17 +620,17 @@ static int open_queue(struct mempool_client *client, const char *name, uint64_t 
 			       (uint32_t)ring);
 	}
 	if ((flags & MEMPOOL_QUEUE_SENDER) && queue->queue.has_one_sender)
-		r = take_role(queue, &queue->sender_role, cache);
+		r = queue_take_role(queue, &queue->sender_role, cache);
 	if (r == 0 && (flags & MEMPOOL_QUEUE_RECEIVER) && queue->queue.has_one_receiver)
-		r = take_role(queue, &queue->receiver_role, cache);
+		r = queue_take_role(queue, &queue->receiver_role, cache);
 	if (r < 0) {
 		close_queue(queue);
 		return r;
 	}
 	if (flags & MEMPOOL_QUEUE_SENDER)
-		be_sender(queue);
+		queue_be_sender(queue);
 	if (flags & MEMPOOL_QUEUE_RECEIVER)
-		be_receiver(queue);
+		queue_be_receiver(queue);
 	*ret_queue = queue;
 	return 0;
 }
@@ -717,7 +685,7 @@ static int try_receive_again(void *userdata)
 static __attribute__((noinline)) int wait_to(struct job *job, struct poller_look *look,
 					     wait_try_fn try, int64_t timeout_ns)
 {
-	struct wait_place place = place_of(job->queue, job->cache, look);
+	struct wait_place place = queue_place_of(job->queue, job->cache, look);
 	int r = job->queue->is_pipe ? try(job) : -EAGAIN;
 
 	return r == -EAGAIN ? wait_on(&place, try, job, timeout_ns) : r;
@@ -810,7 +778,7 @@ static int try_send_all(void *userdata)
 	}
 	for (; job->n_done < job->n; job->n_done++)
 		push_of_job(job, job->n_done);
-	wake(job->queue, &job->queue->queue.ring->filled);
+	queue_wake(job->queue, &job->queue->queue.ring->filled);
 	return 0;
 }
 
@@ -893,7 +861,7 @@ static __attribute__((noinline)) int send_slowly(struct mempool_queue *queue, vo
 		return -errno;
 	r = was_full ? -EAGAIN : send_any(queue, cache, chunk, length);
 	if (r == 0)
-		wake(queue, &queue->queue.ring->filled);
+		queue_wake(queue, &queue->queue.ring->filled);
 	if (r != -EAGAIN)
 		return r;
 	job = (struct job){ queue, cache, &chunk, &length, 1, 0 };
@@ -912,7 +880,7 @@ static __attribute__((noinline)) int send_by_role(struct mempool_queue *queue, v
 	r = send_alone(queue, cache, chunk, length, false);
 	if (unlikely(r < 0))
 		return r == -EAGAIN ? send_slowly(queue, chunk, length, timeout_ns, true) : r;
-	wake(queue, &queue->queue.ring->filled);
+	queue_wake(queue, &queue->queue.ring->filled);
 	return 0;
 }
 
@@ -929,7 +897,7 @@ PUBLIC int mempool_queue_send(struct mempool_queue *queue, void *chunk, size_t l
 	r = send_plainly(queue, cache, chunk, length);
 	if (unlikely(r < 0))
 		return r == -EAGAIN ? send_slowly(queue, chunk, length, timeout_ns, true) : r;
-	wake(queue, &queue->queue.ring->filled);
+	queue_wake(queue, &queue->queue.ring->filled);
 	return 0;
 }
 
@@ -971,10 +939,10 @@ PUBLIC int mempool_queue_send_evict(struct mempool_queue *queue, void *chunk, si
 	if (*ret_oldest)
 		arrive(*ret_oldest, CALL_SITE);
 	if (r == 0)
-		wake(queue, &queue->queue.ring->filled);
+		queue_wake(queue, &queue->queue.ring->filled);
 	else if (*ret_oldest)
 		/* There may be room: what was sent did not take it. */
-		wake(queue, &queue->queue.ring->emptied);
+		queue_wake(queue, &queue->queue.ring->emptied);
 	return r;
 }
 
@@ -995,7 +963,7 @@ static __attribute__((noinline)) int receive_slowly(struct mempool_queue *queue,
 		return -errno;
 	r = was_empty ? -EAGAIN : receive_any(queue, cache, ret_chunk, ret_length);
 	if (r == 0)
-		wake(queue, &queue->queue.ring->emptied);
+		queue_wake(queue, &queue->queue.ring->emptied);
 	if (r == -EAGAIN)
 		r = wait_to_receive(queue, cache, ret_chunk, ret_length, timeout_ns);
 	if (r == 0)
@@ -1017,7 +985,7 @@ static __attribute__((noinline)) int receive_by_role(struct mempool_queue *queue
 	if (unlikely(r < 0))
 		return r == -EAGAIN ? receive_slowly(queue, ret_chunk, ret_length, timeout_ns, true, site)
 				    : r;
-	wake(queue, &queue->queue.ring->emptied);
+	queue_wake(queue, &queue->queue.ring->emptied);
 	return 0;
 }
 
@@ -1035,6 +1003,6 @@ PUBLIC int mempool_queue_receive(struct mempool_queue *queue, void **ret_chunk,
 		return r == -EAGAIN ? receive_slowly(queue, ret_chunk, ret_length, timeout_ns, true, CALL_SITE)
 				    : r;
 	receive(queue, cache, handle, ret_chunk, ret_length);
-	wake(queue, &queue->queue.ring->emptied);
+	queue_wake(queue, &queue->queue.ring->emptied);
 	return 0;
 }

@@ -280,16 +280,6 @@ int queue_push(struct queue *queue, uint64_t handle)
 	return 0;
 }
 
-/* T2, T6: to be seen before the look at sleepers; E5. */
-static inline void publish(const struct queue *queue, _Atomic uint64_t *at, uint64_t value,
-			   memory_order order)
-{
-	if (__builtin_expect(queue->orders_itself, 0))
-		atomic_store_explicit(at, value, memory_order_seq_cst);
-	else
-		atomic_store_explicit(at, value, order);
-}
-
 /*
  * The tail may lag by the last message of one that was killed. The head before the slots: what is not
  * EMPTY for its round was sent.
@@ -361,7 +351,7 @@ void queue_push_alone(struct queue *queue, uint64_t handle)
 {
 	uint64_t at = atomic_load_explicit(&queue->sent_to, memory_order_relaxed);
 
-	publish(queue, slot_at(queue, at), handle, SENT_STORE);
+	queue_publish(queue, slot_at(queue, at), handle, SENT_STORE);
 	at++;
 	atomic_store_explicit(&queue->sent_to, at, memory_order_relaxed);
 	/* T9 (release): behind the slot. Who sends next begins there; see queue_begin_sending(). */
@@ -462,7 +452,7 @@ pop(struct queue *queue, uint32_t holder, queue_may_fn may, void *userdata, uint
 static inline void pass(struct queue *queue, uint64_t at)
 {
 	atomic_store_explicit(slot_at(queue, at), empty_after(queue, at), EMPTY_STORE);
-	publish(queue, &queue->ring->head, at + 1, HEAD_STORE);
+	queue_publish(queue, &queue->ring->head, at + 1, HEAD_STORE);
 	atomic_store_explicit(&queue->received_to, at + 1, memory_order_relaxed);
 	/* E5 */
 	atomic_signal_fence(memory_order_seq_cst);

@@ -94,6 +94,19 @@ void queue_layout(_Atomic uint64_t *slots, uint64_t capacity);
 /* Look at a ring of the table. Return: 0; -EINVAL no such ring; -ENOENT it is no queue. */
 int queue_view(struct queue *queue, const struct segment *segment, uint32_t ring);
 
+/*
+ * A store by one that is alone at its end, which comes before its look at who sleeps: E5. Where no membarrier
+ * of others reaches us, it is seq_cst.
+ */
+static inline void queue_publish(const struct queue *queue, _Atomic uint64_t *at, uint64_t value,
+				 memory_order order)
+{
+	if (__builtin_expect(queue->orders_itself, 0))
+		atomic_store_explicit(at, value, memory_order_seq_cst);
+	else
+		atomic_store_explicit(at, value, order);
+}
+
 /* The ring of this name and kind, for queue_view(). Return: its place or -ENOENT. */
 int queue_find(const struct segment *segment, const char *name, enum mempool_ring_kind kind);
 
