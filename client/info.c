@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "parts.h"
+#include "shm/bytes.h"
 #include "shm/end.h"
 
 _Static_assert(sizeof(((struct mempool_queue_counts *)NULL)->name) == MEMPOOL_NAME_BYTES &&
@@ -34,13 +35,17 @@ static void count_queue(const struct queue *queue, struct mempool_queue_counts *
 {
 	struct queue_tally tally = { 0 };
 
-	queue_tally_go_on(&tally, queue, NULL);
+	if (queue->slot_bytes > 0)
+		bytes_tally(&tally, queue);
+	else
+		queue_tally_go_on(&tally, queue, NULL);
 	*ret_counts = (struct mempool_queue_counts){
 		.capacity = queue->mask + 1,
 		.length = tally.n_messages,
 		.sent = tally.n_sent,
 		.received = tally.n_received,
 		.unseen = end_n_unseen(queue->segment, queue->id - 1),
+		.slot_bytes = queue->slot_bytes,
 	};
 	strcpy(ret_counts->name, name_of(queue->segment, queue->id - 1));
 }
@@ -105,7 +110,7 @@ PUBLIC int mempool_client_queues(struct mempool_client *client,
 		struct queue queue;
 
 		if (ret_queues && (size_t)n_queues < n) {
-			queue_view(&queue, client->segment, ring);
+			queue_view_any(&queue, client->segment, ring);
 			count_queue(&queue, &ret_queues[n_queues]);
 		}
 		n_queues++;

@@ -26,6 +26,7 @@
 #include "info.h"
 #include "queue_handle.h"
 #include "share.h"
+#include "shm/bytes.h"
 #include "shm/clock.h"
 #include "shm/stamp.h"
 #include "trace.h"
@@ -474,18 +475,21 @@ int queue_take_role(struct mempool_queue *queue, struct role *role, struct cache
 	r = role_begin(role, cache);
 	if (r < 0)
 		return r;
-	if (role->kind == MEMPOOL_END_SENDER)
-		queue_begin_sending(&queue->queue);
-	else
+	if (role->kind == MEMPOOL_END_RECEIVER)
 		queue_begin_receiving(&queue->queue);
+	else if (queue->queue.slot_bytes > 0)
+		bytes_begin_sending(&queue->queue);
+	else
+		queue_begin_sending(&queue->queue);
 	return 0;
 }
 
-/* This thread has the role from now on. false, and errno EBUSY: another one has. */
+/* This thread has the role from now on. false, and errno EBUSY: another one has; EINVAL: there is nothing to do
+ * with it for chunks. */
 static __attribute__((noinline)) bool have_role(struct mempool_queue *queue, struct role *role,
 						struct cache *cache)
 {
-	int r = queue_take_role(queue, role, cache);
+	int r = queue->queue.slot_bytes > 0 ? -EINVAL : queue_take_role(queue, role, cache);
 
 	if (r < 0)
 		errno = -r;
@@ -543,17 +547,18 @@ static inline bool sends_plainly(const struct mempool_queue *queue)
 
 /*
  * The same of a thread that has the role. By its client, too: a closed one has none, nor has a forked child.
- * It looks at neither pipe nor stamps: of these all goes the longer way.
+ * It looks at neither pipe nor stamps: of these all goes the longer way. Where messages stand in slots that
+ * ends with -EINVAL.
  */
 static inline bool receives_alone(const struct mempool_queue *queue, const struct cache *cache)
 {
-	return queue && role_is_ours(&queue->receiver_role, cache) && !queue->is_pipe &&
+	return queue && role_is_ours(&queue->receiver_role, cache) && !queue->goes_slowly &&
 	       cache_plain(cache) == queue->client;
 }
 
 static inline bool sends_alone(const struct mempool_queue *queue, const struct cache *cache)
 {
-	return queue && role_is_ours(&queue->sender_role, cache) && !queue->is_pipe &&
+	return queue && role_is_ours(&queue->sender_role, cache) && !queue->goes_slowly &&
 	       !queue->queue.has_stamps && cache_writer(cache) == queue->client;
 }
 
@@ -606,13 +611,14 @@ static int open_queue(struct mempool_client *client, const char *name, uint64_t 
 	atomic_init(&queue->receiver_line, -1);
 	role_init(&queue->sender_role, client, MEMPOOL_END_SENDER, (uint32_t)ring);
 	role_init(&queue->receiver_role, client, MEMPOOL_END_RECEIVER, (uint32_t)ring);
-	queue_view(&queue->queue, client->segment, (uint32_t)ring);
+	queue_view_any(&queue->queue, client->segment, (uint32_t)ring);
 	queue->queue.orders_itself = client->seq_cst;
 	poller_look_init(&queue->messages, (uint32_t)ring, &queue->queue.ring->filled,
 			 queue->queue.has_one_sender);
 	poller_look_init(&queue->room, (uint32_t)ring, &queue->queue.ring->emptied,
 			 queue->queue.has_one_receiver);
 	queue->is_pipe = flags & MEMPOOL_QUEUE_PIPE;
+	queue->goes_slowly = queue->is_pipe || queue->queue.slot_bytes > 0;
 	if (queue->is_pipe) {
 		end_watch_init(&queue->receivers, client->segment, MEMPOOL_END_RECEIVER,
 			       (uint32_t)ring);

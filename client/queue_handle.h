@@ -26,6 +26,7 @@ struct mempool_queue {
 	_Atomic int sender_line;	/* of these ends; negative: they have none */
 	_Atomic int receiver_line;
 	bool is_pipe;			/* it wants to know when the other side has left */
+	bool goes_slowly;		/* a pipe, or one whose messages are no chunks: to calls of these */
 	struct end_watch receivers;	/* then */
 	struct end_watch senders;
 	struct role sender_role;	/* of a queue for one sender; else nobody takes it */

@@ -74,7 +74,9 @@ static struct json_object *ring_object(const struct config_ring *ring)
 					      : json_add_string(object, "senders",
 								config_ring_ends(ring, MEMPOOL_RING_ONE_SENDER)) ||
 							json_add_string(object, "receivers",
-									config_ring_ends(ring, MEMPOOL_RING_ONE_RECEIVER))));
+									config_ring_ends(ring, MEMPOOL_RING_ONE_RECEIVER)) ||
+							(ring->slot_bytes > 0 &&
+							 json_add_number(object, "slot_bytes", ring->slot_bytes))));
 }
 
 static struct json_object *segment_object(const struct conf_segment *segment)

@@ -190,7 +190,9 @@ static struct json_object *ring_object(const struct snapshot_ring *ring)
 					   add_one(object, "one_sender", ring->has_one_sender,
 						   ring->one_sender) ||
 					   add_one(object, "one_receiver", ring->has_one_receiver,
-						   ring->one_receiver)
+						   ring->one_receiver) ||
+					   (ring->slot_bytes > 0 &&
+					    json_add_number(object, "slot_bytes", ring->slot_bytes))
 				 : json_add_number(object, "yielded", ring->n_yielded) ||
 					   json_add_number(object, "subscribers", ring->n_subscribers)));
 }

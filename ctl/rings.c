@@ -47,7 +47,13 @@ static void add_queue(struct table *table, const struct snapshot_ring *queue)
 	table_add(table, "%" PRIu64, queue->n_messages);
 	table_add(table, "%" PRIu64, queue->n_sent);
 	table_add(table, "%" PRIu64, queue->n_received);
-	table_add(table, "%" PRIu64, queue->chunks);
+	/* Messages in slots hold no chunk: so large may one be. */
+	if (queue->slot_bytes > 0) {
+		snprintf(bytes, sizeof(bytes), "<= %" PRIu32, queue->slot_bytes);
+		table_add(table, "%s", "slots");
+	} else {
+		table_add(table, "%" PRIu64, queue->chunks);
+	}
 	table_add(table, "%s", bytes);
 	add_ends(table, queue->n_senders, queue->has_one_sender);
 	add_ends(table, queue->n_receivers, queue->has_one_receiver);

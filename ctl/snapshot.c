@@ -93,6 +93,7 @@ static void copy_ring(const struct segment *segment, const struct census *census
 	ring->has_one_receiver = role_is_of(config, MEMPOOL_END_RECEIVER);
 	ring->one_sender = role_holder(role_look(&segment->rings[i], MEMPOOL_END_SENDER));
 	ring->one_receiver = role_holder(role_look(&segment->rings[i], MEMPOOL_END_RECEIVER));
+	ring->slot_bytes = config->slot_bytes;
 	ring->has_oldest = counts->tally.sent_ns != 0;
 	if (ring->has_oldest && counts->tally.sent_ns < now_ns)
 		ring->oldest_ns = now_ns - counts->tally.sent_ns;

@@ -69,6 +69,7 @@ struct snapshot_ring {
 	bool has_one_receiver;
 	uint32_t one_sender;		/* that of this holder; 0: of none. Members write it: any number */
 	uint32_t one_receiver;
+	uint32_t slot_bytes;		/* of a queue whose messages stand in its slots: the most of one */
 	bool has_oldest;		/* the oldest message has a stamp: */
 	uint64_t oldest_ns;		/* how long ago that was. Members write stamps: any number */
 };

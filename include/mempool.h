@@ -306,7 +306,9 @@ struct mempool_queue_counts {
 	uint64_t receivers;	/* that have received, or tried to, and are open */
 	uint64_t unseen;	/* more of both, since the segment was made: they had no place in
 				 * the table that these are counted in. Closed ones too */
-	uint64_t reserved[5];
+	uint64_t slot_bytes;	/* the most bytes of a message, where they stand in its slots: see
+				 * mempool_queue_send_bytes(). 0: they are chunks */
+	uint64_t reserved[4];
 };
 
 /* The same of a topic. */
@@ -820,6 +822,51 @@ int mempool_queue_send_all(struct mempool_queue *queue, void *const *chunks,
  */
 ssize_t mempool_queue_receive_many(struct mempool_queue *queue, void **ret_chunks,
 				   size_t *ret_lengths, size_t n, int64_t timeout_ns);
+
+/**
+ * mempool_queue_send_bytes() - copy a small message into a queue
+ * @bytes:      the message; NULL only with @length 0
+ * @length:     up to the slot_bytes that the config says of the queue (mempool_queue_info())
+ * @timeout_ns: for room in a full queue: 0 tries once, negative waits for ever
+ *
+ * Of a queue with slot_bytes, which has one sender and one receiver (mempool_queue_open()). No chunk is
+ * taken, no tag goes with it, and nothing is counted against bounds. For such a queue the calls that send and
+ * receive chunks say -EINVAL, and so do these for others.
+ *
+ * Threads: that of the one sender. Wait-free while there is room; no system call while no receiver sleeps, and no
+ *	    locked instruction.
+ * Crash:   killed inside, the message was sent whole, and is received; or nothing was.
+ * Return:  0;
+ *	-EAGAIN		the queue was full all the time
+ *	-EMSGSIZE	longer than slot_bytes
+ *	-EINVAL		a NULL; the queue is one of chunks
+ *	-EBUSY		another thread or handle is the queue's one sender
+ *	-ENOTCONN, -ECHILD, -ENOMEM, -EACCES, -EINTR, -ECANCELED, -ETIMEDOUT, -EPIPE
+ *			as mempool_queue_send()
+ *	-EBADMSG	somebody has damaged the queue
+ */
+int mempool_queue_send_bytes(struct mempool_queue *queue, const void *bytes, size_t length,
+			     int64_t timeout_ns);
+
+/**
+ * mempool_queue_receive_bytes() - copy the next message of such a queue
+ * @buffer:     room for it; NULL only with @size_bytes 0
+ * @size_bytes: how much
+ * @ret_length: NULL, or the length of the message; also with -EMSGSIZE
+ * @timeout_ns: for a message: 0 tries once, negative waits for ever
+ *
+ * A message that is destroyed, as somebody wrote there who may not, is told of once, by -EBADMSG; the next call
+ * goes on behind it.
+ *
+ * Threads: that of the one receiver. Wait-free while there are messages; no system call while no sender sleeps,
+ *	    and no locked instruction.
+ * Crash:   killed inside, the message is still the first, for the next receiver; or it was received.
+ * Return:  0; -EMSGSIZE it does not fit: it is still the first; -EAGAIN nothing there all the time;
+ *	    -EINVAL a NULL, or the queue is one of chunks; -EBUSY another thread or handle is the queue's one receiver;
+ *	    -EBADMSG; -ENOMEM; -ENOTCONN, -ECHILD, -EINTR, -ECANCELED, -ETIMEDOUT, -EPIPE as mempool_queue_receive().
+ */
+int mempool_queue_receive_bytes(struct mempool_queue *queue, void *buffer, size_t size_bytes,
+				size_t *ret_length, int64_t timeout_ns);
 
 struct mempool_topic;
 struct mempool_subscriber;

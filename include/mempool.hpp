@@ -642,6 +642,24 @@ public:
 		return chunks;
 	}
 
+	/* Of a queue whose messages stand in its slots: mempool_queue_send_bytes(). */
+	result<void> send_bytes(const void *bytes, std::size_t size, duration timeout = at_once) const noexcept
+	{
+		return detail::done_or(mempool_queue_send_bytes(queue_.get(), bytes, size, timeout.count()));
+	}
+
+	/* How many bytes it has. EMSGSIZE: more than @room; it is still the first. */
+	result<std::size_t> receive_bytes(void *buffer, std::size_t room,
+					  duration timeout = at_once) const noexcept
+	{
+		std::size_t size = 0;
+		int r = mempool_queue_receive_bytes(queue_.get(), buffer, room, &size, timeout.count());
+
+		if (r < 0)
+			return detail::error_of(r);
+		return size;
+	}
+
 	result<mempool_queue_counts> info() const noexcept
 	{
 		mempool_queue_counts counts;

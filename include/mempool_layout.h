@@ -52,6 +52,7 @@
 #define MEMPOOL_MAX_LANES 4096			/* with lane 0, which is nobody's */
 #define MEMPOOL_MAX_RINGS ((UINT32_C(1) << 15) - 1)
 #define MEMPOOL_MAX_RING_CAPACITY (UINT32_C(1) << 26)
+#define MEMPOOL_MAX_SLOT_BYTES UINT32_C(1024)	/* of a message that stands in a slot */
 #define MEMPOOL_MAX_MODULES 256				/* whose call sites a trace can name */
 #define MEMPOOL_BUILD_ID_BYTES 32
 #define MEMPOOL_MODULE_PATH_BYTES 464			/* with the closing NUL */
@@ -210,7 +211,8 @@ struct mempool_ring {
 	uint32_t capacity;		/* a power of two */
 	uint32_t kind;
 	uint32_t flags;			/* MEMPOOL_RING_HOLDS and the like */
-	uint32_t reserved0;
+	uint32_t slot_bytes;		/* of a queue whose messages stand in its slots (shm/bytes.h):
+					 * the most of one; else 0 */
 	uint64_t reserved1;
 	_Alignas(MEMPOOL_LINE_BYTES) _Atomic uint64_t head;
 	_Atomic uint64_t n_yielded;	/* messages of a topic that an allocation took */

@@ -348,7 +348,8 @@ struct mempool_shape_pool {
 
 struct mempool_shape_ring {
 	char name[32];			/* NUL-padded */
-	uint64_t capacity;
+	uint32_t capacity;
+	uint32_t slot_bytes;		/* as in struct mempool_ring */
 	uint32_t kind;			/* enum mempool_ring_kind */
 	uint32_t flags;			/* MEMPOOL_RING_HOLDS and the like */
 };

@@ -208,10 +208,10 @@ PyObject *queue_new(struct client *owner, const char *name, uint64_t flags)
 
 PyObject *queue_counts(const struct mempool_queue_counts *counts)
 {
-	return Py_BuildValue("{ss sK sK sK sK sK sK sK}", "name", counts->name, "capacity",
+	return Py_BuildValue("{ss sK sK sK sK sK sK sK sK}", "name", counts->name, "capacity",
 			     counts->capacity, "length", counts->length, "sent", counts->sent, "received",
 			     counts->received, "senders", counts->senders, "receivers", counts->receivers,
-			     "unseen", counts->unseen);
+			     "unseen", counts->unseen, "slot_bytes", counts->slot_bytes);
 }
 
 /* The argument, if it is a chunk. */

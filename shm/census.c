@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "bytes.h"
 #include "chunk_manager.h"
 #include "end.h"
 #include "pool.h"
@@ -337,6 +338,8 @@ static void count_ring(const struct segment *segment, uint32_t i, struct queue_t
 
 	if (queue_view(&queue, segment, i) == 0)
 		queue_tally_go_on(tally, &queue, budget);
+	else if (queue_view_any(&queue, segment, i) == 0)
+		bytes_tally(tally, &queue);
 	else if (topic_view(&topic, segment, i) == 0)
 		count_topic(tally, &topic, budget);
 }

@@ -108,6 +108,22 @@ static const char *border_mistake(const struct config *config)
 	return NULL;
 }
 
+/* Messages in slots: by plain stores alone, and there is no place for a stamp. */
+static const char *slots_mistake(const struct config_ring *ring)
+{
+	if (ring->slot_bytes == 0)
+		return NULL;
+	if (ring->slot_bytes > MEMPOOL_MAX_SLOT_BYTES)
+		return "slot_bytes must be from 1 to 1024";
+	if (ring->kind != MEMPOOL_RING_QUEUE)
+		return "slot_bytes is for queues";
+	if ((ring->flags & CONFIG_SLOTS_NEED) != CONFIG_SLOTS_NEED)
+		return "slot_bytes is for queues with one sender and one receiver";
+	if (ring->flags & MEMPOOL_RING_STAMPS)
+		return "messages in slots have no stamps";
+	return NULL;
+}
+
 static const char *ring_mistake(const struct config_ring *ring)
 {
 	if (!config_name_is_valid(ring->name))
@@ -122,7 +138,7 @@ static const char *ring_mistake(const struct config_ring *ring)
 	if (ring->kind == MEMPOOL_RING_TOPIC &&
 	    (ring->flags & (MEMPOOL_RING_ONE_SENDER | MEMPOOL_RING_ONE_RECEIVER)))
 		return "one sender or receiver is for queues";
-	return NULL;
+	return slots_mistake(ring);
 }
 
 uint32_t config_default_cache(uint64_t chunk_size)
@@ -133,6 +149,14 @@ uint32_t config_default_cache(uint64_t chunk_size)
 	if (cache < 2)
 		return 2;
 	return cache < CONFIG_DEFAULT_CACHE ? (uint32_t)cache : CONFIG_DEFAULT_CACHE;
+}
+
+uint32_t config_slot_stride(const struct config_ring *ring)
+{
+	const uint32_t bytes = ring->slot_bytes + (uint32_t)sizeof(uint64_t);
+	const uint32_t to = bytes <= MEMPOOL_LINE_BYTES ? sizeof(uint64_t) : MEMPOOL_LINE_BYTES;
+
+	return (bytes + to - 1) & ~(to - 1);
 }
 
 uint64_t config_stride(const struct config_pool *pool)
@@ -364,7 +388,8 @@ static bool pool_is_same(const struct config_pool *a, const struct config_pool *
 static bool ring_is_same(const struct config_ring *a, const struct config_ring *b)
 {
 	return strcmp(a->name, b->name) == 0 && a->kind == b->kind &&
-	       a->capacity == b->capacity && a->flags == b->flags;
+	       a->capacity == b->capacity && a->flags == b->flags &&
+	       a->slot_bytes == b->slot_bytes;
 }
 
 bool config_is_same(const struct config *a, const struct config *b)

@@ -36,6 +36,8 @@ struct config_ring {
 	enum mempool_ring_kind kind;
 	uint64_t capacity;		/* power of two, up to MEMPOOL_MAX_RING_CAPACITY */
 	uint32_t flags;			/* MEMPOOL_RING_HOLDS and the like */
+	uint32_t slot_bytes;		/* the most of a message, up to MEMPOOL_MAX_SLOT_BYTES; 0: they
+					 * are chunks */
 };
 
 struct config {
@@ -141,6 +143,15 @@ static inline const char *config_ring_ends(const struct config_ring *ring, uint3
 {
 	return ring->flags & flag ? "one" : "many";
 }
+
+/* What makes a queue one whose messages stand in its slots. */
+#define CONFIG_SLOTS_NEED (MEMPOOL_RING_ONE_SENDER | MEMPOOL_RING_ONE_RECEIVER)
+
+/*
+ * Bytes from slot to slot: a handle; or a word, and as much as a message may have. Those of up to a line
+ * stand close together, others begin at lines.
+ */
+uint32_t config_slot_stride(const struct config_ring *ring);
 
 /* Whether those of any ring do. */
 bool config_yields(const struct config *config);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "drain.h"
 
+#include "bytes.h"
 #include "chunk_manager.h"
 #include "eventcount.h"
 #include "queue.h"
@@ -44,17 +45,17 @@ static void tell(struct mempool_eventcount *sleepers)
 		eventcount_move(sleepers);
 }
 
-/* Receive as its one receiver does, for as long as this step takes. */
-static void step_queue_alone(struct drain *drain, struct queue *queue, uint64_t max_slots)
+/* The receiver's place is on the other side of those that wait: of messages in slots, at once. */
+static void receive_bytes(struct drain *drain, struct queue *queue)
 {
-	uint64_t role = role_word_of(drain->segment, drain->as), handle;
+	drain->n_messages += bytes_drop_all(queue);
+	drain->place = drain->capacity;
+}
 
-	if (role_take(queue->ring, MEMPOOL_END_RECEIVER, role) < 0) {
-		drain->is_refused = true;
-		return;
-	}
-	/* We are not registered for membarrier. */
-	queue->orders_itself = true;
+static void receive_chunks(struct drain *drain, struct queue *queue, uint64_t max_slots)
+{
+	uint64_t handle;
+
 	queue_begin_receiving(queue);
 	for (uint64_t n = 0; n < max_slots && drain->place < drain->capacity; n += MESSAGE_SLOTS) {
 		const struct pool *pool;
@@ -74,6 +75,23 @@ static void step_queue_alone(struct drain *drain, struct queue *queue, uint64_t 
 		pool_hint(pool, handle_index(handle));
 		drain->n_freed++;
 	}
+}
+
+/* Receive as its one receiver does, for as long as this step takes. */
+static void step_queue_alone(struct drain *drain, struct queue *queue, uint64_t max_slots)
+{
+	uint64_t role = role_word_of(drain->segment, drain->as);
+
+	if (role_take(queue->ring, MEMPOOL_END_RECEIVER, role) < 0) {
+		drain->is_refused = true;
+		return;
+	}
+	/* We are not registered for membarrier. */
+	queue->orders_itself = true;
+	if (queue->slot_bytes > 0)
+		receive_bytes(drain, queue);
+	else
+		receive_chunks(drain, queue, max_slots);
 	role_give_back(queue->ring, MEMPOOL_END_RECEIVER, role);
 	/* Who waits for the role has not armed, but looks at the sequence. */
 	eventcount_move(&queue->ring->filled);
@@ -84,7 +102,7 @@ static void step_queue(struct drain *drain, uint64_t max_slots)
 {
 	struct queue queue;
 
-	queue_view(&queue, drain->segment, drain->ring);
+	queue_view_any(&queue, drain->segment, drain->ring);
 	if (queue.has_one_receiver) {
 		step_queue_alone(drain, &queue, max_slots);
 		return;

@@ -8,7 +8,8 @@
  * received. Bounded by the capacity, whatever publishers and senders do meanwhile.
  *
  * Of a queue for one receiver we are that in each step; where a client is, there is nothing to drain: a
- * swap of ours could come between its look at a word and its store.
+ * swap of ours could come between its look at a word and its store. Messages that stand in slots hold no
+ * chunk: none is freed.
  *
  * Crash: killed between a topic's slot and its collecting, the manager is left with the topic's bit
  * alone, for the next sweep. A message of a queue waits, or is free; of one for one receiver it may be ours,

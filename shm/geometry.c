@@ -9,7 +9,7 @@
 /*
  * Sums cannot overflow 64 bits here: at most 63 pools of 2^26 chunks of 2^32 bytes are
  * below 2^64 together (62 * 2^58 < 2^64), with what rounding to 2^34 adds to each (twice
- * 62 * 2^34), and everything else is far below 2^50. What no file or mapping can hold is
+ * 62 * 2^34), and everything else is far below 2^53. What no file or mapping can hold is
  * refused at the end.
  */
 #define LARGEST_SEGMENT (UINT64_C(1) << 62)
@@ -30,9 +30,9 @@ uint64_t geometry_sharers_bytes(uint32_t n_holders)
 	return n_holders / 8;
 }
 
-uint64_t geometry_ring_bytes(uint64_t capacity)
+uint64_t geometry_ring_bytes(const struct config_ring *ring)
 {
-	return round_up(capacity * sizeof(uint64_t), MEMPOOL_LINE_BYTES);
+	return round_up(ring->capacity * config_slot_stride(ring), MEMPOOL_LINE_BYTES);
 }
 
 /* Rounded up, so that words and lines begin at lines. */
@@ -91,6 +91,7 @@ static uint64_t fingerprint(const struct geometry *geometry, const struct config
 		hash = mix_u64(hash, config->rings[i].kind);
 		hash = mix_u64(hash, config->rings[i].capacity);
 		hash = mix_u64(hash, config->rings[i].flags);
+		hash = mix_u64(hash, config->rings[i].slot_bytes);
 	}
 	return hash;
 }
@@ -191,7 +192,7 @@ int geometry_init(struct geometry *geometry, const struct config *config)
 
 	geometry->slots_off = off = round_up(off, MEMPOOL_LINE_BYTES);
 	for (size_t i = 0; i < config->n_rings; i++)
-		off += geometry_ring_bytes(config->rings[i].capacity);
+		off += geometry_ring_bytes(&config->rings[i]);
 
 	geometry->pollers_off = off;
 	off += (uint64_t)geometry->n_rings * (geometry->n_holders / 8);

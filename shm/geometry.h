@@ -81,6 +81,6 @@ uint32_t geometry_n_ends(uint32_t n_holders, uint32_t n_rings);
 uint32_t geometry_n_lanes(uint32_t n_holders);
 
 /* Bytes of the slots of one ring. */
-uint64_t geometry_ring_bytes(uint64_t capacity);
+uint64_t geometry_ring_bytes(const struct config_ring *ring);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "bytes.h"
 #include "lane.h"
 #include "queue.h"
 #include "topic.h"
@@ -114,13 +115,14 @@ static void put_rings(void *base, const struct config *config, const struct geom
 			.capacity = (uint32_t)from->capacity,
 			.kind = from->kind,
 			.flags = from->flags,
+			.slot_bytes = from->slot_bytes,
 		};
 
 		memcpy(ring.name, from->name, sizeof(ring.name));
 		store_shared(&rings[i], &ring, offsetof(struct mempool_ring, head));
 		if (from->kind == MEMPOOL_RING_TOPIC)
 			put_topic_holder(topic++, from->name);
-		off += geometry_ring_bytes(from->capacity);
+		off += geometry_ring_bytes(from);
 	}
 }
 
@@ -163,11 +165,13 @@ static void layout_rings(void *base, const struct config *config,
 	for (size_t i = 0; i < config->n_rings; i++) {
 		const struct config_ring *ring = &config->rings[i];
 
-		if (ring->kind == MEMPOOL_RING_QUEUE)
+		if (ring->slot_bytes > 0)
+			bytes_layout(slots, ring);
+		else if (ring->kind == MEMPOOL_RING_QUEUE)
 			queue_layout((void *)slots, ring->capacity);
 		else
 			topic_layout((void *)slots, ring->capacity);
-		slots += geometry_ring_bytes(ring->capacity);
+		slots += geometry_ring_bytes(ring);
 	}
 }
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bytes.h"
 #include "chunk_manager.h"
 #include "drain.h"
 #include "eventcount.h"
@@ -345,6 +346,12 @@ static void say(char *why, int error, const char *kind, const char *name)
 	case -ENOSPC:
 		snprintf(why, MOVE_WHY_BYTES, "%s '%s' is full", kind, name);
 		break;
+	case -EXDEV:
+		snprintf(why, MOVE_WHY_BYTES, "messages in slots of %s '%s' do not move", kind, name);
+		break;
+	case -ENOTSUP:
+		snprintf(why, MOVE_WHY_BYTES, "%s '%s' takes no chunks any more", kind, name);
+		break;
 	case -EBUSY:
 		snprintf(why, MOVE_WHY_BYTES, "%s '%s' has one sender, and a client is that", kind,
 			 name);
@@ -372,8 +379,8 @@ static bool discard(const struct move *move, const struct queue *queue, uint64_t
 
 /*
  * A queue of the new segment that has one sender has us as long as we move to it. Its role may be that of a
- * daemon before us, which was killed over it. Return: 0; -ENOENT there is none; -EBUSY a client has the
- * role: so there is no place, either.
+ * daemon before us, which was killed over it. Return: 0; -ENOENT there is none; -ENOTSUP its messages stand in
+ * its slots; -EBUSY a client has the role: so there is no place, either.
  */
 static int begin_sending(const struct move *move, const char *name, struct queue *to)
 {
@@ -381,7 +388,8 @@ static int begin_sending(const struct move *move, const char *name, struct queue
 
 	if (found < 0)
 		return found;
-	queue_view(to, move->to, (uint32_t)found);
+	if (queue_view(to, move->to, (uint32_t)found) < 0)
+		return -ENOTSUP;
 	/* We are not registered for membarrier. */
 	to->orders_itself = true;
 	if (!to->has_one_sender)
@@ -404,6 +412,20 @@ static bool end_sending(const struct queue *to)
 	return true;
 }
 
+/* Messages that stand in slots: they wait until they are received, which nobody does here, or discarded. */
+static void keep_bytes(const struct move *move, struct queue *from, struct move_counts *counts, char *why)
+{
+	uint64_t head, end;
+
+	bytes_ends(from, &head, &end);
+	if (head == end)
+		return;
+	if (move->discards)
+		counts->n_discarded += bytes_drop_all(from);
+	else
+		say(why, -EXDEV, "queue", move->from->config.rings[from->id - 1].name);
+}
+
 /* Return: 0; -ECANCELED. */
 static int move_queue(struct move *move, uint32_t ring, struct move_counts *counts, char *why)
 {
@@ -413,7 +435,11 @@ static int move_queue(struct move *move, uint32_t ring, struct move_counts *coun
 	int begun = -EINPROGRESS, r = 0;
 	uint64_t head;
 
-	queue_view(&from, move->from, ring);
+	queue_view_any(&from, move->from, ring);
+	if (from.slot_bytes > 0) {
+		keep_bytes(move, &from, counts, why);
+		return 0;
+	}
 	head = queue_head(&from);
 	for (uint64_t at = head; at - head <= from.mask; at++) {
 		bool is_damaged;
@@ -643,8 +669,12 @@ static uint64_t count_kept(const struct topic *topic)
 static uint64_t count_sent(const struct queue *queue)
 {
 	bool is_damaged;
-	uint64_t n = 0;
+	uint64_t n = 0, head, end;
 
+	if (queue->slot_bytes > 0) {
+		bytes_ends(queue, &head, &end);
+		return end - head;
+	}
 	for (uint64_t i = 0; i <= queue->mask; i++)
 		n += queue_peek(queue, i, &is_damaged) != 0;
 	return n;
@@ -658,7 +688,7 @@ uint64_t move_count(const struct segment *from, uint64_t *ret_kept)
 
 	*ret_kept = 0;
 	for (uint32_t i = 0; i < from->config.n_rings; i++)
-		if (queue_view(&queue, from, i) == 0)
+		if (queue_view_any(&queue, from, i) == 0)
 			n += count_sent(&queue);
 		else if (topic_view(&topic, from, i) == 0)
 			*ret_kept += count_kept(&topic);
@@ -861,7 +891,14 @@ static void foresee_queue(struct prospect *prospect, uint32_t ring)
 	struct queue queue;
 	int r = 0;
 
-	queue_view(&queue, prospect->from, ring);
+	queue_view_any(&queue, prospect->from, ring);
+	if (queue.slot_bytes > 0) {
+		n = count_sent(&queue);
+		prospect->counts->n_waiting += n;
+		if (n > 0)
+			say(prospect->why, -EXDEV, "queue", shape->name);
+		return;
+	}
 	head = queue_head(&queue);
 	for (uint64_t at = head; at - head <= queue.mask; at++) {
 		bool is_damaged;
@@ -873,6 +910,8 @@ static void foresee_queue(struct prospect *prospect, uint32_t ring)
 			found = find_ring(prospect->to, shape);
 		if (r == 0 && !found)
 			r = -ENOENT;
+		if (r == 0 && found->slot_bytes > 0)
+			r = -ENOTSUP;
 		if (r == 0 && n > found->capacity)
 			r = -ENOSPC;
 		if (r == 0)

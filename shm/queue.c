@@ -68,7 +68,7 @@ int queue_find(const struct segment *segment, const char *name, enum mempool_rin
 	return -ENOENT;
 }
 
-int queue_view(struct queue *queue, const struct segment *segment, uint32_t ring)
+int queue_view_any(struct queue *queue, const struct segment *segment, uint32_t ring)
 {
 	if (ring >= segment->config.n_rings)
 		return -EINVAL;
@@ -84,11 +84,20 @@ int queue_view(struct queue *queue, const struct segment *segment, uint32_t ring
 			      QUEUE_LINE : segment->config.rings[ring].capacity) - 1,
 		.shift = (uint32_t)__builtin_ctzll(segment->config.rings[ring].capacity),
 		.id = ring + 1,
+		.slot_bytes = segment->config.rings[ring].slot_bytes,
+		.stride = config_slot_stride(&segment->config.rings[ring]) / sizeof(uint64_t),
 		.has_stamps = segment->config.rings[ring].flags & MEMPOOL_RING_STAMPS,
 		.has_one_sender = role_is_of(&segment->config.rings[ring], MEMPOOL_END_SENDER),
 		.has_one_receiver = role_is_of(&segment->config.rings[ring], MEMPOOL_END_RECEIVER),
 	};
 	return 0;
+}
+
+int queue_view(struct queue *queue, const struct segment *segment, uint32_t ring)
+{
+	int r = queue_view_any(queue, segment, ring);
+
+	return r == 0 && queue->slot_bytes > 0 ? -ENOENT : r;
 }
 
 /* Source: bench, one way on two CPUs; 4 and 8 are alike, 12 is too far for a short queue. */

@@ -78,6 +78,8 @@ struct queue {
 	uint64_t line_mask;		/* slots of a line, or of all the ring, - 1 */
 	uint32_t shift;			/* log2 of the capacity */
 	uint32_t id;			/* as in words: place in the ring table, from 1 */
+	uint32_t slot_bytes;		/* the most of a message that stands in a slot; 0: they are chunks */
+	uint32_t stride;		/* words from slot to slot */
 	bool has_stamps;		/* each message; see stamp.h */
 	bool has_one_sender;		/* at a time; see role.h */
 	bool has_one_receiver;
@@ -91,8 +93,13 @@ struct queue {
 /* The slots of a queue that nobody sees yet: EMPTY(0). */
 void queue_layout(_Atomic uint64_t *slots, uint64_t capacity);
 
-/* Look at a ring of the table. Return: 0; -EINVAL no such ring; -ENOENT it is no queue. */
+/*
+ * Look at a ring of the table. One whose messages stand in its slots (bytes.h) is no queue of handles: there is
+ * a view of its own for those who know both.
+ * Return: 0; -EINVAL no such ring; -ENOENT it is no such queue.
+ */
 int queue_view(struct queue *queue, const struct segment *segment, uint32_t ring);
+int queue_view_any(struct queue *queue, const struct segment *segment, uint32_t ring);
 
 /*
  * A store by one that is alone at its end, which comes before its look at who sleeps: E5. Where no membarrier

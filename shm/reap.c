@@ -124,7 +124,7 @@ static bool begin_walk(struct reap *reap, uint64_t word)
 	uint32_t ring = word_sent_queue(word) - 1;
 
 	if (!is_sent_by_dead(reap, word) || ring >= config->n_rings ||
-	    config->rings[ring].kind != MEMPOOL_RING_QUEUE ||
+	    config->rings[ring].kind != MEMPOOL_RING_QUEUE || config->rings[ring].slot_bytes > 0 ||
 	    (reap->walked[ring / 64] >> ring % 64 & 1))
 		return false;
 	reap->walks = ring + 1;
@@ -347,8 +347,8 @@ static uint32_t bury_ends(struct reap *reap, uint64_t n_pollers)
 }
 
 /*
- * A role of the dead is nobody's; and so is one that names nobody. First what a receiver has left: who has
- * the role next begins at the head.
+ * A role of the dead is nobody's; and so is one that names nobody. First what a receiver of handles has left:
+ * who has the role next begins at the head.
  */
 static void bury_role(const struct reap *reap, const struct queue *queue,
 		      enum mempool_end_kind kind)
@@ -358,7 +358,7 @@ static void bury_role(const struct reap *reap, const struct queue *queue,
 
 	if (word == 0 || (!is_dead && !role_is_stray(reap->segment, word)))
 		return;
-	if (is_dead && kind == MEMPOOL_END_RECEIVER && queue->has_one_receiver)
+	if (is_dead && kind == MEMPOOL_END_RECEIVER && queue->has_one_receiver && queue->slot_bytes == 0)
 		queue_pass(queue);
 	role_give_back(queue->ring, kind, word);
 }
@@ -371,7 +371,7 @@ static bool help(struct reap *reap, uint32_t ring)
 {
 	struct queue queue;
 
-	if (queue_view(&queue, reap->segment, ring) < 0)
+	if (queue_view_any(&queue, reap->segment, ring) < 0)
 		return false;
 	bury_role(reap, &queue, MEMPOOL_END_SENDER);
 	bury_role(reap, &queue, MEMPOOL_END_RECEIVER);

@@ -220,6 +220,7 @@ static int read_rings(const struct source *source, const struct mempool_header *
 		if (r < 0)
 			return r == -ENOMEM ? r : -EUCLEAN;
 		config->rings[i].flags = ring.flags;
+		config->rings[i].slot_bytes = ring.slot_bytes;
 	}
 	return 0;
 }
@@ -324,7 +325,7 @@ static bool rings_agree(const struct geometry *geometry, const struct config *co
 	for (uint32_t i = 0; i < geometry->n_rings; i++) {
 		if (rings[i].slots_off != off)
 			return false;
-		off += geometry_ring_bytes(config->rings[i].capacity);
+		off += geometry_ring_bytes(&config->rings[i]);
 	}
 	return true;
 }
@@ -405,7 +406,7 @@ static int place_rings(struct segment *segment)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < config->n_rings; i++) {
 		segment->ring_places[i].slots_off = off;
-		off += geometry_ring_bytes(config->rings[i].capacity);
+		off += geometry_ring_bytes(&config->rings[i]);
 		if (config->rings[i].kind != MEMPOOL_RING_TOPIC) {
 			segment->ring_places[i].rank = i - n_topics;
 			continue;

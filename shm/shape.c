@@ -47,7 +47,8 @@ void shape_put_rings(const struct config *shape, void *to)
 	for (size_t i = 0; i < shape->n_rings; i++, at += sizeof(struct mempool_shape_ring)) {
 		const struct config_ring *from = &shape->rings[i];
 		struct mempool_shape_ring ring = {
-			.capacity = from->capacity,
+			.capacity = (uint32_t)from->capacity,
+			.slot_bytes = from->slot_bytes,
 			.kind = from->kind,
 			.flags = from->flags,
 		};
@@ -88,6 +89,7 @@ int shape_get_rings(const void *from, uint32_t n, struct config *shape)
 		if (r < 0)
 			return r == -ENOMEM ? r : -EINVAL;
 		shape->rings[i].flags = ring.flags;
+		shape->rings[i].slot_bytes = ring.slot_bytes;
 	}
 	return 0;
 }

@@ -30,9 +30,21 @@ static void print_pools(const struct config *shape)
 	}
 }
 
+#define SLOTS_TEXT_BYTES 48
+
+/* Of a queue whose messages are no chunks. */
+static const char *in_slots(const struct config_ring *ring, char text[static SLOTS_TEXT_BYTES])
+{
+	text[0] = '\0';
+	if (ring->slot_bytes > 0)
+		snprintf(text, SLOTS_TEXT_BYTES, ", of up to %" PRIu32 " bytes in its slots",
+			 ring->slot_bytes);
+	return text;
+}
+
 static void print_summary(const struct conf *conf)
 {
-	char size[LOG_SIZE_BYTES];
+	char size[LOG_SIZE_BYTES], slots[SLOTS_TEXT_BYTES];
 	size_t i, k;
 
 	printf("%s: ok\nsocket %s\n", conf->path, conf->socket_path);
@@ -47,14 +59,14 @@ static void print_summary(const struct conf *conf)
 			     "descriptors (FileDescriptorStoreMax=)");
 		print_pools(shape);
 		for (k = 0; k < shape->n_rings; k++)
-			printf("  %s '%s': %" PRIu64 " messages%s%s%s%s\n",
+			printf("  %s '%s': %" PRIu64 " messages%s%s%s%s%s\n",
 			       shape->rings[k].kind == MEMPOOL_RING_TOPIC ? "topic" : "queue",
 			       shape->rings[k].name, shape->rings[k].capacity,
 			       shape->rings[k].flags & MEMPOOL_RING_HOLDS ? ", held" : "",
 			       shape->rings[k].flags & MEMPOOL_RING_STAMPS ? ", with stamps" : "",
 			       shape->rings[k].flags & MEMPOOL_RING_ONE_SENDER ? ", one sender" : "",
-			       shape->rings[k].flags & MEMPOOL_RING_ONE_RECEIVER ? ", one receiver"
-										 : "");
+			       shape->rings[k].flags & MEMPOOL_RING_ONE_RECEIVER ? ", one receiver" : "",
+			       in_slots(&shape->rings[k], slots));
 	}
 }
 

@@ -250,6 +250,8 @@ static void add_rings(struct dump *dump, const char *name, const struct config *
 				 config_ring_ends(&shape->rings[i], MEMPOOL_RING_ONE_SENDER));
 			add_text(dump, "receivers",
 				 config_ring_ends(&shape->rings[i], MEMPOOL_RING_ONE_RECEIVER));
+			if (shape->rings[i].slot_bytes > 0)
+				add_number(dump, "slot_bytes", shape->rings[i].slot_bytes);
 		}
 		end(dump, false);
 	}

@@ -39,6 +39,7 @@ struct draft {
 	const struct conf_node *readers;
 	const struct conf_node *spectators;
 	const struct conf_node *bounds;
+	const struct conf_node *slot_bytes;	/* of the first queue that has it */
 	void *ring_names;			/* as list.names */
 	uint64_t n_newest;			/* messages that never yield: one of each topic, */
 	uint64_t n_held;			/* and those of topics whose history is held */
@@ -50,6 +51,9 @@ struct ring_draft {
 	const char *name;
 	uint64_t capacity;
 	uint32_t flags;
+	uint64_t slot_bytes;
+	const struct conf_node *slots;		/* where that stands */
+	const struct conf_node *stamps;
 };
 
 /* Names of segments, and of the queues and topics of one segment */
@@ -401,6 +405,7 @@ static int read_stamps(struct conf_reader *reader, const struct conf_node *node,
 	if (r < 0)
 		return r;
 	ring->flags |= stamps ? MEMPOOL_RING_STAMPS : 0;
+	ring->stamps = node;
 	return 0;
 }
 
@@ -432,12 +437,27 @@ static int read_receivers(struct conf_reader *reader, const struct conf_node *no
 	return read_ends(reader, node, object, MEMPOOL_RING_ONE_RECEIVER);
 }
 
+static int read_slot_bytes(struct conf_reader *reader, const struct conf_node *node, void *object)
+{
+	static const struct conf_number number = {
+		conf_value_size, "a size", 1, MEMPOOL_MAX_SLOT_BYTES,
+		"slot_bytes is from 1 to 1024",
+	};
+	struct ring_draft *ring = object;
+
+	ring->slots = node;
+	if (!ring->draft->slot_bytes)
+		ring->draft->slot_bytes = node;
+	return conf_read_number(reader, node, &number, &ring->slot_bytes);
+}
+
 static const struct conf_key queue_keys[] = {
 	{ "name", read_ring_name, true },
 	{ "capacity", read_capacity, true },
 	{ "stamps", read_stamps, false },
 	{ "senders", read_senders, false },
 	{ "receivers", read_receivers, false },
+	{ "slot_bytes", read_slot_bytes, false },
 	{ NULL, NULL, false },
 };
 
@@ -449,6 +469,20 @@ static const struct conf_key topic_keys[] = {
 	{ NULL, NULL, false },
 };
 
+/* What config_check() says of all, where it stands. */
+static int check_slots(struct conf_reader *reader, const struct ring_draft *ring)
+{
+	if (!ring->slots)
+		return 0;
+	if ((ring->flags & CONFIG_SLOTS_NEED) != CONFIG_SLOTS_NEED)
+		return conf_fail(reader, ring->slots, "slot_bytes needs `senders: one` and "
+				 "`receivers: one`");
+	if (ring->flags & MEMPOOL_RING_STAMPS)
+		return conf_fail(reader, ring->stamps, "messages in slots have no stamps: leave out "
+				 "stamps, or slot_bytes");
+	return 0;
+}
+
 static int read_ring(struct conf_reader *reader, const struct conf_node *node,
 		     struct draft *draft, enum mempool_ring_kind kind)
 {
@@ -459,6 +493,8 @@ static int read_ring(struct conf_reader *reader, const struct conf_node *node,
 	r = conf_read_mapping(reader, node,
 			      kind == MEMPOOL_RING_QUEUE ? "a queue" : "a topic",
 			      kind == MEMPOOL_RING_QUEUE ? queue_keys : topic_keys, &ring);
+	if (r == 0)
+		r = check_slots(reader, &ring);
 	if (r < 0)
 		return r;
 
@@ -471,6 +507,7 @@ static int read_ring(struct conf_reader *reader, const struct conf_node *node,
 		return r;
 	assert(r == 0);
 	shape->rings[shape->n_rings - 1].flags = ring.flags;
+	shape->rings[shape->n_rings - 1].slot_bytes = (uint32_t)ring.slot_bytes;
 	if (kind == MEMPOOL_RING_TOPIC) {
 		draft->n_newest++;
 		draft->n_held += ring.flags & MEMPOOL_RING_HOLDS ? ring.capacity - 1 : 0;
@@ -748,13 +785,16 @@ static int refuse_rights(struct conf_reader *reader, const struct conf_node *nod
 	return 0;
 }
 
-/* A reader writes to control. Of a segment of files, it could truncate that. */
+/* A reader writes to control. Of a segment of files, it could truncate that; and messages could stand there. */
 static int check_readers(struct conf_reader *reader, const struct draft *draft)
 {
 	if (!conf_access_is_empty(&draft->segment->readers) &&
 	    draft->segment->backing != SEGMENT_MEMFD)
 		return conf_fail(reader, draft->readers, "readers need `backing: memfd`: files in "
 				 "/dev/shm could be truncated by them");
+	if (!conf_access_is_empty(&draft->segment->readers) && draft->slot_bytes)
+		return conf_fail(reader, draft->slot_bytes, "not in a segment with readers: they could "
+				 "write to messages in slots");
 	return 0;
 }
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "shm/audit.h"
+#include "shm/bytes.h"
 #include "shm/chunk_manager.h"
 #include "shm/end.h"
 #include "shm/holder.h"
@@ -49,7 +50,12 @@ static void set_config(struct config *config, bool has_stamps, uint32_t roles)
 	config_add_ring(config, "topic", MEMPOOL_RING_TOPIC, TOPIC_CAPACITY);
 	/* But for a victim that is to take a message: what is free is all that the others can have. */
 	config->rings[TOPIC_RING].flags = MEMPOOL_RING_HOLDS;
-	config->rings[QUEUE_RING].flags = roles;
+	config->rings[QUEUE_RING].flags = roles & ~SLOTS;
+	if (roles & SLOTS) {
+		config_add_ring(config, "slots", MEMPOOL_RING_QUEUE, SLOTS_CAPACITY);
+		config->rings[SLOTS_RING].flags = CONFIG_SLOTS_NEED;
+		config->rings[SLOTS_RING].slot_bytes = SLOT_BYTES;
+	}
 	if (has_stamps)
 		for (size_t i = 0; i < config->n_rings; i++)
 			config->rings[i].flags |= MEMPOOL_RING_STAMPS;
@@ -403,6 +409,48 @@ static void judge_ends(struct judge *judge, const struct segment *segment, const
 		      is_gone ? "not left, as is told" : "left, and nobody is told");
 }
 
+size_t harness_message(unsigned char bytes[static SLOT_BYTES], uint32_t n)
+{
+	memset(bytes, (int)(n * 7 + 1), SLOT_BYTES);
+	return SLOT_BYTES - n % 11;
+}
+
+static struct queue slots_of(const struct segment *segment)
+{
+	struct queue queue;
+
+	if (queue_view_any(&queue, segment, SLOTS_RING) < 0)
+		die("slots", EINVAL);
+	return queue;
+}
+
+/* The victim may have sent one, or received one; nothing is torn, and the next ones go on from there. */
+static void use_slots(struct judge *judge, struct segment *segment)
+{
+	unsigned char bytes[SLOT_BYTES], expected[SLOT_BYTES];
+	struct queue queue = slots_of(segment), before = slots_of(judge->before);
+	uint64_t old_head, old_end, head, end, at;
+	size_t length;
+
+	bytes_ends(&before, &old_head, &old_end);
+	bytes_ends(&queue, &head, &end);
+	if (head - old_head + (end - old_end) > 1)
+		fault(judge, "in slots stand %lu to %lu, it were %lu to %lu", (unsigned long)head,
+		      (unsigned long)end, (unsigned long)old_head, (unsigned long)old_end);
+	bytes_begin_sending(&queue);
+	queue_begin_receiving(&queue);
+	for (at = end; at - head < SLOTS_CAPACITY; at++)
+		if (bytes_send(&queue, bytes, harness_message(bytes, (uint32_t)at)) < 0)
+			fault(judge, "no room for message %lu in slots", (unsigned long)at);
+	if (bytes_send(&queue, bytes, 1) != -EAGAIN)
+		fault(judge, "there is room for more than slots");
+	for (end = at, at = head; at != end; at++)
+		if (bytes_receive(&queue, bytes, sizeof(bytes), &length) < 0 ||
+		    length != harness_message(expected, (uint32_t)at) ||
+		    memcmp(bytes, expected, length) != 0)
+			fault(judge, "message %lu in slots is not what was sent", (unsigned long)at);
+}
+
 static bool judge_state(struct judge *judge, const struct segment *segment)
 {
 	uint32_t dead = judge->operation->is_reaper ? BYSTANDER : VICTIM;
@@ -434,6 +482,8 @@ static bool judge_state(struct judge *judge, const struct segment *segment)
 	if (!judge->operation->roles && n_left != n_messages)
 		fault(judge, "the reap left %u of %u messages", n_left, n_messages);
 	use_topic(judge, copy, "after the reap");
+	if (judge->operation->roles & SLOTS)
+		use_slots(judge, copy);
 	segment_free(copy);
 	return !judge->faulty;
 }

@@ -13,6 +13,8 @@
  *	somebody else takes and frees all: nothing is lost; empties and fills the queue,
  *	and reads and publishes to the topic. From a queue of which the victim has a role nobody
  *	receives before the reap
+ *	what stood in slots is there, whole and in its order, but for one that the victim has sent or
+ *	received; and there is room for as many as the queue holds
  *
  * A step that changed nothing leaves what the last one left: it counts as a kill point, too.
  * One stepped run is linear in the length of the operation. For the short ones the victim is
@@ -41,6 +43,10 @@
 #define QUEUE_RING 0
 #define TOPIC_RING 1		/* in the ring table, as queue and topic are made */
 #define TOPIC_CAPACITY 2
+#define SLOTS_RING 2		/* where an operation asks for it */
+#define SLOTS_CAPACITY 4
+#define SLOT_BYTES 40
+#define SLOTS (UINT32_C(1) << 31)	/* in roles: there is a queue whose messages stand in its slots */
 #define PUBLISHED 3
 
 /* What an operation works with; lives in the victim. */
@@ -55,6 +61,7 @@ struct scene {
 	void *chunks[CHUNKS_OF_POOL_0 + CHUNKS_OF_POOL_1];
 	uint32_t n_chunks;
 	uint64_t handle;
+	uint32_t n_slots;			/* messages that the victim has sent into slots */
 };
 
 struct operation {
@@ -67,7 +74,7 @@ struct operation {
 	bool has_stamps;			/* queue and topic keep them */
 	bool is_checked;			/* the victim's client finds writes beyond a chunk */
 	bool has_claims;			/* by stores, for all; and the bystander has freed one */
-	uint32_t roles;				/* flags of the queue: ends that have one thread each */
+	uint32_t roles;				/* flags of the queue: ends that have one thread each; or SLOTS */
 };
 
 struct outcome {
@@ -82,6 +89,9 @@ int harness_run(const struct operation *operation, struct outcome *ret_outcome);
 
 /* The daemon dies while it lays out: until the last store nobody can attach. */
 int harness_run_layout(struct outcome *ret_outcome);
+
+/* Message number n of those that stand in slots. Return: its length. */
+size_t harness_message(unsigned char bytes[static SLOT_BYTES], uint32_t n);
 
 /* A segment of its own, laid out, with its holders LIVE. Exits on failure. */
 struct segment *harness_segment(const struct operation *operation);

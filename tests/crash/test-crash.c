@@ -265,6 +265,39 @@ static void prepare_half_received(struct scene *scene)
 	atomic_store(word, word_taken(atomic_load(word), VICTIM));
 }
 
+/* n messages have been received already, and so many wait. */
+static void fill_slots(struct scene *scene, uint32_t n_received, uint32_t n)
+{
+	unsigned char bytes[SLOT_BYTES];
+	size_t length;
+
+	prepare_nothing(scene);
+	check(mempool_queue_open(scene->client, "slots", &scene->queue) == 0);
+	for (scene->n_slots = 0; scene->n_slots < n_received + n; scene->n_slots++) {
+		length = harness_message(bytes, scene->n_slots);
+		check(mempool_queue_send_bytes(scene->queue, bytes, length, 0) == 0);
+		if (scene->n_slots < n_received)
+			check(mempool_queue_receive_bytes(scene->queue, bytes, sizeof(bytes), &length,
+							  0) == 0);
+	}
+}
+
+static void prepare_slots(struct scene *scene)
+{
+	prepare_nothing(scene);
+	check(mempool_queue_open(scene->client, "slots", &scene->queue) == 0);
+}
+
+static void prepare_some_slots(struct scene *scene)
+{
+	fill_slots(scene, SLOTS_CAPACITY + 1, 2);
+}
+
+static void prepare_full_slots(struct scene *scene)
+{
+	fill_slots(scene, 1, SLOTS_CAPACITY);
+}
+
 static void prepare_topic(struct scene *scene)
 {
 	prepare_one(scene);
@@ -446,6 +479,32 @@ static void run_free_twice(struct scene *scene)
 static void run_send(struct scene *scene)
 {
 	send(scene, 0);
+}
+
+static void send_bytes(struct scene *scene, int error)
+{
+	unsigned char bytes[SLOT_BYTES];
+	size_t length = harness_message(bytes, scene->n_slots++);
+
+	check(mempool_queue_send_bytes(scene->queue, bytes, length, 0) == error);
+}
+
+static void run_send_bytes(struct scene *scene)
+{
+	send_bytes(scene, 0);
+}
+
+static void run_send_bytes_to_full(struct scene *scene)
+{
+	send_bytes(scene, -EAGAIN);
+}
+
+static void run_receive_bytes(struct scene *scene)
+{
+	unsigned char bytes[SLOT_BYTES];
+	size_t length;
+
+	check(mempool_queue_receive_bytes(scene->queue, bytes, sizeof(bytes), &length, 0) == 0);
 }
 
 static void run_send_to_full(struct scene *scene)
@@ -697,6 +756,12 @@ static const struct operation operations[] = {
 	{ "one and one: close a receiver", prepare_receiver, run_close_end, .roles = ONE_AND_ONE },
 	{ "one and one: close, with a receiver", prepare_receiver, run_close_client, .roles = ONE_AND_ONE },
 	{ "one and one: checked: send", prepare_queue, run_send, .is_checked = true, .roles = ONE_AND_ONE },
+	{ "slots: send, the first", prepare_slots, run_send_bytes, .roles = SLOTS },
+	{ "slots: send", prepare_some_slots, run_send_bytes, true, .roles = SLOTS },
+	{ "slots: send to a full queue", prepare_full_slots, run_send_bytes_to_full, .roles = SLOTS },
+	{ "slots: receive", prepare_some_slots, run_receive_bytes, true, .roles = SLOTS },
+	{ "slots: receive from a full queue", prepare_full_slots, run_receive_bytes, .roles = SLOTS },
+	{ "slots: close", prepare_some_slots, run_close_client, .roles = SLOTS },
 	{ "daemon: reap one sender", prepare_nothing, run_reap, .is_reaper = true, .roles = ONE_AND_ONE },
 };
 

@@ -386,7 +386,7 @@ static bool name_in_ring(uint32_t i, uintptr_t address, char *to, size_t room)
 		snprintf(to, room, "%s emptied.armed", name);
 	else if (address == (uintptr_t)&ring->emptied.sequence)
 		snprintf(to, room, "%s emptied.sequence", name);
-	else if (address - slots < segment->config.rings[i].capacity * 8)
+	else if (address - slots < geometry_ring_bytes(&segment->config.rings[i]))
 		snprintf(to, room, "%s slot[%zu]", name, (address - slots) / 8);
 	else
 		return false;

@@ -212,10 +212,10 @@ static void fence_segment(struct arena *a, const struct segment *segment)
 								     i < geometry->n_pools));
 	}
 	for (size_t i = 0; i < segment->config.n_rings; i++) {
-		uint64_t capacity = segment->config.rings[i].capacity;
+		const struct config_ring *ring = &segment->config.rings[i];
 
-		fence_part(&fence, off, capacity * sizeof(uint64_t));
-		off += geometry_ring_bytes(capacity);
+		fence_part(&fence, off, ring->capacity * config_slot_stride(ring));
+		off += geometry_ring_bytes(ring);
 	}
 	fence_part(&fence, geometry->pollers_off,
 		   geometry->n_rings * geometry->n_holders / 8);
@@ -443,6 +443,7 @@ static int read_shape(const struct arena *a, struct config *config)
 		if (config_add_ring(config, name, ring.kind, ring.capacity) < 0)
 			return -1;
 		config->rings[i].flags = ring.flags;
+		config->rings[i].slot_bytes = ring.slot_bytes;
 	}
 	return 0;
 }
@@ -478,9 +479,10 @@ static void write_shape(struct arena *a, const struct geometry *geometry,
 		memcpy(rings[i].name, config->rings[i].name, sizeof(rings[i].name));
 		rings[i].kind = config->rings[i].kind;
 		rings[i].flags = config->rings[i].flags;
+		rings[i].slot_bytes = config->rings[i].slot_bytes;
 		rings[i].capacity = (uint32_t)config->rings[i].capacity;
 		rings[i].slots_off = slots_off;
-		slots_off += geometry_ring_bytes(config->rings[i].capacity);
+		slots_off += geometry_ring_bytes(&config->rings[i]);
 	}
 }
 

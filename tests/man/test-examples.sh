@@ -15,6 +15,7 @@ start_daemon <<CONFIG
     queues:
       - { name: frames, capacity: 1024, stamps: true }
       - { name: samples, capacity: 64, senders: one, receivers: one }
+      - { name: ticks, capacity: 64, senders: one, receivers: one, slot_bytes: 56 }
     topics: [ { name: camera, capacity: 64 } ]
 CONFIG
 

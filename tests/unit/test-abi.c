@@ -69,7 +69,8 @@ START_TEST(test_abi_structs_that_stand_in_arrays)
 	ASSERT_FIELD(mempool_queue_counts, senders, 64, 8);
 	ASSERT_FIELD(mempool_queue_counts, receivers, 72, 8);
 	ASSERT_FIELD(mempool_queue_counts, unseen, 80, 8);
-	ASSERT_FIELD(mempool_queue_counts, reserved, 88, 40);
+	ASSERT_FIELD(mempool_queue_counts, slot_bytes, 88, 8);
+	ASSERT_FIELD(mempool_queue_counts, reserved, 96, 32);
 	ck_assert_uint_eq(sizeof(struct mempool_queue_counts), 128);
 
 	ASSERT_FIELD(mempool_topic_counts, name, 0, 32);

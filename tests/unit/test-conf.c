@@ -310,6 +310,7 @@ START_TEST(test_load_everything_is_read)
 	ck_assert_uint_eq(segment->shape.rings[1].flags, MEMPOOL_RING_STAMPS);
 	ck_assert_uint_eq(segment->shape.rings[2].flags,
 			  MEMPOOL_RING_ONE_SENDER | MEMPOOL_RING_ONE_RECEIVER);
+	ck_assert_uint_eq(segment->shape.rings[2].slot_bytes, 0);
 	ck_assert_uint_eq(segment->shape.rings[3].flags, 0);
 	ck_assert_str_eq(segment->shape.rings[4].name, "t1");
 	ck_assert_int_eq(segment->shape.rings[4].kind, MEMPOOL_RING_TOPIC);
@@ -327,6 +328,9 @@ START_TEST(test_load_everything_is_read)
 	ck_assert_uint_eq(conf->segments[1].pages.huge_bytes, 0);
 	ck_assert_int_eq(conf->segments[1].pages.policy, PAGES_ANYWHERE);
 	ck_assert_uint_eq(conf->segments[1].shape.pools[0].chunk_size, 1u << 20);
+	ck_assert_uint_eq(conf->segments[1].shape.n_rings, 1);
+	ck_assert_uint_eq(conf->segments[1].shape.rings[0].slot_bytes, 1024);
+	ck_assert_uint_eq(conf->segments[1].shape.rings[0].flags, CONFIG_SLOTS_NEED);
 	conf_free(conf);
 }
 END_TEST
@@ -670,7 +674,7 @@ START_TEST(test_installed_config_all_examples_load)
 	conf = load_text(text.text);
 	assert_guide(conf);
 	ck_assert_uint_eq(conf->segments[0].shape.n_pools, 6);
-	ck_assert_uint_eq(conf->segments[0].shape.n_rings, 2);
+	ck_assert_uint_eq(conf->segments[0].shape.n_rings, 3);
 	ck_assert(!conf->segments[0].allow.anybody);
 	conf_free(conf);
 	free(text.text);

@@ -227,8 +227,8 @@ START_TEST(test_geometry_rings_follow)
 	assert_sound();
 	ck_assert_uint_eq(geometry.n_rings, 2);
 	ck_assert_uint_eq(geometry.n_topics, 1);
-	ck_assert_uint_eq(geometry_ring_bytes(1024), 8192);
-	ck_assert_uint_eq(geometry_ring_bytes(2), 64);
+	ck_assert_uint_eq(geometry_ring_bytes(&config.rings[0]), 8192);
+	ck_assert_uint_eq(geometry_ring_bytes(&config.rings[1]), 64);
 	ck_assert_uint_ge(geometry.control_bytes, without + 8192);
 	ck_assert_uint_ge(geometry.control_bytes, geometry.slots_off + 8192 + 64);
 }
@@ -267,6 +267,45 @@ START_TEST(test_geometry_one_ring_with_stamps_has_place_for_all)
 		ck_assert_int_eq(geometry_init(&geometry, &config),
 				 config.rings[i].kind == MEMPOOL_RING_QUEUE ? 0 : -EINVAL);
 	}
+}
+END_TEST
+
+/* A word and the message, up to a line close together, above that from line to line. */
+START_TEST(test_geometry_messages_in_slots_have_place)
+{
+	static const struct {
+		uint32_t slot_bytes, stride;
+	} cases[] = {
+		{ 0, 8 }, { 1, 16 }, { 8, 16 }, { 9, 24 }, { 48, 56 }, { 49, 64 }, { 56, 64 }, { 57, 128 },
+		{ 120, 128 }, { 121, 192 }, { 128, 192 }, { MEMPOOL_MAX_SLOT_BYTES, 1088 },
+	};
+	struct geometry without;
+
+	make(guide, 3);
+	ck_assert_int_eq(config_add_ring(&config, "frames", MEMPOOL_RING_QUEUE, 1024), 0);
+	config.rings[0].flags = CONFIG_SLOTS_NEED;
+	ck_assert_int_eq(geometry_init(&without, &config), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		config.rings[0].slot_bytes = cases[i].slot_bytes;
+		ck_assert_uint_eq(config_slot_stride(&config.rings[0]), cases[i].stride);
+		ck_assert_uint_eq(geometry_ring_bytes(&config.rings[0]), 1024 * cases[i].stride);
+		ck_assert_int_eq(geometry_init(&geometry, &config), 0);
+		assert_sound();
+		ck_assert_uint_ge(geometry.pollers_off - geometry.slots_off, 1024 * cases[i].stride);
+		if (i > 0)
+			ck_assert_uint_ne(geometry.fingerprint, without.fingerprint);
+	}
+	config.rings[0].slot_bytes = MEMPOOL_MAX_SLOT_BYTES + 1;
+	ck_assert_int_eq(geometry_init(&geometry, &config), -EINVAL);
+	config.rings[0].slot_bytes = 8;
+	for (uint32_t flags = 0; flags < 16; flags++) {
+		config.rings[0].flags = flags & ~MEMPOOL_RING_HOLDS;
+		ck_assert_int_eq(geometry_init(&geometry, &config),
+				 config.rings[0].flags == CONFIG_SLOTS_NEED ? 0 : -EINVAL);
+	}
+	config.rings[0].kind = MEMPOOL_RING_TOPIC;
+	config.rings[0].flags = 0;
+	ck_assert_int_eq(geometry_init(&geometry, &config), -EINVAL);
 }
 END_TEST
 
@@ -480,6 +519,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_geometry_bad_border_einval);
 	tcase_add_test(tcase, test_geometry_rings_follow);
 	tcase_add_test(tcase, test_geometry_one_ring_with_stamps_has_place_for_all);
+	tcase_add_test(tcase, test_geometry_messages_in_slots_have_place);
 	tcase_add_test(tcase, test_geometry_pools_over_4_gib);
 	tcase_add_test(tcase, test_geometry_pool_over_4_gib_mapped);
 	tcase_add_test(tcase, test_geometry_larger_than_an_address_space_eoverflow);

@@ -29,6 +29,7 @@ extern const struct scenario scenario_queue_evict_two, scenario_queue_evict_slee
 extern const struct scenario scenario_role_pair, scenario_role_deaf, scenario_role_send;
 extern const struct scenario scenario_role_receive, scenario_role_senders, scenario_role_receivers;
 extern const struct scenario scenario_role_drain, scenario_role_all;
+extern const struct scenario scenario_bytes_pair, scenario_bytes_senders, scenario_bytes_receivers;
 extern const struct scenario scenario_holder, scenario_retire, scenario_retired;
 extern const struct scenario scenario_share_one, scenario_share_late;
 extern const struct scenario scenario_share_last;
