@@ -5,7 +5,7 @@
  *
  *	queue-stress [--messages N] [--producers N] [--consumers N] [--capacity N]
  *		     [--kill-every STEPS] [--mortal all|producers|consumers] [--seed N]
- *		     [--one-sender] [--one-receiver]
+ *		     [--one-sender] [--one-receiver] [--in-slots]
  *
  * A message says whose it is and which; the ledger, which no kill takes away, has a bit for
  * each message that came, and for each producer how far it was surely sent and how far it
@@ -17,6 +17,8 @@
  *
  * Of a queue for one sender, or one receiver, whoever is told that another one has the role tries again in
  * a millisecond: after a kill that is until the reaper was there.
+ *
+ * With --in-slots, which is for one of each, messages are no chunks: they stand in the queue's slots.
  *
  * A step is a message sent, or received. All waits are for ever: one that is left asleep shows as a standstill. In the end the
  * queue must still have its exact capacity.
@@ -68,7 +70,7 @@ static struct ledger *ledger;
 static uint64_t n_messages = 1000000, n_each;
 static unsigned int n_producers = 4, n_consumers = 4;
 static unsigned int capacity = 256;
-static bool has_one_sender, has_one_receiver;
+static bool has_one_sender, has_one_receiver, in_slots;
 
 static uint64_t checksum(const struct message *message)
 {
@@ -113,6 +115,16 @@ static bool is_busy(ssize_t r)
 
 /* ---- producers ---- */
 
+static void fill(struct message *message, uint32_t producer, uint64_t sequence, uint64_t *random)
+{
+	message->producer = producer;
+	message->sequence = sequence;
+	message->noise = (uint32_t)crew_random(random);
+	for (size_t i = 0; i < 4; i++)
+		message->filler[i] = crew_random(random);
+	message->checksum = checksum(message);
+}
+
 static struct message *new_message(struct mempool_client *client, uint32_t producer,
 				   uint64_t sequence, uint64_t *random)
 {
@@ -124,13 +136,42 @@ static struct message *new_message(struct mempool_client *client, uint32_t produ
 			crew_fault("alloc: %s", strerror(errno));
 		sched_yield();
 	}
-	message->producer = producer;
-	message->sequence = sequence;
-	message->noise = (uint32_t)crew_random(random);
-	for (size_t i = 0; i < 4; i++)
-		message->filler[i] = crew_random(random);
-	message->checksum = checksum(message);
+	fill(message, producer, sequence, random);
 	return message;
+}
+
+/* So many from this one on. Return: how many were sent, or what the call said. */
+static ssize_t send_chunks(struct mempool_client *client, struct mempool_queue *queue,
+			   unsigned int number, uint64_t next, size_t n, uint64_t *random)
+{
+	void *chunks[MANY];
+	size_t lengths[MANY];
+	ssize_t r;
+
+	for (size_t i = 0; i < n; i++) {
+		chunks[i] = new_message(client, number, next + i, random);
+		lengths[i] = sizeof(struct message);
+	}
+	atomic_store(&ledger->producers[number].n_tried, next + n);
+	do
+		r = n == 1 ? mempool_queue_send(queue, chunks[0], lengths[0], -1)
+			   : mempool_queue_send_many(queue, chunks, lengths, n, -1);
+	while (is_busy(r));
+	return n == 1 && r == 0 ? 1 : r;
+}
+
+static ssize_t send_bytes(struct mempool_queue *queue, unsigned int number, uint64_t next,
+			  uint64_t *random)
+{
+	struct message message;
+	ssize_t r;
+
+	fill(&message, number, next, random);
+	atomic_store(&ledger->producers[number].n_tried, next + 1);
+	do
+		r = mempool_queue_send_bytes(queue, &message, sizeof(message), -1);
+	while (is_busy(r));
+	return r == 0 ? 1 : r;
 }
 
 static void produce(unsigned int number, struct mempool_client *client)
@@ -141,22 +182,14 @@ static void produce(unsigned int number, struct mempool_client *client)
 
 	/* What is in doubt is not sent again. */
 	for (uint64_t next = me->n_tried; next < n_each;) {
-		void *chunks[MANY];
-		size_t lengths[MANY], n = crew_random(&random) % 4 ? 1 : MANY;
+		size_t n = in_slots || crew_random(&random) % 4 ? 1 : MANY;
 		ssize_t r;
 
 		if (n > n_each - next)
 			n = n_each - next;
-		for (size_t i = 0; i < n; i++) {
-			chunks[i] = new_message(client, number, next + i, &random);
-			lengths[i] = sizeof(struct message);
-		}
-		atomic_store(&me->n_tried, next + n);
-		do
-			r = n == 1 ? mempool_queue_send(queue, chunks[0], lengths[0], -1)
-				   : mempool_queue_send_many(queue, chunks, lengths, n, -1);
-		while (is_busy(r));
-		if (r != (n == 1 ? 0 : (ssize_t)n))
+		r = in_slots ? send_bytes(queue, number, next, &random)
+			     : send_chunks(client, queue, number, next, n, &random);
+		if (r != (ssize_t)n)
 			crew_fault("send: %zd", r);
 		next += n;
 		atomic_store(&me->n_sent, next);
@@ -198,6 +231,40 @@ static bool look_at(struct consumer *me, const struct message *message, size_t l
 	return false;
 }
 
+/* Return: how many came, and whether one of them says stop. */
+static ssize_t receive_chunks(struct mempool_client *client, struct mempool_queue *queue,
+			      struct consumer *me, size_t wanted, bool *stop)
+{
+	void *chunks[MANY];
+	size_t lengths[MANY];
+	ssize_t n;
+
+	do
+		n = mempool_queue_receive_many(queue, chunks, lengths, wanted, -1);
+	while (is_busy(n));
+	for (ssize_t i = 0; i < n; i++) {
+		*stop |= look_at(me, chunks[i], lengths[i]);
+		if (mempool_free(client, chunks[i]) < 0)
+			crew_fault("what was received is not ours");
+	}
+	return n;
+}
+
+static ssize_t receive_bytes(struct mempool_queue *queue, struct consumer *me, bool *stop)
+{
+	struct message message;
+	size_t length;
+	int r;
+
+	do
+		r = mempool_queue_receive_bytes(queue, &message, sizeof(message), &length, -1);
+	while (is_busy(r));
+	if (r < 0)
+		return r;
+	*stop = look_at(me, &message, length);
+	return 1;
+}
+
 static void consume(unsigned int number, struct mempool_client *client)
 {
 	struct mempool_queue *queue = open_queue(client);
@@ -206,21 +273,14 @@ static void consume(unsigned int number, struct mempool_client *client)
 	bool stop = false;
 
 	while (!stop) {
-		void *chunks[MANY];
-		size_t lengths[MANY], wanted = crew_random(&random) % 2 ? 1 : MANY;
+		size_t wanted = in_slots || crew_random(&random) % 2 ? 1 : MANY;
 		ssize_t n;
 
 		atomic_store(&me->n_wanted, wanted);
-		do
-			n = mempool_queue_receive_many(queue, chunks, lengths, wanted, -1);
-		while (is_busy(n));
+		n = in_slots ? receive_bytes(queue, me, &stop)
+			     : receive_chunks(client, queue, me, wanted, &stop);
 		if (n < 1)
 			crew_fault("receive: %zd", n);
-		for (ssize_t i = 0; i < n; i++) {
-			stop |= look_at(me, chunks[i], lengths[i]);
-			if (mempool_free(client, chunks[i]) < 0)
-				crew_fault("what was received is not ours");
-		}
 		atomic_store(&me->n_wanted, 0);
 	}
 	mempool_queue_close(queue);
@@ -259,37 +319,64 @@ static uint64_t progress(void)
 	return n;
 }
 
+static int send_stop(struct mempool_client *client, struct mempool_queue *queue, uint64_t *random,
+		     int64_t timeout_ns)
+{
+	struct message bytes, *message = &bytes;
+	int r;
+
+	if (in_slots) {
+		fill(&bytes, STOP, 0, random);
+		return mempool_queue_send_bytes(queue, &bytes, sizeof(bytes), timeout_ns);
+	}
+	message = new_message(client, STOP, 0, random);
+	r = mempool_queue_send(queue, message, sizeof(*message), timeout_ns);
+	if (r < 0)
+		mempool_free(client, message);
+	return r;
+}
+
+static int receive_stop(struct crew *crew, struct mempool_client *client,
+			struct mempool_queue *queue)
+{
+	struct message message = { .producer = STOP };
+	void *chunk;
+	int r;
+
+	if (in_slots) {
+		r = mempool_queue_receive_bytes(queue, &message, sizeof(message), NULL, 0);
+	} else {
+		r = mempool_queue_receive(queue, &chunk, NULL, 0);
+		if (r == 0) {
+			message = *(struct message *)chunk;
+			mempool_free(client, chunk);
+		}
+	}
+	if (message.producer != STOP)
+		crew_fail(crew, "a message was behind the end", 0);
+	return r;
+}
+
 /* A stop for each; who receives several at once leaves others without, so again. */
 static void stop_consumers(struct crew *crew)
 {
 	struct mempool_client *client = crew_open(crew);
 	struct mempool_queue *queue = open_queue(client);
 	uint64_t random = 1;
-	void *chunk;
 
 	while (!crew_is_over(crew, crew->n)) {
-		struct message *message = new_message(client, STOP, 0, &random);
-
-		if (mempool_queue_send(queue, message, sizeof(*message), 1000000) < 0)
-			mempool_free(client, message);
+		send_stop(client, queue, &random, 1000000);
 		crew_watch(crew, crew->n, 0.001);
 	}
 
 	/* All that comes now are stops. Then there is room for so many, and no more. */
-	while (mempool_queue_receive(queue, &chunk, NULL, 0) == 0) {
-		if (((struct message *)chunk)->producer != STOP)
-			crew_fail(crew, "a message was behind the end", 0);
-		mempool_free(client, chunk);
-	}
-	for (unsigned int i = 0; i <= capacity; i++) {
-		chunk = new_message(client, STOP, 0, &random);
-		if (mempool_queue_send(queue, chunk, sizeof(struct message), 0) !=
-		    (i < capacity ? 0 : -EAGAIN))
+	while (receive_stop(crew, client, queue) == 0)
+		;
+	for (unsigned int i = 0; i <= capacity; i++)
+		if (send_stop(client, queue, &random, 0) != (i < capacity ? 0 : -EAGAIN))
 			crew_fail(crew, "the capacity is another one, at", (long)i);
-	}
 	for (unsigned int i = 0; i < capacity; i++)
-		if (mempool_queue_receive(queue, &chunk, NULL, 0) < 0 ||
-		    mempool_free(client, chunk) < 0)
+		if (receive_stop(crew, client, queue) < 0)
 			crew_fail(crew, "a full queue had but", (long)i);
 	mempool_queue_close(queue);
 	mempool_client_close(client);
@@ -353,6 +440,7 @@ static void parse(int argc, char *argv[], uint64_t *ret_steps_a_kill, const char
 		{ "seed", required_argument, NULL, 's' },
 		{ "one-sender", no_argument, NULL, '1' },
 		{ "one-receiver", no_argument, NULL, '2' },
+		{ "in-slots", no_argument, NULL, '3' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int c;
@@ -386,6 +474,9 @@ static void parse(int argc, char *argv[], uint64_t *ret_steps_a_kill, const char
 		case '2':
 			has_one_receiver = true;
 			break;
+		case '3':
+			has_one_sender = has_one_receiver = in_slots = true;
+			break;
 		default:
 			exit(64);
 		}
@@ -416,9 +507,9 @@ int main(int argc, char *argv[])
 		 "    pools:\n"
 		 "      - { chunk_size: 64, chunk_count: %u, cache: 16 }\n"
 		 "    queues:\n"
-		 "      - { name: work, capacity: %u, senders: %s, receivers: %s }\n",
+		 "      - { name: work, capacity: %u, senders: %s, receivers: %s%s }\n",
 		 capacity + 2 * MANY * crew.n, capacity, has_one_sender ? "one" : "many",
-		 has_one_receiver ? "one" : "many");
+		 has_one_receiver ? "one" : "many", in_slots ? ", slot_bytes: 56" : "");
 
 	begin = seconds_now();
 	crew_start(&crew, keys, seed);
