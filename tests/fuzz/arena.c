@@ -42,6 +42,7 @@ static const struct shape {
 	uint32_t max_clients;				/* 0: few */
 	bool traces;					/* of all allocations */
 	uint32_t roles;					/* of the queue: flags */
+	uint32_t slot_bytes;				/* of its messages, which stand in it */
 } shapes[ARENA_N_SHAPES] = {
 	/* A leaf that is not full: the bits past the end are nobody's. */
 	{ .pools = { { 64, 10, 64, 64 } } },
@@ -72,6 +73,8 @@ static const struct shape {
 	/* A queue for one sender and one receiver. */
 	{ .pools = { { 40, 20, 8, 4 } }, .queue_capacity = 4,
 	  .roles = MEMPOOL_RING_ONE_SENDER | MEMPOOL_RING_ONE_RECEIVER },
+	/* Messages that stand in its slots, which are of odd sizes. */
+	{ .pools = { { 40, 20, 8, 4 } }, .queue_capacity = 4, .roles = CONFIG_SLOTS_NEED, .slot_bytes = 100 },
 };
 
 static struct arena arena;
@@ -102,6 +105,7 @@ static void make_image(struct image *image, const struct shape *shape)
 		FUZZ_CHECK(config_add_ring(&config, "queue", MEMPOOL_RING_QUEUE,
 					   shape->queue_capacity) == 0);
 		config.rings[0].flags = shape->roles;
+		config.rings[0].slot_bytes = shape->slot_bytes;
 	}
 	if (shape->topic_capacity > 0)
 		FUZZ_CHECK(config_add_ring(&config, "topic", MEMPOOL_RING_TOPIC,

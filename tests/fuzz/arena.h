@@ -20,7 +20,7 @@
 #include "shm/segment.h"
 
 #define ARENA_MAX_BYTES (UINT64_C(1) << 20)
-#define ARENA_N_SHAPES 12
+#define ARENA_N_SHAPES 13
 
 struct arena {
 	unsigned char *base;

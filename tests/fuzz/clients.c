@@ -279,15 +279,39 @@ static void do_receive(struct clients *all, size_t who, struct fuzz_input *input
 	ssize_t r;
 
 	r = mempool_queue_receive_many(all->queues[who], chunks, lengths, max, timeout_ns);
-	FUZZ_CHECK(r == -EAGAIN || r == -EBADMSG || r == -EBUSY || (r >= 0 && (size_t)r <= max));
+	FUZZ_CHECK(r == -EAGAIN || r == -EBADMSG || r == -EBUSY || r == -EINVAL ||
+		   (r >= 0 && (size_t)r <= max));
 	for (ssize_t i = 0; i < r; i++) {
 		check_own_chunk(all, all->clients[who], chunks[i], lengths[i]);
 		all->chunks[(slot + (size_t)i) % N_SLOTS] = chunks[i];
 	}
 }
 
+/* Messages in slots: not a byte beyond what there is, or is asked for, whatever stands there. */
+static void do_bytes(struct mempool_queue *queue, struct fuzz_input *input, size_t most, bool sends,
+		     int64_t timeout_ns)
+{
+	size_t size = fuzz_u16(input) % (most + 2), length = 0;
+	unsigned char *bytes = malloc(size + 1);
+	int r;
+
+	FUZZ_CHECK(bytes);
+	memset(bytes, 0x5a, size + 1);
+	r = sends ? mempool_queue_send_bytes(queue, bytes, size, timeout_ns)
+		  : mempool_queue_receive_bytes(queue, bytes, size, &length, timeout_ns);
+	FUZZ_CHECK(r == 0 || r == -EAGAIN || r == -EBADMSG || r == -EBUSY || r == -EMSGSIZE);
+	if (sends)
+		FUZZ_CHECK((r == -EMSGSIZE) == (size > most));
+	else
+		FUZZ_CHECK(r == -EMSGSIZE ? length > size && length <= most : length <= size);
+	FUZZ_CHECK(bytes[size] == 0x5a);
+	free(bytes);
+}
+
 static void do_queue(struct clients *all, size_t who, struct fuzz_input *input)
 {
+	struct mempool_queue_counts counts;
+
 	uint8_t what = fuzz_u8(input);
 	size_t max = what / 2 % (MAX_MANY + 1);
 	/* Now, or after a look at the clock and at the sleepers. */
@@ -295,7 +319,11 @@ static void do_queue(struct clients *all, size_t who, struct fuzz_input *input)
 
 	if (!all->queues[who])
 		return;
-	if (what & 1)
+	FUZZ_CHECK(mempool_queue_info(all->queues[who], &counts) == 0);
+	/* Now and then by the calls that are for others. */
+	if (counts.slot_bytes > 0 && !(what & 64))
+		do_bytes(all->queues[who], input, counts.slot_bytes, !(what & 1), timeout_ns);
+	else if (what & 1)
 		do_receive(all, who, input, max, timeout_ns);
 	else if (max == MAX_MANY)
 		do_send_evict(all, who, input);
