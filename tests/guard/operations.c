@@ -6,7 +6,7 @@
  * count, and prints its name and that number. The first does nothing: it tells what the
  * measuring itself costs. One thread, one client, memory of its own: the same at each run. And a
  * spectator, which reads; by `watched` and `unwatched` its publisher is told what one costs that is
- * a process of its own.
+ * a process of its own. By the name of a kind of queue, only what is done with that.
  */
 #include <errno.h>
 #include <signal.h>
@@ -300,6 +300,64 @@ static const struct operation stamped[] = {
 	{ "free-many", N / MANY, free_many, NULL },
 };
 
+/* Of a queue for one sender, one receiver, or both. */
+static const struct operation one_sender[] = {
+	{ "nothing", N, nothing, NULL },
+	{ "send-one-sender", N, send, alloc_all },
+	{ "receive-one-sender", N, receive, NULL },
+}, one_receiver[] = {
+	{ "nothing", N, nothing, NULL },
+	{ "send-one-receiver", N, send, alloc_all },
+	{ "receive-one-receiver", N, receive, NULL },
+}, one_and_one[] = {
+	{ "nothing", N, nothing, NULL },
+	{ "send-one-and-one", N, send, alloc_all },
+	{ "receive-one-and-one", N, receive, NULL },
+};
+
+static unsigned char bytes[SIZE];
+
+static int send_8(size_t i)
+{
+	(void)i;
+	return mempool_queue_send_bytes(queue, bytes, 8, 0);
+}
+
+static int send_56(size_t i)
+{
+	(void)i;
+	return mempool_queue_send_bytes(queue, bytes, 56, 0);
+}
+
+static int send_128(size_t i)
+{
+	(void)i;
+	return mempool_queue_send_bytes(queue, bytes, 128, 0);
+}
+
+static int receive_bytes(size_t i)
+{
+	(void)i;
+	return mempool_queue_receive_bytes(queue, bytes, sizeof(bytes), &lengths[0], 0);
+}
+
+/* The first call of each takes a role. */
+static void take_roles(void)
+{
+	check(send_8(0) == 0 && receive_bytes(0) == 0, "roles");
+}
+
+/* Of messages that stand in its slots. */
+static const struct operation slots[] = {
+	{ "nothing", N, nothing, NULL },
+	{ "send-bytes-8", N, send_8, take_roles },
+	{ "receive-bytes-8", N, receive_bytes, NULL },
+	{ "send-bytes-56", N, send_56, NULL },
+	{ "receive-bytes-56", N, receive_bytes, NULL },
+	{ "send-bytes-128", N, send_128, NULL },
+	{ "receive-bytes-128", N, receive_bytes, NULL },
+};
+
 /* As many as are in the stack are free for the thread's lane. */
 static void own_some(void)
 {
@@ -351,7 +409,7 @@ __attribute__((noinline)) static int measured(const struct operation *operation)
 	return r;
 }
 
-static void make_client(bool has_stamps, bool has_claims)
+static void make_client(uint32_t flags, uint32_t slot_bytes, bool has_claims)
 {
 	const struct segment_identity identity = {
 		.generation = 1,
@@ -367,7 +425,8 @@ static void make_client(bool has_stamps, bool has_claims)
 		      config_add_ring(&config, "queue", MEMPOOL_RING_QUEUE, 1024) == 0 &&
 		      config_add_ring(&config, "topic", MEMPOOL_RING_TOPIC, TOPIC_CAPACITY) == 0,
 	      "config");
-	config.rings[0].flags = has_stamps ? MEMPOOL_RING_STAMPS : 0;
+	config.rings[0].flags = flags;
+	config.rings[0].slot_bytes = slot_bytes;
 	size = segment_size_bytes(&config);
 	memory_fd = memfd_create("guard", MFD_CLOEXEC);
 	check(memory_fd >= 0 && ftruncate(memory_fd, (off_t)size) == 0, "memory");
@@ -387,35 +446,51 @@ static void make_client(bool has_stamps, bool has_claims)
 
 #define LENGTH(table) (sizeof(table) / sizeof((table)[0]))
 
-/* operations [watched | unwatched | stamped | claims] */
+/* What else is counted, each in a process of its own. */
+static const struct variant {
+	const char *name;
+	const struct operation *operations;
+	size_t n;
+	uint32_t flags;			/* of the queue */
+	uint32_t slot_bytes;
+	bool has_claims;
+} variants[] = {
+	{ "watched", watched, LENGTH(watched), 0, 0, false },
+	{ "unwatched", unwatched, LENGTH(unwatched), 0, 0, false },
+	{ "stamped", stamped, LENGTH(stamped), MEMPOOL_RING_STAMPS, 0, false },
+	{ "claims", claims, LENGTH(claims), 0, 0, true },
+	{ "one-sender", one_sender, LENGTH(one_sender), MEMPOOL_RING_ONE_SENDER, 0, false },
+	{ "one-receiver", one_receiver, LENGTH(one_receiver), MEMPOOL_RING_ONE_RECEIVER, 0, false },
+	{ "one-and-one", one_and_one, LENGTH(one_and_one), CONFIG_SLOTS_NEED, 0, false },
+	{ "slots", slots, LENGTH(slots), CONFIG_SLOTS_NEED, SIZE, false },
+};
+
+static const struct variant *find_variant(const char *name)
+{
+	for (size_t i = 0; i < LENGTH(variants); i++)
+		if (strcmp(variants[i].name, name) == 0)
+			return &variants[i];
+	check(false, name);
+	return NULL;
+}
+
+/* operations [VARIANT] */
 int main(int argc, char *argv[])
 {
-	bool has_stamps = argc > 1 && strcmp(argv[1], "stamped") == 0;
-	bool has_claims = argc > 1 && strcmp(argv[1], "claims") == 0;
-	const struct operation *table = operations;
-	size_t n = LENGTH(operations);
+	const struct variant all = { "", operations, LENGTH(operations), 0, 0, false };
+	const struct variant *variant = argc > 1 ? find_variant(argv[1]) : &all;
 
-	if (has_stamps) {
-		table = stamped;
-		n = LENGTH(stamped);
-	} else if (has_claims) {
-		table = claims;
-		n = LENGTH(claims);
-	} else if (argc > 1) {
-		table = strcmp(argv[1], "watched") == 0 ? watched : unwatched;
-		n = LENGTH(watched);
-	}
 	if (!barrier_register()) {
 		printf("skipped: no membarrier here\n");
 		return 77;
 	}
-	make_client(has_stamps, has_claims);
+	make_client(variant->flags, variant->slot_bytes, variant->has_claims);
 	if (argc == 1)
 		make_spectator();
 	/* The thread's first call is another matter. */
 	check(pair(0) == 0, "alloc+free");
-	for (size_t i = 0; i < n; i++) {
-		const struct operation *operation = &table[i];
+	for (size_t i = 0; i < variant->n; i++) {
+		const struct operation *operation = &variant->operations[i];
 
 		if (operation->prepare)
 			operation->prepare();
