@@ -689,6 +689,54 @@ START_TEST(test_move_discard_drops_what_has_no_place)
 }
 END_TEST
 
+/* Messages in slots have no place: they stay, and so does the old generation, until they are dropped. */
+START_TEST(test_move_leaves_messages_in_slots)
+{
+	static const char slots[] =
+		"    pools: [ { chunk_size: 128, chunk_count: 100 } ]\n"
+		"    queues: [ { name: work, capacity: 8 },\n"
+		"      { name: ticks, capacity: 4, senders: one, receivers: one, slot_bytes: 40 } ]\n";
+	static const char others[] =
+		"    pools: [ { chunk_size: 256, chunk_count: 100 } ]\n"
+		"    queues: [ { name: ticks, capacity: 8, senders: one, receivers: one, slot_bytes: 40 },\n"
+		"      { name: work, capacity: 4, senders: one, receivers: one, slot_bytes: 40 } ]\n";
+	struct mempool_msg_reloaded reloaded;
+	struct mempool_client *client;
+	struct mempool_queue *queue;
+	char text[40];
+	size_t length;
+
+	reload(slots);
+	wait_until_gone(1);
+	client = open_client(&fixture);
+	ck_assert_int_eq(mempool_queue_open(client, "ticks", &queue), 0);
+	ck_assert_int_eq(mempool_queue_send_bytes(queue, "first", 6, 0), 0);
+	ck_assert_int_eq(mempool_queue_send_bytes(queue, "second", 7, 0), 0);
+	ck_assert_int_eq(mempool_queue_receive_bytes(queue, text, sizeof(text), &length, 0), 0);
+	ck_assert_str_eq(text, "first");
+	/* A chunk has no place in slots, either. */
+	send_to(client, "work", 0, 1);
+	mempool_queue_close(queue);
+	mempool_client_close(client);
+
+	reload_with(0, others, &reloaded);
+	ck_assert_uint_eq(reloaded.n_moving, 0);
+	ck_assert_uint_eq(reloaded.n_without_place, 2);
+	wait_for_log("queue 'work' takes no chunks any more");
+	ck_assert(fixture_object_exists(&fixture, 2));
+	client = open_client(&fixture);
+	ck_assert_int_eq(mempool_queue_open(client, "ticks", &queue), 0);
+	ck_assert_int_eq(mempool_queue_receive_bytes(queue, text, sizeof(text), NULL, 0), -EAGAIN);
+	ck_assert_int_eq(mempool_queue_send_bytes(queue, "third", 6, 0), 0);
+	ck_assert_int_eq(mempool_queue_receive_bytes(queue, text, sizeof(text), NULL, 0), 0);
+	ck_assert_str_eq(text, "third");
+	mempool_queue_close(queue);
+	mempool_client_close(client);
+	reload_with(MEMPOOL_RELOAD_DISCARD, others, &reloaded);
+	wait_until_gone(2);
+}
+END_TEST
+
 START_TEST(test_move_discard_drops_what_waits)
 {
 	struct mempool_msg_reloaded reloaded;
@@ -862,6 +910,7 @@ int main(void)
 	tcase_add_test(tcase, test_move_topic_finds_its_place_as_a_whole);
 	tcase_add_test(tcase, test_move_topic_needs_a_pool_that_shares);
 	tcase_add_test(tcase, test_move_discard_drops_what_has_no_place);
+	tcase_add_test(tcase, test_move_leaves_messages_in_slots);
 	tcase_add_test(tcase, test_move_discard_drops_what_waits);
 	tcase_add_test(tcase, test_move_dry_run_tells_and_changes_nothing);
 	tcase_add_test(tcase, test_move_of_a_damaged_generation_ends);
