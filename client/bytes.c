@@ -3,7 +3,8 @@
  * bytes.c - the user's side of shm/bytes: messages that are copied into the slots of a queue, and out of them
  *
  * No chunk is held for them, so nothing is counted, bounded, traced or checked. Who has a role (role.h) does
- * its part by plain stores; who has not yet, or waits, or has a pipe, goes the longer way.
+ * its part by plain stores; who has not yet, or waits, or has a pipe, goes the longer way. So does a client whose
+ * chunks are bounded, traced or checked: to tell it apart here would cost the others a look.
  */
 #include "shm/bytes.h"
 

@@ -464,6 +464,12 @@ static bool is_as_left(const struct queue *queue)
 /* What the last receiver has left is as it was before it began, or all done. */
 static void audit_left(struct audit_run *run, const struct queue *queue)
 {
+	uint64_t head, end;
+
+	if (queue->slot_bytes > 0) {
+		bytes_ends(queue, &head, &end);
+		pay(run, 2 * (end - head));
+	}
 	for (int look = 0; look < LOOKS; look++)
 		if (is_as_left(queue))
 			return;

@@ -18,12 +18,6 @@ static inline uint64_t full(const struct queue *queue, uint64_t position)
 	return ((position >> queue->shift) + 1) << BYTES_LENGTH_BITS;
 }
 
-/* What stood there a round before has been received, and is as good as nothing. */
-static inline uint64_t full_before(const struct queue *queue, uint64_t position)
-{
-	return full(queue, position) - (UINT64_C(1) << BYTES_LENGTH_BITS);
-}
-
 static inline _Atomic uint64_t *word_at(const struct queue *queue, uint64_t position)
 {
 	return &queue->slots[(position & queue->mask) * queue->stride];
@@ -88,7 +82,7 @@ void bytes_begin_sending(struct queue *queue)
 
 	if (is_before(at, head))
 		at = head;
-	while (at - head <= queue->mask && is_sent(queue, at, ORDER))
+	if (at - head <= queue->mask && is_sent(queue, at, ORDER))
 		at++;
 	atomic_store_explicit(&queue->sent_to, at, memory_order_relaxed);
 	atomic_store_explicit(&queue->head_seen, head, memory_order_relaxed);
@@ -142,14 +136,14 @@ static inline void pass(struct queue *queue, uint64_t at)
 }
 
 /*
- * What stands there is no message of this round. Where nobody has sent yet, whoever does writes over it. If
- * somebody has, the word is looked at again behind the tail: now it is that of his message, or of none.
+ * What stands there is no message of this round: of the last one, as a rule. If the tail says that nobody has
+ * sent yet, whoever does writes over it. If somebody has, the word is looked at again behind the tail: now it is
+ * that of his message; or it is destroyed.
  * Return: 0 it is, and *seen; -EAGAIN; -EBADMSG.
  */
 static __attribute__((noinline)) int look_closely(struct queue *queue, uint64_t at, uint64_t *seen)
 {
-	if (*seen - full_before(queue, at) <= queue->slot_bytes)
-		return -EAGAIN;
+	/* U6 (acquire) pairs with T9. */
 	if (!is_before(at, atomic_load_explicit(&queue->ring->tail, memory_order_acquire)))
 		return -EAGAIN;
 	*seen = atomic_load_explicit(word_at(queue, at), FULL_LOAD);
@@ -182,16 +176,22 @@ int bytes_receive(struct queue *queue, void *buffer, size_t size_bytes, size_t *
 	return 0;
 }
 
-void bytes_ends(const struct queue *queue, uint64_t *ret_head, uint64_t *ret_end)
+/* The end behind the last message, if somebody has not written what he likes. */
+static uint64_t end_of(const struct queue *queue, uint64_t head)
 {
-	uint64_t head = atomic_load_explicit(&queue->ring->head, ORDER);
 	uint64_t end = atomic_load_explicit(&queue->ring->tail, ORDER);
 
 	if (is_before(end, head))
 		end = head;
-	if (end - head <= queue->mask && is_sent(queue, end, ORDER))
-		end++;
-	/* The head has moved since; or somebody writes what he likes. */
+	return end - head <= queue->mask && is_sent(queue, end, ORDER) ? end + 1 : end;
+}
+
+void bytes_ends(const struct queue *queue, uint64_t *ret_head, uint64_t *ret_end)
+{
+	uint64_t head = atomic_load_explicit(&queue->ring->head, ORDER);
+	uint64_t end = end_of(queue, head);
+
+	/* The head has moved since; or that. */
 	if (end - head > queue->mask + 1)
 		end = head + queue->mask + 1;
 	*ret_head = head;
@@ -218,9 +218,10 @@ bool bytes_are_whole(const struct queue *queue)
 
 uint64_t bytes_drop_all(struct queue *queue)
 {
-	uint64_t head, end;
+	uint64_t head = atomic_load_explicit(&queue->ring->head, ORDER);
+	uint64_t end = end_of(queue, head);
 
-	bytes_ends(queue, &head, &end);
+	/* To the end, wherever it is: who sends next begins there. */
 	queue_publish(queue, &queue->ring->head, end, HEAD_STORE);
-	return end - head;
+	return end - head <= queue->mask + 1 ? end - head : queue->mask + 1;
 }

@@ -22,9 +22,9 @@
  *	between word and tail			it is sent; who sends next looks at the slot of the tail
  *	killed in receive, before the head	the message is the first still, for who receives next
  *
- * What members write here by mistake destroys messages, but is told: a word that is none of this round or of
- * the one before, where the tail says that somebody has sent, is passed, and the call says -EBADMSG. Each call
- * is bounded, whatever stands there: it looks at one slot.
+ * What members write here by mistake destroys messages, but is told: a word that is none of this round, where
+ * the tail says that somebody has sent, is passed, and the call says -EBADMSG. So who finds nothing looks at the
+ * tail, and only he. Each call is bounded, whatever stands there: it looks at one slot, and once more.
  *
  * The orders are those of queue.h for one that is alone at its end:
  *
@@ -32,6 +32,7 @@
  *	U3	the word is read	acquire: what came before U2
  *	U4	head := next		release: behind the copy; who has seen it (U5) may write there
  *	U5	the head is read	acquire
+ *	T9, U6	tail := next, and it is read	release, acquire: behind the word, and before it is read again
  *
  * The content is copied by plain accesses: nobody else touches it between U2 and U4, and U5 and U2. Before the
  * look at sleepers U2 and U4 are as T2 and T6 are (E5).
@@ -84,7 +85,7 @@ void bytes_tally(struct queue_tally *tally, const struct queue *queue);
 /* For the audit, of a queue whose roles nobody has: whether each message between its ends is one. */
 bool bytes_are_whole(const struct queue *queue);
 
-/* Drop all that waits, as its one receiver: the caller has that role. Return: how many. */
+/* Drop all that waits, as its one receiver: the caller has that role. Return: how many, up to a capacity. */
 uint64_t bytes_drop_all(struct queue *queue);
 
 #endif

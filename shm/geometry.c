@@ -91,7 +91,9 @@ static uint64_t fingerprint(const struct geometry *geometry, const struct config
 		hash = mix_u64(hash, config->rings[i].kind);
 		hash = mix_u64(hash, config->rings[i].capacity);
 		hash = mix_u64(hash, config->rings[i].flags);
-		hash = mix_u64(hash, config->rings[i].slot_bytes);
+		/* Segments without are as they were before there was such a thing. */
+		if (config->rings[i].slot_bytes > 0)
+			hash = mix_u64(hash, config->rings[i].slot_bytes);
 	}
 	return hash;
 }

@@ -460,7 +460,11 @@ static _Atomic uint64_t *word_of(uint32_t kind, uint64_t position)
 
 START_TEST(test_bytes_destroyed_are_told_once)
 {
-	static const uint64_t words[] = { 0x5555, UINT64_MAX, 1, UINT64_C(3) << 12, 57 };
+	/* Of no round, of the next one, of the last one, and too long. */
+	static const uint64_t words[] = {
+		0x5555, UINT64_MAX, 0, 1, UINT64_C(3) << 12, UINT64_C(1) << 12, (UINT64_C(1) << 12) + 56,
+		(UINT64_C(2) << 12) + 57,
+	};
 	struct mempool_queue *in = open_queue(sender, LINE), *out = open_queue(receiver, LINE);
 	uint64_t word = words[_i];
 
@@ -471,8 +475,6 @@ START_TEST(test_bytes_destroyed_are_told_once)
 	}
 	for (uint32_t i = 0; i < 4; i++)
 		ck_assert_int_eq(send(in, LINE, i), 0);
-	if (word == 57)
-		word += UINT64_C(2) << 12;
 	atomic_store(word_of(LINE, CAPACITY + 1), word);
 	must_receive(out, LINE, 0);
 	receive_fails(out, -EBADMSG);
@@ -483,6 +485,26 @@ START_TEST(test_bytes_destroyed_are_told_once)
 	receive_fails(out, -EAGAIN);
 	ck_assert_int_eq(send(in, LINE, 4), 0);
 	must_receive(out, LINE, 4);
+	receive_fails(out, -EAGAIN);
+	mempool_queue_close(in);
+	mempool_queue_close(out);
+	must_be_sound();
+}
+END_TEST
+
+/* What a new queue has in its slots is as easily written there. */
+START_TEST(test_bytes_destroyed_in_the_first_round)
+{
+	struct mempool_queue *in = open_queue(sender, LINE), *out = open_queue(receiver, LINE);
+
+	for (uint32_t i = 0; i < CAPACITY; i++)
+		ck_assert_int_eq(send(in, LINE, i), 0);
+	atomic_store(word_of(LINE, 0), 0);
+	atomic_store(word_of(LINE, 1), 56);
+	receive_fails(out, -EBADMSG);
+	ck_assert_int_eq(mempool_queue_receive_bytes(out, NULL, 0, NULL, -1), -EBADMSG);
+	for (uint32_t i = 2; i < CAPACITY; i++)
+		must_receive(out, LINE, i);
 	receive_fails(out, -EAGAIN);
 	mempool_queue_close(in);
 	mempool_queue_close(out);
@@ -546,6 +568,19 @@ START_TEST(test_bytes_damaged_ends_are_met)
 			while (!drain_step(&drain, 1))
 				;
 			ck_assert_uint_le(drain.n_messages, CAPACITY);
+			/* Then it is as new, but for the numbers. */
+			must_be_sound();
+			drain_init(&drain, segment, LINE, MEMPOOL_HOLDER_DAEMON_ID);
+			ck_assert(drain_step(&drain, CAPACITY));
+			ck_assert_uint_eq(drain.n_messages, 0);
+			in = open_queue(sender, LINE);
+			out = open_queue(receiver, LINE);
+			for (uint32_t n = 0; n < CAPACITY; n++)
+				ck_assert_int_eq(send(in, LINE, n), 0);
+			for (uint32_t n = 0; n < CAPACITY; n++)
+				must_receive(out, LINE, n);
+			mempool_queue_close(in);
+			mempool_queue_close(out);
 		}
 }
 END_TEST
@@ -641,7 +676,8 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_bytes_the_descriptor_tells);
 	tcase_add_test(tcase, test_bytes_of_the_dead_are_as_they_left_them);
 	tcase_add_test(tcase, test_bytes_a_chunk_sent_there_is_freed);
-	tcase_add_loop_test(tcase, test_bytes_destroyed_are_told_once, 0, 5);
+	tcase_add_loop_test(tcase, test_bytes_destroyed_are_told_once, 0, 8);
+	tcase_add_test(tcase, test_bytes_destroyed_in_the_first_round);
 	tcase_add_test(tcase, test_bytes_destroyed_make_room);
 	tcase_add_test(tcase, test_bytes_damaged_ends_are_met);
 	tcase_add_test(tcase, test_bytes_audit_finds_what_is_no_message);
