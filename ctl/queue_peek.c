@@ -12,6 +12,15 @@
 
 #define MOST 20
 
+/* What a message that stands in a slot does not have. */
+static void add_of_chunk(struct table *table, const struct waiting_list *list, uint32_t number)
+{
+	if (list->is_in_slots)
+		table_add(table, "-");
+	else
+		table_add(table, "%" PRIu32, number);
+}
+
 static void add_message(struct table *table, const struct snapshot *snapshot, size_t i)
 {
 	const struct waiting *message = &snapshot->waiting.messages[i];
@@ -21,10 +30,10 @@ static void add_message(struct table *table, const struct snapshot *snapshot, si
 		text_span(message->sent_ns < snapshot->taken_ns
 				  ? snapshot->taken_ns - message->sent_ns : 0, age);
 	table_add(table, "%zu", i);
-	table_add(table, "%" PRIu32, message->pool);
-	table_add(table, "%" PRIu32, message->index);
+	add_of_chunk(table, &snapshot->waiting, message->pool);
+	add_of_chunk(table, &snapshot->waiting, message->index);
 	table_add(table, "%" PRIu64, message->n_bytes);
-	table_add(table, "%" PRIu32, message->tag);
+	add_of_chunk(table, &snapshot->waiting, message->tag);
 	table_add(table, "%s", age);
 }
 

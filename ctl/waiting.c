@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "shm/bytes.h"
 #include "shm/pool.h"
 #include "shm/queue.h"
 #include "shm/stamp.h"
@@ -26,6 +27,22 @@ static struct waiting look_at(const struct queue *queue, uint64_t handle)
 	return message;
 }
 
+static void list_bytes(struct waiting_list *list, const struct queue *queue, size_t n_most)
+{
+	uint64_t at, end;
+
+	for (bytes_ends(queue, &at, &end); at != end; at++) {
+		struct waiting message = { 0 };
+
+		if (!bytes_at(queue, at, &message.n_bytes))
+			continue;
+		if (list->n < n_most)
+			list->messages[list->n++] = message;
+		else
+			list->n_more++;
+	}
+}
+
 int waiting_list_take(const struct segment *segment, const char *name, size_t n_most,
 		      struct waiting_list *ret_list)
 {
@@ -34,7 +51,7 @@ int waiting_list_take(const struct segment *segment, const char *name, size_t n_
 	uint64_t head, handle;
 	bool is_damaged;
 
-	if (ring < 0 || queue_view(&queue, segment, (uint32_t)ring) < 0)
+	if (ring < 0 || queue_view_any(&queue, segment, (uint32_t)ring) < 0)
 		return 0;
 	ret_list->is_queue = true;
 	if (n_most > queue.mask + 1)
@@ -42,6 +59,11 @@ int waiting_list_take(const struct segment *segment, const char *name, size_t n_
 	ret_list->messages = calloc(n_most + 1, sizeof(*ret_list->messages));
 	if (!ret_list->messages)
 		return -ENOMEM;
+	ret_list->is_in_slots = queue.slot_bytes > 0;
+	if (ret_list->is_in_slots) {
+		list_bytes(ret_list, &queue, n_most);
+		return 0;
+	}
 	head = queue_head(&queue);
 	for (uint64_t at = head; at - head <= queue.mask; at++) {
 		handle = queue_peek(&queue, at, &is_damaged);

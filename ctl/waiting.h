@@ -25,6 +25,7 @@ struct waiting {
 /* Legal zeroed; waiting_list_deinit() frees it. */
 struct waiting_list {
 	bool is_queue;			/* the segment has one of that name */
+	bool is_in_slots;		/* messages are no chunks: they have but a length */
 	struct waiting *messages;	/* the one that is received next first */
 	size_t n;
 	uint64_t n_more;		/* that wait behind these */

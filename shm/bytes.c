@@ -198,6 +198,12 @@ void bytes_ends(const struct queue *queue, uint64_t *ret_head, uint64_t *ret_end
 	*ret_end = end;
 }
 
+bool bytes_at(const struct queue *queue, uint64_t position, uint64_t *ret_length)
+{
+	*ret_length = atomic_load_explicit(word_at(queue, position), ORDER) - full(queue, position);
+	return *ret_length <= queue->slot_bytes;
+}
+
 void bytes_tally(struct queue_tally *tally, const struct queue *queue)
 {
 	bytes_ends(queue, &tally->n_received, &tally->n_sent);

@@ -79,6 +79,9 @@ int bytes_receive(struct queue *queue, void *buffer, size_t size_bytes, size_t *
  */
 void bytes_ends(const struct queue *queue, uint64_t *ret_head, uint64_t *ret_end);
 
+/* Whether a message stands at a position, and how long it is. */
+bool bytes_at(const struct queue *queue, uint64_t position, uint64_t *ret_length);
+
 /* As queue_tally_go_on(), at once: the ends tell all. */
 void bytes_tally(struct queue_tally *tally, const struct queue *queue);
 
