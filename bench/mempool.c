@@ -7,7 +7,8 @@
  * cannot write; with --variant spectator it is a user that may only look. With --variant spin
  * who waits looks again and again before it sleeps. What the config may ask for has variants, too:
  * bounded (max_chunks_per_client, never reached), traced (trace: allocations) and stamped (queues that
- * keep stamps). The library is the shared one, as installed; in bench-mempool-built-in it is built into
+ * keep stamps); so have queues: roles (one sender, one receiver), and slots (and messages that stand in them,
+ * copied in and out). The library is the shared one, as installed; in bench-mempool-built-in it is built into
  * the program.
  */
 #include <dirent.h>
@@ -40,8 +41,10 @@ static struct mempool_queue *queues[2];
 static struct mempool_topic *topic;
 static struct mempool_subscriber *subscriber;
 static struct pollfd readable;
-static bool are_spectators, is_spectator;
+static bool are_spectators, is_spectator, in_slots;
 static void *copied;
+/* Of a message that stands in a slot: what is sent, and what was received. Each side has its own. */
+static _Thread_local unsigned char slot_sent[1024], slot_received[1024];
 
 /* Of one size each. */
 static void write_keys(FILE *keys)
@@ -57,10 +60,18 @@ static void write_keys(FILE *keys)
 	for (uint64_t i = 0; i < setup.n_pools; i++)
 		fprintf(keys, "      - { chunk_size: %zu, chunk_count: %llu }\n",
 			setup.bytes + 64 * (size_t)i, (unsigned long long)setup.n_chunks);
-	fprintf(keys,
-		"    queues: [ { name: q0, capacity: %d, stamps: %s }, { name: q1, capacity: %d } ]\n"
-		"    topics: [ { name: topic, capacity: 256 } ]\n",
-		IN_FLIGHT, is_variant("stamped") ? "true" : "false", IN_FLIGHT);
+	fputs("    queues:\n", keys);
+	for (int i = 0; i < 2; i++) {
+		fprintf(keys, "      - { name: q%d, capacity: %d", i, IN_FLIGHT);
+		if (i == 0 && is_variant("stamped"))
+			fputs(", stamps: true", keys);
+		if (in_slots || is_variant("roles"))
+			fputs(", senders: one, receivers: one", keys);
+		if (in_slots)
+			fprintf(keys, ", slot_bytes: %zu", setup.bytes);
+		fputs(" }\n", keys);
+	}
+	fputs("    topics: [ { name: topic, capacity: 256 } ]\n", keys);
 }
 
 static void configure(void)
@@ -70,6 +81,9 @@ static void configure(void)
 	FILE *file;
 
 	is_spectator = is_variant("spectator");
+	in_slots = is_variant("slots");
+	if (in_slots && setup.bytes > sizeof(slot_sent))
+		skip("a slot has 1024 bytes at most");
 	if (broker.folder[0])
 		return;
 	file = open_memstream(&keys, &size);
@@ -210,21 +224,29 @@ static inline void system_free_many(void **chunks, size_t n)
 static inline void *channel_begin(int channel, size_t bytes)
 {
 	(void)channel;
-	return mempool_alloc(client, bytes);
+	return in_slots ? slot_sent : mempool_alloc(client, bytes);
 }
 
 static inline bool channel_send(int channel, void *message, size_t bytes)
 {
+	if (in_slots)
+		return mempool_queue_send_bytes(queues[channel], message, bytes, 0) == 0;
 	return mempool_queue_send(queues[channel], message, bytes, 0) == 0;
 }
 
 static inline void *channel_receive(int channel, bool wait)
 {
+	size_t length;
 	void *message;
 	int64_t timeout_ns = wait && !setup.is_polling ? -1 : 0;
 
-	if (mempool_queue_receive(queues[channel], &message, NULL, timeout_ns) == 0)
+	if (in_slots) {
+		if (mempool_queue_receive_bytes(queues[channel], slot_received, sizeof(slot_received), &length,
+						timeout_ns) == 0)
+			return slot_received;
+	} else if (mempool_queue_receive(queues[channel], &message, NULL, timeout_ns) == 0) {
 		return message;
+	}
 	if (wait && setup.is_polling)
 		poll(&readable, 1, -1);
 	return NULL;
@@ -233,7 +255,8 @@ static inline void *channel_receive(int channel, bool wait)
 static inline void channel_done(int channel, void *message)
 {
 	(void)channel;
-	mempool_free(client, message);
+	if (!in_slots)
+		mempool_free(client, message);
 }
 
 static inline void *topic_begin(size_t bytes)

@@ -24,6 +24,10 @@ SYSTEMS = {
     'mempool-bounded': System('mempool', ['--variant', 'bounded'], 'mempool, a client with a bound'),
     'mempool-traced': System('mempool', ['--variant', 'traced'], 'mempool, allocations traced'),
     'mempool-stamped': System('mempool', ['--variant', 'stamped'], 'mempool, a queue with stamps'),
+    'mempool-roles': System('mempool', ['--variant', 'roles'], 'mempool, one sender and receiver'),
+    'mempool-slots': System('mempool', ['--variant', 'slots'], 'mempool, messages in slots'),
+    'mempool-slots-threads': System('mempool', ['--threads', '--variant', 'slots'],
+                                    'mempool, messages in slots, two threads'),
     'dpdk': System('dpdk', ['--threads'], 'DPDK'),
     'dpdk-sp-sc': System('dpdk', ['--threads', '--variant', 'sp-sc'], 'DPDK, SP/SC ring'),
     'dpdk-nocache': System('dpdk', ['--threads', '--variant', 'nocache'], 'DPDK, no cache'),
@@ -58,6 +62,9 @@ CHANNELS = OURS + ['dpdk', 'dpdk-sp-sc', 'iceoryx', 'boost', 'libqb', 'zeromq',
 OPTIONS = ['mempool', 'mempool-bounded', 'mempool-traced', 'mempool-stamped']
 SLEEPERS = [name for name in CHANNELS if not name.startswith('dpdk')]
 SIZES = [128, 4096, 1048576]
+# Of messages that go into a slot.
+SMALL = [8, 56, 128]
+SMALL_CHANNELS = ['mempool-slots', 'mempool-slots-threads', 'mempool-roles', 'libqb', 'dpdk-sp-sc']
 
 Case = namedtuple('Case', 'name arguments systems')
 
@@ -81,6 +88,8 @@ def _cases():
     for how in ['8', 'all']:
         for size in SIZES:
             yield Case(f'throughput-{size}-{how}', ['throughput', str(size), how], CHANNELS)
+    for size in SMALL:
+        yield Case(f'small-{size}', ['throughput', str(size), 'all'], SMALL_CHANNELS)
     for how in ['8', 'all']:
         for size in SIZES:
             yield Case(f'roundtrip-{size}-{how}', ['roundtrip', str(size), how],
@@ -150,6 +159,7 @@ TABLES = [
     Table('throughput', [(f'throughput-{size}-{how}', f'{title}, {what}')
                          for how, what in [('8', '8 bytes'), ('all', 'all')]
                          for size, title in zip(SIZES, ['128 B', '4 KiB', '1 MiB'])]),
+    Table('small', [(f'small-{size}', f'{size} B') for size in SMALL]),
     Table('roundtrip', [(f'roundtrip-{size}-{how}', f'{title}, {what}')
                         for how, what in [('8', '8 bytes'), ('all', 'all')]
                         for size, title in zip(SIZES, ['128 B', '4 KiB', '1 MiB'])]),
@@ -226,6 +236,12 @@ TARGETS = [
     _ratio("messages a second against DPDK's SP/SC ring, two threads each (near)",
            'throughput-128-all', 'mempool-threads', 0.8, 'throughput-128-all', 'dpdk-sp-sc',
            True),
+    _ratio('messages of 8 bytes a second in slots against libqb', 'small-8', 'mempool-slots', 1.0,
+           'small-8', 'libqb', True),
+    _ratio('messages of 56 bytes a second in slots against libqb', 'small-56', 'mempool-slots', 1.0,
+           'small-56', 'libqb', True),
+    _ratio('messages of 128 bytes a second in slots against libqb', 'small-128', 'mempool-slots', 1.0,
+           'small-128', 'libqb', True),
     _ratio('messages a second against iceoryx', 'throughput-128-all', 'mempool', 20,
            'throughput-128-all', 'iceoryx', True),
     _ratio('round trip against DPDK, two threads each', 'roundtrip-128-8', 'mempool-threads',
