@@ -68,11 +68,14 @@ static int be_sender(struct mempool_queue *queue, struct cache **ret_cache)
 	*ret_cache = cache_get_writer_quickly(queue->client);
 	if (!*ret_cache)
 		return -errno;
-	r = queue_take_role(queue, &queue->sender_role, *ret_cache);
-	if (r < 0)
-		return r;
-	queue_be_sender(queue);
-	return queue->is_pipe && end_watch_is_gone(&queue->receivers) ? -EPIPE : 0;
+	/* Who may not send has tried to, but is not the one that does. */
+	if (queue->is_pipe && end_watch_is_gone(&queue->receivers))
+		r = -EPIPE;
+	else
+		r = queue_take_role(queue, &queue->sender_role, *ret_cache);
+	if (r == 0 || r == -EPIPE)
+		queue_be_sender(queue);
+	return r;
 }
 
 static int be_receiver(struct mempool_queue *queue, struct cache **ret_cache)

@@ -517,17 +517,21 @@ static __attribute__((noinline)) struct cache *find_receiver(struct mempool_queu
 static __attribute__((noinline)) struct cache *find_sender(struct mempool_queue *queue)
 {
 	struct cache *cache;
+	bool is_gone;
 
 	if (!queue) {
 		errno = EINVAL;
 		return NULL;
 	}
 	cache = cache_get_writer_quickly(queue->client);
-	if (!cache || (queue->queue.has_one_sender &&
-		       !have_role(queue, &queue->sender_role, cache)))
+	if (!cache)
+		return NULL;
+	/* Who may not send has tried to, but is not the one that does. */
+	is_gone = queue->is_pipe && end_watch_is_gone(&queue->receivers);
+	if (!is_gone && queue->queue.has_one_sender && !have_role(queue, &queue->sender_role, cache))
 		return NULL;
 	queue_be_sender(queue);
-	if (queue->is_pipe && end_watch_is_gone(&queue->receivers)) {
+	if (is_gone) {
 		errno = EPIPE;
 		return NULL;
 	}

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "client/bound.h"
 #include "client/client.h"
 #include "client/locate.h"
 #include "shm/audit.h"
@@ -687,6 +688,60 @@ START_TEST(test_role_of_a_pipe_tells_who_has_left)
 }
 END_TEST
 
+/* Who may not send because nobody is there any more has not taken the role from who may. */
+START_TEST(test_role_of_a_broken_pipe_is_nobodys)
+{
+	struct mempool_queue *in, *out;
+
+	ck_assert_int_eq(open_with(sender, "pair", MEMPOOL_QUEUE_PIPE, &in), 0);
+	ck_assert_int_eq(open_with(receiver, "pair", MEMPOOL_QUEUE_RECEIVER, &out), 0);
+	must_send(in, 1);
+	mempool_queue_close(in);
+	ck_assert_int_eq(open_with(sender, "pair", MEMPOOL_QUEUE_PIPE, &in), 0);
+	mempool_queue_close(out);
+	ck_assert_int_eq(send_by(sender, in, 2, 0), -EPIPE);
+	ck_assert_int_eq(send_by(sender, in, 2, -1), -EPIPE);
+	ck_assert_uint_eq(holder_of(PAIR, MEMPOOL_END_SENDER), 0);
+	out = open_queue(receiver, "pair");
+	ck_assert_int_eq(send_by(receiver, out, 3, 0), 0);
+	must_receive(out, 1);
+	/* There is one again, but another one sends. */
+	ck_assert_int_eq(send_by(sender, in, 4, 0), -EBUSY);
+	must_receive(out, 3);
+	mempool_queue_close(in);
+	mempool_queue_close(out);
+	must_be_sound();
+}
+END_TEST
+
+/* What a receiver may not have stays the first message, for as long as it has the role. */
+START_TEST(test_role_bounded_receiver_loses_nothing)
+{
+	struct mempool_client *bounded = client_at(2, 0);
+	struct mempool_queue *in = open_queue(sender, kinds[_i].name), *out;
+	void *first, *second;
+
+	bound_init(bounded, &(struct holder_bound){ .max_chunks = 1 });
+	out = open_queue(bounded, kinds[_i].name);
+	for (uint32_t i = 0; i < 3; i++)
+		must_send(in, i);
+	ck_assert_int_eq(mempool_queue_receive(out, &first, NULL, 0), 0);
+	ck_assert_int_eq(mempool_queue_receive(out, &second, NULL, 0), -EDQUOT);
+	ck_assert_int_eq(mempool_queue_receive(out, &second, NULL, -1), -EDQUOT);
+	ck_assert_int_eq(mempool_free(bounded, first), 0);
+	must_receive_by(bounded, out, 1);
+	ck_assert_int_eq(mempool_queue_receive(out, &first, NULL, 0), 0);
+	/* What it sends it holds no more. */
+	mempool_queue_close(in);
+	ck_assert_int_eq(mempool_queue_send(out, first, sizeof(uint32_t), 0), 0);
+	must_receive_by(bounded, out, 2);
+	mempool_queue_close(out);
+	mempool_client_close(bounded);
+	ck_assert_uint_eq(test_segment_used(segment, 0), 0);
+	must_be_sound();
+}
+END_TEST
+
 /* ---- what a kill leaves ---- */
 
 /* Word and slot of a send, as far as it came. */
@@ -989,6 +1044,8 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_role_standby_costs_no_wakes);
 	tcase_add_test(tcase, test_role_room_by_passing_wakes_a_sender);
 	tcase_add_test(tcase, test_role_of_a_pipe_tells_who_has_left);
+	tcase_add_test(tcase, test_role_of_a_broken_pipe_is_nobodys);
+	tcase_add_loop_test(tcase, test_role_bounded_receiver_loses_nothing, 0, PAIR + 1);
 	tcase_add_loop_test(tcase, test_role_tail_left_behind_is_not_sent_to_again, FROM_ONE,
 			    FROM_ONE + 1);
 	tcase_add_loop_test(tcase, test_role_tail_left_behind_is_not_sent_to_again, PAIR, PAIR + 1);
