@@ -490,6 +490,18 @@ static bool judge_state(struct judge *judge, const struct segment *segment)
 
 /* ---- the victim ---- */
 
+/* It has both roles from then on; one message waits. */
+static int use_both_ends(struct mempool_client *bystander)
+{
+	unsigned char bytes[SLOT_BYTES];
+	struct mempool_queue *queue;
+	int r = mempool_queue_open(bystander, "slots", &queue);
+
+	for (uint32_t i = 0; i < 2 && r == 0; i++)
+		r = mempool_queue_send_bytes(queue, bytes, harness_message(bytes, i), 0);
+	return r < 0 ? r : mempool_queue_receive_bytes(queue, bytes, sizeof(bytes), NULL, 0);
+}
+
 static void give_away(const struct operation *operation, struct scene *scene)
 {
 	struct mempool_client *bystander;
@@ -516,6 +528,8 @@ static void give_away(const struct operation *operation, struct scene *scene)
 		r = mempool_queue_open(bystander, "queue", &queue);
 	for (int i = 0; i < QUEUED && r == 0; i++)
 		r = mempool_queue_send(queue, mempool_alloc(bystander, 64), 35, 0);
+	if (r == 0 && operation->roles & SLOTS && operation->is_reaper)
+		r = use_both_ends(bystander);
 	/* The victim is to have the roles, unless the bystander is the one that is reaped. */
 	if (r == 0 && operation->roles && !operation->is_reaper)
 		mempool_queue_close(queue);

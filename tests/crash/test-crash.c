@@ -762,6 +762,7 @@ static const struct operation operations[] = {
 	{ "slots: receive", prepare_some_slots, run_receive_bytes, true, .roles = SLOTS },
 	{ "slots: receive from a full queue", prepare_full_slots, run_receive_bytes, .roles = SLOTS },
 	{ "slots: close", prepare_some_slots, run_close_client, .roles = SLOTS },
+	{ "daemon: reap both ends of slots", prepare_nothing, run_reap, .is_reaper = true, .roles = SLOTS },
 	{ "daemon: reap one sender", prepare_nothing, run_reap, .is_reaper = true, .roles = ONE_AND_ONE },
 };
 
