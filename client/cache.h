@@ -91,7 +91,7 @@ int cache_claim_slowly(struct cache *cache, struct magazine *magazine, uint32_t 
 
 /*
  * Hints of one leaf, at most @max of [1, 64], from the list, what was set aside among them. They are counted
- * when they get into the stack, or what they lead to is claimed. Return: bits of leaf magazine->start; 0: none.
+ * when they get into the stack, or what they lead to is claimed. Return: bits of leaf magazine->found; 0: none.
  */
 uint64_t cache_take_listed(struct magazine *magazine, uint32_t max);
 

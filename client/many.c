@@ -78,7 +78,7 @@ static void claim_hints(struct harvest *harvest)
 
 		if (bits == 0)
 			return;
-		n = free_list_unpack(magazine->start, bits, indices);
+		n = free_list_unpack(magazine->found, bits, indices);
 		magazine->n_ours += claim_each(harvest, indices, n);
 	}
 }

@@ -115,7 +115,8 @@ struct magazine {
 	uint64_t dry;			/* the dry word remembered from a failed scan; 0: none */
 	int64_t scanned_ns;		/* when that was; of a pool that is not small */
 	uint32_t n_dry_calls;		/* failed at once since */
-	uint32_t start;			/* where in the free list to look first */
+	uint32_t home;			/* leaf of the free list to look at first */
+	uint32_t found;			/* where hints were found last */
 	uint64_t bias;			/* for which lane a free is, as word_bias(); 0: for all */
 	struct pool pool;		/* a copy, at hand */
 	uint64_t n_ours;		/* n, and what is held by alloc, less free: so neither

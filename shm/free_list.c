@@ -222,15 +222,15 @@ uint64_t free_list_pop_bits(const struct free_list *list, uint32_t *leaf, uint32
 	uint64_t from = ~UINT64_C(0) << first % BITS;
 	uint64_t bits;
 
-	/* The first word from our place on, all others, and the first's other half. */
+	/* The first word from our place on, and before it; then all others. */
 	bits = pop_summary(list, word, from, leaf, max);
+	if (bits == 0)
+		bits = pop_summary(list, word, ~from, leaf, max);
 	for (uint32_t i = 1; bits == 0 && i < list->n_summary; i++) {
 		if (++word == list->n_summary)
 			word = 0;
 		bits = pop_summary(list, word, ~UINT64_C(0), leaf, max);
 	}
-	if (bits == 0)
-		bits = pop_summary(list, first / BITS, ~from, leaf, max);
 	if (bits == 0)
 		bits = pop_leaves(list, leaf, max);
 	return bits;

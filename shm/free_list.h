@@ -39,8 +39,10 @@ void free_list_fill(struct free_list *list);
 
 /**
  * free_list_pop() - take up to @max hints out of one leaf
- * @start:   in: the leaf to look at first; out: where bits were found. Threads that start
- *	     at different places do not meet.
+ * @start:   in: the leaf to look at first, then those behind it in its word of the summary, then those
+ *	     before it there, then those of other words; out: where bits were found. Threads that
+ *	     start at different places do not meet. Who starts at the same one again and again gets
+ *	     what came back there, while it is warm.
  * @indices: room for @max of them, filled from 0 with the highest first: who uses them from
  *	     the end of the array gets them in ascending order
  * @max:     in [1, 64]

@@ -481,6 +481,59 @@ START_TEST(test_cache_grown_keeps_nothing_from_others)
 }
 END_TEST
 
+/* ---- memory that stays warm ---- */
+
+enum { N_SMALL_CHUNKS = 8192, N_LARGE_CHUNKS = 320, IN_FLIGHT = 8, N_MESSAGES = 3 * N_SMALL_CHUNKS };
+
+/* A pool, and how many of its chunks may be used by IN_FLIGHT messages on their way. */
+static const struct warm {
+	struct test_pool pool;
+	uint32_t n_most;
+} warm[] = {
+	/* The receiver's stack; a leaf that is set aside there, one that is in the list, one in use. */
+	{ { .chunk_size = 8, .n_chunks = N_SMALL_CHUNKS, .cache = STACK }, IN_FLIGHT + STACK + 3 * 64 },
+	/* As of chunks of 1 MiB, whatever their size: the receiver's stack, and the sender's. */
+	{ { .chunk_size = 8, .n_chunks = N_LARGE_CHUNKS, .cache = 2 }, IN_FLIGHT + 2 + 2 },
+};
+
+/* One allocates and gives, the other takes and frees, in the order in which it came. */
+START_TEST(test_cache_few_on_their_way_use_few_chunks)
+{
+	struct segment *of = test_segment_new(&warm[_i].pool, 1);
+	const struct pool *pool = &of->pools[0];
+	static bool is_used[N_SMALL_CHUNKS];
+	struct mempool_client *sender, *receiver;
+	uint64_t handles[IN_FLIGHT] = { 0 };
+	uint32_t n_used = 0;
+
+	lane_turn(&of->lanes, true);
+	ck_assert_int_eq(client_new(test_segment_view(of), TEST_HOLDER, 0, &sender), 0);
+	ck_assert_int_eq(client_new(test_segment_view(of), TEST_HOLDER + 1, 0, &receiver), 0);
+	for (uint32_t i = 0; i < N_MESSAGES; i++) {
+		uint64_t *handle = &handles[i % IN_FLIGHT];
+		void *chunk;
+		uint32_t index;
+
+		if (*handle != 0) {
+			ck_assert_int_eq(mempool_take(receiver, *handle, &chunk, NULL), 0);
+			ck_assert_int_eq(mempool_free(receiver, chunk), 0);
+		}
+		chunk = mempool_alloc(sender, 8);
+		ck_assert_ptr_nonnull(chunk);
+		index = (uint32_t)(((unsigned char *)chunk - sender->segment->pools[0].data) /
+				   (ptrdiff_t)pool->stride);
+		n_used += !is_used[index];
+		is_used[index] = true;
+		ck_assert_int_eq(mempool_give(sender, chunk, 8, handle), 0);
+	}
+	ck_assert_uint_ge(n_used, IN_FLIGHT);
+	ck_assert_uint_le(n_used, warm[_i].n_most);
+	ck_assert_int_eq(mempool_client_close(sender), IN_FLIGHT);
+	ck_assert_int_eq(mempool_client_close(receiver), 0);
+	segment_free(of);
+}
+END_TEST
+
 /* ---- others who go on while the words are read ---- */
 
 /*
@@ -846,6 +899,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_cache_that_only_frees_keeps_no_more);
 	tcase_add_loop_test(tcase, test_cache_grown_passes_on_where_hints_are_wanted, 0, 2);
 	tcase_add_test(tcase, test_cache_grown_keeps_nothing_from_others);
+	tcase_add_loop_test(tcase, test_cache_few_on_their_way_use_few_chunks, 0, ARRAY_SIZE(warm));
 	tcase_add_test(tcase, test_cache_scan_ends_while_chunks_are_handed_over);
 	tcase_add_test(tcase, test_cache_falls_back_while_chunks_are_handed_over);
 	tcase_add_test(tcase, test_cache_scans_end_with_the_time_while_chunks_are_freed);

@@ -198,6 +198,20 @@ START_TEST(test_free_list_start_wraps_to_lower_leaves)
 }
 END_TEST
 
+/* Around the start before far from it: there is what came back lately. */
+START_TEST(test_free_list_pop_stays_in_the_word_of_the_start)
+{
+	uint32_t start = 3, got[64];
+
+	free_list_push(&list, 64 * 64);
+	free_list_push(&list, 2 * 64);
+	ck_assert_uint_eq(free_list_pop(&list, &start, got, 64), 1);
+	ck_assert_uint_eq(got[0], 2 * 64);
+	ck_assert_uint_eq(free_list_pop(&list, &start, got, 64), 1);
+	ck_assert_uint_eq(start, 64);
+}
+END_TEST
+
 START_TEST(test_free_list_lost_summary_bit_is_found_and_repaired)
 {
 	uint32_t start = 0, got[64];
@@ -309,6 +323,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_free_list_push_mask_sets_its_leaf);
 	tcase_add_test(tcase, test_free_list_start_spreads);
 	tcase_add_test(tcase, test_free_list_start_wraps_to_lower_leaves);
+	tcase_add_test(tcase, test_free_list_pop_stays_in_the_word_of_the_start);
 	tcase_add_test(tcase, test_free_list_lost_summary_bit_is_found_and_repaired);
 	tcase_add_test(tcase, test_free_list_stale_summary_bit_is_cleared);
 	tcase_add_test(tcase, test_free_list_hostile_bits_past_the_end_are_dropped);
