@@ -494,7 +494,7 @@ PUBLIC_INLINE int mempool_free(struct mempool_client *client, const void *chunk)
 	if (unlikely(((uint32_t)seen & ~WORD_LANE_MASK) != cache->freeable))
 		return free_slowly(cache, chunk);
 	n = magazine->n;
-	if (unlikely(n == magazine->capacity))
+	if (unlikely(n >= magazine->capacity))
 		return free_beyond(magazine, word, seen);
 
 	/* R1 and D1, as in pool_release_for(). */

@@ -60,9 +60,10 @@ static void magazine_flush(struct magazine *magazine)
 
 static void magazine_grow(struct magazine *magazine)
 {
-	magazine->capacity *= 2;
-	if (magazine->capacity > magazine->capacity_max)
-		magazine->capacity = magazine->capacity_max;
+	uint32_t capacity = 2 * magazine->capacity;
+
+	/* In one store: there is never more room than indices. */
+	magazine->capacity = capacity < magazine->capacity_max ? capacity : magazine->capacity_max;
 }
 
 /* The entries of a leaf that are to be written soon; bits: not 0. */
@@ -103,8 +104,7 @@ static bool magazine_refill(struct magazine *magazine)
 
 	magazine->n = free_list_unpack(magazine->found, bits, magazine->indices);
 	magazine->n_ours += magazine->n;
-	if (magazine->n == max)
-		pool_clear_scarce(&magazine->pool);
+	cache_note_listed(magazine, magazine->n);
 	return magazine->n > 0;
 }
 
@@ -246,6 +246,7 @@ int cache_claim_slowly(struct cache *cache, struct magazine *magazine, uint32_t 
 void cache_pass_on_aside(struct magazine *magazine)
 {
 	cache_push_aside(magazine);
+	/* It is the caller's: whoever frees has looked for it. */
 	cache_pass_on(cache_current, magazine, 0);
 }
 
@@ -292,12 +293,19 @@ static uint32_t pass_on_leaf(struct cache *cache, struct magazine *magazine, uin
 
 void cache_pass_on(struct cache *cache, struct magazine *magazine, uint32_t n)
 {
+	uint32_t n_max = n + CACHE_LEAF;
+
 	claim_unbias(cache, magazine);
 	if (magazine->n > magazine->capacity_min + n)
 		n = magazine->n - magazine->capacity_min;
+	/* A free is to end soon: the next ones pass on the others. */
+	if (n > n_max)
+		n = n_max;
 	while (n > 0)
 		n -= pass_on_leaf(cache, magazine, n);
-	magazine->capacity = magazine->capacity_min;
+	magazine->capacity = magazine->n > magazine->capacity_min ? magazine->n
+								  : magazine->capacity_min;
+	magazine->has_passed_on = false;
 }
 
 /* ---- which thread has which ---- */

@@ -13,7 +13,8 @@
  * A stack whose thread takes hints from the list after it has passed some on has twice the room from
  * then on, up to a bound. So who frees a thousand chunks and allocates a thousand keeps them all in mind,
  * and writes to no word that others read but those of the chunks; who only frees, or only allocates, keeps
- * no more than at first. When somebody wants hints, what is beyond that goes into the list.
+ * no more than at first. When somebody wants hints, what is beyond that goes into the list, with each free
+ * some of it.
  *
  * When the list has nothing either, the words are scanned, and a scan that finds every chunk held is
  * remembered (see pool.h, dry).
@@ -85,6 +86,13 @@ static inline int cache_locate(struct cache *cache, const void *chunk, uint32_t 
 	return cache_locate_slowly(cache, chunk, ret_index);
 }
 
+/* A stack that has room for a leaf has one set aside, and grows. */
+#define CACHE_LEAF 64
+
+/* Up to so many hints; and up to one part in so many of the pool's. */
+#define CACHE_GROWN 1024
+#define CACHE_POOL_PART 4
+
 /* What cache_claim() does when the stack has nothing. */
 int cache_claim_slowly(struct cache *cache, struct magazine *magazine, uint32_t *ret_index);
 
@@ -94,6 +102,13 @@ int cache_claim_slowly(struct cache *cache, struct magazine *magazine, uint32_t 
  * when they get into the stack, or what they lead to is claimed. Return: bits of leaf magazine->found; 0: none.
  */
 uint64_t cache_take_listed(struct magazine *magazine, uint32_t max);
+
+/* That many hints came out of one leaf of the list: whether there are plenty again. */
+static inline void cache_note_listed(const struct magazine *magazine, uint32_t n)
+{
+	if (n >= CACHE_LEAF / 2 || n >= magazine->capacity_min / 2)
+		pool_clear_scarce(&magazine->pool);
+}
 
 /* What was set aside goes into the list. */
 void cache_push_aside(struct magazine *magazine);
@@ -106,13 +121,6 @@ void cache_set_aside(struct magazine *magazine, uint32_t leaf, uint64_t bits, ui
 
 /* The same of a single one: half as many as the stack has are kept so. */
 void cache_keep_beyond_slowly(struct magazine *magazine, uint32_t index);
-
-/* A stack that has room for a leaf has one set aside, and grows. */
-#define CACHE_LEAF 64
-
-/* Up to so many hints; and up to one part in so many of the pool's. */
-#define CACHE_GROWN 1024
-#define CACHE_POOL_PART 4
 
 /* Of the leaf that is set aside. */
 static inline void cache_note_aside(struct magazine *magazine, uint64_t bits, uint32_t n)
@@ -150,8 +158,8 @@ int64_t cache_slice_ns(const struct cache *cache);
 void cache_rest(const struct mempool_client *client);
 
 /*
- * Somebody wants what was just kept, whose @n hints are the last in the stack: pass them on, with those beyond
- * what it holds at first.
+ * Somebody wants what was just kept, whose @n hints are the last in the stack: pass them on, with some of
+ * those beyond what it holds at first, and have no room for those any more.
  */
 void cache_pass_on(struct cache *cache, struct magazine *magazine, uint32_t n);
 
@@ -190,7 +198,7 @@ static inline uint32_t cache_bias(const struct magazine *magazine)
 /* Keep the hint of a chunk that was just freed, or pass it on if somebody waits for it. */
 static inline void cache_keep(struct cache *cache, struct magazine *magazine, uint32_t index)
 {
-	if (unlikely(magazine->n == magazine->capacity)) {
+	if (unlikely(magazine->n >= magazine->capacity)) {
 		cache_keep_beyond(magazine, index);
 		return;
 	}

@@ -79,6 +79,7 @@ static void claim_hints(struct harvest *harvest)
 		if (bits == 0)
 			return;
 		n = free_list_unpack(magazine->found, bits, indices);
+		cache_note_listed(magazine, n);
 		magazine->n_ours += claim_each(harvest, indices, n);
 	}
 }

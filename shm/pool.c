@@ -263,7 +263,7 @@ static bool open_word(struct pool_scan *scan, uint64_t seen)
 }
 
 /*
- * Claim what a scan has seen. A sweep may have made the word everybody's meanwhile, which is no claim:
+ * Claim what a scan has seen. A sweep, or its lane's thread, may have made the word everybody's meanwhile, which is no claim:
  * then that is tried, which it stays as long as it is free of this generation. Who fails has met
  * another claim: the chunk was held at that moment.
  */

@@ -303,7 +303,7 @@ END_TEST
 
 /* ---- a stack that grows ---- */
 
-enum { N_WIDE = 4096, STACK = 64, BATCH = 1000, GROWN = 1024 };
+enum { N_WIDE = 4096, STACK = 64, BATCH = 900, GROWN = 1024 };
 
 static struct segment *wide;
 static struct mempool_client *grower;
@@ -446,21 +446,122 @@ END_TEST
 /* Whether the last one that is freed has room in the stack, or not. */
 START_TEST(test_cache_grown_passes_on_where_hints_are_wanted)
 {
-	uint32_t n = _i == 0 ? BATCH : GROWN + 1;
+	enum { LAST = GROWN / 64 };
+	uint32_t n = _i == 0 ? BATCH : GROWN + LAST, n_before;
 	const struct magazine *magazine = grown();
 	const struct pool *pool = &wide->pools[0];
 
 	alloc_batch(n);
-	free_batch(0, n - 1);
-	ck_assert_uint_ge(magazine->n, n - STACK);
+	free_batch(0, n - LAST);
+	n_before = magazine->n;
+	ck_assert_uint_ge(n_before, n - LAST - STACK);
 	pool_set_scarce(pool);
-	free_batch(n - 1, n);
+	/* With each free a part of it. */
+	free_batch(n - LAST, n - LAST + 1);
+	ck_assert_uint_lt(magazine->n, n_before);
+	ck_assert_uint_ge(magazine->n, n_before - 64);
+	free_batch(n - LAST + 1, n);
 	ck_assert_uint_le(magazine->n, STACK);
 	ck_assert_uint_eq(magazine->capacity, STACK);
 	ck_assert_uint_ge(n_wide_hints(), N_WIDE - STACK);
+	ck_assert_uint_eq(cache_count_held(grower), 0);
 	for (uint32_t i = 0; i < N_WIDE; i++)
 		ck_assert(!free_list_has(&pool->list, i) ||
 			  pool_is_open(pool, atomic_load(&pool->entries[i].word)));
+	end_wide();
+}
+END_TEST
+
+static _Atomic uint64_t *wide_word(const void *chunk)
+{
+	const struct mempool_client *by = grower;
+	uint64_t offset = (uint64_t)((const unsigned char *)chunk - by->segment->pools[0].data);
+
+	return &wide->pools[0].entries[offset / wide->pools[0].stride].word;
+}
+
+static bool is_listed(const void *chunk)
+{
+	const struct pool *pool = &wide->pools[0];
+
+	return free_list_has(&pool->list, (uint32_t)((struct mempool_entry *)(void *)wide_word(chunk) -
+						     pool->entries));
+}
+
+/* The hint of a chunk that another thread has found by its word, and freed for its own lane. */
+START_TEST(test_cache_grown_leaves_what_is_for_another)
+{
+	struct magazine *magazine;
+	struct mempool_client *other;
+	uint64_t handle, seen;
+	void *chunk, *old;
+
+	begin_wide();
+	ck_assert_int_eq(client_new(test_segment_view(wide), TEST_HOLDER + 1, 0, &other), 0);
+	ck_assert_int_eq(mempool_free(other, mempool_alloc(other, 8)), 0);
+	alloc_batch(2);
+	old = batch[0];
+	free_batch(0, 1);
+	/* Found there, and given to the other, as a scan would: the hint is still in the stack. */
+	ck_assert_int_eq(pool_claim(&wide->pools[0],
+				    (uint32_t)((struct mempool_entry *)(void *)wide_word(old) -
+					       wide->pools[0].entries),
+				    grower->caches->lane << WORD_LANE_SHIFT | TEST_HOLDER), 0);
+	ck_assert_int_eq(mempool_give(grower, old, 1, &handle), 0);
+	ck_assert_int_eq(mempool_take(other, handle, &chunk, NULL), 0);
+	ck_assert_int_eq(mempool_free(other, chunk), 0);
+	seen = atomic_load(wide_word(old));
+	ck_assert(other->seq_cst || word_lane(seen) == other->caches->lane);
+
+	magazine = &grower->caches->magazines[0];
+	magazine->capacity_min = 0;
+	pool_set_scarce(&wide->pools[0]);
+	free_batch(1, 2);
+	ck_assert_uint_eq(magazine->n, 0);
+	ck_assert_int_eq(is_listed(batch[1]), 1);
+	ck_assert_uint_eq(atomic_load(wide_word(old)), seen);
+	ck_assert(other->seq_cst || !is_listed(old));
+	mempool_client_close(other);
+	end_wide();
+}
+END_TEST
+
+static void *alloc_and_free_some(void *unused)
+{
+	(void)unused;
+	alloc_batch(N_WIDE / 2);
+	free_batch(0, N_WIDE / 2);
+	return NULL;
+}
+
+/* What an ended thread has freed for its lane is everybody's, and so are its hints. */
+START_TEST(test_cache_grown_passes_on_what_is_settled)
+{
+	struct magazine *magazine;
+	pthread_t thread;
+	uint32_t n;
+
+	begin_wide();
+	/* A lane of its own, before the other one's is to be had again. */
+	alloc_batch(1);
+	free_batch(0, 1);
+	run(&thread, alloc_and_free_some, NULL);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	/* Of each thread the place to begin is its own: it takes what there is until it has met those. */
+	for (n = 0; n < N_WIDE - 1;) {
+		batch[0] = mempool_alloc(grower, 8);
+		n++;
+		magazine = &grower->caches->magazines[0];
+		if (magazine->n > 1 && !word_is_open(atomic_load(
+				&wide->pools[0].entries[magazine->indices[0]].word)))
+			break;
+	}
+	ck_assert(grower->seq_cst || n < N_WIDE - 1);
+	magazine->capacity_min = 0;
+	pool_set_scarce(&wide->pools[0]);
+	ck_assert_int_eq(mempool_free(grower, batch[0]), 0);
+	ck_assert_uint_eq(magazine->n, 0);
+	ck_assert_uint_eq(n_wide_hints(), N_WIDE - n + 1);
 	end_wide();
 }
 END_TEST
@@ -898,6 +999,8 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_cache_grows_to_a_part_of_the_pool);
 	tcase_add_test(tcase, test_cache_that_only_frees_keeps_no_more);
 	tcase_add_loop_test(tcase, test_cache_grown_passes_on_where_hints_are_wanted, 0, 2);
+	tcase_add_test(tcase, test_cache_grown_leaves_what_is_for_another);
+	tcase_add_test(tcase, test_cache_grown_passes_on_what_is_settled);
 	tcase_add_test(tcase, test_cache_grown_keeps_nothing_from_others);
 	tcase_add_loop_test(tcase, test_cache_few_on_their_way_use_few_chunks, 0, ARRAY_SIZE(warm));
 	tcase_add_test(tcase, test_cache_scan_ends_while_chunks_are_handed_over);

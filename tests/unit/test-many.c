@@ -196,6 +196,14 @@ START_TEST(test_many_free_passes_on_what_is_wanted)
 }
 END_TEST
 
+START_TEST(test_many_from_a_full_list_says_that_there_is_plenty)
+{
+	pool_set_scarce(&segment->pools[0]);
+	ck_assert_int_eq(mempool_alloc_many(client, 100, chunks, 200), 200);
+	ck_assert(!pool_wants_hints(&segment->pools[0]));
+}
+END_TEST
+
 START_TEST(test_many_of_a_checked_client)
 {
 	struct mempool_client *checked = client_of(TEST_HOLDER + 2, MEMPOOL_CLIENT_DEBUG);
@@ -289,6 +297,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, test_many_bad_calls_change_nothing);
 	tcase_add_test(tcase, test_many_free_moves_the_dry_word);
 	tcase_add_test(tcase, test_many_free_passes_on_what_is_wanted);
+	tcase_add_test(tcase, test_many_from_a_full_list_says_that_there_is_plenty);
 	tcase_add_test(tcase, test_many_of_a_checked_client);
 	tcase_add_test(tcase, test_many_threads_share_nothing);
 }

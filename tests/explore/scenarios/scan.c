@@ -210,6 +210,19 @@ static void share_before(void)
 	explore_check(mempool_share(stage_client(), world.chunks[me()], 8, &handle) == 0);
 }
 
+/* Of two chunks one is freed, and the hint of it in a stack that passes all on as soon as hints are wanted. */
+static void get_two_and_put_one_before(void)
+{
+	void *kept;
+
+	explore_check(get());
+	kept = world.chunks[me()];
+	explore_check(get());
+	put();
+	world.chunks[me()] = kept;
+	stage_client()->caches->magazines[0].capacity_min = 0;
+}
+
 static void get_all_before(void)
 {
 	for (uint32_t i = 0; i < world.n_chunks; i++)
@@ -313,6 +326,11 @@ static const struct scenario_thread checked[] = {
 
 static const struct scenario_thread many[] = {
 	{ .name = "holder", .process = 1, .prepare = get_before, .run = put_many },
+	{ .name = "asker", .process = 2, .prepare = come_before, .run = get_and_put_twice },
+};
+
+static const struct scenario_thread grown[] = {
+	{ .name = "holder", .process = 1, .prepare = get_two_and_put_one_before, .run = put },
 	{ .name = "asker", .process = 2, .prepare = come_before, .run = get_and_put_twice },
 };
 
@@ -429,6 +447,17 @@ const struct scenario scenario_scan_many = {
 	.threads = many,
 	.n_threads = 2,
 	.set_up = make_one,
+	SCAN_SCENARIO,
+	.kills = 1,
+	.bounds = { 3, 2 },
+};
+
+const struct scenario scenario_scan_grown = {
+	.name = "scan-grown",
+	.about = "a free passes on a hint from long ago, while another reads the words and ends the lane's epoch",
+	.threads = grown,
+	.n_threads = 2,
+	.set_up = make_two_lanes,
 	SCAN_SCENARIO,
 	.kills = 1,
 	.bounds = { 3, 2 },

@@ -73,6 +73,7 @@ const struct scenario *const scenarios[] = {
 	&scenario_scan_checked,
 	&scenario_scan_filled,
 	&scenario_scan_many,
+	&scenario_scan_grown,
 	&scenario_scan_moving,
 	&scenario_scan_four,
 	&scenario_scan_scarce,

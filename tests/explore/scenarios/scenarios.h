@@ -36,6 +36,7 @@ extern const struct scenario scenario_share_last;
 extern const struct scenario scenario_scan, scenario_scan_deaf, scenario_scan_shared;
 extern const struct scenario scenario_scan_checked, scenario_scan_filled;
 extern const struct scenario scenario_scan_many;
+extern const struct scenario scenario_scan_grown;
 extern const struct scenario scenario_scan_moving, scenario_scan_four;
 extern const struct scenario scenario_scan_scarce, scenario_scan_passed;
 extern const struct scenario scenario_share, scenario_share_threads;
