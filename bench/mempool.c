@@ -5,7 +5,8 @@
  * With --threads both sides use one client. With --variant spectators those who read a topic copy
  * each message without holding it. With --variant reader who attaches asks for chunks that it
  * cannot write; with --variant spectator it is a user that may only look. With --variant spin
- * who waits looks again and again before it sleeps. What the config may ask for has variants, too:
+ * who waits looks again and again before it sleeps; with --variant few there are 4 messages on their way
+ * at most. What the config may ask for has variants, too:
  * bounded (max_chunks_per_client, never reached), traced (trace: allocations) and stamped (queues that
  * keep stamps); so have queues: roles (one sender, one receiver), and slots (and messages that stand in them,
  * copied in and out). The library is the shared one, as installed; in bench-mempool-built-in it is built into
@@ -34,6 +35,7 @@
 #define MORE_WORKS { "message", message_alone, WORK_POOL },
 
 #define SPIN_NS 100000
+#define N_FEW 4
 
 static struct private_daemon broker;
 static struct mempool_client *client;
@@ -62,7 +64,8 @@ static void write_keys(FILE *keys)
 			setup.bytes + 64 * (size_t)i, (unsigned long long)setup.n_chunks);
 	fputs("    queues:\n", keys);
 	for (int i = 0; i < 2; i++) {
-		fprintf(keys, "      - { name: q%d, capacity: %d", i, IN_FLIGHT);
+		fprintf(keys, "      - { name: q%d, capacity: %d", i,
+			i == 0 && is_variant("few") ? N_FEW : IN_FLIGHT);
 		if (i == 0 && is_variant("stamped"))
 			fputs(", stamps: true", keys);
 		if (in_slots || is_variant("roles"))

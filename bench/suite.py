@@ -19,6 +19,7 @@ SYSTEMS = {
     'mempool-built-in': System('mempool-built-in', [], 'mempool, built in'),
     'mempool-spectators': System('mempool', ['--variant', 'spectators'], 'mempool, spectators'),
     'mempool-spin': System('mempool', ['--variant', 'spin'], 'mempool, spin_ns of 100 µs'),
+    'mempool-few': System('mempool', ['--variant', 'few'], 'mempool, at most 4 on their way'),
     'mempool-reader': System('mempool', ['--variant', 'reader'], 'mempool, a reader'),
     'mempool-spectator': System('mempool', ['--variant', 'spectator'], 'mempool, a spectator'),
     'mempool-bounded': System('mempool', ['--variant', 'bounded'], 'mempool, a client with a bound'),
@@ -87,7 +88,8 @@ def _cases():
     yield Case('options-message', ['message', '128', '10000'], OPTIONS)
     for how in ['8', 'all']:
         for size in SIZES:
-            yield Case(f'throughput-{size}-{how}', ['throughput', str(size), how], CHANNELS)
+            yield Case(f'throughput-{size}-{how}', ['throughput', str(size), how],
+                       CHANNELS + (['mempool-few'] if how == 'all' else []))
     for size in SMALL:
         yield Case(f'small-{size}', ['throughput', str(size), 'all'], SMALL_CHANNELS)
     for how in ['8', 'all']:
