@@ -268,6 +268,8 @@ START_TEST(test_reserve_freed_by_others_is_found_by_its_hint)
 	ck_assert_int_eq(mempool_free(plain, all[0]), 0);
 	ck_assert_int_eq(mempool_free_many(plain, all + 1, N_SMALL_RESERVED - 1),
 			 N_SMALL_RESERVED - 1);
+	for (uint32_t i = 0; i < N_SMALL_RESERVED; i++)
+		ck_assert_int_eq(free_list_has(&reserve->list, i), 1);
 	assert_no_chunk(plain, SMALL);
 	for (int i = 0; i < N_SMALL_RESERVED; i++)
 		ck_assert_ptr_nonnull(mempool_alloc(named, SMALL));
