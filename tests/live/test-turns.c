@@ -93,14 +93,19 @@ struct work {
 	void *userdata;
 };
 
-/* Return: the longest turn since that one, in ms. */
-static double longest_since(uint64_t first)
+/* The turn in which something was done is over when there is an answer. */
+static void end_turn(void)
 {
 	int fd = wire_connect(&fixture);
 
-	/* The turn in which something was done is over when there is an answer. */
 	ask(fd);
 	close(fd);
+}
+
+/* Return: the longest turn since that one, in ms. */
+static double longest_since(uint64_t first)
+{
+	end_turn();
 	return (double)turns_longest_ns(turns, first) / 1e6;
 }
 
@@ -130,6 +135,7 @@ static void expect_short_turns(const struct work *work)
 
 		if (work->prepare)
 			work->prepare(work->userdata);
+		end_turn();
 		first = turns_count(turns);
 		work->run(work->userdata);
 		longest = longest_since(first);
@@ -458,7 +464,10 @@ static bool has_heard_all(void *userdata)
 	return n_unread == 0;
 }
 
-/* What is lost too soon again is not made at once. */
+/*
+ * What is lost too soon again is not made at once. After such a rest the pages that a hello looks through may
+ * be gone: a first one brings them back.
+ */
 static void wait_until_it_would_be_made(void *userdata)
 {
 	static bool was_made;
@@ -467,6 +476,7 @@ static void wait_until_it_would_be_made(void *userdata)
 	if (was_made)
 		sleep(10);
 	was_made = true;
+	come_alone();
 }
 
 /* The current generation is lost, and all wait for the next one. */
