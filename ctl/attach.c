@@ -6,10 +6,23 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <string.h>
 #include <time.h>
 
 #define NAP_FIRST_NS 50000
 #define NAP_LONGEST_NS 1000000
+
+bool attach_is_named(const struct ctl_options *options, const char *name)
+{
+	char **names = options->arguments + 1;
+
+	if (!*names)
+		return true;
+	for (; *names; names++)
+		if (strcmp(*names, name) == 0)
+			return true;
+	return false;
+}
 
 /* Set by a signal handler: volatile sig_atomic_t is what C has for that. */
 static volatile sig_atomic_t is_stopped;

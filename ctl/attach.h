@@ -19,6 +19,9 @@
 enum ctl_exit attach(const struct ctl_options *options, const char *name, uint64_t flags,
 		     struct mempool_client **ret_client);
 
+/* Whether the command line names a topic or queue behind its first argument, a file; or none at all. */
+bool attach_is_named(const struct ctl_options *options, const char *name);
+
 /* SIGINT, SIGTERM and SIGHUP no longer end the program, but waits, and set attach_is_stopped(). */
 void attach_catch_signals(void);
 bool attach_is_stopped(void);

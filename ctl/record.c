@@ -228,19 +228,6 @@ static int run(struct recorder *recorder)
 
 /* ---- what is recorded ---- */
 
-/* Whether the command line names it, or none. */
-static bool is_named(const struct recorder *recorder, const char *name)
-{
-	char **names = recorder->options->arguments + 1;
-
-	if (!*names)
-		return true;
-	for (; *names; names++)
-		if (strcmp(*names, name) == 0)
-			return true;
-	return false;
-}
-
 static int put_channel(struct recorder *recorder, enum recording_type type, const char *name,
 		       uint32_t *ret_channel)
 {
@@ -283,7 +270,7 @@ static int add_topics(struct recorder *recorder)
 	else
 		r = mempool_client_topics(recorder->client, counts, (size_t)n);
 	for (int i = 0; i < n && r >= 0; i++)
-		if (is_named(recorder, counts[i].name))
+		if (attach_is_named(recorder->options, counts[i].name))
 			r = add_topic(recorder, &counts[i]);
 	free(counts);
 	return r < 0 ? r : 0;
@@ -304,7 +291,7 @@ static int add_queues(struct recorder *recorder)
 	for (int i = 0; i < n && r >= 0; i++) {
 		struct recorded_queue *queue = &recorder->queues[i];
 
-		if (!is_named(recorder, recorder->counts[i].name))
+		if (!attach_is_named(recorder->options, recorder->counts[i].name))
 			continue;
 		queue->is_wanted = true;
 		recorder->n_queues_wanted++;

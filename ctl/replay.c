@@ -85,18 +85,6 @@ static bool wait_for(const struct replay *replay, uint64_t then_ns)
 
 /* ---- channels ---- */
 
-static bool is_named(const struct replay *replay, const char *name)
-{
-	char **names = replay->options->arguments + 1;
-
-	if (!*names)
-		return true;
-	for (; *names; names++)
-		if (strcmp(*names, name) == 0)
-			return true;
-	return false;
-}
-
 /* Return: 0; -errno, which was said. */
 static int add_channel(struct replay *replay, const struct recording_head *head)
 {
@@ -116,7 +104,7 @@ static int add_channel(struct replay *replay, const struct recording_head *head)
 		replay->channels = channels;
 		replay->n_channels = n;
 	}
-	if (!replay->client || head->type != RECORDING_TOPIC || !is_named(replay, name) ||
+	if (!replay->client || head->type != RECORDING_TOPIC || !attach_is_named(replay->options, name) ||
 	    replay->channels[head->channel].topic)
 		return 0;
 	r = mempool_topic_open(replay->client, name, &replay->channels[head->channel].topic);
@@ -220,7 +208,7 @@ static int begin(struct replay *replay)
 static bool is_wanted(const struct replay *replay, const struct recording_head *head)
 {
 	return head->taken_ns >= replay->from_ns &&
-	       is_named(replay, recording_channel_name(replay->reader, head->channel));
+	       attach_is_named(replay->options, recording_channel_name(replay->reader, head->channel));
 }
 
 /* Return: 0; -EINTR; other -errno, which was said. */
@@ -361,7 +349,7 @@ static int print_channels(const struct replay *replay)
 		const char *name = recording_channel_name(replay->reader, i);
 		bool is_topic = recording_channel_is_topic(replay->reader, i);
 
-		if (!name || !is_named(replay, name))
+		if (!name || !attach_is_named(replay->options, name))
 			continue;
 		text_bytes(channel->sums.n_bytes, bytes, sizeof(bytes));
 		table_add(&table, "%s", name);
